@@ -1,0 +1,60 @@
+//! Where things are: on the volume of a database, and inside `PostgreSQL` images.
+//!
+//! ```text
+//! /var/pv/                     the volume's root, mounted once, so that links and renames work
+//!   13/data  17/data           a data directory for each major version
+//!   .pgops/active              the major version that serves: one line, replaced atomically
+//!   .pgops/interlock           held with flock(2) by whoever runs a PostgreSQL program on the data
+//!   .pgops/requests/<uid>/     the journal and the work of one upgrade
+//! ```
+
+use std::path::PathBuf;
+
+/// Mount point of a database's volume, in the database's pod and in the worker.
+pub const VOLUME_ROOT: &str = "/var/pv";
+/// What belongs to pgops on the volume.
+pub const STATE_DIR: &str = "/var/pv/.pgops";
+/// One line: the major version whose data directory serves. The switch of a major upgrade.
+pub const ACTIVE_FILE: &str = "/var/pv/.pgops/active";
+/// Held with flock(2) as long as any `PostgreSQL` program may touch the data.
+pub const INTERLOCK_FILE: &str = "/var/pv/.pgops/interlock";
+/// Directory that init containers fill with our static binaries.
+pub const TOOLS_DIR: &str = "/pgops/bin";
+/// Directory of an upgrade worker in which the old version's programs are staged.
+pub const OLD_DIR: &str = "/pgops/old";
+/// Directory with the generated `passwd`, so that any uid has a name (initdb requires one).
+pub const PASSWD_DIR: &str = "/pgops/etc";
+/// Where the secret with the superuser's `username` and `password` is mounted.
+pub const AUTH_DIR: &str = "/etc/pgops/auth";
+/// Where the user's settings (`user.conf`) are mounted.
+pub const CONFIG_DIR: &str = "/etc/config";
+/// Directory of the server's unix socket.
+pub const SOCKET_DIR: &str = "/var/run/postgresql";
+
+/// The data directory of a major version.
+#[must_use]
+pub fn pgdata(major: u32) -> String {
+    format!("{VOLUME_ROOT}/{major}/data")
+}
+
+/// The directory of one upgrade on the volume.
+#[must_use]
+pub fn request_dir(uid: &str) -> PathBuf {
+    PathBuf::from(STATE_DIR).join("requests").join(uid)
+}
+
+/// Where `PostgreSQL`'s programs may be in an image, most specific first: Debian's and the PGDG's
+/// packages, Red Hat's, the docker library's own build, Alpine's packages.
+#[must_use]
+pub fn bindir_candidates(major: u32) -> Vec<PathBuf> {
+    [
+        format!("/usr/lib/postgresql/{major}/bin"),
+        format!("/usr/pgsql-{major}/bin"),
+        "/usr/local/bin".to_owned(),
+        format!("/usr/libexec/postgresql{major}"),
+        "/usr/bin".to_owned(),
+    ]
+    .into_iter()
+    .map(PathBuf::from)
+    .collect()
+}

@@ -1,0 +1,26 @@
+//! The API that pgops speaks: `KubeDB`'s custom resources, `PostgreSQL` versions and the decision
+//! which version a database may move to.
+//!
+//! Everything here is pure: no client, no async, no clock. A room that talks to the world
+//! (webhook, runner, provisioner, instance) takes its names, types and decisions from here.
+
+pub mod condition;
+pub mod constraint;
+pub mod crds;
+pub mod layout;
+pub mod matrix;
+pub mod names;
+pub mod opsrequest;
+pub mod plan;
+pub mod postgres;
+pub mod postgresversion;
+mod schema;
+pub mod serverconf;
+pub mod version;
+
+pub use condition::Condition;
+pub use opsrequest::PostgresOpsRequest;
+pub use plan::UpgradePlan;
+pub use postgres::Postgres;
+pub use postgresversion::PostgresVersion;
+pub use version::PgVersion;

@@ -1,0 +1,105 @@
+//! Names of labels, annotations, child objects and containers: the words that the rooms share.
+
+/// Prefix of everything that is ours alone.
+pub const PREFIX: &str = "pgops.dev";
+
+/// Finalizer on a `Postgres`, the one that `KubeDB` uses.
+pub const POSTGRES_FINALIZER: &str = "kubedb.com";
+/// Finalizer on a `PostgresOpsRequest` whose Job was made: the Job must not vanish half way.
+pub const REQUEST_FINALIZER: &str = "pgops.dev/runner";
+
+/// Label with the API's plural name, on every child of a `Postgres`.
+pub const LABEL_NAME: &str = "app.kubernetes.io/name";
+/// Value of [`LABEL_NAME`].
+pub const LABEL_NAME_VALUE: &str = "postgreses.kubedb.com";
+/// Label with the name of the `Postgres`, on every child.
+pub const LABEL_INSTANCE: &str = "app.kubernetes.io/instance";
+/// Label with who manages the child.
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`LABEL_MANAGED_BY`].
+pub const LABEL_MANAGED_BY_VALUE: &str = "kubedb.com";
+/// Label of a pod that says whether it is the primary or a standby.
+pub const LABEL_ROLE: &str = "kubedb.com/role";
+/// [`LABEL_ROLE`] of the pod that takes writes.
+pub const ROLE_PRIMARY: &str = "primary";
+/// [`LABEL_ROLE`] of a pod that replays.
+pub const ROLE_STANDBY: &str = "standby";
+/// Label with the request's name, on the Job, its pods and its service account.
+pub const LABEL_REQUEST: &str = "pgops.dev/request";
+/// Label with the database's name, on the Job and its pods.
+pub const LABEL_DATABASE: &str = "pgops.dev/database";
+
+/// Annotation of a request: `copy`, `clone` or `link`.
+pub const ANNOTATION_TRANSFER_MODE: &str = "pgops.dev/transfer-mode";
+/// Annotation of a `Postgres`, written once the first server answered: it is never initialised again.
+pub const ANNOTATION_INITIALIZED: &str = "pgops.dev/initialized";
+
+/// Container of the server in a database pod.
+pub const CONTAINER_POSTGRES: &str = "postgres";
+/// Volume claim template of a database: claims are `data-<db>-<n>`.
+pub const VOLUME_DATA: &str = "data";
+/// Port of the server.
+pub const POSTGRES_PORT: u16 = 5432;
+/// Port on which the instance answers `/ready` and `/live`.
+pub const INSTANCE_PORT: u16 = 8008;
+/// Key of the user's settings in `spec.configSecret`.
+pub const USER_CONF: &str = "user.conf";
+
+/// Headless service that gives each pod its DNS name.
+#[must_use]
+pub fn pods_service(database: &str) -> String {
+    format!("{database}-pods")
+}
+
+/// Service that reaches the standbys.
+#[must_use]
+pub fn standby_service(database: &str) -> String {
+    format!("{database}-standby")
+}
+
+/// Secret with the superuser's name and password, unless `spec.authSecret` names another.
+#[must_use]
+pub fn auth_secret(database: &str) -> String {
+    format!("{database}-auth")
+}
+
+/// Pod number `ordinal` of a database.
+#[must_use]
+pub fn pod(database: &str, ordinal: u32) -> String {
+    format!("{database}-{ordinal}")
+}
+
+/// Volume claim of pod number `ordinal` of a database.
+#[must_use]
+pub fn claim(database: &str, ordinal: u32) -> String {
+    format!("{VOLUME_DATA}-{database}-{ordinal}")
+}
+
+/// The one Job of a request: its name is a function of the request, so two launchers cannot make two.
+///
+/// The uid keeps a request apart from an earlier one of the same name. The name fits a label (63).
+#[must_use]
+pub fn job(request: &str, uid: &str) -> String {
+    let hash = uid.split('-').next().unwrap_or(uid);
+    let mut stem: String = request.chars().take(63 - 1 - hash.len()).collect();
+    while stem.ends_with(['-', '.']) {
+        stem.pop();
+    }
+    format!("{}-{hash}", stem.replace('.', "-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_named_after_its_request_and_fits_a_label() {
+        let uid = "3f9c21aa-1111-2222-3333-444455556666";
+        assert_eq!(job("orders-17", uid), "orders-17-3f9c21aa");
+        assert_eq!(job("orders.v17", uid), "orders-v17-3f9c21aa");
+        let long = "o".repeat(253);
+        assert_eq!(job(&long, uid).len(), 63);
+        let dashed = format!("{}-{}", "o".repeat(53), "x".repeat(20));
+        assert!(!job(&dashed, uid).contains("--"));
+    }
+}

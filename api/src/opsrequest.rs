@@ -1,0 +1,187 @@
+//! `PostgresOpsRequest`, `ops.kubedb.com/v1alpha1`: one operation on one database.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Condition;
+
+/// What should be done, to which database. Immutable once created.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "ops.kubedb.com",
+    version = "v1alpha1",
+    kind = "PostgresOpsRequest",
+    plural = "postgresopsrequests",
+    singular = "postgresopsrequest",
+    shortname = "pgops",
+    category = "ops",
+    category = "kubedb",
+    category = "appscode",
+    namespaced,
+    status = "PostgresOpsRequestStatus",
+    derive = "PartialEq",
+    printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
+    printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "From", type_ = "string", json_path = ".status.from"),
+    printcolumn(name = "To", type_ = "string", json_path = ".spec.updateVersion.targetVersion"),
+    printcolumn(name = "Step", type_ = "string", json_path = ".status.step"),
+    printcolumn(name = "Outage", type_ = "string", json_path = ".status.outage"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = ("self == oldSelf", "spec is immutable: create a new PostgresOpsRequest instead"),
+    validation = ("self.type != 'UpdateVersion' || has(self.updateVersion)", "`spec.updateVersion` nil not supported in UpdateVersion type"),
+)]
+pub struct PostgresOpsRequestSpec {
+    /// The database, in the request's own namespace.
+    pub database_ref: DatabaseRef,
+    /// What to do. pgops acts on `UpdateVersion`.
+    #[serde(rename = "type")]
+    pub type_: RequestType,
+    /// The version to move to; required for `UpdateVersion`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_version: Option<UpdateVersion>,
+    /// Longest time that one step may take, as a Go duration such as `5m` or `1h30m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self.matches('^([0-9]+(\\\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$')", "timeout must be a Go duration such as \"5m\" or \"1h30m\""))]
+    pub timeout: Option<String>,
+    /// Whether the database must be Ready before anything is done.
+    #[serde(default)]
+    pub apply: Apply,
+    /// How often a failed step is tried again before everything is rolled back.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0))]
+    pub max_retries: i32,
+}
+
+fn one() -> i32 {
+    1
+}
+
+/// The name of a `Postgres`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct DatabaseRef {
+    /// Name of the `Postgres` object.
+    #[schemars(length(min = 1))]
+    pub name: String,
+}
+
+/// The version to move to.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateVersion {
+    /// The *name* of a `PostgresVersion` object, which need not be a version number.
+    #[schemars(length(min = 1))]
+    pub target_version: String,
+}
+
+/// The operations of `KubeDB`'s API. pgops acts on `UpdateVersion` and leaves the others alone.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the names of KubeDB's operations say what they are")]
+pub enum RequestType {
+    #[default]
+    UpdateVersion,
+    HorizontalScaling,
+    VerticalScaling,
+    VolumeExpansion,
+    Restart,
+    Reconfigure,
+    ReconfigureTLS,
+    RotateAuth,
+    ReconnectStandby,
+    ForceFailOver,
+    SetRaftKeyPair,
+    StorageMigration,
+}
+
+/// When the operation may begin.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Apply {
+    /// Only while the database is Ready.
+    #[default]
+    IfReady,
+    /// Whatever the database's phase.
+    Always,
+}
+
+/// How far the request is.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PostgresOpsRequestStatus {
+    /// The state in one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// The generation of the request that the status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// One condition a step, and one of `Successful`, `Failed` at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Name of the `PostgresVersion` that the database had when the request was taken up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The step at work, as `n/N Name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// How long the database took no writes, such as `5.6s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outage: Option<String>,
+}
+
+/// The phases of a request in `KubeDB`'s API.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Phase {
+    /// Stored, nothing done yet.
+    Pending,
+    /// Its Job is at work.
+    Progressing,
+    /// Done: the database has the target version.
+    Successful,
+    /// `KubeDB`'s approval flow; pgops leaves such a request alone.
+    WaitingForApproval,
+    /// Ended without the target version; the database serves its old one unless the conditions say otherwise.
+    Failed,
+    /// `KubeDB`'s approval flow: may begin.
+    Approved,
+    /// Refused by the decision that is made again before a Job is made.
+    Denied,
+    /// `KubeDB`: overtaken by a newer request.
+    Skipped,
+}
+
+impl Phase {
+    /// Whether nothing will happen any more.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Successful | Self::Failed | Self::Denied | Self::Skipped)
+    }
+}
+
+/// Condition of a request that ended well.
+pub const CONDITION_SUCCESSFUL: &str = "Successful";
+/// Condition of a request that ended otherwise.
+pub const CONDITION_FAILED: &str = "Failed";
+/// Condition of a request that waits; its message names what for.
+pub const CONDITION_WAITING: &str = "Waiting";
+
+impl PostgresOpsRequest {
+    /// The phase; a request without one has just been stored.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.status.as_ref().and_then(|status| status.phase).unwrap_or(Phase::Pending)
+    }
+
+    /// Whether the request may still change its database.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.spec.type_ == RequestType::UpdateVersion && !self.phase().is_terminal()
+    }
+
+    /// Name of the target `PostgresVersion`, if the request has one.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        self.spec.update_version.as_ref().map(|update| update.target_version.as_str())
+    }
+}

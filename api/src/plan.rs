@@ -1,0 +1,248 @@
+//! The plan of one upgrade: what the launcher hands to the runner, and the steps that it takes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::PgVersion;
+use crate::version::ParseVersionError;
+
+/// Environment variable of the Job in which the plan stands as JSON.
+pub const PLAN_VARIABLE: &str = "PGOPS_PLAN";
+/// Exit status of the runner when the request has ended and another try would change nothing.
+pub const EXIT_ENDED: u8 = 42;
+
+/// Everything that is decided before the Job is made. It never changes afterwards, so that a
+/// runner that is started again carries on with the same plan.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpgradePlan {
+    /// Namespace of the request and of the database.
+    pub namespace: String,
+    /// Name of the `PostgresOpsRequest`.
+    pub request: String,
+    /// Uid of the `PostgresOpsRequest`: the owner of pause, journal and work directory.
+    pub request_uid: String,
+    /// Name of the `Postgres`.
+    pub database: String,
+    /// The version that the database has.
+    pub from: Side,
+    /// The version that it shall have.
+    pub to: Side,
+    /// The user's choice, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer_mode: Option<TransferMode>,
+    /// Longest time of one step, in seconds; no limit where the user gave none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u64>,
+    /// How often a failed step is tried again.
+    pub max_retries: u32,
+}
+
+/// One side of an upgrade.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Side {
+    /// Name of the `PostgresVersion`.
+    pub name: String,
+    /// `spec.version` of the `PostgresVersion`.
+    pub version: String,
+    /// The server's image.
+    pub image: String,
+}
+
+impl Side {
+    /// The version of `PostgreSQL`.
+    pub fn pg_version(&self) -> Result<PgVersion, ParseVersionError> {
+        self.version.parse()
+    }
+}
+
+/// How user data gets from the old cluster to the new one.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TransferMode {
+    /// Every file is copied; the old data stays whole.
+    Copy,
+    /// Files share blocks (reflink); the old data stays whole.
+    Clone,
+    /// Files are hard links; the old data is lost at the first start of the new server.
+    Link,
+}
+
+impl TransferMode {
+    /// Reads the annotation's value.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "copy" => Some(Self::Copy),
+            "clone" => Some(Self::Clone),
+            "link" => Some(Self::Link),
+            _ => None,
+        }
+    }
+
+    /// The option of `pg_upgrade`, without dashes; also the annotation's value.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::Clone => "clone",
+            Self::Link => "link",
+        }
+    }
+}
+
+/// Whether data must be converted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UpgradeKind {
+    /// Same major version: the image changes, the data stays.
+    Minor,
+    /// Another major version: `pg_upgrade`.
+    Major,
+}
+
+/// The steps, under `KubeDB`'s names where the step is the same.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Step {
+    /// The target's programs run, and so do the staged old ones.
+    CopiedOldBinaries,
+    /// What would fail later fails here, while the database serves.
+    Preflight,
+    /// The new cluster is initialised to match the old one.
+    DataDirectoryInitialized,
+    /// The provisioner is kept away.
+    PauseDatabase,
+    /// The old server is shut down cleanly; the outage begins.
+    StopDatabase,
+    /// `pg_upgrade` has run.
+    PgUpgraded,
+    /// The volume says that the new data directory serves.
+    ReplacedDataDirectory,
+    /// The workload has the new image.
+    UpdateStatefulSetImage,
+    /// The pod runs with the new image; the outage ends.
+    StartDatabase,
+    /// The server itself was asked for its version and contents.
+    VerifyDatabase,
+    /// `Postgres.spec.version` names the new version.
+    UpdateDatabase,
+    /// The provisioner may work again.
+    ResumeDatabase,
+    /// Statistics for the planner.
+    Analyze,
+    /// The old data and the work directory are removed.
+    CleanUp,
+}
+
+impl Step {
+    /// The steps of an upgrade, in order.
+    #[must_use]
+    pub fn sequence(kind: UpgradeKind) -> &'static [Step] {
+        use Step::{
+            Analyze, CleanUp, CopiedOldBinaries, DataDirectoryInitialized, PauseDatabase, PgUpgraded,
+            Preflight, ReplacedDataDirectory, ResumeDatabase, StartDatabase, StopDatabase, UpdateDatabase,
+            UpdateStatefulSetImage, VerifyDatabase,
+        };
+        match kind {
+            UpgradeKind::Minor => &[
+                Preflight,
+                PauseDatabase,
+                UpdateStatefulSetImage,
+                StopDatabase,
+                StartDatabase,
+                VerifyDatabase,
+                UpdateDatabase,
+                ResumeDatabase,
+            ],
+            UpgradeKind::Major => &[
+                CopiedOldBinaries,
+                Preflight,
+                DataDirectoryInitialized,
+                PauseDatabase,
+                StopDatabase,
+                PgUpgraded,
+                ReplacedDataDirectory,
+                UpdateStatefulSetImage,
+                StartDatabase,
+                VerifyDatabase,
+                UpdateDatabase,
+                ResumeDatabase,
+                Analyze,
+                CleanUp,
+            ],
+        }
+    }
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&format!("{self:?}"))
+    }
+}
+
+impl UpgradePlan {
+    /// Whether data must be converted.
+    pub fn kind(&self) -> Result<UpgradeKind, ParseVersionError> {
+        let same = self.from.pg_version()?.major == self.to.pg_version()?.major;
+        Ok(if same { UpgradeKind::Minor } else { UpgradeKind::Major })
+    }
+
+    /// The message of the `Paused` condition: who holds the database, and what for.
+    #[must_use]
+    pub fn pause_message(&self) -> String {
+        let Self { request, request_uid, from, to, .. } = self;
+        format!(
+            "paused by PostgresOpsRequest {request} (uid {request_uid}) for the upgrade {} to {}",
+            from.name, to.name
+        )
+    }
+}
+
+/// Uid of the request that holds a database, read from the message of its `Paused` condition.
+#[must_use]
+pub fn pause_owner(message: &str) -> Option<&str> {
+    message.split_once("(uid ")?.1.split_once(')').map(|(uid, _)| uid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(version: &str) -> Side {
+        Side { name: version.into(), version: version.into(), image: format!("postgres:{version}") }
+    }
+
+    fn plan(from: &str, to: &str) -> UpgradePlan {
+        UpgradePlan {
+            namespace: "demo".into(),
+            request: "orders-17".into(),
+            request_uid: "3f9c21aa".into(),
+            database: "orders".into(),
+            from: side(from),
+            to: side(to),
+            transfer_mode: None,
+            timeout_seconds: None,
+            max_retries: 1,
+        }
+    }
+
+    #[test]
+    fn another_major_version_is_a_major_upgrade() {
+        assert_eq!(plan("13.16", "13.23").kind().unwrap(), UpgradeKind::Minor);
+        assert_eq!(plan("13.16", "17.11").kind().unwrap(), UpgradeKind::Major);
+        assert!(plan("13.16", "latest").kind().is_err());
+    }
+
+    #[test]
+    fn the_pause_names_its_owner() {
+        let message = plan("13.16", "17.11").pause_message();
+        assert_eq!(pause_owner(&message), Some("3f9c21aa"));
+        assert_eq!(pause_owner("paused by a person"), None);
+    }
+
+    #[test]
+    fn a_plan_survives_its_way_through_the_job() {
+        let plan = plan("13.16", "17.11");
+        let json = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<UpgradePlan>(&json).unwrap(), plan);
+    }
+}

@@ -1,0 +1,211 @@
+//! `Postgres`, `kubedb.com/v1` (served as `v1alpha2` too): one database.
+
+use k8s_openapi::api::core::v1::PersistentVolumeClaimSpec;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Condition, condition};
+
+/// The fields that pgops reads; the API server keeps every other field of `KubeDB`'s API as it is.
+#[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "kubedb.com",
+    version = "v1",
+    kind = "Postgres",
+    plural = "postgreses",
+    singular = "postgres",
+    shortname = "pg",
+    category = "datastore",
+    category = "kubedb",
+    category = "appscode",
+    category = "all",
+    namespaced,
+    status = "PostgresStatus",
+    derive = "PartialEq",
+    printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
+    printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = crate::schema::keep_unknown)]
+pub struct PostgresSpec {
+    /// Name of a `PostgresVersion`. Later changes go through a `PostgresOpsRequest`.
+    #[schemars(length(min = 1))]
+    pub version: String,
+    /// Number of servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub replicas: Option<i32>,
+    /// `Durable` (a claim for each pod) or `Ephemeral` (an emptyDir).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self == oldSelf", "storageType is immutable"))]
+    pub storage_type: Option<StorageType>,
+    /// The claim of each pod; required for `Durable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::open_object")]
+    pub storage: Option<PersistentVolumeClaimSpec>,
+    /// Secret with `username` and `password`; `<name>-auth` is made where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_secret: Option<LocalRef>,
+    /// Secret whose key `user.conf` holds settings of `PostgreSQL`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_secret: Option<LocalRef>,
+    /// How passwords are checked; `md5` accepts SCRAM verifiers too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_auth_mode: Option<ClientAuthMode>,
+    /// What stays when the object is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "terminationPolicy")]
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// Stops the database and keeps its data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<bool>,
+    /// Resources of the database's container, and arguments of initdb.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::open_object")]
+    pub pod_template: Option<serde_json::Value>,
+}
+
+/// The name of an object in the same namespace.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(transform = crate::schema::keep_unknown)]
+pub struct LocalRef {
+    /// Name of the object.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// What the data is kept on.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum StorageType {
+    /// A claim for each pod.
+    #[default]
+    Durable,
+    /// An emptyDir, gone with its pod; such a database cannot be upgraded.
+    Ephemeral,
+}
+
+/// How passwords are checked.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientAuthMode {
+    /// md5 and SCRAM verifiers are accepted.
+    Md5,
+    /// SCRAM verifiers only.
+    Scram,
+    /// Client certificates.
+    Cert,
+}
+
+/// What stays when a `Postgres` is deleted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DeletionPolicy {
+    /// Claims and secrets stay.
+    Halt,
+    /// Claims go, the secrets stay.
+    #[default]
+    Delete,
+    /// Everything goes.
+    WipeOut,
+    /// The object cannot be deleted.
+    DoNotTerminate,
+}
+
+/// State of a database.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = crate::schema::keep_unknown)]
+pub struct PostgresStatus {
+    /// The state in one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<PostgresPhase>,
+    /// The generation that the status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `ProvisioningStarted`, `ReplicaReady`, `AcceptingConnection`, `Ready`, `Provisioned`, `Halted`, `Paused`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+/// The phases of a database in `KubeDB`'s API.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum PostgresPhase {
+    /// Being created.
+    Provisioning,
+    /// Being restored from a backup.
+    DataRestoring,
+    /// Every server answers.
+    Ready,
+    /// The primary answers, a standby does not.
+    Critical,
+    /// The primary does not answer.
+    NotReady,
+    /// Stopped at the user's wish; the data is there.
+    Halted,
+    /// Cannot be said.
+    Unknown,
+}
+
+impl std::fmt::Display for PostgresPhase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Condition that keeps the provisioner away; its message names the owner, see [`Paused`].
+pub const CONDITION_PAUSED: &str = "Paused";
+/// Condition that stands once the first server has answered.
+pub const CONDITION_PROVISIONED: &str = "Provisioned";
+/// Condition: the primary answers a query.
+pub const CONDITION_READY: &str = "Ready";
+
+impl Postgres {
+    /// The conditions; none before the first status.
+    #[must_use]
+    pub fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    }
+
+    /// The phase; `Unknown` before the first status.
+    #[must_use]
+    pub fn phase(&self) -> PostgresPhase {
+        self.status.as_ref().and_then(|status| status.phase).unwrap_or(PostgresPhase::Unknown)
+    }
+
+    /// The condition that keeps the provisioner away, if it stands.
+    #[must_use]
+    pub fn paused(&self) -> Option<&Condition> {
+        condition::find(self.conditions(), CONDITION_PAUSED).filter(|paused| paused.is_true())
+    }
+
+    /// Whether a server ever ran on this object's volume: then nothing may initialise it again.
+    #[must_use]
+    pub fn was_initialized(&self) -> bool {
+        let annotated = |annotations: &std::collections::BTreeMap<String, String>| {
+            annotations.contains_key(crate::names::ANNOTATION_INITIALIZED)
+        };
+        self.metadata.annotations.as_ref().is_some_and(annotated)
+            || condition::find(self.conditions(), CONDITION_PROVISIONED).is_some()
+    }
+
+    /// What stays when the object is deleted.
+    #[must_use]
+    pub fn deletion_policy(&self) -> DeletionPolicy {
+        self.spec.deletion_policy.unwrap_or_default()
+    }
+
+    /// Number of servers asked for.
+    #[must_use]
+    pub fn replicas(&self) -> i32 {
+        self.spec.replicas.unwrap_or(1)
+    }
+
+    /// Name of the secret with the superuser's name and password.
+    #[must_use]
+    pub fn auth_secret(&self) -> String {
+        match &self.spec.auth_secret {
+            Some(secret) if !secret.name.is_empty() => secret.name.clone(),
+            _ => crate::names::auth_secret(self.metadata.name.as_deref().unwrap_or_default()),
+        }
+    }
+}

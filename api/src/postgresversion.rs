@@ -1,0 +1,113 @@
+//! `PostgresVersion`, `catalog.kubedb.com/v1alpha1`: one entry of the catalog.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A version that databases may have, its images, and where one may go from it.
+#[derive(Clone, CustomResource, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[kube(
+    group = "catalog.kubedb.com",
+    version = "v1alpha1",
+    kind = "PostgresVersion",
+    plural = "postgresversions",
+    singular = "postgresversion",
+    shortname = "pgversion",
+    category = "catalog",
+    category = "kubedb",
+    category = "appscode",
+    derive = "PartialEq",
+    printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
+    printcolumn(name = "Distribution", type_ = "string", json_path = ".spec.distribution"),
+    printcolumn(name = "DB_IMAGE", type_ = "string", json_path = ".spec.db.image"),
+    printcolumn(name = "Deprecated", type_ = "boolean", json_path = ".spec.deprecated"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+)]
+#[schemars(transform = crate::schema::keep_unknown)]
+#[serde(rename_all = "camelCase")]
+pub struct PostgresVersionSpec {
+    /// The version of `PostgreSQL`, such as `16.10`.
+    pub version: String,
+    /// Who builds the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Distribution>,
+    /// The server's image.
+    pub db: DatabaseImage,
+    /// User and group of the server.
+    #[serde(default)]
+    pub security_context: VersionSecurityContext,
+    /// Admitted as a target, with a warning.
+    #[serde(default)]
+    pub deprecated: bool,
+    /// Admitted as a target, with a warning: `PostgreSQL` no longer mends this major version.
+    #[serde(default, rename = "endOfLife")]
+    pub end_of_life: bool,
+    /// Which versions a database may move to from this one.
+    #[serde(default)]
+    pub update_constraints: UpdateConstraints,
+}
+
+/// The server's image.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseImage {
+    /// Reference of the image.
+    #[schemars(length(min = 1))]
+    pub image: String,
+    /// The family of base systems that the image is of, such as `alpine`, `bookworm`, `debian`.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "baseOS")]
+    pub base_os: Option<String>,
+}
+
+/// User and group of the server.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionSecurityContext {
+    /// Numeric id of the user that the image's server runs as: 70 in Alpine's images, 999 in Debian's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as_user: Option<i64>,
+    /// The image runs under any user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as_any_non_root: Option<bool>,
+}
+
+/// Lists of constraint strings; see [`crate::constraint`].
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub struct UpdateConstraints {
+    /// A target must match one of these; an empty list allows every version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowlist: Vec<String>,
+    /// A target must match none of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denylist: Vec<String>,
+}
+
+/// The distributions of `KubeDB`'s API.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "proper names")]
+pub enum Distribution {
+    Official,
+    TimescaleDB,
+    PostGIS,
+    KubeDB,
+    DocumentDB,
+    PostgreSQL,
+    Percona,
+}
+
+impl std::fmt::Display for Distribution {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}
+
+/// User id of Debian's and the docker library's Debian images, where a catalog entry names none.
+pub const DEFAULT_RUN_AS_USER: i64 = 999;
+
+impl PostgresVersionSpec {
+    /// The user that a new database of this version runs as.
+    #[must_use]
+    pub fn run_as_user(&self) -> i64 {
+        self.security_context.run_as_user.unwrap_or(DEFAULT_RUN_AS_USER)
+    }
+}

@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# Settings and small helpers that the scripts of the test cluster share.
+# Sourced, never run. Every setting in capitals can be overridden.
+
+cluster_source=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# --- where things live: nothing is written into the checkout ---------------
+PGOPS_CACHE=${PGOPS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pgops}
+tools_cache=$PGOPS_CACHE/tools      # compiled programs, by content key
+images_cache=$PGOPS_CACHE/images    # image archives, by content key
+state=$PGOPS_CACHE/cluster          # everything of the running cluster
+kubeconfig=$state/pki/admin.kubeconfig
+
+# --- the network: all of it lives inside one namespace ---------------------
+netns=pgops
+netns_file=/run/netns/$netns
+node_name=pgops-node
+node_ip=10.111.0.2
+gateway_ip=10.111.0.1
+pod_cidr=10.244.0.0/16
+service_cidr=10.96.0.0/16
+api_service_ip=10.96.0.1
+dns_service_ip=10.96.0.10
+
+# The containerd of the cluster, apart from one that the machine may have.
+containerd_socket=$state/run/containerd.sock
+
+# --- helpers ----------------------------------------------------------------
+say() { printf '%s\n' "$*"; }
+
+fail() {
+    printf 'tests/cluster: %s\n' "$*" >&2
+    exit 1
+}
+
+need_root() {
+    ((EUID == 0)) || fail "must run as root: it makes network namespaces, mounts and containers"
+}
+
+# Runs a command in the cluster's network namespace. Only the network changes:
+# `ip netns exec` would also remount /sys and so hide the cgroups.
+in_netns() { nsenter --net="$netns_file" -- "$@"; }
+
+# Prints a short key of the contents of files and of the words after `--`.
+content_key() {
+    local files=()
+    while (($#)) && [[ $1 != -- ]]; do files+=("$1"); shift; done
+    (($# == 0)) || shift
+    { cat -- "${files[@]}"; printf '%s\n' "$@"; } | sha256sum | cut -c1-12
+}
+
+# Prints where the compiled programs of a tools module are (or will be).
+tools_dir() {
+    local module=$cluster_source/tools/$1
+    printf '%s/%s-%s\n' "$tools_cache" "$1" \
+        "$(find "$module" -type f | LC_ALL=C sort | xargs cat "$cluster_source/tools/build" | sha256sum | cut -c1-12)"
+}
+
+# Runs a long command with its output in a log; prints a line now and then
+# so that a waiting person sees life, and the end of the log if it fails.
+run_logged() {
+    local title=$1 log=$2 start=$SECONDS pid next=30
+    shift 2
+    mkdir -p "$(dirname "$log")"
+    say "$title …"
+    "$@" >"$log" 2>&1 </dev/null &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        sleep 0.5
+        if ((SECONDS - start >= next)); then
+            say "$title … $((SECONDS - start)) s"
+            next=$((next + 30))
+        fi
+    done
+    if wait "$pid"; then
+        say "$title: done in $((SECONDS - start)) s"
+    else
+        tail -n 25 "$log" >&2
+        fail "$title failed; the whole log: $log"
+    fi
+}
