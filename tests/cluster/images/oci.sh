@@ -18,16 +18,15 @@ oci_blob() { # DIR FILE
 }
 
 # Adds an image made of layers that are in the layout already.
-oci_image() { # DIR NAME USER PATH_VARIABLE LAYER_DIGEST…
-    local dir=$1 name=$2 user=$3 path=$4 layers config manifest
-    shift 4
+oci_image() { # DIR NAME CONFIG_JSON LAYER_DIGEST…
+    local dir=$1 name=$2 settings=$3 layers config manifest
+    shift 3
     layers=$(for layer in "$@"; do
         printf '{"digest":"sha256:%s","size":%s}\n' "$layer" "$(stat -c %s "$dir/blobs/sha256/$layer")"
     done | jq -s .)
 
-    jq -n --arg user "$user" --arg path "$path" --argjson layers "$layers" '{
-        architecture: "amd64", os: "linux",
-        config: {User: $user, Env: ["PATH=" + $path], WorkingDir: "/"},
+    jq -n --argjson settings "$settings" --argjson layers "$layers" '{
+        architecture: "amd64", os: "linux", config: $settings,
         rootfs: {type: "layers", diff_ids: [$layers[].digest]}
     }' >"$dir/config.tmp"
     config=$(oci_blob "$dir" "$dir/config.tmp")
