@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the scripts that source this use them
 # Settings and small helpers that the scripts of the test cluster share.
 # Sourced, never run. Every setting in capitals can be overridden.
 
@@ -33,6 +33,18 @@ fail() {
     exit 1
 }
 
+# True if the user has named a cluster of their own.
+own_cluster() { [[ -n ${KUBECONFIG:-} && $KUBECONFIG != "$kubeconfig" ]]; }
+
+# One `up` or `down` at a time. Leaves the lock open as $lock_fd.
+lock_cluster() {
+    mkdir -p "$PGOPS_CACHE"
+    exec {lock_fd}>"$PGOPS_CACHE/cluster.lock"
+    flock --nonblock "$lock_fd" && return
+    say "Another tests/cluster/up or down is at work: waiting for it …"
+    flock "$lock_fd"
+}
+
 need_root() {
     ((EUID == 0)) || fail "must run as root: it makes network namespaces, mounts and containers"
 }
@@ -53,7 +65,7 @@ content_key() {
 tools_dir() {
     local module=$cluster_source/tools/$1
     printf '%s/%s-%s\n' "$tools_cache" "$1" \
-        "$(find "$module" -type f | LC_ALL=C sort | xargs cat "$cluster_source/tools/build" | sha256sum | cut -c1-12)"
+        "$(find "$module" -type f -print0 | LC_ALL=C sort -z | xargs -0 cat "$cluster_source/tools/build" | sha256sum | cut -c1-12)"
 }
 
 # Runs a long command with its output in a log; prints a line now and then

@@ -1,0 +1,75 @@
+//! What `pg_controldata` says of a data directory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::command::{CommandError, Program};
+use super::installation::Installation;
+
+/// The output of `pg_controldata`, by label.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ControlData(BTreeMap<String, String>);
+
+/// State of a server that was stopped cleanly as a primary.
+pub const SHUT_DOWN: &str = "shut down";
+
+impl ControlData {
+    /// Runs `pg_controldata` of `installation` on `pgdata`. The caller holds the interlock.
+    pub async fn read(installation: &Installation, pgdata: &Path) -> Result<Self, CommandError> {
+        let program = Program::new(installation.program("pg_controldata")).arg("-D").arg(pgdata);
+        Ok(Self::parse(&program.output().await?))
+    }
+
+    fn parse(text: &str) -> Self {
+        let pair = |line: &str| {
+            let (label, value) = line.split_once(':')?;
+            Some((label.trim().to_owned(), value.trim().to_owned()))
+        };
+        Self(text.lines().filter_map(pair).collect())
+    }
+
+    /// `Database cluster state`, such as [`SHUT_DOWN`] or `in production`.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        self.get("Database cluster state")
+    }
+
+    /// `Catalog version number`: part of the names of tablespace directories.
+    #[must_use]
+    pub fn catalog_version(&self) -> &str {
+        self.get("Catalog version number")
+    }
+
+    /// `Latest checkpoint location`.
+    #[must_use]
+    pub fn checkpoint(&self) -> &str {
+        self.get("Latest checkpoint location")
+    }
+
+    fn get(&self, label: &str) -> &str {
+        self.0.get(label).map_or("", String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_state_and_catalog_version() {
+        let data = ControlData::parse(
+            "pg_control version number:            1300\n\
+             Catalog version number:               202007201\n\
+             Database cluster state:               shut down\n\
+             Latest checkpoint location:           0/5A3F2E8\n",
+        );
+        assert_eq!(data.state(), SHUT_DOWN);
+        assert_eq!(data.catalog_version(), "202007201");
+        assert_eq!(data.checkpoint(), "0/5A3F2E8");
+    }
+
+    #[test]
+    fn nothing_is_made_up_for_output_that_lacks_a_line() {
+        assert_eq!(ControlData::parse("garbage").state(), "");
+    }
+}

@@ -1,0 +1,12 @@
+//! `PostgreSQL`'s programs and data directories.
+
+pub mod command;
+pub mod controldata;
+pub mod initdb;
+pub mod installation;
+pub mod interlock;
+pub mod leftover;
+pub mod pg_upgrade;
+pub mod recovery;
+pub mod server;
+pub mod volume;

@@ -1,0 +1,240 @@
+//! Asks the serving database, over TCP, as the superuser of its auth secret.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pgops_api::{PgVersion, layout, names};
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::initdb::{ClusterShape, LocaleProvider};
+
+/// A question to the server was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The secret is not where it is mounted.
+    #[error("failed to read the superuser's {key} from {path}: does the auth secret have that key?")]
+    Secret {
+        /// Key of the secret.
+        key: &'static str,
+        /// The mounted file.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// No connection.
+    #[error("failed to connect to database \"{database}\" at {host} as the superuser of the auth secret")]
+    Connect {
+        /// Database connected to.
+        database: String,
+        /// The pod's address.
+        host: String,
+        /// What the server or the kernel said.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// A query failed.
+    #[error("failed to ask the server for {what}")]
+    Query {
+        /// What was asked.
+        what: &'static str,
+        /// What the server said.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// The server's answer is not one that we know.
+    #[error("failed to understand the server's {what}: \"{answer}\"")]
+    Answer {
+        /// What was asked.
+        what: &'static str,
+        /// What the server said.
+        answer: String,
+    },
+}
+
+/// The superuser of the auth secret. Its password never leaves this type but for a connection.
+pub struct Superuser {
+    /// Name of the role.
+    pub name: String,
+    password: String,
+}
+
+impl Superuser {
+    /// Reads the mounted secret.
+    pub fn read() -> Result<Self, ServerError> {
+        let read = |key: &'static str| {
+            let path = PathBuf::from(layout::AUTH_DIR).join(key);
+            fs::read_to_string(&path)
+                .map(|text| text.trim_end_matches('\n').to_owned())
+                .map_err(|source| ServerError::Secret { key, path, source })
+        };
+        Ok(Self { name: read("username")?, password: read("password")? })
+    }
+
+    /// The password, for the environment of a client program.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Connects to `database` at `host`.
+    pub async fn connect(&self, host: &str, database: &str) -> Result<Client, ServerError> {
+        let failed =
+            |source| ServerError::Connect { database: database.to_owned(), host: host.to_owned(), source };
+        let (client, connection) = Config::new()
+            .host(host)
+            .port(names::POSTGRES_PORT)
+            .user(&self.name)
+            .password(&self.password)
+            .dbname(database)
+            .application_name("pgops")
+            .connect_timeout(Duration::from_secs(5))
+            .connect(NoTls)
+            .await
+            .map_err(failed)?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+}
+
+/// What the serving database says of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inventory {
+    /// `server_version`.
+    pub version: PgVersion,
+    /// What a new cluster must have too.
+    pub shape: ClusterShape,
+    /// Databases that can be connected to.
+    pub databases: Vec<String>,
+    /// Databases that `pg_upgrade` refuses because nobody may connect to them.
+    pub closed_databases: Vec<String>,
+    /// Transactions prepared and never ended, as `gid (owner, database)`.
+    pub prepared: Vec<String>,
+    /// Logical replication slots.
+    pub logical_slots: Vec<String>,
+    /// Libraries that functions of any database need, as `$libdir/name`, with one database that does.
+    pub libraries: BTreeSet<(String, String)>,
+    /// Settings kept with roles and databases, by name.
+    pub stored_settings: BTreeSet<String>,
+    /// Tables, views, indexes, … of all databases.
+    pub relations: u64,
+    /// The same of the largest database.
+    pub largest_database: u64,
+}
+
+/// The version of the server.
+pub async fn version(client: &Client) -> Result<PgVersion, ServerError> {
+    let text = ask(client, "its version", "SHOW server_version").await?;
+    // Distributions append their own: `13.16 (Debian 13.16-0+deb11u1)`.
+    let number = text.split_whitespace().next().unwrap_or_default();
+    number.parse().map_err(|_| ServerError::Answer { what: "version", answer: text.clone() })
+}
+
+/// The databases that can be connected to.
+pub async fn databases(client: &Client) -> Result<Vec<String>, ServerError> {
+    strings(
+        client,
+        "its databases",
+        "SELECT datname::text FROM pg_database WHERE datallowconn ORDER BY datname",
+    )
+    .await
+}
+
+/// Number of relations in the database that `client` is connected to, the system's own left out.
+pub async fn relations(client: &Client) -> Result<u64, ServerError> {
+    let sql = "SELECT count(*)::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') \
+               AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast\\_temp\\_%'";
+    let text = ask(client, "its relations", sql).await?;
+    text.parse().map_err(|_| ServerError::Answer { what: "number of relations", answer: text.clone() })
+}
+
+/// Takes the inventory of the server at `host`.
+pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, ServerError> {
+    let client = superuser.connect(host, "postgres").await?;
+    let version = version(&client).await?;
+    let shape = shape(&client, version).await?;
+    let closed = "SELECT datname::text FROM pg_database WHERE NOT datallowconn AND datname <> 'template0'";
+    let prepared = "SELECT gid || ' (by ' || owner || ' in ' || database || ')' FROM pg_prepared_xacts";
+    let slots =
+        "SELECT slot_name || ' (' || plugin || ')' FROM pg_replication_slots WHERE slot_type = 'logical'";
+    let settings = "SELECT DISTINCT split_part(unnest(setconfig), '=', 1) FROM pg_db_role_setting";
+    let mut inventory = Inventory {
+        version,
+        shape,
+        databases: databases(&client).await?,
+        closed_databases: strings(&client, "databases that are closed", closed).await?,
+        prepared: strings(&client, "prepared transactions", prepared).await?,
+        logical_slots: strings(&client, "replication slots", slots).await?,
+        libraries: BTreeSet::new(),
+        stored_settings: strings(&client, "stored settings", settings).await?.into_iter().collect(),
+        relations: 0,
+        largest_database: 0,
+    };
+    for database in inventory.databases.clone() {
+        let client = superuser.connect(host, &database).await?;
+        let count = relations(&client).await?;
+        inventory.relations += count;
+        inventory.largest_database = inventory.largest_database.max(count);
+        let sql = "SELECT DISTINCT probin FROM pg_proc WHERE probin IS NOT NULL AND oid >= 16384";
+        let libraries = strings(&client, "libraries of its functions", sql).await?;
+        inventory.libraries.extend(libraries.into_iter().map(|library| (library, database.clone())));
+    }
+    Ok(inventory)
+}
+
+/// What `initdb` must be told, as template0 has it: databases may differ from it, a new cluster may not.
+async fn shape(client: &Client, version: PgVersion) -> Result<ClusterShape, ServerError> {
+    let what = "the shape of its cluster";
+    let (provider, locale, rules) = match version.major {
+        ..15 => ("'c'", "NULL", "NULL"),
+        15 => ("datlocprovider::text", "daticulocale::text", "NULL"),
+        16 => ("datlocprovider::text", "daticulocale::text", "daticurules::text"),
+        _ => ("datlocprovider::text", "datlocale::text", "daticurules::text"),
+    };
+    let sql = format!(
+        "SELECT (SELECT rolname::text FROM pg_authid WHERE oid = 10), pg_encoding_to_char(encoding)::text, \
+         datcollate::text, datctype::text, {provider}::text, {locale}::text, {rules}::text, \
+         (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'), \
+         (SELECT setting FROM pg_settings WHERE name = 'data_checksums') \
+         FROM pg_database WHERE datname = 'template0'"
+    );
+    let row = client.query_one(&sql, &[]).await.map_err(|source| ServerError::Query { what, source })?;
+    let text =
+        |index: usize| row.try_get::<_, String>(index).map_err(|source| ServerError::Query { what, source });
+    let optional = |index: usize| {
+        row.try_get::<_, Option<String>>(index).map_err(|source| ServerError::Query { what, source })
+    };
+    let locale = || optional(5).map(Option::unwrap_or_default);
+    let provider = match text(4)?.as_str() {
+        "c" => LocaleProvider::Libc,
+        "i" => LocaleProvider::Icu { locale: locale()?, rules: optional(6)? },
+        "b" => LocaleProvider::Builtin { locale: locale()? },
+        other => return Err(ServerError::Answer { what: "locale provider", answer: other.to_owned() }),
+    };
+    let bytes = text(7)?;
+    Ok(ClusterShape {
+        install_user: text(0)?,
+        encoding: text(1)?,
+        collate: text(2)?,
+        ctype: text(3)?,
+        provider,
+        wal_segment_bytes: bytes
+            .parse()
+            .map_err(|_| ServerError::Answer { what: "WAL segment size", answer: bytes.clone() })?,
+        checksums: text(8)? == "on",
+    })
+}
+
+async fn ask(client: &Client, what: &'static str, sql: &str) -> Result<String, ServerError> {
+    let row = client.query_one(sql, &[]).await.map_err(|source| ServerError::Query { what, source })?;
+    row.try_get(0).map_err(|source| ServerError::Query { what, source })
+}
+
+async fn strings(client: &Client, what: &'static str, sql: &str) -> Result<Vec<String>, ServerError> {
+    let rows = client.query(sql, &[]).await.map_err(|source| ServerError::Query { what, source })?;
+    rows.iter().map(|row| row.try_get(0).map_err(|source| ServerError::Query { what, source })).collect()
+}

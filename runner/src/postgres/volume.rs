@@ -1,0 +1,314 @@
+//! The database's volume: data directories, the file that says which of them serves, and the work
+//! directory of one upgrade. Every change here is durable before the call returns.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use pgops_api::layout;
+
+/// The volume as one upgrade sees it.
+#[derive(Clone, Debug)]
+pub struct Volume {
+    root: PathBuf,
+    work: PathBuf,
+}
+
+/// Marker: the directory of the new version is ours to remove.
+const OWNS_NEW: &str = "owns-new-data";
+/// Marker: the new cluster is as initdb left it.
+const FRESH: &str = "fresh";
+/// Marker: `pg_upgrade` has succeeded.
+const UPGRADED: &str = "upgraded";
+
+/// A stage of the new data directory, durable on the volume.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Marker {
+    /// The directory of the new version is ours to remove.
+    OwnsNew,
+    /// The new cluster is as initdb left it: `pg_upgrade` may begin.
+    Fresh,
+    /// `pg_upgrade` has succeeded.
+    Upgraded,
+}
+
+impl Volume {
+    /// The volume mounted at `root`, for the upgrade of the request `uid`.
+    #[must_use]
+    pub fn new(root: &Path, uid: &str) -> Self {
+        let work = layout::request_dir(uid);
+        let work = work.strip_prefix(layout::VOLUME_ROOT).unwrap_or(&work);
+        Self { root: root.to_owned(), work: root.join(work) }
+    }
+
+    /// The mount point.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The work directory of this upgrade.
+    #[must_use]
+    pub fn work(&self) -> &Path {
+        &self.work
+    }
+
+    /// The data directory of a major version.
+    #[must_use]
+    pub fn pgdata(&self, major: u32) -> PathBuf {
+        self.root.join(major.to_string()).join("data")
+    }
+
+    /// The interlock's file.
+    #[must_use]
+    pub fn interlock(&self) -> PathBuf {
+        self.root.join(".pgops/interlock")
+    }
+
+    /// The major version that serves, if the volume says so.
+    pub fn active(&self) -> io::Result<Option<u32>> {
+        match fs::read_to_string(self.active_file()) {
+            Ok(text) => text.trim().parse().map(Some).map_err(|_| {
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("{:?} names no major version", text.trim()),
+                )
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says which major version serves: the switch of a major upgrade, and its way back.
+    pub fn set_active(&self, major: u32) -> io::Result<()> {
+        replace(&self.active_file(), format!("{major}\n").as_bytes())
+    }
+
+    fn active_file(&self) -> PathBuf {
+        self.root.join(".pgops/active")
+    }
+
+    /// Makes the work directory.
+    pub fn make_work(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.work)?;
+        sync_dir(self.work.parent().unwrap_or(&self.root))
+    }
+
+    fn marker(&self, marker: Marker) -> PathBuf {
+        self.work.join(match marker {
+            Marker::OwnsNew => OWNS_NEW,
+            Marker::Fresh => FRESH,
+            Marker::Upgraded => UPGRADED,
+        })
+    }
+
+    /// Whether the marker is set.
+    #[must_use]
+    pub fn is(&self, marker: Marker) -> bool {
+        self.marker(marker).exists()
+    }
+
+    /// Sets a marker.
+    pub fn mark(&self, marker: Marker) -> io::Result<()> {
+        replace(&self.marker(marker), b"")
+    }
+
+    /// Removes a marker.
+    pub fn unmark(&self, marker: Marker) -> io::Result<()> {
+        ignore_missing(fs::remove_file(self.marker(marker)))?;
+        if self.work.exists() { sync_dir(&self.work) } else { Ok(()) }
+    }
+
+    /// Removes the directory of the new version, if this upgrade made it and it does not serve.
+    pub fn remove_new(&self, major: u32) -> io::Result<()> {
+        if !self.is(Marker::OwnsNew) || self.active()? == Some(major) {
+            return Ok(());
+        }
+        self.unmark(Marker::Upgraded)?;
+        self.unmark(Marker::Fresh)?;
+        ignore_missing(fs::remove_dir_all(self.root.join(major.to_string())))?;
+        sync_dir(&self.root)?;
+        self.unmark(Marker::OwnsNew)
+    }
+
+    /// Gives the old data its control file back, which `pg_upgrade --link` puts aside.
+    pub fn restore_control_file(&self, old_major: u32) -> io::Result<()> {
+        let global = self.pgdata(old_major).join("global");
+        let (aside, control) = (global.join("pg_control.old"), global.join("pg_control"));
+        if aside.exists() && !control.exists() {
+            fs::rename(&aside, &control)?;
+            sync_dir(&global)?;
+        }
+        Ok(())
+    }
+
+    /// Directories of tablespaces that a data directory points to.
+    pub fn tablespaces(&self, major: u32) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(self.pgdata(major).join("pg_tblspc")) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        entries.map(|entry| fs::canonicalize(entry?.path())).collect()
+    }
+
+    /// Bytes in use below a data directory, each hard link counted once per name.
+    pub fn size(&self, major: u32) -> io::Result<u64> {
+        size_of(&self.pgdata(major))
+    }
+
+    /// Bytes that are free for us on the volume.
+    pub fn free(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.root)?;
+        Ok(stat.f_bavail * stat.f_frsize)
+    }
+
+    /// Whether files on the volume can share blocks.
+    #[must_use]
+    pub fn can_reflink(&self) -> bool {
+        let probe = || -> io::Result<()> {
+            let (source, target) = (self.work.join("reflink-source"), self.work.join("reflink-target"));
+            fs::write(&source, [7; 8192])?;
+            let cloned = File::create(&target).and_then(|to| {
+                rustix::fs::ioctl_ficlone(&to, &File::open(&source)?).map_err(io::Error::from)
+            });
+            fs::remove_file(&source)?;
+            fs::remove_file(&target)?;
+            cloned
+        };
+        probe().is_ok()
+    }
+}
+
+/// Makes `path` hold `content`: readers see the old or the new, and a crash leaves one of them.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    sync_dir(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// Makes renames and removals in a directory durable.
+pub fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn size_of(path: &Path) -> io::Result<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        // A file of a serving database may vanish between the listing and the look.
+        let metadata = match fs::metadata(entry.path()) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        sum += if metadata.is_dir() { size_of(&entry.path())? } else { metadata.len() };
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume() -> (tempfile::TempDir, Volume) {
+        let root = tempfile::tempdir().unwrap();
+        let volume = Volume::new(root.path(), "3f9c21aa");
+        volume.make_work().unwrap();
+        (root, volume)
+    }
+
+    fn make(volume: &Volume, major: u32, file: &str) -> PathBuf {
+        let path = volume.pgdata(major).join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "x").unwrap();
+        path
+    }
+
+    #[test]
+    fn the_active_version_is_what_was_said_last() {
+        let (_root, volume) = volume();
+        assert_eq!(volume.active().unwrap(), None);
+        volume.set_active(13).unwrap();
+        volume.set_active(17).unwrap();
+        assert_eq!(volume.active().unwrap(), Some(17));
+    }
+
+    #[test]
+    fn a_garbled_active_file_is_an_error_and_not_nothing() {
+        let (_root, volume) = volume();
+        fs::write(volume.active_file(), "seventeen\n").unwrap();
+        assert!(volume.active().unwrap_err().to_string().contains("seventeen"));
+    }
+
+    #[test]
+    fn a_new_directory_that_is_not_ours_is_left_alone() {
+        let (_root, volume) = volume();
+        let file = make(&volume, 17, "PG_VERSION");
+        volume.remove_new(17).unwrap();
+        assert!(file.exists());
+    }
+
+    #[test]
+    fn a_new_directory_that_serves_is_left_alone() {
+        let (_root, volume) = volume();
+        let file = make(&volume, 17, "PG_VERSION");
+        volume.mark(Marker::OwnsNew).unwrap();
+        volume.set_active(17).unwrap();
+        volume.remove_new(17).unwrap();
+        assert!(file.exists());
+    }
+
+    #[test]
+    fn our_new_directory_is_removed_with_its_markers() {
+        let (_root, volume) = volume();
+        make(&volume, 17, "PG_VERSION");
+        for marker in [Marker::OwnsNew, Marker::Fresh, Marker::Upgraded] {
+            volume.mark(marker).unwrap();
+        }
+        volume.remove_new(17).unwrap();
+        assert!(!volume.root().join("17").exists());
+        for marker in [Marker::OwnsNew, Marker::Fresh, Marker::Upgraded] {
+            assert!(!volume.is(marker), "{marker:?}");
+        }
+    }
+
+    #[test]
+    fn the_control_file_comes_back_once() {
+        let (_root, volume) = volume();
+        let aside = make(&volume, 13, "global/pg_control.old");
+        volume.restore_control_file(13).unwrap();
+        let control = volume.pgdata(13).join("global/pg_control");
+        assert!(control.exists() && !aside.exists());
+        volume.restore_control_file(13).unwrap();
+        assert!(control.exists());
+    }
+
+    #[test]
+    fn a_control_file_in_use_is_never_replaced_by_one_put_aside() {
+        let (_root, volume) = volume();
+        make(&volume, 13, "global/pg_control.old");
+        let control = make(&volume, 13, "global/pg_control");
+        fs::write(&control, "current").unwrap();
+        volume.restore_control_file(13).unwrap();
+        assert_eq!(fs::read_to_string(control).unwrap(), "current");
+    }
+
+    #[test]
+    fn the_size_counts_files_in_subdirectories() {
+        let (_root, volume) = volume();
+        make(&volume, 13, "PG_VERSION");
+        make(&volume, 13, "base/1/1249");
+        assert_eq!(volume.size(13).unwrap(), 2);
+    }
+}

@@ -1,0 +1,260 @@
+//! What people see of a running upgrade: phase, step, outage and conditions of the request, and
+//! Events. Writing it never delays the work: during the outage only the newest state counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter as Source};
+use kube::{Resource, ResourceExt};
+use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase};
+use pgops_api::plan::{Step, UpgradeKind};
+use pgops_api::{Condition, PostgresOpsRequest, condition};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::cluster::{Cluster, ClusterError};
+use crate::saga::{Event, Outcome, Record};
+
+/// The state to be shown.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct View {
+    step: String,
+    outage: Option<String>,
+    conditions: Vec<Condition>,
+}
+
+/// Shows the state of one upgrade.
+pub struct Reporter {
+    cluster: Cluster,
+    kind: UpgradeKind,
+    view: watch::Sender<View>,
+    writer: JoinHandle<()>,
+    deleted: Arc<AtomicBool>,
+    outage: Outage,
+}
+
+/// When the database took no writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Outage {
+    began: Option<Timestamp>,
+    ended: Option<Timestamp>,
+}
+
+impl Outage {
+    /// Takes one record into account.
+    fn see(&mut self, record: &Record, kind: UpgradeKind) {
+        // The step whose undoing has the old version serve again.
+        let restored = match kind {
+            UpgradeKind::Major => Step::StopDatabase,
+            UpgradeKind::Minor => Step::UpdateStatefulSetImage,
+        };
+        match (record.step, &record.event) {
+            (Step::StopDatabase, Event::Started) => self.began = self.began.or(Some(record.at)),
+            (Step::StartDatabase, Event::Succeeded) => self.ended = Some(record.at),
+            (step, Event::Undone) if step == restored && self.began.is_some() => self.ended = Some(record.at),
+            _ => {}
+        }
+    }
+
+    /// How long it lasted, or lasts until now.
+    #[must_use]
+    pub fn duration(&self) -> Option<SignedDuration> {
+        Some(self.ended.unwrap_or_else(Timestamp::now).duration_since(self.began?))
+    }
+}
+
+/// Seconds with one decimal, as people say them: `5.6s`.
+#[must_use]
+pub fn seconds(duration: SignedDuration) -> String {
+    format!("{:.1}s", duration.as_secs_f64())
+}
+
+impl Reporter {
+    /// Begins to show the upgrade of `kind`.
+    #[must_use]
+    pub fn new(cluster: Cluster, kind: UpgradeKind) -> Self {
+        let (view, mut changes) = watch::channel(View::default());
+        let deleted = Arc::new(AtomicBool::new(false));
+        let writer = tokio::spawn({
+            let (cluster, deleted) = (cluster.clone(), deleted.clone());
+            async move {
+                while changes.changed().await.is_ok() {
+                    let view = changes.borrow_and_update().clone();
+                    match write(&cluster, &view).await {
+                        Ok(request) => {
+                            deleted.store(request.meta().deletion_timestamp.is_some(), Ordering::Relaxed);
+                        }
+                        Err(error) => tracing::warn!("{}", crate::steps::chain(&error)),
+                    }
+                }
+            }
+        });
+        Self { cluster, kind, view, writer, deleted, outage: Outage::default() }
+    }
+
+    /// Whether somebody has deleted the request.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Relaxed)
+    }
+
+    /// The outage so far.
+    #[must_use]
+    pub fn outage(&self) -> Outage {
+        self.outage
+    }
+
+    /// Shows a record.
+    pub fn show(&mut self, record: &Record) {
+        self.outage.see(record, self.kind);
+        let steps = Step::sequence(self.kind);
+        let number = steps.iter().position(|step| *step == record.step).map_or(0, |index| index + 1);
+        let outage = self.outage.duration().map(seconds);
+        self.view.send_modify(|view| {
+            view.step = format!("{number}/{} {}", steps.len(), record.step);
+            view.outage = outage;
+            condition::set(&mut view.conditions, step_condition(record));
+        });
+    }
+
+    /// Writes the end of the request, and waits until it is stored.
+    pub async fn end(self, outcome: &Outcome, message: String) -> Result<(), ClusterError> {
+        let Self { cluster, kind, view, writer, outage, .. } = self;
+        let mut last = view.borrow().clone();
+        // The background writer stores nothing after us.
+        drop(view);
+        if let Err(error) = writer.await {
+            tracing::warn!("the status writer ended: {error}");
+        }
+        last.outage = outage.duration().map(seconds);
+        let (phase, type_, reason) = match outcome {
+            Outcome::Upgraded => (Phase::Successful, CONDITION_SUCCESSFUL, "Upgraded".to_owned()),
+            Outcome::RolledBack { failure, .. } => (Phase::Failed, CONDITION_FAILED, failure.reason.clone()),
+            Outcome::Stuck { .. } => (Phase::Failed, CONDITION_FAILED, "Stuck".to_owned()),
+        };
+        if phase == Phase::Successful {
+            let all = Step::sequence(kind).len();
+            last.step = format!("{all}/{all}");
+        }
+        let now = Time(Timestamp::now());
+        last.conditions.push(Condition::new(type_, "True", &reason, message.clone(), now));
+        let request = cluster
+            .update_request(|request| {
+                apply(request, &last);
+                let generation = request.metadata.generation;
+                let status = request.status.get_or_insert_default();
+                status.phase = Some(phase);
+                status.observed_generation = generation;
+            })
+            .await?;
+        let type_ = if phase == Phase::Successful { EventType::Normal } else { EventType::Warning };
+        announce(&cluster, &request, type_, &reason, message).await;
+        Ok(())
+    }
+}
+
+async fn write(cluster: &Cluster, view: &View) -> Result<PostgresOpsRequest, ClusterError> {
+    cluster
+        .update_request(|request| {
+            apply(request, view);
+            request.status.get_or_insert_default().phase = Some(Phase::Progressing);
+        })
+        .await
+}
+
+fn apply(request: &mut PostgresOpsRequest, view: &View) {
+    let status = request.status.get_or_insert_default();
+    if !view.step.is_empty() {
+        status.step = Some(view.step.clone());
+    }
+    if view.outage.is_some() {
+        status.outage.clone_from(&view.outage);
+    }
+    status.conditions.retain(|condition| condition.type_ != CONDITION_WAITING);
+    for condition in &view.conditions {
+        condition::set(&mut status.conditions, condition.clone());
+    }
+}
+
+/// A step's condition, as `KubeDB` writes it: type and reason are the step's name once it is done.
+fn step_condition(record: &Record) -> Condition {
+    let step = record.step.to_string();
+    let (status, reason, message) = match &record.event {
+        Event::Started => ("Unknown", "InProgress".to_owned(), "at work".to_owned()),
+        Event::Succeeded => ("True", step.clone(), "done".to_owned()),
+        Event::Failed(failure) => ("False", failure.reason.clone(), failure.message.clone()),
+        Event::Undone => ("False", "Undone".to_owned(), "taken back".to_owned()),
+    };
+    Condition::new(&step, status, &reason, message, Time(record.at))
+}
+
+async fn announce(
+    cluster: &Cluster,
+    request: &PostgresOpsRequest,
+    type_: EventType,
+    reason: &str,
+    note: String,
+) {
+    let source = Source { controller: "pgops-runner".to_owned(), instance: std::env::var("POD_NAME").ok() };
+    let recorder = Recorder::new(cluster.client(), source);
+    let note: String = note.chars().take(1000).collect();
+    let event = KubeEvent {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(note),
+        action: "Upgrade".to_owned(),
+        secondary: None,
+    };
+    if let Err(error) = recorder.publish(&event, &request.object_ref(&())).await {
+        tracing::warn!(request = request.name_any(), "failed to publish the event {reason}: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saga::Failure;
+
+    fn record(second: i64, step: Step, event: Event) -> Record {
+        Record { at: Timestamp::from_second(second).unwrap(), step, event }
+    }
+
+    #[test]
+    fn the_outage_lasts_from_the_stop_to_the_answer() {
+        let mut outage = Outage::default();
+        outage.see(&record(10, Step::StopDatabase, Event::Started), UpgradeKind::Major);
+        outage.see(&record(14, Step::PgUpgraded, Event::Succeeded), UpgradeKind::Major);
+        outage.see(&record(16, Step::StartDatabase, Event::Succeeded), UpgradeKind::Major);
+        assert_eq!(outage.duration().map(seconds).as_deref(), Some("6.0s"));
+    }
+
+    #[test]
+    fn a_second_start_of_the_stop_does_not_shorten_the_outage() {
+        let mut outage = Outage::default();
+        outage.see(&record(10, Step::StopDatabase, Event::Started), UpgradeKind::Major);
+        outage.see(&record(60, Step::StopDatabase, Event::Started), UpgradeKind::Major);
+        outage.see(&record(70, Step::StopDatabase, Event::Undone), UpgradeKind::Major);
+        assert_eq!(outage.duration().map(seconds).as_deref(), Some("60.0s"));
+    }
+
+    #[test]
+    fn a_failed_step_says_why_in_its_condition() {
+        let failure = Failure {
+            reason: "PreflightFailed".into(),
+            message: "prepared transaction tx_81".into(),
+            may_pass: false,
+        };
+        let condition = step_condition(&record(1, Step::Preflight, Event::Failed(failure)));
+        assert_eq!((condition.type_.as_str(), condition.status.as_str()), ("Preflight", "False"));
+        assert_eq!(condition.message.as_deref(), Some("prepared transaction tx_81"));
+    }
+
+    #[test]
+    fn a_step_that_is_done_has_its_name_as_reason() {
+        let condition = step_condition(&record(1, Step::PgUpgraded, Event::Succeeded));
+        assert_eq!(condition.reason.as_deref(), Some("PgUpgraded"));
+        assert!(condition.is_true());
+    }
+}

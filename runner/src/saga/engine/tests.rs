@@ -1,0 +1,166 @@
+//! The proof: killed before and after every record and every effect, the saga ends upgraded, or as it
+//! was, and no effect is there twice.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use pgops_api::plan::UpgradeKind;
+
+use super::*;
+
+/// Counts down to a kill: work after it never happens, as after SIGKILL.
+#[derive(Clone)]
+struct Fuse(Rc<Cell<Option<u32>>>);
+
+impl Fuse {
+    async fn burn(&self) {
+        match self.0.get() {
+            Some(0) => std::future::pending().await,
+            Some(left) => self.0.set(Some(left - 1)),
+            None => {}
+        }
+    }
+}
+
+/// Effects that outlive a kill.
+#[derive(Clone, Default)]
+struct Durable {
+    records: Vec<Record>,
+    effects: BTreeMap<String, u32>,
+}
+
+struct Memory {
+    durable: Rc<std::cell::RefCell<Durable>>,
+    fuse: Fuse,
+    fails: Option<Step>,
+    point: PointOfNoReturn,
+}
+
+impl World for Memory {
+    async fn act(&mut self, step: Step) -> Result<(), Failure> {
+        self.fuse.burn().await;
+        if self.fails == Some(step) {
+            return Err(broken());
+        }
+        self.durable.borrow_mut().effects.entry(step.to_string()).or_insert(1);
+        self.fuse.burn().await;
+        Ok(())
+    }
+
+    async fn undo(&mut self, step: Step) -> Result<(), Failure> {
+        self.fuse.burn().await;
+        self.durable.borrow_mut().effects.remove(&step.to_string());
+        self.fuse.burn().await;
+        Ok(())
+    }
+
+    fn point_of_no_return(&self) -> PointOfNoReturn {
+        self.point
+    }
+
+    fn cancelled(&self) -> Option<Failure> {
+        None
+    }
+
+    fn retries(&self, _: &Failure, _: bool) -> u32 {
+        1
+    }
+
+    async fn before_retry(&mut self, _: Step, _: u32, _: &Failure) {}
+
+    fn is_optional(&self, step: Step) -> bool {
+        step == Step::Analyze
+    }
+
+    fn show(&mut self, _: &Record) {}
+}
+
+struct MemoryJournal {
+    durable: Rc<std::cell::RefCell<Durable>>,
+    fuse: Fuse,
+}
+
+impl Journal for MemoryJournal {
+    async fn load(&self) -> Result<Vec<Record>, JournalError> {
+        Ok(self.durable.borrow().records.clone())
+    }
+
+    async fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.fuse.burn().await;
+        self.durable.borrow_mut().records.push(record.clone());
+        self.fuse.burn().await;
+        Ok(())
+    }
+}
+
+fn broken() -> Failure {
+    Failure { reason: "Broken".into(), message: "broken".into(), may_pass: true }
+}
+
+/// Runs until the end or until the fuse stops it.
+fn life(
+    durable: &Rc<std::cell::RefCell<Durable>>,
+    kill: Option<u32>,
+    fails: Option<Step>,
+) -> Option<Outcome> {
+    let fuse = Fuse(Rc::new(Cell::new(kill)));
+    let point = PointOfNoReturn::EndOf(Step::VerifyDatabase);
+    let mut world = Memory { durable: durable.clone(), fuse: fuse.clone(), fails, point };
+    let mut journal = MemoryJournal { durable: durable.clone(), fuse };
+    let mut run = std::pin::pin!(run(Step::sequence(UpgradeKind::Major), &mut world, &mut journal));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match run.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(outcome) => Some(outcome.unwrap()),
+        std::task::Poll::Pending => None,
+    }
+}
+
+/// Kills the first life at every instant that there is, then lets a second one end it.
+fn end_of_every_kill(fails: Option<Step>, check: impl Fn(&Outcome, &Durable)) -> u32 {
+    let mut kills = 0;
+    loop {
+        let durable = Rc::default();
+        let ended = life(&durable, Some(kills), fails);
+        let outcome = life(&durable, None, fails).expect("a life without a kill ends");
+        check(&outcome, &durable.borrow());
+        if ended.is_some() {
+            return kills;
+        }
+        kills += 1;
+    }
+}
+
+#[test]
+fn killed_at_any_instant_an_upgrade_completes() {
+    let all = Step::sequence(UpgradeKind::Major).len();
+    let kills = end_of_every_kill(None, |outcome, durable| {
+        assert_eq!(*outcome, Outcome::Upgraded);
+        assert_eq!(durable.effects.len(), all);
+    });
+    // Around each of two records and one effect a step.
+    assert_eq!(kills as usize, all * 6);
+}
+
+#[test]
+fn killed_at_any_instant_a_failing_upgrade_leaves_nothing_behind() {
+    for step in Step::sequence(UpgradeKind::Major).iter().take_while(|step| **step != Step::UpdateDatabase) {
+        end_of_every_kill(Some(*step), |outcome, durable| {
+            assert_eq!(*outcome, Outcome::RolledBack { step: *step, failure: broken() });
+            assert!(durable.effects.is_empty(), "{step}: {:?}", durable.effects);
+        });
+    }
+}
+
+#[test]
+fn past_the_point_of_no_return_a_failure_is_stuck_and_takes_nothing_back() {
+    end_of_every_kill(Some(Step::UpdateDatabase), |outcome, durable| {
+        assert_eq!(*outcome, Outcome::Stuck { step: Step::UpdateDatabase, failure: broken() });
+        assert!(durable.effects.contains_key("VerifyDatabase"));
+    });
+}
+
+#[test]
+fn an_optional_step_that_fails_does_not_fail_the_upgrade() {
+    end_of_every_kill(Some(Step::Analyze), |outcome, _| assert_eq!(*outcome, Outcome::Upgraded));
+}

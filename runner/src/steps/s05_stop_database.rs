@@ -1,0 +1,72 @@
+//! `StopDatabase`: the outage begins. A major upgrade takes the data for itself and proves that it was
+//! shut down cleanly; a minor one lets the workload replace the pod.
+
+use pgops_api::plan::{Step, UpgradeKind};
+
+use super::world::{say, warn};
+use super::{StepError, Upgrade};
+use crate::cluster::PodState;
+use crate::postgres::controldata::ControlData;
+use crate::postgres::pg_upgrade::{private_hba, server_options};
+use crate::postgres::recovery;
+
+pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
+    match upgrade.kind {
+        UpgradeKind::Major => {
+            checkpoint(upgrade).await;
+            upgrade.exclude_others().await?;
+            let data = ensure_clean(upgrade).await?;
+            say(Step::StopDatabase, format!("clean shutdown at {}", data.checkpoint()));
+        }
+        UpgradeKind::Minor => {
+            checkpoint(upgrade).await;
+            replace_pod(upgrade, &upgrade.plan.to.image).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
+    if upgrade.kind == UpgradeKind::Major {
+        let image = upgrade.plan.from.image.clone();
+        upgrade.serve(&image).await?;
+        say(Step::StopDatabase, format!("{} serves again", upgrade.plan.from.name));
+    }
+    Ok(())
+}
+
+/// Deletes the database's pod unless it has `image` already; the workload makes it again.
+pub(super) async fn replace_pod(upgrade: &Upgrade, image: &str) -> Result<(), StepError> {
+    let Some(pod) = upgrade.cluster.pod().await? else { return Ok(()) };
+    let images =
+        pod.spec.iter().flat_map(|spec| &spec.containers).filter_map(|container| container.image.as_deref());
+    if !images.into_iter().any(|name| name == image) {
+        upgrade.cluster.delete_pod(&pod).await?;
+    }
+    Ok(())
+}
+
+/// Brings the old data to a clean shutdown, if its last server did not.
+pub(super) async fn ensure_clean(upgrade: &Upgrade) -> Result<ControlData, StepError> {
+    let hba = private_hba(&Upgrade::scratch())?;
+    let options = server_options(upgrade.old_major, upgrade.facts()?.largest_database, &hba);
+    let options = format!("{options} -c listen_addresses= -c unix_socket_directories=/tmp");
+    let pgdata = upgrade.volume.pgdata(upgrade.old_major);
+    Ok(recovery::ensure_clean(&upgrade.old_installation()?, &pgdata, &options).await?)
+}
+
+/// What is written now need not be written during the outage. No harm if it cannot be.
+async fn checkpoint(upgrade: &Upgrade) {
+    let checkpoint = async {
+        if let PodState::Ready { ip } = upgrade.cluster.pod_state(&upgrade.plan.from.image).await? {
+            let client = upgrade.superuser.connect(&ip, "postgres").await?;
+            client.batch_execute("CHECKPOINT").await.map_err(|source| {
+                crate::postgres::server::ServerError::Query { what: "a checkpoint", source }
+            })?;
+        }
+        Ok::<_, StepError>(())
+    };
+    if let Err(error) = checkpoint.await {
+        warn(Step::StopDatabase, &error);
+    }
+}

@@ -1,0 +1,117 @@
+//! `PgUpgraded`: `pg_upgrade` has run. An interrupted run is taken back and done again on a new cluster.
+
+use std::fs;
+use std::path::Path;
+
+use pgops_api::plan::Step;
+
+use super::s03_data_directory_initialized::ensure_fresh;
+use super::s05_stop_database::ensure_clean;
+use super::world::say;
+use super::{StepError, Upgrade};
+use crate::postgres::controldata::ControlData;
+use crate::postgres::leftover;
+use crate::postgres::pg_upgrade::PgUpgrade;
+use crate::postgres::volume::{Marker, sync_dir};
+
+pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
+    upgrade.exclude_others().await?;
+    if upgrade.volume.is(Marker::Upgraded) {
+        return Ok(());
+    }
+    take_back(upgrade).await?;
+    ensure_clean(upgrade).await?;
+    ensure_fresh(upgrade).await?;
+    run(upgrade).await?;
+    carry_settings(upgrade)?;
+    upgrade.volume.mark(Marker::Upgraded).map_err(StepError::volume("mark the new cluster as upgraded"))
+}
+
+pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
+    upgrade.exclude_others().await?;
+    take_back(upgrade).await?;
+    let major = upgrade.new_major;
+    upgrade.volume.remove_new(major).map_err(StepError::volume(format!("remove the new cluster of {major}")))
+}
+
+async fn run(upgrade: &Upgrade) -> Result<(), StepError> {
+    let volume = &upgrade.volume;
+    let facts = upgrade.facts()?;
+    // From here on the new cluster is no longer as initdb left it, and a kill must not hide that.
+    volume.unmark(Marker::Fresh).map_err(StepError::volume("mark the new cluster as in use"))?;
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let program = PgUpgrade {
+        old: &upgrade.old_installation()?,
+        new: &upgrade.new_installation()?,
+        old_pgdata: &volume.pgdata(upgrade.old_major),
+        new_pgdata: &volume.pgdata(upgrade.new_major),
+        install_user: &facts.shape.install_user,
+        mode: facts.mode,
+        jobs,
+        relations: facts.largest_database,
+        old_major: upgrade.old_major,
+        new_major: upgrade.new_major,
+        scratch: &Upgrade::scratch(),
+    };
+    let mut stages = 0;
+    program
+        .run(|stage| {
+            stages += 1;
+            tracing::info!(step = %Step::PgUpgraded, mark = "", "{stage}");
+        })
+        .await?;
+    say(Step::PgUpgraded, format!("pg_upgrade has passed {stages} stages in {} mode", facts.mode.name()));
+    Ok(())
+}
+
+/// Takes an interrupted or failed run back: no server of it is left, the old data has its control
+/// file, and the tablespaces hold nothing of the new version.
+async fn take_back(upgrade: &Upgrade) -> Result<(), StepError> {
+    let volume = &upgrade.volume;
+    for major in [upgrade.old_major, upgrade.new_major] {
+        leftover::stop_server(&volume.pgdata(major)).await.map_err(StepError::volume(format!(
+            "stop the server that was left on {}",
+            volume.pgdata(major).display()
+        )))?;
+    }
+    let old_major = upgrade.old_major;
+    volume
+        .restore_control_file(old_major)
+        .map_err(StepError::volume(format!("give the data of {old_major} its control file back")))?;
+    let new_pgdata = volume.pgdata(upgrade.new_major);
+    if volume.is(Marker::Fresh) || !new_pgdata.join("global/pg_control").exists() {
+        return Ok(());
+    }
+    // Only names with the new catalog version: those of the old one hold the data.
+    let data = ControlData::read(&upgrade.new_installation()?, &new_pgdata).await?;
+    let name = format!("PG_{}_{}", upgrade.new_major, data.catalog_version());
+    for tablespace in
+        volume.tablespaces(old_major).map_err(StepError::volume("list the tablespaces of the old data"))?
+    {
+        let directory = tablespace.join(&name);
+        if directory.exists() {
+            fs::remove_dir_all(&directory)
+                .and_then(|()| sync_dir(&tablespace))
+                .map_err(StepError::volume(format!("remove {}", directory.display())))?;
+        }
+    }
+    Ok(())
+}
+
+/// Settings of `ALTER SYSTEM` live in the data directory; everything else is generated at each start.
+fn carry_settings(upgrade: &Upgrade) -> Result<(), StepError> {
+    let file = |major| upgrade.volume.pgdata(major).join("postgresql.auto.conf");
+    let (from, to) = (file(upgrade.old_major), file(upgrade.new_major));
+    if from.exists() {
+        copy_durably(&from, &to).map_err(StepError::volume(format!(
+            "copy {} to {}",
+            from.display(),
+            to.display()
+        )))?;
+    }
+    Ok(())
+}
+
+fn copy_durably(from: &Path, to: &Path) -> std::io::Result<()> {
+    crate::postgres::volume::replace(to, &fs::read(from)?)
+}

@@ -1,0 +1,24 @@
+//! `ReplacedDataDirectory`: the volume says that the new data directory serves: one atomic rename.
+
+use pgops_api::plan::Step;
+
+use super::world::say;
+use super::{StepError, Upgrade};
+
+pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
+    switch(upgrade, upgrade.new_major).await
+}
+
+pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
+    switch(upgrade, upgrade.old_major).await
+}
+
+async fn switch(upgrade: &mut Upgrade, major: u32) -> Result<(), StepError> {
+    upgrade.exclude_others().await?;
+    upgrade
+        .volume
+        .set_active(major)
+        .map_err(StepError::volume(format!("write that version {major} serves")))?;
+    say(Step::ReplacedDataDirectory, format!("{} serves", upgrade.volume.pgdata(major).display()));
+    Ok(())
+}

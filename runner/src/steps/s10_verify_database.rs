@@ -1,0 +1,37 @@
+//! `VerifyDatabase`: the server itself says its version, and has every database and relation.
+
+use pgops_api::plan::{Step, UpgradeKind};
+
+use super::world::say;
+use super::{StepError, Upgrade};
+use crate::postgres::server::{databases, relations, version};
+
+pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
+    let ip = upgrade.cluster.wait_ready(&upgrade.plan.to.image).await?;
+    let client = upgrade.superuser.connect(&ip, "postgres").await?;
+    let (planned, live) = (upgrade.plan.to.pg_version()?, version(&client).await?);
+    if live != planned {
+        return Err(StepError::Unexpected(format!(
+            "the server says version {live}, but PostgresVersion {} says {planned}: correct the catalog or the image",
+            upgrade.plan.to.name
+        )));
+    }
+    if upgrade.kind == UpgradeKind::Minor {
+        say(Step::VerifyDatabase, format!("the server says {live}"));
+        return Ok(());
+    }
+    let facts = upgrade.facts()?;
+    let found = databases(&client).await?;
+    if let Some(missing) = facts.databases.iter().find(|name| !found.contains(name)) {
+        return Err(StepError::Unexpected(format!("database \"{missing}\" is missing from the new cluster")));
+    }
+    let mut count = 0;
+    for database in &facts.databases {
+        count += relations(&upgrade.superuser.connect(&ip, database).await?).await?;
+    }
+    say(
+        Step::VerifyDatabase,
+        format!("the server says {live}; {} databases, {count} relations", found.len()),
+    );
+    Ok(())
+}

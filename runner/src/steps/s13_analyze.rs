@@ -1,0 +1,31 @@
+//! `Analyze`: `pg_upgrade` carries no statistics before 18, and plans without them are bad ones.
+
+use pgops_api::plan::Step;
+
+use super::world::say;
+use super::{StepError, Upgrade};
+use crate::postgres::command::Program;
+
+/// Statistics come along from this target version on, so that only missing ones are made.
+const CARRIES_STATISTICS: u32 = 18;
+
+pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
+    let ip = upgrade.cluster.wait_ready(&upgrade.plan.to.image).await?;
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut program = Program::new(upgrade.new_installation()?.program("vacuumdb"))
+        .env("PGPASSWORD", upgrade.superuser.password())
+        .env("PGOPTIONS", "-c vacuum_cost_delay=0")
+        .args(["--all", "--analyze-in-stages", "--no-password", "--host", &ip])
+        .args(["--username", &upgrade.superuser.name, "--jobs", &jobs.to_string()]);
+    if upgrade.new_major >= CARRIES_STATISTICS {
+        program = program.arg("--missing-stats-only");
+    }
+    program
+        .each_line(|line| {
+            if line.contains("Generating") {
+                say(Step::Analyze, line.trim_start_matches("vacuumdb: "));
+            }
+        })
+        .await?;
+    Ok(())
+}

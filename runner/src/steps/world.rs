@@ -1,0 +1,239 @@
+//! One upgrade: everything that its steps act on.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pgops_api::layout;
+use pgops_api::plan::{Step, TransferMode, UpgradeKind, UpgradePlan};
+
+use super::{
+    Facts, StepError, chain, s01_copied_old_binaries, s02_preflight, s03_data_directory_initialized,
+    s04_pause_database, s05_stop_database, s06_pg_upgraded, s07_replaced_data_directory,
+    s08_update_stateful_set_image, s09_start_database, s10_verify_database, s11_update_database,
+    s12_resume_database, s13_analyze, s14_clean_up,
+};
+use crate::cluster::Cluster;
+use crate::postgres::installation::Installation;
+use crate::postgres::interlock::Interlock;
+use crate::postgres::server::Superuser;
+use crate::postgres::volume::Volume;
+use crate::report::{Reporter, seconds};
+use crate::saga::{Event, Failure, PointOfNoReturn, Record, World};
+
+/// One upgrade.
+pub struct Upgrade {
+    pub(super) plan: UpgradePlan,
+    pub(super) kind: UpgradeKind,
+    pub(super) old_major: u32,
+    pub(super) new_major: u32,
+    pub(super) cluster: Cluster,
+    pub(super) volume: Volume,
+    pub(super) superuser: Superuser,
+    pub(super) facts: Option<Facts>,
+    pub(super) interlock: Option<Interlock>,
+    pub(super) reporter: Reporter,
+}
+
+/// Tries of a step past the point of no return, where giving up leaves the database down.
+const FORWARD_RETRIES: u32 = 20;
+
+impl Upgrade {
+    /// The upgrade of a plan, from wherever an earlier runner left it.
+    pub fn new(plan: UpgradePlan, cluster: Cluster) -> Result<Self, StepError> {
+        let kind = plan.kind()?;
+        let volume = Volume::new(Path::new(layout::VOLUME_ROOT), &plan.request_uid);
+        let facts = Facts::load(volume.work()).map_err(StepError::volume("read the preflight's facts"))?;
+        Ok(Self {
+            old_major: plan.from.pg_version()?.major,
+            new_major: plan.to.pg_version()?.major,
+            reporter: Reporter::new(cluster.clone(), kind),
+            superuser: Superuser::read()?,
+            interlock: None,
+            plan,
+            kind,
+            cluster,
+            volume,
+            facts,
+        })
+    }
+
+    /// What people see of it.
+    #[must_use]
+    pub fn into_reporter(self) -> Reporter {
+        self.reporter
+    }
+
+    /// What the preflight learnt.
+    pub(super) fn facts(&self) -> Result<&Facts, StepError> {
+        self.facts.as_ref().ok_or_else(|| {
+            StepError::Unexpected(format!(
+                "the preflight's facts are missing from {}; delete the request and apply a new one",
+                self.volume.work().display()
+            ))
+        })
+    }
+
+    /// The target's programs, in this image.
+    pub(super) fn new_installation(&self) -> Result<Installation, StepError> {
+        Ok(Installation::find(Path::new("/"), self.new_major)?)
+    }
+
+    /// The old version's programs, staged.
+    pub(super) fn old_installation(&self) -> Result<Installation, StepError> {
+        Ok(Installation::find(Path::new(layout::OLD_DIR), self.old_major)?)
+    }
+
+    /// A directory for logs and generated files, gone with the worker.
+    pub(super) fn scratch() -> PathBuf {
+        PathBuf::from("/tmp/pgops")
+    }
+
+    /// Makes sure that nobody but us can run a server on the data: no pod, and the interlock is ours.
+    pub(super) async fn exclude_others(&mut self) -> Result<(), StepError> {
+        self.cluster.scale(0).await?;
+        self.cluster.wait_gone().await?;
+        if self.interlock.is_some() {
+            return Ok(());
+        }
+        let path = self.volume.interlock();
+        self.interlock = loop {
+            let taken = Interlock::try_take(&path)
+                .map_err(StepError::volume(format!("take the interlock {}", path.display())))?;
+            if taken.is_some() {
+                break taken;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        Ok(())
+    }
+
+    /// Lets the database's pod run with `image`, and waits until it answers; gives its address.
+    pub(super) async fn serve(&mut self, image: &str) -> Result<String, StepError> {
+        self.interlock = None;
+        self.cluster.scale(1).await?;
+        Ok(self.cluster.wait_ready(image).await?)
+    }
+
+    /// Where the old data becomes useless in the mode that the preflight chose.
+    fn point(&self) -> PointOfNoReturn {
+        match (self.kind, self.facts.as_ref().map(|facts| facts.mode)) {
+            (UpgradeKind::Major, Some(TransferMode::Link)) => PointOfNoReturn::StartOf(Step::StartDatabase),
+            _ => PointOfNoReturn::EndOf(Step::VerifyDatabase),
+        }
+    }
+
+    async fn do_step(&mut self, step: Step) -> Result<(), StepError> {
+        match step {
+            Step::CopiedOldBinaries => s01_copied_old_binaries::act(self),
+            Step::Preflight => s02_preflight::act(self).await,
+            Step::DataDirectoryInitialized => s03_data_directory_initialized::act(self).await,
+            Step::PauseDatabase => s04_pause_database::act(self).await,
+            Step::StopDatabase => s05_stop_database::act(self).await,
+            Step::PgUpgraded => s06_pg_upgraded::act(self).await,
+            Step::ReplacedDataDirectory => s07_replaced_data_directory::act(self).await,
+            Step::UpdateStatefulSetImage => s08_update_stateful_set_image::act(self).await,
+            Step::StartDatabase => s09_start_database::act(self).await,
+            Step::VerifyDatabase => s10_verify_database::act(self).await,
+            Step::UpdateDatabase => s11_update_database::act(self).await,
+            Step::ResumeDatabase => s12_resume_database::act(self).await,
+            Step::Analyze => s13_analyze::act(self).await,
+            Step::CleanUp => s14_clean_up::act(self),
+        }
+    }
+
+    async fn undo_step(&mut self, step: Step) -> Result<(), StepError> {
+        match step {
+            Step::DataDirectoryInitialized => s03_data_directory_initialized::undo(self),
+            Step::PauseDatabase => s04_pause_database::undo(self).await,
+            Step::StopDatabase => s05_stop_database::undo(self).await,
+            Step::PgUpgraded => s06_pg_upgraded::undo(self).await,
+            Step::ReplacedDataDirectory => s07_replaced_data_directory::undo(self).await,
+            Step::UpdateStatefulSetImage => s08_update_stateful_set_image::undo(self).await,
+            Step::StartDatabase => s09_start_database::undo(self).await,
+            // These change nothing, or come after the point of no return.
+            Step::CopiedOldBinaries
+            | Step::Preflight
+            | Step::VerifyDatabase
+            | Step::UpdateDatabase
+            | Step::ResumeDatabase
+            | Step::Analyze
+            | Step::CleanUp => Ok(()),
+        }
+    }
+}
+
+impl World for Upgrade {
+    async fn act(&mut self, step: Step) -> Result<(), Failure> {
+        let result = match self.plan.timeout_seconds {
+            None => self.do_step(step).await,
+            Some(limit) => tokio::time::timeout(Duration::from_secs(limit), self.do_step(step))
+                .await
+                .unwrap_or(Err(StepError::Timeout(limit))),
+        };
+        result.map_err(|error| error.failure(step))
+    }
+
+    async fn undo(&mut self, step: Step) -> Result<(), Failure> {
+        tracing::info!(step = %step, mark = "undo", "is taken back");
+        self.undo_step(step).await.map_err(|error| error.failure(step))
+    }
+
+    fn point_of_no_return(&self) -> PointOfNoReturn {
+        self.point()
+    }
+
+    fn cancelled(&self) -> Option<Failure> {
+        self.reporter.is_deleted().then(|| Failure {
+            reason: "Cancelled".to_owned(),
+            message: "the request was deleted while there was a way back".to_owned(),
+            may_pass: false,
+        })
+    }
+
+    fn retries(&self, failure: &Failure, committed: bool) -> u32 {
+        match (committed, failure.may_pass) {
+            (true, _) => FORWARD_RETRIES,
+            (false, true) => self.plan.max_retries,
+            // It will be there the next time too, and each try may be an outage.
+            (false, false) => 0,
+        }
+    }
+
+    async fn before_retry(&mut self, step: Step, attempt: u32, failure: &Failure) {
+        let wait = Duration::from_secs(u64::from(attempt.min(30)));
+        tracing::warn!(%step, attempt, "{}; tried again in {} s", failure.message, wait.as_secs());
+        tokio::time::sleep(wait).await;
+    }
+
+    fn is_optional(&self, step: Step) -> bool {
+        matches!(step, Step::Analyze | Step::CleanUp)
+    }
+
+    fn show(&mut self, record: &Record) {
+        self.reporter.show(record);
+        let step = record.step;
+        match &record.event {
+            Event::Started if step == Step::StopDatabase => {
+                tracing::info!(%step, mark = "down", "the outage begins: writes stop");
+            }
+            Event::Started => tracing::info!(%step, mark = "...", "begins"),
+            Event::Succeeded if step == Step::StartDatabase => {
+                let outage = self.reporter.outage().duration().map(seconds).unwrap_or_default();
+                tracing::info!(%step, mark = "up", "the outage ends after {outage}: the new server answers");
+            }
+            Event::Succeeded => tracing::info!(%step, mark = "ok", "done"),
+            Event::Failed(failure) => tracing::error!(%step, reason = failure.reason, "{}", failure.message),
+            Event::Undone => tracing::info!(%step, mark = "undo", "was taken back"),
+        }
+    }
+}
+
+/// Says in the log what a step found or did.
+pub(super) fn say(step: Step, text: impl std::fmt::Display) {
+    tracing::info!(%step, mark = "", "{text}");
+}
+
+/// Warns in the log of something that is not in the way.
+pub(super) fn warn(step: Step, error: &dyn std::error::Error) {
+    tracing::warn!(%step, "{}", chain(error));
+}

@@ -1,0 +1,242 @@
+//! Executes the plan of the Job's environment, and writes down how it ended.
+
+use std::fs;
+use std::process::ExitCode;
+
+use jiff::SignedDuration;
+use pgops_api::UpgradePlan;
+use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, Step, UpgradeKind};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cluster::{Cluster, ClusterError};
+use crate::narrative;
+use crate::postgres::leftover;
+use crate::postgres::volume::Volume;
+use crate::report::seconds;
+use crate::saga::{self, FileJournal, Journal, JournalError, Outcome, ReportJournal};
+use crate::steps::{StepError, Upgrade, chain};
+
+/// The upgrade could neither be brought to its end nor be written down; the Job tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum UpgradeError {
+    /// The Job was not made by the launcher.
+    #[error("failed to read the plan from {PLAN_VARIABLE}: only the launcher makes this Job")]
+    NoPlan(#[source] std::env::VarError),
+    /// The plan is of another version of pgops.
+    #[error("failed to understand the plan in {PLAN_VARIABLE}: launcher and runner must be of one version")]
+    Plan(#[source] serde_json::Error),
+    /// The runtime did not start.
+    #[error("failed to start the runtime")]
+    Runtime(#[source] std::io::Error),
+    /// The control plane.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The parts of the upgrade.
+    #[error(transparent)]
+    Step(#[from] StepError),
+}
+
+/// Runs the upgrade to its end. Exit status 42 says that the request has ended without success.
+pub fn run() -> Result<ExitCode, UpgradeError> {
+    narrative::init();
+    // Data directories and everything else that is written belong to the database's user alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let json = std::env::var(PLAN_VARIABLE).map_err(UpgradeError::NoPlan)?;
+    let plan: UpgradePlan = serde_json::from_str(&json).map_err(UpgradeError::Plan)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(UpgradeError::Runtime)?;
+    let result = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(UpgradeError::Runtime)?;
+        tokio::select! {
+            result = execute(&plan) => result,
+            _ = terminate.recv() => {
+                tracing::warn!("this pod is being stopped; the next one carries on from the journal");
+                stop_servers(&plan).await;
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    });
+    if let Err(error) = &result {
+        tracing::error!("{}", chain(error));
+        leave_message(&chain(error));
+    }
+    // The status writer may hang on an API server that is away: the journal has everything.
+    runtime.shutdown_background();
+    result
+}
+
+async fn execute(plan: &UpgradePlan) -> Result<ExitCode, UpgradeError> {
+    let cluster = Cluster::connect(plan).await?;
+    let request = cluster.request().await?;
+    if request.phase().is_terminal() {
+        tracing::info!("request {} has ended already", plan.request);
+        return Ok(ExitCode::from(EXIT_ENDED));
+    }
+    let mut upgrade = Upgrade::new(plan.clone(), cluster.clone())?;
+    let kind = plan.kind().map_err(StepError::from)?;
+    let sequence = Step::sequence(kind);
+    tracing::info!("{}/{}: {} to {}", plan.namespace, plan.database, plan.from.name, plan.to.name);
+    let (outcome, records) = match kind {
+        UpgradeKind::Major => {
+            let volume = Volume::new(std::path::Path::new(pgops_api::layout::VOLUME_ROOT), &plan.request_uid);
+            volume.make_work().map_err(StepError::volume("make the work directory"))?;
+            let mut journal = FileJournal::new(volume.work());
+            (saga::run(sequence, &mut upgrade, &mut journal).await?, journal.load().await?)
+        }
+        UpgradeKind::Minor => {
+            let mut journal = ReportJournal::new(cluster.clone());
+            (saga::run(sequence, &mut upgrade, &mut journal).await?, journal.load().await?)
+        }
+    };
+    let reporter = upgrade.into_reporter();
+    let message = message(plan, &outcome, reporter.outage().duration(), &records);
+    leave_message(&message);
+    let report = format!("{message}\n\n{}", timings(&records));
+    if let Err(error) = cluster.write_report("report", &report).await {
+        tracing::warn!("{}", chain(&error));
+    }
+    reporter.end(&outcome, message.clone()).await?;
+    Ok(match outcome {
+        Outcome::Upgraded => {
+            tracing::info!(mark = "ok", "{message}");
+            ExitCode::SUCCESS
+        }
+        Outcome::RolledBack { .. } | Outcome::Stuck { .. } => {
+            tracing::error!("{message}");
+            ExitCode::from(EXIT_ENDED)
+        }
+    })
+}
+
+/// Servers of `pg_upgrade` stop cleanly now rather than by the kill that ends this pod.
+async fn stop_servers(plan: &UpgradePlan) {
+    let volume = Volume::new(std::path::Path::new(pgops_api::layout::VOLUME_ROOT), &plan.request_uid);
+    for side in [&plan.from, &plan.to] {
+        let Ok(version) = side.pg_version() else { continue };
+        if let Err(error) = leftover::stop_server(&volume.pgdata(version.major)).await {
+            tracing::warn!("{}", chain(&error));
+        }
+    }
+}
+
+/// The end in words: first what it means for the database, then why, then what to do.
+fn message(
+    plan: &UpgradePlan,
+    outcome: &Outcome,
+    outage: Option<SignedDuration>,
+    records: &[saga::Record],
+) -> String {
+    let UpgradePlan { namespace, database, request, from, to, .. } = plan;
+    let after = outage.map(|outage| format!(" after {} of outage", seconds(outage))).unwrap_or_default();
+    match outcome {
+        Outcome::Upgraded => format!("{namespace}/{database} is on {}{after}", to.name),
+        Outcome::RolledBack { failure, .. } if outage.is_none() => {
+            format!("{namespace}/{database} was not touched and serves {}. {}", from.name, failure.message)
+        }
+        Outcome::RolledBack { step, failure } => format!(
+            "{namespace}/{database} serves {} again{after}, no data changed. {step}: {}",
+            from.name, failure.message
+        ),
+        Outcome::Stuck { step, failure } => {
+            let paused = saga::is_paused(records);
+            let paused =
+                if paused { format!("; it stays paused by request {request}") } else { String::new() };
+            format!(
+                "{namespace}/{database} needs help: {step} cannot be brought to its end{paused}. {}. \
+                 Both data directories are kept; docs/runbook.md says how to go on",
+                failure.message
+            )
+        }
+    }
+}
+
+/// How long each step took.
+fn timings(records: &[saga::Record]) -> String {
+    let mut lines = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        if record.event == saga::Event::Succeeded
+            && let Some(began) = records[..index].iter().rev().find(|other| other.step == record.step)
+        {
+            lines.push(format!("{:<26}{:>8}", record.step, seconds(record.at.duration_since(began.at))));
+        }
+    }
+    lines.join("\n")
+}
+
+/// What `kubectl describe pod` shows of this container's end.
+fn leave_message(text: &str) {
+    // Outside a pod there is no such file, and nobody to read it.
+    if let Err(error) = fs::write("/dev/termination-log", text) {
+        tracing::debug!("failed to write the termination message: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use pgops_api::plan::Side;
+    use saga::{Event, Failure, Record};
+
+    fn plan() -> UpgradePlan {
+        let side = |version: &str| Side { name: version.into(), version: version.into(), image: "pg".into() };
+        UpgradePlan {
+            namespace: "demo".into(),
+            request: "orders-17".into(),
+            request_uid: "3f9c21aa".into(),
+            database: "orders".into(),
+            from: side("13.16"),
+            to: side("17.11"),
+            transfer_mode: None,
+            timeout_seconds: None,
+            max_retries: 1,
+        }
+    }
+
+    fn failure() -> Failure {
+        Failure {
+            reason: "PgUpgradedFailed".into(),
+            message: "no space left on device".into(),
+            may_pass: false,
+        }
+    }
+
+    #[test]
+    fn a_failure_before_the_outage_says_first_that_nothing_was_touched() {
+        let outcome = Outcome::RolledBack { step: Step::Preflight, failure: failure() };
+        let text = message(&plan(), &outcome, None, &[]);
+        assert!(text.starts_with("demo/orders was not touched and serves 13.16. no space left"), "{text}");
+    }
+
+    #[test]
+    fn a_rollback_says_first_that_the_old_version_serves() {
+        let outcome = Outcome::RolledBack { step: Step::PgUpgraded, failure: failure() };
+        let text = message(&plan(), &outcome, Some(SignedDuration::from_millis(9200)), &[]);
+        assert!(
+            text.starts_with("demo/orders serves 13.16 again after 9.2s of outage, no data changed"),
+            "{text}"
+        );
+        assert!(text.contains("PgUpgraded: no space left on device"), "{text}");
+    }
+
+    #[test]
+    fn a_stuck_upgrade_says_who_holds_the_database_and_where_to_read_on() {
+        let paused = Record { at: Timestamp::UNIX_EPOCH, step: Step::PauseDatabase, event: Event::Succeeded };
+        let outcome = Outcome::Stuck { step: Step::UpdateDatabase, failure: failure() };
+        let text = message(&plan(), &outcome, None, &[paused]);
+        assert!(text.contains("stays paused by request orders-17") && text.contains("runbook"), "{text}");
+    }
+
+    #[test]
+    fn the_report_has_the_duration_of_each_step() {
+        let record = |ms, event| Record {
+            at: Timestamp::from_millisecond(ms).unwrap(),
+            step: Step::PgUpgraded,
+            event,
+        };
+        let text = timings(&[record(0, Event::Started), record(3300, Event::Succeeded)]);
+        assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["PgUpgraded", "3.3s"]);
+    }
+}

@@ -1,0 +1,228 @@
+//! Stages the old version in the old image: its programs, libraries and shared files, with the
+//! whole closure of shared objects and the dynamic loader, so that they run in the new image.
+//!
+//! The absolute layout is kept below the stage's root, because `PostgreSQL` finds its share directory
+//! relative to its programs only as long as the ends of both paths are the compiled-in ones.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, elf};
+
+use super::install::PROGRAM;
+use super::launcher::{LIBRARIES, LOADER, PROGRAMS};
+use crate::postgres::installation::{Installation, InstallationError};
+
+/// The old version could not be staged; the database has not been touched.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The image has no such installation.
+    #[error(transparent)]
+    Installation(#[from] InstallationError),
+    /// A file could not be read or written.
+    #[error("failed to stage {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// A program is no dynamically linked ELF file.
+    #[error("failed to read the dynamic loader's path from {0}: it is no dynamically linked program")]
+    NoLoader(PathBuf),
+    /// A program needs a library that the image does not have.
+    #[error("failed to resolve the libraries of {file}: the old image lacks {missing}")]
+    MissingLibrary {
+        /// The program.
+        file: PathBuf,
+        /// Names of the libraries.
+        missing: String,
+    },
+}
+
+/// Stages the installation of `major` in this image into the directory `to`.
+pub fn stage(to: &Path, major: u32) -> Result<(), StageError> {
+    let installation = Installation::find(Path::new("/"), major)?;
+    let loader = loader(&installation.program("postgres"))?;
+    let libraries = to.join(LIBRARIES);
+    make_dir(&libraries)?;
+    copy(&loader, &to.join(LOADER))?;
+
+    let bindir = below(to, &installation.bindir);
+    make_dir(&bindir)?;
+    let mut closure = BTreeSet::new();
+    for program in PROGRAMS {
+        let source = installation.program(program);
+        closure.extend(required(&loader, &source, Missing::Refuse)?);
+        copy(&source, &bindir.join(format!("{program}.real")))?;
+        let link = bindir.join(program);
+        remove_if_there(&link)?;
+        symlink(Path::new(pgops_api::layout::TOOLS_DIR).join(PROGRAM), &link).map_err(failed(&link))?;
+    }
+    for library in copy_tree(&installation.pkglibdir, &below(to, &installation.pkglibdir))? {
+        // A library of an extension that does not load in the old image either is not in use there.
+        closure.extend(required(&loader, &library, Missing::Accept)?);
+    }
+    copy_tree(&installation.sharedir, &below(to, &installation.sharedir))?;
+    for library in &closure {
+        let name = library.file_name().unwrap_or_default();
+        copy(library, &libraries.join(name))?;
+    }
+    println!(
+        "staged PostgreSQL {major} from {} with its own loader and {} libraries",
+        installation.bindir.display(),
+        closure.len()
+    );
+    Ok(())
+}
+
+/// What to do about a library that the image does not have.
+#[derive(Clone, Copy, PartialEq)]
+enum Missing {
+    Refuse,
+    Accept,
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> StageError {
+    let path = path.to_owned();
+    move |source| StageError::File { path, source }
+}
+
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+fn make_dir(path: &Path) -> Result<(), StageError> {
+    fs::create_dir_all(path).map_err(failed(path))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), StageError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), StageError> {
+    // A container that is started again finds its own read-only copies: they would refuse to be opened.
+    remove_if_there(to)?;
+    fs::copy(from, to).map(drop).map_err(failed(from))
+}
+
+/// Copies a directory, following links, and gives the shared objects in it.
+///
+/// The JIT's parts stay behind: its `libLLVM` has another name in each release, and a server that
+/// finds `llvmjit.so` without it fails on the first expensive query; without `llvmjit.so` it just
+/// does not compile.
+fn copy_tree(from: &Path, to: &Path) -> Result<Vec<PathBuf>, StageError> {
+    make_dir(to)?;
+    let mut libraries = Vec::new();
+    for entry in fs::read_dir(from).map_err(failed(from))? {
+        let path = entry.map_err(failed(from))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let target = to.join(&name);
+        if path.is_dir() {
+            if !["bitcode", "pgxs", "man", "doc", "locale"].contains(&name.as_str()) {
+                libraries.extend(copy_tree(&path, &target)?);
+            }
+        } else if !name.starts_with("llvmjit") && path.exists() {
+            copy(&path, &target)?;
+            if name.ends_with(".so") {
+                libraries.push(path);
+            }
+        }
+    }
+    Ok(libraries)
+}
+
+/// The dynamic loader that a program asks for.
+fn loader(program: &Path) -> Result<PathBuf, StageError> {
+    let data = fs::read(program).map_err(failed(program))?;
+    interpreter(&data).ok_or_else(|| StageError::NoLoader(program.to_owned()))
+}
+
+fn interpreter(data: &[u8]) -> Option<PathBuf> {
+    let header = elf::FileHeader64::<Endianness>::parse(data).ok()?;
+    let endian = header.endian().ok()?;
+    let path = header
+        .program_headers(endian, data)
+        .ok()?
+        .iter()
+        .find_map(|segment| segment.interpreter(endian, data).ok().flatten())?;
+    Some(PathBuf::from(String::from_utf8_lossy(path).into_owned()))
+}
+
+/// The closure of a file's shared objects, as the image's own loader resolves it.
+fn required(loader: &Path, file: &Path, missing: Missing) -> Result<Vec<PathBuf>, StageError> {
+    // musl's loader exits non-zero for a library whose symbols only the server provides: the list counts.
+    let output = Command::new(loader).arg("--list").arg(file).env_clear().output().map_err(failed(file))?;
+    let resolved = parse_list(&String::from_utf8_lossy(&output.stdout));
+    if missing == Missing::Refuse && !resolved.missing.is_empty() {
+        return Err(StageError::MissingLibrary {
+            file: file.to_owned(),
+            missing: resolved.missing.join(", "),
+        });
+    }
+    Ok(resolved.found)
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Resolved {
+    found: Vec<PathBuf>,
+    missing: Vec<String>,
+}
+
+fn parse_list(text: &str) -> Resolved {
+    let mut resolved = Resolved::default();
+    for line in text.lines() {
+        let Some((name, rest)) = line.trim().split_once(" => ") else { continue };
+        match rest.split(" (").next().map(str::trim) {
+            Some(path) if path.starts_with('/') => resolved.found.push(PathBuf::from(path)),
+            _ => resolved.missing.push(name.to_owned()),
+        }
+    }
+    resolved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_the_loader_lists() {
+        let text = "\tlinux-vdso.so.1 (0x00007ffd)\n\
+                    \tlibssl.so.1.1 => /usr/lib/x86_64-linux-gnu/libssl.so.1.1 (0x00007f0a)\n\
+                    \tlibxml2.so.2 => not found\n\
+                    \t/lib64/ld-linux-x86-64.so.2 (0x00007f0b)\n";
+        let resolved = parse_list(text);
+        assert_eq!(resolved.found, [PathBuf::from("/usr/lib/x86_64-linux-gnu/libssl.so.1.1")]);
+        assert_eq!(resolved.missing, ["libxml2.so.2"]);
+    }
+
+    #[test]
+    fn finds_the_loader_of_a_dynamic_program_and_none_in_other_files() {
+        let shell = fs::read("/bin/sh").unwrap();
+        assert!(interpreter(&shell).unwrap().to_string_lossy().contains("ld-"));
+        assert_eq!(interpreter(b"#!/bin/sh\n"), None);
+    }
+
+    #[test]
+    fn a_tree_is_copied_without_the_jit() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir_all(from.path().join("bitcode/x")).unwrap();
+        for file in ["plpgsql.so", "llvmjit.so", "llvmjit_types.bc", "bitcode/x/a.bc"] {
+            fs::write(from.path().join(file), "").unwrap();
+        }
+        let libraries = copy_tree(from.path(), to.path()).unwrap();
+        assert_eq!(libraries, [from.path().join("plpgsql.so")]);
+        let copied: Vec<_> =
+            fs::read_dir(to.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(copied, ["plpgsql.so"]);
+    }
+}

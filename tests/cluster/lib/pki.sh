@@ -1,0 +1,66 @@
+# shellcheck shell=bash disable=SC2154 # env.sh, sourced before, has the settings
+# The cluster's certificates and kubeconfigs, made anew for each fresh cluster.
+# Sourced.
+
+pki=$state/pki
+
+make_pki() {
+    mkdir -p "$pki"
+    chmod 700 "$pki"
+    make_key ca
+    openssl req -x509 -new -key "$pki/ca.key" -subj /CN=pgops-test-cluster -days 365 \
+        -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
+        -out "$pki/ca.crt"
+    # Service account tokens are signed with this one, and need no certificate.
+    make_key service-accounts
+    openssl pkey -in "$pki/service-accounts.key" -pubout -out "$pki/service-accounts.pub"
+
+    make_certificate kube-apiserver /CN=kube-apiserver serverAuth \
+        "DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:kubernetes.default.svc.cluster.local,IP:127.0.0.1,IP:$node_ip,IP:$api_service_ip"
+    make_certificate kubelet-server "/O=system:nodes/CN=system:node:$node_name" serverAuth \
+        "DNS:$node_name,IP:$node_ip"
+    make_certificate apiserver-to-kubelet /O=system:masters/CN=apiserver-to-kubelet clientAuth
+
+    make_client admin /O=system:masters/CN=admin
+    make_client kube-controller-manager /CN=system:kube-controller-manager
+    make_client kube-scheduler /CN=system:kube-scheduler
+    make_client kube-proxy /CN=system:kube-proxy
+    make_client kubelet "/O=system:nodes/CN=system:node:$node_name"
+    make_client coredns /CN=coredns
+}
+
+make_key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$pki/$1.key"; }
+
+make_certificate() { # NAME SUBJECT USAGE [ALTERNATIVE_NAMES]
+    make_key "$1"
+    openssl req -new -key "$pki/$1.key" -subj "$2" |
+        openssl x509 -req -CA "$pki/ca.crt" -CAkey "$pki/ca.key" -CAcreateserial -days 365 \
+            -out "$pki/$1.crt" -extfile <(
+                echo "keyUsage=critical,digitalSignature"
+                echo "extendedKeyUsage=$3"
+                [[ -z ${4:-} ]] || echo "subjectAltName=$4"
+            ) 2>/dev/null
+}
+
+# The server's address is loopback, so that a command which runs outside of the
+# network namespace by mistake reaches nothing, instead of some other machine.
+make_client() { # NAME SUBJECT
+    make_certificate "$1" "$2" clientAuth
+    cat >"$pki/$1.kubeconfig" <<YAML
+apiVersion: v1
+kind: Config
+current-context: pgops
+contexts: [{name: pgops, context: {cluster: pgops, user: $1}}]
+clusters:
+- name: pgops
+  cluster:
+    server: https://127.0.0.1:6443
+    certificate-authority-data: $(base64 -w0 "$pki/ca.crt")
+users:
+- name: $1
+  user:
+    client-certificate-data: $(base64 -w0 "$pki/$1.crt")
+    client-key-data: $(base64 -w0 "$pki/$1.key")
+YAML
+    chmod 600 "$pki/$1.kubeconfig"
+}
