@@ -58,3 +58,13 @@ pub fn bindir_candidates(major: u32) -> Vec<PathBuf> {
     .map(PathBuf::from)
     .collect()
 }
+
+/// A `passwd` file in which the pod's user is called `postgres`, whatever its number.
+#[must_use]
+pub fn passwd(user: u32, group: u32) -> String {
+    format!(
+        "root:x:0:0:root:/root:/sbin/nologin\n\
+         postgres:x:{user}:{group}:PostgreSQL:{VOLUME_ROOT}:/bin/sh\n\
+         nobody:x:65534:65534:nobody:/:/sbin/nologin\n"
+    )
+}

@@ -4,6 +4,9 @@
 //! Everything here is pure: no client, no async, no clock. A room that talks to the world
 //! (webhook, runner, provisioner, instance) takes its names, types and decisions from here.
 
+#![allow(clippy::duplicated_attributes, reason = "taken for duplicates: several printcolumn of one #[kube]")]
+
+pub mod admission;
 pub mod condition;
 pub mod constraint;
 pub mod crds;

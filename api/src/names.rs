@@ -88,6 +88,13 @@ pub fn job(request: &str, uid: &str) -> String {
     format!("{}-{hash}", stem.replace('.', "-"))
 }
 
+/// `ConfigMap` with the report and the journal of a request.
+#[must_use]
+pub fn report(request: &str) -> String {
+    let stem: String = request.chars().take(253 - "-report".len()).collect();
+    format!("{stem}-report")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

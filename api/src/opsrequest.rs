@@ -27,7 +27,7 @@ use crate::Condition;
     printcolumn(name = "To", type_ = "string", json_path = ".spec.updateVersion.targetVersion"),
     printcolumn(name = "Step", type_ = "string", json_path = ".status.step"),
     printcolumn(name = "Outage", type_ = "string", json_path = ".status.outage"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Distribution", type_ = "string", json_path = ".spec.distribution"),
     printcolumn(name = "DB_IMAGE", type_ = "string", json_path = ".spec.db.image"),
     printcolumn(name = "Deprecated", type_ = "boolean", json_path = ".spec.deprecated"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[schemars(transform = crate::schema::keep_unknown)]
 #[serde(rename_all = "camelCase")]

@@ -1,2 +1,30 @@
-//! x
-fn main() {}
+//! `pgops-webhook`: admission of `PostgresOpsRequest`s, and the launcher that makes one Job of each
+//! admitted one.
+
+mod admission;
+mod launcher;
+mod lifecycle;
+mod serve;
+mod server;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(version, about = "Decides on PostgreSQL upgrades and launches them")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer the API server's admission reviews and, as leader, launch admitted requests.
+    Serve(serve::Options),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Serve(options) => Box::pin(serve::run(options)).await,
+    }
+}

@@ -1,0 +1,43 @@
+//! Writes the custom resource definitions as templates of a Helm chart, one file each:
+//! `cargo run -p pgops-api --example crds -- charts/pgops-crds/templates`
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+const HEADER: &str = "# Generated from the Rust types in api/ by `make generate`: edit those.\n";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let directory: PathBuf = std::env::args_os().nth(1).ok_or("usage: crds DIRECTORY")?.into();
+    for mut crd in pgops_api::crds::all() {
+        // Deleting a definition deletes every object of its kind, so uninstalling leaves it in place.
+        crd.metadata.annotations =
+            Some(BTreeMap::from([("helm.sh/resource-policy".to_owned(), "keep".to_owned())]));
+        let path = directory.join(format!("{}.yaml", crd.spec.names.plural));
+        let mut value = serde_json::to_value(crd)?;
+        drop_nulls(&mut value);
+        let yaml = serde_saphyr::to_string(&value)?;
+        std::fs::write(&path, format!("{HEADER}{}\n", literal(yaml.trim_end())))
+            .map_err(|error| format!("failed to write {}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The API server stores `default: null` and the like, and tools then see a difference that is none.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+/// Helm reads the file as a template: braces in a description must stay what they are.
+fn literal(yaml: &str) -> String {
+    yaml.replace("{{", "{{ \"{{\" }}")
+}

@@ -1,0 +1,191 @@
+//! The decision on a `PostgresOpsRequest`, as a pure function of plain facts.
+//!
+//! The webhook asks it when a request is created and the launcher asks it again before it acts, so a
+//! request that slipped in while the webhook was away ends with the same words.
+
+pub mod defaults;
+mod denial;
+mod duration;
+mod warnings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use denial::{Denial, DenialReason};
+pub use duration::{GoDurationError, parse_go_duration};
+pub use warnings::{MAX_WARNING, not_ours, shorten_warning};
+
+use crate::matrix::Catalog;
+use crate::names::ANNOTATION_TRANSFER_MODE;
+use crate::opsrequest::{Apply, Phase, RequestType};
+use crate::plan::{Side, TransferMode, UpgradeKind, pause_owner};
+use crate::postgres::{PostgresPhase, StorageType};
+use crate::{Postgres, PostgresOpsRequest};
+
+/// Everything that the decision rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The request; its namespace is the database's.
+    pub request: &'a PostgresOpsRequest,
+    /// The database that it names, if there is one.
+    pub database: Option<&'a Postgres>,
+    /// The compatibility matrix.
+    pub catalog: &'a Catalog,
+    /// Other requests that may still change the same database, see [`PostgresOpsRequest::is_active`].
+    pub active: &'a [Arc<PostgresOpsRequest>],
+}
+
+/// A request that may go on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admitted {
+    /// What the user should hear, each of at most [`MAX_WARNING`] characters.
+    pub warnings: Vec<String>,
+    /// What is to be done; none for an operation that pgops does not execute.
+    pub upgrade: Option<Upgrade>,
+}
+
+/// What an admitted request asks for, parsed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upgrade {
+    /// What the database has.
+    pub from: Side,
+    /// What it shall have.
+    pub to: Side,
+    /// Whether data must be converted.
+    pub kind: UpgradeKind,
+    /// The user's choice, if there is one.
+    pub transfer_mode: Option<TransferMode>,
+    /// Longest time of one step, at least a second.
+    pub timeout: Option<Duration>,
+    /// How often a failed step is tried again.
+    pub max_retries: u32,
+}
+
+/// What the request says, apart from any other object.
+struct Wish<'a> {
+    target: &'a str,
+    transfer_mode: Option<TransferMode>,
+    timeout: Option<Duration>,
+    max_retries: u32,
+}
+
+/// Whether the request may go on, and what it comes to.
+///
+/// What will never work is named before what may pass: the request's own fields, the database, another
+/// request at work (whose outcome the matrix would have to guess), the matrix, then the database's state.
+pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
+    let request = facts.request;
+    if request.spec.type_ != RequestType::UpdateVersion {
+        return Ok(Admitted {
+            warnings: vec![not_ours(&format!("{:?}", request.spec.type_))],
+            upgrade: None,
+        });
+    }
+    let wish = read_wish(request)?;
+    let place = Place::of(request);
+    let database = facts.database.ok_or_else(|| denial::not_found(&place))?;
+    if database.metadata.deletion_timestamp.is_some() {
+        return Err(denial::deleting(&place));
+    }
+    if let Some(other) = facts.active.first() {
+        let phases: Vec<Phase> = facts.active.iter().map(|request| request.phase()).collect();
+        let at_work = facts.active.iter().zip(&phases).find(|(_, phase)| **phase == Phase::Progressing);
+        return Err(denial::active(&place, at_work.map_or(other, |(request, _)| request)));
+    }
+    let allowed = facts
+        .catalog
+        .decide(&database.spec.version, wish.target)
+        .map_err(|refusal| denial::matrix(&refusal, facts.catalog.explain(&refusal, &place.to_string())))?;
+    let kind = kind(&allowed.from.side, &allowed.to.side)?;
+    check_database(database, request, &place)?;
+    Ok(Admitted {
+        warnings: warnings::of_upgrade(&allowed, kind, database, &place),
+        upgrade: Some(Upgrade {
+            from: allowed.from.side.clone(),
+            to: allowed.to.side.clone(),
+            kind,
+            transfer_mode: wish.transfer_mode,
+            timeout: wish.timeout,
+            max_retries: wish.max_retries,
+        }),
+    })
+}
+
+/// Namespace and name of the database, as people write them.
+struct Place<'a> {
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn of(request: &'a PostgresOpsRequest) -> Self {
+        Self {
+            namespace: request.metadata.namespace.as_deref().unwrap_or_default(),
+            name: &request.spec.database_ref.name,
+        }
+    }
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+fn read_wish(request: &PostgresOpsRequest) -> Result<Wish<'_>, Denial> {
+    let target = request.target().filter(|name| !name.is_empty()).ok_or_else(denial::no_target)?;
+    let timeout = match request.spec.timeout.as_deref() {
+        None => None,
+        Some(text) => match parse_go_duration(text) {
+            Ok(timeout) if timeout >= Duration::from_secs(1) => Some(timeout),
+            Ok(_) => return Err(denial::short_timeout(text)),
+            Err(error) => return Err(denial::bad_timeout(&error)),
+        },
+    };
+    let max_retries =
+        u32::try_from(request.spec.max_retries).map_err(|_| denial::bad_retries(request.spec.max_retries))?;
+    let annotation = request.metadata.annotations.as_ref().and_then(|all| all.get(ANNOTATION_TRANSFER_MODE));
+    let transfer_mode = annotation
+        .map(|text| TransferMode::parse(text).ok_or_else(|| denial::bad_transfer_mode(text)))
+        .transpose()?;
+    Ok(Wish { target, transfer_mode, timeout, max_retries })
+}
+
+/// The matrix knows versions that `PostgreSQL` never had, or had before 10; no program of ours does.
+fn kind(from: &Side, to: &Side) -> Result<UpgradeKind, Denial> {
+    let major = |side: &Side| match side.pg_version() {
+        Ok(version) => Ok(version.major),
+        Err(error) => Err(denial::unsupported_version(side, &error)),
+    };
+    Ok(if major(from)? == major(to)? { UpgradeKind::Minor } else { UpgradeKind::Major })
+}
+
+/// The state of the database: what must change first, then what may pass by itself.
+fn check_database(
+    database: &Postgres,
+    request: &PostgresOpsRequest,
+    place: &Place<'_>,
+) -> Result<(), Denial> {
+    if database.spec.storage_type == Some(StorageType::Ephemeral) {
+        return Err(denial::ephemeral(place));
+    }
+    if database.replicas() > 1 {
+        return Err(denial::replicas(place, database.replicas()));
+    }
+    if database.spec.halted == Some(true) || database.phase() == PostgresPhase::Halted {
+        return Err(denial::halted(place));
+    }
+    if let Some(paused) = database.paused() {
+        let message = paused.message.as_deref().unwrap_or("no reason given");
+        // A pause of this request's own is what a launcher finds that was stopped half way.
+        if pause_owner(message).is_none() || pause_owner(message) != request.metadata.uid.as_deref() {
+            return Err(denial::paused(place, message));
+        }
+    } else if database.phase() != PostgresPhase::Ready && request.spec.apply == Apply::IfReady {
+        return Err(denial::not_ready(place, database.phase()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! What an object means where it says nothing, made visible in the object itself.
+
+use serde_json::{Value, json};
+
+/// A field to add: absent so far, or null.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Default {
+    /// The path in the object, such as `["spec", "apply"]`.
+    pub path: [&'static str; 2],
+    /// The value that it gets.
+    pub value: Value,
+}
+
+/// Defaults of a `PostgresOpsRequest` that pgops executes.
+///
+/// Works on plain JSON: it runs before the API server has checked the object's shape.
+#[must_use]
+pub fn of_request(object: &Value) -> Vec<Default> {
+    if object["spec"]["type"] != "UpdateVersion" {
+        return Vec::new();
+    }
+    absent(object, [("apply", json!("IfReady")), ("maxRetries", json!(1))])
+}
+
+/// Defaults of a `Postgres`. The secret's name is left to the provisioner, which makes the secret.
+#[must_use]
+pub fn of_postgres(object: &Value) -> Vec<Default> {
+    let mut defaults = absent(object, [("replicas", json!(1)), ("storageType", json!("Durable"))]);
+    // `terminationPolicy` is the older name of the same field; both at once cannot be read.
+    if object["spec"]["terminationPolicy"].is_null() {
+        defaults.extend(absent(object, [("deletionPolicy", json!("Delete"))]));
+    }
+    defaults
+}
+
+fn absent<const N: usize>(object: &Value, defaults: [(&'static str, Value); N]) -> Vec<Default> {
+    // Without a spec there is nowhere to add; the API server refuses such an object by itself.
+    let Some(spec) = object["spec"].as_object() else { return Vec::new() };
+    defaults
+        .into_iter()
+        .filter(|(field, _)| spec.get(*field).is_none_or(Value::is_null))
+        .map(|(field, value)| Default { path: ["spec", field], value })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(defaults: &[Default]) -> Vec<&str> {
+        defaults.iter().map(|default| default.path[1]).collect()
+    }
+
+    #[test]
+    fn adds_to_a_request_only_what_it_does_not_say() {
+        let bare = json!({"spec": {"type": "UpdateVersion", "apply": null}});
+        assert_eq!(fields(&of_request(&bare)), ["apply", "maxRetries"]);
+        let said = json!({"spec": {"type": "UpdateVersion", "apply": "Always", "maxRetries": 0}});
+        assert_eq!(of_request(&said), []);
+    }
+
+    #[test]
+    fn leaves_requests_of_other_operations_alone() {
+        assert_eq!(of_request(&json!({"spec": {"type": "Restart"}})), []);
+    }
+
+    #[test]
+    fn adds_no_deletion_policy_beside_its_older_name() {
+        let old = json!({"spec": {"version": "13.16", "terminationPolicy": "WipeOut"}});
+        assert_eq!(fields(&of_postgres(&old)), ["replicas", "storageType"]);
+        let new = json!({"spec": {"version": "13.16", "replicas": 3}});
+        assert_eq!(fields(&of_postgres(&new)), ["storageType", "deletionPolicy"]);
+    }
+
+    #[test]
+    fn leaves_an_object_without_a_spec_to_the_api_server() {
+        assert_eq!(of_postgres(&json!({"spec": []})), []);
+        assert_eq!(of_postgres(&json!({})), []);
+    }
+}

@@ -1,0 +1,104 @@
+//! What a user should hear about an upgrade that is admitted: the plan, before anything stops.
+
+use super::Place;
+use crate::Postgres;
+use crate::constraint::PostgresMajor;
+use crate::matrix::Allowed;
+use crate::plan::UpgradeKind;
+use crate::postgres::PostgresPhase;
+
+/// Characters of a warning that the API server passes on.
+pub const MAX_WARNING: usize = 256;
+
+/// Cuts a warning to what the API server passes on.
+#[must_use]
+pub fn shorten_warning(text: &str) -> String {
+    if text.chars().count() <= MAX_WARNING {
+        return text.to_owned();
+    }
+    text.chars().take(MAX_WARNING - 1).chain(['…']).collect()
+}
+
+/// What the author of a request for another operation should hear.
+#[must_use]
+pub fn not_ours(operation: &str) -> String {
+    format!(
+        "pgops executes requests of type UpdateVersion; it does nothing with this one of type {operation}"
+    )
+}
+
+/// The line that says what kind of upgrade it is comes first.
+pub(super) fn of_upgrade(
+    allowed: &Allowed<'_>,
+    kind: UpgradeKind,
+    database: &Postgres,
+    place: &Place<'_>,
+) -> Vec<String> {
+    let lines = [
+        Some(headline(allowed, kind, place)),
+        lower_minor(allowed, kind),
+        allowed.to.outdated(),
+        not_ready(database, place),
+        outage(database, kind, place),
+        image(allowed),
+    ];
+    lines.into_iter().flatten().map(|line| shorten_warning(&line)).collect()
+}
+
+fn headline(allowed: &Allowed<'_>, kind: UpgradeKind, place: &Place<'_>) -> String {
+    let (from, to) = (allowed.from.name(), allowed.to.name());
+    if from == to {
+        return format!("{place} has {to} already: its image is rolled out anew, and the server restarts");
+    }
+    if kind == UpgradeKind::Minor {
+        return format!(
+            "minor upgrade {from} → {to} of {place}: the data stays as it is, the server restarts"
+        );
+    }
+    let (low, high) = (allowed.from.version.postgres_major(), allowed.to.version.postgres_major());
+    let skipped: Vec<String> = PostgresMajor::between(low, high).map(|major| major.to_string()).collect();
+    match skipped.as_slice() {
+        [] => format!("major upgrade {from} → {to} of {place}: read the release notes of {high}"),
+        [one] => format!(
+            "major upgrade {from} → {to} of {place}; it skips {one}: read the release notes of {one} and {high}"
+        ),
+        [most @ .., last] => format!(
+            "major upgrade {from} → {to} of {place}; it skips {} and {last}: read the release notes of each",
+            most.join(", ")
+        ),
+    }
+}
+
+fn lower_minor(allowed: &Allowed<'_>, kind: UpgradeKind) -> Option<String> {
+    let (from, to) = (&allowed.from.side.version, &allowed.to.side.version);
+    (kind == UpgradeKind::Minor && allowed.to.version < allowed.from.version).then(|| {
+        format!("{to} is an older minor release than {from}: it lacks the fixes made in between, security fixes among them")
+    })
+}
+
+fn not_ready(database: &Postgres, place: &Place<'_>) -> Option<String> {
+    let phase = database.phase();
+    (phase != PostgresPhase::Ready).then(|| {
+        format!("{place} is {phase}, and the request goes on all the same (apply: Always): the preflight may find no server to ask")
+    })
+}
+
+fn outage(database: &Postgres, kind: UpgradeKind, place: &Place<'_>) -> Option<String> {
+    let meanwhile = match kind {
+        UpgradeKind::Minor => "the server restarts",
+        UpgradeKind::Major => "pg_upgrade runs",
+    };
+    (database.replicas() <= 1)
+        .then(|| format!("{place} has no standby: reads and writes stop while {meanwhile}"))
+}
+
+/// Which C library an image brings is not in the catalog; that it may be another one is.
+fn image(allowed: &Allowed<'_>) -> Option<String> {
+    let (from, to) = (&allowed.from.side.image, &allowed.to.side.image);
+    (from != to && allowed.from.name() != allowed.to.name()).then(|| {
+        format!(
+            "the image changes to {to}: where its C library or ICU sorts text in another way, indexes on text \
+             need REINDEX"
+        )
+    })
+}

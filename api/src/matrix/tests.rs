@@ -1,0 +1,348 @@
+use super::*;
+use crate::postgresversion::DatabaseImage;
+use rstest::rstest;
+
+/// A line of a test's catalog: name, version, then allowlist entries.
+fn spec(version: &str, allow: &[&str]) -> PostgresVersionSpec {
+    PostgresVersionSpec {
+        version: version.to_owned(),
+        db: DatabaseImage { image: format!("postgres:{version}"), base_os: Some("debian".to_owned()) },
+        update_constraints: UpdateConstraints {
+            allowlist: allow.iter().map(ToString::to_string).collect(),
+            denylist: Vec::new(),
+        },
+        ..PostgresVersionSpec::default()
+    }
+}
+
+fn catalog_of(specs: &[(&str, PostgresVersionSpec)]) -> Catalog {
+    Catalog::new(specs.iter().map(|(name, spec)| (*name, spec)))
+}
+
+/// The catalog that the chart brings, in short.
+fn catalog() -> Catalog {
+    let versions = [
+        ("13.16", ">= 13.16, < 18"),
+        ("13.23", ">= 13.23, < 18"),
+        ("15.18", ">= 15.18, < 19"),
+        ("15.20", ">= 15.20, < 19"),
+        ("17.11", ">= 17.11, < 19"),
+        ("17.12", ">= 17.12, < 19"),
+        ("18.6", ">= 18.6, < 19"),
+    ];
+    let specs: Vec<_> = versions.iter().map(|(name, allow)| (*name, spec(name, &[allow]))).collect();
+    catalog_of(&specs)
+}
+
+fn explain(catalog: &Catalog, from: &str, to: &str) -> String {
+    catalog.explain(&catalog.decide(from, to).unwrap_err(), "demo/orders")
+}
+
+#[rstest]
+#[case("13.16", "13.16")]
+#[case("13.16", "13.23")]
+#[case("13.16", "17.12")]
+#[case("17.12", "18.6")]
+fn allows_what_the_constraints_of_the_current_version_admit(#[case] from: &str, #[case] to: &str) {
+    let catalog = catalog();
+    let allowed = catalog.decide(from, to).unwrap();
+    assert_eq!((allowed.from.name(), allowed.to.name()), (from, to));
+}
+
+#[test]
+fn refuses_an_older_major_version_whatever_the_constraints_say() {
+    let catalog = catalog_of(&[("17.11", spec("17.11", &[])), ("16.4", spec("16.4", &[]))]);
+    assert_eq!(
+        explain(&catalog, "17.11", "16.4"),
+        "upgrade from version 17.11 to 16.4 is not supported: PostgreSQL cannot go back to an older major version \
+         (17 → 16); restore a backup taken on 16, or stay. The catalog has no allowed target for demo/orders (17.11)"
+    );
+    assert_eq!(catalog.decide("17.11", "16.4").unwrap_err().reason(), Reason::Downgrade);
+    let old = catalog_of(&[("9.6.24", spec("9.6.24", &[])), ("9.5.25", spec("9.5.25", &[]))]);
+    assert_eq!(old.decide("9.6.24", "9.5.25").unwrap_err().reason(), Reason::Downgrade);
+}
+
+#[test]
+fn follows_the_constraints_to_an_older_minor_version() {
+    let catalog = catalog_of(&[("13.23", spec("13.23", &[])), ("13.16", spec("13.16", &[">= 13.16"]))]);
+    assert!(catalog.decide("13.23", "13.16").is_ok());
+    let strict = super::tests::catalog();
+    assert_eq!(strict.decide("13.23", "13.16").unwrap_err().reason(), Reason::Constraints);
+}
+
+#[test]
+fn names_the_constraints_the_targets_and_the_way_in_several_upgrades() {
+    assert_eq!(
+        explain(&catalog(), "13.16", "18.6"),
+        "upgrade from version 13.16 to 18.6 is not supported: the constraints of 13.16 allow \">= 13.16, < 18\". \
+         Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 15.18, 13.23. \
+         In two upgrades: 13.16 → 17.12 → 18.6"
+    );
+}
+
+#[test]
+fn proposes_the_shortest_path_and_avoids_what_is_outdated() {
+    let mut outdated = spec("15.20", &["~18"]);
+    outdated.deprecated = true;
+    let catalog = catalog_of(&[
+        ("13.16", spec("13.16", &["~14", "~15"])),
+        ("14.9", spec("14.9", &["~18"])),
+        ("15.20", outdated),
+        ("18.6", spec("18.6", &["~18"])),
+        ("19.1", spec("19.1", &["~19"])),
+    ]);
+    assert_eq!(catalog.shortest_path("13.16", "18.6").unwrap(), ["13.16", "14.9", "18.6"]);
+    assert_eq!(catalog.shortest_path("13.16", "19.1"), None);
+    assert_eq!(catalog.shortest_path("13.16", "15.20").unwrap(), ["13.16", "15.20"]);
+    assert!(!explain(&catalog, "13.16", "19.1").contains("upgrades:"));
+}
+
+#[test]
+fn proposes_a_path_of_three_upgrades_where_there_is_no_shorter_one() {
+    let catalog = catalog_of(&[
+        ("13.16", spec("13.16", &["~14"])),
+        ("14.9", spec("14.9", &["~15"])),
+        ("15.20", spec("15.20", &["~16"])),
+        ("16.4", spec("16.4", &["~16"])),
+    ]);
+    let text = explain(&catalog, "13.16", "16.4");
+    assert!(text.ends_with("In three upgrades: 13.16 → 14.9 → 15.20 → 16.4"), "{text}");
+}
+
+#[test]
+fn proposes_no_path_that_goes_back_to_an_older_minor_version() {
+    let catalog = catalog_of(&[
+        ("13.16", spec("13.16", &["~15.20"])),
+        ("15.18", spec("15.18", &[])),
+        ("15.20", spec("15.20", &[])),
+    ]);
+    assert!(catalog.decide("15.20", "15.18").is_ok());
+    assert_eq!(catalog.shortest_path("13.16", "15.18"), None);
+}
+
+#[test]
+fn proposes_no_path_around_another_base_system() {
+    let with_os = |version: &str, allow: &str, base_os: Option<&str>| {
+        let mut spec = spec(version, &[allow]);
+        spec.db.base_os = base_os.map(str::to_owned);
+        spec
+    };
+    let catalog = catalog_of(&[
+        ("13.16", with_os("13.16", "< 18", Some("alpine"))),
+        ("17.11", with_os("17.11", "< 19", None)),
+        ("18.6", with_os("18.6", "< 19", Some("debian"))),
+    ]);
+    assert_eq!(catalog.shortest_path("13.16", "18.6"), None);
+}
+
+#[test]
+fn names_the_denied_constraint_only_where_the_allowlist_admits() {
+    let mut source = spec("13.16", &["< 18"]);
+    source.update_constraints.denylist = vec!["15.18".to_owned(), ">= 18".to_owned()];
+    let catalog = catalog_of(&[
+        ("13.16", source),
+        ("15.18", spec("15.18", &[])),
+        ("15.20", spec("15.20", &[])),
+        ("18.6", spec("18.6", &[])),
+    ]);
+    assert_eq!(
+        explain(&catalog, "13.16", "15.18"),
+        "upgrade from version 13.16 to 15.18 is not supported: the constraints of 13.16 exclude \"15.18\". \
+         Allowed targets for demo/orders (13.16): 15.20"
+    );
+    assert!(explain(&catalog, "13.16", "18.6").contains("allow \"< 18\""));
+}
+
+#[test]
+fn proposes_names_like_an_unknown_one() {
+    assert_eq!(
+        explain(&catalog(), "17.11", "17.1"),
+        "upgrade from version 17.11 to 17.1 is not supported: there is no PostgresVersion \"17.1\"; did you mean \
+         17.12 or 17.11? Allowed targets for demo/orders (17.11): 18.6, 17.12"
+    );
+    assert_eq!(
+        explain(&catalog(), "18.6", "latest"),
+        "upgrade from version 18.6 to latest is not supported: there is no PostgresVersion \"latest\". \
+         The catalog has no allowed target for demo/orders (18.6)"
+    );
+}
+
+#[test]
+fn proposes_only_names_that_the_database_may_move_to_if_there_are_any() {
+    let refusal = catalog().decide("17.12", "17.1").unwrap_err();
+    assert!(refusal.to_string().ends_with("did you mean 17.12?"), "{refusal}");
+    let refusal = catalog().decide("18.6", "17.1").unwrap_err();
+    assert!(refusal.to_string().ends_with("did you mean 17.12 or 17.11?"), "{refusal}");
+}
+
+#[test]
+fn proposes_every_minor_release_of_a_bare_major_version() {
+    let refusal = catalog().decide("13.16", "17").unwrap_err();
+    assert!(refusal.to_string().ends_with("did you mean 17.12 or 17.11?"), "{refusal}");
+}
+
+#[test]
+fn says_that_the_databases_own_version_is_not_in_the_catalog() {
+    let refusal = catalog().decide("12.4", "17.99").unwrap_err();
+    assert_eq!(refusal.reason(), Reason::UnknownSource);
+    assert_eq!(
+        catalog().explain(&refusal, "demo/orders"),
+        "upgrade from version 12.4 to 17.99 is not supported: the database has PostgresVersion \"12.4\", which is \
+         not in the catalog, so its constraints are unknown; create that PostgresVersion, then try again"
+    );
+}
+
+#[test]
+fn sets_an_entry_aside_whose_version_cannot_be_read_and_disturbs_no_other() {
+    let catalog = catalog_of(&[
+        ("13.16", spec("13.16", &[])),
+        ("13.23", spec("13.23", &[])),
+        ("broken", spec("thirteen", &[])),
+    ]);
+    assert!(catalog.decide("13.16", "13.23").is_ok());
+    assert_eq!(catalog.ignored().map(|(name, _)| name).collect::<Vec<_>>(), ["broken"]);
+    assert_eq!(
+        explain(&catalog, "13.16", "broken"),
+        "upgrade from version 13.16 to broken is not supported: PostgresVersion \"broken\" is ignored: \"thirteen\" \
+         is no version: expected numbers such as \"16.10\"; mend its spec.version. \
+         Allowed targets for demo/orders (13.16): 13.23"
+    );
+    let refusal = catalog.decide("broken", "13.23").unwrap_err();
+    assert_eq!(refusal.reason(), Reason::UnknownSource);
+    assert!(refusal.to_string().contains("mend its spec.version"), "{refusal}");
+}
+
+#[rstest]
+#[case(&[">= 13", "nonsense"], &[], "allowlist")]
+#[case(&[], &["=> 18, or so"], "denylist")]
+fn admits_nothing_where_a_constraint_cannot_be_read(
+    #[case] allow: &[&str],
+    #[case] deny: &[&str],
+    #[case] list: &str,
+) {
+    let mut source = spec("13.16", allow);
+    source.update_constraints.denylist = deny.iter().map(ToString::to_string).collect();
+    let catalog = catalog_of(&[("13.16", source), ("13.23", spec("13.23", &[]))]);
+    let refusal = catalog.decide("13.16", "13.23").unwrap_err();
+    assert_eq!(refusal.reason(), Reason::Constraints);
+    let text = refusal.to_string();
+    assert!(text.contains(&format!("the {list} of PostgresVersion \"13.16\" cannot be read")), "{text}");
+    assert_eq!(catalog.allowed_targets("13.16"), Vec::<&str>::new());
+    assert!(catalog.decide("13.23", "13.23").is_ok(), "another entry is not disturbed");
+}
+
+#[rstest]
+#[case(Some("alpine"), Some("debian"), false)]
+#[case(Some("alpine"), Some("alpine"), true)]
+#[case(Some(""), Some("debian"), true)]
+#[case(None, Some("debian"), true)]
+#[case(Some("alpine"), None, true)]
+fn compares_base_systems_where_both_are_known(
+    #[case] from: Option<&str>,
+    #[case] to: Option<&str>,
+    #[case] admitted: bool,
+) {
+    let with_os = |version: &str, base_os: Option<&str>| {
+        let mut spec = spec(version, &[]);
+        spec.db.base_os = base_os.map(str::to_owned);
+        spec
+    };
+    let catalog = catalog_of(&[("13.16", with_os("13.16", from)), ("17.11", with_os("17.11", to))]);
+    assert_eq!(catalog.decide("13.16", "17.11").is_ok(), admitted);
+}
+
+#[test]
+fn names_both_base_systems_and_distributions_in_kubedbs_words() {
+    let mut alpine = spec("17.11", &[]);
+    alpine.db.base_os = Some("alpine".to_owned());
+    let with = |distribution| PostgresVersionSpec { distribution, ..spec("15.20", &[]) };
+    let catalog = catalog_of(&[
+        ("13.16", PostgresVersionSpec { distribution: Some(Distribution::Official), ..spec("13.16", &[]) }),
+        ("17.11-alpine", alpine),
+        ("15.20-gis", with(Some(Distribution::PostGIS))),
+        ("15.20", with(None)),
+    ]);
+    assert_eq!(
+        explain(&catalog, "13.16", "17.11-alpine"),
+        "upgrading between different base OS variants is not allowed: current version \"13.16\" uses baseOS \
+         \"debian\" but target version \"17.11-alpine\" uses baseOS \"alpine\". \
+         Allowed targets for demo/orders (13.16): 15.20"
+    );
+    assert_eq!(
+        explain(&catalog, "13.16", "15.20-gis"),
+        "upgrading between different distributions is not allowed: current version \"13.16\" uses distribution \
+         \"Official\" but target version \"15.20-gis\" uses distribution \"PostGIS\". \
+         Allowed targets for demo/orders (13.16): 15.20"
+    );
+}
+
+#[test]
+fn names_constraints_before_base_system_before_distribution() {
+    let mut target = spec("17.11", &[]);
+    target.db.base_os = Some("alpine".to_owned());
+    target.distribution = Some(Distribution::PostGIS);
+    let source = |allow: &[&str]| PostgresVersionSpec {
+        distribution: Some(Distribution::Official),
+        ..spec("13.16", allow)
+    };
+    let reason = |allow: &[&str], target: &PostgresVersionSpec| {
+        catalog_of(&[("13.16", source(allow)), ("17.11", target.clone())])
+            .decide("13.16", "17.11")
+            .unwrap_err()
+            .reason()
+    };
+    assert_eq!(reason(&["< 17"], &target), Reason::Constraints);
+    assert_eq!(reason(&["< 18"], &target), Reason::BaseOs);
+    target.db.base_os = None;
+    assert_eq!(reason(&["< 18"], &target), Reason::Distribution);
+}
+
+#[test]
+fn takes_the_same_name_the_same_way() {
+    let catalog = catalog_of(&[("13.16", spec("13.16", &["> 13.16"])), ("17.11", spec("17.11", &[]))]);
+    assert_eq!(catalog.decide("13.16", "13.16").unwrap_err().reason(), Reason::Constraints);
+    assert!(catalog.decide("17.11", "17.11").is_ok());
+}
+
+#[test]
+fn lists_the_newest_of_each_major_version_when_there_are_too_many() {
+    let minors: Vec<String> = (1..=20).map(|minor| format!("17.{minor}")).collect();
+    let mut specs: Vec<_> = minors.iter().map(|name| (name.as_str(), spec(name, &[]))).collect();
+    specs.push(("13.16", spec("13.16", &["< 18"])));
+    specs.push(("14.9", spec("14.9", &[])));
+    specs.push(("15.20", spec("15.20", &[])));
+    specs.push(("18.6", spec("18.6", &[])));
+    let text = explain(&catalog_of(&specs), "13.16", "18.6");
+    assert!(
+        text.contains(
+            "(13.16): 17.20, 17.19, 17.18, 17.17, 17.16, 17.15, 17.14, 17.13, 17.12, 17.11, 15.20, 14.9 and 10 more"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn names_what_the_catalog_has_instead_of_an_unknown_name() {
+    assert_eq!(
+        catalog().explain_unknown("13.1"),
+        "there is no PostgresVersion \"13.1\"; did you mean 13.16? \
+         The catalog has 18.6, 17.12, 17.11, 15.20, 15.18, 13.23, 13.16"
+    );
+    assert_eq!(
+        Catalog::default().explain_unknown("13.1"),
+        "there is no PostgresVersion \"13.1\". The catalog is empty: create PostgresVersions first"
+    );
+}
+
+#[test]
+fn tells_the_author_of_an_entry_what_is_wrong_and_what_follows() {
+    let complaint = |version: &str, allow: &[&str]| complaints(&spec(version, allow)).join("\n");
+    assert_eq!(complaint("13.16", &["< 18"]), "");
+    assert!(
+        complaint("thirteen", &[])
+            .starts_with("this PostgresVersion is ignored until it is mended: spec.version")
+    );
+    let text = complaint("9.6.24", &["< 18", "x.y.z"]);
+    assert!(text.contains("nothing is upgraded from or to this PostgresVersion: spec.version"), "{text}");
+    assert!(text.contains("spec.updateConstraints.allowlist: \"x.y.z\" is no version constraint"), "{text}");
+}

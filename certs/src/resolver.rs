@@ -1,0 +1,129 @@
+//! What a TLS server asks for its certificate.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use rustls::ServerConfig;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::Serving;
+
+/// Holds the serving certificate of the moment. Connections that stand keep theirs.
+#[derive(Debug)]
+pub struct Resolver(ArcSwap<Serving>);
+
+impl Resolver {
+    /// A resolver that hands out this certificate.
+    #[must_use]
+    pub fn new(serving: Serving) -> Self {
+        Self(ArcSwap::from_pointee(serving))
+    }
+
+    /// Hands out this certificate from now on.
+    pub fn replace(&self, serving: Serving) {
+        self.0.store(Arc::new(serving));
+    }
+
+    /// Whether another certificate should be made.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.0.load().is_due(now)
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    // Whatever name the client asks for: it checks the names itself, and a clear mismatch there
+    // is easier to find than a handshake that ends without a certificate.
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load().key())
+    }
+}
+
+/// TLS 1.2 and 1.3 with certificates from the resolver, for HTTP/1.1, which is what API servers
+/// speak to webhooks. Uses the process's crypto provider, which must be installed.
+#[must_use]
+pub fn server_config(resolver: Arc<Resolver>) -> ServerConfig {
+    let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Authority;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
+
+    const NAME: &str = "pgops-webhook.pgops-system.svc";
+
+    fn serving(authority: &Authority) -> Serving {
+        authority.issue(&[NAME.to_owned()], Timestamp::now()).unwrap()
+    }
+
+    fn client(trusted: &Authority, name: &'static str) -> ClientConnection {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(trusted.certificate().as_bytes()).unwrap()).unwrap();
+        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        ClientConnection::new(Arc::new(config), ServerName::try_from(name).unwrap()).unwrap()
+    }
+
+    fn server(resolver: &Arc<Resolver>) -> ServerConnection {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        ServerConnection::new(Arc::new(server_config(resolver.clone()))).unwrap()
+    }
+
+    /// A whole handshake in memory, and the certificate that the client has seen.
+    fn shake(
+        mut client: ClientConnection,
+        mut server: ServerConnection,
+    ) -> Result<CertificateDer<'static>, rustls::Error> {
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut wire = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut wire).unwrap();
+            }
+            server.read_tls(&mut wire.as_slice()).unwrap();
+            server.process_new_packets()?;
+            let mut wire = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut wire).unwrap();
+            }
+            client.read_tls(&mut wire.as_slice()).unwrap();
+            client.process_new_packets()?;
+        }
+        Ok(client.peer_certificates().unwrap()[0].clone().into_owned())
+    }
+
+    #[test]
+    fn a_client_that_trusts_the_authority_accepts_the_service_name() {
+        let authority = Authority::generate(Timestamp::now()).unwrap();
+        let resolver = Arc::new(Resolver::new(serving(&authority)));
+        let server = server(&resolver);
+        shake(client(&authority, NAME), server).unwrap();
+    }
+
+    #[test]
+    fn a_client_of_another_name_or_authority_is_turned_away() {
+        let authority = Authority::generate(Timestamp::now()).unwrap();
+        let other = Authority::generate(Timestamp::now()).unwrap();
+        let resolver = Arc::new(Resolver::new(serving(&authority)));
+        let first = server(&resolver);
+        assert!(shake(client(&authority, "elsewhere.pgops-system.svc"), first).is_err());
+        assert!(shake(client(&other, NAME), server(&resolver)).is_err());
+    }
+
+    #[test]
+    fn a_replaced_certificate_is_seen_by_the_next_connection() {
+        let authority = Authority::generate(Timestamp::now()).unwrap();
+        let resolver = Arc::new(Resolver::new(serving(&authority)));
+        let before = server(&resolver);
+        let before = shake(client(&authority, NAME), before).unwrap();
+        resolver.replace(serving(&authority));
+        let after = shake(client(&authority, NAME), server(&resolver)).unwrap();
+        assert_ne!(before, after);
+    }
+}

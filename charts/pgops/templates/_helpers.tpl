@@ -1,0 +1,100 @@
+{{- define "pgops.fullname" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels that selectors use: they never change. Takes (list $ "component"). */}}
+{{- define "pgops.selectorLabels" -}}
+app.kubernetes.io/name: pgops
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end -}}
+
+{{/* Labels of every object. Takes (list $ "component"). */}}
+{{- define "pgops.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "pgops.selectorLabels" . }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* Reference of one of our images. Takes (list $ "webhook"). */}}
+{{- define "pgops.image" -}}
+{{- $root := index . 0 -}}
+{{- $images := $root.Values.images -}}
+{{- with $images.registry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{- get $images (index . 1) }}:{{ $images.tag | default $root.Chart.AppVersion -}}
+{{- end -}}
+
+{{/* Where a component's pods go. Takes (list $ $values "component"). */}}
+{{- define "pgops.scheduling" -}}
+{{- $root := index . 0 -}}
+{{- $values := index . 1 -}}
+{{- with $root.Values.priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+topologySpreadConstraints:
+  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "pgops.selectorLabels" (list $root (index $ 2)) | nindent 8 }}
+  {{- end }}
+{{- with $root.Values.images.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . | quote }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Pod Security "restricted": our binaries need no user, no file and no capability. */}}
+{{- define "pgops.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile: { type: RuntimeDefault }
+{{- end -}}
+
+{{- define "pgops.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end -}}
+
+{{/* Who a pod is: leases and events name it. */}}
+{{- define "pgops.podEnvironment" -}}
+- name: POD_NAME
+  valueFrom: { fieldRef: { fieldPath: metadata.name } }
+- name: POD_NAMESPACE
+  valueFrom: { fieldRef: { fieldPath: metadata.namespace } }
+{{- end -}}
+
+{{/* What all webhooks have in common. Takes (list $ "/path"). */}}
+{{- define "pgops.admission" -}}
+{{- $root := index . 0 -}}
+clientConfig:
+  service:
+    name: {{ include "pgops.fullname" $root }}-webhook
+    namespace: {{ $root.Release.Namespace }}
+    path: {{ index . 1 }}
+    port: 443
+admissionReviewVersions: [v1]
+matchPolicy: Equivalent
+sideEffects: None
+timeoutSeconds: {{ $root.Values.webhook.timeoutSeconds }}
+{{- end -}}

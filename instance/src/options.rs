@@ -1,0 +1,82 @@
+//! What the instance is told: by flags, and in a pod by the environment.
+
+use std::str::FromStr;
+
+use pgops_api::layout;
+use pgops_api::postgres::ClientAuthMode;
+
+use crate::initdb::Arguments;
+
+/// What `pgops-instance run` takes; in a pod, all of it comes from the environment.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The data directory, `/var/pv/<major version>/data`.
+    #[arg(long, env = "PGDATA", value_name = "DIR")]
+    pub pgdata: DataDirectory,
+    /// Namespace of the `Postgres`.
+    #[arg(long, env = "PGOPS_NAMESPACE")]
+    pub namespace: String,
+    /// Name of the `Postgres`.
+    #[arg(long, env = "PGOPS_DATABASE")]
+    pub database: String,
+    /// How passwords are checked: md5, scram or cert.
+    #[arg(long, env = "PGOPS_CLIENT_AUTH_MODE", value_name = "MODE", value_parser = client_auth_mode)]
+    pub client_auth_mode: Option<ClientAuthMode>,
+    /// Arguments of the first initdb, as a shell would split them.
+    #[arg(
+        long,
+        env = "POSTGRES_INITDB_ARGS",
+        value_name = "ARGS",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
+    pub initdb_arguments: Arguments,
+    /// Seconds from SIGTERM to the kubelet's SIGKILL.
+    #[arg(long, env = "PGOPS_GRACE_SECONDS", value_name = "SECONDS", default_value_t = 300)]
+    pub grace_seconds: u64,
+}
+
+/// The major version that a data directory's path names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DataDirectory {
+    /// The major version.
+    pub major: u32,
+}
+
+impl FromStr for DataDirectory {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = text.strip_prefix(layout::VOLUME_ROOT).and_then(|rest| rest.split('/').nth(1));
+        number
+            .and_then(|number| number.parse().ok())
+            .filter(|major| layout::pgdata(*major) == text)
+            .map(|major| Self { major })
+            .ok_or_else(|| format!("expected {}/<major version>/data", layout::VOLUME_ROOT))
+    }
+}
+
+fn client_auth_mode(text: &str) -> Result<ClientAuthMode, String> {
+    match text {
+        "md5" => Ok(ClientAuthMode::Md5),
+        "scram" => Ok(ClientAuthMode::Scram),
+        "cert" => Ok(ClientAuthMode::Cert),
+        _ => Err("expected md5, scram or cert".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("/var/pv/13/data", Some(13))]
+    #[case("/var/pv/data", None)]
+    #[case("/var/pv/013/data", None)]
+    #[case("/var/pv/13/data/", None)]
+    #[case("/var/lib/postgresql/13/data", None)]
+    fn reads_the_major_version_from_the_path(#[case] path: &str, #[case] major: Option<u32>) {
+        assert_eq!(path.parse().ok(), major.map(|major| DataDirectory { major }));
+    }
+}

@@ -1,0 +1,45 @@
+//! What the kubelet asks of the provisioner.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// `/livez`, and `/readyz`: whether the API server has answered once.
+pub fn router(reached: watch::Receiver<bool>) -> Router {
+    let ready = move || async move {
+        if *reached.borrow() {
+            (StatusCode::OK, "ready")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "the API server has not answered yet")
+        }
+    };
+    Router::new().route("/livez", get(|| async { "alive" })).route("/readyz", get(ready))
+}
+
+/// Answers until the program ends.
+pub async fn serve(address: SocketAddr, reached: watch::Receiver<bool>) -> std::io::Result<()> {
+    axum::serve(TcpListener::bind(address).await?, router(reached)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::http::Request;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn is_ready_once_the_api_server_has_answered() {
+        let (sender, reached) = watch::channel(false);
+        let router = router(reached);
+        let ask = |path: &str| router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
+        assert_eq!(ask("/livez").await.unwrap().status(), StatusCode::OK);
+        assert_eq!(ask("/readyz").await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+        sender.send(true).unwrap();
+        assert_eq!(ask("/readyz").await.unwrap().status(), StatusCode::OK);
+    }
+}

@@ -1,0 +1,104 @@
+//! One namespace, and short ways to put things there.
+
+use anyhow::{Context, ensure};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, ListParams, PostParams};
+use pgops_api::names;
+use serde_json::{Value, json};
+
+use crate::{Cluster, DatabaseBuilder, Output, UpgradeBuilder, kubectl};
+
+/// A namespace of the cluster.
+#[derive(Clone)]
+pub struct Namespace {
+    cluster: Cluster,
+    name: String,
+}
+
+impl Namespace {
+    /// The namespace `name`, which exists.
+    #[must_use]
+    pub fn new(cluster: Cluster, name: String) -> Self {
+        Self { cluster, name }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The cluster that it is in.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Objects of one kind.
+    #[must_use]
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.cluster.client.clone(), &self.name)
+    }
+
+    /// A database to be created.
+    #[must_use]
+    pub fn postgres(&self, name: &str) -> DatabaseBuilder {
+        DatabaseBuilder::new(self.clone(), name)
+    }
+
+    /// A request to be created.
+    #[must_use]
+    pub fn upgrade(&self, name: &str) -> UpgradeBuilder {
+        UpgradeBuilder::new(self.clone(), name)
+    }
+
+    /// Runs kubectl in this namespace.
+    pub async fn kubectl(&self, args: &[&str], input: Option<&str>) -> anyhow::Result<Output> {
+        let mut all = vec!["--namespace", &self.name];
+        all.extend(args);
+        kubectl(&all, input).await
+    }
+
+    /// `kubectl apply` of a manifest, whatever comes of it.
+    pub async fn apply(&self, manifest: &Value) -> anyhow::Result<Output> {
+        self.kubectl(&["apply", "-f", "-"], Some(&manifest.to_string())).await
+    }
+
+    /// `kubectl apply` of a manifest that must be accepted; what kubectl printed.
+    pub async fn accepts(&self, manifest: &Value) -> anyhow::Result<Output> {
+        let name = &manifest["metadata"]["name"];
+        self.apply(manifest).await?.succeeded().with_context(|| format!("{name} should be accepted"))
+    }
+
+    /// `kubectl apply` of a manifest that must be refused; what a person reads then.
+    ///
+    /// A message that shows Rust's debug format is no message for people.
+    pub async fn rejects(&self, manifest: &Value) -> anyhow::Result<String> {
+        let output = self.apply(manifest).await?;
+        let name = &manifest["metadata"]["name"];
+        ensure!(!output.success, "{name} should be refused, but kubectl printed: {}", output.stdout);
+        let message = output.stderr;
+        for debug in ["Some(", "Ok(", "Err("] {
+            ensure!(!message.contains(debug), "the refusal of {name} shows {debug:?}: {message}");
+        }
+        Ok(message)
+    }
+
+    /// Creates a Secret with one key.
+    pub async fn secret(&self, name: &str, key: &str, value: &str) -> anyhow::Result<()> {
+        let secret = serde_json::from_value(json!({"metadata": {"name": name}, "stringData": {key: value}}))?;
+        self.api::<Secret>().create(&PostParams::default(), &secret).await?;
+        Ok(())
+    }
+
+    /// The Jobs that were made for a request.
+    pub async fn jobs_of(&self, request: &str) -> anyhow::Result<Vec<Job>> {
+        let selector = format!("{}={request}", names::LABEL_REQUEST);
+        Ok(self.api::<Job>().list(&ListParams::default().labels(&selector)).await?.items)
+    }
+}

@@ -1,0 +1,107 @@
+//! Upgrades whose helpers are killed or whose request vanishes.
+
+use anyhow::{Context, ensure};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ListParams};
+use kube::runtime::wait::{await_condition, conditions};
+use pgops_api::names;
+use pgops_api::plan::Step;
+use pgops_e2e::{Cluster, DataSet, assert_untouched, assert_upgraded};
+
+/// Both inside the outage: before `pg_upgrade`, and once it has run.
+#[rstest::rstest]
+#[case::while_pg_upgrade_runs(Step::PgUpgraded)]
+#[case::before_the_new_server_starts(Step::StartDatabase)]
+#[tokio::test]
+async fn runner_killed_once_still_completes(#[case] step: Step) -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = ns.postgres("orders").version("13.16").create().await?;
+            orders.wait_ready().await?;
+            orders.sql("postgres", "CREATE TABLE kept (id int PRIMARY KEY, t text)").await?;
+            let rows = "INSERT INTO kept SELECT g, md5(g::text) FROM generate_series(1, 50000) g";
+            orders.sql("postgres", rows).await?;
+            let before = orders.fingerprint().await?;
+            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+            upgrade.wait_step(step).await?;
+            upgrade.kill_runner().await?;
+            assert_upgraded(&orders, &upgrade, &before).await
+        })
+        .await
+}
+
+/// The launcher's leader goes while the Job runs; the other replica takes over and sees the end.
+#[tokio::test]
+async fn webhook_killed_while_the_job_runs_changes_nothing() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = ns.postgres("orders").version("15.18").filled_with(&[DataSet::Contrib]).await?;
+            let before = orders.fingerprint().await?;
+            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+            upgrade.wait_step(Step::Preflight).await?;
+            kill_leader(&cluster).await?;
+            assert_upgraded(&orders, &upgrade, &before).await
+        })
+        .await
+}
+
+/// Deletes the pod that holds the launcher's lease, and waits until all replicas are back.
+async fn kill_leader(cluster: &Cluster) -> anyhow::Result<()> {
+    let pods = Api::<Pod>::namespaced(cluster.client.clone(), &cluster.system);
+    let leases = Api::<Lease>::namespaced(cluster.client.clone(), &cluster.system);
+    let names: Vec<String> =
+        pods.list(&ListParams::default()).await?.iter().map(ResourceExt::name_any).collect();
+    let holders = leases.list(&ListParams::default()).await?;
+    let mut holders = holders.iter().filter_map(|lease| lease.spec.as_ref()?.holder_identity.as_deref());
+    let leader = holders.find_map(|holder| {
+        names.iter().find(|name| name.contains("webhook") && holder.contains(name.as_str()))
+    });
+    let leader =
+        leader.with_context(|| format!("no pod of the webhook holds a lease in {}", cluster.system))?;
+    pods.delete(leader, &DeleteParams::default()).await?;
+    let deployments = Api::<Deployment>::namespaced(cluster.client.clone(), &cluster.system);
+    for deployment in deployments.list(&ListParams::default()).await? {
+        let name = deployment.name_any();
+        let complete =
+            Box::pin(await_condition(deployments.clone(), &name, conditions::is_deployment_completed()));
+        tokio::time::timeout(std::time::Duration::from_mins(2), complete)
+            .await
+            .context("a deployment is stuck")??;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn request_deleted_at_once_leaves_the_database_alone() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = ns.postgres("orders").version("13.16").create().await?;
+            orders.wait_ready().await?;
+            orders.sql("postgres", "CREATE TABLE kept AS SELECT g FROM generate_series(1, 1000) g").await?;
+            let before = orders.fingerprint().await?;
+            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+            upgrade.delete().await?;
+            assert_untouched(&orders, "13.16", &before).await?;
+            // The garbage collector removes what the request owned.
+            for job in ns.api::<Job>().list(&ListParams::default()).await? {
+                let gone = |found: Option<&Job>| found.is_none();
+                let minute = std::time::Duration::from_mins(1);
+                pgops_e2e::wait_for(&ns.api::<Job>(), &job.name_any(), "the end", minute, gone).await?;
+            }
+            let selector = format!("{}={}", names::LABEL_REQUEST, upgrade.name());
+            let left = ns.api::<Job>().list(&ListParams::default().labels(&selector)).await?;
+            ensure!(left.items.is_empty(), "a Job was made for a request that is gone");
+            assert_untouched(&orders, "13.16", &before).await?;
+            // And the next request is not held up by the one that went.
+            let upgrade = ns.upgrade("again").database("orders").to("13.23").create().await?;
+            assert_upgraded(&orders, &upgrade, &before).await
+        })
+        .await
+}

@@ -1,0 +1,106 @@
+//! Databases apart from upgrades: how they come back, and what stays of them.
+
+use anyhow::ensure;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use pgops_api::postgres::PostgresPhase;
+use pgops_api::{Postgres, names};
+use pgops_e2e::{Cluster, Database, Namespace, wait_for};
+use serde_json::json;
+
+const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
+
+async fn database(ns: &Namespace, name: &str, policy: &str) -> anyhow::Result<Database> {
+    let database = ns.postgres(name).version("17.11").field("deletionPolicy", json!(policy)).create().await?;
+    database.wait_ready().await?;
+    database
+        .sql(
+            "postgres",
+            "CREATE TABLE IF NOT EXISTS kept (id int); INSERT INTO kept SELECT generate_series(1, 100)",
+        )
+        .await?;
+    Ok(database)
+}
+
+async fn delete(database: &Database) -> anyhow::Result<()> {
+    database.namespace().api::<Postgres>().delete(database.name(), &DeleteParams::default()).await?;
+    database.wait_gone().await
+}
+
+#[tokio::test]
+async fn deleted_pod_comes_back_with_its_data_and_the_phase_tells() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = database(ns, "orders", "WipeOut").await?;
+            let before = orders.fingerprint().await?;
+            let down = orders.wait_phase(PostgresPhase::NotReady);
+            let kill = async {
+                ns.api::<Pod>().delete(&names::pod("orders", 0), &DeleteParams::default()).await?;
+                anyhow::Ok(())
+            };
+            let (down, killed) = tokio::join!(down, kill);
+            killed?;
+            down?;
+            orders.wait_ready().await?;
+            before.ensure_same(&orders.fingerprint().await?)
+        })
+        .await
+}
+
+#[tokio::test]
+async fn deletion_policies_keep_what_they_promise() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            wipe_out_removes_everything(ns).await?;
+            halt_keeps_the_data_for_the_next_of_that_name(ns).await?;
+            do_not_terminate_is_refused(ns).await
+        })
+        .await
+}
+
+async fn wipe_out_removes_everything(ns: &Namespace) -> anyhow::Result<()> {
+    let wiped = database(ns, "wiped", "WipeOut").await?;
+    delete(&wiped).await?;
+    let claims: Api<PersistentVolumeClaim> = ns.api();
+    wait_for(&claims, &names::claim("wiped", 0), "the end of the claim", MINUTE, |claim| claim.is_none())
+        .await?;
+    let secrets: Api<Secret> = ns.api();
+    wait_for(&secrets, &names::auth_secret("wiped"), "the end of the secret", MINUTE, |secret| {
+        secret.is_none()
+    })
+    .await?;
+    Ok(())
+}
+
+async fn halt_keeps_the_data_for_the_next_of_that_name(ns: &Namespace) -> anyhow::Result<()> {
+    let halted = database(ns, "halted", "Halt").await?;
+    let before = halted.fingerprint().await?;
+    delete(&halted).await?;
+    let pods: Api<Pod> = ns.api();
+    wait_for(&pods, &names::pod("halted", 0), "the end of the pod", MINUTE, |pod| pod.is_none()).await?;
+    ensure!(
+        ns.api::<PersistentVolumeClaim>().get_opt(&names::claim("halted", 0)).await?.is_some(),
+        "no claim"
+    );
+    ensure!(ns.api::<Secret>().get_opt(&names::auth_secret("halted")).await?.is_some(), "no secret");
+    let again = ns.postgres("halted").version("17.11").create().await?;
+    again.wait_ready().await?;
+    before.ensure_same(&again.fingerprint().await?)
+}
+
+async fn do_not_terminate_is_refused(ns: &Namespace) -> anyhow::Result<()> {
+    let kept = database(ns, "kept", "DoNotTerminate").await?;
+    let output = ns.kubectl(&["delete", "postgreses.kubedb.com", "kept", "--wait=false"], None).await?;
+    ensure!(!output.success, "kubectl deleted it: {}", output.stdout);
+    for word in ["DoNotTerminate", "kept"] {
+        ensure!(output.stderr.contains(word), "the refusal does not name {word}: {}", output.stderr);
+    }
+    ensure!(kept.object().await?.metadata.deletion_timestamp.is_none(), "it is being deleted");
+    // So that the namespace can go.
+    let patch = Patch::Merge(json!({"spec": {"deletionPolicy": "WipeOut"}}));
+    ns.api::<Postgres>().patch("kept", &PatchParams::default(), &patch).await?;
+    delete(&kept).await
+}

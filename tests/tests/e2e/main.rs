@@ -1,0 +1,11 @@
+//! The tests, in one program, so that they share the cluster's cores well.
+//!
+//! `tests/cluster/exec cargo test -p pgops-e2e -- --test-threads 3` runs them.
+
+mod failures;
+mod interruptions;
+mod kubedb;
+mod lifecycle;
+mod major;
+mod minor;
+mod refusals;

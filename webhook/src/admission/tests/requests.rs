@@ -1,0 +1,229 @@
+//! What a user who applies a `PostgresOpsRequest` is told.
+
+use super::*;
+use insta::assert_snapshot;
+
+#[tokio::test]
+async fn admits_an_upgrade_with_the_plan_as_warnings() {
+    let warnings = Cluster::new().warnings(create(&opsrequest("17.11"))).await;
+    assert_snapshot!(warnings.join("\n"), @"
+    major upgrade 13.16 → 17.11 of demo/orders; it skips 14, 15 and 16: read the release notes of each
+    demo/orders has no standby: reads and writes stop while pg_upgrade runs
+    the image changes to registry.example/postgres:17.11: where its C library or ICU sorts text in another way, indexes on text need REINDEX
+    ");
+    let minor = Cluster::new().warnings(create(&opsrequest("13.23"))).await;
+    assert_snapshot!(minor.join("\n"), @"
+    minor upgrade 13.16 → 13.23 of demo/orders: the data stays as it is, the server restarts
+    demo/orders has no standby: reads and writes stop while the server restarts
+    the image changes to registry.example/postgres:13.23: where its C library or ICU sorts text in another way, indexes on text need REINDEX
+    ");
+}
+
+#[tokio::test]
+async fn admits_a_dry_run_in_the_same_words() {
+    let cluster = Cluster::new();
+    let dry = with(create(&opsrequest("17.11")), "/dryRun", json!(true));
+    assert_eq!(cluster.validate(dry).await, cluster.validate(create(&opsrequest("17.11"))).await);
+}
+
+#[tokio::test]
+async fn refuses_a_target_outside_the_constraints_and_shows_the_way() {
+    let text = Cluster::new().refusal(create(&opsrequest("18.6"))).await;
+    assert_snapshot!(text, @r#"
+    403 Forbidden Constraints spec.updateVersion.targetVersion
+    upgrade from version 13.16 to 18.6 is not supported: the constraints of 13.16 allow ">= 13.16, < 18". Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23. In two upgrades: 13.16 → 17.12 → 18.6
+    "#);
+}
+
+#[tokio::test]
+async fn refuses_a_downgrade() {
+    let mut cluster = Cluster::new();
+    cluster.databases = vec![with(database("orders"), "/spec/version", json!("17.11"))];
+    assert_snapshot!(cluster.refusal(create(&opsrequest("15.20"))).await, @"
+    403 Forbidden Downgrade spec.updateVersion.targetVersion
+    upgrade from version 17.11 to 15.20 is not supported: PostgreSQL cannot go back to an older major version (17 → 15); restore a backup taken on 15, or stay. Allowed targets for demo/orders (17.11): 18.6, 17.12
+    ");
+}
+
+#[tokio::test]
+async fn refuses_an_unknown_target_and_proposes_names() {
+    assert_snapshot!(Cluster::new().refusal(create(&opsrequest("17.1"))).await, @r#"
+    403 Forbidden UnknownTarget spec.updateVersion.targetVersion
+    upgrade from version 13.16 to 17.1 is not supported: there is no PostgresVersion "17.1"; did you mean 17.12 or 17.11? Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
+    "#);
+    assert_snapshot!(Cluster::new().refusal(create(&opsrequest("broken"))).await, @r#"
+    403 Forbidden UnknownTarget spec.updateVersion.targetVersion
+    upgrade from version 13.16 to broken is not supported: PostgresVersion "broken" is ignored: "thirteen" is no version: expected numbers such as "16.10"; mend its spec.version. Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
+    "#);
+}
+
+#[tokio::test]
+async fn refuses_another_base_system_and_another_distribution() {
+    assert_snapshot!(Cluster::new().refusal(create(&opsrequest("17.12-alpine"))).await, @r#"
+    403 Forbidden BaseOS spec.updateVersion.targetVersion
+    upgrading between different base OS variants is not allowed: current version "13.16" uses baseOS "debian" but target version "17.12-alpine" uses baseOS "alpine". Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
+    "#);
+    assert_snapshot!(Cluster::new().refusal(create(&opsrequest("15.20-gis"))).await, @r#"
+    403 Forbidden Distribution spec.updateVersion.targetVersion
+    upgrading between different distributions is not allowed: current version "13.16" uses distribution "Official" but target version "15.20-gis" uses distribution "PostGIS". Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
+    "#);
+}
+
+#[tokio::test]
+async fn refuses_a_database_whose_version_is_not_in_the_catalog() {
+    let mut cluster = Cluster::new();
+    cluster.databases = vec![with(database("orders"), "/spec/version", json!("12.4"))];
+    assert_snapshot!(cluster.refusal(create(&opsrequest("17.11"))).await, @r#"
+    403 Forbidden UnknownSource spec.databaseRef.name
+    upgrade from version 12.4 to 17.11 is not supported: the database has PostgresVersion "12.4", which is not in the catalog, so its constraints are unknown; create that PostgresVersion, then try again
+    "#);
+}
+
+#[tokio::test]
+async fn refuses_where_a_constraint_cannot_be_read() {
+    let mut cluster = Cluster::new();
+    cluster.versions[0]["spec"]["updateConstraints"]["allowlist"] = json!([">= 13", "seventeen"]);
+    assert_snapshot!(cluster.refusal(create(&opsrequest("17.11"))).await, @r#"
+    403 Forbidden Constraints spec.updateVersion.targetVersion
+    upgrade from version 13.16 to 17.11 is not supported: the allowlist of PostgresVersion "13.16" cannot be read: "seventeen" is no version constraint, see "seventeen": expected comparisons such as ">= 13.4, < 18"; mend its spec.updateConstraints.allowlist
+    "#);
+}
+
+#[tokio::test]
+async fn refuses_an_unknown_database_and_one_of_another_namespace() {
+    let elsewhere = with(opsrequest("17.11"), "/spec/databaseRef/name", json!("customers"));
+    assert_snapshot!(Cluster::new().refusal(create(&elsewhere)).await, @r#"
+    403 Forbidden DatabaseNotFound spec.databaseRef.name
+    spec.databaseRef demo/customers, is invalid or not found: there is no Postgres "customers" in namespace "demo"; a request must be in its database's namespace (kubectl get pg -A lists all)
+    "#);
+    let mut cluster = Cluster::new();
+    cluster.databases = vec![with(database("orders"), "/metadata/namespace", json!("other"))];
+    assert!(cluster.refusal(create(&opsrequest("17.11"))).await.contains("DatabaseNotFound"));
+}
+
+#[tokio::test]
+async fn refuses_a_second_request_and_names_the_first() {
+    let mut cluster = Cluster::new();
+    let mut first = with(opsrequest("15.20"), "/metadata/name", json!("orders-first"));
+    first["status"] = json!({"phase": "Progressing"});
+    cluster.requests = vec![first.clone()];
+    assert_snapshot!(cluster.refusal(create(&opsrequest("17.11"))).await, @"
+    403 Forbidden RequestActive spec.databaseRef.name
+    another request is active on demo/orders: PostgresOpsRequest orders-first (Progressing, to 15.20); wait until it ends, or delete it if it has not begun
+    ");
+
+    first["status"] = json!({"phase": "Successful"});
+    let mut other = with(first.clone(), "/metadata/namespace", json!("other"));
+    other["status"] = json!({"phase": "Progressing"});
+    cluster.requests = vec![first, other];
+    assert!(!cluster.warnings(create(&opsrequest("17.11"))).await.is_empty());
+}
+
+#[tokio::test]
+async fn refuses_while_the_databases_state_stands_against_it() {
+    let refusal = async |path: &str, value: Value| {
+        let mut cluster = Cluster::new();
+        cluster.databases = vec![with(database("orders"), path, value)];
+        cluster.refusal(create(&opsrequest("17.11"))).await
+    };
+    assert_snapshot!(refusal("/status/phase", json!("NotReady")).await, @"
+    403 Forbidden DatabaseNotReady spec.databaseRef.name
+    demo/orders is NotReady, and a request with apply: IfReady goes on only when it is Ready: wait for that (kubectl get pg orders -n demo -w), or set spec.apply: Always
+    ");
+    assert_snapshot!(refusal("/spec/halted", json!(true)).await, @"
+    403 Forbidden DatabaseHalted spec.databaseRef.name
+    demo/orders is halted: set spec.halted: false, wait until it is Ready, then apply the request again
+    ");
+    assert_snapshot!(refusal("/spec/storageType", json!("Ephemeral")).await, @"
+    403 Forbidden EphemeralStorage spec.databaseRef.name
+    demo/orders has storageType Ephemeral: its data is gone with its pod, so there is nothing to upgrade; create a database of the target version instead
+    ");
+    assert_snapshot!(refusal("/spec/replicas", json!(3)).await, @"
+    403 Forbidden ReplicasUnsupported spec.databaseRef.name
+    demo/orders has 3 replicas, and pgops upgrades databases of one server only: set spec.replicas: 1 first
+    ");
+    assert_snapshot!(refusal("/metadata/deletionTimestamp", json!("2026-11-20T10:00:00Z")).await, @"
+    403 Forbidden DatabaseDeleting spec.databaseRef.name
+    demo/orders is being deleted, so it is not upgraded any more
+    ");
+    let paused = json!([{"type": "Paused", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z", "message": "by hand, Ada"}]);
+    assert_snapshot!(refusal("/status/conditions", paused).await, @r#"
+    403 Forbidden DatabasePaused spec.databaseRef.name
+    demo/orders is paused ("by hand, Ada"): wait until whoever paused it is done; if nobody is, remove the condition Paused from its status
+    "#);
+}
+
+#[tokio::test]
+async fn refuses_a_wrong_field_as_invalid_and_names_it_once() {
+    let refusal = async |object: Value| Cluster::new().refusal(create(&object)).await;
+    assert_snapshot!(refusal(without(opsrequest("17.11"), "/spec/updateVersion")).await, @"
+    422 Invalid MissingTarget spec.updateVersion.targetVersion
+    `spec.updateVersion` nil not supported in UpdateVersion type: name the PostgresVersion to move to in spec.updateVersion.targetVersion
+    ");
+    assert_snapshot!(refusal(with(opsrequest("17.11"), "/spec/timeout", json!("5 minutes"))).await, @r#"
+    422 Invalid InvalidTimeout spec.timeout
+    spec.timeout: "5 minutes" is no duration: expected numbers with units, such as "5m" or "1h30m"
+    "#);
+    assert_snapshot!(refusal(with(opsrequest("17.11"), "/spec/maxRetries", json!(-1))).await, @"
+    422 Invalid InvalidRetries spec.maxRetries
+    spec.maxRetries: -1 is negative: give 0 for a single try
+    ");
+    let mode = json!({"pgops.dev/transfer-mode": "move"});
+    assert_snapshot!(refusal(with(opsrequest("17.11"), "/metadata/annotations", mode)).await, @r#"
+    422 Invalid InvalidTransferMode metadata.annotations[pgops.dev/transfer-mode]
+    annotation pgops.dev/transfer-mode: "move" is none of copy, clone and link: leave it out to let pgops choose
+    "#);
+    assert_snapshot!(refusal(with(opsrequest("17.11"), "/spec/apply", json!("Soon"))).await, @"
+    422 Invalid Unreadable spec
+    failed to read the PostgresOpsRequest: spec.apply: unknown variant `Soon`, expected `IfReady` or `Always`
+    ");
+
+    let bad = with(opsrequest("17.11"), "/spec/maxRetries", json!(-1));
+    let response = Cluster::new().validate(create(&bad)).await;
+    assert_eq!(
+        response["status"]["details"]["causes"][0]["message"],
+        "-1 is negative: give 0 for a single try"
+    );
+    assert_eq!(response["status"]["details"]["kind"], "PostgresOpsRequest");
+    assert_eq!(response["status"]["details"]["name"], "orders-up");
+}
+
+#[tokio::test]
+async fn lets_other_operations_pass_even_unknown_ones() {
+    let restart = without(with(opsrequest("x"), "/spec/type", json!("Restart")), "/spec/updateVersion");
+    let text = "pgops executes requests of type UpdateVersion; it does nothing with this one of type Restart";
+    assert_eq!(Cluster::new().warnings(create(&restart)).await, [text]);
+    let newer = with(opsrequest("x"), "/spec/type", json!("Teleport"));
+    assert!(Cluster::new().warnings(create(&newer)).await[0].ends_with("Teleport"));
+}
+
+#[tokio::test]
+async fn never_blocks_what_leaves_the_spec_as_it_is() {
+    let mut cluster = Cluster::new();
+    cluster.databases.clear();
+    let old = opsrequest("17.11");
+    let finalized = with(old.clone(), "/metadata/finalizers", json!([]));
+    let phase = with(old.clone(), "/status", json!({"phase": "Failed"}));
+    let defaulted = with(with(old.clone(), "/spec/apply", json!("IfReady")), "/spec/maxRetries", json!(1));
+    for new in [&finalized, &phase, &defaulted] {
+        assert!(cluster.warnings(review("UPDATE", Some(new), Some(&old))).await.is_empty());
+    }
+    let status = with(review("UPDATE", Some(&phase), Some(&old)), "/subResource", json!("status"));
+    assert!(cluster.warnings(status).await.is_empty());
+    assert!(cluster.warnings(review("DELETE", None, Some(&old))).await.is_empty());
+}
+
+#[tokio::test]
+async fn keeps_the_spec_of_a_stored_request() {
+    let (old, new) = (opsrequest("17.11"), opsrequest("17.12"));
+    assert_snapshot!(Cluster::new().refusal(review("UPDATE", Some(&new), Some(&old))).await, @"
+    422 Invalid Immutable spec
+    spec is immutable: create a new PostgresOpsRequest instead
+    ");
+    let leaving = with(new, "/metadata/deletionTimestamp", json!("2026-11-20T10:00:00Z"));
+    assert!(Cluster::new().warnings(review("UPDATE", Some(&leaving), Some(&old))).await.is_empty());
+    let scaling = with(opsrequest("x"), "/spec/type", json!("Restart"));
+    let scaled = with(scaling.clone(), "/spec/timeout", json!("1m"));
+    assert!(Cluster::new().warnings(review("UPDATE", Some(&scaled), Some(&scaling))).await.is_empty());
+    assert!(Cluster::new().refusal(review("UPDATE", Some(&scaling), Some(&old))).await.contains("Immutable"));
+}

@@ -1,0 +1,106 @@
+//! The statuses that the launcher writes. Each takes the one that is there and changes what it must:
+//! conditions that the runner wrote stay.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use pgops_api::opsrequest::{
+    CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase, PostgresOpsRequestStatus,
+};
+use pgops_api::{Condition, PostgresOpsRequest, condition};
+
+/// The request was seen; the database has this version.
+pub fn acknowledged(request: &PostgresOpsRequest, from: &str) -> PostgresOpsRequestStatus {
+    let mut status = current(request);
+    status.phase = status.phase.or(Some(Phase::Pending));
+    status.from = Some(from.to_owned());
+    status
+}
+
+/// The request waits.
+pub fn waiting(
+    request: &PostgresOpsRequest,
+    reason: &str,
+    message: &str,
+    now: Time,
+) -> PostgresOpsRequestStatus {
+    let mut status = current(request);
+    status.phase = status.phase.or(Some(Phase::Pending));
+    put(&mut status, Condition::new(CONDITION_WAITING, "True", reason, message, now));
+    status
+}
+
+/// Its Job is at work.
+pub fn progressing(request: &PostgresOpsRequest) -> PostgresOpsRequestStatus {
+    let mut status = current(request);
+    status.phase = Some(Phase::Progressing);
+    stop_waiting(&mut status);
+    status
+}
+
+/// It ended, as `phase` says, without the target version.
+pub fn ended_without(
+    phase: Phase,
+    request: &PostgresOpsRequest,
+    reason: &str,
+    message: &str,
+    now: Time,
+) -> PostgresOpsRequestStatus {
+    let mut status = current(request);
+    status.phase = Some(phase);
+    stop_waiting(&mut status);
+    put(&mut status, Condition::new(CONDITION_FAILED, "True", reason, message, now));
+    status
+}
+
+/// It ended with the target version.
+pub fn succeeded(request: &PostgresOpsRequest, message: &str, now: Time) -> PostgresOpsRequestStatus {
+    let mut status = current(request);
+    status.phase = Some(Phase::Successful);
+    stop_waiting(&mut status);
+    put(&mut status, Condition::new(CONDITION_SUCCESSFUL, "True", CONDITION_SUCCESSFUL, message, now));
+    status
+}
+
+fn current(request: &PostgresOpsRequest) -> PostgresOpsRequestStatus {
+    let mut status = request.status.clone().unwrap_or_default();
+    status.observed_generation = request.metadata.generation;
+    status
+}
+
+fn put(status: &mut PostgresOpsRequestStatus, new: Condition) {
+    let new = Condition { observed_generation: status.observed_generation, ..new };
+    condition::set(&mut status.conditions, new);
+}
+
+fn stop_waiting(status: &mut PostgresOpsRequestStatus) {
+    status.conditions.retain(|condition| condition.type_ != CONDITION_WAITING);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launcher::fixtures::{at, request};
+
+    fn types(status: &PostgresOpsRequestStatus) -> Vec<&str> {
+        status.conditions.iter().map(|condition| condition.type_.as_str()).collect()
+    }
+
+    #[test]
+    fn the_runners_conditions_stay_and_the_waiting_ends() {
+        let mut request = request("orders-17");
+        let step = Condition::new("PauseDatabase", "True", "PauseDatabase", "", Time(at(1)));
+        request.status.get_or_insert_default().conditions = vec![step];
+        request.status = Some(waiting(&request, "Blocked", "waits", Time(at(2))));
+        assert_eq!(types(request.status.as_ref().unwrap()), ["PauseDatabase", "Waiting"]);
+        assert_eq!(types(&progressing(&request)), ["PauseDatabase"]);
+        let failed = ended_without(Phase::Failed, &request, "JobFailed", "why", Time(at(3)));
+        assert_eq!(types(&failed), ["PauseDatabase", "Failed"]);
+        assert_eq!(failed.observed_generation, request.metadata.generation);
+    }
+
+    #[test]
+    fn an_acknowledgement_does_not_take_an_approval_back() {
+        let mut request = request("orders-17");
+        request.status.get_or_insert_default().phase = Some(Phase::Approved);
+        assert_eq!(acknowledged(&request, "13.16").phase, Some(Phase::Approved));
+    }
+}

@@ -1,0 +1,245 @@
+//! `pgops-webhook serve`: caches, certificate, admission, launcher, in one process that ends as a whole.
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use futures::StreamExt;
+use kube::runtime::reflector::{self, store::Writer};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
+use pgops_certs::{Certificates, Names};
+use serde::de::DeserializeOwned;
+use tracing_subscriber::EnvFilter;
+
+use crate::admission::{self, Caches};
+use crate::launcher::{self, PullPolicy};
+use crate::lifecycle::{Readiness, Shutdown};
+use crate::server;
+
+/// Pause before the certificate is asked for again.
+const CERTIFICATE_RETRY: Duration = Duration::from_secs(2);
+
+const CACHES: &str = "caches";
+const CERTIFICATE: &str = "certificate";
+
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// Address on which admission is served over TLS.
+    #[arg(long, env = "PGOPS_BIND", default_value = "0.0.0.0:8443")]
+    bind: SocketAddr,
+    /// Address of the plain probes /livez and /readyz.
+    #[arg(long, env = "PGOPS_HEALTH_BIND", default_value = "0.0.0.0:8080")]
+    health_bind: SocketAddr,
+    /// Namespace of this installation.
+    #[arg(long, env = "POD_NAMESPACE")]
+    namespace: String,
+    /// Name of this pod, the holder of the launcher's lease.
+    #[arg(long, env = "POD_NAME")]
+    pod_name: String,
+    /// Service through which the API server calls this webhook.
+    #[arg(long, env = "PGOPS_SERVICE", default_value = "pgops-webhook")]
+    service: String,
+    /// Secret that keeps the certification authority.
+    #[arg(long, env = "PGOPS_CA_SECRET", default_value = "pgops-webhook-ca")]
+    ca_secret: String,
+    /// Name of both webhook configurations, whose caBundle is kept.
+    #[arg(long, env = "PGOPS_WEBHOOK_CONFIG", default_value = "pgops")]
+    webhook_config: String,
+    /// Whether this replica may launch upgrades.
+    #[arg(long, env = "PGOPS_LAUNCHER", default_value_t = true, action = clap::ArgAction::Set)]
+    launcher: bool,
+    /// Image of pgops-runner; required for the launcher.
+    #[arg(long, env = "PGOPS_RUNNER_IMAGE")]
+    runner_image: Option<String>,
+    /// When the images of a worker are pulled; the cluster's default where it is left out.
+    #[arg(long, env = "PGOPS_IMAGE_PULL_POLICY")]
+    image_pull_policy: Option<PullPolicy>,
+    /// Form of the log.
+    #[arg(long, env = "PGOPS_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Options {
+    fn names(&self) -> Names {
+        Names {
+            namespace: self.namespace.clone(),
+            service: self.service.clone(),
+            secret: self.ca_secret.clone(),
+            configuration: self.webhook_config.clone(),
+        }
+    }
+
+    /// What the launcher needs; none if this replica launches nothing.
+    fn launcher(&self) -> anyhow::Result<Option<launcher::Options>> {
+        if !self.launcher {
+            return Ok(None);
+        }
+        match self.runner_image.clone().filter(|image| !image.is_empty()) {
+            Some(runner_image) => Ok(Some(launcher::Options {
+                namespace: self.namespace.clone(),
+                identity: self.pod_name.clone(),
+                images: launcher::Images { runner: runner_image, pull_policy: self.image_pull_policy },
+            })),
+            None => bail!(
+                "--runner-image (PGOPS_RUNNER_IMAGE) is empty: name the image of pgops-runner, or give --launcher false"
+            ),
+        }
+    }
+}
+
+/// Serves until the process is told to end. Any part that ends by itself ends the whole: a webhook
+/// with a dead cache would decide on a world that is gone.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    log_to_stderr(options.log_format);
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        bail!("failed to install the crypto provider: another one is installed");
+    }
+    let launcher_options = options.launcher()?;
+    let shutdown = Shutdown::on_signal()?;
+    let client = Client::try_default()
+        .await
+        .context("failed to find an API server: run in a pod with a service account, or set KUBECONFIG")?;
+    let readiness = Readiness::awaiting(&[CACHES, CERTIFICATE]);
+
+    let (databases, databases_writer) = reflector::store::<Postgres>();
+    let (requests, requests_writer) = reflector::store::<PostgresOpsRequest>();
+    let (versions, versions_writer) = reflector::store::<PostgresVersion>();
+    let caches = Arc::new(Caches::new(databases, requests, versions.clone()));
+
+    let serve = serve(&options, client.clone(), caches.clone(), readiness.clone(), shutdown.clone());
+    let launch = async {
+        match launcher_options {
+            Some(options) => launcher::run(client.clone(), options, versions.clone(), shutdown.clone()).await,
+            None => std::future::pending().await,
+        }
+    };
+    // Without an arm that asks it, a launcher that has released its lease would end the drain.
+    let launch = async {
+        launch.await?;
+        if shutdown.has_begun() {
+            std::future::pending::<()>().await;
+        }
+        bail!("the launcher ended by itself")
+    };
+    tokio::select! {
+        served = serve => served,
+        ended = launch => ended,
+        ended = server::health(options.health_bind, readiness.clone()) => ended,
+        ended = fill(Api::all(client.clone()), databases_writer) => match ended? {},
+        ended = fill(Api::all(client.clone()), requests_writer) => match ended? {},
+        ended = fill(Api::all(client.clone()), versions_writer) => match ended? {},
+        ended = announce(&caches, &readiness) => match ended? {},
+    }
+}
+
+async fn serve(
+    options: &Options,
+    client: Client,
+    caches: Arc<Caches>,
+    readiness: Readiness,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let names = options.names();
+    let certificates = tokio::select! {
+        obtained = obtain(&client, &names) => obtained?,
+        () = shutdown.begun() => return Ok(()),
+    };
+    readiness.met(CERTIFICATE);
+    let tls = pgops_certs::server_config(certificates.resolver());
+    let router = admission::router(caches);
+    tokio::select! {
+        served = server::admission(options.bind, tls, router, readiness, shutdown) => served,
+        ended = certificates.keep() => match ended? {},
+    }
+}
+
+/// Waits for the API server; a Secret that cannot be used ends the process instead, so that it is seen.
+async fn obtain(client: &Client, names: &Names) -> anyhow::Result<Certificates> {
+    loop {
+        match Certificates::obtain(client.clone(), names.clone()).await {
+            Ok(certificates) => return Ok(certificates),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(
+                    error = format!("{:#}", anyhow::Error::new(error)),
+                    "there is no certificate yet"
+                );
+                tokio::time::sleep(CERTIFICATE_RETRY).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Fills a cache. Errors are waited out: the API server may restart, a CRD may come later.
+async fn fill<K>(api: Api<K>, writer: Writer<K>) -> anyhow::Result<Infallible>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let kind = K::kind(&());
+    // Who changed which field is a third of an object and decides nothing.
+    let slim = |object: &mut K| object.managed_fields_mut().clear();
+    let mut changes =
+        pin!(watcher(api, watcher::Config::default()).default_backoff().modify(slim).reflect(writer));
+    while let Some(change) = changes.next().await {
+        if let Err(error) = change {
+            tracing::warn!(%kind, %error, "failed to watch; tries again");
+        }
+    }
+    bail!("the watch on {kind} ended")
+}
+
+/// Says when the caches hold the cluster's state for the first time.
+async fn announce(caches: &Caches, readiness: &Readiness) -> anyhow::Result<Infallible> {
+    caches.wait_until_ready().await.context("a cache ended before it was filled")?;
+    tracing::info!("filled the caches");
+    readiness.met(CACHES);
+    Ok(std::future::pending().await)
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube=warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn options(more: &[&str]) -> Options {
+        let line = ["serve", "--namespace", "pgops-system", "--pod-name", "pgops-webhook-0"];
+        Line::try_parse_from(line.iter().chain(more)).unwrap().options
+    }
+
+    #[test]
+    fn the_launcher_refuses_to_start_without_an_image_and_names_the_flag() {
+        let error = options(&[]).launcher().unwrap_err().to_string();
+        assert!(error.contains("--runner-image"), "{error}");
+        assert!(options(&["--launcher", "false"]).launcher().unwrap().is_none());
+        let launcher = options(&["--runner-image", "r:1"]).launcher().unwrap().unwrap();
+        assert_eq!(launcher.images.runner, "r:1");
+    }
+}

@@ -1,0 +1,119 @@
+//! The two listeners: TLS for the API server, plain HTTP for the kubelet's probes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use rustls::ServerConfig;
+
+use crate::lifecycle::{Readiness, Shutdown};
+
+/// How long requests are still taken after SIGTERM: the time in which every node learns that this pod
+/// is no endpoint any more.
+const LINGER: Duration = Duration::from_secs(5);
+/// How long requests that have begun may take after that.
+const DRAIN: Duration = Duration::from_secs(15);
+/// A client that sends its request's head slower than this is cut off.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves admission over TLS until the process was told to end and every request is answered.
+pub async fn admission(
+    bind: SocketAddr,
+    tls: ServerConfig,
+    router: Router,
+    readiness: Readiness,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let handle = Handle::new();
+    let router = router.layer(middleware::from_fn_with_state(shutdown.clone(), part));
+    let mut server = axum_server::bind_rustls(bind, RustlsConfig::from_config(Arc::new(tls)))
+        .handle(handle.clone())
+        .http1_only();
+    server.http_builder().http1().header_read_timeout(HEAD_TIMEOUT);
+    let drain = async {
+        shutdown.begun().await;
+        readiness.lose("the process ends");
+        tokio::time::sleep(LINGER).await;
+        handle.graceful_shutdown(Some(DRAIN));
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = server.serve(router.into_make_service()) => {
+            ended.with_context(|| format!("failed to serve on --bind {bind}"))
+        }
+        () = drain => Ok(()),
+    }
+}
+
+/// While the process ends, asks each client that is busy to come back on a new connection, which leads
+/// to another replica. So hardly a connection is left to be closed under a client's next request.
+async fn part(State(shutdown): State<Shutdown>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if shutdown.has_begun() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Serves the probes, until the process ends.
+pub async fn health(bind: SocketAddr, readiness: Readiness) -> anyhow::Result<()> {
+    axum_server::bind(bind)
+        .serve(probes(readiness).into_make_service())
+        .await
+        .with_context(|| format!("failed to serve on --health-bind {bind}"))
+}
+
+fn probes(readiness: Readiness) -> Router {
+    Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(ready)).with_state(readiness)
+}
+
+async fn ready(State(readiness): State<Readiness>) -> (StatusCode, String) {
+    let missing = readiness.missing();
+    if missing.is_empty() {
+        return (StatusCode::OK, "ok\n".to_owned());
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", missing.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, to_bytes};
+    use tower::ServiceExt;
+
+    async fn ask(router: Router, path: &str) -> Response {
+        router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_probe_names_what_is_missing() {
+        let readiness = Readiness::awaiting(&["certificate"]);
+        let answer = ask(probes(readiness.clone()), "/readyz").await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let body = to_bytes(answer.into_body(), 1024).await.unwrap();
+        assert_eq!(&body[..], b"not ready: certificate\n");
+        assert_eq!(ask(probes(readiness.clone()), "/livez").await.status(), StatusCode::OK);
+        readiness.met("certificate");
+        assert_eq!(ask(probes(readiness), "/readyz").await.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn connections_are_closed_only_while_the_process_ends() {
+        let (signal, shutdown) = Shutdown::manual();
+        let router = Router::new()
+            .route("/", get(|| async {}))
+            .layer(middleware::from_fn_with_state(shutdown.clone(), part));
+        assert!(!ask(router.clone(), "/").await.headers().contains_key(header::CONNECTION));
+        signal.send_replace(true);
+        assert_eq!(ask(router, "/").await.headers()[header::CONNECTION], "close");
+    }
+}
