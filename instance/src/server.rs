@@ -51,7 +51,7 @@ pub fn start(
         fs::write(&path, text).map_err(FileError::on("write", &path)).map(|()| path)
     };
     let settings = [
-        ("config_file", write("postgresql.conf", configuration(&data))?),
+        ("config_file", write("postgresql.conf", serverconf::postgresql_conf(&data))?),
         ("hba_file", write("pg_hba.conf", serverconf::pg_hba(mode))?),
         ("ident_file", data.join("pg_ident.conf")),
     ];
@@ -64,14 +64,6 @@ pub fn start(
     let process = reaper.spawn(&mut command).map_err(ServerError::Start)?;
     drop(inherited);
     Ok(process)
-}
-
-/// What initdb chose for this data directory, then pgops' settings and the user's, which win.
-///
-/// Without initdb's choices a server with large WAL segments does not start, and text search would
-/// not speak the language of the database's locale.
-fn configuration(data: &Path) -> String {
-    format!("include_if_exists = '{}/postgresql.conf'\n{}", data.display(), serverconf::postgresql_conf())
 }
 
 /// Stops the server: fast, and at once when `hurry` comes or `grace` is nearly over.

@@ -431,7 +431,7 @@ fn is_passing(error: &kube::Error) -> bool {
 mod tests {
     use super::*;
 
-    fn pod(image: &str, status: serde_json::Value) -> Pod {
+    fn pod(image: &str, status: &serde_json::Value) -> Pod {
         serde_json::from_value(json!({
             "metadata": { "name": "orders-0" },
             "spec": { "containers": [{ "name": "postgres", "image": image }] },
@@ -446,12 +446,12 @@ mod tests {
 
     #[test]
     fn a_ready_pod_with_the_image_has_an_address() {
-        assert_eq!(pod_state(&pod("pg:17", ready()), "pg:17"), PodState::Ready { ip: "10.0.0.7".into() });
+        assert_eq!(pod_state(&pod("pg:17", &ready()), "pg:17"), PodState::Ready { ip: "10.0.0.7".into() });
     }
 
     #[test]
     fn a_ready_pod_with_another_image_is_not_the_one_we_wait_for() {
-        assert_eq!(pod_state(&pod("pg:13", ready()), "pg:17"), PodState::Waiting);
+        assert_eq!(pod_state(&pod("pg:13", &ready()), "pg:17"), PodState::Waiting);
     }
 
     #[test]
@@ -460,7 +460,7 @@ mod tests {
             "name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 0,
             "state": { "waiting": { "reason": "ImagePullBackOff", "message": "no such image" } },
         }] });
-        let PodState::Broken { reason } = pod_state(&pod("pg:17", status), "pg:17") else { panic!("waits") };
+        let PodState::Broken { reason } = pod_state(&pod("pg:17", &status), "pg:17") else { panic!("waits") };
         assert!(reason.contains("no such image"), "{reason}");
     }
 
@@ -469,7 +469,7 @@ mod tests {
         let status = json!({ "containerStatuses": [{
             "name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 3, "state": {},
         }] });
-        assert!(matches!(pod_state(&pod("pg:17", status), "pg:17"), PodState::Broken { .. }));
+        assert!(matches!(pod_state(&pod("pg:17", &status), "pg:17"), PodState::Broken { .. }));
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Visit for Parts {
             "message" => self.message = text,
             "step" => self.step = text,
             "mark" => self.mark = text,
-            name => self.others += &format!(" {name}={text}"),
+            name => self.others.extend([" ", name, "=", &text]),
         }
     }
 

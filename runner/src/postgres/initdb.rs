@@ -19,6 +19,8 @@ pub struct ClusterShape {
     pub collate: String,
     /// `LC_CTYPE` of template0.
     pub ctype: String,
+    /// The locales of messages, money, numbers and times, in that order: initdb writes them down.
+    pub lc_others: [String; 4],
     /// Locale provider of template0.
     pub provider: LocaleProvider,
     /// WAL segment size in bytes.
@@ -58,6 +60,9 @@ pub fn options(shape: &ClusterShape, help: &str) -> Vec<String> {
         format!("--wal-segsize={}", shape.wal_segment_bytes / (1024 * 1024)),
         "--auth=trust".to_owned(),
     ];
+    for (category, locale) in ["messages", "monetary", "numeric", "time"].iter().zip(&shape.lc_others) {
+        options.push(format!("--lc-{category}={locale}"));
+    }
     let mut push = |option: &str, value: Option<&str>| {
         if help.contains(option) {
             options.push(value.map_or(option.to_owned(), |value| format!("{option}={value}")));
@@ -109,6 +114,7 @@ mod tests {
             encoding: "LATIN1".into(),
             collate: "de_DE".into(),
             ctype: "de_DE".into(),
+            lc_others: ["C", "de_DE", "de_DE", "de_DE"].map(Into::into),
             provider: LocaleProvider::Libc,
             wal_segment_bytes: 64 * 1024 * 1024,
             checksums: false,
@@ -118,7 +124,13 @@ mod tests {
     #[test]
     fn locale_encoding_and_segment_size_are_carried() {
         let options = options(&shape(), HELP_18);
-        for expected in ["--encoding=LATIN1", "--lc-collate=de_DE", "--lc-ctype=de_DE", "--wal-segsize=64"] {
+        for expected in [
+            "--encoding=LATIN1",
+            "--lc-collate=de_DE",
+            "--lc-ctype=de_DE",
+            "--lc-time=de_DE",
+            "--wal-segsize=64",
+        ] {
             assert!(options.iter().any(|option| option == expected), "{expected} in {options:?}");
         }
     }

@@ -119,6 +119,8 @@ pub struct Inventory {
     pub libraries: BTreeSet<(String, String)>,
     /// Settings kept with roles and databases, by name.
     pub stored_settings: BTreeSet<String>,
+    /// Settings of `ALTER ROLE ALL`, by name.
+    pub settings_for_all: Vec<(String, String)>,
     /// Tables, views, indexes, … of all databases.
     pub relations: u64,
     /// The same of the largest database.
@@ -170,6 +172,7 @@ pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, S
         prepared: strings(&client, "prepared transactions", prepared).await?,
         logical_slots: strings(&client, "replication slots", slots).await?,
         libraries: BTreeSet::new(),
+        settings_for_all: settings_for_all(&client).await?,
         stored_settings: strings(&client, "stored settings", settings).await?.into_iter().collect(),
         relations: 0,
         largest_database: 0,
@@ -199,7 +202,11 @@ async fn shape(client: &Client, version: PgVersion) -> Result<ClusterShape, Serv
         "SELECT (SELECT rolname::text FROM pg_authid WHERE oid = 10), pg_encoding_to_char(encoding)::text, \
          datcollate::text, datctype::text, {provider}::text, {locale}::text, {rules}::text, \
          (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'), \
-         (SELECT setting FROM pg_settings WHERE name = 'data_checksums') \
+         (SELECT setting FROM pg_settings WHERE name = 'data_checksums'), \
+         (SELECT setting FROM pg_settings WHERE name = 'lc_messages'), \
+         (SELECT setting FROM pg_settings WHERE name = 'lc_monetary'), \
+         (SELECT setting FROM pg_settings WHERE name = 'lc_numeric'), \
+         (SELECT setting FROM pg_settings WHERE name = 'lc_time') \
          FROM pg_database WHERE datname = 'template0'"
     );
     let row = client.query_one(&sql, &[]).await.map_err(|source| ServerError::Query { what, source })?;
@@ -226,7 +233,32 @@ async fn shape(client: &Client, version: PgVersion) -> Result<ClusterShape, Serv
             .parse()
             .map_err(|_| ServerError::Answer { what: "WAL segment size", answer: bytes.clone() })?,
         checksums: text(8)? == "on",
+        lc_others: [text(9)?, text(10)?, text(11)?, text(12)?],
     })
+}
+
+/// The settings of `ALTER ROLE ALL`.
+pub async fn settings_for_all(client: &Client) -> Result<Vec<(String, String)>, ServerError> {
+    let what = "the settings of ALTER ROLE ALL";
+    let sql = "SELECT split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1) \
+               FROM pg_db_role_setting, unnest(setconfig) AS setting WHERE setdatabase = 0 AND setrole = 0";
+    let failed = |source| ServerError::Query { what, source };
+    let rows = client.query(sql, &[]).await.map_err(failed)?;
+    rows.iter().map(|row| Ok((row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?))).collect()
+}
+
+/// Gives a setting to all roles.
+pub async fn set_for_all(client: &Client, name: &str, value: &str) -> Result<(), ServerError> {
+    let failed = |source| ServerError::Query { what: "a setting of ALTER ROLE ALL", source };
+    let identifier = format!("\"{}\"", name.replace('"', "\"\""));
+    // A list such as search_path would become one quoted name if it were given as a literal.
+    let set = client.execute("SELECT set_config($1, $2, false)", &[&name, &value]).await;
+    let source = match set {
+        Ok(_) => "FROM CURRENT".to_owned(),
+        // A setting that only a new connection takes is no list.
+        Err(_) => format!("TO '{}'", value.replace('\'', "''")),
+    };
+    client.batch_execute(&format!("ALTER ROLE ALL SET {identifier} {source}")).await.map_err(failed)
 }
 
 async fn ask(client: &Client, what: &'static str, sql: &str) -> Result<String, ServerError> {

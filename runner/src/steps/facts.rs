@@ -20,6 +20,8 @@ pub struct Facts {
     pub mode: TransferMode,
     /// Databases that can be connected to.
     pub databases: Vec<String>,
+    /// Settings of `ALTER ROLE ALL`, by name: `pg_dumpall` leaves them behind.
+    pub settings_for_all: Vec<(String, String)>,
     /// Relations of all databases.
     pub relations: u64,
     /// Relations of the largest database.

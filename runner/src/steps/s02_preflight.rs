@@ -116,6 +116,7 @@ async fn major(upgrade: &mut Upgrade, ip: &str) -> Result<(), StepError> {
         shape: inventory.shape,
         mode,
         databases: inventory.databases,
+        settings_for_all: inventory.settings_for_all,
         relations: inventory.relations,
         largest_database: inventory.largest_database,
         bytes,
@@ -305,6 +306,7 @@ mod tests {
                 encoding: "UTF8".into(),
                 collate: "C".into(),
                 ctype: "C".into(),
+                lc_others: ["C", "C", "C", "C"].map(Into::into),
                 provider: LocaleProvider::Libc,
                 wal_segment_bytes: 16 << 20,
                 checksums: true,
@@ -315,6 +317,7 @@ mod tests {
             logical_slots: vec![],
             libraries: BTreeSet::new(),
             stored_settings: BTreeSet::new(),
+            settings_for_all: vec![],
             relations: 0,
             largest_database: 0,
         }

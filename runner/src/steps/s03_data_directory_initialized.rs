@@ -59,9 +59,9 @@ async fn check_configuration(upgrade: &Upgrade) -> Result<(), StepError> {
     let scratch = Upgrade::scratch();
     fs::create_dir_all(&scratch).map_err(StepError::volume(format!("make {}", scratch.display())))?;
     let stored = upgrade.volume.pgdata(upgrade.old_major).join("postgresql.auto.conf");
-    let mut text = serverconf::postgresql_conf();
+    let mut text = serverconf::postgresql_conf(&upgrade.volume.pgdata(upgrade.new_major));
     if stored.exists() {
-        text += &format!("include = '{}'\n", stored.display());
+        text.extend(["include = '", &stored.display().to_string(), "'\n"]);
     }
     let file = scratch.join("merged.conf");
     fs::write(&file, text).map_err(StepError::volume(format!("write {}", file.display())))?;

@@ -1,10 +1,11 @@
-//! `VerifyDatabase`: the server itself says its version, and has every database and relation.
+//! `VerifyDatabase`: the server itself says its version, and has every database and relation; it gets
+//! what `pg_upgrade` does not carry.
 
 use pgops_api::plan::{Step, UpgradeKind};
 
 use super::world::say;
 use super::{StepError, Upgrade};
-use crate::postgres::server::{databases, relations, version};
+use crate::postgres::server::{databases, relations, set_for_all, version};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     let ip = upgrade.cluster.wait_ready(&upgrade.plan.to.image).await?;
@@ -24,6 +25,9 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     let found = databases(&client).await?;
     if let Some(missing) = facts.databases.iter().find(|name| !found.contains(name)) {
         return Err(StepError::Unexpected(format!("database \"{missing}\" is missing from the new cluster")));
+    }
+    for (name, value) in &facts.settings_for_all {
+        set_for_all(&client, name, value).await?;
     }
     let mut count = 0;
     for database in &facts.databases {

@@ -133,7 +133,7 @@ fn copy_tree(from: &Path, to: &Path) -> Result<Vec<PathBuf>, StageError> {
             }
         } else if !name.starts_with("llvmjit") && path.exists() {
             copy(&path, &target)?;
-            if name.ends_with(".so") {
+            if target.extension().is_some_and(|extension| extension == "so") {
                 libraries.push(path);
             }
         }

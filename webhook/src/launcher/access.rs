@@ -16,7 +16,7 @@ impl Worker {
     pub fn role(&self) -> Role {
         let UpgradePlan { request, database, .. } = &self.plan;
         let pods: Vec<String> = (0..self.replicas).map(|ordinal| names::pod(database, ordinal)).collect();
-        let report = format!("{request}-report");
+        let report = names::report(request);
         let one = std::slice::from_ref;
         Role {
             metadata: metadata(&self.plan),
