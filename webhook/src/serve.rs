@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Debug;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -126,7 +127,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             None => std::future::pending().await,
         }
     };
-    // Without an arm that asks it, a launcher that has released its lease would end the drain.
+    // A launcher that was told to end is done long before the last review is answered.
     let launch = async {
         launch.await?;
         if shutdown.has_begun() {
@@ -210,8 +211,13 @@ async fn announce(caches: &Caches, readiness: &Readiness) -> anyhow::Result<Infa
 }
 
 fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // What the client logs as an error it also returns, and whoever called it says what it means.
+    let usual = || EnvFilter::new("info,kube_client::client::builder=off");
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
@@ -239,7 +245,8 @@ mod tests {
         let error = options(&[]).launcher().unwrap_err().to_string();
         assert!(error.contains("--runner-image"), "{error}");
         assert!(options(&["--launcher", "false"]).launcher().unwrap().is_none());
-        let launcher = options(&["--runner-image", "r:1"]).launcher().unwrap().unwrap();
-        assert_eq!(launcher.images.runner, "r:1");
+        let line = ["--runner-image", "r:1", "--image-pull-policy", "IfNotPresent"];
+        let images = options(&line).launcher().unwrap().unwrap().images;
+        assert_eq!((images.runner.as_str(), images.pull_policy), ("r:1", Some(PullPolicy::IfNotPresent)));
     }
 }

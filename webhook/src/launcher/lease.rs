@@ -250,9 +250,12 @@ mod tests {
                         }
                     }
                 };
+                let failure =
+                    |reason| json!({ "status": "Failure", "reason": reason, "code": status.as_u16() });
                 let body = match status {
                     StatusCode::OK => serde_json::to_vec(&lease),
-                    _ => serde_json::to_vec(&json!({ "status": "Failure", "code": status.as_u16() })),
+                    StatusCode::NOT_FOUND => serde_json::to_vec(&failure("NotFound")),
+                    _ => serde_json::to_vec(&failure("Conflict")),
                 };
                 Ok::<_, Infallible>(
                     Response::builder().status(status).body(Body::from(body.unwrap())).unwrap(),

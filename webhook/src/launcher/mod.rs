@@ -58,7 +58,7 @@ pub struct Images {
 }
 
 /// When images are pulled, in Kubernetes' words.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 #[value(rename_all = "PascalCase")]
 pub enum PullPolicy {
     Always,
