@@ -41,6 +41,9 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(error) = worker::launcher::exec_staged_program() {
         return Err(error.into());
     }
+    if let Some(result) = worker::dump::run_if_called() {
+        return Ok(result?);
+    }
     match Arguments::parse().command {
         Command::Install { to, passwd } => worker::install::install(&to, &passwd)?,
         Command::Stage { to, major } => worker::stage::stage(&to, major)?,

@@ -1,11 +1,11 @@
 -- Text that sorts by a language's rules in an encoding of one byte.
 -- Each paragraph is one message; see everything.sql.
 
-CREATE DATABASE wörter;
+CREATE DATABASE worte;
 
 CREATE DATABASE in_c TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C';
 
-\connect wörter
+\connect worte
 
 CREATE TABLE wort (w text PRIMARY KEY, upper_w text, UNIQUE (upper_w));
 INSERT INTO wort SELECT v, upper(v) FROM (

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-/// How many of a program's last lines an error carries.
+/// How many of the last lines of each stream an error carries.
 const TAIL: usize = 15;
 /// How long to read on after a program's end from streams that stay open without a word.
 const LINGER: Duration = Duration::from_millis(500);
@@ -111,24 +111,17 @@ impl Program {
             BufReader::new(child.stderr.take().ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?)
                 .lines(),
         );
-        let mut tail = VecDeque::with_capacity(TAIL);
-        let mut keep = |line: String| {
-            seen(&line);
-            if tail.len() == TAIL {
-                tail.pop_front();
-            }
-            tail.push_back(line);
-        };
+        let (mut said, mut complained) = (Tail::default(), Tail::default());
         let mut status = None;
         let (mut open_out, mut open_err) = (true, true);
         while open_out || open_err || status.is_none() {
             tokio::select! {
                 line = stdout.next_line(), if open_out => match line {
-                    Ok(Some(line)) => keep(line),
+                    Ok(Some(line)) => { seen(&line); said.keep(line); }
                     _ => open_out = false,
                 },
                 line = stderr.next_line(), if open_err => match line {
-                    Ok(Some(line)) => keep(line),
+                    Ok(Some(line)) => { seen(&line); complained.keep(line); }
                     _ => open_err = false,
                 },
                 ended = child.wait(), if status.is_none() => status = Some(ended.map_err(failed)?),
@@ -140,8 +133,22 @@ impl Program {
         if status.success() {
             return Ok(());
         }
-        let tail: Vec<_> = tail.into_iter().collect();
+        // The order between the streams is lost: what was complained of comes last, where it is read first.
+        let tail: Vec<_> = said.0.into_iter().chain(complained.0).collect();
         Err(CommandError::Ended { program, status: status.to_string(), tail: tail.join("\n") })
+    }
+}
+
+/// The last lines of a stream.
+#[derive(Default)]
+struct Tail(VecDeque<String>);
+
+impl Tail {
+    fn keep(&mut self, line: String) {
+        if self.0.len() == TAIL {
+            self.0.pop_front();
+        }
+        self.0.push_back(line);
     }
 }
 

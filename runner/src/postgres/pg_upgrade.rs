@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use pgops_api::plan::TransferMode;
 
 use super::command::{CommandError, Program};
 use super::installation::Installation;
+use crate::worker::{dump, install};
 
 /// Everything that `pg_upgrade` needs to know.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub struct PgUpgrade<'a> {
     pub old_major: u32,
     /// Major version of the new cluster.
     pub new_major: u32,
+    /// Whether the dump must leave out what [`crate::worker::dump`] speaks of.
+    pub drop_column_option: bool,
     /// A directory of ours, in which `pg_upgrade` may write, and the servers' socket is.
     pub scratch: &'a Path,
 }
@@ -48,16 +52,20 @@ pub enum PgUpgradeError {
         #[source]
         source: io::Error,
     },
-    /// It ended with an error; `details` is what its own report files say.
-    #[error("pg_upgrade failed at \"{stage}\": {details}")]
+    /// It could not be started.
+    #[error(transparent)]
+    Start(CommandError),
+    /// It ended with an error.
+    #[error("pg_upgrade failed at \"{stage}\": {explanation}\n{details}")]
     Failed {
-        /// The last stage that it printed.
+        /// The stage that did not pass.
         stage: String,
-        /// The report that names the offending objects, or the last lines of its log.
+        /// What it says itself.
+        explanation: String,
+        /// What its report files say: the offending objects, or the error in the log of a database.
         details: String,
-        /// How it ended.
-        #[source]
-        source: CommandError,
+        /// The ends of all its logs, with their names.
+        logs: String,
     },
 }
 
@@ -102,30 +110,77 @@ impl PgUpgrade<'_> {
         fs::create_dir_all(&cwd).map_err(|source| PgUpgradeError::Prepare { path: cwd.clone(), source })?;
 
         let mut last = String::new();
-        let program =
-            Program::new(self.new.program("pg_upgrade")).args(self.arguments(&hba)).current_dir(&cwd);
+        let mut said = Vec::new();
+        let bindir =
+            if self.drop_column_option { self.bindir_with_our_dump()? } else { self.new.bindir.clone() };
+        let program = Program::new(self.new.program("pg_upgrade"))
+            .args(self.arguments(&hba, &bindir))
+            .env(dump::REAL_VARIABLE, &self.new.program(dump::NAME).display().to_string())
+            .current_dir(&cwd);
         let result = program
             .each_line(|line| {
                 let line = line.trim_end();
                 tracing::debug!(target: "pg_upgrade", "{line}");
-                if let Some(name) = stage_name(line) {
-                    name.clone_into(&mut last);
-                    stage(name);
+                match parse(line) {
+                    Line::Passed(name) => {
+                        said.clear();
+                        stage(name);
+                    }
+                    Line::Failed(name) => {
+                        name.clone_into(&mut last);
+                        said.clear();
+                    }
+                    Line::Other(text) => said.push(text.to_owned()),
                 }
             })
             .await;
-        result.map_err(|source| {
-            let details = report(&[&cwd, &self.new_pgdata.join("pg_upgrade_output.d")])
-                .unwrap_or_else(|| source.to_string());
-            PgUpgradeError::Failed { stage: last, details, source }
-        })
+        match result {
+            Ok(()) => Ok(()),
+            Err(error @ CommandError::Start { .. }) => Err(PgUpgradeError::Start(error)),
+            Err(CommandError::Ended { .. }) => {
+                let files = files(&[&cwd, &self.new_pgdata.join("pg_upgrade_output.d")]);
+                // A stage with a progress of its own stands alone on its line.
+                if last.is_empty() && !said.is_empty() {
+                    last = said.remove(0);
+                }
+                Err(PgUpgradeError::Failed {
+                    stage: last,
+                    explanation: explanation(&said),
+                    details: report(&files).unwrap_or_default(),
+                    logs: logs(&files),
+                })
+            }
+        }
     }
 
-    fn arguments(&self, hba: &Path) -> Vec<String> {
+    /// A bin directory with links to the new programs, but for `pg_dump`, which is ours.
+    fn bindir_with_our_dump(&self) -> Result<PathBuf, PgUpgradeError> {
+        let bindir = self.scratch.join("bin");
+        let link = || -> io::Result<()> {
+            fs::create_dir_all(&bindir)?;
+            for entry in fs::read_dir(&self.new.bindir)? {
+                let name = entry?.file_name();
+                let target = if name == dump::NAME {
+                    Path::new(pgops_api::layout::TOOLS_DIR).join(install::PROGRAM)
+                } else {
+                    self.new.bindir.join(&name)
+                };
+                match symlink(target, bindir.join(name)) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(())
+        };
+        link().map_err(|source| PgUpgradeError::Prepare { path: bindir.clone(), source })?;
+        Ok(bindir)
+    }
+
+    fn arguments(&self, hba: &Path, new_bindir: &Path) -> Vec<String> {
         let path = |path: &Path| path.display().to_string();
         [
             ("--old-bindir", path(&self.old.bindir)),
-            ("--new-bindir", path(&self.new.bindir)),
+            ("--new-bindir", path(new_bindir)),
             ("--old-datadir", path(self.old_pgdata)),
             ("--new-datadir", path(self.new_pgdata)),
             ("--username", self.install_user.to_owned()),
@@ -143,21 +198,48 @@ impl PgUpgrade<'_> {
     }
 }
 
-/// The stage that a line of `pg_upgrade` announces: `Restoring database schemas in the new cluster  ok`.
-fn stage_name(line: &str) -> Option<&str> {
-    let name = line.trim_end_matches("ok").trim_end_matches("fatal").trim_end();
-    let announces = name.starts_with(char::is_uppercase) && !name.ends_with(['.', ':', '-']);
-    (announces && name.len() > 8 && line.len() > name.len() + 1).then_some(name)
+/// A line of `pg_upgrade`'s output.
+#[derive(Debug, PartialEq)]
+enum Line<'a> {
+    /// A stage that has passed: `Checking cluster versions      ok`.
+    Passed(&'a str),
+    /// A stage that has not: `fatal` or `failed check: …` stands after it, or nothing.
+    Failed(&'a str),
+    /// Words about what came before.
+    Other(&'a str),
+}
+
+fn parse(line: &str) -> Line<'_> {
+    // The state stands in a column of its own, behind a run of blanks.
+    match line.split_once("   ") {
+        Some((name, state)) if name.starts_with(char::is_uppercase) => match state.trim() {
+            "ok" => Line::Passed(name),
+            _ => Line::Failed(name),
+        },
+        _ => Line::Other(line.trim()),
+    }
+}
+
+/// What `pg_upgrade` says of its failure, without its decoration and its paths, which go with the worker.
+fn explanation(said: &[String]) -> String {
+    let noise = |line: &str| {
+        line.is_empty()
+            || line.starts_with(['*', '-', '/'])
+            || ["Consult the last", "Failure, exiting", "the probable cause", "child process exited"]
+                .iter()
+                .any(|words| line.starts_with(words))
+    };
+    let mut lines: Vec<_> = said.iter().map(String::as_str).filter(|line| !noise(line)).collect();
+    lines.dedup();
+    lines.join(" ")
 }
 
 /// What `pg_upgrade` says in its own files: the objects in the way, else the end of the newest log.
-fn report(directories: &[&Path]) -> Option<String> {
-    let mut files = Vec::new();
-    for directory in directories {
-        collect(directory, &mut files);
-    }
-    files.sort();
-    let text = |path: &PathBuf| fs::read_to_string(path).ok().filter(|text| !text.trim().is_empty());
+fn report(files: &[PathBuf]) -> Option<String> {
+    let text = |path: &PathBuf| {
+        let text = String::from_utf8_lossy(&fs::read(path).ok()?).into_owned();
+        Some(text).filter(|text| !text.trim().is_empty())
+    };
     let of_kind = |ending: &str| -> Vec<&PathBuf> {
         files.iter().filter(|path| path.to_string_lossy().ends_with(ending)).collect()
     };
@@ -168,14 +250,53 @@ fn report(directories: &[&Path]) -> Option<String> {
     if !objects.is_empty() {
         return Some(objects.join("\n"));
     }
-    // The dump and restore of one database has a log of its own; the one that speaks of an error is it.
-    of_kind(".log").into_iter().filter_map(text).find_map(|text| {
-        let from = ["pg_restore: error:", "psql:", "ERROR:", "FATAL:", "could not"]
-            .iter()
-            .filter_map(|word| text.find(word))
-            .min()?;
-        Some(text[from..].lines().take(6).collect::<Vec<_>>().join("\n"))
-    })
+    // The dump and restore of each database has a log of its own.
+    let errors: Vec<_> =
+        of_kind(".log").into_iter().filter_map(text).filter_map(|text| first_error(&text)).collect();
+    (!errors.is_empty()).then(|| errors.join("\n"))
+}
+
+/// The first error in a log and the lines after it, but for what only follows from another one.
+fn first_error(text: &str) -> Option<String> {
+    const SIGNS: [&str; 6] = ["error:", "ERROR:", "FATAL:", "PANIC:", "could not", "No space left"];
+    const ECHOES: [&str; 2] = ["terminating connection due to administrator command", "shutting down"];
+    let lines: Vec<_> = text.lines().collect();
+    let first = lines.iter().position(|line| {
+        SIGNS.iter().any(|sign| line.contains(sign)) && !ECHOES.iter().any(|echo| line.contains(echo))
+    })?;
+    Some(withhold(&lines[first..].iter().take(6).copied().collect::<Vec<_>>().join("\n")))
+}
+
+/// The end of each log, under its name.
+fn logs(files: &[PathBuf]) -> String {
+    let logs = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    let end = |path: &PathBuf| {
+        // A log may hold what is no text, such as names in another encoding.
+        let text = String::from_utf8_lossy(&fs::read(path).ok()?).into_owned();
+        Some(format!("== {}\n{}\n", path.file_name()?.display(), tail(&withhold(&text))))
+    };
+    logs.filter_map(end).collect()
+}
+
+/// The text without lines that may hold a password or its verifier, as statements of roles and user
+/// mappings do.
+fn withhold(text: &str) -> String {
+    let may_tell = |line: &str| {
+        let line = line.to_lowercase();
+        ["password", "scram-sha-256$", "'md5"].iter().any(|sign| line.contains(sign))
+    };
+    let shown = |line| if may_tell(line) { "(withheld: this line may hold a password)" } else { line };
+    text.lines().map(shown).collect::<Vec<_>>().join("\n")
+}
+
+/// Every file that `pg_upgrade` has left in the directories, by name.
+fn files(directories: &[&Path]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for directory in directories {
+        collect(directory, &mut files);
+    }
+    files.sort();
+    files
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
@@ -200,24 +321,60 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
+    #[case("Checking cluster versions                 ok", Line::Passed("Checking cluster versions"))]
     #[case(
-        "Checking cluster versions                                     ok",
-        Some("Checking cluster versions")
+        "Checking for prepared transactions        fatal",
+        Line::Failed("Checking for prepared transactions")
     )]
     #[case(
-        "Restoring database schemas in the new cluster                 ok",
-        Some("Restoring database schemas in the new cluster")
+        "Checking data type usage    failed check: Checking for reg* data types",
+        Line::Failed("Checking data type usage")
     )]
     #[case(
-        "Checking for prepared transactions                            fatal",
-        Some("Checking for prepared transactions")
+        "Restoring database schemas in the new cluster                 ",
+        Line::Failed("Restoring database schemas in the new cluster")
     )]
-    #[case("Performing Consistency Checks", None)]
-    #[case("-----------------------------", None)]
-    #[case("Upgrade Complete", None)]
-    #[case("", None)]
-    fn stages_are_read_from_the_output(#[case] line: &str, #[case] expected: Option<&str>) {
-        assert_eq!(stage_name(line), expected);
+    #[case("Performing Consistency Checks", Line::Other("Performing Consistency Checks"))]
+    #[case("-----------------------------", Line::Other("-----------------------------"))]
+    #[case("", Line::Other(""))]
+    fn stages_are_read_from_the_output(#[case] line: &str, #[case] expected: Line<'_>) {
+        assert_eq!(parse(line), expected);
+    }
+
+    #[test]
+    fn the_explanation_is_what_pg_upgrade_says_without_its_decoration() {
+        let said = [
+            "",
+            "Data type checks failed:",
+            "Your installation contains one of the reg* data types",
+            "*failure*",
+            "Failure, exiting",
+        ]
+        .map(String::from);
+        assert_eq!(
+            explanation(&said),
+            "Data type checks failed: Your installation contains one of the reg* data types"
+        );
+    }
+
+    #[test]
+    fn a_password_never_reaches_a_log() {
+        let text = "ALTER ROLE a WITH LOGIN PASSWORD 'SCRAM-SHA-256$4096:abc'\nOPTIONS (\"password\" 'hunter2')\nCREATE TABLE t";
+        let shown = withhold(text);
+        assert!(
+            !shown.contains("4096") && !shown.contains("hunter2") && shown.ends_with("CREATE TABLE t"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn what_only_follows_from_another_error_is_not_the_error() {
+        let text = "pg_restore: error: could not execute query: FATAL:  terminating connection due to administrator command";
+        assert_eq!(first_error(text), None);
+        assert_eq!(
+            first_error("x\nERROR:  type does not exist\nLINE 1").as_deref(),
+            Some("ERROR:  type does not exist\nLINE 1")
+        );
     }
 
     #[test]
@@ -241,7 +398,7 @@ mod tests {
         )
         .unwrap();
         fs::write(sub.join("pg_upgrade_server.log"), "ERROR:  something else\n").unwrap();
-        let report = report(&[directory.path()]).unwrap();
+        let report = report(&files(&[directory.path()])).unwrap();
         assert!(report.contains("public.t.f") && report.contains("tables_using_regproc.txt"), "{report}");
     }
 
@@ -251,7 +408,7 @@ mod tests {
         let log =
             "command: pg_restore\npg_restore: creating TABLE\npg_restore: error: could not execute query\n";
         fs::write(directory.path().join("pg_upgrade_dump_1.log"), log).unwrap();
-        let report = report(&[directory.path()]).unwrap();
+        let report = report(&files(&[directory.path()])).unwrap();
         assert!(report.starts_with("pg_restore: error: could not execute query"), "{report}");
     }
 }

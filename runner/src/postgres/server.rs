@@ -91,6 +91,8 @@ impl Superuser {
             .password(&self.password)
             .dbname(database)
             .application_name("pgops")
+            // An image may have the JIT's provider without its LLVM: then costly queries fail.
+            .options("-c jit=off")
             .connect_timeout(Duration::from_secs(5))
             .connect(NoTls)
             .await
@@ -121,6 +123,8 @@ pub struct Inventory {
     pub stored_settings: BTreeSet<String>,
     /// Settings of `ALTER ROLE ALL`, by name.
     pub settings_for_all: Vec<(String, String)>,
+    /// Names of the options that columns of user tables have.
+    pub column_options: BTreeSet<String>,
     /// Tables, views, indexes, … of all databases.
     pub relations: u64,
     /// The same of the largest database.
@@ -174,6 +178,7 @@ pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, S
         libraries: BTreeSet::new(),
         settings_for_all: settings_for_all(&client).await?,
         stored_settings: strings(&client, "stored settings", settings).await?.into_iter().collect(),
+        column_options: BTreeSet::new(),
         relations: 0,
         largest_database: 0,
     };
@@ -182,6 +187,8 @@ pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, S
         let count = relations(&client).await?;
         inventory.relations += count;
         inventory.largest_database = inventory.largest_database.max(count);
+        let sql = "SELECT DISTINCT split_part(unnest(attoptions), '=', 1) FROM pg_attribute WHERE attrelid >= 16384";
+        inventory.column_options.extend(strings(&client, "options of its columns", sql).await?);
         let sql = "SELECT DISTINCT probin FROM pg_proc WHERE probin IS NOT NULL AND oid >= 16384";
         let libraries = strings(&client, "libraries of its functions", sql).await?;
         inventory.libraries.extend(libraries.into_iter().map(|library| (library, database.clone())));

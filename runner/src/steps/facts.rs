@@ -22,6 +22,8 @@ pub struct Facts {
     pub databases: Vec<String>,
     /// Settings of `ALTER ROLE ALL`, by name: `pg_dumpall` leaves them behind.
     pub settings_for_all: Vec<(String, String)>,
+    /// Whether the dump must leave the column option [`crate::worker::dump::OPTION`] behind.
+    pub drop_column_option: bool,
     /// Relations of all databases.
     pub relations: u64,
     /// Relations of the largest database.

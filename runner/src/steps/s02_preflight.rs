@@ -13,6 +13,7 @@ use crate::postgres::command::Program;
 use crate::postgres::installation::Installation;
 use crate::postgres::server::{Inventory, inventory, version};
 use crate::postgres::volume::Volume;
+use crate::worker::dump;
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     check_objects(upgrade).await?;
@@ -98,6 +99,8 @@ async fn major(upgrade: &mut Upgrade, ip: &str) -> Result<(), StepError> {
             TransferMode::Link
         }
     };
+    let (unknown, drop_column_option) = unknown_column_options(&inventory, &installation)?;
+    findings.extend(unknown);
     if !findings.is_empty() {
         return Err(StepError::Findings(findings));
     }
@@ -117,6 +120,7 @@ async fn major(upgrade: &mut Upgrade, ip: &str) -> Result<(), StepError> {
         mode,
         databases: inventory.databases,
         settings_for_all: inventory.settings_for_all,
+        drop_column_option,
         relations: inventory.relations,
         largest_database: inventory.largest_database,
         bytes,
@@ -205,6 +209,33 @@ fn has_library(installation: &Installation, library: &str) -> bool {
         return std::path::Path::new(library).exists();
     }
     installation.pkglibdir.join(format!("{name}.so")).exists()
+}
+
+/// Options of columns that the target does not know fail the restore, which `pg_upgrade --check` never
+/// tries. Gives a finding for each that is a user's, and whether the dump must leave out the one that
+/// some servers set by themselves.
+fn unknown_column_options(
+    inventory: &Inventory,
+    installation: &Installation,
+) -> Result<(Vec<Finding>, bool), StepError> {
+    let program = installation.program("postgres");
+    let server = std::fs::read(&program).map_err(StepError::volume(format!("read {}", program.display())))?;
+    let knows = |option: &str| memchr::memmem::find(&server, format!("\0{option}\0").as_bytes()).is_some();
+    let unknown: Vec<_> = inventory.column_options.iter().filter(|option| !knows(option)).collect();
+    let (ours, users): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|option| *option == dump::OPTION);
+    if !ours.is_empty() {
+        say(
+            Step::Preflight,
+            format!("the target does not know the column option {}: it stays behind", dump::OPTION),
+        );
+    }
+    let finding = |option: &String| {
+        Finding::new(
+            "column-option",
+            format!("ALTER TABLE … ALTER COLUMN … SET ({option}) is unknown to the target version: RESET it"),
+        )
+    };
+    Ok((users.into_iter().map(finding).collect(), !ours.is_empty()))
 }
 
 /// What of the inventory would make `pg_upgrade` fail, or lose something silently.
@@ -318,6 +349,7 @@ mod tests {
             libraries: BTreeSet::new(),
             stored_settings: BTreeSet::new(),
             settings_for_all: vec![],
+            column_options: BTreeSet::new(),
             relations: 0,
             largest_database: 0,
         }

@@ -7,11 +7,11 @@ use pgops_api::plan::Step;
 
 use super::s03_data_directory_initialized::ensure_fresh;
 use super::s05_stop_database::ensure_clean;
-use super::world::say;
+use super::world::{say, warn};
 use super::{StepError, Upgrade};
 use crate::postgres::controldata::ControlData;
 use crate::postgres::leftover;
-use crate::postgres::pg_upgrade::PgUpgrade;
+use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
 use crate::postgres::volume::{Marker, sync_dir};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
@@ -49,19 +49,35 @@ async fn run(upgrade: &Upgrade) -> Result<(), StepError> {
         mode: facts.mode,
         jobs,
         relations: facts.largest_database,
+        drop_column_option: facts.drop_column_option,
         old_major: upgrade.old_major,
         new_major: upgrade.new_major,
         scratch: &Upgrade::scratch(),
     };
     let mut stages = 0;
-    program
+    let result = program
         .run(|stage| {
             stages += 1;
-            tracing::info!(step = %Step::PgUpgraded, mark = "", "{stage}");
+            say(Step::PgUpgraded, stage);
         })
-        .await?;
+        .await;
+    if let Err(PgUpgradeError::Failed { logs, .. }) = &result {
+        keep_logs(upgrade, logs).await;
+    }
+    result?;
     say(Step::PgUpgraded, format!("pg_upgrade has passed {stages} stages in {} mode", facts.mode.name()));
     Ok(())
+}
+
+/// The logs go with the new cluster when the run is taken back: people find them in the Job's log and
+/// in the request's report.
+async fn keep_logs(upgrade: &Upgrade, logs: &str) {
+    for line in logs.lines() {
+        say(Step::PgUpgraded, line);
+    }
+    if let Err(error) = upgrade.cluster.write_report("pg_upgrade.log", logs).await {
+        warn(Step::PgUpgraded, &error);
+    }
 }
 
 /// Takes an interrupted or failed run back: no server of it is left, the old data has its control

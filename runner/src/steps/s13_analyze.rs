@@ -14,7 +14,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut program = Program::new(upgrade.new_installation()?.program("vacuumdb"))
         .env("PGPASSWORD", upgrade.superuser.password())
-        .env("PGOPTIONS", "-c vacuum_cost_delay=0")
+        .env("PGOPTIONS", "-c vacuum_cost_delay=0 -c jit=off")
         .args(["--all", "--analyze-in-stages", "--no-password", "--host", &ip])
         .args(["--username", &upgrade.superuser.name, "--jobs", &jobs.to_string()]);
     if upgrade.new_major >= CARRIES_STATISTICS {

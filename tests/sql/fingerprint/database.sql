@@ -10,9 +10,9 @@ WITH candidates (catalog, oid, owner) AS (
         WHERE relkind <> 't' AND relpersistence <> 't' AND relnamespace <> 'pg_toast'::regnamespace
     UNION ALL SELECT 'pg_namespace'::regclass, oid, nspowner FROM pg_namespace WHERE nspname !~ '^pg_'
     UNION ALL SELECT 'pg_proc'::regclass, oid, proowner FROM pg_proc WHERE prosrc !~ '^(multi)?range_constructor'
-    UNION ALL SELECT 'pg_type'::regclass, t.oid, t.typowner FROM pg_type t LEFT JOIN pg_type e ON e.oid = t.typelem
-        WHERE t.typtype <> 'm' AND coalesce(e.typtype, 'b') <> 'm' AND t.typname !~ '^_?pg_toast'
-            AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid IN (t.typrelid, e.typrelid) AND c.relpersistence = 't')
+    -- Row types and array types come and go with what they belong to; sequences had row types before 14.
+    UNION ALL SELECT 'pg_type'::regclass, t.oid, t.typowner FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+        WHERE t.typtype <> 'm' AND t.typelem = 0 AND coalesce(c.relkind, 'c') = 'c'
     UNION ALL SELECT 'pg_operator'::regclass, oid, oprowner FROM pg_operator
     UNION ALL SELECT 'pg_opclass'::regclass, oid, opcowner FROM pg_opclass
     UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfowner FROM pg_opfamily

@@ -19,7 +19,7 @@ async fn orders(ns: &Namespace) -> anyhow::Result<Database> {
 
 /// The object that stands in the way is named, and so is what it is.
 #[rstest::rstest]
-#[case::column_of_a_type_that_cannot_move("CREATE TABLE blocker (f regprocedure)", &["blocker", "regprocedure"])]
+#[case::column_of_a_type_that_cannot_move("CREATE TABLE blocker (f regprocedure)", &["public.blocker.f", "reg* data types"])]
 #[case::postfix_operator("CREATE OPERATOR public.!+ (LEFTARG = int8, PROCEDURE = int8um)", &["!+"])]
 #[tokio::test]
 async fn object_that_17_refuses_is_named_and_13_serves(

@@ -103,7 +103,7 @@ async fn major_13_16_to_17_11_keeps_locale_encoding_and_segment_size() -> anyhow
             let orders = ns.postgres("orders").version("13.16").initdb(arguments);
             let orders = orders.filled_with(&[DataSet::Latin1]).await?;
             let settings = "SELECT concat_ws(' ', current_setting('server_encoding'), current_setting('wal_segment_size'),
-                current_setting('data_checksums'), datcollate) FROM pg_database WHERE datname = 'wörter'";
+                current_setting('data_checksums'), datcollate) FROM pg_database WHERE datname = 'worte'";
             assert_eq!(orders.value(settings).await?, "LATIN1 64MB off de_DE");
             let before = orders.fingerprint().await?;
             let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
