@@ -7,6 +7,8 @@ use crate::version::ParseVersionError;
 
 /// Environment variable of the Job in which the plan stands as JSON.
 pub const PLAN_VARIABLE: &str = "PGOPS_PLAN";
+/// Environment variable of the Job with the name of the node that its pod runs on.
+pub const NODE_VARIABLE: &str = "PGOPS_NODE";
 /// Exit status of the runner when the request has ended and another try would change nothing.
 pub const EXIT_ENDED: u8 = 42;
 

@@ -239,6 +239,14 @@ impl Cluster {
         self.patch_workload("scale", &json!({ "spec": { "replicas": replicas } })).await
     }
 
+    /// Ties the database's next pod to a node, or lets it go. A volume that one node at a time may have is
+    /// where the worker is: a pod elsewhere would wait for it without end.
+    pub async fn pin(&self, node: Option<&str>) -> Result<(), ClusterError> {
+        let selector = json!({ "kubernetes.io/hostname": node });
+        let patch = json!({ "spec": { "template": { "spec": { "nodeSelector": selector } } } });
+        self.patch_workload("pin or unpin", &patch).await
+    }
+
     /// Sets image and data directory of the database's container.
     pub async fn set_image(&self, image: &str, pgdata: &str) -> Result<(), ClusterError> {
         let container = json!({

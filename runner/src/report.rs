@@ -115,7 +115,12 @@ impl Reporter {
         self.view.send_modify(|view| {
             view.step = format!("{number}/{} {}", steps.len(), record.step);
             view.outage = outage;
-            condition::set(&mut view.conditions, step_condition(record));
+            let failed = |it: &&Condition| it.status == "False";
+            let keeps_its_reason = record.event == Event::Undone
+                && condition::find(&view.conditions, &record.step.to_string()).as_ref().is_some_and(failed);
+            if !keeps_its_reason {
+                condition::set(&mut view.conditions, step_condition(record));
+            }
         });
     }
 

@@ -145,7 +145,7 @@ fn message(
                 if paused { format!("; it stays paused by request {request}") } else { String::new() };
             format!(
                 "{namespace}/{database} needs help: {step} cannot be brought to its end{paused}. {}. \
-                 Both data directories are kept; docs/runbook.md says how to go on",
+                 Nothing more is removed; docs/runbook.md says how to go on",
                 failure.message
             )
         }

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use super::interlock::Interlock;
+use command_fds::{CommandFdExt, FdMapping};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
@@ -14,6 +17,9 @@ use tokio::process::Command;
 const TAIL: usize = 15;
 /// How long to read on after a program's end from streams that stay open without a word.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// The descriptor by which a program holds the interlock: the first behind the three standard ones.
+const INTERLOCK_FD: i32 = 3;
 
 /// A program did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +66,8 @@ impl Program {
             // A long crash recovery is no failure: pg_ctl's own limit is 60 s.
             .env("PGCTLTIMEOUT", "86400")
             .stdin(Stdio::null())
-            // The runner's own end must not leave a program at work on the data.
-            .kill_on_drop(true);
+            // Its children too can be reached by one signal, see `Group`.
+            .process_group(0);
         Self { path, command }
     }
 
@@ -86,6 +92,13 @@ impl Program {
         self
     }
 
+    /// Gives it the interlock, to keep as long as it or any of its children lives.
+    pub fn holding(mut self, interlock: &Interlock) -> io::Result<Self> {
+        let mapping = FdMapping { parent_fd: interlock.descriptor()?, child_fd: INTERLOCK_FD };
+        self.command.fd_mappings(vec![mapping]).map_err(|_| io::ErrorKind::AlreadyExists)?;
+        Ok(self)
+    }
+
     /// Sets its working directory.
     #[must_use]
     pub fn current_dir(mut self, directory: &Path) -> Self {
@@ -105,6 +118,7 @@ impl Program {
         let program = self.path.display().to_string();
         let failed = |source| CommandError::Start { program: program.clone(), source };
         let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
+        let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
         let (mut stdout, mut stderr) = (
             BufReader::new(child.stdout.take().ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?)
                 .lines(),
@@ -130,12 +144,31 @@ impl Program {
             }
         }
         let status = status.unwrap_or_default();
+        group.has_ended();
         if status.success() {
             return Ok(());
         }
         // The order between the streams is lost: what was complained of comes last, where it is read first.
         let tail: Vec<_> = said.0.into_iter().chain(complained.0).collect();
         Err(CommandError::Ended { program, status: status.to_string(), tail: tail.join("\n") })
+    }
+}
+
+/// The process group of a program at work. Giving up on the program (a time limit, a signal to the
+/// runner) kills all of it: workers of `pg_upgrade` would go on moving files while its work is undone.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn has_ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.0.map(|pid| kill_process_group(pid, Signal::KILL)) {
+            tracing::warn!("failed to kill a program that was given up: {error}");
+        }
     }
 }
 
@@ -177,6 +210,21 @@ mod tests {
     async fn nothing_of_our_environment_reaches_the_program() {
         let text = shell("env").output().await.unwrap();
         assert!(!text.contains("CARGO"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_given_up_leaves_no_child_at_work() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("beats");
+        let script = format!("(while :; do echo beat >> {0}; sleep 0.02; done) & wait", file.display());
+        let limit = Duration::from_millis(300);
+        assert!(tokio::time::timeout(limit, shell(&script).output()).await.is_err());
+        let beats = || std::fs::metadata(&file).unwrap().len();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let before = beats();
+        assert!(before > 0);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(beats(), before);
     }
 
     #[tokio::test]

@@ -4,15 +4,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
-/// Held as long as this value lives.
+/// Held as long as this value lives, or a program that was given it.
 #[derive(Debug)]
-pub struct Interlock {
-    _file: File,
-}
+pub struct Interlock(File);
 
 impl Interlock {
     /// Takes the interlock; `None` if somebody else holds it.
@@ -22,16 +21,40 @@ impl Interlock {
         }
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self(file))),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A descriptor to give to a program: a server that outlives us keeps the interlock, and the instance
+    /// waits instead of starting a second one on the same data.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        Ok(self.0.try_clone()?.into())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::postgres::command::Program;
+
+    #[tokio::test]
+    async fn a_server_that_a_program_leaves_behind_keeps_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, end) = (directory.path().join(".pgops/interlock"), directory.path().join("end"));
+        assert!(std::process::Command::new("mkfifo").arg(&end).status().unwrap().success());
+        let held = Interlock::try_take(&path).unwrap().unwrap();
+        let script = format!("(read line < {}) > /dev/null 2>&1 &", end.display());
+        let program = Program::new("/bin/sh".into()).arg("-c").arg(script).holding(&held).unwrap();
+        program.output().await.unwrap();
+        drop(held);
+        assert!(Interlock::try_take(&path).unwrap().is_none());
+        std::fs::write(&end, "\n").unwrap();
+        while Interlock::try_take(&path).unwrap().is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
 
     #[test]
     fn only_one_holds_it_and_it_is_free_again_afterwards() {

@@ -9,6 +9,7 @@ use pgops_api::plan::TransferMode;
 
 use super::command::{CommandError, Program};
 use super::installation::Installation;
+use super::interlock::Interlock;
 use crate::worker::{dump, install};
 
 /// Everything that `pg_upgrade` needs to know.
@@ -36,6 +37,8 @@ pub struct PgUpgrade<'a> {
     pub new_major: u32,
     /// Whether the dump must leave out what [`crate::worker::dump`] speaks of.
     pub drop_column_option: bool,
+    /// Held by every program that it starts.
+    pub interlock: &'a Interlock,
     /// A directory of ours, in which `pg_upgrade` may write, and the servers' socket is.
     pub scratch: &'a Path,
 }
@@ -71,7 +74,8 @@ pub enum PgUpgradeError {
 
 /// Options of a server that serves nobody but `pg_upgrade`, whatever `ALTER SYSTEM` left in the data
 /// directory: no JIT (its LLVM is not staged), no TLS files, no archiving over the real archive, no
-/// preload library that this image lacks, and nobody but the pod's user on the socket.
+/// preload library that this image lacks, and nobody but the pod's user on the socket; with room for the
+/// slots and prepared transactions that the user's settings may have allowed, or it would not start.
 #[must_use]
 pub fn server_options(major: u32, relations: u64, hba: &Path) -> String {
     // Every table of a database is locked at once; the default allows 64 for each of 100 connections.
@@ -79,6 +83,7 @@ pub fn server_options(major: u32, relations: u64, hba: &Path) -> String {
     let mut options = format!(
         "-c jit=off -c ssl=off -c archive_mode=off -c shared_preload_libraries= -c huge_pages=off \
          -c autovacuum=off -c default_transaction_read_only=off -c max_locks_per_transaction={locks} \
+         -c wal_level=logical -c max_replication_slots=100 -c max_prepared_transactions=100 \
          -c log_statement=none -c hba_file={}",
         hba.display()
     );
@@ -116,7 +121,9 @@ impl PgUpgrade<'_> {
         let program = Program::new(self.new.program("pg_upgrade"))
             .args(self.arguments(&hba, &bindir))
             .env(dump::REAL_VARIABLE, &self.new.program(dump::NAME).display().to_string())
-            .current_dir(&cwd);
+            .current_dir(&cwd)
+            .holding(self.interlock)
+            .map_err(|source| PgUpgradeError::Prepare { path: cwd.clone(), source })?;
         let result = program
             .each_line(|line| {
                 let line = line.trim_end();
@@ -145,7 +152,7 @@ impl PgUpgrade<'_> {
                 }
                 Err(PgUpgradeError::Failed {
                     stage: last,
-                    explanation: explanation(&said),
+                    explanation: withhold(&explanation(&said)),
                     details: report(&files).unwrap_or_default(),
                     logs: logs(&files),
                 })
@@ -278,15 +285,21 @@ fn logs(files: &[PathBuf]) -> String {
     logs.filter_map(end).collect()
 }
 
-/// The text without lines that may hold a password or its verifier, as statements of roles and user
-/// mappings do.
+/// The text without what may hold a secret: statements about roles, foreign servers, user mappings and
+/// subscriptions up to their end, and every line that speaks of one.
 fn withhold(text: &str) -> String {
-    let may_tell = |line: &str| {
-        let line = line.to_lowercase();
-        ["password", "scram-sha-256$", "'md5"].iter().any(|sign| line.contains(sign))
-    };
-    let shown = |line| if may_tell(line) { "(withheld: this line may hold a password)" } else { line };
-    text.lines().map(shown).collect::<Vec<_>>().join("\n")
+    const STATEMENTS: [&str; 5] = [" ROLE ", " USER ", " SERVER ", " SUBSCRIPTION ", " MAPPING "];
+    const SIGNS: [&str; 6] = ["password", "passwd", "secret", "token", "_key", "scram-sha-256$"];
+    let mut within = false;
+    let shown = text.lines().map(|line| {
+        let lower = line.to_lowercase();
+        let defines = line.contains("CREATE ") || line.contains("ALTER ");
+        within |= defines && STATEMENTS.iter().any(|statement| line.contains(statement));
+        let tells = within || lower.contains("'md5") || SIGNS.iter().any(|sign| lower.contains(sign));
+        within &= !line.trim_end().ends_with(';');
+        if tells { "(withheld: this line may hold a secret)" } else { line }
+    });
+    shown.collect::<Vec<_>>().join("\n")
 }
 
 /// Every file that `pg_upgrade` has left in the directories, by name.
@@ -359,7 +372,8 @@ mod tests {
 
     #[test]
     fn a_password_never_reaches_a_log() {
-        let text = "ALTER ROLE a WITH LOGIN PASSWORD 'SCRAM-SHA-256$4096:abc'\nOPTIONS (\"password\" 'hunter2')\nCREATE TABLE t";
+        let text = "ALTER ROLE a WITH LOGIN PASSWORD 'SCRAM-SHA-256$4096:abc';\nOPTIONS (\"password\" 'hunter2')\n\
+                    Command was: CREATE USER MAPPING FOR a SERVER s OPTIONS (\n    aws_id 'hunter2'\n);\nCREATE TABLE t";
         let shown = withhold(text);
         assert!(
             !shown.contains("4096") && !shown.contains("hunter2") && shown.ends_with("CREATE TABLE t"),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::command::{CommandError, Program};
 use super::controldata::{ControlData, SHUT_DOWN};
 use super::installation::Installation;
+use super::interlock::Interlock;
 
 /// The data is not in a state that `pg_upgrade` may begin from.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,9 @@ pub enum RecoveryError {
     /// A program failed.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// The interlock could not be handed on.
+    #[error("failed to hand the interlock to the old server")]
+    Interlock(#[source] io::Error),
     /// A file could not be removed.
     #[error("failed to remove {path}, left by a server that is gone")]
     StalePid {
@@ -44,6 +48,7 @@ pub async fn ensure_clean(
     installation: &Installation,
     pgdata: &Path,
     options: &str,
+    interlock: &Interlock,
 ) -> Result<ControlData, RecoveryError> {
     let pid_file = pgdata.join("postmaster.pid");
     match fs::remove_file(&pid_file) {
@@ -61,14 +66,11 @@ pub async fn ensure_clean(
         "the last shutdown was not clean: starting the old server once to recover"
     );
     let pg_ctl = || {
-        Program::new(installation.program("pg_ctl")).arg("-D").arg(pgdata).args([
-            "-w",
-            "-s",
-            "-l",
-            "/tmp/recovery.log",
-        ])
+        let program = Program::new(installation.program("pg_ctl")).arg("-D").arg(pgdata);
+        program.args(["-w", "-s", "-l", "/tmp/recovery.log"])
     };
-    pg_ctl().arg("-o").arg(options).arg("start").output().await?;
+    let start = pg_ctl().holding(interlock).map_err(RecoveryError::Interlock)?;
+    start.arg("-o").arg(options).arg("start").output().await?;
     pg_ctl().args(["-m", "fast", "stop"]).output().await?;
     let data = ControlData::read(installation, pgdata).await?;
     if data.state() == SHUT_DOWN {

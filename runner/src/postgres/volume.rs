@@ -126,9 +126,31 @@ impl Volume {
         }
         self.unmark(Marker::Upgraded)?;
         self.unmark(Marker::Fresh)?;
-        ignore_missing(fs::remove_dir_all(self.root.join(major.to_string())))?;
-        sync_dir(&self.root)?;
+        self.remove_pgdata(major)?;
         self.unmark(Marker::OwnsNew)
+    }
+
+    /// Removes the data directory of a major version, and nothing that people have put beside it.
+    pub fn remove_pgdata(&self, major: u32) -> io::Result<()> {
+        ignore_missing(fs::remove_dir_all(self.pgdata(major)))?;
+        match fs::remove_dir(self.root.join(major.to_string())) {
+            Err(error)
+                if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) =>
+            {
+                Err(error)
+            }
+            _ => sync_dir(&self.root),
+        }
+    }
+
+    /// Tablespaces of a major version that lie within a data directory, and would go with it.
+    pub fn tablespaces_within(&self, major: u32) -> io::Result<Vec<PathBuf>> {
+        let root = fs::canonicalize(&self.root)?;
+        let within = |path: &PathBuf| {
+            let first = path.strip_prefix(&root).ok().and_then(|path| path.components().next());
+            first.is_some_and(|name| name.as_os_str().to_string_lossy().parse::<u32>().is_ok())
+        };
+        Ok(self.tablespaces(major)?.into_iter().filter(within).collect())
     }
 
     /// Gives the old data its control file back, which `pg_upgrade --link` puts aside.
@@ -281,6 +303,33 @@ mod tests {
         for marker in [Marker::OwnsNew, Marker::Fresh, Marker::Upgraded] {
             assert!(!volume.is(marker), "{marker:?}");
         }
+    }
+
+    #[test]
+    fn what_people_have_put_beside_a_data_directory_stays() {
+        let (_root, volume) = volume();
+        make(&volume, 17, "PG_VERSION");
+        let backup = volume.root().join("17/data.bak");
+        fs::write(&backup, "precious").unwrap();
+        volume.mark(Marker::OwnsNew).unwrap();
+        volume.remove_new(17).unwrap();
+        assert!(backup.exists() && !volume.pgdata(17).exists());
+    }
+
+    #[test]
+    fn a_tablespace_within_a_data_directory_is_told_from_one_outside() {
+        let (root, volume) = volume();
+        make(&volume, 13, "PG_VERSION");
+        let links = volume.pgdata(13).join("pg_tblspc");
+        fs::create_dir_all(&links).unwrap();
+        for (oid, place) in [("16400", "13/fast"), ("16401", "tablespaces/slow")] {
+            let place = root.path().join(place);
+            fs::create_dir_all(&place).unwrap();
+            std::os::unix::fs::symlink(&place, links.join(oid)).unwrap();
+        }
+        let within = volume.tablespaces_within(13).unwrap();
+        assert_eq!(within.len(), 1);
+        assert!(within[0].ends_with("13/fast"));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use pgops_api::plan::Step;
 
-use super::{Event, Failure, Journal, JournalError, Next, PointOfNoReturn, Record, is_committed, next};
+use super::{
+    Event, Failure, Journal, JournalError, Next, PointOfNoReturn, Record, is_committed, next, was_begun,
+};
 
 /// How the saga ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +64,11 @@ pub async fn run<W: World, J: Journal>(
         match next(steps, &records, world.point_of_no_return()) {
             Next::End(outcome) => return Ok(outcome),
             Next::Do(step) => {
-                if !committed && let Some(failure) = world.cancelled() {
+                // A step that was begun is brought to its end first: a server may be answering already.
+                if !committed
+                    && !was_begun(&records, step)
+                    && let Some(failure) = world.cancelled()
+                {
                     write(world, journal, &mut records, step, Event::Failed(failure)).await?;
                     continue;
                 }

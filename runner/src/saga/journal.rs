@@ -62,17 +62,20 @@ impl FileJournal {
     }
 
     fn read(&self) -> Result<Vec<Record>, JournalError> {
-        let text = match fs::read_to_string(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(self.failed(error)),
-        };
-        parse(&text, &self.path.display().to_string())
+        parse(&self.text()?, &self.path.display().to_string())
+    }
+
+    /// The whole file. Only a missing one is empty: taking an unreadable one for empty would lose it.
+    fn text(&self) -> Result<String, JournalError> {
+        match fs::read_to_string(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            result => result.map_err(|error| self.failed(error)),
+        }
     }
 
     fn write(&self, record: &Record) -> Result<(), JournalError> {
         let line = line(record)?;
-        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        let text = self.text()?;
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -186,6 +189,15 @@ mod tests {
         assert_eq!(journal.read().unwrap(), [record(Event::Started)]);
         journal.write(&record(Event::Undone)).unwrap();
         assert_eq!(journal.read().unwrap(), [record(Event::Started), record(Event::Undone)]);
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = FileJournal::new(directory.path());
+        fs::write(&journal.path, b"\xff\xfe\n").unwrap();
+        assert!(journal.write(&record(Event::Started)).is_err());
+        assert_eq!(fs::read(&journal.path).unwrap(), b"\xff\xfe\n");
     }
 
     #[test]

@@ -97,6 +97,11 @@ fn standing(records: &[Record], step: Step) -> Standing {
     })
 }
 
+/// Whether the step was begun, by this runner or an earlier one.
+fn was_begun(records: &[Record], step: Step) -> bool {
+    standing(records, step) != Standing::Untouched
+}
+
 /// Whether the point of no return has been passed.
 #[must_use]
 pub fn is_committed(records: &[Record], point: PointOfNoReturn) -> bool {

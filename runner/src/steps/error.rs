@@ -53,8 +53,8 @@ pub enum StepError {
     /// Something is not as the plan or the step before has it.
     #[error("{0}")]
     Unexpected(String),
-    /// The step took longer than `spec.timeout`.
-    #[error("the step took longer than spec.timeout, {0} s")]
+    /// The step took longer than `spec.timeout`, or than its own limit.
+    #[error("the step took longer than {0} s, the limit of spec.timeout or its own")]
     Timeout(u64),
 }
 

@@ -189,8 +189,20 @@ fn volume_findings(upgrade: &Upgrade) -> Result<Vec<Finding>, StepError> {
             ),
         ));
     }
+    let within =
+        volume.tablespaces_within(upgrade.old_major).map_err(StepError::volume("list the tablespaces"))?;
+    if !within.is_empty() {
+        let paths: Vec<_> = within.iter().map(|path| path.display().to_string()).collect();
+        findings.push(Finding::new(
+            "tablespace-within-data",
+            format!(
+                "would go with the old data; move them to another directory of the volume: {}",
+                paths.join(", ")
+            ),
+        ));
+    }
     let new = volume.pgdata(upgrade.new_major);
-    if new.exists() && !volume.is(crate::postgres::volume::Marker::OwnsNew) {
+    if new.symlink_metadata().is_ok() && !volume.is(crate::postgres::volume::Marker::OwnsNew) {
         findings.push(Finding::new(
             "directory-in-the-way",
             format!(

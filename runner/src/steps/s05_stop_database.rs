@@ -1,7 +1,7 @@
 //! `StopDatabase`: the outage begins. A major upgrade takes the data for itself and proves that it was
 //! shut down cleanly; a minor one lets the workload replace the pod.
 
-use pgops_api::plan::{Step, UpgradeKind};
+use pgops_api::plan::{NODE_VARIABLE, Step, UpgradeKind};
 
 use super::world::{say, warn};
 use super::{StepError, Upgrade};
@@ -14,6 +14,9 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     match upgrade.kind {
         UpgradeKind::Major => {
             checkpoint(upgrade).await;
+            if let Ok(node) = std::env::var(NODE_VARIABLE) {
+                upgrade.cluster.pin(Some(&node)).await?;
+            }
             upgrade.exclude_others().await?;
             let data = ensure_clean(upgrade).await?;
             say(Step::StopDatabase, format!("clean shutdown at {}", data.checkpoint()));
@@ -48,11 +51,12 @@ pub(super) async fn replace_pod(upgrade: &Upgrade, image: &str) -> Result<(), St
 
 /// Brings the old data to a clean shutdown, if its last server did not.
 pub(super) async fn ensure_clean(upgrade: &Upgrade) -> Result<ControlData, StepError> {
+    upgrade.stop_leftovers().await?;
     let hba = private_hba(&Upgrade::scratch())?;
     let options = server_options(upgrade.old_major, upgrade.facts()?.largest_database, &hba);
     let options = format!("{options} -c listen_addresses= -c unix_socket_directories=/tmp");
     let pgdata = upgrade.volume.pgdata(upgrade.old_major);
-    Ok(recovery::ensure_clean(&upgrade.old_installation()?, &pgdata, &options).await?)
+    Ok(recovery::ensure_clean(&upgrade.old_installation()?, &pgdata, &options, upgrade.interlock()?).await?)
 }
 
 /// What is written now need not be written during the outage. No harm if it cannot be.

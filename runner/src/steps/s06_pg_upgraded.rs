@@ -10,7 +10,6 @@ use super::s05_stop_database::ensure_clean;
 use super::world::{say, warn};
 use super::{StepError, Upgrade};
 use crate::postgres::controldata::ControlData;
-use crate::postgres::leftover;
 use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
 use crate::postgres::volume::{Marker, sync_dir};
 
@@ -52,6 +51,7 @@ async fn run(upgrade: &Upgrade) -> Result<(), StepError> {
         drop_column_option: facts.drop_column_option,
         old_major: upgrade.old_major,
         new_major: upgrade.new_major,
+        interlock: upgrade.interlock()?,
         scratch: &Upgrade::scratch(),
     };
     let mut stages = 0;
@@ -84,12 +84,7 @@ async fn keep_logs(upgrade: &Upgrade, logs: &str) {
 /// file, and the tablespaces hold nothing of the new version.
 async fn take_back(upgrade: &Upgrade) -> Result<(), StepError> {
     let volume = &upgrade.volume;
-    for major in [upgrade.old_major, upgrade.new_major] {
-        leftover::stop_server(&volume.pgdata(major)).await.map_err(StepError::volume(format!(
-            "stop the server that was left on {}",
-            volume.pgdata(major).display()
-        )))?;
-    }
+    upgrade.stop_leftovers().await?;
     let old_major = upgrade.old_major;
     volume
         .restore_control_file(old_major)

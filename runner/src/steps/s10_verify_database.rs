@@ -24,13 +24,14 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     let facts = upgrade.facts()?;
     let found = databases(&client).await?;
     if let Some(missing) = facts.databases.iter().find(|name| !found.contains(name)) {
-        return Err(StepError::Unexpected(format!("database \"{missing}\" is missing from the new cluster")));
+        // It may have been dropped after the preflight looked; pg_upgrade itself compares the databases.
+        tracing::warn!(step = %Step::VerifyDatabase, "database \"{missing}\" is not in the new cluster");
     }
     for (name, value) in &facts.settings_for_all {
         set_for_all(&client, name, value).await?;
     }
     let mut count = 0;
-    for database in &facts.databases {
+    for database in found.iter().filter(|name| facts.databases.contains(name)) {
         count += relations(&upgrade.superuser.connect(&ip, database).await?).await?;
     }
     say(

@@ -1,7 +1,8 @@
 //! `ResumeDatabase`: the provisioner may work again.
 
+use super::s04_pause_database::resume;
 use super::{StepError, Upgrade};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
-    Ok(upgrade.cluster.resume().await?)
+    resume(upgrade).await
 }

@@ -17,6 +17,14 @@ pub(super) fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
             upgrade.new_major
         )));
     }
+    let within =
+        volume.tablespaces_within(upgrade.new_major).map_err(StepError::volume("list the tablespaces"))?;
+    if let Some(path) = within.first() {
+        return Err(StepError::Unexpected(format!(
+            "the data of {old_major} stays: the tablespace {} lies within a data directory",
+            path.display()
+        )));
+    }
     let prefix = format!("PG_{old_major}_");
     for tablespace in volume.tablespaces(old_major).map_err(StepError::volume("list the old tablespaces"))? {
         let entries =
@@ -27,7 +35,7 @@ pub(super) fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
             }
         }
     }
-    remove(&volume.root().join(old_major.to_string()))?;
+    volume.remove_pgdata(old_major).map_err(StepError::volume(format!("remove the data of {old_major}")))?;
     say(Step::CleanUp, format!("the data of {old_major} is removed"));
     Ok(())
 }

@@ -15,6 +15,7 @@ use super::{
 use crate::cluster::Cluster;
 use crate::postgres::installation::Installation;
 use crate::postgres::interlock::Interlock;
+use crate::postgres::leftover;
 use crate::postgres::server::Superuser;
 use crate::postgres::volume::Volume;
 use crate::report::{Reporter, seconds};
@@ -102,23 +103,55 @@ impl Upgrade {
             if taken.is_some() {
                 break taken;
             }
+            // What an earlier try of ours has left running holds it too.
+            self.stop_leftovers().await?;
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         Ok(())
     }
 
+    /// The interlock, which whoever runs a program on the data must hold.
+    pub(super) fn interlock(&self) -> Result<&Interlock, StepError> {
+        let missing =
+            || StepError::Unexpected("the interlock is not held: nothing was done to the data".to_owned());
+        self.interlock.as_ref().ok_or_else(missing)
+    }
+
+    /// Stops servers of our own that a killed or given up program has left on the data.
+    pub(super) async fn stop_leftovers(&self) -> Result<(), StepError> {
+        for major in [self.old_major, self.new_major] {
+            let pgdata = self.volume.pgdata(major);
+            let what = format!("stop the server that was left on {}", pgdata.display());
+            leftover::stop_server(&pgdata).await.map_err(StepError::volume(what))?;
+        }
+        Ok(())
+    }
+
     /// Lets the database's pod run with `image`, and waits until it answers; gives its address.
     pub(super) async fn serve(&mut self, image: &str) -> Result<String, StepError> {
+        if self.kind == UpgradeKind::Major {
+            self.stop_leftovers().await?;
+        }
         self.interlock = None;
         self.cluster.scale(1).await?;
+        // A pod that somebody let in with the other image waits for ever, and nothing replaces it.
+        s05_stop_database::replace_pod(self, image).await?;
         Ok(self.cluster.wait_ready(image).await?)
     }
 
     /// Where the old data becomes useless in the mode that the preflight chose.
     fn point(&self) -> PointOfNoReturn {
         match (self.kind, self.facts.as_ref().map(|facts| facts.mode)) {
-            (UpgradeKind::Major, Some(TransferMode::Link)) => PointOfNoReturn::StartOf(Step::StartDatabase),
-            _ => PointOfNoReturn::EndOf(Step::VerifyDatabase),
+            // Clients write as soon as the new server answers: going back would lose what they were told is kept.
+            (UpgradeKind::Major, Some(TransferMode::Copy | TransferMode::Clone)) => {
+                PointOfNoReturn::EndOf(Step::StartDatabase)
+            }
+            // Without the preflight's facts the mode may have been link.
+            (UpgradeKind::Major, Some(TransferMode::Link) | None) => {
+                PointOfNoReturn::StartOf(Step::StartDatabase)
+            }
+            // The data directory stays the same one.
+            (UpgradeKind::Minor, _) => PointOfNoReturn::EndOf(Step::VerifyDatabase),
         }
     }
 
@@ -162,9 +195,15 @@ impl Upgrade {
     }
 }
 
+/// Longest time in seconds of the steps that wait for a pod while the database is down: a node without
+/// room must not make the outage endless. Work on the data itself takes as long as it takes.
+fn default_limit(step: Step) -> Option<u64> {
+    matches!(step, Step::StopDatabase | Step::StartDatabase).then_some(15 * 60)
+}
+
 impl World for Upgrade {
     async fn act(&mut self, step: Step) -> Result<(), Failure> {
-        let result = match self.plan.timeout_seconds {
+        let result = match self.plan.timeout_seconds.or(default_limit(step)) {
             None => self.do_step(step).await,
             Some(limit) => tokio::time::timeout(Duration::from_secs(limit), self.do_step(step))
                 .await

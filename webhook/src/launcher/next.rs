@@ -159,7 +159,9 @@ fn failed(world: &World, why: &str) -> Action {
     let place = world.place();
     let words = pods::last_words(&world.pods).map(|words| format!("; {words}")).unwrap_or_default();
     let paused = if world.is_paused_by_request() {
-        format!("{place} is still paused by this request: docs/runbook.md tells what to do")
+        let replicas = world.workload.as_ref().and_then(|workload| workload.spec.as_ref()?.replicas);
+        let down = if replicas == Some(0) { " and does not serve: its StatefulSet has no pods" } else { "" };
+        format!("{place} is still paused by this request{down}: docs/runbook.md tells what to do")
     } else {
         format!("{place} is not paused by this request")
     };

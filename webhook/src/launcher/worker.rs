@@ -16,7 +16,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
-use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, UpgradeKind};
+use pgops_api::plan::{EXIT_ENDED, NODE_VARIABLE, PLAN_VARIABLE, UpgradeKind};
 use pgops_api::postgres::ClientAuthMode;
 use pgops_api::{PostgresOpsRequest, UpgradePlan, layout, names};
 
@@ -212,18 +212,19 @@ impl Worker {
             Some(mode) => serde_json::to_value(mode)?.as_str().map(ToOwned::to_owned),
             None => None,
         };
-        let pod_name = EnvVar {
-            name: "POD_NAME".to_owned(),
+        let field = |name: &str, path: &str| EnvVar {
+            name: name.to_owned(),
             value: None,
             value_from: Some(EnvVarSource {
-                field_ref: Some(ObjectFieldSelector {
-                    api_version: None,
-                    field_path: "metadata.name".to_owned(),
-                }),
+                field_ref: Some(ObjectFieldSelector { api_version: None, field_path: path.to_owned() }),
                 ..EnvVarSource::default()
             }),
         };
-        let mut variables = vec![env(PLAN_VARIABLE, serde_json::to_string(&self.plan)?), pod_name];
+        let mut variables = vec![
+            env(PLAN_VARIABLE, serde_json::to_string(&self.plan)?),
+            field("POD_NAME", "metadata.name"),
+            field(NODE_VARIABLE, "spec.nodeName"),
+        ];
         variables.extend(auth_mode.map(|mode| env(CLIENT_AUTH_MODE_VARIABLE, mode)));
 
         let mut mounts = vec![

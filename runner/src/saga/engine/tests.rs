@@ -105,7 +105,7 @@ fn life(
     fails: Option<Step>,
 ) -> Option<Outcome> {
     let fuse = Fuse(Rc::new(Cell::new(kill)));
-    let point = PointOfNoReturn::EndOf(Step::VerifyDatabase);
+    let point = PointOfNoReturn::EndOf(Step::StartDatabase);
     let mut world = Memory { durable: durable.clone(), fuse: fuse.clone(), fails, point };
     let mut journal = MemoryJournal { durable: durable.clone(), fuse };
     let mut run = std::pin::pin!(run(Step::sequence(UpgradeKind::Major), &mut world, &mut journal));
@@ -144,7 +144,7 @@ fn killed_at_any_instant_an_upgrade_completes() {
 
 #[test]
 fn killed_at_any_instant_a_failing_upgrade_leaves_nothing_behind() {
-    for step in Step::sequence(UpgradeKind::Major).iter().take_while(|step| **step != Step::UpdateDatabase) {
+    for step in Step::sequence(UpgradeKind::Major).iter().take_while(|step| **step != Step::VerifyDatabase) {
         end_of_every_kill(Some(*step), |outcome, durable| {
             assert_eq!(*outcome, Outcome::RolledBack { step: *step, failure: broken() });
             assert!(durable.effects.is_empty(), "{step}: {:?}", durable.effects);
@@ -154,9 +154,9 @@ fn killed_at_any_instant_a_failing_upgrade_leaves_nothing_behind() {
 
 #[test]
 fn past_the_point_of_no_return_a_failure_is_stuck_and_takes_nothing_back() {
-    end_of_every_kill(Some(Step::UpdateDatabase), |outcome, durable| {
-        assert_eq!(*outcome, Outcome::Stuck { step: Step::UpdateDatabase, failure: broken() });
-        assert!(durable.effects.contains_key("VerifyDatabase"));
+    end_of_every_kill(Some(Step::VerifyDatabase), |outcome, durable| {
+        assert_eq!(*outcome, Outcome::Stuck { step: Step::VerifyDatabase, failure: broken() });
+        assert!(durable.effects.contains_key("StartDatabase"));
     });
 }
 
