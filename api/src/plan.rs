@@ -131,7 +131,7 @@ pub enum Step {
     ResumeDatabase,
     /// Statistics for the planner.
     Analyze,
-    /// The old data and the work directory are removed.
+    /// The old data is removed.
     CleanUp,
 }
 

@@ -424,7 +424,18 @@ async fn patiently<T, F: Future<Output = Result<T, kube::Error>>>(
         .with_max_delay(Duration::from_secs(10))
         .with_max_times(100)
         .with_jitter();
-    call.retry(patience).when(is_passing).notify(|error, _| tracing::warn!("the API server: {error}")).await
+    call.retry(patience).when(is_passing).notify(warn_of).await
+}
+
+fn warn_of(error: &kube::Error, _: Duration) {
+    match error {
+        // Somebody wrote first: the change is made again on the newer version, and nothing is wrong.
+        kube::Error::Api(status) if status.code == 409 => tracing::debug!("{}", status.message),
+        kube::Error::Api(status) => {
+            tracing::warn!("the API server answers {}: {}", status.code, status.message)
+        }
+        other => tracing::warn!("the API server does not answer, tried again: {other}"),
+    }
 }
 
 fn is_passing(error: &kube::Error) -> bool {

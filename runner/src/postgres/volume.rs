@@ -164,14 +164,14 @@ impl Volume {
         Ok(())
     }
 
-    /// Directories of tablespaces that a data directory points to.
+    /// Directories of tablespaces that a data directory points to, whether they can be seen here or not.
     pub fn tablespaces(&self, major: u32) -> io::Result<Vec<PathBuf>> {
         let entries = match fs::read_dir(self.pgdata(major).join("pg_tblspc")) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        entries.map(|entry| fs::canonicalize(entry?.path())).collect()
+        entries.map(|entry| fs::read_link(entry?.path())).collect()
     }
 
     /// Bytes in use below a data directory, each hard link counted once per name.

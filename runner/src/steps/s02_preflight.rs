@@ -189,6 +189,15 @@ fn volume_findings(upgrade: &Upgrade) -> Result<Vec<Finding>, StepError> {
             ),
         ));
     }
+    let all = volume.tablespaces(upgrade.old_major).map_err(StepError::volume("list the tablespaces"))?;
+    let unseen: Vec<_> =
+        all.iter().filter(|path| !path.is_dir()).map(|path| path.display().to_string()).collect();
+    if !unseen.is_empty() {
+        findings.push(Finding::new(
+            "tablespace-not-mounted",
+            format!("are not on the database's volume; move their tables to another: {}", unseen.join(", ")),
+        ));
+    }
     let within =
         volume.tablespaces_within(upgrade.old_major).map_err(StepError::volume("list the tablespaces"))?;
     if !within.is_empty() {
