@@ -432,7 +432,7 @@ fn warn_of(error: &kube::Error, _: Duration) {
         // Somebody wrote first: the change is made again on the newer version, and nothing is wrong.
         kube::Error::Api(status) if status.code == 409 => tracing::debug!("{}", status.message),
         kube::Error::Api(status) => {
-            tracing::warn!("the API server answers {}: {}", status.code, status.message)
+            tracing::warn!("the API server answers {}, tried again: {}", status.code, status.message);
         }
         other => tracing::warn!("the API server does not answer, tried again: {other}"),
     }
