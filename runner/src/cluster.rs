@@ -2,6 +2,8 @@
 //! server may break is tried again: an upgrade under way must not fail because its status cannot be
 //! written.
 
+mod pod;
+
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -15,6 +17,8 @@ use pgops_api::plan::{UpgradePlan, pause_owner};
 use pgops_api::postgres::CONDITION_PAUSED;
 use pgops_api::{Condition, Postgres, PostgresOpsRequest, condition, names};
 use serde_json::json;
+
+pub use pod::PodState;
 
 /// The control plane refused, or was away for too long.
 #[derive(Debug, thiserror::Error)]
@@ -64,25 +68,6 @@ pub struct Cluster {
     workloads: Api<StatefulSet>,
     pods: Api<Pod>,
     reports: Api<ConfigMap>,
-}
-
-/// How the pod of a database is doing.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum PodState {
-    /// There is no pod.
-    Gone,
-    /// It is on its way.
-    Waiting,
-    /// It answers; its address.
-    Ready {
-        /// Address of the pod.
-        ip: String,
-    },
-    /// It will not come up by waiting.
-    Broken {
-        /// What the kubelet says.
-        reason: String,
-    },
 }
 
 impl Cluster {
@@ -292,7 +277,7 @@ impl Cluster {
 
     /// How the database's pod is doing, as one with that image.
     pub async fn pod_state(&self, image: &str) -> Result<PodState, ClusterError> {
-        Ok(self.pod().await?.map_or(PodState::Gone, |pod| pod_state(&pod, image)))
+        Ok(self.pod().await?.map_or(PodState::Gone, |pod| pod::state(&pod, image)))
     }
 
     /// Waits until there is no pod of the database.
@@ -359,56 +344,6 @@ impl Cluster {
 /// How long to wait between two looks at a pod: it adds to the outage.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Reasons of a waiting container that no waiting mends.
-const HOPELESS: [&str; 6] = [
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "ErrImageNeverPull",
-    "InvalidImageName",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-];
-
-/// How often a container may end before its pod counts as broken.
-const RESTARTS: i32 = 3;
-
-fn pod_state(pod: &Pod, image: &str) -> PodState {
-    let container = pod
-        .spec
-        .iter()
-        .flat_map(|spec| &spec.containers)
-        .find(|container| container.name == names::CONTAINER_POSTGRES);
-    if pod.metadata.deletion_timestamp.is_some()
-        || container.and_then(|container| container.image.as_deref()) != Some(image)
-    {
-        return PodState::Waiting;
-    }
-    let Some(status) = &pod.status else { return PodState::Waiting };
-    let conditions = status.conditions.iter().flatten();
-    let ready =
-        conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
-    if ready && let Some(ip) = &status.pod_ip {
-        return PodState::Ready { ip: ip.clone() };
-    }
-    let containers =
-        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
-    for container in containers {
-        let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
-        let reason = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
-        let says = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
-        if HOPELESS.contains(&reason) {
-            return PodState::Broken { reason: format!("container {}: {reason}: {says}", container.name) };
-        }
-        if container.restart_count >= RESTARTS {
-            let count = container.restart_count;
-            return PodState::Broken {
-                reason: format!("container {} ended {count} times; its log says why", container.name),
-            };
-        }
-    }
-    PodState::Waiting
-}
-
 fn api(what: &str) -> impl FnOnce(kube::Error) -> ClusterError {
     let what = what.to_owned();
     move |source| ClusterError::Api { what, source: Box::new(source) }
@@ -449,47 +384,6 @@ fn is_passing(error: &kube::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn pod(image: &str, status: &serde_json::Value) -> Pod {
-        serde_json::from_value(json!({
-            "metadata": { "name": "orders-0" },
-            "spec": { "containers": [{ "name": "postgres", "image": image }] },
-            "status": status,
-        }))
-        .unwrap()
-    }
-
-    fn ready() -> serde_json::Value {
-        json!({ "podIP": "10.0.0.7", "conditions": [{ "type": "Ready", "status": "True" }] })
-    }
-
-    #[test]
-    fn a_ready_pod_with_the_image_has_an_address() {
-        assert_eq!(pod_state(&pod("pg:17", &ready()), "pg:17"), PodState::Ready { ip: "10.0.0.7".into() });
-    }
-
-    #[test]
-    fn a_ready_pod_with_another_image_is_not_the_one_we_wait_for() {
-        assert_eq!(pod_state(&pod("pg:13", &ready()), "pg:17"), PodState::Waiting);
-    }
-
-    #[test]
-    fn an_image_that_cannot_be_pulled_is_not_waited_for() {
-        let status = json!({ "containerStatuses": [{
-            "name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-            "state": { "waiting": { "reason": "ImagePullBackOff", "message": "no such image" } },
-        }] });
-        let PodState::Broken { reason } = pod_state(&pod("pg:17", &status), "pg:17") else { panic!("waits") };
-        assert!(reason.contains("no such image"), "{reason}");
-    }
-
-    #[test]
-    fn a_container_that_ends_again_and_again_is_not_waited_for() {
-        let status = json!({ "containerStatuses": [{
-            "name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 3, "state": {},
-        }] });
-        assert!(matches!(pod_state(&pod("pg:17", &status), "pg:17"), PodState::Broken { .. }));
-    }
 
     #[test]
     fn only_passing_trouble_is_waited_out() {

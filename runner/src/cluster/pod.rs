@@ -1,0 +1,121 @@
+//! How the pod of a database is doing, from what the kubelet says.
+
+use k8s_openapi::api::core::v1::Pod;
+use pgops_api::names;
+
+/// How the pod of a database is doing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PodState {
+    /// There is no pod.
+    Gone,
+    /// It is on its way.
+    Waiting,
+    /// It answers; its address.
+    Ready {
+        /// Address of the pod.
+        ip: String,
+    },
+    /// It will not come up by waiting.
+    Broken {
+        /// What the kubelet says.
+        reason: String,
+    },
+}
+
+/// Reasons of a waiting container that no waiting mends.
+const HOPELESS: [&str; 6] = [
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+];
+
+/// How often a container may end before its pod counts as broken.
+const RESTARTS: i32 = 3;
+
+/// How the pod is doing, as one with that image.
+pub(super) fn state(pod: &Pod, image: &str) -> PodState {
+    let container = pod
+        .spec
+        .iter()
+        .flat_map(|spec| &spec.containers)
+        .find(|container| container.name == names::CONTAINER_POSTGRES);
+    if pod.metadata.deletion_timestamp.is_some()
+        || container.and_then(|container| container.image.as_deref()) != Some(image)
+    {
+        return PodState::Waiting;
+    }
+    let Some(status) = &pod.status else { return PodState::Waiting };
+    let conditions = status.conditions.iter().flatten();
+    let ready =
+        conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    if ready && let Some(ip) = &status.pod_ip {
+        return PodState::Ready { ip: ip.clone() };
+    }
+    let containers =
+        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    for container in containers {
+        let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
+        let reason = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
+        let says = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
+        if HOPELESS.contains(&reason) {
+            return PodState::Broken { reason: format!("container {}: {reason}: {says}", container.name) };
+        }
+        if container.restart_count >= RESTARTS {
+            let count = container.restart_count;
+            return PodState::Broken {
+                reason: format!("container {} ended {count} times; its log says why", container.name),
+            };
+        }
+    }
+    PodState::Waiting
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn pod(image: &str, status: &serde_json::Value) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": { "name": "orders-0" },
+            "spec": { "containers": [{ "name": "postgres", "image": image }] },
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn ready() -> serde_json::Value {
+        json!({ "podIP": "10.0.0.7", "conditions": [{ "type": "Ready", "status": "True" }] })
+    }
+
+    #[test]
+    fn a_ready_pod_with_the_image_has_an_address() {
+        assert_eq!(state(&pod("pg:17", &ready()), "pg:17"), PodState::Ready { ip: "10.0.0.7".into() });
+    }
+
+    #[test]
+    fn a_ready_pod_with_another_image_is_not_the_one_we_wait_for() {
+        assert_eq!(state(&pod("pg:13", &ready()), "pg:17"), PodState::Waiting);
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_pulled_is_not_waited_for() {
+        let status = json!({ "containerStatuses": [{
+            "name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": { "waiting": { "reason": "ImagePullBackOff", "message": "no such image" } },
+        }] });
+        let PodState::Broken { reason } = state(&pod("pg:17", &status), "pg:17") else { panic!("waits") };
+        assert!(reason.contains("no such image"), "{reason}");
+    }
+
+    #[test]
+    fn a_container_that_ends_again_and_again_is_not_waited_for() {
+        let status = json!({ "containerStatuses": [{
+            "name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 3, "state": {},
+        }] });
+        assert!(matches!(state(&pod("pg:17", &status), "pg:17"), PodState::Broken { .. }));
+    }
+}
