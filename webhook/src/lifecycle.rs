@@ -13,6 +13,7 @@ pub struct Readiness(Arc<watch::Sender<BTreeSet<&'static str>>>);
 
 impl Readiness {
     /// Not ready until each of these has been [met](Self::met).
+    #[must_use]
     pub fn awaiting(conditions: &[&'static str]) -> Self {
         Self(Arc::new(watch::Sender::new(conditions.iter().copied().collect())))
     }
@@ -32,6 +33,7 @@ impl Readiness {
     }
 
     /// What is missing; nothing if the process is ready.
+    #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
         self.0.borrow().iter().copied().collect()
     }
@@ -66,12 +68,13 @@ impl Shutdown {
     }
 
     /// Whether the process was told to end.
+    #[must_use]
     pub fn has_begun(&self) -> bool {
         *self.0.borrow()
     }
 
     #[cfg(test)]
-    pub fn manual() -> (watch::Sender<bool>, Self) {
+    pub(crate) fn manual() -> (watch::Sender<bool>, Self) {
         let (sender, receiver) = watch::channel(false);
         (sender, Self(receiver))
     }

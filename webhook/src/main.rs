@@ -1,13 +1,7 @@
-//! `pgops-webhook`: admission of `PostgresOpsRequest`s, and the launcher that makes one Job of each
-//! admitted one.
-
-mod admission;
-mod launcher;
-mod lifecycle;
-mod serve;
-mod server;
+//! The program `pgops-webhook`.
 
 use clap::{Parser, Subcommand};
+use pgops_webhook::serve;
 
 #[derive(Parser)]
 #[command(version, about = "Decides on PostgreSQL upgrades and launches them")]

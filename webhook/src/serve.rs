@@ -30,6 +30,7 @@ const CERTIFICATE_RETRY: Duration = Duration::from_secs(2);
 const CACHES: &str = "caches";
 const CERTIFICATE: &str = "certificate";
 
+/// What `serve` is told.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
     /// Address on which admission is served over TLS.

@@ -1,0 +1,10 @@
+//! `pgops-webhook`: admission of `PostgresOpsRequest`s, and the launcher that makes one Job of each
+//! admitted one.
+//!
+//! A library, so that its parts can be measured and fuzzed; the program is [`serve::run`].
+
+pub mod admission;
+mod launcher;
+pub mod lifecycle;
+pub mod serve;
+pub mod server;
