@@ -1,20 +1,20 @@
-//! The steps, one file each, in order of execution. Each finds out what of its effect is there, and
+//! The steps, one file each; [`pgops_api::plan::Step::sequence`] has their order. Each finds out what of its effect is there, and
 //! so may be done or undone any number of times.
 
-mod s01_copied_old_binaries;
-mod s02_preflight;
-mod s03_data_directory_initialized;
-mod s04_pause_database;
-mod s05_stop_database;
-mod s06_pg_upgraded;
-mod s07_replaced_data_directory;
-mod s08_update_stateful_set_image;
-mod s09_start_database;
-mod s10_verify_database;
-mod s11_update_database;
-mod s12_resume_database;
-mod s13_analyze;
-mod s14_clean_up;
+mod analyze;
+mod clean_up;
+mod copied_old_binaries;
+mod data_directory_initialized;
+mod pause_database;
+mod pg_upgraded;
+mod preflight;
+mod replaced_data_directory;
+mod resume_database;
+mod start_database;
+mod stop_database;
+mod update_database;
+mod update_stateful_set_image;
+mod verify_database;
 
 mod error;
 mod facts;

@@ -7,10 +7,9 @@ use pgops_api::layout;
 use pgops_api::plan::{Step, TransferMode, UpgradeKind, UpgradePlan};
 
 use super::{
-    Facts, StepError, chain, s01_copied_old_binaries, s02_preflight, s03_data_directory_initialized,
-    s04_pause_database, s05_stop_database, s06_pg_upgraded, s07_replaced_data_directory,
-    s08_update_stateful_set_image, s09_start_database, s10_verify_database, s11_update_database,
-    s12_resume_database, s13_analyze, s14_clean_up,
+    Facts, StepError, analyze, chain, clean_up, copied_old_binaries, data_directory_initialized,
+    pause_database, pg_upgraded, preflight, replaced_data_directory, resume_database, start_database,
+    stop_database, update_database, update_stateful_set_image, verify_database,
 };
 use crate::cluster::Cluster;
 use crate::postgres::installation::Installation;
@@ -135,7 +134,7 @@ impl Upgrade {
         self.interlock = None;
         self.cluster.scale(1).await?;
         // A pod that somebody let in with the other image waits for ever, and nothing replaces it.
-        s05_stop_database::replace_pod(self, image).await?;
+        stop_database::replace_pod(self, image).await?;
         Ok(self.cluster.wait_ready(image).await?)
     }
 
@@ -157,32 +156,32 @@ impl Upgrade {
 
     async fn do_step(&mut self, step: Step) -> Result<(), StepError> {
         match step {
-            Step::CopiedOldBinaries => s01_copied_old_binaries::act(self),
-            Step::Preflight => s02_preflight::act(self).await,
-            Step::DataDirectoryInitialized => s03_data_directory_initialized::act(self).await,
-            Step::PauseDatabase => s04_pause_database::act(self).await,
-            Step::StopDatabase => s05_stop_database::act(self).await,
-            Step::PgUpgraded => s06_pg_upgraded::act(self).await,
-            Step::ReplacedDataDirectory => s07_replaced_data_directory::act(self).await,
-            Step::UpdateStatefulSetImage => s08_update_stateful_set_image::act(self).await,
-            Step::StartDatabase => s09_start_database::act(self).await,
-            Step::VerifyDatabase => s10_verify_database::act(self).await,
-            Step::UpdateDatabase => s11_update_database::act(self).await,
-            Step::ResumeDatabase => s12_resume_database::act(self).await,
-            Step::Analyze => s13_analyze::act(self).await,
-            Step::CleanUp => s14_clean_up::act(self),
+            Step::CopiedOldBinaries => copied_old_binaries::act(self),
+            Step::Preflight => preflight::act(self).await,
+            Step::DataDirectoryInitialized => data_directory_initialized::act(self).await,
+            Step::PauseDatabase => pause_database::act(self).await,
+            Step::StopDatabase => stop_database::act(self).await,
+            Step::PgUpgraded => pg_upgraded::act(self).await,
+            Step::ReplacedDataDirectory => replaced_data_directory::act(self).await,
+            Step::UpdateStatefulSetImage => update_stateful_set_image::act(self).await,
+            Step::StartDatabase => start_database::act(self).await,
+            Step::VerifyDatabase => verify_database::act(self).await,
+            Step::UpdateDatabase => update_database::act(self).await,
+            Step::ResumeDatabase => resume_database::act(self).await,
+            Step::Analyze => analyze::act(self).await,
+            Step::CleanUp => clean_up::act(self),
         }
     }
 
     async fn undo_step(&mut self, step: Step) -> Result<(), StepError> {
         match step {
-            Step::DataDirectoryInitialized => s03_data_directory_initialized::undo(self),
-            Step::PauseDatabase => s04_pause_database::undo(self).await,
-            Step::StopDatabase => s05_stop_database::undo(self).await,
-            Step::PgUpgraded => s06_pg_upgraded::undo(self).await,
-            Step::ReplacedDataDirectory => s07_replaced_data_directory::undo(self).await,
-            Step::UpdateStatefulSetImage => s08_update_stateful_set_image::undo(self).await,
-            Step::StartDatabase => s09_start_database::undo(self).await,
+            Step::DataDirectoryInitialized => data_directory_initialized::undo(self),
+            Step::PauseDatabase => pause_database::undo(self).await,
+            Step::StopDatabase => stop_database::undo(self).await,
+            Step::PgUpgraded => pg_upgraded::undo(self).await,
+            Step::ReplacedDataDirectory => replaced_data_directory::undo(self).await,
+            Step::UpdateStatefulSetImage => update_stateful_set_image::undo(self).await,
+            Step::StartDatabase => start_database::undo(self).await,
             // These change nothing, or come after the point of no return.
             Step::CopiedOldBinaries
             | Step::Preflight

@@ -4,7 +4,7 @@
 use pgops_api::layout;
 use pgops_api::plan::UpgradeKind;
 
-use super::s05_stop_database::replace_pod;
+use super::stop_database::replace_pod;
 use super::{StepError, Upgrade};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {

@@ -1,6 +1,6 @@
 //! `ResumeDatabase`: the provisioner may work again.
 
-use super::s04_pause_database::resume;
+use super::pause_database::resume;
 use super::{StepError, Upgrade};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use pgops_api::plan::Step;
 
-use super::s03_data_directory_initialized::ensure_fresh;
-use super::s05_stop_database::ensure_clean;
+use super::data_directory_initialized::ensure_fresh;
+use super::stop_database::ensure_clean;
 use super::world::{say, warn};
 use super::{StepError, Upgrade};
 use crate::postgres::controldata::ControlData;
