@@ -17,7 +17,7 @@ pub use warnings::{MAX_WARNING, not_ours, shorten_warning};
 
 use crate::matrix::Catalog;
 use crate::names::ANNOTATION_TRANSFER_MODE;
-use crate::opsrequest::{Apply, Phase, RequestType};
+use crate::opsrequest::{Apply, Phase};
 use crate::plan::{Side, TransferMode, UpgradeKind, pause_owner};
 use crate::postgres::{PostgresPhase, StorageType};
 use crate::{Postgres, PostgresOpsRequest};
@@ -75,7 +75,7 @@ struct Wish<'a> {
 /// request at work (whose outcome the matrix would have to guess), the matrix, then the database's state.
 pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
     let request = facts.request;
-    if request.spec.type_ != RequestType::UpdateVersion {
+    if !request.updates_version() {
         return Ok(Admitted {
             warnings: vec![not_ours(&format!("{:?}", request.spec.type_))],
             upgrade: None,

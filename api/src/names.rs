@@ -33,6 +33,9 @@ pub const LABEL_DATABASE: &str = "pgops.dev/database";
 pub const ANNOTATION_TRANSFER_MODE: &str = "pgops.dev/transfer-mode";
 /// Annotation of a `Postgres`, written once the first server answered: it is never initialised again.
 pub const ANNOTATION_INITIALIZED: &str = "pgops.dev/initialized";
+/// Annotation of a `Postgres`: `"true"` lets its version be set by hand, and lets it be deleted while it is
+/// being upgraded.
+pub const ANNOTATION_OVERRIDE: &str = "pgops.dev/override-guards";
 
 /// Container of the server in a database pod.
 pub const CONTAINER_POSTGRES: &str = "postgres";
@@ -86,6 +89,12 @@ pub fn job(request: &str, uid: &str) -> String {
         stem.pop();
     }
     format!("{}-{hash}", stem.replace('.', "-"))
+}
+
+/// Who the worker of a request is to the API server: the user name of its service account.
+#[must_use]
+pub fn worker_user(namespace: &str, request: &str, uid: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{}", job(request, uid))
 }
 
 /// `ConfigMap` with the report and the journal of a request.

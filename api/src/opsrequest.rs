@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Condition;
 
+/// What is wrong with a request that names two targets.
+pub const TWO_TARGETS: &str =
+    "this is the older name of spec.updateVersion, and the two name different targets: keep spec.updateVersion only";
+
 /// What should be done, to which database. Immutable once created.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
@@ -31,8 +35,17 @@ use crate::Condition;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = ("self == oldSelf", "spec is immutable: create a new PostgresOpsRequest instead"),
-    validation = ("self.type != 'UpdateVersion' || has(self.updateVersion)", "`spec.updateVersion` nil not supported in UpdateVersion type"),
+    validation = Rule::new("self == oldSelf")
+        .message("spec is immutable: create a new PostgresOpsRequest instead")
+        .reason(Reason::FieldValueForbidden),
+    validation = Rule::new("!(self.type in ['UpdateVersion', 'Upgrade']) || has(self.updateVersion) || has(self.upgrade)")
+        .message("`spec.updateVersion` nil not supported in UpdateVersion type: name the PostgresVersion to move to in spec.updateVersion.targetVersion")
+        .field_path(".updateVersion")
+        .reason(Reason::FieldValueRequired),
+    validation = Rule::new("!has(self.updateVersion) || !has(self.upgrade) || self.updateVersion.targetVersion == self.upgrade.targetVersion")
+        .message(TWO_TARGETS)
+        .field_path(".upgrade")
+        .reason(Reason::FieldValueForbidden),
 )]
 pub struct PostgresOpsRequestSpec {
     /// The database, in the request's own namespace.
@@ -43,9 +56,15 @@ pub struct PostgresOpsRequestSpec {
     /// The version to move to; required for `UpdateVersion`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_version: Option<UpdateVersion>,
+    /// The older name of `updateVersion`, of the time when its type was `Upgrade`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<UpdateVersion>,
     /// Longest time that one step may take, as a Go duration such as `5m` or `1h30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('^([0-9]+(\\\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$')", "timeout must be a Go duration such as \"5m\" or \"1h30m\""))]
+    #[x_kube(
+        validation = ("self.matches('^([0-9]+(\\\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$')", "timeout must be a Go duration such as \"5m\" or \"1h30m\""),
+        validation = ("!self.matches('^([0-9]+(\\\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$') || duration(self) >= duration('1s')", "timeout is too short for any step: give at least \"1s\""),
+    )]
     pub timeout: Option<String>,
     /// Whether the database must be Ready before anything is done.
     #[serde(default)]
@@ -77,7 +96,8 @@ pub struct UpdateVersion {
     pub target_version: String,
 }
 
-/// The operations of `KubeDB`'s API. pgops acts on `UpdateVersion` and leaves the others alone.
+/// The operations of `KubeDB`'s API. pgops acts on `UpdateVersion`, by both its names, and leaves the
+/// others alone.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[allow(missing_docs, reason = "the names of KubeDB's operations say what they are")]
 pub enum RequestType {
@@ -94,6 +114,8 @@ pub enum RequestType {
     ForceFailOver,
     SetRaftKeyPair,
     StorageMigration,
+    /// The older name of `UpdateVersion`; its target is in `upgrade`. The mutating webhook replaces it.
+    Upgrade,
 }
 
 /// When the operation may begin.
@@ -176,12 +198,19 @@ impl PostgresOpsRequest {
     /// Whether the request may still change its database.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.spec.type_ == RequestType::UpdateVersion && !self.phase().is_terminal()
+        self.updates_version() && !self.phase().is_terminal()
     }
 
-    /// Name of the target `PostgresVersion`, if the request has one.
+    /// Whether the request is one that pgops executes, in the form of today or in the older one.
+    #[must_use]
+    pub fn updates_version(&self) -> bool {
+        matches!(self.spec.type_, RequestType::UpdateVersion | RequestType::Upgrade)
+    }
+
+    /// Name of the target `PostgresVersion`, if the request has one, under either name of the field.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
-        self.spec.update_version.as_ref().map(|update| update.target_version.as_str())
+        let update = self.spec.update_version.as_ref().or(self.spec.upgrade.as_ref());
+        update.map(|update| update.target_version.as_str())
     }
 }

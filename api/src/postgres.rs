@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Condition, condition};
 
+/// Why `spec.storageType` cannot change, whether it is written or left at its default.
+pub const STORAGE_TYPE_IS_IMMUTABLE: &str =
+    "storageType is immutable: the data would stay behind; create another database and copy the data";
+
 /// The fields that pgops reads; the API server keeps every other field of `KubeDB`'s API as it is.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
@@ -29,6 +33,10 @@ use crate::{Condition, condition};
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = crate::schema::keep_unknown)]
+#[x_kube(validation = Rule::new("(self.?storageType.orValue('') == 'Ephemeral') == (oldSelf.?storageType.orValue('') == 'Ephemeral')")
+    .message(STORAGE_TYPE_IS_IMMUTABLE)
+    .field_path(".storageType")
+    .reason(Reason::FieldValueForbidden))]
 pub struct PostgresSpec {
     /// Name of a `PostgresVersion`. Later changes go through a `PostgresOpsRequest`.
     #[schemars(length(min = 1))]
@@ -39,7 +47,6 @@ pub struct PostgresSpec {
     pub replicas: Option<i32>,
     /// `Durable` (a claim for each pod) or `Ephemeral` (an emptyDir).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self == oldSelf", "storageType is immutable"))]
     pub storage_type: Option<StorageType>,
     /// The claim of each pod; required for `Durable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -186,6 +193,19 @@ impl Postgres {
         };
         self.metadata.annotations.as_ref().is_some_and(annotated)
             || condition::find(self.conditions(), CONDITION_PROVISIONED).is_some()
+    }
+
+    /// Whether the annotation stands that lifts the guards of admission.
+    #[must_use]
+    pub fn overrides_guards(&self) -> bool {
+        let annotations = self.metadata.annotations.as_ref();
+        annotations.and_then(|all| all.get(crate::names::ANNOTATION_OVERRIDE)).is_some_and(|it| it == "true")
+    }
+
+    /// What the data is kept on.
+    #[must_use]
+    pub fn storage_type(&self) -> StorageType {
+        self.spec.storage_type.unwrap_or_default()
     }
 
     /// What stays when the object is deleted.

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct PostgresVersionSpec {
     /// The version of `PostgreSQL`, such as `16.10`.
+    #[schemars(length(min = 1))]
     pub version: String,
     /// Who builds the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]

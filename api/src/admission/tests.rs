@@ -1,6 +1,8 @@
 use super::*;
 use crate::matrix;
-use crate::opsrequest::{DatabaseRef, PostgresOpsRequestSpec, PostgresOpsRequestStatus, UpdateVersion};
+use crate::opsrequest::{
+    DatabaseRef, PostgresOpsRequestSpec, PostgresOpsRequestStatus, RequestType, UpdateVersion,
+};
 use crate::postgres::{PostgresSpec, PostgresStatus};
 use crate::postgresversion::{DatabaseImage, PostgresVersionSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -50,6 +52,7 @@ fn request(name: &str, target: &str) -> PostgresOpsRequest {
             database_ref: DatabaseRef { name: "orders".into() },
             type_: RequestType::UpdateVersion,
             update_version: Some(UpdateVersion { target_version: target.into() }),
+            upgrade: None,
             timeout: None,
             apply: Apply::IfReady,
             max_retries: 1,

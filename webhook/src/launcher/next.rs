@@ -3,7 +3,7 @@
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::jiff::SignedDuration;
 use pgops_api::admission::{Admitted, Denial, Facts, decide};
-use pgops_api::opsrequest::{CONDITION_WAITING, Phase, RequestType};
+use pgops_api::opsrequest::{CONDITION_WAITING, Phase};
 
 use super::job::{self, JobState, Withdrawal};
 use super::pods::{self, Stuck};
@@ -73,7 +73,7 @@ pub enum Action {
 /// What comes next.
 pub fn next(world: &World) -> Action {
     let request = &world.request;
-    if request.spec.type_ != RequestType::UpdateVersion || request.phase() == Phase::WaitingForApproval {
+    if !request.updates_version() || request.phase() == Phase::WaitingForApproval {
         return Action::Nothing;
     }
     if request.phase().is_terminal() {
