@@ -11,6 +11,7 @@
 //! - `1.2 - 1.4` is `>= 1.2, <= 1.4`.
 //! - A version with a pre-release matches only alternatives that name a pre-release themselves.
 
+mod empty;
 mod version;
 
 use std::borrow::Cow;

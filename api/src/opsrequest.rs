@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Condition;
 
 /// What is wrong with a request that names two targets.
-pub const TWO_TARGETS: &str =
-    "this is the older name of spec.updateVersion, and the two name different targets: keep spec.updateVersion only";
+pub const TWO_TARGETS: &str = "this is the older name of spec.updateVersion, and the two name different targets: keep spec.updateVersion only";
 
 /// What should be done, to which database. Immutable once created.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]

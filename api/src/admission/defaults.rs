@@ -16,7 +16,7 @@ pub struct Default {
 /// Works on plain JSON: it runs before the API server has checked the object's shape.
 #[must_use]
 pub fn of_request(object: &Value) -> Vec<Default> {
-    if object["spec"]["type"] != "UpdateVersion" {
+    if !matches!(object["spec"]["type"].as_str(), Some("UpdateVersion" | "Upgrade")) {
         return Vec::new();
     }
     absent(object, [("apply", json!("IfReady")), ("maxRetries", json!(1))])
@@ -57,6 +57,8 @@ mod tests {
         assert_eq!(fields(&of_request(&bare)), ["apply", "maxRetries"]);
         let said = json!({"spec": {"type": "UpdateVersion", "apply": "Always", "maxRetries": 0}});
         assert_eq!(of_request(&said), []);
+        let older = json!({"spec": {"type": "Upgrade", "maxRetries": 0}});
+        assert_eq!(fields(&of_request(&older)), ["apply"]);
     }
 
     #[test]

@@ -45,6 +45,10 @@ impl Version {
         })
     }
 
+    pub(super) fn release(major: u64, minor: u64, patch: u64) -> Self {
+        Self { major, minor, patch, pre: Box::default() }
+    }
+
     /// The identifiers behind `-`; empty for a release.
     #[must_use]
     pub fn pre(&self) -> &str {

@@ -91,6 +91,18 @@ impl Caches {
         active
     }
 
+    /// All databases that fit.
+    #[must_use]
+    pub fn databases_where(&self, fits: impl Fn(&Postgres) -> bool) -> Vec<Arc<Postgres>> {
+        self.databases.state_filter(fits)
+    }
+
+    /// All requests that fit, whether they may still act or not.
+    #[must_use]
+    pub fn requests_where(&self, fits: impl Fn(&PostgresOpsRequest) -> bool) -> Vec<Arc<PostgresOpsRequest>> {
+        self.requests.state_filter(fits)
+    }
+
     /// The compatibility matrix; parsed again only when an entry has changed.
     #[must_use]
     pub fn catalog(&self) -> Arc<Catalog> {

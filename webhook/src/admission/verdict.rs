@@ -1,5 +1,7 @@
 //! The verdict on a review, and how it is put for the API server.
 
+use std::borrow::Cow;
+
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, Operation};
 use kube::core::response::{Status, StatusCause, StatusDetails};
 use kube::core::{DynamicObject, Resource};
@@ -28,7 +30,7 @@ pub struct Cause {
     /// For people.
     pub message: String,
     /// Path of the field that stands in the way.
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
 }
 
 /// What a review asks, with the objects parsed.
@@ -60,7 +62,7 @@ pub fn judge(caches: &Caches, request: &AdmissionRequest<DynamicObject>) -> Verd
     match (request.kind.group.as_str(), request.kind.kind.as_str()) {
         ("ops.kubedb.com", "PostgresOpsRequest") => requests::judge(caches, request),
         ("kubedb.com", "Postgres") => databases::judge(caches, request),
-        ("catalog.kubedb.com", "PostgresVersion") => versions::judge(request),
+        ("catalog.kubedb.com", "PostgresVersion") => versions::judge(caches, request),
         (group, kind) => Verdict::Allowed(vec![format!(
             "pgops has no rules for {kind} of group \"{group}\", so this passed unchecked: its webhook \
              configuration names a kind too many"
@@ -99,7 +101,7 @@ fn parse<K: Resource + DeserializeOwned>(
     });
     let mut object = parsed.map_err(|error| {
         let message = format!("failed to read the {}: {error}", request.kind.kind);
-        Verdict::Invalid(Cause { reason: "Unreadable", message, field: "spec" })
+        Verdict::Invalid(Cause { reason: "Unreadable", message, field: "spec".into() })
     })?;
     object.meta_mut().namespace.clone_from(&request.namespace);
     Ok(object)
@@ -108,7 +110,7 @@ fn parse<K: Resource + DeserializeOwned>(
 impl From<Denial> for Verdict {
     fn from(denial: Denial) -> Self {
         let Denial { reason, message, field } = denial;
-        let cause = Cause { reason: reason.as_str(), message, field };
+        let cause = Cause { reason: reason.as_str(), message, field: field.into() };
         if reason.is_shape() { Self::Invalid(cause) } else { Self::Forbidden(cause) }
     }
 }
@@ -130,11 +132,11 @@ impl Verdict {
         };
         let Cause { reason: word, message, field } = cause;
         // kubectl puts the field before the message of a cause.
-        let after_field = message.strip_prefix(field).and_then(|rest| rest.strip_prefix(": "));
+        let after_field = message.strip_prefix(&*field).and_then(|rest| rest.strip_prefix(": "));
         let cause = StatusCause {
             reason: word.to_owned(),
             message: after_field.unwrap_or(&message).to_owned(),
-            field: field.to_owned(),
+            field: field.into_owned(),
         };
         response.allowed = false;
         response.result = Status::failure(&message, reason).with_code(code).with_details(StatusDetails {

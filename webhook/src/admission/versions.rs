@@ -1,18 +1,113 @@
 //! Reviews of `PostgresVersion`s.
 
+use kube::ResourceExt;
 use kube::core::DynamicObject;
 use kube::core::admission::AdmissionRequest;
-use pgops_api::{PostgresVersion, matrix};
+use pgops_api::constraint::{Constraint, Version};
+use pgops_api::matrix::{Catalog, complaints};
+use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
 
-use super::verdict::{Asked, Verdict};
+use super::caches::Caches;
+use super::verdict::{Asked, Cause, Verdict};
 
-/// Never refused, since other tools install their catalogs too and nothing but our use of the entry
-/// depends on it: its author hears what is wrong.
-pub fn judge(request: &AdmissionRequest<DynamicObject>) -> Verdict {
-    Verdict::Allowed(match Asked::<PostgresVersion>::read(request) {
-        Ok(Asked::Create(new) | Asked::Change { new, .. }) => matrix::complaints(&new.spec),
-        Ok(Asked::Delete(_) | Asked::Nothing) => Vec::new(),
-        Err(Verdict::Invalid(cause) | Verdict::Forbidden(cause)) => vec![cause.message],
-        Err(Verdict::Allowed(warnings)) => warnings,
+/// Users of an entry that a refusal names before it only counts them.
+const SHOWN_USERS: usize = 3;
+
+/// A new or changed entry must be one that can be read; one that is used stays.
+///
+/// Entries that slip in while no replica answers are ignored by the matrix as far as they cannot be read.
+pub fn judge(caches: &Caches, request: &AdmissionRequest<DynamicObject>) -> Verdict {
+    let verdict = match Asked::<PostgresVersion>::read(request) {
+        Ok(Asked::Create(new) | Asked::Change { new, .. }) => check(&caches.catalog(), &new),
+        Ok(Asked::Delete(old)) => keep_if_used(caches, &old.name_any()),
+        Ok(Asked::Nothing) => Ok(Vec::new()),
+        Err(unreadable) => Err(unreadable),
+    };
+    verdict.map_or_else(|refused| refused, Verdict::Allowed)
+}
+
+/// What cannot be read is refused; what admits nothing, or can be upgraded by nobody, is told.
+fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Verdict> {
+    let spec = &new.spec;
+    let version = Version::parse(&spec.version).map_err(|error| invalid("spec.version", &error))?;
+    if spec.db.image.trim().is_empty() {
+        return Err(invalid("spec.db.image", &"it is empty: name the image of the server"));
+    }
+    let lists = &spec.update_constraints;
+    let allow = read("allowlist", &lists.allowlist)?;
+    let deny = read("denylist", &lists.denylist)?;
+
+    let mut warnings = complaints(spec);
+    for (list, effect, constraints) in [("allowlist", "allows", &allow), ("denylist", "denies", &deny)] {
+        for constraint in constraints.iter().filter(|constraint| constraint.admits_nothing()) {
+            warnings.push(format!(
+                "spec.updateConstraints.{list}: \"{constraint}\" {effect} nothing: no version fits all of it; || \
+                 means \"or\""
+            ));
+        }
+    }
+    let admits = |version: &Version| {
+        (allow.is_empty() || allow.iter().any(|constraint| constraint.matches(version)))
+            && !deny.iter().any(|constraint| constraint.matches(version))
+    };
+    // Itself counts: the newest version of a catalog often leads nowhere else.
+    if !admits(&version) && !catalog.entries().iter().any(|entry| admits(&entry.version)) {
+        warnings.push(
+            "spec.updateConstraints: no PostgresVersion in the catalog fits them, so databases of this version \
+             cannot be upgraded"
+                .to_owned(),
+        );
+    }
+    Ok(warnings)
+}
+
+fn read(list: &str, texts: &[String]) -> Result<Vec<Constraint>, Verdict> {
+    let parse = |(at, text): (usize, &String)| {
+        text.parse().map_err(|error| invalid(&format!("spec.updateConstraints.{list}[{at}]"), &error))
+    };
+    texts.iter().enumerate().map(parse).collect()
+}
+
+fn invalid(field: &str, error: &dyn std::fmt::Display) -> Verdict {
+    Verdict::Invalid(Cause {
+        reason: "Unreadable",
+        message: format!("{field}: {error}"),
+        field: field.to_owned().into(),
     })
+}
+
+fn keep_if_used(caches: &Caches, name: &str) -> Result<Vec<String>, Verdict> {
+    let databases = caches.databases_where(|database| database.spec.version == name);
+    let requests = caches.requests_where(|request| request.is_active() && moves(request, name));
+    let mut users: Vec<String> =
+        databases.iter().map(|database| user::<Postgres>("Postgres", database)).collect();
+    users.extend(requests.iter().map(|request| user::<PostgresOpsRequest>("PostgresOpsRequest", request)));
+    users.sort();
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    let more = match users.len().saturating_sub(SHOWN_USERS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    users.truncate(SHOWN_USERS);
+    Err(Verdict::Forbidden(Cause {
+        reason: "InUse",
+        message: format!(
+            "PostgresVersion {name} is in use by {}{more}, which need its image and its constraints: upgrade or delete \
+             them first. To keep others from choosing it, set spec.deprecated: true",
+            users.join(", ")
+        ),
+        field: "metadata.name".into(),
+    }))
+}
+
+/// Whether the request moves a database from or to the version.
+fn moves(request: &PostgresOpsRequest, version: &str) -> bool {
+    let from = request.status.as_ref().and_then(|status| status.from.as_deref());
+    [from, request.target()].contains(&Some(version))
+}
+
+fn user<K: ResourceExt>(kind: &str, object: &K) -> String {
+    format!("{kind} {}/{}", object.namespace().unwrap_or_default(), object.name_any())
 }

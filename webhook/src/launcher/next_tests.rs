@@ -93,7 +93,7 @@ fn withdrawn(world: &mut World) {
 
 // What is not ours, and what is over.
 #[rstest]
-#[case::other_operation(|w: &mut World| w.request.spec.type_ = RequestType::Restart, "Nothing")]
+#[case::other_operation(|w: &mut World| w.request.spec.type_ = pgops_api::opsrequest::RequestType::Restart, "Nothing")]
 #[case::unapproved(|w: &mut World| phase(w, Phase::WaitingForApproval), "Nothing")]
 #[case::over(|w: &mut World| phase(w, Phase::Successful), "Nothing")]
 #[case::over_and_kept(|w: &mut World| { phase(w, Phase::Successful); keep(w); }, "RemoveFinalizer")]

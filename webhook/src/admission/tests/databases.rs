@@ -103,17 +103,193 @@ async fn refuses_to_add_standbys_but_not_to_change_anything_else() {
     assert!(Cluster::new().warnings(review("UPDATE", Some(&old), Some(&more))).await.is_empty());
 }
 
+/// demo/orders as it is once its first server has answered.
+fn initialized() -> Value {
+    with(database("orders"), "/metadata/annotations", json!({"pgops.dev/initialized": "true"}))
+}
+
+fn version_change(old: &Value, to: &str) -> Value {
+    review("UPDATE", Some(&with(old.clone(), "/spec/version", json!(to))), Some(old))
+}
+
+fn by(mut review: Value, user: &str) -> Value {
+    review["userInfo"]["username"] = json!(user);
+    review
+}
+
 #[tokio::test]
-async fn says_that_a_version_changed_by_hand_upgrades_nothing() {
-    let old = database("orders");
-    let new = with(old.clone(), "/spec/version", json!("17.11"));
+async fn refuses_a_version_by_hand_and_shows_the_request_to_apply() {
+    let refusal = async |to: &str| Cluster::new().refusal(version_change(&initialized(), to)).await;
+    assert_snapshot!(refusal("17.11").await, @r#"
+    403 Forbidden VersionGuarded spec.version
+    spec.version of demo/orders stays 13.16 until an upgrade has converted the data. The catalog allows 13.16 → 17.11: leave spec.version as it is, and apply
+    apiVersion: ops.kubedb.com/v1alpha1
+    kind: PostgresOpsRequest
+    metadata: { name: "orders-17.11", namespace: "demo" }
+    spec: { type: UpdateVersion, databaseRef: { name: "orders" }, updateVersion: { targetVersion: "17.11" } }
+    "#);
+    assert_snapshot!(refusal("18.6").await, @r#"
+    403 Forbidden VersionGuarded spec.version
+    spec.version of demo/orders stays 13.16 until an upgrade has converted the data, and the catalog allows no such upgrade: upgrade from version 13.16 to 18.6 is not supported: the constraints of 13.16 allow ">= 13.16, < 18". Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23. In two upgrades: 13.16 → 17.12 → 18.6
+    "#);
+    assert!(refusal("99").await.contains("there is no PostgresVersion \"99\""));
+}
+
+#[tokio::test]
+async fn says_how_a_database_that_never_began_gets_another_version() {
+    assert_snapshot!(Cluster::new().refusal(version_change(&database("orders"), "17.11")).await, @"
+    403 Forbidden VersionGuarded spec.version
+    spec.version of demo/orders stays 13.16 until an upgrade has converted the data. demo/orders was never initialised: to begin with another version, delete it and create it again
+    ");
+}
+
+#[tokio::test]
+async fn tells_who_applies_an_old_manifest_after_an_upgrade_what_to_change() {
     let mut cluster = Cluster::new();
-    let update = review("UPDATE", Some(&new), Some(&old));
-    assert_snapshot!(cluster.warnings(update.clone()).await.join("\n"), @"spec.version of demo/orders was changed by hand, 13.16 to 17.11: that upgrades nothing; set it back, and apply a PostgresOpsRequest");
+    let upgraded = with(initialized(), "/spec/version", json!("17.11"));
+    let mut done = opsrequest("17.11");
+    done["status"] = json!({"phase": "Successful", "from": "13.16"});
+    cluster.requests = vec![done.clone()];
+    assert_snapshot!(cluster.refusal(version_change(&upgraded, "13.16")).await, @r#"
+    403 Forbidden VersionReverted spec.version
+    spec.version 13.16 is from before PostgresOpsRequest orders-up upgraded demo/orders, whose data is of version 17.11 now: change the manifest, in Git if it comes from there, to version: "17.11"
+    "#);
+    for (phase, from, database) in [
+        ("Failed", "13.16", "orders"),
+        ("Successful", "13.23", "orders"),
+        ("Successful", "13.16", "customers"),
+    ] {
+        done["status"] = json!({"phase": phase, "from": from});
+        done["spec"]["databaseRef"]["name"] = json!(database);
+        cluster.requests = vec![done.clone()];
+        let text = cluster.refusal(version_change(&upgraded, "13.16")).await;
+        assert!(text.contains("VersionGuarded") && text.contains("17 → 13"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn lets_the_worker_of_an_active_request_set_the_version_and_nobody_else() {
+    let mut cluster = Cluster::new();
+    let mut request = with(opsrequest("17.11"), "/metadata/uid", json!("3f9c21aa-1111"));
+    request["status"] = json!({"phase": "Progressing", "from": "13.16"});
+    cluster.requests = vec![request.clone()];
+    let change = || version_change(&initialized(), "17.11");
+    let worker = "system:serviceaccount:demo:orders-up-3f9c21aa";
+    assert!(cluster.warnings(by(change(), worker)).await.is_empty());
+    for other in [
+        "ada",
+        "",
+        "orders-up-3f9c21aa",
+        "system:serviceaccount:other:orders-up-3f9c21aa",
+        "system:serviceaccount:demo:orders-up-3f9c21ab",
+        "system:serviceaccount:kubedb:kubedb-ops-manager",
+    ] {
+        assert!(cluster.refusal(by(change(), other)).await.contains("RequestActive"), "{other}");
+    }
+    assert_snapshot!(cluster.refusal(change()).await, @"
+    403 Forbidden RequestActive spec.version
+    spec.version of demo/orders is set by PostgresOpsRequest orders-up (Progressing, to 17.11) when the data is of that version: leave spec.version as it is until the request has ended (kubectl get pgops orders-up -n demo -w)
+    ");
+
+    // Past the point of no return not even a catalog without the entry may stop it.
+    cluster.versions.clear();
+    assert!(cluster.warnings(by(change(), worker)).await.is_empty());
+
+    request["status"]["phase"] = json!("Failed");
+    cluster.requests = vec![request.clone()];
+    assert!(cluster.refusal(by(change(), worker)).await.contains("VersionGuarded"));
+    request["status"]["phase"] = json!("Progressing");
+    request["spec"]["databaseRef"]["name"] = json!("customers");
+    cluster.requests = vec![request];
+    assert!(cluster.refusal(by(change(), worker)).await.contains("VersionGuarded"));
+}
+
+#[tokio::test]
+async fn lets_a_version_by_hand_pass_under_the_override_and_warns() {
+    let overridden = |value: &str| {
+        let note = json!({"pgops.dev/initialized": "true", "pgops.dev/override-guards": value});
+        with(database("orders"), "/metadata/annotations", note)
+    };
+    let old = overridden("true");
+    assert_snapshot!(Cluster::new().warnings(version_change(&old, "17.11")).await.join("\n"), @"spec.version of demo/orders was changed by hand, 13.16 to 17.11: that converts no data; afterwards take the override away: kubectl annotate pg orders -n demo pgops.dev/override-guards-");
+    // In the same write.
+    let new = with(old.clone(), "/spec/version", json!("17.11"));
+    let both = review("UPDATE", Some(&new), Some(&initialized()));
+    assert_eq!(Cluster::new().warnings(both).await.len(), 1);
+    let taken_away =
+        review("UPDATE", Some(&with(initialized(), "/spec/version", json!("17.11"))), Some(&old));
+    assert!(Cluster::new().refusal(taken_away).await.contains("VersionGuarded"));
+
+    let no = overridden("false");
+    assert!(Cluster::new().refusal(version_change(&no, "17.11")).await.contains("VersionGuarded"));
+    assert!(Cluster::new().refusal(version_change(&old, "99")).await.contains("UnknownVersion"));
+}
+
+#[tokio::test]
+async fn keeps_the_storage_type_whether_it_is_written_or_not() {
+    let durable = database("orders");
+    let unsaid = without(durable.clone(), "/spec/storageType");
+    let ephemeral = with(durable.clone(), "/spec/storageType", json!("Ephemeral"));
+    for (new, old) in [(&ephemeral, &durable), (&ephemeral, &unsaid), (&unsaid, &ephemeral)] {
+        let text = Cluster::new().refusal(review("UPDATE", Some(new), Some(old))).await;
+        assert!(text.starts_with("422 Invalid Immutable spec.storageType"), "{text}");
+    }
+    for (new, old) in [(&unsaid, &durable), (&durable, &unsaid)] {
+        assert!(Cluster::new().warnings(review("UPDATE", Some(new), Some(old))).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn protects_a_database_that_is_being_upgraded_from_deletion() {
+    let mut cluster = Cluster::new();
+    let mut request = opsrequest("17.11");
+    request["status"] = json!({"phase": "Progressing", "from": "13.16", "step": "6/14 PgUpgraded"});
+    cluster.requests = vec![request.clone()];
+    let delete = |object: &Value| review("DELETE", None, Some(object));
+    assert_snapshot!(cluster.refusal(delete(&database("orders"))).await, @"
+    403 Forbidden UpgradeInProgress metadata.name
+    demo/orders is being upgraded from 13.16 to 17.11 by PostgresOpsRequest orders-up (6/14 PgUpgraded). Deleted now, an upgrade that is interrupted would neither be carried on nor taken back, and its data goes as soon as the upgrade lets go of it (deletionPolicy Delete). Wait until the request has ended (kubectl get pgops orders-up -n demo -w), or delete it, which takes the upgrade back if it still can (kubectl delete pgops orders-up -n demo); a namespace that is being deleted does that by itself, and asks again. To delete the database all the same: kubectl annotate pg orders -n demo pgops.dev/override-guards=true
+    ");
+    assert!(cluster.warnings(delete(&database("customers"))).await.is_empty());
+
+    let overridden =
+        with(database("orders"), "/metadata/annotations", json!({"pgops.dev/override-guards": "true"}));
+    let halted = with(overridden.clone(), "/spec/deletionPolicy", json!("Halt"));
+    assert_snapshot!(cluster.warnings(delete(&halted)).await.join("\n"), @"demo/orders is deleted while PostgresOpsRequest orders-up upgrades it (pgops.dev/override-guards): its claims and secrets stay, with the data as the upgrade leaves it");
+    let protected = with(overridden, "/spec/deletionPolicy", json!("DoNotTerminate"));
+    assert!(cluster.refusal(delete(&protected)).await.contains("DoNotTerminate"));
+
+    // A namespace that goes deletes both, and must not wait for a worker that it has killed.
+    request["metadata"]["deletionTimestamp"] = json!("2026-11-20T10:00:00Z");
+    cluster.requests = vec![request.clone()];
+    assert_snapshot!(cluster.warnings(delete(&database("orders"))).await.join("\n"), @"demo/orders is deleted while PostgresOpsRequest orders-up is being taken back: its data goes as soon as the upgrade lets go of it (deletionPolicy Delete)");
+
+    request["metadata"]["deletionTimestamp"].take();
+    for phase in ["Pending", "Successful", "Failed"] {
+        request["status"]["phase"] = json!(phase);
+        cluster.requests = vec![request.clone()];
+        assert!(cluster.warnings(delete(&database("orders"))).await.is_empty(), "{phase}");
+    }
+}
+
+#[tokio::test]
+async fn never_blocks_metadata_status_finalizers_or_objects_that_go() {
+    let mut cluster = Cluster::new();
     cluster.requests = vec![with(opsrequest("17.11"), "/status", json!({"phase": "Progressing"}))];
-    assert!(cluster.warnings(update).await.is_empty(), "the runner writes the version");
-    let unknown = with(old.clone(), "/spec/version", json!("99"));
-    assert!(cluster.refusal(review("UPDATE", Some(&unknown), Some(&old))).await.contains("UnknownVersion"));
+    cluster.versions.clear();
+    let old = initialized();
+    let labelled = with(old.clone(), "/metadata/labels", json!({"a": "b"}));
+    let annotated = with(old.clone(), "/metadata/annotations", json!({}));
+    let finalized = with(old.clone(), "/metadata/finalizers", json!([]));
+    let paused = with(old.clone(), "/status", json!({"phase": "NotReady"}));
+    for new in [&labelled, &annotated, &finalized, &paused] {
+        assert!(cluster.warnings(review("UPDATE", Some(new), Some(&old))).await.is_empty());
+    }
+    let changed = with(old.clone(), "/spec/version", json!("17.11"));
+    let status = with(review("UPDATE", Some(&changed), Some(&old)), "/subResource", json!("status"));
+    assert!(cluster.warnings(status).await.is_empty());
+    let leaving = with(changed, "/metadata/deletionTimestamp", json!("2026-11-20T10:00:00Z"));
+    assert!(cluster.warnings(review("UPDATE", Some(&leaving), Some(&old))).await.is_empty());
 }
 
 #[tokio::test]

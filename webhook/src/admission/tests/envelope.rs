@@ -46,6 +46,75 @@ async fn patches_nothing_where_there_is_nothing_to_add() {
     assert_eq!(patch(&with(opsrequest("17.11"), "/spec", json!("none"))).await, Value::Null);
 }
 
+/// The object that is stored after the mutating webhook has changed it, and what the user hears.
+async fn stored(request: Value) -> (Value, Vec<String>) {
+    let mut object = request["object"].clone();
+    let response = Cluster::new().review("/mutate", request).await;
+    if let Ok(bytes) = serde_json::from_value::<Vec<u8>>(response["patch"].clone()) {
+        json_patch::patch(&mut object, &serde_json::from_slice::<json_patch::Patch>(&bytes).unwrap())
+            .unwrap();
+    }
+    let warnings = response["warnings"].as_array().cloned().unwrap_or_default();
+    (object, warnings.iter().map(|line| line.as_str().unwrap().to_owned()).collect())
+}
+
+fn older(spec: Value) -> Value {
+    let mut object = with(opsrequest(""), "/spec", spec);
+    object["spec"]["databaseRef"] = json!({"name": "orders"});
+    object
+}
+
+#[tokio::test]
+async fn puts_the_older_form_of_a_request_into_todays_and_says_so() {
+    let today = json!({
+        "type": "UpdateVersion", "databaseRef": {"name": "orders"}, "apply": "IfReady", "maxRetries": 1,
+        "updateVersion": {"targetVersion": "17.11"},
+    });
+    let target = json!({"targetVersion": "17.11"});
+    for spec in [
+        json!({"type": "Upgrade", "upgrade": target}),
+        json!({"type": "Upgrade", "updateVersion": target}),
+        json!({"type": "Upgrade", "updateVersion": target, "upgrade": target}),
+        json!({"type": "Upgrade", "updateVersion": target, "upgrade": null}),
+        json!({"type": "UpdateVersion", "upgrade": target}),
+        json!({"type": "UpdateVersion", "updateVersion": target, "upgrade": target}),
+    ] {
+        let (object, warnings) = stored(create(&older(spec.clone()))).await;
+        assert_eq!(object["spec"], today, "{spec}");
+        assert_eq!(warnings, [super::super::mutation::OLDER_FORM], "{spec}");
+    }
+    let (_, warnings) = stored(create(&opsrequest("17.11"))).await;
+    assert!(warnings.is_empty());
+}
+
+#[tokio::test]
+async fn applying_the_older_form_again_changes_nothing() {
+    let old = opsrequest("17.11");
+    let mut again = with(old.clone(), "/spec/type", json!("Upgrade"));
+    again["spec"]["upgrade"] = json!({"targetVersion": "17.11"});
+    let (object, warnings) = stored(review("UPDATE", Some(&again), Some(&old))).await;
+    assert_eq!(object, old);
+    assert_eq!(warnings.len(), 1);
+
+    // Another target is a change, which the definition refuses as one of an immutable spec.
+    again["spec"]["upgrade"]["targetVersion"] = json!("17.12");
+    let (object, _) = stored(review("UPDATE", Some(&again), Some(&old))).await;
+    assert_eq!(object, opsrequest("17.12"));
+    again["spec"]["updateVersion"]["targetVersion"] = json!("15.20");
+    let (object, _) = stored(review("UPDATE", Some(&again), Some(&old))).await;
+    assert_eq!(object, again);
+}
+
+#[tokio::test]
+async fn leaves_two_different_targets_to_those_who_refuse_them() {
+    let both = json!({"type": "Upgrade", "updateVersion": {"targetVersion": "17.11"}, "upgrade": {"targetVersion": "15.20"}});
+    let (object, warnings) = stored(create(&older(both.clone()))).await;
+    assert_eq!((&object["spec"]["type"], &object["spec"]["upgrade"]), (&both["type"], &both["upgrade"]));
+    assert!(warnings.is_empty());
+    let restart = older(json!({"type": "Restart", "upgrade": {"targetVersion": "17.11"}}));
+    assert_eq!(stored(create(&restart)).await.0, restart);
+}
+
 #[tokio::test]
 async fn lets_foreign_kinds_pass_and_says_so() {
     let pod = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "demo"}});

@@ -227,3 +227,51 @@ async fn keeps_the_spec_of_a_stored_request() {
     assert!(Cluster::new().warnings(review("UPDATE", Some(&scaled), Some(&scaling))).await.is_empty());
     assert!(Cluster::new().refusal(review("UPDATE", Some(&scaling), Some(&old))).await.contains("Immutable"));
 }
+
+/// The request in the form of KubeDB's first years.
+fn older(target: &str) -> Value {
+    let spec =
+        json!({"type": "Upgrade", "databaseRef": {"name": "orders"}, "upgrade": {"targetVersion": target}});
+    with(opsrequest(target), "/spec", spec)
+}
+
+#[tokio::test]
+async fn decides_on_the_older_form_too_where_nothing_has_replaced_it() {
+    let cluster = Cluster::new();
+    let warnings = cluster.warnings(create(&older("17.11"))).await;
+    assert_eq!(warnings[1..], cluster.warnings(create(&opsrequest("17.11"))).await);
+    assert_snapshot!(warnings[0], @"type Upgrade with upgrade.targetVersion is the older form of a PostgresOpsRequest, taken as type UpdateVersion with updateVersion.targetVersion: change the manifest");
+    assert!(cluster.refusal(create(&older("18.6"))).await.contains("403 Forbidden Constraints"));
+    assert!(
+        cluster.refusal(create(&without(older("18.6"), "/spec/upgrade"))).await.contains("MissingTarget")
+    );
+    let changed = review("UPDATE", Some(&older("17.12")), Some(&older("17.11")));
+    assert!(cluster.refusal(changed).await.contains("Immutable"));
+
+    let mut busy = Cluster::new();
+    busy.requests = vec![with(older("15.20"), "/metadata/name", json!("first"))];
+    let text = busy.refusal(create(&opsrequest("17.11"))).await;
+    assert!(text.contains("PostgresOpsRequest first (Pending, to 15.20)"), "{text}");
+}
+
+#[tokio::test]
+async fn refuses_two_different_targets_in_one_request() {
+    let both = with(opsrequest("17.11"), "/spec/upgrade", json!({"targetVersion": "15.20"}));
+    assert_snapshot!(Cluster::new().refusal(create(&both)).await, @"
+    422 Invalid TwoTargets spec.upgrade
+    spec.upgrade: this is the older name of spec.updateVersion, and the two name different targets: keep spec.updateVersion only
+    ");
+    let same = with(opsrequest("17.11"), "/spec/upgrade", json!({"targetVersion": "17.11"}));
+    assert!(Cluster::new().warnings(create(&same)).await[0].contains("the older form"));
+}
+
+#[tokio::test]
+async fn never_blocks_what_leaves_a_request_in_the_older_form_as_it_is() {
+    let old = older("17.11");
+    let finalized = with(old.clone(), "/metadata/finalizers", json!([]));
+    let update = review("UPDATE", Some(&finalized), Some(&old));
+    assert!(Cluster::new().warnings(update.clone()).await.is_empty());
+    // Put into today's form now, its immutable spec would change.
+    assert!(Cluster::new().review("/mutate", update).await.get("patch").is_none());
+    assert!(Cluster::new().warnings(review("DELETE", None, Some(&old))).await.is_empty());
+}

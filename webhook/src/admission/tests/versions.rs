@@ -1,30 +1,98 @@
-//! What a user who applies a `PostgresVersion` is told.
+//! What a user who applies or deletes a `PostgresVersion` is told.
 
 use super::*;
 use insta::assert_snapshot;
 
+fn delete(name: &str) -> Value {
+    review("DELETE", None, Some(&version(name, "< 18")))
+}
+
 #[tokio::test]
-async fn admits_every_entry_and_says_what_is_wrong_with_it() {
+async fn refuses_what_cannot_be_read_and_names_the_field() {
+    let refusal = async |object: Value| Cluster::new().refusal(create(&object)).await;
+    assert_snapshot!(refusal(with(version("x", "< 18"), "/spec/version", json!("thirteen"))).await, @r#"
+    422 Invalid Unreadable spec.version
+    spec.version: "thirteen" is no version: expected numbers such as "16.10"
+    "#);
+    let lists = json!({"allowlist": ["< 18", "up to 18"]});
+    assert_snapshot!(refusal(with(version("13.16", ""), "/spec/updateConstraints", lists)).await, @r#"
+    422 Invalid Unreadable spec.updateConstraints.allowlist[1]
+    spec.updateConstraints.allowlist[1]: "up to 18" is no version constraint, see "up to 18": expected comparisons such as ">= 13.4, < 18"
+    "#);
+    let lists = json!({"denylist": ["16,"]});
+    let text = refusal(with(version("13.16", ""), "/spec/updateConstraints", lists)).await;
+    assert!(text.starts_with("422 Invalid Unreadable spec.updateConstraints.denylist[0]"), "{text}");
+    assert_snapshot!(refusal(with(version("13.16", "< 18"), "/spec/db/image", json!(" "))).await, @"
+    422 Invalid Unreadable spec.db.image
+    spec.db.image: it is empty: name the image of the server
+    ");
+    assert_snapshot!(refusal(without(version("13.16", "< 18"), "/spec/db")).await, @"
+    422 Invalid Unreadable spec
+    failed to read the PostgresVersion: spec: missing field `db`
+    ");
+}
+
+#[tokio::test]
+async fn warns_of_constraints_that_fit_nothing() {
     let warnings = async |object: Value| Cluster::new().warnings(create(&object)).await.join("\n");
     assert_snapshot!(warnings(version("13.16", "< 18")).await, @"");
-    assert_snapshot!(warnings(with(version("x", ""), "/spec/version", json!("thirteen"))).await, @r#"this PostgresVersion is ignored until it is mended: spec.version: "thirteen" is no version: expected numbers such as "16.10""#);
-    assert_snapshot!(warnings(version("13.16", "up to 18")).await, @r#"databases of this PostgresVersion cannot be upgraded until it is mended: spec.updateConstraints.allowlist: "up to 18" is no version constraint, see "up to 18": expected comparisons such as ">= 13.4, < 18""#);
-    assert_snapshot!(warnings(version("9.6.24", "< 18")).await, @r#"nothing is upgraded from or to this PostgresVersion: spec.version: "9.6.24" is no PostgreSQL version: expected MAJOR.MINOR, such as "16.10""#);
-    assert_snapshot!(warnings(without(version("13.16", "< 18"), "/spec/db")).await, @"failed to read the PostgresVersion: spec: missing field `db`");
+    assert_snapshot!(warnings(version("18.6", ">= 18.6")).await, @"");
+    assert_snapshot!(warnings(version("13.16", ">= 19")).await, @"spec.updateConstraints: no PostgresVersion in the catalog fits them, so databases of this version cannot be upgraded");
+    let lists = json!({"allowlist": [">18 <17", "17.x"], "denylist": ["14.1, 14.2"]});
+    assert_snapshot!(warnings(with(version("13.16", ""), "/spec/updateConstraints", lists)).await, @r#"
+    spec.updateConstraints.allowlist: ">18 <17" allows nothing: no version fits all of it; || means "or"
+    spec.updateConstraints.denylist: "14.1, 14.2" denies nothing: no version fits all of it; || means "or"
+    "#);
+    let lists = json!({"denylist": [">= 10"]});
+    let text = warnings(with(version("13.16", ""), "/spec/updateConstraints", lists)).await;
+    assert!(text.contains("no PostgresVersion in the catalog fits them"), "{text}");
+}
+
+#[tokio::test]
+async fn warns_of_a_version_that_is_readable_but_none_of_postgresqls() {
+    assert_snapshot!(Cluster::new().warnings(create(&version("9.6.24", "< 18"))).await.join("\n"), @r#"nothing is upgraded from or to this PostgresVersion: spec.version: "9.6.24" is no PostgreSQL version: expected MAJOR.MINOR, such as "16.10""#);
 }
 
 #[tokio::test]
 async fn cuts_a_warning_to_what_the_api_server_passes_on() {
-    let long = version("13.16", &"up to eighteen, ".repeat(40));
+    let long = version("13.16", &"> 18 < 17 ".repeat(40));
     let warnings = Cluster::new().warnings(create(&long)).await;
     assert_eq!(warnings[0].chars().count(), 256);
 }
 
 #[tokio::test]
-async fn speaks_up_when_a_spec_changes_and_not_when_metadata_does() {
+async fn speaks_up_when_a_spec_changes_and_never_when_metadata_does() {
     let (good, bad) = (version("13.16", "< 18"), version("13.16", "up to 18"));
-    assert_eq!(Cluster::new().warnings(review("UPDATE", Some(&bad), Some(&good))).await.len(), 1);
+    assert!(Cluster::new().refusal(review("UPDATE", Some(&bad), Some(&good))).await.starts_with("422"));
+    // It slipped in while no replica answered.
     let labelled = with(bad.clone(), "/metadata/labels", json!({"a": "b"}));
     assert!(Cluster::new().warnings(review("UPDATE", Some(&labelled), Some(&bad))).await.is_empty());
-    assert!(Cluster::new().warnings(review("DELETE", None, Some(&bad))).await.is_empty());
+    assert!(Cluster::new().warnings(review("UPDATE", Some(&good), Some(&bad))).await.is_empty());
+}
+
+#[tokio::test]
+async fn keeps_an_entry_that_is_used_and_names_some_of_its_users() {
+    let mut cluster = Cluster::new();
+    assert_snapshot!(cluster.refusal(delete("13.16")).await, @"
+    403 Forbidden InUse metadata.name
+    PostgresVersion 13.16 is in use by Postgres demo/orders, which need its image and its constraints: upgrade or delete them first. To keep others from choosing it, set spec.deprecated: true
+    ");
+    assert!(cluster.warnings(delete("17.11")).await.is_empty());
+
+    let mut request = opsrequest("17.11");
+    request["status"] = json!({"phase": "Progressing", "from": "15.20"});
+    cluster.requests = vec![request.clone()];
+    for name in ["15.20", "17.11"] {
+        assert!(
+            cluster.refusal(delete(name)).await.contains("in use by PostgresOpsRequest demo/orders-up, ")
+        );
+    }
+    assert!(cluster.warnings(delete("18.6")).await.is_empty());
+    request["status"]["phase"] = json!("Successful");
+    cluster.requests = vec![request];
+    assert!(cluster.warnings(delete("17.11")).await.is_empty());
+
+    cluster.databases = ["a", "b", "c", "d", "e"].map(database).into();
+    let text = cluster.refusal(delete("13.16")).await;
+    assert!(text.contains("Postgres demo/a, Postgres demo/b, Postgres demo/c and 2 more"), "{text}");
 }
