@@ -29,6 +29,7 @@ mod dataset;
 pub mod demo;
 mod diagnostics;
 mod fingerprint;
+pub mod golden;
 mod kubectl;
 mod namespace;
 pub mod probe;

@@ -56,6 +56,15 @@ impl UpgradeBuilder {
         self
     }
 
+    /// Leaves a field of the spec out.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        if let Some(spec) = self.manifest["spec"].as_object_mut() {
+            spec.remove(name);
+        }
+        self
+    }
+
     /// An annotation.
     #[must_use]
     pub fn annotation(mut self, name: &str, value: &str) -> Self {

@@ -6,7 +6,8 @@ use anyhow::{Context, ensure};
 use k8s_openapi::api::core::v1::Event;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams};
-use pgops_api::PostgresVersion;
+use pgops_api::opsrequest::RequestType;
+use pgops_api::{PostgresOpsRequest, PostgresVersion};
 use pgops_e2e::{Cluster, Database, assert_upgraded};
 use serde_json::{Value, json};
 
@@ -62,6 +63,44 @@ async fn manifests_of_kubedb_apply_unchanged_and_keep_unknown_fields() -> anyhow
         .await
 }
 
+/// The form of KubeDB's first years, as it stands in many repositories: and is applied for ever.
+#[tokio::test]
+async fn request_in_the_older_form_upgrades_and_can_be_applied_again() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = ns.postgres("orders").version("13.16").create().await?;
+            orders.wait_ready().await?;
+            let older = ns
+                .upgrade("older")
+                .database("orders")
+                .field("type", json!("Upgrade"))
+                .field("upgrade", json!({"targetVersion": "13.23"}))
+                .without("updateVersion");
+            let upgrade = older.clone().create().await?;
+            let stored = upgrade.wait_successful().await?;
+            ensure!(stored.spec.type_ == RequestType::UpdateVersion, "the type was kept: {:?}", stored.spec);
+            ensure!(stored.spec.upgrade.is_none(), "the older field was kept: {:?}", stored.spec);
+            ensure!(stored.target() == Some("13.23"), "the target was lost: {:?}", stored.spec);
+            for options in
+                [&["apply", "-f", "-"][..], &["apply", "--server-side", "--force-conflicts", "-f", "-"]]
+            {
+                let manifest = older.manifest().to_string();
+                let output = ns.kubectl(options, Some(&manifest)).await?.succeeded()?;
+                ensure!(output.stderr.contains("older form"), "no word of the older form: {output:?}");
+                let again = ns.api::<PostgresOpsRequest>().get("older").await?;
+                ensure!(again.spec == stored.spec, "{options:?} changed the spec: {:?}", again.spec);
+                ensure!(
+                    again.metadata.generation == stored.metadata.generation,
+                    "{options:?} counted as a change"
+                );
+            }
+            ensure!(orders.server_version().await? == "13.23", "it was not upgraded");
+            Ok(())
+        })
+        .await
+}
+
 #[tokio::test]
 async fn catalog_entry_of_kubedb_applies_and_keeps_unknown_fields() -> anyhow::Result<()> {
     let cluster = Cluster::connect().await?;
@@ -77,13 +116,20 @@ async fn catalog_entry_of_kubedb_applies_and_keeps_unknown_fields() -> anyhow::R
 }
 
 #[tokio::test]
-async fn catalog_entry_with_an_unreadable_version_is_warned_about() -> anyhow::Result<()> {
+async fn catalog_entry_of_no_postgresql_is_warned_about_and_an_unreadable_one_refused() -> anyhow::Result<()>
+{
     let cluster = Cluster::connect().await?;
     let catalog = Api::<PostgresVersion>::all(cluster.client.clone());
-    let name = "e2e-unreadable";
+    let name = "e2e-of-no-postgresql";
     let _ = catalog.delete(name, &DeleteParams::default()).await;
-    let entry = json!({"metadata": {"name": name}, "spec": {"version": "seventeen", "db": {"image": "nowhere.invalid/x:1"}}});
-    catalog.create(&PostParams::default(), &serde_json::from_value(entry)?).await?;
+    let entry = |version: &str| {
+        let spec = json!({"version": version, "db": {"image": "nowhere.invalid/x:1"}});
+        serde_json::from_value::<PostgresVersion>(json!({"metadata": {"name": name}, "spec": spec}))
+    };
+    let refused = catalog.create(&PostParams::default(), &entry("seventeen")?).await;
+    let refused = refused.err().context("an unreadable version was accepted")?.to_string();
+    ensure!(refused.contains("seventeen"), "the refusal does not name the version: {refused}");
+    catalog.create(&PostParams::default(), &entry("9.6.24")?).await?;
     let events = Api::<Event>::all(cluster.client.clone());
     let selector = format!("involvedObject.name={name},type=Warning");
     let warned = async {
@@ -98,6 +144,6 @@ async fn catalog_entry_with_an_unreadable_version_is_warned_about() -> anyhow::R
     let message = tokio::time::timeout(Duration::from_mins(1), warned).await;
     catalog.delete(name, &DeleteParams::default()).await?;
     let message = message.context("there is no warning Event about the entry")??;
-    ensure!(message.contains("seventeen"), "the Event does not name the version: {message}");
+    ensure!(message.contains("9.6.24"), "the Event does not name the version: {message}");
     Ok(())
 }

@@ -57,6 +57,6 @@ fn create(caches: &Caches, request: &AdmissionRequest<DynamicObject>, new: &Post
 fn other_operation(request: &AdmissionRequest<DynamicObject>) -> Option<&str> {
     let objects = [request.object.as_ref(), request.old_object.as_ref()];
     let types = objects.map(|object| object.and_then(|object| object.data["spec"]["type"].as_str()));
-    let ours = |it: &Option<&str>| matches!(it, Some("UpdateVersion" | "Upgrade"));
-    types.into_iter().flatten().next().filter(|_| !types.iter().any(ours))
+    let ours = types.iter().flatten().any(|it| matches!(*it, "UpdateVersion" | "Upgrade"));
+    types.into_iter().flatten().next().filter(|_| !ours)
 }

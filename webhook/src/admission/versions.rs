@@ -94,8 +94,8 @@ fn keep_if_used(caches: &Caches, name: &str) -> Result<Vec<String>, Verdict> {
     Err(Verdict::Forbidden(Cause {
         reason: "InUse",
         message: format!(
-            "PostgresVersion {name} is in use by {}{more}, which need its image and its constraints: upgrade or delete \
-             them first. To keep others from choosing it, set spec.deprecated: true",
+            "PostgresVersion {name} stays as long as it is used, by {}{more}: its image and its constraints are needed. \
+             Upgrade or delete what uses it first. To keep others from choosing it, set spec.deprecated: true",
             users.join(", ")
         ),
         field: "metadata.name".into(),

@@ -114,6 +114,10 @@ fn withdrawn(world: &mut World) {
     w.request.status.as_mut().unwrap().from = Some("13.10".into());
 }, "Acknowledge")]
 #[case::admitted(|_: &mut World| {}, "Launch")]
+#[case::admitted_in_the_older_form(|w: &mut World| {
+    w.request.spec.type_ = pgops_api::opsrequest::RequestType::Upgrade;
+    w.request.spec.upgrade = w.request.spec.update_version.take();
+}, "Launch")]
 #[case::approved(|w: &mut World| phase(w, Phase::Approved), "Launch")]
 #[case::claimed_by_a_leader_that_died(keep, "Launch")]
 #[case::deleted(delete, "Nothing")]

@@ -23,9 +23,8 @@ pub fn judge(caches: &Caches, user: &str, new: &Postgres, old: &Postgres) -> Res
     if new.overrides_guards() {
         let mut warnings = check_version(&caches.catalog(), new)?;
         warnings.push(format!(
-            "spec.version of {place} was changed by hand, {from} to {to}: that converts no data; afterwards take the \
-             override away: kubectl annotate pg {} -n {} {ANNOTATION_OVERRIDE}-",
-            place.name, place.namespace
+            "spec.version of {place} was changed by hand, {from} to {to}: that converts no data; take the annotation \
+             {ANNOTATION_OVERRIDE} away afterwards"
         ));
         return Ok(warnings);
     }

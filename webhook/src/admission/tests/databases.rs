@@ -211,7 +211,7 @@ async fn lets_a_version_by_hand_pass_under_the_override_and_warns() {
         with(database("orders"), "/metadata/annotations", note)
     };
     let old = overridden("true");
-    assert_snapshot!(Cluster::new().warnings(version_change(&old, "17.11")).await.join("\n"), @"spec.version of demo/orders was changed by hand, 13.16 to 17.11: that converts no data; afterwards take the override away: kubectl annotate pg orders -n demo pgops.dev/override-guards-");
+    assert_snapshot!(Cluster::new().warnings(version_change(&old, "17.11")).await.join("\n"), @"spec.version of demo/orders was changed by hand, 13.16 to 17.11: that converts no data; take the annotation pgops.dev/override-guards away afterwards");
     // In the same write.
     let new = with(old.clone(), "/spec/version", json!("17.11"));
     let both = review("UPDATE", Some(&new), Some(&initialized()));
