@@ -7,6 +7,7 @@
 #![allow(clippy::duplicated_attributes, reason = "taken for duplicates: several printcolumn of one #[kube]")]
 
 pub mod admission;
+mod chain;
 pub mod condition;
 pub mod constraint;
 pub mod crds;
@@ -21,6 +22,7 @@ mod schema;
 pub mod serverconf;
 pub mod version;
 
+pub use chain::chain;
 pub use condition::Condition;
 pub use opsrequest::PostgresOpsRequest;
 pub use plan::UpgradePlan;

@@ -2,6 +2,7 @@
 
 use std::io;
 
+pub use pgops_api::chain;
 use pgops_api::plan::Step;
 use pgops_api::version::ParseVersionError;
 
@@ -87,20 +88,4 @@ impl StepError {
     pub fn failure(&self, step: Step) -> Failure {
         Failure { reason: format!("{step}Failed"), message: chain(self), may_pass: self.may_pass() }
     }
-}
-
-/// An error with its sources, in one line of text: "failed to …: because …".
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let said = error.to_string();
-        // Some libraries repeat their source in their own text.
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        source = error.source();
-    }
-    text
 }

@@ -10,7 +10,7 @@ use kube::runtime::controller;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::opsrequest::{Phase, PostgresOpsRequestStatus};
-use pgops_api::{PostgresOpsRequest, names};
+use pgops_api::{PostgresOpsRequest, chain, names};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -135,7 +135,7 @@ impl Hands {
         let made = self.make(worker).await;
         if let Err(error) = &made {
             // A quota or a policy of the namespace: people must see it where they look.
-            let message = format!("{:#}", chain(error));
+            let message = chain(error);
             self.tell(&world.request, EventType::Warning, "LaunchFailed", &message).await;
         }
         made
@@ -266,14 +266,6 @@ impl Hands {
 /// Namespace and name of the request, as people write them.
 pub fn name(request: &PostgresOpsRequest) -> String {
     format!("{}/{}", request.namespace().unwrap_or_default(), request.name_any())
-}
-
-/// The error with all its sources in one line.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 fn failed<K: Resource<DynamicType = ()>>(

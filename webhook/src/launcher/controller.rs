@@ -11,7 +11,7 @@ use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
-use pgops_api::{PostgresOpsRequest, PostgresVersion, names};
+use pgops_api::{PostgresOpsRequest, PostgresVersion, chain, names};
 
 use super::Images;
 use super::act::{self, Error, Hands};
@@ -87,7 +87,7 @@ fn on_error(request: Arc<PostgresOpsRequest>, error: &Error, _: Arc<Context>) ->
         request = %act::name(&request),
         database = request.spec.database_ref.name,
         kind = %PostgresOpsRequest::kind(&()),
-        error = act::chain(error),
+        error = chain(error),
         "a pass failed; tries again"
     );
     Action::requeue(AFTER_FAILURE)
