@@ -9,7 +9,8 @@ use crate::version::ParseVersionError;
 pub const PLAN_VARIABLE: &str = "PGOPS_PLAN";
 /// Environment variable of the Job with the name of the node that its pod runs on.
 pub const NODE_VARIABLE: &str = "PGOPS_NODE";
-/// Exit status of the runner when the request has ended and another try would change nothing.
+/// Exit status of a container of the worker when another try would change nothing: the runner's when the
+/// request has ended, `stage`'s when the old image lacks what must be staged.
 pub const EXIT_ENDED: u8 = 42;
 
 /// Everything that is decided before the Job is made. It never changes afterwards, so that a

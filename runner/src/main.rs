@@ -46,7 +46,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     match Arguments::parse().command {
         Command::Install { to, passwd } => worker::install::install(&to, &passwd)?,
-        Command::Stage { to, major } => worker::stage::stage(&to, major)?,
+        Command::Stage { to, major } => return Ok(worker::stage::run(&to, major)?),
         Command::Upgrade if worker::init::is_init() => return Ok(worker::init::supervise()?),
         Command::Upgrade => return upgrade::run().map_err(Into::into),
     }

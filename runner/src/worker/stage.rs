@@ -9,10 +9,11 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, elf};
+use pgops_api::plan::EXIT_ENDED;
 
 use super::install::PROGRAM;
 use super::launcher::{LIBRARIES, LOADER, PROGRAMS};
@@ -46,8 +47,31 @@ pub enum StageError {
     },
 }
 
+impl StageError {
+    /// Whether the image itself is in the way: it will be the same at the next try. A disk may not.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Installation(_) | Self::NoLoader(_) | Self::MissingLibrary { .. } => true,
+            Self::File { .. } => false,
+        }
+    }
+}
+
+/// Stages as the worker's container; the exit status says whether another try may succeed.
+pub fn run(to: &Path, major: u32) -> Result<ExitCode, StageError> {
+    match stage(to, major) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) if error.is_final() => {
+            // The end of the log becomes the container's last words, and so the request's.
+            eprintln!("{}", pgops_api::chain(&error));
+            Ok(ExitCode::from(EXIT_ENDED))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Stages the installation of `major` in this image into the directory `to`.
-pub fn stage(to: &Path, major: u32) -> Result<(), StageError> {
+fn stage(to: &Path, major: u32) -> Result<(), StageError> {
     let installation = Installation::find(Path::new("/"), major)?;
     let loader = loader(&installation.program("postgres"))?;
     let libraries = to.join(LIBRARIES);
@@ -193,6 +217,14 @@ fn parse_list(text: &str) -> Resolved {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_without_that_version_is_not_tried_again_and_a_full_disk_is() {
+        let to = tempfile::tempdir().unwrap();
+        assert_eq!(run(to.path(), 3).unwrap(), ExitCode::from(EXIT_ENDED));
+        let full = failed(to.path())(io::ErrorKind::StorageFull.into());
+        assert!(!full.is_final());
+    }
 
     #[test]
     fn reads_what_the_loader_lists() {

@@ -9,7 +9,12 @@ use super::worker::{Worker, metadata};
 impl Worker {
     /// The worker's identity.
     pub fn service_account(&self) -> ServiceAccount {
-        ServiceAccount { metadata: metadata(&self.plan), ..ServiceAccount::default() }
+        ServiceAccount {
+            metadata: metadata(&self.plan),
+            // Given to one container of the pod, by its own volume.
+            automount_service_account_token: Some(false),
+            ..ServiceAccount::default()
+        }
     }
 
     /// What it may do: to its own request, to its own database, and to nothing else.

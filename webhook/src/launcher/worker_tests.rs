@@ -84,18 +84,33 @@ fn a_minor_upgrade_touches_no_volume_and_stages_nothing() {
 }
 
 #[test]
-fn every_mount_has_its_volume_and_no_other_container_sees_the_password() {
+fn every_mount_has_its_volume_and_only_the_runner_sees_password_and_token() {
     let mut worker = worker("13.16", "17.11");
     worker.config_secret = Some("orders-conf".into());
     let pod = pod(&worker);
     let volumes: Vec<&str> = pod.volumes.iter().flatten().map(|volume| volume.name.as_str()).collect();
     for container in pod.init_containers.iter().flatten().chain(&pod.containers) {
         for mount in container.volume_mounts.iter().flatten() {
+            let secret = [VOLUME_AUTH, VOLUME_IDENTITY].contains(&mount.name.as_str());
             assert!(volumes.contains(&mount.name.as_str()), "{} {}", container.name, mount.name);
-            assert!(mount.name != VOLUME_AUTH || container.name == CONTAINER_RUNNER, "{}", container.name);
+            assert!(!secret || container.name == CONTAINER_RUNNER, "{}", container.name);
         }
     }
     assert!(mounts(&pod.containers[0]).contains(&"/etc/config"));
+}
+
+#[test]
+fn the_runner_finds_its_identity_where_clients_look_and_nothing_else_mounts_it() {
+    let worker = worker("13.16", "17.11");
+    assert_eq!(worker.service_account().automount_service_account_token, Some(false));
+    let pod = pod(&worker);
+    assert_eq!(pod.automount_service_account_token, Some(false));
+    assert!(mounts(&pod.containers[0]).contains(&"/var/run/secrets/kubernetes.io/serviceaccount"));
+    let identity = pod.volumes.iter().flatten().find_map(|volume| volume.projected.as_ref()).unwrap();
+    let sources = serde_json::to_value(&identity.sources).unwrap();
+    assert_eq!(sources[0]["serviceAccountToken"]["path"], "token");
+    assert_eq!(sources[1]["configMap"]["items"][0]["path"], "ca.crt");
+    assert_eq!(sources[2]["downwardAPI"]["items"][0]["path"], "namespace");
 }
 
 #[test]
@@ -119,7 +134,8 @@ fn the_job_ends_with_the_request_and_not_with_a_node() {
     assert_eq!(spec.active_deadline_seconds, None);
     let rules = spec.pod_failure_policy.unwrap().rules;
     assert_eq!(rules[0].action, "FailJob");
-    assert_eq!(rules[0].on_exit_codes.as_ref().unwrap().values, [42]);
+    let codes = rules[0].on_exit_codes.as_ref().unwrap();
+    assert_eq!((codes.values.as_slice(), codes.container_name.as_ref()), ([42].as_slice(), None));
     assert_eq!(rules[1].action, "Ignore");
     assert_eq!(rules[1].on_pod_conditions.as_ref().unwrap()[0].type_, "DisruptionTarget");
 }
