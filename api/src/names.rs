@@ -26,7 +26,7 @@ pub const ROLE_PRIMARY: &str = "primary";
 pub const ROLE_STANDBY: &str = "standby";
 /// Label with the request's name, on the Job, its pods and its service account.
 pub const LABEL_REQUEST: &str = "pgops.dev/request";
-/// Label with the database's name, on the Job and its pods.
+/// Label with the database's name, see [`label`], on the Job and its pods.
 pub const LABEL_DATABASE: &str = "pgops.dev/database";
 
 /// Annotation of a request: `copy`, `clone` or `link`.
@@ -36,6 +36,9 @@ pub const ANNOTATION_INITIALIZED: &str = "pgops.dev/initialized";
 /// Annotation of a `Postgres`: `"true"` lets its version be set by hand, and lets it be deleted while it is
 /// being upgraded.
 pub const ANNOTATION_OVERRIDE: &str = "pgops.dev/override-guards";
+
+/// Annotation of a `Postgres`, as JSON: the request that upgrades it, and the one Job that may work.
+pub const ANNOTATION_CLAIM: &str = "pgops.dev/claim";
 
 /// Container of the server in a database pod.
 pub const CONTAINER_POSTGRES: &str = "postgres";
@@ -97,6 +100,13 @@ pub fn worker_user(namespace: &str, request: &str, uid: &str) -> String {
     format!("system:serviceaccount:{namespace}:{}", job(request, uid))
 }
 
+/// A name as the value of a label, which holds no more than 63 characters.
+#[must_use]
+pub fn label(name: &str) -> &str {
+    let end = name.floor_char_boundary(63);
+    name[..end].trim_end_matches(|c: char| !c.is_ascii_alphanumeric())
+}
+
 /// `ConfigMap` with the report and the journal of a request.
 #[must_use]
 pub fn report(request: &str) -> String {
@@ -115,6 +125,8 @@ mod tests {
         assert_eq!(job("orders.v17", uid), "orders-v17-3f9c21aa");
         let long = "o".repeat(253);
         assert_eq!(job(&long, uid).len(), 63);
+        assert_eq!(label("orders"), "orders");
+        assert_eq!(label(&format!("{}-{long}", "d".repeat(62))), "d".repeat(62));
         let dashed = format!("{}-{}", "o".repeat(53), "x".repeat(20));
         assert!(!job(&dashed, uid).contains("--"));
     }

@@ -10,12 +10,12 @@ use kube::runtime::controller;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::opsrequest::{Phase, PostgresOpsRequestStatus};
-use pgops_api::{PostgresOpsRequest, chain, names};
+use pgops_api::{Postgres, PostgresOpsRequest, chain, names};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::job::{ANNOTATION_WITHDRAWN, Withdrawal};
+use super::job::{ANNOTATION_HELD, ANNOTATION_WITHDRAWN, Withdrawal};
 use super::next::Action;
 use super::worker::{Worker, metadata};
 use super::world::{World, has_finalizer};
@@ -97,13 +97,24 @@ impl Hands {
                 tracing::info!(request = %name(request), database = %world.place(), reason, "denied the request");
                 self.tell(request, EventType::Warning, "Denied", &message).await;
             }
+            Action::Claim(claim) => {
+                // The finalizer comes first: from then on the request stays until it has left the database.
+                self.keep(request).await?;
+                let claim = serde_json::to_string(&claim).map_err(Error::Describe)?;
+                self.write_claim(world, Some(claim)).await?;
+                return Ok(controller::Action::requeue(Duration::ZERO));
+            }
+            Action::Release => {
+                self.write_claim(world, None).await?;
+                return Ok(controller::Action::requeue(Duration::ZERO));
+            }
             Action::Launch(worker) => {
                 self.launch(world, &worker).await?;
                 return Ok(controller::Action::requeue(WAIT));
             }
             Action::Progress => self.progress(world).await?,
             Action::Withdraw(withdrawal) => self.withdraw(world, &withdrawal).await?,
-            Action::Resume => self.suspend(world, false, None).await?,
+            Action::Start | Action::Resume => self.suspend(world, false, None).await?,
             Action::Warn { reason, message } => {
                 tracing::warn!(request = %name(request), database = %world.place(), reason, message);
                 self.tell(request, EventType::Warning, reason, &message).await;
@@ -126,12 +137,10 @@ impl Hands {
         Ok(controller::Action::await_change())
     }
 
-    /// The finalizer comes first: from then on the request stays until its Job has ended. The rights
-    /// come before the Job, whose pod needs them; the Job itself comes last.
+    /// The rights come before the Job, whose pod needs them; the Job itself comes last.
     async fn launch(&self, world: &World, worker: &Worker) -> Result<(), Error> {
-        if !has_finalizer(&world.request) && world.request.metadata.deletion_timestamp.is_none() {
-            self.set_finalizer(&world.request, true).await?;
-        }
+        // Somebody may have taken the finalizer off since the claim.
+        self.keep(&world.request).await?;
         let made = self.make(worker).await;
         if let Err(error) = &made {
             // A quota or a policy of the namespace: people must see it where they look.
@@ -154,7 +163,7 @@ impl Hands {
                 job = metadata(&worker.plan).name,
                 from = worker.plan.from.name,
                 to = worker.plan.to.name,
-                "launched an upgrade"
+                "made the job of an upgrade"
             );
         }
         Ok(())
@@ -182,10 +191,14 @@ impl Hands {
     /// Suspends or resumes the Job as it was observed; one that has changed since is looked at again.
     async fn suspend(&self, world: &World, suspend: bool, mark: Option<String>) -> Result<(), Error> {
         let Some(job) = &world.job else { return Ok(()) };
+        let mut annotations = json!({ ANNOTATION_WITHDRAWN: mark });
+        if !suspend {
+            annotations[ANNOTATION_HELD] = Value::Null;
+        }
         let patch = json!({
             "metadata": {
                 "resourceVersion": job.metadata.resource_version,
-                "annotations": { ANNOTATION_WITHDRAWN: mark },
+                "annotations": annotations,
             },
             "spec": { "suspend": suspend },
         });
@@ -193,6 +206,20 @@ impl Hands {
             Api::namespaced(self.client.clone(), &job.namespace().unwrap_or_default());
         let patched = jobs.patch(&job.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await;
         patched.map(drop).map_err(failed("suspend or resume", job))
+    }
+
+    /// Writes or removes the claim on the database as it was observed.
+    async fn write_claim(&self, world: &World, claim: Option<String>) -> Result<(), Error> {
+        let Some(database) = &world.database else { return Ok(()) };
+        let patch = json!({ "metadata": {
+            "resourceVersion": database.metadata.resource_version,
+            "annotations": { names::ANNOTATION_CLAIM: claim },
+        }});
+        let databases: Api<Postgres> =
+            Api::namespaced(self.client.clone(), &database.namespace().unwrap_or_default());
+        let patched =
+            databases.patch(&database.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await;
+        patched.map(drop).map_err(failed("claim or release", database))
     }
 
     /// Creates the object; false if it is there already.
@@ -210,6 +237,14 @@ impl Hands {
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
             Err(error) => Err(failed("create", object)(error)),
         }
+    }
+
+    /// Puts the finalizer on a request that has none, and may have one.
+    async fn keep(&self, request: &PostgresOpsRequest) -> Result<(), Error> {
+        if has_finalizer(request) || request.metadata.deletion_timestamp.is_some() {
+            return Ok(());
+        }
+        self.set_finalizer(request, true).await
     }
 
     async fn set_finalizer(&self, request: &PostgresOpsRequest, present: bool) -> Result<(), Error> {

@@ -4,22 +4,27 @@ use std::collections::HashMap;
 use std::pin::pin;
 
 use futures::StreamExt;
+use kube::core::DeserializeGuard;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::PostgresVersion;
 use pgops_api::matrix::complaints;
 
+use super::unreadable::Unreadable;
+
 /// Writes a warning Event on each entry that cannot be read, once for each version of the object, as
 /// long as it is polled.
 pub async fn warn(client: Client, recorder: Recorder) {
     let mut told = HashMap::new();
-    let entries: Api<PostgresVersion> = Api::all(client);
+    let unreadable = Unreadable::default();
+    let entries: Api<DeserializeGuard<PostgresVersion>> = Api::all(client);
     let mut changes = pin!(watcher(entries, watcher::Config::default()).default_backoff().applied_objects());
     while let Some(change) = changes.next().await {
         // The same watch fails for the cache of admission, which says so.
         let Ok(entry) = change else { continue };
-        let Some(message) = complaint(&entry) else { continue };
+        let Some(entry) = unreadable.read(&entry) else { continue };
+        let Some(message) = complaint(entry) else { continue };
         let version = entry.resource_version();
         if told.insert(entry.name_any(), version.clone()) == Some(version) {
             continue;

@@ -6,16 +6,19 @@ use std::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
-use kube::{Api, Client, Resource, ResourceExt};
-use pgops_api::{PostgresOpsRequest, PostgresVersion, chain, names};
+use kube::{Api, Client, ResourceExt};
+use pgops_api::opsrequest::Phase;
+use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion, chain, names};
 
 use super::Images;
-use super::act::{self, Error, Hands};
+use super::act::{Error, Hands};
 use super::next::next;
+use super::unreadable::Unreadable;
 use super::world::{World, has_finalizer};
 
 /// Longest time of one pass. The API server answers in milliseconds, or something is wrong.
@@ -25,26 +28,42 @@ const AFTER_CONFLICT: Duration = Duration::from_millis(500);
 /// Pause after a pass that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
-struct Context {
-    hands: Hands,
-    versions: Store<PostgresVersion>,
+/// What every pass needs.
+pub struct Context {
+    pub hands: Hands,
+    pub versions: Store<PostgresVersion>,
+    pub unreadable: Unreadable,
 }
+
+/// A request as it comes over the wire: one that cannot be read must not hide the others.
+type Wire = DeserializeGuard<PostgresOpsRequest>;
 
 /// Acts on every request, as long as it is polled.
 ///
-/// One pass at a time: two requests on the same database must not both see that nobody is at work.
+/// One pass at a time is enough, and keeps the log in order.
 pub async fn run(client: Client, images: Images, versions: Store<PostgresVersion>, recorder: Recorder) {
     // Without the catalog every request would be refused.
     if versions.wait_until_ready().await.is_err() {
         return;
     }
-    let requests: Api<PostgresOpsRequest> = Api::all(client.clone());
+    let requests = || Api::<Wire>::all(client.clone());
+    let databases = Api::<PartialObjectMeta<Postgres>>::all(client.clone());
     let workers = || watcher::Config::default().labels(names::LABEL_REQUEST);
-    let context = Context { hands: Hands { client: client.clone(), recorder, images }, versions };
-    Controller::new(requests, watcher::Config::default())
+    let context = Context {
+        hands: Hands { client: client.clone(), recorder, images },
+        versions,
+        unreadable: Unreadable::default(),
+    };
+    let controller = Controller::new(requests(), watcher::Config::default());
+    let (beside, of) = (controller.store(), controller.store());
+    controller
         .with_config(controller::Config::default().concurrency(1))
         .owns(Api::<Job>::all(client.clone()), workers())
-        .watches(Api::<Pod>::all(client), workers(), |pod| request_of(&pod))
+        .watches(Api::<Pod>::all(client.clone()), workers(), |pod| request_of(&pod))
+        .watches(requests(), watcher::Config::default(), move |changed| wakes(&beside.state(), &changed))
+        .watches(databases, watcher::Config::default(), move |changed| {
+            waiting(&of.state(), &changed.namespace().unwrap_or_default(), &changed.name_any())
+        })
         .run(pass, on_error, Arc::new(context))
         .for_each(|ended| async move {
             // The errors of a pass are told in `on_error`; these are the watches'.
@@ -56,21 +75,51 @@ pub async fn run(client: Client, images: Images, versions: Store<PostgresVersion
 }
 
 /// The request that a worker's pod belongs to. The label would not hold every name.
-fn request_of(pod: &Pod) -> Option<ObjectRef<PostgresOpsRequest>> {
+fn request_of(pod: &Pod) -> Option<ObjectRef<Wire>> {
     let name = pod.annotations().get(names::LABEL_REQUEST)?;
     Some(ObjectRef::new(name).within(&pod.namespace()?))
 }
 
-async fn pass(seen: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Result<Action, Error> {
+/// The requests that may have waited for what has just changed: for another one to begin, to end or to
+/// be deleted. The steps in between concern nobody else.
+fn wakes(all: &[Arc<Wire>], changed: &Wire) -> Vec<ObjectRef<Wire>> {
+    let Ok(request) = &changed.0 else { return Vec::new() };
+    let at_work = request.status.as_ref().is_some_and(|status| status.step.is_some())
+        && request.phase() == Phase::Progressing
+        && request.metadata.deletion_timestamp.is_none();
+    if at_work {
+        return Vec::new();
+    }
+    let mut woken = waiting(all, &request.namespace().unwrap_or_default(), &request.spec.database_ref.name);
+    woken.retain(|other| other.name != request.name_any());
+    woken
+}
+
+/// The requests that wait for something about the database.
+fn waiting(all: &[Arc<Wire>], namespace: &str, database: &str) -> Vec<ObjectRef<Wire>> {
+    let waits = |request: &PostgresOpsRequest| {
+        request.is_active()
+            && request.phase() != Phase::Progressing
+            && request.spec.database_ref.name == database
+            && request.metadata.namespace.as_deref() == Some(namespace)
+    };
+    let waits = |wire: &&Arc<Wire>| wire.0.as_ref().is_ok_and(waits);
+    all.iter().filter(waits).map(|wire| ObjectRef::from_obj(wire.as_ref())).collect()
+}
+
+/// Looks around one request, and does what comes next.
+pub async fn pass(seen: Arc<Wire>, context: Arc<Context>) -> Result<Action, Error> {
+    let Some(seen) = context.unreadable.read(&seen) else { return Ok(Action::await_change()) };
     // Requests that are over for good are most of all requests.
-    if seen.phase().is_terminal() && !has_finalizer(&seen) {
+    if seen.phase().is_terminal() && !has_finalizer(seen) {
         return Ok(Action::await_change());
     }
     let whole = Box::pin(async {
-        let client = &context.hands.client;
-        let world = World::observe(client, &context.versions, &seen).await.map_err(Error::Observe)?;
+        let Context { hands, versions, unreadable } = context.as_ref();
+        let world =
+            World::observe(&hands.client, versions, unreadable, seen).await.map_err(Error::Observe)?;
         match world {
-            Some(world) => context.hands.perform(&world, next(&world)).await,
+            Some(world) => hands.perform(&world, next(&world)).await,
             None => Ok(Action::await_change()),
         }
     });
@@ -79,14 +128,13 @@ async fn pass(seen: Arc<PostgresOpsRequest>, context: Arc<Context>) -> Result<Ac
 
 // The signature is the controller's.
 #[allow(clippy::needless_pass_by_value)]
-fn on_error(request: Arc<PostgresOpsRequest>, error: &Error, _: Arc<Context>) -> Action {
+fn on_error(request: Arc<Wire>, error: &Error, _: Arc<Context>) -> Action {
     if error.is_conflict() {
         return Action::requeue(AFTER_CONFLICT);
     }
     tracing::warn!(
-        request = %act::name(&request),
-        database = request.spec.database_ref.name,
-        kind = %PostgresOpsRequest::kind(&()),
+        request = %ObjectRef::from_obj(request.as_ref()),
+        database = request.0.as_ref().ok().map(|request| request.spec.database_ref.name.as_str()),
         error = chain(error),
         "a pass failed; tries again"
     );

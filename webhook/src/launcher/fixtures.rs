@@ -1,15 +1,19 @@
 //! A small world for the tests: `demo/orders` on 13.16, and the request `orders-17`.
 
+use std::collections::HashMap;
+
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use pgops_api::matrix::Catalog;
+use pgops_api::names::ANNOTATION_CLAIM;
 use pgops_api::postgresversion::PostgresVersionSpec;
 use pgops_api::{Postgres, PostgresOpsRequest};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::claim::Claim;
 use super::next::{Action, next};
 use super::worker::Worker;
 use super::world::World;
@@ -107,8 +111,11 @@ pub fn world() -> World {
     World {
         request: request("orders-17"),
         others: Vec::new(),
+        phases: HashMap::new(),
         job: None,
         pods: Vec::new(),
+        other_jobs: Vec::new(),
+        other_pods: Vec::new(),
         database: Some(database()),
         workload: Some(workload()),
         node: Some("node-1".to_owned()),
@@ -117,12 +124,20 @@ pub fn world() -> World {
     }
 }
 
+/// The request of that uid holds the database, and that Job may work.
+pub fn claim(world: &mut World, uid: &str, job: Option<&str>) {
+    let claim = Claim { request: "any".to_owned(), uid: uid.to_owned(), job: job.map(Into::into) };
+    let annotation = (ANNOTATION_CLAIM.to_owned(), serde_json::to_string(&claim).unwrap());
+    world.database.as_mut().unwrap().metadata.annotations = Some([annotation].into());
+}
+
 /// The worker that is launched for an upgrade of the world's database.
 pub fn worker(from: &str, to: &str) -> Worker {
     let mut world = world();
     world.database.as_mut().unwrap().spec.version = from.to_owned();
     world.request.status.as_mut().unwrap().from = Some(from.to_owned());
     world.request.spec.update_version.as_mut().unwrap().target_version = to.to_owned();
+    claim(&mut world, UID, None);
     match next(&world) {
         Action::Launch(worker) => *worker,
         other => panic!("expected a launch, got {other:?}"),

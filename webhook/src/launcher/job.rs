@@ -7,9 +7,14 @@ use serde::{Deserialize, Serialize};
 /// Annotation of a Job that was suspended because its pod cannot start; holds [`Withdrawal`] as JSON.
 pub const ANNOTATION_WITHDRAWN: &str = "pgops.dev/withdrawn";
 
+/// Annotation of a Job that was made suspended and never let go. It goes when the Job begins.
+pub const ANNOTATION_HELD: &str = "pgops.dev/held";
+
 /// How far a Job is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum JobState {
+    /// It was made, and has not begun.
+    Held,
     /// It may still start pods, or has some.
     Active,
     /// It was suspended by us, because its pod cannot start.
@@ -44,6 +49,7 @@ pub fn state(job: &Job) -> JobState {
     let mark = job.annotations().get(ANNOTATION_WITHDRAWN);
     match mark.and_then(|mark| serde_json::from_str(mark).ok()) {
         Some(withdrawal) if suspended => JobState::Withdrawn(withdrawal),
+        _ if suspended && job.annotations().contains_key(ANNOTATION_HELD) => JobState::Held,
         _ => JobState::Active,
     }
 }

@@ -3,12 +3,15 @@
 //!
 //! Two replicas run; the one that holds the Lease acts. What to do is a pure function of what was
 //! observed ([`next`]); everything is named after the request, and every write of its status names
-//! the version that was read. So whoever is stopped half way, or acts a moment too late, does no
-//! harm, and the next pass carries on.
+//! the version that was read. That one request at a time changes a database is not left to the Lease:
+//! the API server decides it, by the [`claim`]. So whoever is stopped half way, or acts a moment too
+//! late, does no harm, and the next pass carries on.
 
 mod access;
 mod act;
+mod begin;
 mod catalog;
+mod claim;
 mod controller;
 mod job;
 mod lease;
@@ -16,6 +19,7 @@ mod next;
 mod pods;
 mod prepare;
 mod status;
+mod unreadable;
 mod worker;
 mod world;
 

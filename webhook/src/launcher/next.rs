@@ -2,19 +2,19 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::jiff::SignedDuration;
-use pgops_api::admission::{Admitted, Denial, Facts, decide};
 use pgops_api::opsrequest::{CONDITION_WAITING, Phase};
 
+use super::begin::{begin, leave, start};
+use super::claim::{self, Claim};
 use super::job::{self, JobState, Withdrawal};
 use super::pods::{self, Stuck};
-use super::prepare::{self, Refused};
 use super::worker::Worker;
 use super::world::{World, has_finalizer};
 
 /// How long a worker may fail to start before its request ends.
 const START_GRACE: SignedDuration = SignedDuration::from_mins(2);
 /// Pause before what waits is looked at again.
-const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
+pub const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// What the launcher does about one request.
 #[derive(Debug, PartialEq)]
@@ -42,8 +42,12 @@ pub enum Action {
         /// Why.
         message: String,
     },
-    /// Make the Job and what it needs, as far as it is not there.
+    /// Write this claim on the database, which was found free or the request's own.
+    Claim(Claim),
+    /// Make the Job and what it needs, as far as it is not there. It does not begin by itself.
     Launch(Box<Worker>),
+    /// Let the Job begin: the claim names it.
+    Start,
     /// Say that the Job is at work.
     Progress,
     /// Suspend the Job, whose pod cannot start.
@@ -66,6 +70,8 @@ pub enum Action {
     },
     /// End the request: it succeeded, and only its status does not say so.
     Succeed,
+    /// Take the request's claim off the database.
+    Release,
     /// Let the request be deleted.
     RemoveFinalizer,
 }
@@ -86,15 +92,34 @@ pub fn next(world: &World) -> Action {
     }
 }
 
-/// The request has ended; its finalizer goes as soon as no Job can act for it any more.
+/// The request has ended; claim and finalizer go as soon as no Job can act for it any more.
 fn finish(world: &World) -> Action {
-    let at_work = world.job.as_ref().is_some_and(|job| job::state(job) == JobState::Active);
-    if has_finalizer(&world.request) && !at_work { Action::RemoveFinalizer } else { Action::Nothing }
+    if !has_finalizer(&world.request) {
+        return Action::Nothing;
+    }
+    if let Some(job) = &world.job {
+        match job::state(job) {
+            JobState::Active => return Action::Nothing,
+            // Whoever saw the claim name it may be about to start it: a change of the Job prevents that.
+            JobState::Held if claim::names(world, job) => {
+                let message = "the request has ended".to_owned();
+                return Action::Withdraw(Withdrawal { reason: "Ended".to_owned(), message });
+            }
+            JobState::Held | JobState::Withdrawn(_) | JobState::Complete | JobState::Failed(_) => {}
+        }
+    }
+    // The next request must not begin beside them. A request that is deleted goes all the same: its claim
+    // is taken over when they have ended.
+    if world.has_live_pods() && world.request.metadata.deletion_timestamp.is_none() {
+        return Action::LookAgain(LOOK_AGAIN);
+    }
+    leave(world)
 }
 
 /// There is a Job.
 fn supervise(world: &World, job: &Job) -> Action {
     match job::state(job) {
+        JobState::Held => start(world, job),
         JobState::Complete => completed(world),
         JobState::Failed(why) => failed(world, &why),
         JobState::Withdrawn(_) if world.has_live_pods() => Action::LookAgain(LOOK_AGAIN),
@@ -129,21 +154,25 @@ fn stuck(world: &World, job: &Job) -> Option<Stuck> {
         return pods::stuck(&world.pods);
     }
     let name = world.job_name();
-    let since = job.metadata.creation_timestamp.as_ref()?.0;
+    let started = job.status.as_ref().and_then(|status| status.start_time.as_ref());
+    let since = started.or(job.metadata.creation_timestamp.as_ref())?.0;
     let message = format!("job {name} gets no pod: kubectl describe job {name} says why");
     Some(Stuck { reason: "WorkerPod", message, since })
 }
 
-/// Whether the runner may have done anything. It says so in the request's status before it acts, so
-/// this holds although its pod may be gone.
+/// Whether the runner may have done anything.
 fn has_begun(world: &World, job: &Job) -> bool {
+    has_acted(world) || job::failures(job) > 0
+}
+
+/// Whether the runner ever ran. It says so in the request's status before it acts, so this holds
+/// although its pod may be gone.
+fn has_acted(world: &World) -> bool {
     let status = world.request.status.as_ref();
     let said = status.is_some_and(|status| {
         status.step.is_some() || status.conditions.iter().any(|it| it.type_ != CONDITION_WAITING)
     });
-    said || world.is_paused_by_request()
-        || job::failures(job) > 0
-        || world.pods.iter().any(pods::runner_began)
+    said || world.is_paused_by_request() || world.pods.iter().any(pods::runner_began)
 }
 
 /// The Job ended well, but the request does not say how: its last words were lost.
@@ -157,7 +186,12 @@ fn completed(world: &World) -> Action {
 
 fn failed(world: &World, why: &str) -> Action {
     let place = world.place();
-    let words = pods::last_words(&world.pods).map(|words| format!("; {words}")).unwrap_or_default();
+    let words = pods::last_words(&world.pods);
+    if let Some(words) = words.as_ref().filter(|_| !has_acted(world)) {
+        let message = format!("{place} was not touched: {words}");
+        return Action::Fail { reason: "WorkerFailed".to_owned(), message };
+    }
+    let words = words.map(|words| format!("; {words}")).unwrap_or_default();
     let paused = if world.is_paused_by_request() {
         let replicas = world.workload.as_ref().and_then(|workload| workload.spec.as_ref()?.replicas);
         let down = if replicas == Some(0) { " and does not serve: its StatefulSet has no pods" } else { "" };
@@ -167,66 +201,6 @@ fn failed(world: &World, why: &str) -> Action {
     };
     let message = format!("job {} failed ({why}){words}. {paused}", world.job_name());
     Action::Fail { reason: "JobFailed".to_owned(), message }
-}
-
-/// There is no Job.
-fn begin(world: &World) -> Action {
-    // A second worker must not start while the first one's pod may still act.
-    if world.has_live_pods() {
-        return Action::LookAgain(LOOK_AGAIN);
-    }
-    let working = world.request.phase() == Phase::Progressing;
-    // A database that is paused for the request needs a worker, which goes on or rolls back.
-    if world.request.metadata.deletion_timestamp.is_some() && !(working && world.needs_rescue()) {
-        return if has_finalizer(&world.request) { Action::RemoveFinalizer } else { Action::Nothing };
-    }
-    if working && world.database.is_none() {
-        let message = format!("{} and the Job of this request are gone", world.place());
-        return Action::Fail { reason: "DatabaseNotFound".to_owned(), message };
-    }
-    if working {
-        return match prepare::again(world) {
-            Ok(worker) => Action::Launch(Box::new(worker)),
-            Err(Refused { reason, message }) => Action::Warn { reason, message },
-        };
-    }
-    if let Some(from) = unacknowledged(world) {
-        return Action::Acknowledge { from };
-    }
-    if let Some(blocker) = world.blocker() {
-        let name = blocker.metadata.name.as_deref().unwrap_or_default();
-        let message = format!(
-            "waits until PostgresOpsRequest {name} ({:?}) on {} has ended",
-            blocker.phase(),
-            world.place()
-        );
-        return Action::Wait { reason: "Blocked", message };
-    }
-    let facts = Facts {
-        request: &world.request,
-        database: world.database.as_ref(),
-        catalog: &world.catalog,
-        active: &[],
-    };
-    match decide(&facts) {
-        Ok(Admitted { upgrade: None, .. }) => Action::Nothing,
-        Ok(Admitted { upgrade: Some(upgrade), .. }) => match prepare::first(world, upgrade) {
-            Ok(worker) => Action::Launch(Box::new(worker)),
-            Err(Refused { reason, message }) => Action::Deny { reason, message },
-        },
-        Err(Denial { reason, message, .. }) if reason.may_pass() => {
-            Action::Wait { reason: reason.as_str(), message }
-        }
-        Err(Denial { reason, message, .. }) => Action::Deny { reason: reason.as_str(), message },
-    }
-}
-
-/// The database's version, unless the request's status names it already.
-fn unacknowledged(world: &World) -> Option<String> {
-    let has = &world.database.as_ref()?.spec.version;
-    let status = world.request.status.as_ref();
-    let said = status.is_some_and(|status| status.phase.is_some() && status.from.as_ref() == Some(has));
-    (!said).then(|| has.clone())
 }
 
 #[cfg(test)]

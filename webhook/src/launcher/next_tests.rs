@@ -1,5 +1,5 @@
 use super::*;
-use crate::launcher::fixtures::{UID, at, job, parse, pod, request, world};
+use crate::launcher::fixtures::{UID, at, claim, job, parse, pod, request, world};
 use pgops_api::names::REQUEST_FINALIZER;
 use pgops_api::opsrequest::{Apply, PostgresOpsRequestStatus};
 use pgops_api::{Condition, PgVersion};
@@ -16,6 +16,9 @@ fn kind(action: &Action) -> (&'static str, String) {
         Action::Acknowledge { from } => ("Acknowledge", from.clone()),
         Action::Wait { reason, message } => ("Wait", both(reason, message)),
         Action::Deny { reason, message } => ("Deny", both(reason, message)),
+        Action::Claim(claim) => ("Claim", claim.job.clone().unwrap_or_default()),
+        Action::Start => ("Start", String::new()),
+        Action::Release => ("Release", String::new()),
         Action::Launch(worker) => ("Launch", worker.plan.from.image.clone()),
         Action::Progress => ("Progress", String::new()),
         Action::Withdraw(it) => ("Withdraw", both(&it.reason, &it.message)),
@@ -33,6 +36,23 @@ fn phase(world: &mut World, phase: Phase) {
 
 fn keep(world: &mut World) {
     world.request.metadata.finalizers = Some(vec![REQUEST_FINALIZER.into()]);
+}
+
+/// The request holds the database.
+fn hold(world: &mut World) {
+    keep(world);
+    claim(world, UID, None);
+}
+
+/// There is its Job, made and not let go; `named` is the one that the claim names.
+fn made(world: &mut World, named: Option<&str>) {
+    keep(world);
+    claim(world, UID, named);
+    let mut job = job(json!({}));
+    job.metadata.uid = Some("own-job".into());
+    job.metadata.annotations = Some([(job::ANNOTATION_HELD.into(), "true".into())].into());
+    job.spec.as_mut().unwrap().suspend = Some(true);
+    world.job = Some(job);
 }
 
 fn delete(world: &mut World) {
@@ -102,6 +122,23 @@ fn withdrawn(world: &mut World) {
     keep(w);
     w.job = Some(job(over("Failed")));
 }, "RemoveFinalizer")]
+#[case::over_and_claimed(|w: &mut World| { phase(w, Phase::Successful); hold(w); }, "Release")]
+#[case::over_and_claimed_by_the_next(|w: &mut World| {
+    phase(w, Phase::Successful);
+    keep(w);
+    claim(w, "next", None);
+}, "RemoveFinalizer")]
+#[case::over_beside_a_live_pod(|w: &mut World| {
+    phase(w, Phase::Failed);
+    hold(w);
+    w.pods = vec![pod(900, json!({ "phase": "Running" }))];
+}, "LookAgain")]
+#[case::over_and_deleted_beside_a_pod_that_never_ends(|w: &mut World| {
+    phase(w, Phase::Failed);
+    hold(w);
+    delete(w);
+    w.pods = vec![pod(900, json!({ "phase": "Running" }))];
+}, "RemoveFinalizer")]
 #[case::over_but_its_job_still_works(|w: &mut World| {
     phase(w, Phase::Successful);
     keep(w);
@@ -113,15 +150,45 @@ fn withdrawn(world: &mut World) {
 #[case::version_changed_meanwhile(|w: &mut World| {
     w.request.status.as_mut().unwrap().from = Some("13.10".into());
 }, "Acknowledge")]
-#[case::admitted(|_: &mut World| {}, "Launch")]
+#[case::admitted(|_: &mut World| {}, "Claim")]
 #[case::admitted_in_the_older_form(|w: &mut World| {
     w.request.spec.type_ = pgops_api::opsrequest::RequestType::Upgrade;
     w.request.spec.upgrade = w.request.spec.update_version.take();
-}, "Launch")]
-#[case::approved(|w: &mut World| phase(w, Phase::Approved), "Launch")]
-#[case::claimed_by_a_leader_that_died(keep, "Launch")]
+}, "Claim")]
+#[case::approved(|w: &mut World| phase(w, Phase::Approved), "Claim")]
+#[case::kept_by_a_leader_that_died(keep, "Claim")]
+#[case::claimed(hold, "Launch")]
+#[case::claimed_by_one_that_is_gone(|w: &mut World| claim(w, "gone", Some("its-job")), "Claim")]
+#[case::claimed_by_another(|w: &mut World| {
+    claim(w, "other", None);
+    w.phases.insert("other".into(), Some(Phase::Pending));
+}, "Wait")]
+#[case::claimed_and_denied(|w: &mut World| { hold(w); w.workload = None; }, "Deny")]
+#[case::denied_when_claimed(|w: &mut World| { hold(w); phase(w, Phase::Denied); }, "Release")]
 #[case::deleted(delete, "Nothing")]
-#[case::deleted_when_claimed(|w: &mut World| { keep(w); delete(w); }, "RemoveFinalizer")]
+#[case::deleted_when_kept(|w: &mut World| { keep(w); delete(w); }, "RemoveFinalizer")]
+#[case::deleted_when_claimed(|w: &mut World| { hold(w); delete(w); }, "Release")]
+// Its Job has not begun.
+#[case::made(|w: &mut World| made(w, None), "Claim")]
+#[case::made_again(|w: &mut World| { made(w, Some("an-earlier-one")); work(w); }, "Claim")]
+#[case::named(|w: &mut World| made(w, Some("own-job")), "Start")]
+#[case::named_again(|w: &mut World| { made(w, Some("own-job")); work(w); }, "Start")]
+#[case::named_beside_pods_of_an_earlier_job(|w: &mut World| {
+    made(w, Some("own-job"));
+    w.pods = vec![pod(900, json!({ "phase": "Running" }))];
+}, "LookAgain")]
+#[case::named_and_no_longer_admitted(|w: &mut World| {
+    made(w, Some("own-job"));
+    w.request.spec.update_version.as_mut().unwrap().target_version = "13.1".into();
+}, "Deny")]
+#[case::named_and_deleted(|w: &mut World| { made(w, Some("own-job")); delete(w); }, "Withdraw")]
+#[case::named_and_ended(|w: &mut World| { made(w, Some("own-job")); phase(w, Phase::Denied); }, "Withdraw")]
+#[case::made_and_ended(|w: &mut World| { made(w, None); phase(w, Phase::Denied); }, "Release")]
+#[case::made_after_another_took_the_database(|w: &mut World| {
+    made(w, None);
+    claim(w, "other", None);
+    w.phases.insert("other".into(), Some(Phase::Progressing));
+}, "Wait")]
 #[case::pods_of_a_deleted_job(|w: &mut World| {
     work(w);
     w.pods = vec![pod(900, json!({ "phase": "Running" }))];
@@ -145,9 +212,10 @@ fn withdrawn(world: &mut World) {
     job.metadata.deletion_timestamp = Some(parse(json!("1970-01-01T00:15:00Z")));
     w.job = Some(job);
 }, "Nothing")]
-#[case::job_deleted(work, "Launch")]
+#[case::job_deleted(|w: &mut World| { hold(w); work(w); }, "Launch")]
+#[case::job_deleted_and_claim_lost(work, "Claim")]
 #[case::job_deleted_with_the_request(|w: &mut World| { work(w); delete(w); }, "RemoveFinalizer")]
-#[case::job_deleted_with_the_request_while_paused(|w: &mut World| { work(w); delete(w); pause(w, UID); }, "Launch")]
+#[case::job_deleted_with_the_request_while_paused(|w: &mut World| { hold(w); work(w); delete(w); pause(w, UID); }, "Launch")]
 #[case::job_deleted_with_everything(|w: &mut World| {
     work(w);
     delete(w);
@@ -230,6 +298,15 @@ fn denies_and_says_why(#[case] change: fn(&mut World), #[case] reason: &str, #[c
 #[case::same_second_first_name(|w: &mut World| {
     w.others = vec![other("a", "1970-01-01T00:01:40Z", Phase::Pending)];
 }, "Blocked", "PostgresOpsRequest a ")]
+#[case::younger_that_holds_the_database(|w: &mut World| {
+    w.others = vec![other("late", "1970-01-01T00:09:00Z", Phase::Pending)];
+    claim(w, "late", None);
+}, "Blocked", "late (Pending)")]
+#[case::job_of_a_request_that_is_gone(|w: &mut World| {
+    let mut job = job(json!({ "active": 1 }));
+    job.metadata.name = Some("gone-77".into());
+    w.other_jobs = vec![job];
+}, "Blocked", "job gone-77 on demo/orders")]
 #[case::younger_at_work(|w: &mut World| {
     w.others = vec![other("late", "1970-01-01T00:09:00Z", Phase::Progressing)];
 }, "Blocked", "late (Progressing)")]
@@ -246,7 +323,7 @@ fn waits_and_names_what_for(#[case] change: fn(&mut World), #[case] reason: &str
 fn does_not_wait_for_a_younger_request_that_waits_itself() {
     let mut world = world();
     world.others = vec![other("late", "1970-01-01T00:09:00Z", Phase::Pending)];
-    assert_eq!(kind(&next(&world)).0, "Launch");
+    assert_eq!(kind(&next(&world)).0, "Claim");
 }
 
 #[test]
@@ -254,12 +331,13 @@ fn apply_always_goes_on_with_a_database_that_is_not_ready() {
     let mut world = world();
     database_phase(&mut world, "NotReady");
     world.request.spec.apply = Apply::Always;
-    assert_eq!(kind(&next(&world)).0, "Launch");
+    assert_eq!(kind(&next(&world)).0, "Claim");
 }
 
 #[test]
 fn a_job_made_again_starts_from_the_version_that_the_request_began_with() {
     let mut world = world();
+    hold(&mut world);
     work(&mut world);
     world.database.as_mut().unwrap().spec.version = "17.11".into();
     let server = &mut world
@@ -308,7 +386,31 @@ fn a_failed_job_passes_on_its_last_words_and_says_who_holds_the_database() {
 
 #[test]
 fn the_same_world_gives_the_same_worker() {
-    assert_eq!(next(&world()), next(&world()));
+    let mut world = world();
+    hold(&mut world);
+    assert_eq!(next(&world), next(&world));
+    assert_eq!(kind(&next(&world)).0, "Launch");
+}
+
+#[test]
+fn an_image_that_cannot_be_staged_touched_nothing_and_says_so() {
+    let mut world = world();
+    work(&mut world);
+    world.job = Some(job(over("Failed")));
+    world.pods = vec![pod(
+        700,
+        json!({ "phase": "Failed", "initContainerStatuses": [{
+            "name": "stage", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": { "terminated": { "exitCode": 42, "message": "failed to find PostgreSQL 13" } },
+        }]}),
+    )];
+    let (_, said) = kind(&next(&world));
+    assert!(said.starts_with("WorkerFailed: demo/orders was not touched: container stage of pod "), "{said}");
+    assert!(said.ends_with("failed to find PostgreSQL 13"), "{said}");
+    // A later pod of an upgrade that had begun.
+    pause(&mut world, UID);
+    let (_, said) = kind(&next(&world));
+    assert!(said.starts_with("JobFailed: "), "{said}");
 }
 
 #[test]

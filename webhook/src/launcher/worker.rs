@@ -22,6 +22,7 @@ use pgops_api::postgres::ClientAuthMode;
 use pgops_api::{PostgresOpsRequest, UpgradePlan, layout, names};
 
 use super::Images;
+use super::job::ANNOTATION_HELD;
 
 /// The container that executes the plan.
 pub const CONTAINER_RUNNER: &str = "runner";
@@ -122,24 +123,29 @@ pub fn metadata(plan: &UpgradePlan) -> ObjectMeta {
 }
 
 fn labels(plan: &UpgradePlan) -> BTreeMap<String, String> {
-    let label = |name: &str| match name.len() {
-        ..=63 => name.to_owned(),
-        _ => names::job(name, &plan.request_uid),
+    let request = match plan.request.len() {
+        ..=63 => plan.request.clone(),
+        _ => names::job(&plan.request, &plan.request_uid),
     };
     [
-        (names::LABEL_REQUEST.to_owned(), label(&plan.request)),
-        (names::LABEL_DATABASE.to_owned(), label(&plan.database)),
+        (names::LABEL_REQUEST.to_owned(), request),
+        // The same for all requests: by it, the workers of a database are found.
+        (names::LABEL_DATABASE.to_owned(), names::label(&plan.database).to_owned()),
     ]
     .into()
 }
 
 impl Worker {
-    /// The Job. A pod that ends with [`EXIT_ENDED`] ends it, one that is evicted does not count, and
-    /// there is never a second pod while the first may still act.
+    /// The Job, suspended until the claim on the database names it. A pod that ends with [`EXIT_ENDED`]
+    /// ends it, one that is evicted does not count, and there is never a second pod while the first may
+    /// still act.
     pub fn job(&self, images: &Images) -> serde_json::Result<Job> {
+        let mut metadata = metadata(&self.plan);
+        metadata.annotations.get_or_insert_default().insert(ANNOTATION_HELD.to_owned(), "true".to_owned());
         Ok(Job {
-            metadata: metadata(&self.plan),
+            metadata,
             spec: Some(JobSpec {
+                suspend: Some(true),
                 backoff_limit: Some(BACKOFF_LIMIT),
                 pod_replacement_policy: Some("Failed".to_owned()),
                 pod_failure_policy: Some(failure_policy()),

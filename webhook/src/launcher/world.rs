@@ -2,6 +2,7 @@
 //!
 //! Read from the API server itself, not from a cache: what is decided here starts Jobs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -9,6 +10,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
+use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, ResourceExt};
 use pgops_api::matrix::Catalog;
@@ -16,7 +18,8 @@ use pgops_api::opsrequest::Phase;
 use pgops_api::plan::pause_owner;
 use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion, names};
 
-use super::pods;
+use super::unreadable::Unreadable;
+use super::{claim, pods};
 
 /// Label that the Job controller puts on the pods of a Job.
 const LABEL_JOB: &str = "batch.kubernetes.io/job-name";
@@ -27,10 +30,16 @@ pub struct World {
     pub request: PostgresOpsRequest,
     /// Other requests that may still change the same database.
     pub others: Vec<Arc<PostgresOpsRequest>>,
+    /// Phases of all requests of the namespace by their uid; none for one that cannot be read.
+    pub phases: HashMap<String, Option<Phase>>,
     /// The request's Job.
     pub job: Option<Job>,
     /// Pods of that Job, and of an earlier one of the same name.
     pub pods: Vec<Pod>,
+    /// Jobs of other requests for the same database.
+    pub other_jobs: Vec<Job>,
+    /// Pods of such Jobs, of those too that are gone.
+    pub other_pods: Vec<Pod>,
     /// The database.
     pub database: Option<Postgres>,
     /// The database's workload.
@@ -46,40 +55,57 @@ pub struct World {
 impl World {
     /// Looks around the request of that name; none if it is gone.
     ///
-    /// The Job is read first. Read after the request, it could be over while the request still
-    /// looks unfinished, although the runner had written its end in between.
+    /// The order matters. The Job is read before the request: read after it, it could be over while the
+    /// request still looks unfinished, although the runner had written its end in between. The database
+    /// is read before everything that its claim may name: what is not there then is gone, and not just
+    /// about to come.
     pub async fn observe(
         client: &Client,
         versions: &Store<PostgresVersion>,
+        unreadable: &Unreadable,
         seen: &PostgresOpsRequest,
     ) -> kube::Result<Option<Self>> {
         let namespace = seen.namespace().unwrap_or_default();
-        let requests: Api<PostgresOpsRequest> = Api::namespaced(client.clone(), &namespace);
+        let requests: Api<DeserializeGuard<PostgresOpsRequest>> = Api::namespaced(client.clone(), &namespace);
         let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
         let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
         let databases: Api<Postgres> = Api::namespaced(client.clone(), &namespace);
         let workloads: Api<StatefulSet> = Api::namespaced(client.clone(), &namespace);
 
+        let name = &seen.spec.database_ref.name;
         let job_name = names::job(&seen.name_any(), seen.uid().as_deref().unwrap_or_default());
         let job = jobs.get_opt(&job_name).await?;
-        let workers = ListParams::default().labels(&format!("{LABEL_JOB}={job_name}"));
-        let worker_pods = pods.list(&workers).await?.items;
+        let database = databases.get_opt(name).await?;
+        let workers =
+            ListParams::default().labels(&format!("{}={}", names::LABEL_DATABASE, names::label(name)));
+        let mut other_jobs = jobs.list(&workers).await?.items;
+        other_jobs.retain(|other| other.name_any() != job_name);
+        let (own_pods, other_pods) =
+            pods.list(&workers).await?.items.into_iter().partition(|pod| job_of(pod) == Some(&job_name));
         let all = requests.list(&ListParams::default()).await?.items;
-        let (own, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|it| it.uid() == seen.uid());
-        let Some(request) = own.into_iter().next() else { return Ok(None) };
-        let name = &request.spec.database_ref.name;
+
+        let phases = all
+            .iter()
+            .filter_map(|it| Some((it.uid()?, it.0.as_ref().ok().map(PostgresOpsRequest::phase))))
+            .collect();
+        let (own, others): (Vec<_>, Vec<_>) =
+            all.iter().filter_map(|it| unreadable.read(it)).partition(|it| it.uid() == seen.uid());
+        let Some(request) = own.into_iter().next().cloned() else { return Ok(None) };
         let others = others
             .into_iter()
             .filter(|other| other.is_active() && other.spec.database_ref.name == *name)
-            .map(Arc::new)
+            .map(|other| Arc::new(other.clone()))
             .collect();
         let first_pod = pods.get_opt(&names::pod(name, 0)).await?;
         let entries = versions.state();
         Ok(Some(Self {
             others,
+            phases,
             job,
-            pods: worker_pods,
-            database: databases.get_opt(name).await?,
+            pods: own_pods,
+            other_jobs,
+            other_pods,
+            database,
             workload: workloads.get_opt(name).await?,
             node: first_pod.and_then(|pod| pod.spec?.node_name),
             catalog: Catalog::new(
@@ -100,13 +126,16 @@ impl World {
         format!("{}/{}", self.request.namespace().unwrap_or_default(), self.request.spec.database_ref.name)
     }
 
-    /// The request that must end before this one may begin: one that is further, else the oldest.
+    /// The request that must end before this one may begin: the one at work, else the one that holds the
+    /// database, else the oldest.
     ///
     /// The order is total, so no two requests can wait for each other.
     pub fn blocker(&self) -> Option<&PostgresOpsRequest> {
+        let holder = self.database.as_ref().and_then(claim::holder);
         let rank = |request: &PostgresOpsRequest| {
             let working = request.phase() == Phase::Progressing;
-            (!working, !has_finalizer(request), request.creation_timestamp(), request.name_any())
+            let holds = holder.is_some() && holder == request.uid();
+            (!working, !holds, request.creation_timestamp(), request.name_any())
         };
         let first = self.others.iter().map(Arc::as_ref).min_by_key(|other| rank(other))?;
         (rank(first) < rank(&self.request)).then_some(first)
@@ -134,4 +163,8 @@ impl World {
 /// Whether our finalizer is on the request.
 pub fn has_finalizer(request: &PostgresOpsRequest) -> bool {
     request.finalizers().iter().any(|finalizer| finalizer == names::REQUEST_FINALIZER)
+}
+
+fn job_of(pod: &Pod) -> Option<&String> {
+    pod.labels().get(LABEL_JOB)
 }
