@@ -24,7 +24,11 @@ mod worker;
 mod world;
 
 #[cfg(test)]
+mod fake;
+#[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod queue_tests;
 
 use anyhow::bail;
 use clap::ValueEnum;
