@@ -140,3 +140,56 @@ fn on_error(request: Arc<Wire>, error: &Error, _: Arc<Context>) -> Action {
     );
     Action::requeue(AFTER_FAILURE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launcher::fixtures::{parse, request};
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    fn wire(name: &str, database: &str, status: Value) -> Arc<Wire> {
+        let mut value = serde_json::to_value(request(name)).unwrap();
+        value["spec"]["databaseRef"]["name"] = json!(database);
+        value["status"] = status;
+        Arc::new(parse(value))
+    }
+
+    fn all() -> Vec<Arc<Wire>> {
+        let mut newer = serde_json::to_value(request("newer")).unwrap();
+        newer["spec"]["type"] = json!("Teleport");
+        vec![
+            wire("waits", "orders", json!({ "phase": "Pending" })),
+            wire("new", "orders", Value::Null),
+            wire("works", "orders", json!({ "phase": "Progressing" })),
+            wire("over", "orders", json!({ "phase": "Denied" })),
+            wire("beside", "billing", json!({ "phase": "Pending" })),
+            Arc::new(parse(newer)),
+        ]
+    }
+
+    fn names(woken: Vec<ObjectRef<Wire>>) -> Vec<String> {
+        woken.into_iter().map(|woken| woken.name).collect()
+    }
+
+    #[rstest]
+    #[case::ended(json!({ "phase": "Failed", "step": "2/14 Preflight" }), true)]
+    #[case::begun(json!({ "phase": "Progressing" }), true)]
+    #[case::at_a_step(json!({ "phase": "Progressing", "step": "2/14 Preflight" }), false)]
+    fn a_request_that_begins_or_ends_wakes_those_that_wait(#[case] status: Value, #[case] wakes_them: bool) {
+        let woken = names(wakes(&all(), &wire("works", "orders", status)));
+        assert_eq!(woken, if wakes_them { vec!["waits", "new"] } else { Vec::new() });
+    }
+
+    #[test]
+    fn a_request_that_is_deleted_wakes_the_others_and_not_itself() {
+        let gone = wire("waits", "orders", json!({ "phase": "Pending" }));
+        assert_eq!(names(wakes(&all(), &gone)), ["new"]);
+    }
+
+    #[test]
+    fn a_database_that_changes_wakes_its_own_requests() {
+        assert_eq!(names(waiting(&all(), "demo", "billing")), ["beside"]);
+        assert_eq!(names(waiting(&all(), "elsewhere", "orders")), [""; 0]);
+    }
+}
