@@ -21,6 +21,7 @@
 //!
 //! Everything here fails with `anyhow` errors: nobody but a person reads them.
 
+mod admission;
 mod aftermath;
 mod cluster;
 mod connection;
@@ -36,6 +37,7 @@ pub mod probe;
 mod request;
 mod wait;
 
+pub use admission::PastAdmission;
 pub use aftermath::{assert_untouched, assert_upgraded};
 pub use cluster::Cluster;
 pub use database::{Database, DatabaseBuilder};

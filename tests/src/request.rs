@@ -112,6 +112,12 @@ pub struct Upgrade {
 }
 
 impl Upgrade {
+    /// The request `name`, which exists.
+    #[must_use]
+    pub fn new(ns: Namespace, name: &str) -> Self {
+        Self { ns, name: name.to_owned() }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -147,7 +153,16 @@ impl Upgrade {
 
     /// Waits until it is Failed; the reason and the message of the condition that says so.
     pub async fn wait_failed(&self) -> anyhow::Result<(String, String)> {
-        let request = self.wait("phase Failed", |request| request.phase() == Phase::Failed).await?;
+        self.wait_ended(Phase::Failed).await
+    }
+
+    /// Waits until it is Denied; the reason and the message of the condition that says so.
+    pub async fn wait_denied(&self) -> anyhow::Result<(String, String)> {
+        self.wait_ended(Phase::Denied).await
+    }
+
+    async fn wait_ended(&self, phase: Phase) -> anyhow::Result<(String, String)> {
+        let request = self.wait(&format!("phase {phase:?}"), |request| request.phase() == phase).await?;
         let all = request.status.as_ref().map_or(&[][..], |status| &status.conditions);
         let successful = pgops_api::condition::find(all, pgops_api::opsrequest::CONDITION_SUCCESSFUL);
         ensure!(successful.is_none(), "a failed request is also Successful: {}", conditions(&request));

@@ -9,4 +9,5 @@ mod kubedb;
 mod lifecycle;
 mod major;
 mod minor;
+mod queue;
 mod refusals;

@@ -61,9 +61,7 @@ pub async fn run(client: Client, images: Images, versions: Store<PostgresVersion
         .owns(Api::<Job>::all(client.clone()), workers())
         .watches(Api::<Pod>::all(client.clone()), workers(), |pod| request_of(&pod))
         .watches(requests(), watcher::Config::default(), move |changed| wakes(&beside.state(), &changed))
-        .watches(databases, watcher::Config::default(), move |changed| {
-            waiting(&of.state(), &changed.namespace().unwrap_or_default(), &changed.name_any())
-        })
+        .watches(databases, watcher::Config::default(), move |changed| waiting(&of.state(), &changed))
         .run(pass, on_error, Arc::new(context))
         .for_each(|ended| async move {
             // The errors of a pass are told in `on_error`; these are the watches'.
@@ -90,18 +88,23 @@ fn wakes(all: &[Arc<Wire>], changed: &Wire) -> Vec<ObjectRef<Wire>> {
     if at_work {
         return Vec::new();
     }
-    let mut woken = waiting(all, &request.namespace().unwrap_or_default(), &request.spec.database_ref.name);
+    let mut woken = of_database(all, request.namespace().as_deref(), &request.spec.database_ref.name);
     woken.retain(|other| other.name != request.name_any());
     woken
 }
 
-/// The requests that wait for something about the database.
-fn waiting(all: &[Arc<Wire>], namespace: &str, database: &str) -> Vec<ObjectRef<Wire>> {
+/// The requests that may have waited for something about the database.
+fn waiting(all: &[Arc<Wire>], database: &PartialObjectMeta<Postgres>) -> Vec<ObjectRef<Wire>> {
+    of_database(all, database.namespace().as_deref(), &database.name_any())
+}
+
+/// The requests for a database that have not begun.
+fn of_database(all: &[Arc<Wire>], namespace: Option<&str>, database: &str) -> Vec<ObjectRef<Wire>> {
     let waits = |request: &PostgresOpsRequest| {
         request.is_active()
             && request.phase() != Phase::Progressing
             && request.spec.database_ref.name == database
-            && request.metadata.namespace.as_deref() == Some(namespace)
+            && request.metadata.namespace.as_deref() == namespace
     };
     let waits = |wire: &&Arc<Wire>| wire.0.as_ref().is_ok_and(waits);
     all.iter().filter(waits).map(|wire| ObjectRef::from_obj(wire.as_ref())).collect()
@@ -144,7 +147,7 @@ fn on_error(request: Arc<Wire>, error: &Error, _: Arc<Context>) -> Action {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launcher::fixtures::{parse, request};
+    use crate::launcher::fixtures::{self, parse, request};
     use rstest::rstest;
     use serde_json::{Value, json};
 
@@ -189,7 +192,11 @@ mod tests {
 
     #[test]
     fn a_database_that_changes_wakes_its_own_requests() {
-        assert_eq!(names(waiting(&all(), "demo", "billing")), ["beside"]);
-        assert_eq!(names(waiting(&all(), "elsewhere", "orders")), [""; 0]);
+        let mut database = serde_json::to_value(fixtures::database()).unwrap();
+        // As in a list: the items do not repeat what they are.
+        database.as_object_mut().unwrap().retain(|key, _| key == "metadata" || key == "spec");
+        assert_eq!(names(waiting(&all(), &parse(database.clone()))), ["waits", "new"]);
+        database["metadata"]["namespace"] = json!("elsewhere");
+        assert_eq!(names(waiting(&all(), &parse(database))), [""; 0]);
     }
 }
