@@ -1,10 +1,20 @@
 //! The rights of one upgrade's worker: an identity of its own, and a Role that names what it may touch.
 
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{
+    ConfigMapProjection, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath, ObjectFieldSelector,
+    ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeProjection,
+};
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
 use pgops_api::{UpgradePlan, names};
 
 use super::worker::{Worker, metadata};
+
+/// Volume with the worker's identity.
+pub const VOLUME_IDENTITY: &str = "identity";
+/// Where every client looks for a pod's identity.
+pub const IDENTITY_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// Life of a token in seconds, as the API server gives it to pods; the kubelet renews it.
+const TOKEN_LIFE: i64 = 3607;
 
 impl Worker {
     /// The worker's identity.
@@ -64,6 +74,46 @@ impl Worker {
             }]),
             metadata,
         }
+    }
+}
+
+/// What the API server would mount into every container: token, authority and namespace.
+pub fn identity() -> Volume {
+    let token = VolumeProjection {
+        service_account_token: Some(ServiceAccountTokenProjection {
+            audience: None,
+            expiration_seconds: Some(TOKEN_LIFE),
+            path: "token".to_owned(),
+        }),
+        ..VolumeProjection::default()
+    };
+    let authority = VolumeProjection {
+        config_map: Some(ConfigMapProjection {
+            name: "kube-root-ca.crt".to_owned(),
+            items: Some(vec![KeyToPath { key: "ca.crt".to_owned(), path: "ca.crt".to_owned(), mode: None }]),
+            optional: None,
+        }),
+        ..VolumeProjection::default()
+    };
+    let namespace = DownwardAPIVolumeFile {
+        path: "namespace".to_owned(),
+        field_ref: Some(ObjectFieldSelector {
+            api_version: None,
+            field_path: "metadata.namespace".to_owned(),
+        }),
+        ..DownwardAPIVolumeFile::default()
+    };
+    let namespace = VolumeProjection {
+        downward_api: Some(DownwardAPIProjection { items: Some(vec![namespace]) }),
+        ..VolumeProjection::default()
+    };
+    Volume {
+        name: VOLUME_IDENTITY.to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            default_mode: None,
+            sources: Some(vec![token, authority, namespace]),
+        }),
+        ..Volume::default()
     }
 }
 

@@ -7,12 +7,11 @@ use k8s_openapi::api::batch::v1::{
     PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
 };
 use k8s_openapi::api::core::v1::{
-    Affinity, Capabilities, ConfigMapProjection, Container, DownwardAPIProjection, DownwardAPIVolumeFile,
-    EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath, LocalObjectReference, NodeAffinity,
-    NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector, PersistentVolumeClaimVolumeSource,
-    PodSecurityContext, PodSpec, PodTemplateSpec, PreferredSchedulingTerm, ProjectedVolumeSource,
-    ResourceRequirements, SELinuxOptions, SeccompProfile, SecretVolumeSource, SecurityContext,
-    ServiceAccountTokenProjection, Toleration, Volume, VolumeMount, VolumeProjection,
+    Affinity, Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, LocalObjectReference,
+    NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector,
+    PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec, PreferredSchedulingTerm,
+    ResourceRequirements, SELinuxOptions, SeccompProfile, SecretVolumeSource, SecurityContext, Toleration,
+    Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -22,6 +21,7 @@ use pgops_api::postgres::ClientAuthMode;
 use pgops_api::{PostgresOpsRequest, UpgradePlan, layout, names};
 
 use super::Images;
+use super::access::{self, VOLUME_IDENTITY};
 use super::job::ANNOTATION_HELD;
 
 /// The container that executes the plan.
@@ -41,11 +41,6 @@ const VOLUME_RUN: &str = "run";
 const VOLUME_SHM: &str = "shm";
 const VOLUME_AUTH: &str = "auth";
 const VOLUME_CONFIG: &str = "config";
-const VOLUME_IDENTITY: &str = "identity";
-/// Where every client looks for a pod's identity.
-const IDENTITY_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-/// Life of a token in seconds, as the API server gives it to pods; the kubelet renews it.
-const TOKEN_LIFE: i64 = 3607;
 
 /// Everything that the worker of one request is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,7 +177,7 @@ impl Worker {
         let stage = self.stage().into_iter();
         Ok(PodSpec {
             service_account_name: Some(names::job(&self.plan.request, &self.plan.request_uid)),
-            // Only the runner speaks to the API server, see `identity`.
+            // Only the runner speaks to the API server: see `access::identity`.
             automount_service_account_token: Some(false),
             restart_policy: Some("Never".to_owned()),
             termination_grace_period_seconds: Some(TERMINATION_GRACE),
@@ -247,7 +242,7 @@ impl Worker {
             mount(VOLUME_RUN, layout::SOCKET_DIR),
             mount(VOLUME_SHM, "/dev/shm"),
             read_only(mount(VOLUME_AUTH, layout::AUTH_DIR)),
-            read_only(mount(VOLUME_IDENTITY, IDENTITY_DIR)),
+            read_only(mount(VOLUME_IDENTITY, access::IDENTITY_DIR)),
             passwd(),
         ];
         mounts
@@ -276,7 +271,7 @@ impl Worker {
             empty(VOLUME_RUN, None),
             empty(VOLUME_SHM, Some("Memory")),
             secret(VOLUME_AUTH, &self.auth_secret),
-            identity(),
+            access::identity(),
         ];
         volumes.extend(self.config_secret.as_ref().map(|name| secret(VOLUME_CONFIG, name)));
         if self.kind == UpgradeKind::Major {
@@ -384,46 +379,6 @@ fn empty(name: &str, medium: Option<&str>) -> Volume {
     Volume {
         name: name.to_owned(),
         empty_dir: Some(EmptyDirVolumeSource { medium: medium.map(Into::into), size_limit: None }),
-        ..Volume::default()
-    }
-}
-
-/// What the API server would mount into every container: token, authority and namespace.
-fn identity() -> Volume {
-    let token = VolumeProjection {
-        service_account_token: Some(ServiceAccountTokenProjection {
-            audience: None,
-            expiration_seconds: Some(TOKEN_LIFE),
-            path: "token".to_owned(),
-        }),
-        ..VolumeProjection::default()
-    };
-    let authority = VolumeProjection {
-        config_map: Some(ConfigMapProjection {
-            name: "kube-root-ca.crt".to_owned(),
-            items: Some(vec![KeyToPath { key: "ca.crt".to_owned(), path: "ca.crt".to_owned(), mode: None }]),
-            optional: None,
-        }),
-        ..VolumeProjection::default()
-    };
-    let namespace = DownwardAPIVolumeFile {
-        path: "namespace".to_owned(),
-        field_ref: Some(ObjectFieldSelector {
-            api_version: None,
-            field_path: "metadata.namespace".to_owned(),
-        }),
-        ..DownwardAPIVolumeFile::default()
-    };
-    let namespace = VolumeProjection {
-        downward_api: Some(DownwardAPIProjection { items: Some(vec![namespace]) }),
-        ..VolumeProjection::default()
-    };
-    Volume {
-        name: VOLUME_IDENTITY.to_owned(),
-        projected: Some(ProjectedVolumeSource {
-            default_mode: None,
-            sources: Some(vec![token, authority, namespace]),
-        }),
         ..Volume::default()
     }
 }
