@@ -13,9 +13,9 @@ use std::time::Duration;
 
 pub use denial::{Denial, DenialReason};
 pub use duration::{GoDurationError, parse_go_duration};
-pub use warnings::{MAX_WARNING, not_ours, shorten_warning};
+pub use warnings::{MAX_WARNING, headline, not_ours, of_move, shorten_warning};
 
-use crate::matrix::Catalog;
+use crate::matrix::{Allowed, Catalog};
 use crate::names::ANNOTATION_TRANSFER_MODE;
 use crate::opsrequest::{Apply, Phase};
 use crate::plan::{Side, TransferMode, UpgradeKind, pause_owner};
@@ -96,14 +96,14 @@ pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
         .catalog
         .decide(&database.spec.version, wish.target)
         .map_err(|refusal| denial::matrix(&refusal, facts.catalog.explain(&refusal, &place.to_string())))?;
-    let kind = kind(&allowed.from.side, &allowed.to.side)?;
+    check_versions(&allowed)?;
     check_database(database, request, &place)?;
     Ok(Admitted {
-        warnings: warnings::of_upgrade(&allowed, kind, database, &place),
+        warnings: warnings::of_upgrade(&allowed, database, &place),
         upgrade: Some(Upgrade {
             from: allowed.from.side.clone(),
             to: allowed.to.side.clone(),
-            kind,
+            kind: allowed.kind(),
             transfer_mode: wish.transfer_mode,
             timeout: wish.timeout,
             max_retries: wish.max_retries,
@@ -152,12 +152,11 @@ fn read_wish(request: &PostgresOpsRequest) -> Result<Wish<'_>, Denial> {
 }
 
 /// The matrix knows versions that `PostgreSQL` never had, or had before 10; no program of ours does.
-fn kind(from: &Side, to: &Side) -> Result<UpgradeKind, Denial> {
-    let major = |side: &Side| match side.pg_version() {
-        Ok(version) => Ok(version.major),
-        Err(error) => Err(denial::unsupported_version(side, &error)),
-    };
-    Ok(if major(from)? == major(to)? { UpgradeKind::Minor } else { UpgradeKind::Major })
+pub fn check_versions(allowed: &Allowed<'_>) -> Result<(), Denial> {
+    for side in [&allowed.from.side, &allowed.to.side] {
+        side.pg_version().map_err(|error| denial::unsupported_version(side, &error))?;
+    }
+    Ok(())
 }
 
 /// The state of the database: what must change first, then what may pass by itself.

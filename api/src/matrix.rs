@@ -14,7 +14,7 @@ pub use refusal::{List, Reason, Refusal, Unknown};
 
 use crate::PgVersion;
 use crate::constraint::{Constraint, Version, VersionError};
-use crate::plan::Side;
+use crate::plan::{Side, UpgradeKind};
 use crate::postgresversion::{Distribution, PostgresVersionSpec, UpdateConstraints};
 
 /// All entries of the catalog, parsed once.
@@ -57,6 +57,18 @@ pub struct Allowed<'a> {
     pub from: &'a Entry,
     /// What it shall have.
     pub to: &'a Entry,
+}
+
+impl Allowed<'_> {
+    /// Whether data must be converted.
+    #[must_use]
+    pub fn kind(&self) -> UpgradeKind {
+        if self.from.version.postgres_major() == self.to.version.postgres_major() {
+            UpgradeKind::Minor
+        } else {
+            UpgradeKind::Major
+        }
+    }
 }
 
 impl Catalog {

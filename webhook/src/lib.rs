@@ -1,9 +1,11 @@
 //! `pgops-webhook`: admission of `PostgresOpsRequest`s, and the launcher that makes one Job of each
 //! admitted one.
 //!
-//! A library, so that its parts can be measured and fuzzed; the program is [`serve::run`].
+//! A library, so that its parts can be measured and fuzzed; the program is [`serve::run`], and
+//! [`decide::run`] away from a cluster.
 
 pub mod admission;
+pub mod decide;
 mod launcher;
 pub mod lifecycle;
 pub mod serve;

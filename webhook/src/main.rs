@@ -1,7 +1,9 @@
 //! The program `pgops-webhook`.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
-use pgops_webhook::serve;
+use pgops_webhook::{decide, serve};
 
 #[derive(Parser)]
 #[command(version, about = "Decides on PostgreSQL upgrades and launches them")]
@@ -14,11 +16,14 @@ struct Arguments {
 enum Command {
     /// Answer the API server's admission reviews and, as leader, launch admitted requests.
     Serve(serve::Options),
+    /// Decide from a file with the catalog, without a cluster.
+    Decide(decide::Options),
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
-        Command::Serve(options) => Box::pin(serve::run(options)).await,
+        Command::Serve(options) => Box::pin(serve::run(options)).await.map(|()| ExitCode::SUCCESS),
+        Command::Decide(options) => Ok(decide::run(&options)),
     }
 }

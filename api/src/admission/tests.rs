@@ -142,7 +142,6 @@ fn warns_of_one_skipped_version_and_cuts_what_is_too_long() {
     let catalog = World::new().catalog;
     let one = warnings::of_upgrade(
         &matrix::Allowed { from: catalog.get("13.16").unwrap(), to: catalog.get("17.11").unwrap() },
-        UpgradeKind::Major,
         &database("13.16"),
         &Place { namespace: "demo", name: "orders" },
     );

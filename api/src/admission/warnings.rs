@@ -27,30 +27,35 @@ pub fn not_ours(operation: &str) -> String {
     )
 }
 
-/// The line that says what kind of upgrade it is comes first.
-pub(super) fn of_upgrade(
-    allowed: &Allowed<'_>,
-    kind: UpgradeKind,
-    database: &Postgres,
-    place: &Place<'_>,
-) -> Vec<String> {
+/// What is to be said of an upgrade of this very database.
+pub(super) fn of_upgrade(allowed: &Allowed<'_>, database: &Postgres, place: &Place<'_>) -> Vec<String> {
+    let mut lines = of_move(allowed, &place.to_string());
+    lines.extend(not_ready(database, place).map(|line| shorten_warning(&line)));
+    lines
+}
+
+/// What is to be said of any upgrade between these two versions; the line that says what kind it is
+/// comes first. `database` is what the database is called: its `namespace/name`, where there is one.
+#[must_use]
+pub fn of_move(allowed: &Allowed<'_>, database: &str) -> Vec<String> {
     let lines = [
-        Some(headline(allowed, kind, place)),
-        lower_minor(allowed, kind),
+        Some(headline(allowed, database)),
+        lower_minor(allowed),
         allowed.to.outdated(),
-        not_ready(database, place),
-        outage(database, kind, place),
+        Some(outage(allowed, database)),
         image(allowed),
     ];
     lines.into_iter().flatten().map(|line| shorten_warning(&line)).collect()
 }
 
-fn headline(allowed: &Allowed<'_>, kind: UpgradeKind, place: &Place<'_>) -> String {
+/// What kind of upgrade it is, with the major versions that it skips.
+#[must_use]
+pub fn headline(allowed: &Allowed<'_>, place: &str) -> String {
     let (from, to) = (allowed.from.name(), allowed.to.name());
     if from == to {
         return format!("{place} has {to} already: its image is rolled out anew, and the server restarts");
     }
-    if kind == UpgradeKind::Minor {
+    if allowed.kind() == UpgradeKind::Minor {
         return format!(
             "minor upgrade {from} → {to} of {place}: the data stays as it is, the server restarts"
         );
@@ -69,9 +74,9 @@ fn headline(allowed: &Allowed<'_>, kind: UpgradeKind, place: &Place<'_>) -> Stri
     }
 }
 
-fn lower_minor(allowed: &Allowed<'_>, kind: UpgradeKind) -> Option<String> {
+fn lower_minor(allowed: &Allowed<'_>) -> Option<String> {
     let (from, to) = (&allowed.from.side.version, &allowed.to.side.version);
-    (kind == UpgradeKind::Minor && allowed.to.version < allowed.from.version).then(|| {
+    (allowed.kind() == UpgradeKind::Minor && allowed.to.version < allowed.from.version).then(|| {
         format!("{to} is an older minor release than {from}: it lacks the fixes made in between, security fixes among them")
     })
 }
@@ -83,13 +88,12 @@ fn not_ready(database: &Postgres, place: &Place<'_>) -> Option<String> {
     })
 }
 
-fn outage(database: &Postgres, kind: UpgradeKind, place: &Place<'_>) -> Option<String> {
-    let meanwhile = match kind {
+fn outage(allowed: &Allowed<'_>, place: &str) -> String {
+    let meanwhile = match allowed.kind() {
         UpgradeKind::Minor => "the server restarts",
         UpgradeKind::Major => "pg_upgrade runs",
     };
-    (database.replicas() <= 1)
-        .then(|| format!("{place} has no standby: reads and writes stop while {meanwhile}"))
+    format!("{place} has no standby: reads and writes stop while {meanwhile}")
 }
 
 /// Which C library an image brings is not in the catalog; that it may be another one is.
