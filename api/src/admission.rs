@@ -15,8 +15,8 @@ pub use denial::{Denial, DenialReason};
 pub use duration::{GoDurationError, parse_go_duration};
 pub use warnings::{MAX_WARNING, headline, not_ours, of_move, shorten_warning};
 
-use crate::matrix::{Allowed, Catalog};
-use crate::names::ANNOTATION_TRANSFER_MODE;
+use crate::matrix::{Allowed, BaseOsChange, Catalog};
+use crate::names::{ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_TRANSFER_MODE};
 use crate::opsrequest::{Apply, Phase};
 use crate::plan::{Side, TransferMode, UpgradeKind, pause_owner};
 use crate::postgres::{PostgresPhase, StorageType};
@@ -64,6 +64,7 @@ pub struct Upgrade {
 /// What the request says, apart from any other object.
 struct Wish<'a> {
     target: &'a str,
+    base_os: BaseOsChange,
     transfer_mode: Option<TransferMode>,
     timeout: Option<Duration>,
     max_retries: u32,
@@ -92,10 +93,10 @@ pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
         let at_work = facts.active.iter().zip(&phases).find(|(_, phase)| **phase == Phase::Progressing);
         return Err(denial::active(&place, at_work.map_or(other, |(request, _)| request)));
     }
-    let allowed = facts
-        .catalog
+    let matrix = facts.catalog.under(wish.base_os);
+    let allowed = matrix
         .decide(&database.spec.version, wish.target)
-        .map_err(|refusal| denial::matrix(&refusal, facts.catalog.explain(&refusal, &place.to_string())))?;
+        .map_err(|refusal| denial::matrix(&refusal, matrix.explain(&refusal, &place.to_string())))?;
     check_versions(&allowed)?;
     check_database(database, request, &place)?;
     Ok(Admitted {
@@ -144,17 +145,22 @@ fn read_wish(request: &PostgresOpsRequest) -> Result<Wish<'_>, Denial> {
     };
     let max_retries =
         u32::try_from(request.spec.max_retries).map_err(|_| denial::bad_retries(request.spec.max_retries))?;
-    let annotation = request.metadata.annotations.as_ref().and_then(|all| all.get(ANNOTATION_TRANSFER_MODE));
-    let transfer_mode = annotation
+    let annotation = |name| request.metadata.annotations.as_ref()?.get(name).map(String::as_str);
+    let transfer_mode = annotation(ANNOTATION_TRANSFER_MODE)
         .map(|text| TransferMode::parse(text).ok_or_else(|| denial::bad_transfer_mode(text)))
         .transpose()?;
-    Ok(Wish { target, transfer_mode, timeout, max_retries })
+    let base_os = match annotation(ANNOTATION_ALLOW_BASE_OS_CHANGE) {
+        None | Some("false") => BaseOsChange::Refused,
+        Some("true") => BaseOsChange::Accepted,
+        Some(text) => return Err(denial::bad_base_os_change(text)),
+    };
+    Ok(Wish { target, base_os, transfer_mode, timeout, max_retries })
 }
 
 /// The matrix knows versions that `PostgreSQL` never had, or had before 10; no program of ours does.
 pub fn check_versions(allowed: &Allowed<'_>) -> Result<(), Denial> {
-    for side in [&allowed.from.side, &allowed.to.side] {
-        side.pg_version().map_err(|error| denial::unsupported_version(side, &error))?;
+    for entry in [allowed.from, allowed.to] {
+        entry.release().map_err(|error| denial::unsupported_version(entry.name(), &error))?;
     }
     Ok(())
 }
@@ -188,3 +194,5 @@ fn check_database(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod texts;

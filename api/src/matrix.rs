@@ -6,16 +6,21 @@
 //! it passes, the image is rolled out anew.
 
 mod advice;
+mod base_os;
+mod known_bad;
 mod refusal;
 
 use std::collections::BTreeMap;
 
+pub use base_os::{BaseOsChange, CLibrary};
+pub use known_bad::Fault;
 pub use refusal::{List, Reason, Refusal, Unknown};
 
 use crate::PgVersion;
 use crate::constraint::{Constraint, Version, VersionError};
 use crate::plan::{Side, UpgradeKind};
 use crate::postgresversion::{Distribution, PostgresVersionSpec, UpdateConstraints};
+use crate::version::ParseVersionError;
 
 /// All entries of the catalog, parsed once.
 #[derive(Debug, Default)]
@@ -48,6 +53,13 @@ pub struct Entry {
 struct Constraints {
     allow: Vec<Constraint>,
     deny: Vec<Constraint>,
+}
+
+/// The rules over a catalog, for one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    catalog: &'a Catalog,
+    base_os: BaseOsChange,
 }
 
 /// A move that the matrix allows.
@@ -91,23 +103,13 @@ impl Catalog {
 
     /// Whether a database that has `from` may move to `to`; both are names of `PostgresVersion`s.
     pub fn decide(&self, from: &str, to: &str) -> Result<Allowed<'_>, Refusal> {
-        let Some(current) = self.get(from) else {
-            return Err(Refusal::UnknownSource {
-                from: from.to_owned(),
-                to: to.to_owned(),
-                ignored: self.ignored.get(from).cloned(),
-            });
-        };
-        let Some(target) = self.get(to) else {
-            return Err(Refusal::UnknownTarget {
-                from: from.to_owned(),
-                to: self.unknown(to, |entry| current.objection(entry).is_none()),
-            });
-        };
-        match current.objection(target) {
-            None => Ok(Allowed { from: current, to: target }),
-            Some(reason) => Err(Refusal::new(reason, current, target)),
-        }
+        self.under(BaseOsChange::Refused).decide(from, to)
+    }
+
+    /// The catalog, as it stands to a request that accepts another base system or not.
+    #[must_use]
+    pub fn under(&self, base_os: BaseOsChange) -> Matrix<'_> {
+        Matrix { catalog: self, base_os }
     }
 
     /// The entry of that name, unless there is none or its version cannot be read.
@@ -125,6 +127,30 @@ impl Catalog {
     /// Names of the entries that were set aside, and why.
     pub fn ignored(&self) -> impl Iterator<Item = (&str, &VersionError)> {
         self.ignored.iter().map(|(name, error)| (name.as_str(), error))
+    }
+}
+
+impl<'a> Matrix<'a> {
+    /// Whether a database that has `from` may move to `to`; both are names of `PostgresVersion`s.
+    pub fn decide(self, from: &str, to: &str) -> Result<Allowed<'a>, Refusal> {
+        let catalog = self.catalog;
+        let Some(current) = catalog.get(from) else {
+            return Err(Refusal::UnknownSource {
+                from: from.to_owned(),
+                to: to.to_owned(),
+                ignored: catalog.ignored.get(from).cloned(),
+            });
+        };
+        let Some(target) = catalog.get(to) else {
+            return Err(Refusal::UnknownTarget {
+                from: from.to_owned(),
+                to: catalog.unknown(to, |entry| self.proposes(current, entry)),
+            });
+        };
+        match current.objection(target, self.base_os) {
+            None => Ok(Allowed { from: current, to: target }),
+            Some(reason) => Err(Refusal::new(reason, current, target)),
+        }
     }
 }
 
@@ -161,26 +187,61 @@ impl Entry {
     }
 
     /// What stands against a move to the target. Allocates nothing: it is asked for whole catalogs.
-    fn objection(&self, target: &Self) -> Option<Reason> {
+    fn objection(&self, target: &Self, base_os: BaseOsChange) -> Option<Reason> {
         if target.version.postgres_major() < self.version.postgres_major() {
             return Some(Reason::Downgrade);
         }
         if !self.constraints.as_ref().is_ok_and(|lists| lists.admit(&target.version)) {
             return Some(Reason::Constraints);
         }
-        self.platform_objection(target)
+        self.platform_objection(target, base_os)
     }
 
-    fn platform_objection(&self, target: &Self) -> Option<Reason> {
-        if differ(self.base_os(), target.base_os()) {
+    fn platform_objection(&self, target: &Self, change: BaseOsChange) -> Option<Reason> {
+        if self.other_base_os(target).is_some_and(|(from, to)| !base_os::is_accepted(from, to, change)) {
             return Some(Reason::BaseOs);
         }
         differ(self.distribution, target.distribution).then_some(Reason::Distribution)
     }
 
+    /// Both base systems, where they are known and differ.
+    #[must_use]
+    pub fn other_base_os<'a>(&'a self, target: &'a Self) -> Option<(&'a str, &'a str)> {
+        self.base_os().zip(target.base_os()).filter(|(from, to)| from != to)
+    }
+
+    /// The release of `PostgreSQL` that this is; fails for what no program of pgops knows.
+    pub fn release(&self) -> Result<PgVersion, NoRelease> {
+        release(&self.side.version, &self.version)
+    }
+
+    /// A known fault of this very release.
+    #[must_use]
+    pub fn fault(&self) -> Option<&'static Fault> {
+        self.release().ok().and_then(Fault::of)
+    }
+
     fn base_os(&self) -> Option<&str> {
         self.base_os.as_deref().filter(|name| !name.is_empty())
     }
+}
+
+/// A version that the matrix can compare, and that pgops cannot upgrade from or to.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NoRelease {
+    /// Before 10, two numbers made a major version.
+    #[error("\"{0}\" is older than PostgreSQL 10")]
+    Old(String),
+    /// A pre-release, or a number of parts that `PostgreSQL` does not have.
+    #[error(transparent)]
+    Other(#[from] ParseVersionError),
+}
+
+fn release(text: &str, version: &Version) -> Result<PgVersion, NoRelease> {
+    if version.major < 10 {
+        return Err(NoRelease::Old(text.to_owned()));
+    }
+    Ok(text.parse()?)
 }
 
 /// Both are known, and not the same.
@@ -208,13 +269,17 @@ impl Constraints {
 /// What is wrong with an entry, and what follows from it: what its author should hear.
 #[must_use]
 pub fn complaints(spec: &PostgresVersionSpec) -> Vec<String> {
-    if let Err(error) = Version::parse(&spec.version) {
-        return vec![format!("this PostgresVersion is ignored until it is mended: spec.version: {error}")];
-    }
-    let unsupported =
-        spec.version.parse::<PgVersion>().err().map(|error| {
-            format!("nothing is upgraded from or to this PostgresVersion: spec.version: {error}")
-        });
+    let version = match Version::parse(&spec.version) {
+        Ok(version) => version,
+        Err(error) => {
+            return vec![format!(
+                "this PostgresVersion is ignored until it is mended: spec.version: {error}"
+            )];
+        }
+    };
+    let unsupported = release(&spec.version, &version)
+        .err()
+        .map(|error| format!("nothing is upgraded from or to this PostgresVersion: spec.version: {error}"));
     let unreadable =
         Constraints::new(&spec.update_constraints).err().map(|refusal::Unreadable { list, error }| {
             format!(

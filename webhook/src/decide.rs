@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use pgops_api::admission;
-use pgops_api::matrix::{self, Catalog};
+use pgops_api::matrix::{self, BaseOsChange, Catalog, Matrix};
 use serde::Serialize;
 
 use documents::Documents;
@@ -38,6 +38,9 @@ pub struct Options {
     /// Name of the version to move to; without it, the allowed targets are printed, newest first.
     #[arg(long, value_name = "NAME", requires = "from")]
     to: Option<String>,
+    /// Decide as for a request that accepts another base system: between systems of the GNU C library.
+    #[arg(long)]
+    allow_base_os_change: bool,
     /// How the answer on one version or one move is printed.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -100,20 +103,22 @@ fn answer(
         let _ = writeln!(notes, "note: {note}");
     }
     let catalog = Catalog::new(documents.named());
+    let base_os = if options.allow_base_os_change { BaseOsChange::Accepted } else { BaseOsChange::Refused };
+    let matrix = catalog.under(base_os);
     let (written, status) = match (options.from.as_deref(), options.to.as_deref()) {
         (Some(from), Some(to)) => {
-            let verdict = Verdict::explained(&catalog, from, to);
+            let verdict = Verdict::explained(matrix, from, to);
             (verdict.print(options.output, &mut out), if verdict.allowed { 0 } else { REFUSED })
         }
         (Some(from), None) => {
-            let targets = Destinations::of(&catalog, from);
+            let targets = Destinations::of(&catalog, matrix, from);
             let status = targets.message.as_ref().map_or(0, |message| {
                 let _ = writeln!(notes, "error: {message}");
                 REFUSED
             });
             (targets.print(options.output, &mut out), status)
         }
-        (None, _) => (table(documents, &catalog, &mut out), 0),
+        (None, _) => (table(documents, matrix, &mut out), 0),
     };
     match written.and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
@@ -122,10 +127,10 @@ fn answer(
 }
 
 /// The verdicts on all ordered pairs, each version with itself among them.
-fn table(documents: &Documents, catalog: &Catalog, out: &mut impl Write) -> io::Result<()> {
+fn table(documents: &Documents, matrix: Matrix<'_>, out: &mut impl Write) -> io::Result<()> {
     for (from, _) in documents.named() {
         for (to, _) in documents.named() {
-            print_json(&Verdict::of(catalog, from, to), out)?;
+            print_json(&Verdict::of(matrix, from, to), out)?;
         }
     }
     Ok(())
@@ -145,8 +150,8 @@ struct Verdict<'a> {
 
 impl<'a> Verdict<'a> {
     /// In short, as a line of the table.
-    fn of(catalog: &Catalog, from: &'a str, to: &'a str) -> Self {
-        let (allowed, reason, message) = match catalog.decide(from, to) {
+    fn of(matrix: Matrix<'_>, from: &'a str, to: &'a str) -> Self {
+        let (allowed, reason, message) = match matrix.decide(from, to) {
             Ok(allowed) => (true, "Allowed", admission::headline(&allowed, DATABASE)),
             Err(refusal) => (false, refusal.reason().as_str(), refusal.to_string()),
         };
@@ -154,9 +159,9 @@ impl<'a> Verdict<'a> {
     }
 
     /// With what else is possible, or what to beware of: all that a request would be told.
-    fn explained(catalog: &Catalog, from: &'a str, to: &'a str) -> Self {
-        let mut verdict = Self::of(catalog, from, to);
-        let warnings = match catalog.decide(from, to) {
+    fn explained(matrix: Matrix<'_>, from: &'a str, to: &'a str) -> Self {
+        let mut verdict = Self::of(matrix, from, to);
+        let warnings = match matrix.decide(from, to) {
             Ok(allowed) => {
                 let unsupported = admission::check_versions(&allowed).err().map(|denial| {
                     format!(
@@ -167,7 +172,7 @@ impl<'a> Verdict<'a> {
                 unsupported.into_iter().chain(admission::of_move(&allowed, DATABASE)).collect()
             }
             Err(refusal) => {
-                verdict.message = catalog.explain(&refusal, DATABASE);
+                verdict.message = matrix.explain(&refusal, DATABASE);
                 Vec::new()
             }
         };
@@ -197,9 +202,9 @@ struct Destinations<'a> {
 }
 
 impl<'a> Destinations<'a> {
-    fn of(catalog: &'a Catalog, from: &'a str) -> Self {
+    fn of(catalog: &Catalog, matrix: Matrix<'a>, from: &'a str) -> Self {
         let message = catalog.get(from).is_none().then(|| catalog.explain_unknown(from));
-        Self { from, targets: catalog.allowed_targets(from), message }
+        Self { from, targets: matrix.allowed_targets(from), message }
     }
 
     fn print(&self, output: Output, out: &mut impl Write) -> io::Result<()> {

@@ -2,15 +2,14 @@
 
 use super::{GoDurationError, Place};
 use crate::PostgresOpsRequest;
-use crate::matrix::{Reason, Refusal};
-use crate::names::ANNOTATION_TRANSFER_MODE;
-use crate::plan::Side;
+use crate::matrix::{NoRelease, Reason, Refusal};
+use crate::names::{ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_TRANSFER_MODE};
 use crate::postgres::PostgresPhase;
-use crate::version::ParseVersionError;
 
 const TARGET: &str = "spec.updateVersion.targetVersion";
 const DATABASE: &str = "spec.databaseRef.name";
 const TRANSFER_MODE: &str = "metadata.annotations[pgops.dev/transfer-mode]";
+const BASE_OS_CHANGE: &str = "metadata.annotations[pgops.dev/allow-base-os-change]";
 
 /// A request that must not go on.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -35,6 +34,8 @@ pub enum DenialReason {
     InvalidRetries,
     /// The annotation `pgops.dev/transfer-mode` is not one of its words.
     InvalidTransferMode,
+    /// The annotation `pgops.dev/allow-base-os-change` is neither `true` nor `false`.
+    InvalidBaseOsChange,
     /// There is no such database.
     DatabaseNotFound,
     /// The database is being deleted.
@@ -66,6 +67,7 @@ impl DenialReason {
             Self::InvalidTimeout => "InvalidTimeout",
             Self::InvalidRetries => "InvalidRetries",
             Self::InvalidTransferMode => "InvalidTransferMode",
+            Self::InvalidBaseOsChange => "InvalidBaseOSChange",
             Self::DatabaseNotFound => "DatabaseNotFound",
             Self::DatabaseDeleting => "DatabaseDeleting",
             Self::RequestActive => "RequestActive",
@@ -84,7 +86,11 @@ impl DenialReason {
     pub fn is_shape(self) -> bool {
         matches!(
             self,
-            Self::MissingTarget | Self::InvalidTimeout | Self::InvalidRetries | Self::InvalidTransferMode
+            Self::MissingTarget
+                | Self::InvalidTimeout
+                | Self::InvalidRetries
+                | Self::InvalidTransferMode
+                | Self::InvalidBaseOsChange
         )
     }
 
@@ -144,6 +150,17 @@ pub(super) fn bad_transfer_mode(text: &str) -> Denial {
     )
 }
 
+pub(super) fn bad_base_os_change(text: &str) -> Denial {
+    deny(
+        DenialReason::InvalidBaseOsChange,
+        BASE_OS_CHANGE,
+        format!(
+            "annotation {ANNOTATION_ALLOW_BASE_OS_CHANGE}: \"{text}\" is neither \"true\" nor \"false\": leave it \
+             out to keep the base system"
+        ),
+    )
+}
+
 pub(super) fn not_found(place: &Place<'_>) -> Denial {
     let Place { namespace, name } = place;
     deny(
@@ -160,7 +177,10 @@ pub(super) fn deleting(place: &Place<'_>) -> Denial {
     deny(
         DenialReason::DatabaseDeleting,
         DATABASE,
-        format!("{place} is being deleted, so it is not upgraded any more"),
+        format!(
+            "{place} is being deleted, so it is not upgraded any more; once it is gone, create it anew with the \
+             version that you want"
+        ),
     )
 }
 
@@ -171,9 +191,10 @@ pub(super) fn active(place: &Place<'_>, other: &PostgresOpsRequest) -> Denial {
         DenialReason::RequestActive,
         DATABASE,
         format!(
-            "another request is active on {place}: PostgresOpsRequest {name} ({:?}{target}); wait until it ends, \
-             or delete it if it has not begun",
-            other.phase()
+            "another request is active on {place}: PostgresOpsRequest {name} ({:?}{target}); wait until it ends \
+             (kubectl get pgops {name} -n {} -w), or delete it if it has not begun",
+            other.phase(),
+            place.namespace
         ),
     )
 }
@@ -183,13 +204,13 @@ pub(super) fn matrix(refusal: &Refusal, message: String) -> Denial {
     deny(DenialReason::Matrix(refusal.reason()), field, message)
 }
 
-pub(super) fn unsupported_version(side: &Side, error: &ParseVersionError) -> Denial {
+pub(super) fn unsupported_version(name: &str, error: &NoRelease) -> Denial {
     deny(
         DenialReason::UnsupportedVersion,
         TARGET,
         format!(
-            "PostgresVersion {} cannot be upgraded from or to: {error}; pgops knows PostgreSQL since 10",
-            side.name
+            "PostgresVersion {name} cannot be upgraded from or to: {error}; pgops upgrades between releases of \
+             PostgreSQL since 10: mend its spec.version if it is wrong"
         ),
     )
 }

@@ -9,16 +9,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use rstest::rstest;
 
-struct World {
-    request: PostgresOpsRequest,
-    database: Option<Postgres>,
-    catalog: Catalog,
-    active: Vec<Arc<PostgresOpsRequest>>,
+pub(super) struct World {
+    pub request: PostgresOpsRequest,
+    pub database: Option<Postgres>,
+    pub catalog: Catalog,
+    pub active: Vec<Arc<PostgresOpsRequest>>,
 }
 
 impl World {
     /// demo/orders, Ready on 13.16, shall move to 17.11.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let names = ["9.6.24", "13.9", "13.16", "14.2", "17.11", "18.6"];
         let specs = names.map(|name| PostgresVersionSpec {
             version: name.to_owned(),
@@ -34,7 +34,7 @@ impl World {
         }
     }
 
-    fn decide(&self) -> Result<Admitted, Denial> {
+    pub fn decide(&self) -> Result<Admitted, Denial> {
         let Self { request, database, catalog, active } = self;
         decide(&Facts { request, database: database.as_ref(), catalog, active })
     }
@@ -45,7 +45,7 @@ impl World {
     }
 }
 
-fn request(name: &str, target: &str) -> PostgresOpsRequest {
+pub(super) fn request(name: &str, target: &str) -> PostgresOpsRequest {
     let mut request = PostgresOpsRequest::new(
         name,
         PostgresOpsRequestSpec {
@@ -63,18 +63,18 @@ fn request(name: &str, target: &str) -> PostgresOpsRequest {
     request
 }
 
-fn database(version: &str) -> Postgres {
+pub(super) fn database(version: &str) -> Postgres {
     let mut database =
         Postgres::new("orders", PostgresSpec { version: version.into(), ..PostgresSpec::default() });
     database.status = Some(PostgresStatus { phase: Some(PostgresPhase::Ready), ..PostgresStatus::default() });
     database
 }
 
-fn change(world: &mut World, change: impl FnOnce(&mut Postgres)) {
+pub(super) fn change(world: &mut World, change: impl FnOnce(&mut Postgres)) {
     change(world.database.as_mut().unwrap());
 }
 
-fn pause(world: &mut World, message: &str) {
+pub(super) fn pause(world: &mut World, message: &str) {
     let paused = crate::Condition::new("Paused", "True", "Upgrade", message, Time(Timestamp::UNIX_EPOCH));
     change(world, |database| {
         database.status = Some(PostgresStatus {
@@ -203,6 +203,23 @@ fn refuses_negative_retries_and_an_unknown_transfer_mode() {
 }
 
 #[test]
+fn takes_no_other_word_for_the_base_system_than_true_and_false() {
+    let mut world = World::new();
+    let mut answer = |text: &str| {
+        world.request.metadata.annotations =
+            Some([(ANNOTATION_ALLOW_BASE_OS_CHANGE.to_owned(), text.to_owned())].into());
+        world.decide().map(|_| ()).map_err(|denial| (denial.reason, denial.field))
+    };
+    assert_eq!(answer("true"), Ok(()));
+    assert_eq!(answer("false"), Ok(()));
+    let field = "metadata.annotations[pgops.dev/allow-base-os-change]";
+    for text in ["True", "yes", ""] {
+        assert_eq!(answer(text), Err((DenialReason::InvalidBaseOsChange, field)), "{text}");
+    }
+    assert!(DenialReason::InvalidBaseOsChange.is_shape());
+}
+
+#[test]
 fn refuses_an_unknown_database_in_kubedbs_words() {
     let mut world = World::new();
     world.database = None;
@@ -254,6 +271,13 @@ fn refuses_versions_that_no_program_of_ours_knows() {
     let (reason, message) = world.denial();
     assert_eq!(reason, DenialReason::UnsupportedVersion);
     assert!(message.contains("PostgresVersion 9.6.24"), "{message}");
+    // Two majors of old that look like two minors of one.
+    let spec =
+        |version: &str| PostgresVersionSpec { version: version.into(), ..PostgresVersionSpec::default() };
+    world.catalog = Catalog::new([("9.5", &spec("9.5")), ("9.6", &spec("9.6"))]);
+    world.database = Some(database("9.5"));
+    world.request = request("orders-9", "9.6");
+    assert_eq!(world.denial().0, DenialReason::UnsupportedVersion);
 }
 
 #[rstest]

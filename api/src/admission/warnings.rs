@@ -41,6 +41,7 @@ pub fn of_move(allowed: &Allowed<'_>, database: &str) -> Vec<String> {
     let lines = [
         Some(headline(allowed, database)),
         lower_minor(allowed),
+        fault(allowed),
         allowed.to.outdated(),
         Some(outage(allowed, database)),
         image(allowed),
@@ -96,8 +97,21 @@ fn outage(allowed: &Allowed<'_>, place: &str) -> String {
     format!("{place} has no standby: reads and writes stop while {meanwhile}")
 }
 
-/// Which C library an image brings is not in the catalog; that it may be another one is.
+fn fault(allowed: &Allowed<'_>) -> Option<String> {
+    allowed.to.fault().map(|fault| {
+        let (version, fixed) = (&allowed.to.side.version, fault.fixed());
+        format!("{version} is a release to skip: {}; take {fixed} or later ({})", fault.what, fault.source())
+    })
+}
+
+/// Which C library an image brings is in the catalog only where it says the base system.
 fn image(allowed: &Allowed<'_>) -> Option<String> {
+    if let Some((from, to)) = allowed.from.other_base_os(allowed.to) {
+        return Some(format!(
+            "the base system changes from {from} to {to}, and with it the order of text may: afterwards check the \
+             indexes on text with amcheck (bt_index_check) and REINDEX what fails; pgops does neither"
+        ));
+    }
     let (from, to) = (&allowed.from.side.image, &allowed.to.side.image);
     (from != to && allowed.from.name() != allowed.to.name()).then(|| {
         format!(

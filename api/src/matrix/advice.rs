@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::refusal::{Reason, Refusal, Unknown};
-use super::{Catalog, Entry};
+use super::{BaseOsChange, Catalog, Entry, Matrix};
 
 /// Targets that a message lists before it only counts them.
 const SHOWN_TARGETS: usize = 12;
@@ -14,22 +14,28 @@ const LIKENESS: f64 = 0.87;
 /// Moves that the search for a path may look at: a proposal must never delay an answer.
 const PATH_BUDGET: usize = 50_000;
 
-impl Catalog {
+impl<'a> Matrix<'a> {
     /// Names that a database with `from` may move to, newest first; `from` itself is not among them.
     #[must_use]
-    pub fn allowed_targets(&self, from: &str) -> Vec<&str> {
-        self.get(from).map(|current| self.targets(current).map(Entry::name).collect()).unwrap_or_default()
+    pub fn allowed_targets(self, from: &str) -> Vec<&'a str> {
+        let current = self.catalog.get(from);
+        current.map(|current| self.targets(current).map(Entry::name).collect()).unwrap_or_default()
     }
 
-    fn targets<'a>(&'a self, current: &'a Entry) -> impl Iterator<Item = &'a Entry> {
-        self.entries()
-            .iter()
-            .filter(|target| target.name() != current.name() && current.objection(target).is_none())
+    fn targets(self, current: &'a Entry) -> impl Iterator<Item = &'a Entry> {
+        self.catalog.entries().iter().filter(move |target| {
+            target.name() != current.name() && current.objection(target, self.base_os).is_none()
+        })
+    }
+
+    /// Whether a message may propose this target: the matrix allows it, and pgops can work with it.
+    pub(super) fn proposes(self, current: &Entry, target: &Entry) -> bool {
+        current.objection(target, self.base_os).is_none() && target.release().is_ok()
     }
 
     /// The refusal's sentence and what is possible instead; `database` is its `namespace/name`.
     #[must_use]
-    pub fn explain(&self, refusal: &Refusal, database: &str) -> String {
+    pub fn explain(self, refusal: &Refusal, database: &str) -> String {
         let (from, to) = refusal.names();
         let sentence = refusal.to_string();
         match refusal.reason() {
@@ -46,46 +52,37 @@ impl Catalog {
         }
     }
 
-    fn targets_sentence(&self, from: &str, database: &str) -> String {
-        let targets: Vec<&Entry> =
-            self.get(from).map(|current| self.targets(current).collect()).unwrap_or_default();
+    fn targets_sentence(self, from: &str, database: &str) -> String {
+        let proposed =
+            |current| self.targets(current).filter(|target| self.proposes(current, target)).collect();
+        let targets: Vec<&Entry> = self.catalog.get(from).map(proposed).unwrap_or_default();
         match targets.as_slice() {
             [] => format!("The catalog has no allowed target for {database} ({from})"),
             targets => format!("Allowed targets for {database} ({from}): {}", shorten(targets)),
         }
     }
 
-    /// Says of a name that [`Catalog::get`] does not have what is wrong with it, and which names there are.
-    #[must_use]
-    pub fn explain_unknown(&self, name: &str) -> String {
-        let unknown = self.unknown(name, |_| true).to_string();
-        let names: Vec<&Entry> = self.entries().iter().collect();
-        match names.as_slice() {
-            [] => join(&unknown, "The catalog is empty: create PostgresVersions first"),
-            names => join(&unknown, &format!("The catalog has {}", shorten(names))),
-        }
-    }
-
     /// The fewest moves from one version to another, by names; among as short ones the newest, and
-    /// through no version that is deprecated or at its end of life if that can be.
+    /// through no version that is deprecated, at its end of life or known to be faulty if that can be.
     ///
     /// No move goes back to an older minor release, and every stop must fit the platform of both ends: a
     /// stop that says nothing of its own is no way around a rule. None if there is no path, or none was found in reasonable time.
     #[must_use]
-    pub fn shortest_path(&self, from: &str, to: &str) -> Option<Vec<&str>> {
-        let (start, goal) = (self.get(from)?, self.get(to)?);
-        if start.name() == goal.name() || start.platform_objection(goal).is_some() {
+    pub fn shortest_path(self, from: &str, to: &str) -> Option<Vec<&'a str>> {
+        let (start, goal) = (self.catalog.get(from)?, self.catalog.get(to)?);
+        if start.name() == goal.name() || self.parts(start, goal) {
             return None;
         }
         let (outdated, mut stops): (Vec<&Entry>, Vec<&Entry>) = self
+            .catalog
             .entries()
             .iter()
             .filter(|stop| stop.version.postgres_major() <= goal.version.postgres_major())
-            .filter(|stop| stop.platform_objection(start).or(stop.platform_objection(goal)).is_none())
-            .partition(|stop| stop.deprecated || stop.end_of_life);
+            .filter(|stop| !self.parts(start, stop) && !self.parts(stop, goal))
+            .partition(|stop| stop.deprecated || stop.end_of_life || stop.fault().is_some());
         stops.extend(outdated);
 
-        let leads = |from: &Entry, to: &Entry| to.version >= from.version && from.objection(to).is_none();
+        let leads = |from: &Entry, to: &Entry| to.version >= from.version && self.proposes(from, to);
         if leads(start, goal) {
             return Some(vec![start.name(), goal.name()]);
         }
@@ -108,8 +105,36 @@ impl Catalog {
         None
     }
 
+    /// Whether base system or distribution stand between the two.
+    fn parts(self, from: &Entry, to: &Entry) -> bool {
+        from.platform_objection(to, self.base_os).is_some()
+    }
+}
+
+impl Catalog {
+    /// As [`Matrix::explain`], for a request that keeps the base system.
+    #[must_use]
+    pub fn explain(&self, refusal: &Refusal, database: &str) -> String {
+        self.under(BaseOsChange::Refused).explain(refusal, database)
+    }
+
+    /// Says of a name that [`Catalog::get`] does not have what is wrong with it, and which names there are.
+    #[must_use]
+    pub fn explain_unknown(&self, name: &str) -> String {
+        let unknown = self.unknown(name, |_| true).to_string();
+        let names: Vec<&Entry> = self.entries().iter().collect();
+        match names.as_slice() {
+            [] => join(&unknown, "The catalog is empty: create PostgresVersions first"),
+            names => join(&unknown, &format!("The catalog has {}", shorten(names))),
+        }
+    }
+
     /// What is known of a name that the catalog does not have; proposes names that fit, if any are alike.
     pub(super) fn unknown(&self, name: &str, fits: impl Fn(&Entry) -> bool) -> Unknown {
+        // Whoever named an entry that is there did not mean another.
+        if let Some(error) = self.ignored.get(name) {
+            return Unknown { name: name.to_owned(), ignored: Some(error.clone()), nearest: Vec::new() };
+        }
         let mut alike: Vec<(bool, f64, &str)> = self
             .entries()
             .iter()
@@ -122,7 +147,7 @@ impl Catalog {
         alike.sort_by(|a, b| b.1.total_cmp(&a.1));
         Unknown {
             name: name.to_owned(),
-            ignored: self.ignored.get(name).cloned(),
+            ignored: None,
             nearest: alike.into_iter().take(SHOWN_NEAREST).map(|(.., other)| other.to_owned()).collect(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Entry;
+use super::{Entry, base_os};
 use crate::constraint::{Constraint, ConstraintError, PostgresMajor, VersionError};
 use crate::postgresversion::Distribution;
 
@@ -217,12 +217,14 @@ impl fmt::Display for Refusal {
             Self::BaseOs { systems: (current, target), .. } => write!(
                 f,
                 "upgrading between different base OS variants is not allowed: current version \"{from}\" uses \
-                 baseOS \"{current}\" but target version \"{to}\" uses baseOS \"{target}\""
+                 baseOS \"{current}\" but target version \"{to}\" uses baseOS \"{target}\": {}",
+                base_os::advice(current, target)
             ),
             Self::Distribution { distributions: (current, target), .. } => write!(
                 f,
                 "upgrading between different distributions is not allowed: current version \"{from}\" uses \
-                 distribution \"{current}\" but target version \"{to}\" uses distribution \"{target}\""
+                 distribution \"{current}\" but target version \"{to}\" uses distribution \"{target}\": choose a target \
+                 of the same distribution, or dump and restore into a new database"
             ),
         }
     }

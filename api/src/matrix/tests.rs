@@ -35,7 +35,12 @@ fn catalog() -> Catalog {
 }
 
 fn explain(catalog: &Catalog, from: &str, to: &str) -> String {
-    catalog.explain(&catalog.decide(from, to).unwrap_err(), "demo/orders")
+    let matrix = catalog.under(BaseOsChange::Refused);
+    matrix.explain(&matrix.decide(from, to).unwrap_err(), "demo/orders")
+}
+
+fn path<'a>(catalog: &'a Catalog, from: &str, to: &str) -> Option<Vec<&'a str>> {
+    catalog.under(BaseOsChange::Refused).shortest_path(from, to)
 }
 
 #[rstest]
@@ -91,9 +96,9 @@ fn proposes_the_shortest_path_and_avoids_what_is_outdated() {
         ("18.6", spec("18.6", &["~18"])),
         ("19.1", spec("19.1", &["~19"])),
     ]);
-    assert_eq!(catalog.shortest_path("13.16", "18.6").unwrap(), ["13.16", "14.9", "18.6"]);
-    assert_eq!(catalog.shortest_path("13.16", "19.1"), None);
-    assert_eq!(catalog.shortest_path("13.16", "15.20").unwrap(), ["13.16", "15.20"]);
+    assert_eq!(path(&catalog, "13.16", "18.6").unwrap(), ["13.16", "14.9", "18.6"]);
+    assert_eq!(path(&catalog, "13.16", "19.1"), None);
+    assert_eq!(path(&catalog, "13.16", "15.20").unwrap(), ["13.16", "15.20"]);
     assert!(!explain(&catalog, "13.16", "19.1").contains("upgrades:"));
 }
 
@@ -117,7 +122,7 @@ fn proposes_no_path_that_goes_back_to_an_older_minor_version() {
         ("15.20", spec("15.20", &[])),
     ]);
     assert!(catalog.decide("15.20", "15.18").is_ok());
-    assert_eq!(catalog.shortest_path("13.16", "15.18"), None);
+    assert_eq!(path(&catalog, "13.16", "15.18"), None);
 }
 
 #[test]
@@ -132,7 +137,7 @@ fn proposes_no_path_around_another_base_system() {
         ("17.11", with_os("17.11", "< 19", None)),
         ("18.6", with_os("18.6", "< 19", Some("debian"))),
     ]);
-    assert_eq!(catalog.shortest_path("13.16", "18.6"), None);
+    assert_eq!(path(&catalog, "13.16", "18.6"), None);
 }
 
 #[test]
@@ -186,7 +191,7 @@ fn says_that_the_databases_own_version_is_not_in_the_catalog() {
     let refusal = catalog().decide("12.4", "17.99").unwrap_err();
     assert_eq!(refusal.reason(), Reason::UnknownSource);
     assert_eq!(
-        catalog().explain(&refusal, "demo/orders"),
+        catalog().under(BaseOsChange::Refused).explain(&refusal, "demo/orders"),
         "upgrade from version 12.4 to 17.99 is not supported: the database has PostgresVersion \"12.4\", which is \
          not in the catalog, so its constraints are unknown; create that PostgresVersion, then try again"
     );
@@ -227,7 +232,7 @@ fn admits_nothing_where_a_constraint_cannot_be_read(
     assert_eq!(refusal.reason(), Reason::Constraints);
     let text = refusal.to_string();
     assert!(text.contains(&format!("the {list} of PostgresVersion \"13.16\" cannot be read")), "{text}");
-    assert_eq!(catalog.allowed_targets("13.16"), Vec::<&str>::new());
+    assert_eq!(catalog.under(BaseOsChange::Refused).allowed_targets("13.16"), Vec::<&str>::new());
     assert!(catalog.decide("13.23", "13.23").is_ok(), "another entry is not disturbed");
 }
 
@@ -265,14 +270,15 @@ fn names_both_base_systems_and_distributions_in_kubedbs_words() {
     assert_eq!(
         explain(&catalog, "13.16", "17.11-alpine"),
         "upgrading between different base OS variants is not allowed: current version \"13.16\" uses baseOS \
-         \"debian\" but target version \"17.11-alpine\" uses baseOS \"alpine\". \
-         Allowed targets for demo/orders (13.16): 15.20"
+         \"debian\" but target version \"17.11-alpine\" uses baseOS \"alpine\": their C libraries differ (glibc and \
+         musl), and with them the order of text, so no index on text could be trusted; dump and restore into a new \
+         database instead. Allowed targets for demo/orders (13.16): 15.20"
     );
     assert_eq!(
         explain(&catalog, "13.16", "15.20-gis"),
         "upgrading between different distributions is not allowed: current version \"13.16\" uses distribution \
-         \"Official\" but target version \"15.20-gis\" uses distribution \"PostGIS\". \
-         Allowed targets for demo/orders (13.16): 15.20"
+         \"Official\" but target version \"15.20-gis\" uses distribution \"PostGIS\": choose a target of the same \
+         distribution, or dump and restore into a new database. Allowed targets for demo/orders (13.16): 15.20"
     );
 }
 
@@ -345,4 +351,53 @@ fn tells_the_author_of_an_entry_what_is_wrong_and_what_follows() {
     let text = complaint("9.6.24", &["< 18", "x.y.z"]);
     assert!(text.contains("nothing is upgraded from or to this PostgresVersion: spec.version"), "{text}");
     assert!(text.contains("spec.updateConstraints.allowlist: \"x.y.z\" is no version constraint"), "{text}");
+}
+
+#[test]
+fn lets_the_base_system_change_between_systems_of_glibc_for_whoever_accepts_that() {
+    let with_os = |version: &str, base_os: &str| {
+        let mut spec = spec(version, &[]);
+        spec.db.base_os = Some(base_os.to_owned());
+        spec
+    };
+    let catalog = catalog_of(&[
+        ("13.16", with_os("13.16", "debian")),
+        ("17.11", with_os("17.11", "ubi9")),
+        ("17.11-alpine", with_os("17.11", "alpine")),
+        ("17.11-own", with_os("17.11", "ouros")),
+    ]);
+    let accepting = catalog.under(BaseOsChange::Accepted);
+    assert!(accepting.decide("13.16", "17.11").is_ok());
+    assert_eq!(accepting.allowed_targets("13.16"), ["17.11"]);
+    for target in ["17.11-alpine", "17.11-own"] {
+        assert_eq!(accepting.decide("13.16", target).unwrap_err().reason(), Reason::BaseOs);
+    }
+    assert_eq!(catalog.decide("13.16", "17.11").unwrap_err().reason(), Reason::BaseOs);
+    assert_eq!(
+        explain(&catalog, "13.16", "17.11"),
+        "upgrading between different base OS variants is not allowed: current version \"13.16\" uses baseOS \
+         \"debian\" but target version \"17.11\" uses baseOS \"ubi9\": another version of the C library may sort text in \
+         another way, and indexes on text would miss rows; to upgrade all the same, and check them afterwards, set \
+         the annotation pgops.dev/allow-base-os-change: \"true\" on the request. \
+         The catalog has no allowed target for demo/orders (13.16)"
+    );
+    let unknown = explain(&catalog, "13.16", "17.11-own");
+    assert!(unknown.contains("pgops does not know \"ouros\""), "{unknown}");
+}
+
+#[test]
+fn proposes_nothing_that_would_be_refused_for_its_version() {
+    let catalog = catalog_of(&[
+        ("13.16", spec("13.16", &["13 - 17", ">= 17.0-0, < 18"])),
+        ("17.0-rc1", spec("17.0-rc1", &[])),
+        ("17.1", spec("17.1", &[])),
+        ("9.6", spec("9.6", &[])),
+        ("18", spec("18", &[])),
+    ]);
+    assert_eq!(catalog.under(BaseOsChange::Refused).allowed_targets("13.16"), ["17.1", "17.0-rc1"]);
+    assert!(explain(&catalog, "13.16", "18").ends_with("Allowed targets for demo/orders (13.16): 17.1"));
+    let refusal = catalog.decide("13.16", "17.0").unwrap_err();
+    assert!(refusal.to_string().ends_with("did you mean 17.1?"), "{refusal}");
+    assert!(explain(&catalog, "9.6", "99").ends_with("(9.6): 17.1, 13.16"));
+    assert_eq!(path(&catalog, "13.16", "18"), None);
 }

@@ -150,6 +150,23 @@ fn tells_the_kinds_of_refusal_apart() {
 }
 
 #[test]
+fn decides_as_for_a_request_that_accepts_another_base_system() {
+    let yaml = entry("17.11", "17.11", "") + &entry("17.12", "17.12", "").replace("debian", "ubi9");
+    let refused = ask(&yaml, &["--from", "17.11", "--to", "17.12"]);
+    assert_eq!(refused.status, 1);
+    assert!(refused.out.contains("pgops.dev/allow-base-os-change: \"true\""), "{}", refused.out);
+    let accepted = ask(&yaml, &["--from", "17.11", "--to", "17.12", "--allow-base-os-change"]);
+    assert_eq!(accepted.status, 0);
+    assert!(
+        accepted.out.contains("Warning: the base system changes from debian to ubi9"),
+        "{}",
+        accepted.out
+    );
+    assert_eq!(ask(&yaml, &["--from", "17.11", "--allow-base-os-change"]).out, "17.12\n");
+    assert_eq!(ask(&yaml, &["--allow-base-os-change"]).out.matches("\"allowed\":true").count(), 4);
+}
+
+#[test]
 fn reads_lists_and_passes_over_what_is_no_postgres_version() {
     let item = "  - metadata: {name: '13.16', creationTimestamp: null}\n    spec:\n      version: '13.16'\n      \
                 distribution: ''\n      db: {image: a, baseOS: null}\n      updateConstraints: {denylist: null}\n";

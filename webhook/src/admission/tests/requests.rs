@@ -61,11 +61,11 @@ async fn refuses_an_unknown_target_and_proposes_names() {
 async fn refuses_another_base_system_and_another_distribution() {
     assert_snapshot!(Cluster::new().refusal(create(&opsrequest("17.12-alpine"))).await, @r#"
     403 Forbidden BaseOS spec.updateVersion.targetVersion
-    upgrading between different base OS variants is not allowed: current version "13.16" uses baseOS "debian" but target version "17.12-alpine" uses baseOS "alpine". Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
+    upgrading between different base OS variants is not allowed: current version "13.16" uses baseOS "debian" but target version "17.12-alpine" uses baseOS "alpine": their C libraries differ (glibc and musl), and with them the order of text, so no index on text could be trusted; dump and restore into a new database instead. Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
     "#);
     assert_snapshot!(Cluster::new().refusal(create(&opsrequest("15.20-gis"))).await, @r#"
     403 Forbidden Distribution spec.updateVersion.targetVersion
-    upgrading between different distributions is not allowed: current version "13.16" uses distribution "Official" but target version "15.20-gis" uses distribution "PostGIS". Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
+    upgrading between different distributions is not allowed: current version "13.16" uses distribution "Official" but target version "15.20-gis" uses distribution "PostGIS": choose a target of the same distribution, or dump and restore into a new database. Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
     "#);
 }
 
@@ -109,7 +109,7 @@ async fn refuses_a_second_request_and_names_the_first() {
     cluster.requests = vec![first.clone()];
     assert_snapshot!(cluster.refusal(create(&opsrequest("17.11"))).await, @"
     403 Forbidden RequestActive spec.databaseRef.name
-    another request is active on demo/orders: PostgresOpsRequest orders-first (Progressing, to 15.20); wait until it ends, or delete it if it has not begun
+    another request is active on demo/orders: PostgresOpsRequest orders-first (Progressing, to 15.20); wait until it ends (kubectl get pgops orders-first -n demo -w), or delete it if it has not begun
     ");
 
     first["status"] = json!({"phase": "Successful"});
@@ -144,7 +144,7 @@ async fn refuses_while_the_databases_state_stands_against_it() {
     ");
     assert_snapshot!(refusal("/metadata/deletionTimestamp", json!("2026-11-20T10:00:00Z")).await, @"
     403 Forbidden DatabaseDeleting spec.databaseRef.name
-    demo/orders is being deleted, so it is not upgraded any more
+    demo/orders is being deleted, so it is not upgraded any more; once it is gone, create it anew with the version that you want
     ");
     let paused = json!([{"type": "Paused", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z", "message": "by hand, Ada"}]);
     assert_snapshot!(refusal("/status/conditions", paused).await, @r#"

@@ -1,0 +1,140 @@
+//! Base systems of images, and the C library that sorts text in them.
+
+/// Whether a database may come to an image of another base system.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BaseOsChange {
+    /// Both must be the same.
+    #[default]
+    Refused,
+    /// Between systems of the GNU C library, at the wish of someone who will check the indexes on text.
+    Accepted,
+}
+
+/// The C library of a base system. PostgreSQL sorts text by it, unless a collation of ICU says otherwise.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CLibrary {
+    /// The GNU C library. Its order of text depends on the locale, and changes between versions.
+    Glibc,
+    /// musl, whose order of text is that of the bytes in every locale.
+    Musl,
+}
+
+const MUSL: [&str; 1] = ["alpine"];
+
+#[rustfmt::skip]
+const GLIBC: [&str; 49] = [
+    // Debian, by name and by code name.
+    "debian", "jessie", "stretch", "buster", "bullseye", "bookworm", "trixie", "forky", "sid",
+    // Ubuntu, of long-term support and between.
+    "ubuntu", "trusty", "xenial", "bionic", "focal", "jammy", "lunar", "mantic", "noble", "oracular", "plucky",
+    "questing",
+    // Red Hat's, and what is built from it.
+    "rhel", "redhat", "ubi", "el", "centos", "fedora", "rocky", "rockylinux", "alma", "almalinux", "oraclelinux",
+    "ol", "amazonlinux", "amazon", "amzn", "al",
+    // VMware's, SUSE's, Microsoft's, Chainguard's.
+    "photon", "photonos", "suse", "sles", "opensuse", "leap", "tumbleweed", "bci", "mariner", "azurelinux",
+    "wolfi", "clearlinux",
+];
+
+/// Words beside a system's name that say nothing about its C library.
+const VARIANTS: [&str; 8] = ["slim", "minimal", "micro", "init", "stream", "linux", "lts", "v"];
+
+impl CLibrary {
+    /// The C library of a base system by its name in the catalog: `bookworm`, `ubi9-minimal`, `alpine3.20`.
+    ///
+    /// None for a name with any word that is not known: a guess could break every index on text.
+    #[must_use]
+    pub fn of(base_os: &str) -> Option<Self> {
+        let mut library = None;
+        let lower = base_os.to_lowercase();
+        for word in lower.split(|character: char| !character.is_ascii_alphanumeric()) {
+            let word = word.trim_end_matches(|character: char| character.is_ascii_digit());
+            let found = match word {
+                "" => continue,
+                word if VARIANTS.contains(&word) => continue,
+                word if GLIBC.contains(&word) => Self::Glibc,
+                word if MUSL.contains(&word) => Self::Musl,
+                _ => return None,
+            };
+            if library.replace(found).is_some_and(|other| other != found) {
+                return None;
+            }
+        }
+        library
+    }
+}
+
+/// Whether a database may come from one base system to the other, whose names differ.
+pub(super) fn is_accepted(from: &str, to: &str, change: BaseOsChange) -> bool {
+    change == BaseOsChange::Accepted
+        && [from, to].iter().all(|name| CLibrary::of(name) == Some(CLibrary::Glibc))
+}
+
+/// Why a database may not come from one to the other, and what can be done; the end of a sentence.
+pub(super) fn advice(from: &str, to: &str) -> String {
+    use CLibrary::{Glibc, Musl};
+    let unknown = |name: &str| {
+        format!(
+            "pgops does not know \"{name}\", so it cannot tell how text is sorted there; mend spec.db.baseOS of \
+             that PostgresVersion if it is misspelt, else dump and restore into a new database"
+        )
+    };
+    match (CLibrary::of(from), CLibrary::of(to)) {
+        (None, _) => unknown(from),
+        (_, None) => unknown(to),
+        (Some(Glibc), Some(Glibc)) => format!(
+            "another version of the C library may sort text in another way, and indexes on text would miss rows; \
+             to upgrade all the same, and check them afterwards, set the annotation {}: \"true\" on the request",
+            crate::names::ANNOTATION_ALLOW_BASE_OS_CHANGE
+        ),
+        (Some(Musl), Some(Musl)) => {
+            "pgops accepts another base system only where both have the GNU C library; give both the same \
+             spec.db.baseOS if they are one system, else dump and restore into a new database"
+                .to_owned()
+        }
+        (Some(Glibc), Some(Musl)) | (Some(Musl), Some(Glibc)) => {
+            "their C libraries differ (glibc and musl), and with them the order of text, so no index on text could \
+             be trusted; dump and restore into a new database instead"
+                .to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("alpine alpine3.20 alpine-3.20 Alpine", Some(CLibrary::Musl))]
+    #[case(
+        "debian bookworm bookworm-slim Debian-12.5 debian-bookworm ubuntu22.04 noble ubi9-minimal rhel el9 rocky9 \
+         almalinux centos7 centos-stream9 fedora photon5 photon-5.0 amazonlinux2023 amazon-linux-2 al2023 ol8",
+        Some(CLibrary::Glibc)
+    )]
+    #[case("plan9 alpine-glibc debian-musl alpine-debian busybox 12 -", None)]
+    fn knows_the_c_library_of_a_base_system(#[case] names: &str, #[case] library: Option<CLibrary>) {
+        for name in names.split_whitespace() {
+            assert_eq!(CLibrary::of(name), library, "{name}");
+        }
+        assert_eq!(CLibrary::of(""), None);
+    }
+
+    #[rstest]
+    #[case("debian", "ubi9", true)]
+    #[case("bullseye", "bookworm", true)]
+    #[case("debian", "alpine", false)]
+    #[case("alpine", "debian", false)]
+    #[case("alpine3.19", "alpine3.20", false)]
+    #[case("debian", "plan9", false)]
+    #[case("plan9", "debian", false)]
+    fn accepts_a_change_only_between_known_systems_of_glibc(
+        #[case] from: &str,
+        #[case] to: &str,
+        #[case] accepted: bool,
+    ) {
+        assert_eq!(is_accepted(from, to, BaseOsChange::Accepted), accepted);
+        assert!(!is_accepted(from, to, BaseOsChange::Refused));
+        assert_eq!(advice(from, to).contains("pgops.dev/allow-base-os-change"), accepted);
+    }
+}
