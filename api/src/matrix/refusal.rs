@@ -91,7 +91,7 @@ impl fmt::Display for Unknown {
 }
 
 /// A move that is refused. Its `Display` is the sentence without the advice, see
-/// [`Catalog::explain`](super::Catalog::explain).
+/// [`Matrix::explain`](super::Matrix::explain).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[allow(missing_docs, reason = "`from` and `to` are names of PostgresVersions throughout")]
 pub enum Refusal {
