@@ -101,7 +101,7 @@ impl Catalog {
         catalog
     }
 
-    /// Whether a database that has `from` may move to `to`; both are names of `PostgresVersion`s.
+    /// As [`Matrix::decide`], for a request that keeps the base system.
     pub fn decide(&self, from: &str, to: &str) -> Result<Allowed<'_>, Refusal> {
         self.under(BaseOsChange::Refused).decide(from, to)
     }

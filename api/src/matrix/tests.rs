@@ -103,6 +103,17 @@ fn proposes_the_shortest_path_and_avoids_what_is_outdated() {
 }
 
 #[test]
+fn proposes_a_path_around_a_release_known_to_be_faulty() {
+    let catalog = catalog_of(&[
+        ("13.16", spec("13.16", &["~16"])),
+        ("16.4", spec("16.4", &["~18"])),
+        ("16.5", spec("16.5", &["~18"])),
+        ("18.6", spec("18.6", &[])),
+    ]);
+    assert_eq!(path(&catalog, "13.16", "18.6").unwrap(), ["13.16", "16.4", "18.6"]);
+}
+
+#[test]
 fn proposes_a_path_of_three_upgrades_where_there_is_no_shorter_one() {
     let catalog = catalog_of(&[
         ("13.16", spec("13.16", &["~14"])),
