@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Event;
-use kube::Api;
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, PostParams};
+use kube::runtime::{WatchStreamExt, watcher};
 use pgops_api::opsrequest::RequestType;
 use pgops_api::{PostgresOpsRequest, PostgresVersion};
 use pgops_e2e::{Cluster, Database, assert_upgraded};
@@ -129,21 +131,16 @@ async fn catalog_entry_of_no_postgresql_is_warned_about_and_an_unreadable_one_re
     let refused = catalog.create(&PostParams::default(), &entry("seventeen")?).await;
     let refused = refused.err().context("an unreadable version was accepted")?.to_string();
     ensure!(refused.contains("seventeen"), "the refusal does not name the version: {refused}");
-    catalog.create(&PostParams::default(), &entry("9.6.24")?).await?;
-    let events = Api::<Event>::all(cluster.client.clone());
-    let selector = format!("involvedObject.name={name},type=Warning");
-    let warned = async {
-        loop {
-            let found = events.list(&ListParams::default().fields(&selector)).await?;
-            if let Some(event) = found.items.into_iter().next() {
-                return anyhow::Ok(event.message.unwrap_or_default());
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    };
-    let message = tokio::time::timeout(Duration::from_mins(1), warned).await;
+    let created = catalog.create(&PostParams::default(), &entry("9.6.24")?).await?;
+    // By its uid: Events outlive what they are about, and an earlier run told of an entry of this name.
+    let uid = created.uid().context("the entry has no uid")?;
+    let about_it = watcher::Config::default().fields(&format!("involvedObject.uid={uid},type=Warning"));
+    let mut warnings =
+        Box::pin(watcher::watcher(Api::<Event>::all(cluster.client.clone()), about_it).applied_objects());
+    let warned = tokio::time::timeout(Duration::from_mins(1), warnings.next()).await;
     catalog.delete(name, &DeleteParams::default()).await?;
-    let message = message.context("there is no warning Event about the entry")??;
+    let warned = warned.context("there is no warning Event about the entry")?;
+    let message = warned.context("the watch on Events ended")??.message.unwrap_or_default();
     ensure!(message.contains("9.6.24"), "the Event does not name the version: {message}");
     Ok(())
 }
