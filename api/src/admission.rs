@@ -83,7 +83,7 @@ pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
         });
     }
     let wish = read_wish(request)?;
-    let place = Place::of(request);
+    let place = Place::named_by(request);
     let database = facts.database.ok_or_else(|| denial::not_found(&place))?;
     if database.metadata.deletion_timestamp.is_some() {
         return Err(denial::deleting(&place));
@@ -112,17 +112,32 @@ pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
     })
 }
 
-/// Namespace and name of the database, as people write them.
-struct Place<'a> {
-    namespace: &'a str,
-    name: &'a str,
+/// Namespace and name of a database, as people write them.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
 }
 
 impl<'a> Place<'a> {
-    fn of(request: &'a PostgresOpsRequest) -> Self {
+    /// Of the database that a request names.
+    #[must_use]
+    pub fn named_by(request: &'a PostgresOpsRequest) -> Self {
         Self {
             namespace: request.metadata.namespace.as_deref().unwrap_or_default(),
             name: &request.spec.database_ref.name,
+        }
+    }
+
+    /// Of a database.
+    #[must_use]
+    pub fn of(database: &'a Postgres) -> Self {
+        let metadata = &database.metadata;
+        Self {
+            namespace: metadata.namespace.as_deref().unwrap_or_default(),
+            name: metadata.name.as_deref().unwrap_or_default(),
         }
     }
 }

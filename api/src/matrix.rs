@@ -49,10 +49,13 @@ pub struct Entry {
     constraints: Result<Constraints, refusal::Unreadable>,
 }
 
+/// What a version says of the versions that may follow it.
 #[derive(Debug)]
-struct Constraints {
-    allow: Vec<Constraint>,
-    deny: Vec<Constraint>,
+pub struct Constraints {
+    /// One of these must match; any version does where there are none.
+    pub allow: Vec<Constraint>,
+    /// None of these may match.
+    pub deny: Vec<Constraint>,
 }
 
 /// The rules over a catalog, for one request.
@@ -260,7 +263,9 @@ impl Constraints {
         Ok(Self { allow: parse(List::Allow, &lists.allowlist)?, deny: parse(List::Deny, &lists.denylist)? })
     }
 
-    fn admit(&self, version: &Version) -> bool {
+    /// Whether a version may follow.
+    #[must_use]
+    pub fn admit(&self, version: &Version) -> bool {
         let matches = |constraint: &Constraint| constraint.matches(version);
         (self.allow.is_empty() || self.allow.iter().any(matches)) && !self.deny.iter().any(matches)
     }

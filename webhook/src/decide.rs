@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use pgops_api::admission;
-use pgops_api::matrix::{self, BaseOsChange, Catalog, Matrix};
+use pgops_api::matrix::{self, Allowed, BaseOsChange, Catalog, Matrix, Refusal};
 use serde::Serialize;
 
 use documents::Documents;
@@ -130,7 +130,7 @@ fn answer(
 fn table(documents: &Documents, matrix: Matrix<'_>, out: &mut impl Write) -> io::Result<()> {
     for (from, _) in documents.named() {
         for (to, _) in documents.named() {
-            print_json(&Verdict::of(matrix, from, to), out)?;
+            print_json(&Verdict::of(&matrix.decide(from, to), from, to), out)?;
         }
     }
     Ok(())
@@ -150,9 +150,9 @@ struct Verdict<'a> {
 
 impl<'a> Verdict<'a> {
     /// In short, as a line of the table.
-    fn of(matrix: Matrix<'_>, from: &'a str, to: &'a str) -> Self {
-        let (allowed, reason, message) = match matrix.decide(from, to) {
-            Ok(allowed) => (true, "Allowed", admission::headline(&allowed, DATABASE)),
+    fn of(decision: &Result<Allowed<'_>, Refusal>, from: &'a str, to: &'a str) -> Self {
+        let (allowed, reason, message) = match decision {
+            Ok(allowed) => (true, "Allowed", admission::headline(allowed, DATABASE)),
             Err(refusal) => (false, refusal.reason().as_str(), refusal.to_string()),
         };
         Self { from, to, allowed, reason, message, warnings: None }
@@ -160,8 +160,9 @@ impl<'a> Verdict<'a> {
 
     /// With what else is possible, or what to beware of: all that a request would be told.
     fn explained(matrix: Matrix<'_>, from: &'a str, to: &'a str) -> Self {
-        let mut verdict = Self::of(matrix, from, to);
-        let warnings = match matrix.decide(from, to) {
+        let decision = matrix.decide(from, to);
+        let mut verdict = Self::of(&decision, from, to);
+        let warnings = match decision {
             Ok(allowed) => {
                 let unsupported = admission::check_versions(&allowed).err().map(|denial| {
                     format!(

@@ -1,7 +1,6 @@
 //! Reviews of `Postgres` objects.
 
 mod deletion;
-mod place;
 mod version;
 
 use kube::core::DynamicObject;

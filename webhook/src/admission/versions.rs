@@ -4,7 +4,7 @@ use kube::ResourceExt;
 use kube::core::DynamicObject;
 use kube::core::admission::AdmissionRequest;
 use pgops_api::constraint::{Constraint, Version};
-use pgops_api::matrix::{Catalog, complaints};
+use pgops_api::matrix::{Catalog, Constraints, complaints};
 use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
 
 use super::caches::Caches;
@@ -34,24 +34,23 @@ fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Verdic
         return Err(invalid("spec.db.image", &"it is empty: name the image of the server"));
     }
     let lists = &spec.update_constraints;
-    let allow = read("allowlist", &lists.allowlist)?;
-    let deny = read("denylist", &lists.denylist)?;
+    let constraints =
+        Constraints { allow: read("allowlist", &lists.allowlist)?, deny: read("denylist", &lists.denylist)? };
 
     let mut warnings = complaints(spec);
-    for (list, effect, constraints) in [("allowlist", "allows", &allow), ("denylist", "denies", &deny)] {
-        for constraint in constraints.iter().filter(|constraint| constraint.admits_nothing()) {
+    let lists = [("allowlist", "allows", &constraints.allow), ("denylist", "denies", &constraints.deny)];
+    for (list, effect, entries) in lists {
+        for constraint in entries.iter().filter(|constraint| constraint.admits_nothing()) {
             warnings.push(format!(
                 "spec.updateConstraints.{list}: \"{constraint}\" {effect} nothing: no version fits all of it; || \
                  means \"or\""
             ));
         }
     }
-    let admits = |version: &Version| {
-        (allow.is_empty() || allow.iter().any(|constraint| constraint.matches(version)))
-            && !deny.iter().any(|constraint| constraint.matches(version))
-    };
     // Itself counts: the newest version of a catalog often leads nowhere else.
-    if !admits(&version) && !catalog.entries().iter().any(|entry| admits(&entry.version)) {
+    if !constraints.admit(&version)
+        && !catalog.entries().iter().any(|entry| constraints.admit(&entry.version))
+    {
         warnings.push(
             "spec.updateConstraints: no PostgresVersion in the catalog fits them, so databases of this version \
              cannot be upgraded"

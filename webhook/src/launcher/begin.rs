@@ -89,11 +89,7 @@ fn admit(world: &World) -> Result<Upgrade, Action> {
     }
     if let Some(blocker) = world.blocker() {
         let name = blocker.metadata.name.as_deref().unwrap_or_default();
-        let message = format!(
-            "waits until PostgresOpsRequest {name} ({:?}) on {} has ended",
-            blocker.phase(),
-            world.place()
-        );
+        let message = claim::waits_for(world, &format!("PostgresOpsRequest {name} ({:?})", blocker.phase()));
         return Err(Action::Wait { reason: BLOCKED, message });
     }
     let facts = Facts {

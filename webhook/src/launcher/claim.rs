@@ -77,7 +77,7 @@ pub fn is_held(world: &World) -> bool {
 /// nothing for the others as long as a Job of its request or a pod of that may still act.
 pub fn standing(world: &World) -> Standing {
     if let Some(job) = other_at_work(world) {
-        return Standing::Taken(format!("waits until {job} on {} has ended", world.place()));
+        return Standing::Taken(waits_for(world, &job));
     }
     let claim = match world.database.as_ref().map_or(Ok(None), Claim::on) {
         Ok(Some(claim)) => claim,
@@ -99,10 +99,12 @@ pub fn standing(world: &World) -> Standing {
         Some(Some(phase)) => format!("{phase:?}"),
         Some(None) => "of an API that this pgops does not know".to_owned(),
     };
-    Standing::Taken(format!(
-        "waits until PostgresOpsRequest {request} ({how}) on {} has ended",
-        world.place()
-    ))
+    Standing::Taken(waits_for(world, &format!("PostgresOpsRequest {request} ({how})")))
+}
+
+/// What a request is told that waits for another, or for what is left of one.
+pub fn waits_for(world: &World, who: &str) -> String {
+    format!("waits until {who} on {} has ended", world.place())
 }
 
 /// A Job of another request that may still act on the database, or the pod of one that is gone.

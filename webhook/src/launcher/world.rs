@@ -13,6 +13,7 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, ResourceExt};
+use pgops_api::admission::Place;
 use pgops_api::matrix::Catalog;
 use pgops_api::opsrequest::Phase;
 use pgops_api::plan::pause_owner;
@@ -123,7 +124,7 @@ impl World {
 
     /// Namespace and name of the database, as people write them.
     pub fn place(&self) -> String {
-        format!("{}/{}", self.request.namespace().unwrap_or_default(), self.request.spec.database_ref.name)
+        Place::named_by(&self.request).to_string()
     }
 
     /// The request that must end before this one may begin: the one at work, else the one that holds the

@@ -3,12 +3,12 @@
 use kube::ResourceExt;
 use kube::core::DynamicObject;
 use kube::core::admission::AdmissionRequest;
+use pgops_api::admission::Place;
 use pgops_api::names::ANNOTATION_OVERRIDE;
 use pgops_api::opsrequest::Phase;
 use pgops_api::postgres::DeletionPolicy;
 use pgops_api::{Postgres, PostgresOpsRequest};
 
-use super::place::Place;
 use crate::admission::caches::Caches;
 use crate::admission::verdict::{Cause, Verdict};
 

@@ -1,12 +1,12 @@
 //! `spec.version` says what the data is, so it changes with the data: the worker of an upgrade sets it.
 
 use kube::ResourceExt;
+use pgops_api::admission::Place;
 use pgops_api::names::{ANNOTATION_OVERRIDE, worker_user};
 use pgops_api::opsrequest::Phase;
 use pgops_api::{Postgres, PostgresOpsRequest};
 
 use super::check_version;
-use super::place::Place;
 use crate::admission::caches::Caches;
 use crate::admission::verdict::{Cause, Verdict};
 
