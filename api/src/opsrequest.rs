@@ -187,6 +187,34 @@ pub const CONDITION_FAILED: &str = "Failed";
 /// Condition of a request that waits; its message names what for.
 pub const CONDITION_WAITING: &str = "Waiting";
 
+impl RequestType {
+    /// The word of the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UpdateVersion => "UpdateVersion",
+            Self::HorizontalScaling => "HorizontalScaling",
+            Self::VerticalScaling => "VerticalScaling",
+            Self::VolumeExpansion => "VolumeExpansion",
+            Self::Restart => "Restart",
+            Self::Reconfigure => "Reconfigure",
+            Self::ReconfigureTLS => "ReconfigureTLS",
+            Self::RotateAuth => "RotateAuth",
+            Self::ReconnectStandby => "ReconnectStandby",
+            Self::ForceFailOver => "ForceFailOver",
+            Self::SetRaftKeyPair => "SetRaftKeyPair",
+            Self::StorageMigration => "StorageMigration",
+            Self::Upgrade => "Upgrade",
+        }
+    }
+}
+
+/// Whether a request has its type, or the target of an upgrade, under the name of `KubeDB`'s first years.
+#[must_use]
+pub fn is_older_form(type_: &str, has_upgrade: bool) -> bool {
+    type_ == "Upgrade" || (type_ == "UpdateVersion" && has_upgrade)
+}
+
 impl PostgresOpsRequest {
     /// The phase; a request without one has just been stored.
     #[must_use]
@@ -204,6 +232,12 @@ impl PostgresOpsRequest {
     #[must_use]
     pub fn updates_version(&self) -> bool {
         matches!(self.spec.type_, RequestType::UpdateVersion | RequestType::Upgrade)
+    }
+
+    /// See [`is_older_form`].
+    #[must_use]
+    pub fn has_older_form(&self) -> bool {
+        is_older_form(self.spec.type_.as_str(), self.spec.upgrade.is_some())
     }
 
     /// Name of the target `PostgresVersion`, if the request has one, under either name of the field.

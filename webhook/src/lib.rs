@@ -5,8 +5,12 @@
 //! [`decide::run`] away from a cluster.
 
 pub mod admission;
+pub mod caches;
 pub mod decide;
 mod launcher;
 pub mod lifecycle;
+pub mod metrics;
 pub mod serve;
 pub mod server;
+mod unreadable;
+mod watch;

@@ -1,28 +1,25 @@
 //! `pgops-webhook serve`: caches, certificate, admission, launcher, in one process that ends as a whole.
 
 use std::convert::Infallible;
-use std::fmt::Debug;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use axum::Router;
 use clap::{Args, ValueEnum};
-use futures::StreamExt;
-use kube::runtime::reflector::{self, store::Writer};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
-use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
+use kube::{Api, Client};
 use pgops_certs::{Certificates, Names};
-use serde::de::DeserializeOwned;
 use tracing_subscriber::EnvFilter;
 
-use crate::admission::{self, Caches};
+use crate::admission;
+use crate::caches::Caches;
 use crate::launcher::{self, PullPolicy};
 use crate::lifecycle::{Readiness, Shutdown};
+use crate::metrics::Metrics;
 use crate::server;
+use crate::watch::fill;
 
 /// Pause before the certificate is asked for again.
 const CERTIFICATE_RETRY: Duration = Duration::from_secs(2);
@@ -36,7 +33,7 @@ pub struct Options {
     /// Address on which admission is served over TLS.
     #[arg(long, env = "PGOPS_BIND", default_value = "0.0.0.0:8443")]
     bind: SocketAddr,
-    /// Address of the plain probes /livez and /readyz.
+    /// Address of the plain probes /livez and /readyz, and of /metrics.
     #[arg(long, env = "PGOPS_HEALTH_BIND", default_value = "0.0.0.0:8080")]
     health_bind: SocketAddr,
     /// Namespace of this installation.
@@ -116,15 +113,18 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .context("failed to find an API server: run in a pod with a service account, or set KUBECONFIG")?;
     let readiness = Readiness::awaiting(&[CACHES, CERTIFICATE]);
 
-    let (databases, databases_writer) = reflector::store::<Postgres>();
-    let (requests, requests_writer) = reflector::store::<PostgresOpsRequest>();
-    let (versions, versions_writer) = reflector::store::<PostgresVersion>();
-    let caches = Arc::new(Caches::new(databases, requests, versions.clone()));
+    let (caches, feeds) = Caches::new();
+    let caches = Arc::new(caches);
+    let metrics = Metrics::default();
 
-    let serve = serve(&options, client.clone(), caches.clone(), readiness.clone(), shutdown.clone());
+    let router = admission::router(caches.clone(), metrics.clone());
+    let serve = serve(&options, client.clone(), router, readiness.clone(), shutdown.clone());
+    let plain = server::plain(readiness.clone(), caches.clone(), metrics.clone());
     let launch = async {
         match launcher_options {
-            Some(options) => launcher::run(client.clone(), options, versions.clone(), shutdown.clone()).await,
+            Some(options) => {
+                launcher::run(client.clone(), options, caches.clone(), metrics, shutdown.clone()).await
+            }
             None => std::future::pending().await,
         }
     };
@@ -139,10 +139,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     tokio::select! {
         served = serve => served,
         ended = launch => ended,
-        ended = server::health(options.health_bind, readiness.clone()) => ended,
-        ended = fill(Api::all(client.clone()), databases_writer) => match ended? {},
-        ended = fill(Api::all(client.clone()), requests_writer) => match ended? {},
-        ended = fill(Api::all(client.clone()), versions_writer) => match ended? {},
+        ended = server::serve_plain(options.health_bind, plain) => ended,
+        ended = fill(Api::all(client.clone()), feeds.databases) => match ended? {},
+        ended = fill(Api::all(client.clone()), feeds.requests) => match ended? {},
+        ended = fill(Api::all(client.clone()), feeds.versions) => match ended? {},
         ended = announce(&caches, &readiness) => match ended? {},
     }
 }
@@ -150,7 +150,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 async fn serve(
     options: &Options,
     client: Client,
-    caches: Arc<Caches>,
+    router: Router,
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
@@ -161,7 +161,6 @@ async fn serve(
     };
     readiness.met(CERTIFICATE);
     let tls = pgops_certs::server_config(certificates.resolver());
-    let router = admission::router(caches);
     tokio::select! {
         served = server::admission(options.bind, tls, router, readiness, shutdown) => served,
         ended = certificates.keep() => match ended? {},
@@ -183,24 +182,6 @@ async fn obtain(client: &Client, names: &Names) -> anyhow::Result<Certificates> 
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// Fills a cache. Errors are waited out: the API server may restart, a CRD may come later.
-async fn fill<K>(api: Api<K>, writer: Writer<K>) -> anyhow::Result<Infallible>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-{
-    let kind = K::kind(&());
-    // Who changed which field is a third of an object and decides nothing.
-    let slim = |object: &mut K| object.managed_fields_mut().clear();
-    let mut changes =
-        pin!(watcher(api, watcher::Config::default()).default_backoff().modify(slim).reflect(writer));
-    while let Some(change) = changes.next().await {
-        if let Err(error) = change {
-            tracing::warn!(%kind, %error, "failed to watch; tries again");
-        }
-    }
-    bail!("the watch on {kind} ended")
 }
 
 /// Says when the caches hold the cluster's state for the first time.

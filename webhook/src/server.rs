@@ -1,4 +1,4 @@
-//! The two listeners: TLS for the API server, plain HTTP for the kubelet's probes.
+//! The two listeners: TLS for the API server, plain HTTP for probes and metrics.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,9 @@ use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use rustls::ServerConfig;
 
+use crate::caches::Caches;
 use crate::lifecycle::{Readiness, Shutdown};
+use crate::metrics::Metrics;
 
 /// How long requests are still taken after SIGTERM: the time in which every node learns that this pod
 /// is no endpoint any more.
@@ -64,16 +66,23 @@ async fn part(State(shutdown): State<Shutdown>, request: Request, next: Next) ->
     response
 }
 
-/// Serves the probes, until the process ends.
-pub async fn health(bind: SocketAddr, readiness: Readiness) -> anyhow::Result<()> {
+/// Serves what needs no TLS, until the process ends.
+pub async fn serve_plain(bind: SocketAddr, router: Router) -> anyhow::Result<()> {
     axum_server::bind(bind)
-        .serve(probes(readiness).into_make_service())
+        .serve(router.into_make_service())
         .await
         .with_context(|| format!("failed to serve on --health-bind {bind}"))
 }
 
-fn probes(readiness: Readiness) -> Router {
-    Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(ready)).with_state(readiness)
+/// The kubelet's probes, and the metrics.
+pub fn plain(readiness: Readiness, caches: Arc<Caches>, metrics: Metrics) -> Router {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let text = async move || ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics.text(&caches));
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(readiness)
+        .route("/metrics", get(text))
 }
 
 async fn ready(State(readiness): State<Readiness>) -> (StatusCode, String) {
@@ -97,13 +106,14 @@ mod tests {
     #[tokio::test]
     async fn the_probe_names_what_is_missing() {
         let readiness = Readiness::awaiting(&["certificate"]);
-        let answer = ask(probes(readiness.clone()), "/readyz").await;
+        let probes = plain(readiness.clone(), Arc::new(Caches::new().0), Metrics::default());
+        let answer = ask(probes.clone(), "/readyz").await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         let body = to_bytes(answer.into_body(), 1024).await.unwrap();
         assert_eq!(&body[..], b"not ready: certificate\n");
-        assert_eq!(ask(probes(readiness.clone()), "/livez").await.status(), StatusCode::OK);
+        assert_eq!(ask(probes.clone(), "/livez").await.status(), StatusCode::OK);
         readiness.met("certificate");
-        assert_eq!(ask(probes(readiness), "/readyz").await.status(), StatusCode::OK);
+        assert_eq!(ask(probes, "/readyz").await.status(), StatusCode::OK);
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ build_images() {
         archive=$("$cluster_source/images/postgres" "$suite" --path-only)
         [[ -e $archive ]] || run_logged "Building the PostgreSQL images of Debian $suite (first time only)" \
             "$images_cache/postgres-$suite.log" nice -n 5 "$cluster_source/images/postgres" "$suite"
-        grep -h '^WARNING' "$images_cache/postgres-$suite.log" 2>/dev/null || true
+        grep -h 'NOTE:' "$images_cache/postgres-$suite.log" 2>/dev/null || true
     done
 }
 

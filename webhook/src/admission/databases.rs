@@ -3,37 +3,54 @@
 mod deletion;
 mod version;
 
-use kube::core::DynamicObject;
-use kube::core::admission::AdmissionRequest;
 use pgops_api::Postgres;
 use pgops_api::matrix::Catalog;
 use pgops_api::postgres::{STORAGE_TYPE_IS_IMMUTABLE, StorageType};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
-use super::caches::Caches;
+use super::object::peek;
+use super::review::Request;
 use super::verdict::{Asked, Cause, Verdict};
+use crate::caches::Caches;
 
 /// A new database must be one that can run; a change must not make it one that cannot, and its version
 /// changes with its data only; one that is protected or being upgraded is not deleted.
-pub fn judge(caches: &Caches, request: &AdmissionRequest<DynamicObject>) -> Verdict {
-    // Under both names the field cannot even be read.
-    if let Some(cause) = two_deletion_policies(request) {
-        return Verdict::Invalid(cause);
-    }
+pub fn judge(caches: &Caches, request: &Request<'_>) -> Verdict {
     let verdict = match Asked::<Postgres>::read(request) {
         Ok(Asked::Create(new)) => create(&caches.catalog(), &new),
         Ok(Asked::Change { new, old }) => change(caches, request, &new, &old),
         Ok(Asked::Delete(old)) => deletion::judge(caches, request, &old),
         Ok(Asked::Nothing) => Ok(Vec::new()),
-        Err(unreadable) => Err(unreadable),
+        Err(unreadable) => Err(two_deletion_policies(request).map_or(unreadable, Verdict::Invalid)),
     };
     verdict.map_or_else(|refused| refused, Verdict::Allowed)
 }
 
-fn two_deletion_policies(request: &AdmissionRequest<DynamicObject>) -> Option<Cause> {
-    let spec = &request.object.as_ref()?.data["spec"];
-    let unchanged = request.old_object.as_ref().is_some_and(|old| old.data["spec"] == *spec);
-    let both = !spec["deletionPolicy"].is_null() && !spec["terminationPolicy"].is_null();
-    (both && !unchanged).then(|| Cause {
+/// The policy of deletion under both its names.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct DeletionPolicies {
+    deletion_policy: Option<IgnoredAny>,
+    termination_policy: Option<IgnoredAny>,
+}
+
+impl DeletionPolicies {
+    fn of(raw: &RawValue) -> Self {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Object {
+            spec: DeletionPolicies,
+        }
+        peek::<Object>(raw).unwrap_or_default().spec
+    }
+}
+
+/// Under both names the field cannot even be read.
+fn two_deletion_policies(request: &Request<'_>) -> Option<Cause> {
+    let policies = DeletionPolicies::of(request.object?);
+    policies.deletion_policy.and(policies.termination_policy).map(|_| Cause {
         reason: "TwoDeletionPolicies",
         message: "spec.terminationPolicy: this is the older name of spec.deletionPolicy, and both are set: \
                   keep spec.deletionPolicy only"
@@ -57,7 +74,7 @@ fn create(catalog: &Catalog, new: &Postgres) -> Result<Vec<String>, Verdict> {
 
 fn change(
     caches: &Caches,
-    request: &AdmissionRequest<DynamicObject>,
+    request: &Request<'_>,
     new: &Postgres,
     old: &Postgres,
 ) -> Result<Vec<String>, Verdict> {
@@ -74,8 +91,7 @@ fn change(
     if new.spec.version == old.spec.version {
         return Ok(Vec::new());
     }
-    let user = request.user_info.username.as_deref().unwrap_or_default();
-    version::judge(caches, user, new, old)
+    version::judge(caches, &request.user_info.username, new, old)
 }
 
 /// The version is in the catalog; says what is known against it.

@@ -1,8 +1,10 @@
 //! Admission: a review comes in, a verdict goes out. Reads the caches, and touches nothing.
 
-mod caches;
+mod audit;
 mod databases;
+mod intake;
 mod mutation;
+mod object;
 mod requests;
 mod review;
 mod verdict;
@@ -10,57 +12,92 @@ mod versions;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
-use kube::core::DynamicObject;
-use kube::core::admission::{AdmissionRequest, AdmissionResponse};
 
-pub use caches::Caches;
+use crate::caches::Caches;
+use crate::metrics::Metrics;
+use intake::Intake;
+pub use review::{Answered, Malformed};
+pub use verdict::Outcome;
 
-/// The API server sends object and old object, of up to 3 MB each, and what is around them.
-const BODY_LIMIT: usize = 7 * 1024 * 1024;
+/// A path that reviews come to.
+#[derive(Clone, Copy, Debug)]
+pub enum Webhook {
+    /// `/mutate`: puts what an object leaves unsaid into it.
+    Mutate,
+    /// `/validate`: allows or refuses.
+    Validate,
+}
+
+impl Webhook {
+    /// One word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mutate => "mutate",
+            Self::Validate => "validate",
+        }
+    }
+}
+
+/// Answers the review in a body: a pure function, but for the log.
+pub fn answer(caches: &Caches, webhook: Webhook, body: &[u8]) -> Result<Answered, Malformed> {
+    review::answer(body, |request| match webhook {
+        Webhook::Mutate => mutation::complete(request),
+        Webhook::Validate => verdict::judge(caches, request).into(),
+    })
+}
+
+/// What the handlers share.
+struct Admission {
+    caches: Arc<Caches>,
+    metrics: Metrics,
+    intake: Intake,
+}
 
 /// The routes `POST /validate` and `POST /mutate`.
-pub fn router(caches: Arc<Caches>) -> Router {
-    Router::new()
-        .route("/validate", post(validate))
-        .route("/mutate", post(mutate))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(caches)
-}
-
-async fn validate(State(caches): State<Arc<Caches>>, body: Result<Bytes, BytesRejection>) -> Response {
-    respond(body, |request| verdict::judge(&caches, request).into_response(request))
-}
-
-async fn mutate(body: Result<Bytes, BytesRejection>) -> Response {
-    respond(body, mutation::respond)
-}
-
-/// 200 for whatever is a review, since any other status is an outage to the API server.
-fn respond(
-    body: Result<Bytes, BytesRejection>,
-    answer: impl FnOnce(&AdmissionRequest<DynamicObject>) -> AdmissionResponse,
-) -> Response {
-    let body = match body {
-        Ok(body) => body,
-        Err(error) => {
-            tracing::warn!(%error, "a review could not be received");
-            return (error.status(), format!("failed to receive the review: {error}\n")).into_response();
-        }
+pub fn router(caches: Arc<Caches>, metrics: Metrics) -> Router {
+    let admission = Arc::new(Admission { caches, metrics, intake: Intake::default() });
+    let route = |webhook| {
+        let admission = admission.clone();
+        post(async move |request: Request| admission.respond(webhook, request).await)
     };
-    match review::answer(&body, answer) {
-        Ok(review) => Json(review).into_response(),
-        Err(error) => {
-            tracing::warn!(error = &error as &dyn Error, bytes = body.len(), "a body is no review");
-            let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-            (StatusCode::BAD_REQUEST, format!("{error}{source}\n")).into_response()
+    Router::new()
+        .route("/mutate", route(Webhook::Mutate))
+        .route("/validate", route(Webhook::Validate))
+        .layer(Intake::limit())
+}
+
+impl Admission {
+    /// 200 for whatever is a review, since any other status is an outage to the API server.
+    async fn respond(&self, webhook: Webhook, request: Request) -> Response {
+        let body = match self.intake.read(request).await {
+            Ok(body) => body,
+            Err(refused) => {
+                tracing::warn!(error = %refused, "a review could not be received");
+                self.metrics.reviewed(webhook, Outcome::MALFORMED, None);
+                return refused.into_response();
+            }
+        };
+        let begun = Instant::now();
+        match answer(&self.caches, webhook, &body) {
+            Ok(Answered { review, outcome }) => {
+                let response = Json(review).into_response();
+                self.metrics.reviewed(webhook, outcome, Some(begun.elapsed()));
+                response
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn Error, bytes = body.len(), "a body is no review");
+                self.metrics.reviewed(webhook, Outcome::MALFORMED, None);
+                let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+                (StatusCode::BAD_REQUEST, format!("{error}{source}\n")).into_response()
+            }
         }
     }
 }

@@ -1,13 +1,15 @@
 //! What an object leaves unsaid, and the older form of a request, as a JSON patch.
 
 use json_patch::jsonptr::PointerBuf;
-use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation};
-use kube::core::DynamicObject;
-use kube::core::admission::{AdmissionRequest, AdmissionResponse, Operation};
+use json_patch::{AddOperation, PatchOperation, RemoveOperation};
+use kube::core::admission::Operation;
 use pgops_api::admission::defaults;
+use pgops_api::opsrequest::is_older_form;
 use serde_json::{Value, json};
 
-use super::verdict::{Verdict, is_subresource};
+use super::object::peek;
+use super::review::Request;
+use super::verdict::{Answer, Verdict};
 
 /// What the author of a request in the older form hears.
 pub const OLDER_FORM: &str = "type Upgrade with upgrade.targetVersion is the older form of a PostgresOpsRequest, taken as \
@@ -15,31 +17,23 @@ pub const OLDER_FORM: &str = "type Upgrade with upgrade.targetVersion is the old
 
 /// Puts a request into the form of today and adds defaults to new objects; refuses nothing, since the
 /// validating side sees the result.
-pub fn respond(request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
-    let modern = modernize(request);
+pub fn complete(request: &Request<'_>) -> Answer {
+    let new = request.object.filter(|_| !request.is_about_a_part()).and_then(peek::<Value>);
+    let old = request.old_object.and_then(peek::<Value>);
+    let modern = new.as_ref().and_then(|new| modernize(request, &new["spec"], old.as_ref()));
     let warnings = modern.iter().map(|_| OLDER_FORM.to_owned()).collect();
-    let patch: Vec<_> = modern.into_iter().flatten().chain(missing(request)).collect();
-    let response = Verdict::Allowed(warnings).into_response(request);
-    if patch.is_empty() {
-        return response;
-    }
-    match response.clone().with_patch(Patch(patch)) {
-        Ok(patched) => patched,
-        Err(error) => {
-            tracing::error!(uid = request.uid, %error, "the object was left as it is");
-            response
-        }
-    }
+    let missing = new.iter().flat_map(|new| missing(request, new));
+    let patch = modern.into_iter().flatten().chain(missing).collect();
+    Answer { verdict: Verdict::Allowed(warnings), patch }
 }
 
-fn missing(request: &AdmissionRequest<DynamicObject>) -> Vec<PatchOperation> {
-    let new = request
-        .object
-        .as_ref()
-        .filter(|_| request.operation == Operation::Create && !is_subresource(request));
-    let defaults = match (new, request.kind.group.as_str(), request.kind.kind.as_str()) {
-        (Some(object), "ops.kubedb.com", "PostgresOpsRequest") => defaults::of_request(&object.data),
-        (Some(object), "kubedb.com", "Postgres") => defaults::of_postgres(&object.data),
+fn missing(request: &Request<'_>, new: &Value) -> Vec<PatchOperation> {
+    if request.operation != Operation::Create {
+        return Vec::new();
+    }
+    let defaults = match (&*request.kind.group, &*request.kind.kind) {
+        ("ops.kubedb.com", "PostgresOpsRequest") => defaults::of_request(new),
+        ("kubedb.com", "Postgres") => defaults::of_postgres(new),
         _ => Vec::new(),
     };
     defaults.into_iter().map(|default| set(default.path, default.value)).collect()
@@ -50,12 +44,11 @@ fn missing(request: &AdmissionRequest<DynamicObject>) -> Vec<PatchOperation> {
 ///
 /// On updates too: `kubectl apply` of the older manifest puts the older fields beside those that were made
 /// of them, and without this it would be refused as a change of an immutable spec.
-fn modernize(request: &AdmissionRequest<DynamicObject>) -> Option<Vec<PatchOperation>> {
+fn modernize(request: &Request<'_>, new: &Value, old: Option<&Value>) -> Option<Vec<PatchOperation>> {
     let of_requests = request.kind.group == "ops.kubedb.com" && request.kind.kind == "PostgresOpsRequest";
-    let new = request.object.as_ref().filter(|_| of_requests && !is_subresource(request))?;
-    let (new, old) = (&new.data["spec"], request.old_object.as_ref().map(|old| &old.data["spec"]));
+    let old = old.map(|old| &old["spec"]);
     // What was stored in the older form, while no replica answered, stays so: its spec is immutable.
-    if !is_older(new) || old.is_some_and(is_older) {
+    if !of_requests || !is_older(new) || old.is_some_and(is_older) {
         return None;
     }
     let (upgrade, update) = (&new["upgrade"], &new["updateVersion"]);
@@ -75,9 +68,8 @@ fn modernize(request: &AdmissionRequest<DynamicObject>) -> Option<Vec<PatchOpera
     Some(changes)
 }
 
-/// Whether the type or the target of the upgrade stands under its older name.
-pub fn is_older(spec: &Value) -> bool {
-    spec["type"] == "Upgrade" || (spec["type"] == "UpdateVersion" && !spec["upgrade"].is_null())
+fn is_older(spec: &Value) -> bool {
+    is_older_form(spec["type"].as_str().unwrap_or_default(), !spec["upgrade"].is_null())
 }
 
 /// Adds the field, or replaces it.

@@ -1,39 +1,39 @@
 //! Reviews of `PostgresOpsRequest`s.
 
-use kube::core::DynamicObject;
-use kube::core::admission::{AdmissionRequest, Operation};
+use kube::core::admission::Operation;
 use pgops_api::PostgresOpsRequest;
 use pgops_api::admission;
 use pgops_api::opsrequest::TWO_TARGETS;
+use serde::Deserialize;
 
-use super::caches::Caches;
-use super::mutation::{OLDER_FORM, is_older};
+use super::mutation::OLDER_FORM;
+use super::object::peek;
+use super::review::Request;
 use super::verdict::{Asked, Cause, Verdict};
+use crate::caches::Caches;
 
 /// New requests are decided on. A stored one keeps its spec, and may always be deleted.
-pub fn judge(caches: &Caches, request: &AdmissionRequest<DynamicObject>) -> Verdict {
-    if let Some(operation) = other_operation(request) {
-        // Not even its shape is ours to judge: KubeDB's API may have grown.
-        let created = request.operation == Operation::Create;
-        return Verdict::Allowed(created.then(|| admission::not_ours(operation)).into_iter().collect());
-    }
+pub fn judge(caches: &Caches, request: &Request<'_>) -> Verdict {
     match Asked::<PostgresOpsRequest>::read(request) {
-        Ok(Asked::Create(new)) => create(caches, request, &new),
-        Ok(Asked::Change { new, old }) if old.updates_version() && new.spec != old.spec => {
-            Verdict::Invalid(Cause {
-                reason: "Immutable",
-                message: "spec is immutable: create a new PostgresOpsRequest instead".to_owned(),
-                field: "spec".into(),
-            })
-        }
+        Ok(Asked::Create(new)) if new.updates_version() => create(caches, &new),
+        Ok(Asked::Create(new)) => Verdict::Allowed(vec![admission::not_ours(new.spec.type_.as_str())]),
+        Ok(Asked::Change { old, .. }) if old.updates_version() => Verdict::Invalid(Cause {
+            reason: "Immutable",
+            message: "spec is immutable: create a new PostgresOpsRequest instead".to_owned(),
+            field: "spec".into(),
+        }),
         Ok(_) => Verdict::Allowed(Vec::new()),
-        Err(unreadable) => unreadable,
+        // Not even its shape is ours to judge: KubeDB's API may have grown.
+        Err(unreadable) => other_operation(request).map_or(unreadable, |operation| {
+            let created = request.operation == Operation::Create;
+            Verdict::Allowed(created.then(|| admission::not_ours(&operation)).into_iter().collect())
+        }),
     }
 }
 
 /// The request may still have its older form: the API server goes on when the webhook that changes it
 /// does not answer.
-fn create(caches: &Caches, request: &AdmissionRequest<DynamicObject>, new: &PostgresOpsRequest) -> Verdict {
+fn create(caches: &Caches, new: &PostgresOpsRequest) -> Verdict {
     if let (Some(update), Some(upgrade)) = (&new.spec.update_version, &new.spec.upgrade)
         && update != upgrade
     {
@@ -43,10 +43,9 @@ fn create(caches: &Caches, request: &AdmissionRequest<DynamicObject>, new: &Post
             field: "spec.upgrade".into(),
         });
     }
-    let older = request.object.as_ref().is_some_and(|object| is_older(&object.data["spec"]));
     match admission::decide(&caches.snapshot(new).facts(new)) {
         Ok(admitted) => {
-            let older = older.then(|| OLDER_FORM.to_owned());
+            let older = new.has_older_form().then(|| OLDER_FORM.to_owned());
             Verdict::Allowed(older.into_iter().chain(admitted.warnings).collect())
         }
         Err(denial) => denial.into(),
@@ -54,9 +53,18 @@ fn create(caches: &Caches, request: &AdmissionRequest<DynamicObject>, new: &Post
 }
 
 /// The request's type, where it is one that pgops does not execute, before and after the change.
-fn other_operation(request: &AdmissionRequest<DynamicObject>) -> Option<&str> {
-    let objects = [request.object.as_ref(), request.old_object.as_ref()];
-    let types = objects.map(|object| object.and_then(|object| object.data["spec"]["type"].as_str()));
-    let ours = types.iter().flatten().any(|it| matches!(*it, "UpdateVersion" | "Upgrade"));
+fn other_operation(request: &Request<'_>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Typed {
+        spec: Type,
+    }
+    #[derive(Deserialize)]
+    struct Type {
+        #[serde(rename = "type")]
+        type_: String,
+    }
+    let objects = [request.object, request.old_object];
+    let types = objects.map(|raw| raw.and_then(peek::<Typed>).map(|it| it.spec.type_));
+    let ours = types.iter().flatten().any(|it| matches!(&**it, "UpdateVersion" | "Upgrade"));
     types.into_iter().flatten().next().filter(|_| !ours)
 }

@@ -1,8 +1,14 @@
 //! The envelope: from bytes to a request, and from an answer to a review.
 
+use std::borrow::Cow;
+
 use kube::core::DynamicObject;
-use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
+use kube::core::admission::{AdmissionResponse, AdmissionReview as Review, Operation};
 use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::audit;
+use super::verdict::{Answer, Outcome};
 
 /// A body to which no answer can be given.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +19,66 @@ pub enum Malformed {
     /// A review that asks nothing.
     #[error("failed to read the AdmissionReview: it has no request")]
     NoRequest,
+}
+
+/// What the API server sends.
+#[derive(Deserialize)]
+struct AdmissionReview<'a> {
+    #[serde(borrow)]
+    request: Option<Request<'a>>,
+}
+
+/// What is asked. Of the objects only those parts are read that a rule is about, and only once it is clear
+/// which rule: reading is most of the work of a review.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request<'a> {
+    /// Names the review; the answer repeats it.
+    #[serde(borrow)]
+    pub uid: Cow<'a, str>,
+    /// What the object is.
+    #[serde(borrow)]
+    pub kind: Kind<'a>,
+    /// What is done with it.
+    pub operation: Operation,
+    /// The object's name; empty where the API server will make one up.
+    #[serde(borrow, default)]
+    pub name: Cow<'a, str>,
+    /// The object's namespace, if it has one.
+    pub namespace: Option<String>,
+    /// The part of the object that is written, if it is not the whole.
+    pub sub_resource: Option<String>,
+    /// Who does it.
+    #[serde(default)]
+    pub user_info: User,
+    /// Nothing of it will be stored.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// The object as it shall be; none for a deletion.
+    #[serde(borrow)]
+    pub object: Option<&'a RawValue>,
+    /// The object as it is; none for a creation.
+    #[serde(borrow)]
+    pub old_object: Option<&'a RawValue>,
+}
+
+/// What an object is.
+#[derive(Debug, Deserialize)]
+pub struct Kind<'a> {
+    /// Its API group.
+    #[serde(borrow)]
+    pub group: Cow<'a, str>,
+    /// Its kind.
+    #[serde(borrow)]
+    pub kind: Cow<'a, str>,
+}
+
+/// Who does it.
+#[derive(Debug, Default, Deserialize)]
+pub struct User {
+    /// The name that rights are given to.
+    #[serde(default)]
+    pub username: String,
 }
 
 /// The least of a review that an answer can be assigned to.
@@ -26,25 +92,35 @@ struct EnvelopeRequest {
     uid: String,
 }
 
+impl Request<'_> {
+    /// Whether the review is about a part of an object, such as its status.
+    pub fn is_about_a_part(&self) -> bool {
+        self.sub_resource.as_deref().is_some_and(|name| !name.is_empty())
+    }
+}
+
+/// A review that was answered.
+pub struct Answered {
+    /// What the API server gets.
+    pub review: Review<DynamicObject>,
+    /// What became of it, in words for machines.
+    pub outcome: Outcome,
+}
+
 /// Answers the review in the body. A request that cannot be read is refused under its own uid.
-pub fn answer(
-    body: &[u8],
-    answer: impl FnOnce(&AdmissionRequest<DynamicObject>) -> AdmissionResponse,
-) -> Result<AdmissionReview<DynamicObject>, Malformed> {
-    let review = match serde_json::from_slice::<AdmissionReview<DynamicObject>>(body) {
+pub fn answer(body: &[u8], decide: impl FnOnce(&Request<'_>) -> Answer) -> Result<Answered, Malformed> {
+    let review = match serde_json::from_slice::<AdmissionReview<'_>>(body) {
         Ok(review) => review,
         Err(error) => return refuse_unreadable(body, error),
     };
-    let request: AdmissionRequest<DynamicObject> = review.try_into().map_err(|_| Malformed::NoRequest)?;
-    let response = answer(&request);
-    log(&request, &response);
-    Ok(response.into_review())
+    let request = review.request.ok_or(Malformed::NoRequest)?;
+    let answer = decide(&request);
+    audit::log(&request, &answer);
+    let outcome = answer.outcome(&request);
+    Ok(Answered { review: answer.into_response(&request).into_review(), outcome })
 }
 
-fn refuse_unreadable(
-    body: &[u8],
-    error: serde_json::Error,
-) -> Result<AdmissionReview<DynamicObject>, Malformed> {
+fn refuse_unreadable(body: &[u8], error: serde_json::Error) -> Result<Answered, Malformed> {
     let Ok(Envelope { request }) = serde_json::from_slice(body) else {
         return Err(Malformed::NoReview(error));
     };
@@ -52,36 +128,5 @@ fn refuse_unreadable(
     let mut response =
         AdmissionResponse::invalid(format!("failed to read the request under review: {error}"));
     response.uid = request.uid;
-    Ok(response.into_review())
-}
-
-/// One line a review: what was asked by whom, and what became of it.
-fn log(request: &AdmissionRequest<DynamicObject>, response: &AdmissionResponse) {
-    let metadata = request.object.as_ref().map(|object| &object.metadata);
-    // A create with generateName has no name yet.
-    let name = Some(request.name.as_str())
-        .filter(|name| !name.is_empty())
-        .or(metadata.and_then(|metadata| metadata.name.as_deref().or(metadata.generate_name.as_deref())));
-    tracing::info!(
-        uid = request.uid,
-        kind = request.kind.kind,
-        name,
-        namespace = request.namespace,
-        operation = ?request.operation,
-        user = request.user_info.username,
-        dry_run = request.dry_run,
-        allowed = response.allowed,
-        code = response.result.code,
-        reason = reason(response),
-        message = response.result.message,
-        warnings = response.warnings.as_ref().map_or(0, Vec::len),
-        patched = response.patch.is_some(),
-        "reviewed"
-    );
-}
-
-/// The most telling word: the first cause's, else the status's.
-fn reason(response: &AdmissionResponse) -> &str {
-    let cause = response.result.details.as_ref().and_then(|details| details.causes.first());
-    cause.map_or(&response.result.reason, |cause| &cause.reason)
+    Ok(Answered { review: response.into_review(), outcome: Outcome::UNREADABLE })
 }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use kube::runtime::reflector::Lookup;
-use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{BODY_LIMIT, Caches, router};
+use super::intake::BODY_LIMIT;
+use super::router;
+use crate::caches::{Caches, Feed, Slim};
+use crate::metrics::Metrics;
 
 mod databases;
 mod envelope;
@@ -47,8 +48,11 @@ impl Cluster {
     }
 
     fn router(&self) -> axum::Router {
-        let caches = Caches::new(store(&self.databases), store(&self.requests), store(&self.versions));
-        router(Arc::new(caches))
+        let (caches, mut feeds) = Caches::new();
+        fill(&mut feeds.databases, &self.databases);
+        fill(&mut feeds.requests, &self.requests);
+        fill(&mut feeds.versions, &self.versions);
+        router(Arc::new(caches), Metrics::default())
     }
 
     async fn post(&self, path: &str, body: impl Into<Body>) -> (StatusCode, String) {
@@ -97,15 +101,10 @@ impl Cluster {
     }
 }
 
-fn store<K>(objects: &[Value]) -> kube::runtime::reflector::Store<K>
-where
-    K: Lookup<DynamicType = ()> + DeserializeOwned + Clone + 'static,
-{
-    let mut writer = Writer::<K>::default();
+fn fill<K: Slim + DeserializeOwned>(feed: &mut Feed<K>, objects: &[Value]) {
     for object in objects {
-        writer.apply_watcher_event(&Event::Apply(serde_json::from_value(object.clone()).unwrap()));
+        feed.apply(Event::Apply(serde_json::from_value(object.clone()).unwrap()));
     }
-    writer.as_reader()
 }
 
 fn with(mut object: Value, path: &str, value: Value) -> Value {

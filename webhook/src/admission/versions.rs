@@ -1,14 +1,13 @@
 //! Reviews of `PostgresVersion`s.
 
 use kube::ResourceExt;
-use kube::core::DynamicObject;
-use kube::core::admission::AdmissionRequest;
 use pgops_api::constraint::{Constraint, Version};
 use pgops_api::matrix::{Catalog, Constraints, complaints};
 use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
 
-use super::caches::Caches;
-use super::verdict::{Asked, Cause, Verdict};
+use super::review::Request;
+use super::verdict::{Asked, Cause, UNREADABLE, Verdict};
+use crate::caches::Caches;
 
 /// Users of an entry that a refusal names before it only counts them.
 const SHOWN_USERS: usize = 3;
@@ -16,7 +15,7 @@ const SHOWN_USERS: usize = 3;
 /// A new or changed entry must be one that can be read; one that is used stays.
 ///
 /// Entries that slip in while no replica answers are ignored by the matrix as far as they cannot be read.
-pub fn judge(caches: &Caches, request: &AdmissionRequest<DynamicObject>) -> Verdict {
+pub fn judge(caches: &Caches, request: &Request<'_>) -> Verdict {
     let verdict = match Asked::<PostgresVersion>::read(request) {
         Ok(Asked::Create(new) | Asked::Change { new, .. }) => check(&caches.catalog(), &new),
         Ok(Asked::Delete(old)) => keep_if_used(caches, &old.name_any()),
@@ -69,7 +68,7 @@ fn read(list: &str, texts: &[String]) -> Result<Vec<Constraint>, Verdict> {
 
 fn invalid(field: &str, error: &dyn std::fmt::Display) -> Verdict {
     Verdict::Invalid(Cause {
-        reason: "Unreadable",
+        reason: UNREADABLE,
         message: format!("{field}: {error}"),
         field: field.to_owned().into(),
     })

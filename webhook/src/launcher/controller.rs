@@ -9,17 +9,18 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::events::Recorder;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use pgops_api::opsrequest::Phase;
-use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion, chain, names};
+use pgops_api::{Postgres, PostgresOpsRequest, chain, names};
 
 use super::Images;
 use super::act::{Error, Hands};
 use super::next::next;
-use super::unreadable::Unreadable;
 use super::world::{World, has_finalizer};
+use crate::caches::Caches;
+use crate::unreadable::Unreadable;
 
 /// Longest time of one pass. The API server answers in milliseconds, or something is wrong.
 const PASS: Duration = Duration::from_secs(30);
@@ -31,7 +32,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// What every pass needs.
 pub struct Context {
     pub hands: Hands,
-    pub versions: Store<PostgresVersion>,
+    pub caches: Arc<Caches>,
     pub unreadable: Unreadable,
 }
 
@@ -41,9 +42,9 @@ type Wire = DeserializeGuard<PostgresOpsRequest>;
 /// Acts on every request, as long as it is polled.
 ///
 /// One pass at a time is enough, and keeps the log in order.
-pub async fn run(client: Client, images: Images, versions: Store<PostgresVersion>, recorder: Recorder) {
+pub async fn run(client: Client, images: Images, caches: Arc<Caches>, recorder: Recorder) {
     // Without the catalog every request would be refused.
-    if versions.wait_until_ready().await.is_err() {
+    if caches.wait_until_ready().await.is_err() {
         return;
     }
     let requests = || Api::<Wire>::all(client.clone());
@@ -51,7 +52,7 @@ pub async fn run(client: Client, images: Images, versions: Store<PostgresVersion
     let workers = || watcher::Config::default().labels(names::LABEL_REQUEST);
     let context = Context {
         hands: Hands { client: client.clone(), recorder, images },
-        versions,
+        caches,
         unreadable: Unreadable::default(),
     };
     let controller = Controller::new(requests(), watcher::Config::default());
@@ -118,9 +119,9 @@ pub async fn pass(seen: Arc<Wire>, context: Arc<Context>) -> Result<Action, Erro
         return Ok(Action::await_change());
     }
     let whole = Box::pin(async {
-        let Context { hands, versions, unreadable } = context.as_ref();
-        let world =
-            World::observe(&hands.client, versions, unreadable, seen).await.map_err(Error::Observe)?;
+        let Context { hands, caches, unreadable } = context.as_ref();
+        let catalog = caches.catalog();
+        let world = World::observe(&hands.client, catalog, unreadable, seen).await.map_err(Error::Observe)?;
         match world {
             Some(world) => hands.perform(&world, next(&world)).await,
             None => Ok(Action::await_change()),

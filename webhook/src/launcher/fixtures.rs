@@ -1,6 +1,7 @@
 //! A small world for the tests: `demo/orders` on 13.16, and the request `orders-17`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
@@ -119,7 +120,7 @@ pub fn world() -> World {
         database: Some(database()),
         workload: Some(workload()),
         node: Some("node-1".to_owned()),
-        catalog: catalog(),
+        catalog: Arc::new(catalog()),
         now: at(1000),
     }
 }

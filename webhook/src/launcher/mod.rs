@@ -19,7 +19,6 @@ mod next;
 mod pods;
 mod prepare;
 mod status;
-mod unreadable;
 mod worker;
 mod world;
 
@@ -30,14 +29,16 @@ mod fixtures;
 #[cfg(test)]
 mod queue_tests;
 
+use std::sync::Arc;
+
 use anyhow::bail;
 use clap::ValueEnum;
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::Store;
 use kube::{Api, Client};
-use pgops_api::PostgresVersion;
 
+use crate::caches::Caches;
 use crate::lifecycle::Shutdown;
+use crate::metrics::Metrics;
 use lease::Election;
 
 /// The Lease of the leader.
@@ -79,7 +80,8 @@ pub enum PullPolicy {
 pub async fn run(
     client: Client,
     options: Options,
-    versions: Store<PostgresVersion>,
+    caches: Arc<Caches>,
+    metrics: Metrics,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let reporter = Reporter { controller: REPORTER.to_owned(), instance: Some(options.identity.clone()) };
@@ -92,7 +94,8 @@ pub async fn run(
             () = shutdown.begun() => return Ok(()),
         };
         tracing::info!(lease = LEASE, identity = %options.identity, "leads");
-        let act = controller::run(client.clone(), options.images.clone(), versions.clone(), recorder.clone());
+        metrics.leads(true);
+        let act = controller::run(client.clone(), options.images.clone(), caches.clone(), recorder.clone());
         // Whichever ends first, the others are dropped with it, and with them everything in flight.
         tokio::select! {
             () = act => bail!("the launcher's controller ended"),
@@ -103,5 +106,6 @@ pub async fn run(
                 return Ok(());
             }
         }
+        metrics.leads(false);
     }
 }

@@ -7,12 +7,11 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
 use pgops_api::admission::{Facts, decide};
 use pgops_api::names::ANNOTATION_CLAIM;
 use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_WAITING, Phase};
-use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion, condition, names};
+use pgops_api::{Postgres, PostgresOpsRequest, condition, names};
 use serde_json::{Value, json};
 
 use super::Images;
@@ -21,7 +20,8 @@ use super::controller::{Context, pass};
 use super::fake::{Fake, Stall};
 use super::fixtures::{self, catalog, parse};
 use super::job::{self, JobState};
-use super::unreadable::Unreadable;
+use crate::caches::Caches;
+use crate::unreadable::Unreadable;
 
 /// The API server with the database, and no request yet.
 fn cluster() -> Fake {
@@ -45,19 +45,17 @@ fn request(fake: &Fake, name: &str, created: &str, target: &str) {
 struct Launcher {
     fake: Fake,
     context: Arc<Context>,
-    // The store knows that its writer lives.
-    _versions: Writer<PostgresVersion>,
 }
 
 impl Launcher {
     fn new(fake: &Fake, stall: Option<Stall>) -> Self {
         let client = fake.client(stall);
-        let mut versions = Writer::<PostgresVersion>::default();
+        let (caches, mut feeds) = Caches::new();
         for name in ["13.16", "13.23", "17.11"] {
             let image = format!("postgres:{name}");
             let spec = json!({ "version": name, "db": { "image": image, "baseOS": "debian" } });
             let entry = parse(json!({ "metadata": { "name": name }, "spec": spec }));
-            versions.apply_watcher_event(&Event::Apply(entry));
+            feeds.versions.apply(Event::Apply(entry));
         }
         let reporter = Reporter { controller: "test".into(), instance: None };
         let context = Context {
@@ -66,10 +64,10 @@ impl Launcher {
                 recorder: Recorder::new(client, reporter),
                 images: Images { runner: "registry/pgops-runner:1".into(), pull_policy: None },
             },
-            versions: versions.as_reader(),
+            caches: Arc::new(caches),
             unreadable: Unreadable::default(),
         };
-        Self { fake: fake.clone(), context: Arc::new(context), _versions: versions }
+        Self { fake: fake.clone(), context: Arc::new(context) }
     }
 
     /// One pass over a request, as the controller makes it; a conflict is tried again later.

@@ -1,6 +1,7 @@
 //! What the launcher looks at before it acts: the state of everything around one request.
 //!
-//! Read from the API server itself, not from a cache: what is decided here starts Jobs.
+//! Read from the API server itself, not from a cache: what is decided here starts Jobs. (The catalog alone
+//! comes from the cache; an entry that changes a moment later could as well have changed a moment earlier.)
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,16 +12,15 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
-use kube::runtime::reflector::Store;
 use kube::{Api, Client, ResourceExt};
 use pgops_api::admission::Place;
 use pgops_api::matrix::Catalog;
 use pgops_api::opsrequest::Phase;
 use pgops_api::plan::pause_owner;
-use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion, names};
+use pgops_api::{Postgres, PostgresOpsRequest, names};
 
-use super::unreadable::Unreadable;
 use super::{claim, pods};
+use crate::unreadable::Unreadable;
 
 /// Label that the Job controller puts on the pods of a Job.
 const LABEL_JOB: &str = "batch.kubernetes.io/job-name";
@@ -48,7 +48,7 @@ pub struct World {
     /// Node of the database's first pod.
     pub node: Option<String>,
     /// The versions that there are.
-    pub catalog: Catalog,
+    pub catalog: Arc<Catalog>,
     /// The time.
     pub now: Timestamp,
 }
@@ -62,7 +62,7 @@ impl World {
     /// about to come.
     pub async fn observe(
         client: &Client,
-        versions: &Store<PostgresVersion>,
+        catalog: Arc<Catalog>,
         unreadable: &Unreadable,
         seen: &PostgresOpsRequest,
     ) -> kube::Result<Option<Self>> {
@@ -98,7 +98,6 @@ impl World {
             .map(|other| Arc::new(other.clone()))
             .collect();
         let first_pod = pods.get_opt(&names::pod(name, 0)).await?;
-        let entries = versions.state();
         Ok(Some(Self {
             others,
             phases,
@@ -109,9 +108,7 @@ impl World {
             database,
             workload: workloads.get_opt(name).await?,
             node: first_pod.and_then(|pod| pod.spec?.node_name),
-            catalog: Catalog::new(
-                entries.iter().filter_map(|it| Some((it.metadata.name.as_deref()?, &it.spec))),
-            ),
+            catalog,
             now: Timestamp::now(),
             request,
         }))

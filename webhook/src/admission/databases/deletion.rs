@@ -1,23 +1,19 @@
 //! What must not be deleted now, or not at all.
 
 use kube::ResourceExt;
-use kube::core::DynamicObject;
-use kube::core::admission::AdmissionRequest;
 use pgops_api::admission::Place;
 use pgops_api::names::ANNOTATION_OVERRIDE;
 use pgops_api::opsrequest::Phase;
 use pgops_api::postgres::DeletionPolicy;
 use pgops_api::{Postgres, PostgresOpsRequest};
 
-use crate::admission::caches::Caches;
+use super::DeletionPolicies;
+use crate::admission::review::Request;
 use crate::admission::verdict::{Cause, Verdict};
+use crate::caches::Caches;
 
 /// A database that its owner protected stays, and so does one whose data is being converted.
-pub fn judge(
-    caches: &Caches,
-    request: &AdmissionRequest<DynamicObject>,
-    old: &Postgres,
-) -> Result<Vec<String>, Verdict> {
+pub fn judge(caches: &Caches, request: &Request<'_>, old: &Postgres) -> Result<Vec<String>, Verdict> {
     let place = Place::of(old);
     if old.deletion_policy() == DeletionPolicy::DoNotTerminate {
         return Err(protected(request, &place));
@@ -81,10 +77,9 @@ fn fate(old: &Postgres) -> &'static str {
     }
 }
 
-fn protected(request: &AdmissionRequest<DynamicObject>, place: &Place<'_>) -> Verdict {
+fn protected(request: &Request<'_>, place: &Place<'_>) -> Verdict {
     // The remedy must not add the field under its other name.
-    let older =
-        request.old_object.as_ref().is_some_and(|old| !old.data["spec"]["terminationPolicy"].is_null());
+    let older = request.old_object.is_some_and(|old| DeletionPolicies::of(old).termination_policy.is_some());
     let field = if older { "terminationPolicy" } else { "deletionPolicy" };
     let Place { namespace, name } = place;
     Verdict::Forbidden(Cause {

@@ -7,8 +7,8 @@ use pgops_api::opsrequest::Phase;
 use pgops_api::{Postgres, PostgresOpsRequest};
 
 use super::check_version;
-use crate::admission::caches::Caches;
 use crate::admission::verdict::{Cause, Verdict};
+use crate::caches::Caches;
 
 /// Another version by anyone but the worker of an active request is refused, unless the object carries the
 /// override.

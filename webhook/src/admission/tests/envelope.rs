@@ -129,11 +129,11 @@ async fn refuses_bodies_that_are_no_review_in_readable_words() {
     };
     assert_snapshot!(refuse("").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: EOF while parsing a value at line 1 column 0");
     assert_snapshot!(refuse("{").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: EOF while parsing an object at line 1 column 1");
-    assert_snapshot!(refuse("[]").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: invalid type: sequence, expected struct AdmissionReview at line 1 column 0");
+    assert_snapshot!(refuse("[]").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: invalid length 0, expected struct AdmissionReview with 1 element at line 1 column 2");
     assert_snapshot!(refuse(r#"{"apiVersion":"v1","kind":"Pod"}"#).await, @"400 failed to read the AdmissionReview: it has no request");
-    assert_snapshot!(refuse(&"[".repeat(100_000)).await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: invalid type: sequence, expected struct AdmissionReview at line 1 column 0");
+    assert!(refuse(&"[".repeat(100_000)).await.starts_with("400 "));
     let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
-    assert!(refuse(&deep).await.starts_with("400 "));
+    assert_snapshot!(refuse(&deep).await, @"400 failed to read the AdmissionReview: it has no request");
 }
 
 #[tokio::test]
@@ -142,7 +142,55 @@ async fn refuses_an_object_that_is_none_under_the_reviews_own_uid() {
     let response = Cluster::new().validate(broken).await;
     assert_eq!(response["allowed"], false);
     let message = response["status"]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("failed to read the PostgresOpsRequest: metadata: invalid type: string"),
+        "{message}"
+    );
+    let broken = with(create(&opsrequest("17.11")), "/operation", json!("INVENT"));
+    let response = Cluster::new().validate(broken).await;
+    assert_eq!(response["allowed"], false);
+    let message = response["status"]["message"].as_str().unwrap();
     assert!(message.starts_with("failed to read the request under review: "), "{message}");
+}
+
+#[tokio::test]
+async fn tells_the_audit_log_why() {
+    let cluster = Cluster::new();
+    let reason = async |target: &str| {
+        let response = cluster.validate(create(&opsrequest(target))).await;
+        response["auditAnnotations"]["reason"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(reason("17.11").await, "Allowed");
+    assert_eq!(reason("18.6").await, "Constraints");
+}
+
+/// A body that never ends, and whose first half never comes.
+fn stalled() -> Body {
+    Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>())
+}
+
+#[tokio::test(start_paused = true)]
+async fn cuts_off_a_client_that_is_slow() {
+    let (status, text) = Cluster::new().post("/validate", stalled()).await;
+    assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
+    assert_snapshot!(text, @"failed to receive the review: it did not arrive within 10 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lets_small_reviews_pass_large_ones_that_do_not_arrive() {
+    let router = Cluster::new().router();
+    let send = |body: Body| router.clone().oneshot(Request::post("/validate").body(body).unwrap());
+    let large: Vec<_> = (0..9).map(|_| tokio::spawn(send(stalled()))).collect();
+    tokio::task::yield_now().await;
+    let review = json!({"request": create(&opsrequest("17.11"))}).to_string();
+    let small = send(Body::from(review)).await.unwrap();
+    assert_eq!(small.status(), StatusCode::OK);
+    let mut statuses = Vec::new();
+    for one in large {
+        statuses.push(one.await.unwrap().unwrap().status());
+    }
+    // Eight have room until they are cut off; the ninth has it then, and waits no less.
+    assert!(statuses.iter().all(|status| !status.is_success()), "{statuses:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Objects that this pgops cannot read, such as those of a newer API: passed by, and told once.
 //!
 //! Without this, one of them would fail every list and every watch that it is in, and so stop the
-//! upgrades of all databases.
+//! upgrades of all databases, and admission.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -39,6 +39,15 @@ impl Unreadable {
         }
     }
 
+    /// The object itself, if it can be read.
+    pub fn take<K>(&self, object: DeserializeGuard<K>) -> Option<K>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        self.read(&object)?;
+        object.0.ok()
+    }
+
     fn is_new(&self, uid: String) -> bool {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(uid)
     }
@@ -47,19 +56,26 @@ impl Unreadable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launcher::fixtures::{parse, request};
     use pgops_api::PostgresOpsRequest;
     use serde_json::json;
+
+    fn wire(type_: &str) -> DeserializeGuard<PostgresOpsRequest> {
+        serde_json::from_value(json!({
+            "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "PostgresOpsRequest",
+            "metadata": {"name": "one", "namespace": "demo", "uid": "uid-of-one"},
+            "spec": {"type": type_, "databaseRef": {"name": "orders"}},
+        }))
+        .unwrap()
+    }
 
     #[test]
     fn an_object_of_a_newer_api_is_passed_by_and_told_once() {
         let unreadable = Unreadable::default();
-        let mut newer = serde_json::to_value(request("newer")).unwrap();
-        newer["spec"]["type"] = json!("Teleport");
-        let newer: DeserializeGuard<PostgresOpsRequest> = parse(newer);
+        let newer = wire("Teleport");
         assert!(unreadable.read(&newer).is_none());
         assert!(!unreadable.is_new(newer.uid().unwrap()));
-        let known = parse(serde_json::to_value(request("known")).unwrap());
-        assert_eq!(unreadable.read::<PostgresOpsRequest>(&known), Some(&request("known")));
+        assert!(unreadable.take(newer).is_none());
+        assert!(unreadable.read(&wire("UpdateVersion")).is_some());
+        assert_eq!(unreadable.take(wire("UpdateVersion")).unwrap().name_any(), "one");
     }
 }

@@ -1,0 +1,94 @@
+//! What must hold for admission whatever bytes it is sent. Used by the fuzz target, and by `tests/corpus.rs`.
+
+use std::sync::LazyLock;
+
+use kube::runtime::watcher::Event;
+use pgops_webhook::admission::{Answered, Webhook, answer};
+use pgops_webhook::caches::Caches;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+/// demo/orders on 13.16, with an upgrade of demo/busy at work.
+static CACHES: LazyLock<Caches> = LazyLock::new(|| {
+    let (caches, mut feeds) = Caches::new();
+    for version in ["13.16", "13.23", "17.11", "18.6"] {
+        feeds.versions.apply(Event::Apply(of(json!({
+            "metadata": {"name": version},
+            "spec": {
+                "version": version, "db": {"image": "i", "baseOS": "debian"},
+                "updateConstraints": {"allowlist": ["< 18"]},
+            },
+        }))));
+    }
+    for database in ["orders", "busy"] {
+        feeds.databases.apply(Event::Apply(of(json!({
+            "metadata": {"name": database, "namespace": "demo"},
+            "spec": {"version": "13.16"}, "status": {"phase": "Ready"},
+        }))));
+    }
+    feeds.requests.apply(Event::Apply(of(json!({
+        "metadata": {"name": "first", "namespace": "demo", "uid": "1"},
+        "spec": {"type": "UpdateVersion", "databaseRef": {"name": "busy"}, "updateVersion": {"targetVersion": "17.11"}},
+        "status": {"phase": "Progressing"},
+    }))));
+    caches
+});
+
+fn of<K: for<'de> Deserialize<'de>>(value: Value) -> K {
+    serde_json::from_value(value).unwrap()
+}
+
+/// The least of a review that an answer can be assigned to. The rest may be garbage.
+#[derive(Deserialize)]
+struct Asked {
+    request: AskedRequest,
+}
+
+#[derive(Deserialize)]
+struct AskedRequest {
+    uid: String,
+}
+
+/// A review with an object that can be changed.
+#[derive(Deserialize)]
+struct WithObject<'a> {
+    #[serde(borrow)]
+    request: Object<'a>,
+}
+
+#[derive(Deserialize)]
+struct Object<'a> {
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+/// Answers the body in both ways. Whatever is answered has the uid of what was asked, is no longer than the
+/// API server takes, and changes only what can be changed.
+pub fn check(body: &[u8]) {
+    for webhook in [Webhook::Mutate, Webhook::Validate] {
+        let Ok(Answered { review, outcome }) = answer(&CACHES, webhook, body) else { continue };
+        let said = serde_json::to_value(&review).unwrap();
+        assert_eq!(said["kind"], "AdmissionReview");
+        assert_eq!(said["apiVersion"], "admission.k8s.io/v1");
+        let response = &said["response"];
+        let Asked { request } = serde_json::from_slice(body).unwrap();
+        assert_eq!(response["uid"], request.uid, "{said}");
+        let allowed = response["allowed"].as_bool().unwrap();
+        assert_eq!(allowed, outcome.verdict == "allowed", "{said}");
+        if !allowed {
+            assert!(!response["status"]["message"].as_str().unwrap().is_empty(), "{said}");
+        }
+        for warning in response["warnings"].as_array().into_iter().flatten() {
+            assert!(warning.as_str().unwrap().chars().count() <= 256, "{warning}");
+        }
+        if let Some(bytes) = response["patch"].as_array() {
+            let bytes: Vec<u8> =
+                bytes.iter().map(|byte| u8::try_from(byte.as_u64().unwrap()).unwrap()).collect();
+            let patch: json_patch::Patch = serde_json::from_slice(&bytes).unwrap();
+            let WithObject { request } = serde_json::from_slice(body).unwrap();
+            let mut object = serde_json::from_str(request.object.get()).unwrap();
+            json_patch::patch(&mut object, &patch).unwrap();
+        }
+    }
+}

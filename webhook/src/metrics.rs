@@ -1,0 +1,164 @@
+//! What the process counts, for Prometheus.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::admission::{Outcome, Webhook};
+use crate::caches::Caches;
+
+/// Upper bounds in seconds: a review takes some microseconds, one of a large object milliseconds.
+const LATENCIES: [f64; 11] = [20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 20e-3, 100e-3, 1.0];
+
+/// The counters of this process; clones count together.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    reviews: Family<Reviewed, Counter>,
+    latencies: Family<To, Histogram>,
+    objects: Family<Of, Gauge>,
+    expiries: Family<For, Gauge<f64, AtomicU64>>,
+    leader: Gauge,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Reviewed {
+    webhook: &'static str,
+    kind: &'static str,
+    verdict: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct To {
+    webhook: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Of {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct For {
+    certificate: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("pgops");
+        let reviews = Family::<Reviewed, Counter>::default();
+        let latencies = Family::<To, Histogram>::new_with_constructor(|| Histogram::new(LATENCIES));
+        let objects = Family::<Of, Gauge>::default();
+        let expiries = Family::<For, Gauge<f64, AtomicU64>>::default();
+        let leader = Gauge::default();
+        registry.register("admission_reviews", "Reviews, by what became of them", reviews.clone());
+        registry.register_with_unit(
+            "admission_duration",
+            "Time from a review that is there to its answer",
+            Unit::Seconds,
+            latencies.clone(),
+        );
+        registry.register("cache_objects", "Objects that decisions are made from", objects.clone());
+        registry.register_with_unit(
+            "certificate_expiry_timestamp",
+            "When the certificate ends, in Unix time",
+            Unit::Seconds,
+            expiries.clone(),
+        );
+        registry.register("launcher_leader", "1 where this replica makes the Jobs", leader.clone());
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "This program", version);
+        Self(Arc::new(Inner { registry, reviews, latencies, objects, expiries, leader }))
+    }
+}
+
+impl Metrics {
+    /// A review was answered, within this time; none for a body that was none.
+    pub fn reviewed(&self, webhook: Webhook, outcome: Outcome, within: Option<Duration>) {
+        let Outcome { kind, verdict, reason } = outcome;
+        let webhook = webhook.as_str();
+        self.0.reviews.get_or_create(&Reviewed { webhook, kind, verdict, reason }).inc();
+        if let Some(within) = within {
+            self.0.latencies.get_or_create(&To { webhook }).observe(within.as_secs_f64());
+        }
+    }
+
+    /// The certificate of that name ends at this Unix time, in seconds.
+    #[allow(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
+    pub fn expires(&self, certificate: &'static str, at: i64) {
+        self.0.expiries.get_or_create(&For { certificate }).set(at as f64);
+    }
+
+    /// Whether this replica makes the Jobs.
+    pub fn leads(&self, leads: bool) {
+        self.0.leader.set(leads.into());
+    }
+
+    /// All of it in the text format of `OpenMetrics`.
+    #[must_use]
+    pub fn text(&self, caches: &Caches) -> String {
+        for (kind, size) in caches.sizes() {
+            self.0.objects.get_or_create(&Of { kind }).set(i64::try_from(size).unwrap_or(i64::MAX));
+        }
+        let mut text = String::new();
+        // A String takes everything.
+        let _ = encode(&mut text, &self.0.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use insta::assert_snapshot;
+
+    #[test]
+    fn counts_by_verdict_and_reason_and_times_in_seconds() {
+        let metrics = Metrics::default();
+        let refused = Outcome { kind: "PostgresOpsRequest", verdict: "forbidden", reason: "Downgrade" };
+        metrics.reviewed(Webhook::Validate, refused, Some(Duration::from_micros(30)));
+        metrics.reviewed(Webhook::Validate, refused, Some(Duration::from_millis(3)));
+        metrics.reviewed(Webhook::Mutate, Outcome::MALFORMED, None);
+        metrics.expires("serving", 1_800_000_000);
+        metrics.leads(true);
+        let text = metrics.text(&Caches::new().0);
+        let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        lines.sort_unstable();
+        assert_snapshot!(lines.join("\n"), @r#"
+        pgops_admission_duration_seconds_bucket{le="+Inf",webhook="validate"} 2
+        pgops_admission_duration_seconds_bucket{le="0.00002",webhook="validate"} 0
+        pgops_admission_duration_seconds_bucket{le="0.00005",webhook="validate"} 1
+        pgops_admission_duration_seconds_bucket{le="0.0001",webhook="validate"} 1
+        pgops_admission_duration_seconds_bucket{le="0.0002",webhook="validate"} 1
+        pgops_admission_duration_seconds_bucket{le="0.0005",webhook="validate"} 1
+        pgops_admission_duration_seconds_bucket{le="0.001",webhook="validate"} 1
+        pgops_admission_duration_seconds_bucket{le="0.002",webhook="validate"} 1
+        pgops_admission_duration_seconds_bucket{le="0.005",webhook="validate"} 2
+        pgops_admission_duration_seconds_bucket{le="0.02",webhook="validate"} 2
+        pgops_admission_duration_seconds_bucket{le="0.1",webhook="validate"} 2
+        pgops_admission_duration_seconds_bucket{le="1.0",webhook="validate"} 2
+        pgops_admission_duration_seconds_count{webhook="validate"} 2
+        pgops_admission_duration_seconds_sum{webhook="validate"} 0.00303
+        pgops_admission_reviews_total{webhook="mutate",kind="",verdict="malformed",reason="Malformed"} 1
+        pgops_admission_reviews_total{webhook="validate",kind="PostgresOpsRequest",verdict="forbidden",reason="Downgrade"} 2
+        pgops_build_info{version="0.1.0"} 1
+        pgops_cache_objects{kind="Postgres"} 0
+        pgops_cache_objects{kind="PostgresOpsRequest"} 0
+        pgops_cache_objects{kind="PostgresVersion"} 0
+        pgops_certificate_expiry_timestamp_seconds{certificate="serving"} 1800000000.0
+        pgops_launcher_leader 1
+        "#);
+    }
+}
