@@ -98,3 +98,14 @@ matchPolicy: Equivalent
 sideEffects: None
 timeoutSeconds: {{ $root.Values.webhook.timeoutSeconds }}
 {{- end -}}
+
+{{/* What pgops itself writes is not asked about: its objects, and the claim of a request. The worker of an
+upgrade is: it alone may change a version, and only while its request is active. */}}
+{{- define "pgops.notByPgops" -}}
+{{- $accounts := list -}}
+{{- range list "webhook" "provisioner" -}}
+{{- $accounts = append $accounts (printf "'system:serviceaccount:%s:%s-%s'" $.Release.Namespace (include "pgops.fullname" $) .) -}}
+{{- end -}}
+- name: not-by-pgops
+  expression: "!(request.userInfo.username in [{{ join ", " $accounts }}])"
+{{- end -}}
