@@ -88,6 +88,10 @@ demo-programs: build
 prefixed-cluster-up:
 	@tests/cluster/up 2>&1 | sed --unbuffered 's/^/[cluster] /'
 
+.PHONY: fuzz
+fuzz: ## bytes thrown at admission, for PGOPS_FUZZ_SECONDS (60): not a part of `make test`
+	@$(phase) "Fuzzing admission" tests/fuzz
+
 ##@ Building and installing
 
 .PHONY: build
