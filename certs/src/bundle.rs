@@ -1,142 +1,109 @@
-//! The `caBundle` of the webhook configurations: how API servers learn whom to trust.
+//! A set of certificates to trust, and its text.
 
-use std::convert::Infallible;
-use std::fmt::Debug;
-use std::pin::pin;
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use k8s_openapi::ByteString;
-use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
-};
-use kube::api::{Patch, PatchParams};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Resource};
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// Pause after a failed write.
-const RETRY: Duration = Duration::from_secs(5);
+use crate::authority::validity;
 
-/// Why the bundle cannot be kept.
-#[derive(Debug, thiserror::Error)]
-pub enum BundleError {
-    /// The watch on a configuration ended, which it never does by itself.
-    #[error("the watch on {kind} \"{name}\" ended")]
-    WatchEnded {
-        /// Kind of the configuration.
-        kind: String,
-        /// Name of the configuration.
-        name: String,
-    },
-}
+/// Certificates to trust. A set has one text only, so that replicas that mean the same write the same.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Bundle(BTreeSet<Vec<u8>>);
 
-/// A configuration of either kind.
-pub trait Configuration:
-    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static
-{
-    /// Name and client of each webhook in it.
-    fn clients(&self) -> Vec<(&str, &WebhookClientConfig)>;
-}
-
-impl Configuration for ValidatingWebhookConfiguration {
-    fn clients(&self) -> Vec<(&str, &WebhookClientConfig)> {
-        self.webhooks.iter().flatten().map(|hook| (hook.name.as_str(), &hook.client_config)).collect()
+impl FromIterator<CertificateDer<'static>> for Bundle {
+    fn from_iter<T: IntoIterator<Item = CertificateDer<'static>>>(certificates: T) -> Self {
+        Self(certificates.into_iter().map(|certificate| certificate.to_vec()).collect())
     }
 }
 
-impl Configuration for MutatingWebhookConfiguration {
-    fn clients(&self) -> Vec<(&str, &WebhookClientConfig)> {
-        self.webhooks.iter().flatten().map(|hook| (hook.name.as_str(), &hook.client_config)).collect()
+impl Bundle {
+    /// The certificates in a PEM; what is none is left out.
+    pub(crate) fn read(pem: &[u8]) -> Self {
+        CertificateDer::pem_slice_iter(pem)
+            .flatten()
+            .filter(|certificate| X509Certificate::from_der(certificate).is_ok())
+            .collect()
     }
-}
 
-/// Writes the bundle into the named configuration now, and again whenever it was changed.
-pub async fn keep<K: Configuration>(
-    configurations: &Api<K>,
-    name: &str,
-    bundle: &[u8],
-) -> Result<Infallible, BundleError> {
-    let kind = K::kind(&());
-    let mut changes = pin!(watcher::watch_object(configurations.clone(), name).default_backoff());
-    while let Some(change) = futures::StreamExt::next(&mut changes).await {
-        match change {
-            Ok(Some(_)) => converge(configurations, name, bundle).await,
-            Ok(None) => {
-                tracing::warn!(%kind, name, "there is no such configuration: nothing calls this webhook");
-            }
-            Err(error) => tracing::warn!(%kind, name, %error, "failed to watch a webhook configuration"),
-        }
+    pub(crate) fn to_pem(&self) -> String {
+        let lines = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+        let block = |der: &Vec<u8>| pem::encode_config(&pem::Pem::new("CERTIFICATE", der.as_slice()), lines);
+        self.0.iter().map(block).collect()
     }
-    Err(BundleError::WatchEnded { kind: kind.into_owned(), name: name.to_owned() })
-}
 
-/// Reads again before each try: a webhook that is gone meanwhile must not come back as a fragment.
-async fn converge<K: Configuration>(configurations: &Api<K>, name: &str, bundle: &[u8]) {
-    let kind = K::kind(&());
-    while let Err(error) = write(configurations, name, bundle).await {
-        tracing::warn!(%kind, name, %error, "failed to write the caBundle of a webhook configuration");
-        tokio::time::sleep(RETRY).await;
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = CertificateDer<'_>> {
+        self.0.iter().map(|der| CertificateDer::from(der.as_slice()))
     }
-}
 
-async fn write<K: Configuration>(configurations: &Api<K>, name: &str, bundle: &[u8]) -> kube::Result<()> {
-    let Some(configuration) = configurations.get_opt(name).await? else { return Ok(()) };
-    if let Some(patch) = patch(&configuration, bundle) {
-        configurations.patch(name, &PatchParams::default(), &Patch::Strategic(patch)).await?;
-        tracing::info!(kind = %K::kind(&()), name, "wrote the caBundle of a webhook configuration");
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
-    Ok(())
-}
 
-/// A strategic merge patch of the webhooks whose bundle differs; `None` if none does.
-fn patch(configuration: &impl Configuration, bundle: &[u8]) -> Option<Value> {
-    let differs =
-        |client: &WebhookClientConfig| client.ca_bundle.as_ref().is_none_or(|current| current.0 != bundle);
-    let stale: Vec<Value> = configuration
-        .clients()
-        .into_iter()
-        .filter(|(_, client)| differs(client))
-        .map(|(name, _)| json!({ "name": name, "clientConfig": { "caBundle": ByteString(bundle.to_vec()) } }))
-        .collect();
-    (!stale.is_empty()).then(|| json!({ "webhooks": stale }))
+    pub(crate) fn contains_all(&self, other: &Self) -> bool {
+        self.0.is_superset(&other.0)
+    }
+
+    pub(crate) fn union(&self, other: &Self) -> Self {
+        Self(&self.0 | &other.0)
+    }
+
+    /// Those that have not expired.
+    pub(crate) fn valid(&self, now: Timestamp) -> Self {
+        self.filter(|certificate| validity(certificate).1 > now)
+    }
+
+    /// Those of another name than this certificate's.
+    pub(crate) fn unlike(&self, certificate: &CertificateDer<'_>) -> Self {
+        let Ok((_, named)) = X509Certificate::from_der(certificate) else { return self.clone() };
+        self.filter(|other| other.subject().as_raw() != named.subject().as_raw())
+    }
+
+    /// When the last of them expires.
+    pub(crate) fn not_after(&self) -> Option<Timestamp> {
+        self.0.iter().filter_map(|der| Some(validity(&X509Certificate::from_der(der).ok()?.1).1)).max()
+    }
+
+    fn filter(&self, keep: impl Fn(&X509Certificate<'_>) -> bool) -> Self {
+        let kept =
+            |der: &&Vec<u8>| X509Certificate::from_der(der).is_ok_and(|(_, certificate)| keep(&certificate));
+        Self(self.0.iter().filter(kept).cloned().collect())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::admissionregistration::v1::ValidatingWebhook;
+    use crate::Authority;
+    use jiff::SignedDuration;
 
-    fn configuration(hooks: &[(&str, Option<&str>)]) -> ValidatingWebhookConfiguration {
-        let hook = |(name, bundle): &(&str, Option<&str>)| ValidatingWebhook {
-            name: (*name).to_owned(),
-            client_config: WebhookClientConfig {
-                ca_bundle: bundle.map(|bundle| ByteString(bundle.into())),
-                ..WebhookClientConfig::default()
-            },
-            ..ValidatingWebhook::default()
-        };
-        ValidatingWebhookConfiguration {
-            webhooks: Some(hooks.iter().map(hook).collect()),
-            ..ValidatingWebhookConfiguration::default()
-        }
+    #[test]
+    fn what_is_no_certificate_is_left_out_and_the_text_does_not_depend_on_the_order() {
+        let (one, other) = (authority(1), authority(1));
+        let garbage = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
+        let text = |parts: &[&str]| Bundle::read(parts.concat().as_bytes()).to_pem();
+        let both = text(&[one.certificate(), other.certificate()]);
+        assert_eq!(both.matches("BEGIN").count(), 2);
+        assert_eq!(text(&["# ours\n", other.certificate(), garbage, one.certificate()]), both);
+        assert_eq!(text(&[&both, one.certificate()]), both);
     }
 
     #[test]
-    fn patches_only_the_webhooks_that_differ() {
-        let configuration = configuration(&[("a", Some("ours")), ("b", None), ("c", Some("old"))]);
-        assert_eq!(
-            patch(&configuration, b"ours").unwrap(),
-            json!({ "webhooks": [
-                { "name": "b", "clientConfig": { "caBundle": "b3Vycw==" } },
-                { "name": "c", "clientConfig": { "caBundle": "b3Vycw==" } },
-            ]})
-        );
+    fn the_expired_are_left_out() {
+        let (short, long) = (authority(1), authority(2));
+        let both = Bundle::from_iter([short.der().clone(), long.der().clone()]);
+        assert_eq!(both.valid(short.not_after()), Bundle::from_iter([long.der().clone()]));
+        assert_eq!(both.not_after(), Some(long.not_after()));
     }
 
-    #[test]
-    fn leaves_a_configuration_alone_that_has_the_bundle() {
-        assert_eq!(patch(&configuration(&[("a", Some("ours"))]), b"ours"), None);
-        assert_eq!(patch(&configuration(&[]), b"ours"), None);
+    fn authority(days: i64) -> Authority {
+        Authority::generate(Timestamp::now(), SignedDuration::from_hours(24 * days)).unwrap()
     }
 }

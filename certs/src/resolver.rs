@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -11,25 +11,23 @@ use rustls::sign::CertifiedKey;
 use crate::Serving;
 
 /// Holds the serving certificate of the moment. Connections that stand keep theirs.
-#[derive(Debug)]
-pub struct Resolver(ArcSwap<Serving>);
+#[derive(Debug, Default)]
+pub struct Resolver(ArcSwapOption<Serving>);
 
 impl Resolver {
-    /// A resolver that hands out this certificate.
-    #[must_use]
-    pub fn new(serving: Serving) -> Self {
-        Self(ArcSwap::from_pointee(serving))
-    }
-
     /// Hands out this certificate from now on.
     pub fn replace(&self, serving: Serving) {
-        self.0.store(Arc::new(serving));
+        self.0.store(Some(Arc::new(serving)));
     }
 
     /// Whether another certificate should be made.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.0.load().is_due(now)
+        self.serving().is_none_or(|serving| serving.is_due(now))
+    }
+
+    pub(crate) fn serving(&self) -> Option<Arc<Serving>> {
+        self.0.load_full()
     }
 }
 
@@ -37,7 +35,7 @@ impl ResolvesServerCert for Resolver {
     // Whatever name the client asks for: it checks the names itself, and a clear mismatch there
     // is easier to find than a handshake that ends without a certificate.
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load().key())
+        self.serving().map(|serving| serving.key())
     }
 }
 
@@ -54,6 +52,7 @@ pub fn server_config(resolver: Arc<Resolver>) -> ServerConfig {
 mod tests {
     use super::*;
     use crate::Authority;
+    use jiff::SignedDuration;
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, ServerName};
     use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
@@ -61,7 +60,17 @@ mod tests {
     const NAME: &str = "pgops-webhook.pgops-system.svc";
 
     fn serving(authority: &Authority) -> Serving {
-        authority.issue(&[NAME.to_owned()], Timestamp::now()).unwrap()
+        authority.issue(&[NAME.to_owned()], Timestamp::now(), SignedDuration::from_hours(1)).unwrap()
+    }
+
+    fn authority() -> Authority {
+        Authority::generate(Timestamp::now(), SignedDuration::from_hours(24)).unwrap()
+    }
+
+    fn resolver(authority: &Authority) -> Arc<Resolver> {
+        let resolver = Resolver::default();
+        resolver.replace(serving(authority));
+        Arc::new(resolver)
     }
 
     fn client(trusted: &Authority, name: &'static str) -> ClientConnection {
@@ -100,17 +109,17 @@ mod tests {
 
     #[test]
     fn a_client_that_trusts_the_authority_accepts_the_service_name() {
-        let authority = Authority::generate(Timestamp::now()).unwrap();
-        let resolver = Arc::new(Resolver::new(serving(&authority)));
+        let authority = authority();
+        let resolver = resolver(&authority);
         let server = server(&resolver);
         shake(client(&authority, NAME), server).unwrap();
     }
 
     #[test]
     fn a_client_of_another_name_or_authority_is_turned_away() {
-        let authority = Authority::generate(Timestamp::now()).unwrap();
-        let other = Authority::generate(Timestamp::now()).unwrap();
-        let resolver = Arc::new(Resolver::new(serving(&authority)));
+        let (authority, other) = (authority(), authority());
+
+        let resolver = resolver(&authority);
         let first = server(&resolver);
         assert!(shake(client(&authority, "elsewhere.pgops-system.svc"), first).is_err());
         assert!(shake(client(&other, NAME), server(&resolver)).is_err());
@@ -118,8 +127,8 @@ mod tests {
 
     #[test]
     fn a_replaced_certificate_is_seen_by_the_next_connection() {
-        let authority = Authority::generate(Timestamp::now()).unwrap();
-        let resolver = Arc::new(Resolver::new(serving(&authority)));
+        let authority = authority();
+        let resolver = resolver(&authority);
         let before = server(&resolver);
         let before = shake(client(&authority, NAME), before).unwrap();
         resolver.replace(serving(&authority));

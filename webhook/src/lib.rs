@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod caches;
+mod certificate;
 pub mod decide;
 mod launcher;
 pub mod lifecycle;

@@ -15,7 +15,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Answer the API server's admission reviews and, as leader, launch admitted requests.
-    Serve(serve::Options),
+    Serve(Box<serve::Options>),
     /// Decide from a file with the catalog, without a cluster.
     Decide(decide::Options),
 }
@@ -23,7 +23,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
-        Command::Serve(options) => Box::pin(serve::run(options)).await.map(|()| ExitCode::SUCCESS),
+        Command::Serve(options) => Box::pin(serve::run(*options)).await.map(|()| ExitCode::SUCCESS),
         Command::Decide(options) => Ok(decide::run(&options)),
     }
 }

@@ -4,25 +4,22 @@ use std::convert::Infallible;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use axum::Router;
 use clap::{Args, ValueEnum};
 use kube::{Api, Client};
-use pgops_certs::{Certificates, Names};
+use pgops_certs::{Certificates, Keeper, Names};
 use tracing_subscriber::EnvFilter;
 
 use crate::admission;
 use crate::caches::Caches;
+use crate::certificate;
 use crate::launcher::{self, PullPolicy};
 use crate::lifecycle::{Readiness, Shutdown};
 use crate::metrics::Metrics;
 use crate::server;
 use crate::watch::fill;
-
-/// Pause before the certificate is asked for again.
-const CERTIFICATE_RETRY: Duration = Duration::from_secs(2);
 
 const CACHES: &str = "caches";
 const CERTIFICATE: &str = "certificate";
@@ -45,12 +42,11 @@ pub struct Options {
     /// Service through which the API server calls this webhook.
     #[arg(long, env = "PGOPS_SERVICE", default_value = "pgops-webhook")]
     service: String,
-    /// Secret that keeps the certification authority.
-    #[arg(long, env = "PGOPS_CA_SECRET", default_value = "pgops-webhook-ca")]
-    ca_secret: String,
     /// Name of both webhook configurations, whose caBundle is kept.
     #[arg(long, env = "PGOPS_WEBHOOK_CONFIG", default_value = "pgops")]
     webhook_config: String,
+    #[command(flatten)]
+    certificate: certificate::Options,
     /// Whether this replica may launch upgrades.
     #[arg(long, env = "PGOPS_LAUNCHER", default_value_t = true, action = clap::ArgAction::Set)]
     launcher: bool,
@@ -72,13 +68,15 @@ enum LogFormat {
 }
 
 impl Options {
-    fn names(&self) -> Names {
-        Names {
+    /// What keeps the certificates.
+    fn keeper(&self, client: &Client, certificates: Certificates) -> anyhow::Result<Keeper> {
+        let names = Names {
             namespace: self.namespace.clone(),
             service: self.service.clone(),
-            secret: self.ca_secret.clone(),
             configuration: self.webhook_config.clone(),
-        }
+        };
+        let (source, settings) = (self.certificate.source(), self.certificate.settings()?);
+        Ok(Keeper::new(client, &names, source, settings, certificates))
     }
 
     /// What the launcher needs; none if this replica launches nothing.
@@ -154,33 +152,17 @@ async fn serve(
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let names = options.names();
-    let certificates = tokio::select! {
-        obtained = obtain(&client, &names) => obtained?,
+    let certificates = Certificates::default();
+    let mut keeper = options.keeper(&client, certificates.clone())?;
+    tokio::select! {
+        obtained = keeper.obtain() => obtained?,
         () = shutdown.begun() => return Ok(()),
-    };
+    }
     readiness.met(CERTIFICATE);
     let tls = pgops_certs::server_config(certificates.resolver());
     tokio::select! {
         served = server::admission(options.bind, tls, router, readiness, shutdown) => served,
-        ended = certificates.keep() => match ended? {},
-    }
-}
-
-/// Waits for the API server; a Secret that cannot be used ends the process instead, so that it is seen.
-async fn obtain(client: &Client, names: &Names) -> anyhow::Result<Certificates> {
-    loop {
-        match Certificates::obtain(client.clone(), names.clone()).await {
-            Ok(certificates) => return Ok(certificates),
-            Err(error) if error.is_transient() => {
-                tracing::warn!(
-                    error = format!("{:#}", anyhow::Error::new(error)),
-                    "there is no certificate yet"
-                );
-                tokio::time::sleep(CERTIFICATE_RETRY).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
+        ended = keeper.keep() => match ended? {},
     }
 }
 
