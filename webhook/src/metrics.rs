@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use pgops_certs::Certificates;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -29,6 +30,7 @@ struct Inner {
     latencies: Family<To, Histogram>,
     objects: Family<Of, Gauge>,
     expiries: Family<For, Gauge<f64, AtomicU64>>,
+    rejected: Gauge,
     leader: Gauge,
 }
 
@@ -62,6 +64,7 @@ impl Default for Metrics {
         let latencies = Family::<To, Histogram>::new_with_constructor(|| Histogram::new(LATENCIES));
         let objects = Family::<Of, Gauge>::default();
         let expiries = Family::<For, Gauge<f64, AtomicU64>>::default();
+        let rejected = Gauge::default();
         let leader = Gauge::default();
         registry.register("admission_reviews", "Reviews, by what became of them", reviews.clone());
         registry.register_with_unit(
@@ -77,10 +80,15 @@ impl Default for Metrics {
             Unit::Seconds,
             expiries.clone(),
         );
+        registry.register(
+            "certificate_rejected",
+            "1 while what was found last is refused, and what was good before is kept",
+            rejected.clone(),
+        );
         registry.register("launcher_leader", "1 where this replica makes the Jobs", leader.clone());
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "This program", version);
-        Self(Arc::new(Inner { registry, reviews, latencies, objects, expiries, leader }))
+        Self(Arc::new(Inner { registry, reviews, latencies, objects, expiries, rejected, leader }))
     }
 }
 
@@ -95,12 +103,6 @@ impl Metrics {
         }
     }
 
-    /// The certificate of that name ends at this Unix time, in seconds.
-    #[allow(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
-    pub fn expires(&self, certificate: &'static str, at: i64) {
-        self.0.expiries.get_or_create(&For { certificate }).set(at as f64);
-    }
-
     /// Whether this replica makes the Jobs.
     pub fn leads(&self, leads: bool) {
         self.0.leader.set(leads.into());
@@ -108,7 +110,15 @@ impl Metrics {
 
     /// All of it in the text format of `OpenMetrics`.
     #[must_use]
-    pub fn text(&self, caches: &Caches) -> String {
+    pub fn text(&self, caches: &Caches, certificates: &Certificates) -> String {
+        let status = certificates.status();
+        let ends = [("serving", status.serving_until), ("authority", status.authority_until)];
+        for (certificate, end) in ends.into_iter().filter_map(|(certificate, end)| Some((certificate, end?)))
+        {
+            #[allow(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
+            self.0.expiries.get_or_create(&For { certificate }).set(end.as_second() as f64);
+        }
+        self.0.rejected.set(status.rejection.is_some().into());
         for (kind, size) in caches.sizes() {
             self.0.objects.get_or_create(&Of { kind }).set(i64::try_from(size).unwrap_or(i64::MAX));
         }
@@ -131,9 +141,8 @@ mod tests {
         metrics.reviewed(Webhook::Validate, refused, Some(Duration::from_micros(30)));
         metrics.reviewed(Webhook::Validate, refused, Some(Duration::from_millis(3)));
         metrics.reviewed(Webhook::Mutate, Outcome::MALFORMED, None);
-        metrics.expires("serving", 1_800_000_000);
         metrics.leads(true);
-        let text = metrics.text(&Caches::new().0);
+        let text = metrics.text(&Caches::new().0, &Certificates::default());
         let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
         lines.sort_unstable();
         assert_snapshot!(lines.join("\n"), @r#"
@@ -157,7 +166,7 @@ mod tests {
         pgops_cache_objects{kind="Postgres"} 0
         pgops_cache_objects{kind="PostgresOpsRequest"} 0
         pgops_cache_objects{kind="PostgresVersion"} 0
-        pgops_certificate_expiry_timestamp_seconds{certificate="serving"} 1800000000.0
+        pgops_certificate_rejected 0
         pgops_launcher_leader 1
         "#);
     }

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use axum::Router;
 use clap::{Args, ValueEnum};
 use kube::{Api, Client};
 use pgops_certs::{Certificates, Keeper, Names};
@@ -114,10 +113,14 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let (caches, feeds) = Caches::new();
     let caches = Arc::new(caches);
     let metrics = Metrics::default();
+    let certificates = Certificates::default();
+    let keeper = options.keeper(&client, certificates.clone())?;
 
+    let tls = pgops_certs::server_config(certificates.resolver());
     let router = admission::router(caches.clone(), metrics.clone());
-    let serve = serve(&options, client.clone(), router, readiness.clone(), shutdown.clone());
-    let plain = server::plain(readiness.clone(), caches.clone(), metrics.clone());
+    let admission = server::admission(options.bind, tls, router, readiness.clone(), shutdown.clone());
+    let serve = serve(keeper, admission, readiness.clone(), shutdown.clone());
+    let plain = server::plain(readiness.clone(), caches.clone(), certificates, metrics.clone());
     let launch = async {
         match launcher_options {
             Some(options) => {
@@ -145,23 +148,20 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }
 }
 
+/// Admission, as soon as there is a certificate, which is kept meanwhile.
 async fn serve(
-    options: &Options,
-    client: Client,
-    router: Router,
+    mut keeper: Keeper,
+    admission: impl Future<Output = anyhow::Result<()>>,
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let certificates = Certificates::default();
-    let mut keeper = options.keeper(&client, certificates.clone())?;
     tokio::select! {
         obtained = keeper.obtain() => obtained?,
         () = shutdown.begun() => return Ok(()),
     }
     readiness.met(CERTIFICATE);
-    let tls = pgops_certs::server_config(certificates.resolver());
     tokio::select! {
-        served = server::admission(options.bind, tls, router, readiness, shutdown) => served,
+        served = admission => served,
         ended = keeper.keep() => match ended? {},
     }
 }

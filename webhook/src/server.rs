@@ -13,6 +13,7 @@ use axum::response::Response;
 use axum::routing::get;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use pgops_certs::Certificates;
 use rustls::ServerConfig;
 
 use crate::caches::Caches;
@@ -75,9 +76,14 @@ pub async fn serve_plain(bind: SocketAddr, router: Router) -> anyhow::Result<()>
 }
 
 /// The kubelet's probes, and the metrics.
-pub fn plain(readiness: Readiness, caches: Arc<Caches>, metrics: Metrics) -> Router {
+pub fn plain(
+    readiness: Readiness,
+    caches: Arc<Caches>,
+    certificates: Certificates,
+    metrics: Metrics,
+) -> Router {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let text = async move || ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics.text(&caches));
+    let text = async move || ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics.text(&caches, &certificates));
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -106,7 +112,8 @@ mod tests {
     #[tokio::test]
     async fn the_probe_names_what_is_missing() {
         let readiness = Readiness::awaiting(&["certificate"]);
-        let probes = plain(readiness.clone(), Arc::new(Caches::new().0), Metrics::default());
+        let probes =
+            plain(readiness.clone(), Arc::new(Caches::new().0), Certificates::default(), Metrics::default());
         let answer = ask(probes.clone(), "/readyz").await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         let body = to_bytes(answer.into_body(), 1024).await.unwrap();

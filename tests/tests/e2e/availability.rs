@@ -1,10 +1,18 @@
 //! Admission goes on whatever happens to the webhook.
 
-use anyhow::ensure;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::ResourceExt;
-use kube::api::{Api, ListParams};
-use pgops_e2e::{AdmissionLoad, Cluster, Namespace, kubectl};
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use pgops_e2e::{AdmissionLoad, Cluster, Namespace, kubectl, wait_for};
+use serde_json::json;
+
+const MINUTES: Duration = Duration::from_mins(2);
 
 /// The webhook's pods.
 const WEBHOOK: &str = "app.kubernetes.io/name=pgops,app.kubernetes.io/component=webhook";
@@ -24,6 +32,83 @@ async fn a_rolling_restart_loses_no_admission() -> anyhow::Result<()> {
         .await
 }
 
+/// Another authority is announced, signs, and is served by every replica.
+#[tokio::test]
+async fn a_rotation_of_the_authority_loses_no_admission() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let load = load(ns).await?;
+            let rotated = rotate(&cluster).await;
+            let tally = load.end().await?;
+            rotated?;
+            ensure!(tally.answered > 1000, "hardly anything was asked meanwhile: {tally:?}");
+            Ok(())
+        })
+        .await
+}
+
+/// Asks for another authority, and waits until every replica serves a certificate that it signed.
+async fn rotate(cluster: &Cluster) -> anyhow::Result<()> {
+    let secrets = Api::<Secret>::namespaced(cluster.client.clone(), &cluster.system);
+    let all = secrets.list(&ListParams::default().labels(WEBHOOK)).await?.items;
+    let before = all.into_iter().next().context("the webhook has no Secret with an authority")?;
+    let name = before.name_any();
+    let value = |secret: &Secret, key: &str| secret.data.as_ref().and_then(|data| data.get(key)).cloned();
+    let first = value(&before, "ca.crt").context("the Secret has no authority")?;
+
+    let mut ends = Vec::new();
+    for pod in pods(cluster).await? {
+        let end = authority_end(cluster, &pod).await?;
+        ends.push((pod, end));
+    }
+
+    let asked = json!({"metadata": {"annotations": {"pgops.dev/rotate-authority": "a test asks"}}});
+    secrets.patch(&name, &PatchParams::default(), &Patch::Merge(asked)).await?;
+    let signs = |found: Option<&Secret>| {
+        found.is_some_and(|secret| {
+            value(secret, "ca.crt").as_ref() != Some(&first) && value(secret, "next.crt").is_none()
+        })
+    };
+    let after = wait_for(&secrets, &name, "another authority that signs", MINUTES, signs).await?;
+    let after = after.context("the Secret is gone")?;
+    let previous =
+        value(&after, "previous.crt").context("the authority of before is not trusted any more")?;
+    ensure!(contains(&previous, &first), "another one than that of before is trusted still");
+    let both = [first, value(&after, "ca.crt").context("it is empty")?];
+    let configurations = Api::<ValidatingWebhookConfiguration>::all(cluster.client.clone());
+    for configuration in configurations.list(&ListParams::default().labels(WEBHOOK)).await? {
+        for hook in configuration.webhooks.iter().flatten() {
+            let bundle = hook.client_config.ca_bundle.as_ref().context("a webhook has no caBundle")?;
+            ensure!(both.iter().all(|one| contains(bundle, one)), "{} does not trust both", hook.name);
+        }
+    }
+    for (pod, end) in ends {
+        let replaced = async {
+            while authority_end(cluster, &pod).await? == end {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            anyhow::Ok(())
+        };
+        let replaced = tokio::time::timeout(MINUTES, replaced).await;
+        replaced.with_context(|| format!("{pod} serves a certificate of the authority of before"))??;
+    }
+    Ok(())
+}
+
+fn contains(bundle: &ByteString, certificate: &ByteString) -> bool {
+    String::from_utf8_lossy(&bundle.0).contains(String::from_utf8_lossy(&certificate.0).trim())
+}
+
+/// When the authority ends whose certificate the replica serves, as its metrics tell.
+async fn authority_end(cluster: &Cluster, pod: &str) -> anyhow::Result<String> {
+    let path = format!("/api/v1/namespaces/{}/pods/{pod}:8080/proxy/metrics", cluster.system);
+    let text = kubectl(&["get", "--raw", &path], None).await?.succeeded()?.stdout;
+    let line =
+        text.lines().find(|line| line.contains("expiry") && line.contains("certificate=\"authority\""));
+    Ok(line.with_context(|| format!("{pod} does not tell when its authority ends: {text}"))?.to_owned())
+}
+
 /// One request that is admitted and one that is refused.
 async fn load(ns: &Namespace) -> anyhow::Result<AdmissionLoad> {
     ns.postgres("orders").version("13.16").create().await?.wait_ready().await?;
@@ -41,7 +126,7 @@ async fn restart(cluster: &Cluster) -> anyhow::Result<()> {
         kubectl(&["-n", &cluster.system, "rollout", "status", &name, "--timeout=5m"], None)
             .await?
             .succeeded()?;
-        let mut gone = vec!["-n", &cluster.system, "wait", "--for=delete", "--timeout=2m"];
+        let mut gone = vec!["-n", &cluster.system, "wait", "pod", "--for=delete", "--timeout=2m"];
         gone.extend(old.iter().map(String::as_str));
         kubectl(&gone, None).await?.succeeded()?;
     }
@@ -49,8 +134,8 @@ async fn restart(cluster: &Cluster) -> anyhow::Result<()> {
 }
 
 async fn pods(cluster: &Cluster) -> anyhow::Result<Vec<String>> {
-    let pods = Api::<k8s_openapi::api::core::v1::Pod>::namespaced(cluster.client.clone(), &cluster.system);
+    let pods = Api::<Pod>::namespaced(cluster.client.clone(), &cluster.system);
     let found = pods.list(&ListParams::default().labels(WEBHOOK)).await?;
     ensure!(!found.items.is_empty(), "the webhook has no pods");
-    Ok(found.iter().map(|pod| format!("pod/{}", pod.name_any())).collect())
+    Ok(found.iter().map(ResourceExt::name_any).collect())
 }
