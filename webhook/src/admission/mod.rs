@@ -87,9 +87,12 @@ impl Admission {
         };
         let begun = Instant::now();
         match answer(&self.caches, webhook, &body) {
-            Ok(Answered { review, outcome }) => {
+            Ok(Answered { review, outcome, line }) => {
                 let response = Json(review).into_response();
                 self.metrics.reviewed(webhook, outcome, Some(begun.elapsed()));
+                if let Some(line) = line {
+                    tokio::spawn(async move { line.write() });
+                }
                 response
             }
             Err(error) => {

@@ -105,6 +105,8 @@ pub struct Answered {
     pub review: Review<DynamicObject>,
     /// What became of it, in words for machines.
     pub outcome: Outcome,
+    /// The line about it in the log; none if it could not be read, which was told.
+    pub(super) line: Option<audit::Line>,
 }
 
 /// Answers the review in the body. A request that cannot be read is refused under its own uid.
@@ -115,9 +117,8 @@ pub fn answer(body: &[u8], decide: impl FnOnce(&Request<'_>) -> Answer) -> Resul
     };
     let request = review.request.ok_or(Malformed::NoRequest)?;
     let answer = decide(&request);
-    audit::log(&request, &answer);
-    let outcome = answer.outcome(&request);
-    Ok(Answered { review: answer.into_response(&request).into_review(), outcome })
+    let (outcome, line) = (answer.outcome(&request), audit::Line::new(&request, &answer));
+    Ok(Answered { review: answer.into_response(&request).into_review(), outcome, line: Some(line) })
 }
 
 fn refuse_unreadable(body: &[u8], error: serde_json::Error) -> Result<Answered, Malformed> {
@@ -128,5 +129,5 @@ fn refuse_unreadable(body: &[u8], error: serde_json::Error) -> Result<Answered, 
     let mut response =
         AdmissionResponse::invalid(format!("failed to read the request under review: {error}"));
     response.uid = request.uid;
-    Ok(Answered { review: response.into_review(), outcome: Outcome::UNREADABLE })
+    Ok(Answered { review: response.into_review(), outcome: Outcome::UNREADABLE, line: None })
 }
