@@ -11,31 +11,31 @@ pub struct Default {
     pub value: Value,
 }
 
-/// Defaults of a `PostgresOpsRequest` that pgops executes.
+/// Defaults of the spec of a `PostgresOpsRequest` that pgops executes.
 ///
 /// Works on plain JSON: it runs before the API server has checked the object's shape.
 #[must_use]
-pub fn of_request(object: &Value) -> Vec<Default> {
-    if !matches!(object["spec"]["type"].as_str(), Some("UpdateVersion" | "Upgrade")) {
+pub fn of_request(spec: &Value) -> Vec<Default> {
+    if !matches!(spec["type"].as_str(), Some("UpdateVersion" | "Upgrade")) {
         return Vec::new();
     }
-    absent(object, [("apply", json!("IfReady")), ("maxRetries", json!(1))])
+    absent(spec, [("apply", json!("IfReady")), ("maxRetries", json!(1))])
 }
 
-/// Defaults of a `Postgres`. The secret's name is left to the provisioner, which makes the secret.
+/// Defaults of the spec of a `Postgres`. The secret's name is left to the provisioner, which makes the secret.
 #[must_use]
-pub fn of_postgres(object: &Value) -> Vec<Default> {
-    let mut defaults = absent(object, [("replicas", json!(1)), ("storageType", json!("Durable"))]);
+pub fn of_postgres(spec: &Value) -> Vec<Default> {
+    let mut defaults = absent(spec, [("replicas", json!(1)), ("storageType", json!("Durable"))]);
     // `terminationPolicy` is the older name of the same field; both at once cannot be read.
-    if object["spec"]["terminationPolicy"].is_null() {
-        defaults.extend(absent(object, [("deletionPolicy", json!("Delete"))]));
+    if spec["terminationPolicy"].is_null() {
+        defaults.extend(absent(spec, [("deletionPolicy", json!("Delete"))]));
     }
     defaults
 }
 
-fn absent<const N: usize>(object: &Value, defaults: [(&'static str, Value); N]) -> Vec<Default> {
+fn absent<const N: usize>(spec: &Value, defaults: [(&'static str, Value); N]) -> Vec<Default> {
     // Without a spec there is nowhere to add; the API server refuses such an object by itself.
-    let Some(spec) = object["spec"].as_object() else { return Vec::new() };
+    let Some(spec) = spec.as_object() else { return Vec::new() };
     defaults
         .into_iter()
         .filter(|(field, _)| spec.get(*field).is_none_or(Value::is_null))
@@ -53,30 +53,30 @@ mod tests {
 
     #[test]
     fn adds_to_a_request_only_what_it_does_not_say() {
-        let bare = json!({"spec": {"type": "UpdateVersion", "apply": null}});
+        let bare = json!({"type": "UpdateVersion", "apply": null});
         assert_eq!(fields(&of_request(&bare)), ["apply", "maxRetries"]);
-        let said = json!({"spec": {"type": "UpdateVersion", "apply": "Always", "maxRetries": 0}});
+        let said = json!({"type": "UpdateVersion", "apply": "Always", "maxRetries": 0});
         assert_eq!(of_request(&said), []);
-        let older = json!({"spec": {"type": "Upgrade", "maxRetries": 0}});
+        let older = json!({"type": "Upgrade", "maxRetries": 0});
         assert_eq!(fields(&of_request(&older)), ["apply"]);
     }
 
     #[test]
     fn leaves_requests_of_other_operations_alone() {
-        assert_eq!(of_request(&json!({"spec": {"type": "Restart"}})), []);
+        assert_eq!(of_request(&json!({"type": "Restart"})), []);
     }
 
     #[test]
     fn adds_no_deletion_policy_beside_its_older_name() {
-        let old = json!({"spec": {"version": "13.16", "terminationPolicy": "WipeOut"}});
+        let old = json!({"version": "13.16", "terminationPolicy": "WipeOut"});
         assert_eq!(fields(&of_postgres(&old)), ["replicas", "storageType"]);
-        let new = json!({"spec": {"version": "13.16", "replicas": 3}});
+        let new = json!({"version": "13.16", "replicas": 3});
         assert_eq!(fields(&of_postgres(&new)), ["storageType", "deletionPolicy"]);
     }
 
     #[test]
     fn leaves_an_object_without_a_spec_to_the_api_server() {
-        assert_eq!(of_postgres(&json!({"spec": []})), []);
-        assert_eq!(of_postgres(&json!({})), []);
+        assert_eq!(of_postgres(&json!([])), []);
+        assert_eq!(of_postgres(&json!(null)), []);
     }
 }

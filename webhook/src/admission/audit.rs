@@ -1,9 +1,7 @@
 //! One line a review: what was asked by whom, and what became of it.
 
 use kube::core::admission::Operation;
-use serde::Deserialize;
 
-use super::object::peek;
 use super::review::Request;
 use super::verdict::Answer;
 
@@ -66,19 +64,9 @@ impl Line {
 
 /// A creation with generateName has no name yet.
 fn name(request: &Request<'_>) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Named {
-        metadata: Names,
-    }
-    #[derive(Default, Deserialize)]
-    #[serde(default, rename_all = "camelCase")]
-    struct Names {
-        name: Option<String>,
-        generate_name: Option<String>,
-    }
     if !request.name.is_empty() {
         return Some(request.name.clone().into_owned());
     }
-    let Names { name, generate_name } = request.object.and_then(peek::<Named>)?.metadata;
-    name.or(generate_name)
+    let metadata = &request.object.as_ref()?.metadata;
+    metadata.name.clone().or_else(|| metadata.generate_name.clone())
 }

@@ -8,9 +8,7 @@ use pgops_api::matrix::Catalog;
 use pgops_api::postgres::{STORAGE_TYPE_IS_IMMUTABLE, StorageType};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
-use super::object::peek;
 use super::review::Request;
 use super::verdict::{Asked, Cause, Verdict};
 use crate::caches::Caches;
@@ -36,20 +34,9 @@ struct DeletionPolicies {
     termination_policy: Option<IgnoredAny>,
 }
 
-impl DeletionPolicies {
-    fn of(raw: &RawValue) -> Self {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Object {
-            spec: DeletionPolicies,
-        }
-        peek::<Object>(raw).unwrap_or_default().spec
-    }
-}
-
 /// Under both names the field cannot even be read.
 fn two_deletion_policies(request: &Request<'_>) -> Option<Cause> {
-    let policies = DeletionPolicies::of(request.object?);
+    let policies: DeletionPolicies = request.object.as_ref()?.peek()?;
     policies.deletion_policy.and(policies.termination_policy).map(|_| Cause {
         reason: "TwoDeletionPolicies",
         message: "spec.terminationPolicy: this is the older name of spec.deletionPolicy, and both are set: \

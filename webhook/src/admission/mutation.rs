@@ -7,7 +7,7 @@ use pgops_api::admission::defaults;
 use pgops_api::opsrequest::is_older_form;
 use serde_json::{Value, json};
 
-use super::object::peek;
+use super::object::Object;
 use super::review::Request;
 use super::verdict::{Answer, Verdict};
 
@@ -18,9 +18,10 @@ pub const OLDER_FORM: &str = "type Upgrade with upgrade.targetVersion is the old
 /// Puts a request into the form of today and adds defaults to new objects; refuses nothing, since the
 /// validating side sees the result.
 pub fn complete(request: &Request<'_>) -> Answer {
-    let new = request.object.filter(|_| !request.is_about_a_part()).and_then(peek::<Value>);
-    let old = request.old_object.and_then(peek::<Value>);
-    let modern = new.as_ref().and_then(|new| modernize(request, &new["spec"], old.as_ref()));
+    let spec = |object: &Option<Object<'_>>| object.as_ref().and_then(Object::peek::<Value>);
+    let new = spec(&request.object).filter(|_| !request.is_about_a_part());
+    let old = spec(&request.old_object);
+    let modern = new.as_ref().and_then(|new| modernize(request, new, old.as_ref()));
     let warnings = modern.iter().map(|_| OLDER_FORM.to_owned()).collect();
     let missing = new.iter().flat_map(|new| missing(request, new));
     let patch = modern.into_iter().flatten().chain(missing).collect();
@@ -46,7 +47,6 @@ fn missing(request: &Request<'_>, new: &Value) -> Vec<PatchOperation> {
 /// of them, and without this it would be refused as a change of an immutable spec.
 fn modernize(request: &Request<'_>, new: &Value, old: Option<&Value>) -> Option<Vec<PatchOperation>> {
     let of_requests = request.kind.group == "ops.kubedb.com" && request.kind.kind == "PostgresOpsRequest";
-    let old = old.map(|old| &old["spec"]);
     // What was stored in the older form, while no replica answered, stays so: its spec is immutable.
     if !of_requests || !is_older(new) || old.is_some_and(is_older) {
         return None;

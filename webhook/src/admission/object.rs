@@ -63,68 +63,73 @@ impl Reviewed for PostgresVersion {
     }
 }
 
-#[derive(Deserialize)]
-struct Object<S, T> {
+/// An object as it came. Its metadata is read, and of that only what a rule is about: who wrote which field,
+/// and what was last applied, are most of an object's text. The rest is read once it is clear by which rule.
+#[derive(Debug, Deserialize)]
+pub struct Object<'a> {
+    /// What is known of every object.
     #[serde(default)]
-    metadata: Metadata,
-    spec: S,
-    status: Option<T>,
+    pub metadata: Metadata,
+    /// What its owner wants.
+    #[serde(borrow)]
+    pub spec: Option<&'a RawValue>,
+    /// What is the case.
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
 }
 
-/// The metadata that a rule is about. Who wrote which field, and what was last applied, are most of an
-/// object's text.
-#[derive(Default, Deserialize)]
+/// The metadata that a rule is about.
+#[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Metadata {
-    name: Option<String>,
+pub struct Metadata {
+    /// The name, if the object has one already.
+    pub name: Option<String>,
+    /// The beginning of its name otherwise.
+    pub generate_name: Option<String>,
     uid: Option<String>,
     #[serde(deserialize_with = "of_pgops")]
     annotations: BTreeMap<String, String>,
     deletion_timestamp: Option<Time>,
 }
 
-/// Reads the object. A failure names the field that cannot be read.
-pub fn read<K: Reviewed>(raw: &RawValue, namespace: Option<&str>) -> Result<K, String> {
-    let object = match serde_json::from_str::<Object<K::Spec, K::Status>>(raw.get()) {
-        Ok(object) => object,
-        Err(error) => return Err(name_the_field::<K>(raw).unwrap_or_else(|| error.to_string())),
-    };
-    let Metadata { name, uid, annotations, deletion_timestamp } = object.metadata;
-    let metadata = ObjectMeta {
-        name,
-        uid,
-        namespace: namespace.map(Into::into),
-        annotations: Some(annotations),
-        deletion_timestamp,
-        ..ObjectMeta::default()
-    };
-    Ok(K::assemble(metadata, object.spec, object.status))
-}
-
-/// The same failure with the field's path and without the place in a text that nobody sees.
-fn name_the_field<K: Reviewed>(raw: &RawValue) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_str(raw.get()).ok()?;
-    let read = serde_path_to_error::deserialize::<_, Object<K::Spec, K::Status>>(value);
-    read.err().map(|error| error.to_string())
-}
-
-/// A glance at an object that cannot be read as a whole, or need not be.
-pub fn peek<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    serde_json::from_str(raw.get()).ok()
-}
-
-/// Whether the object is on its way out.
-pub fn is_leaving(raw: &RawValue) -> bool {
-    #[derive(Deserialize)]
-    struct Leaving {
-        metadata: Timestamp,
+impl Object<'_> {
+    /// Whether it is on its way out.
+    pub fn is_leaving(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
     }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Timestamp {
-        deletion_timestamp: Option<IgnoredAny>,
+
+    /// Reads the whole of it. A failure names the field that cannot be read.
+    pub fn read<K: Reviewed>(&self, namespace: Option<&str>) -> Result<K, String> {
+        let Metadata { name, uid, annotations, deletion_timestamp, .. } = &self.metadata;
+        let metadata = ObjectMeta {
+            name: name.clone(),
+            uid: uid.clone(),
+            namespace: namespace.map(Into::into),
+            annotations: Some(annotations.clone()),
+            deletion_timestamp: deletion_timestamp.clone(),
+            ..ObjectMeta::default()
+        };
+        let spec = part("spec", self.spec.ok_or("missing field `spec`")?)?;
+        let status = self.status.map(|status| part("status", status)).transpose()?;
+        Ok(K::assemble(metadata, spec, status))
     }
-    peek::<Leaving>(raw).is_some_and(|it| it.metadata.deletion_timestamp.is_some())
+
+    /// A glance at the spec, where it cannot be read as a whole, or need not be.
+    pub fn peek<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_str(self.spec?.get()).ok()
+    }
+}
+
+fn part<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T, String> {
+    serde_json::from_str(raw.get()).map_err(|error| {
+        // The same failure with the field's path, and without the place in a text that nobody sees.
+        let value: Option<serde_json::Value> = serde_json::from_str(raw.get()).ok();
+        match value.and_then(|value| serde_path_to_error::deserialize::<_, T>(value).err()) {
+            Some(error) if error.path().iter().len() > 0 => format!("{name}.{error}"),
+            Some(error) => format!("{name}: {error}"),
+            None => format!("{name}: {error}"),
+        }
+    })
 }
 
 /// The annotations that pgops gives a meaning to.

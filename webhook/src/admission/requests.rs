@@ -7,7 +7,6 @@ use pgops_api::opsrequest::TWO_TARGETS;
 use serde::Deserialize;
 
 use super::mutation::OLDER_FORM;
-use super::object::peek;
 use super::review::Request;
 use super::verdict::{Asked, Cause, Verdict};
 use crate::caches::Caches;
@@ -56,15 +55,11 @@ fn create(caches: &Caches, new: &PostgresOpsRequest) -> Verdict {
 fn other_operation(request: &Request<'_>) -> Option<String> {
     #[derive(Deserialize)]
     struct Typed {
-        spec: Type,
-    }
-    #[derive(Deserialize)]
-    struct Type {
         #[serde(rename = "type")]
         type_: String,
     }
-    let objects = [request.object, request.old_object];
-    let types = objects.map(|raw| raw.and_then(peek::<Typed>).map(|it| it.spec.type_));
+    let objects = [&request.object, &request.old_object];
+    let types = objects.map(|object| object.as_ref()?.peek::<Typed>().map(|spec| spec.type_));
     let ours = types.iter().flatten().any(|it| matches!(&**it, "UpdateVersion" | "Upgrade"));
     types.into_iter().flatten().next().filter(|_| !ours)
 }

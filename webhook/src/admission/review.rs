@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionResponse, AdmissionReview as Review, Operation};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::audit;
+use super::object::Object;
 use super::verdict::{Answer, Outcome};
 
 /// A body to which no answer can be given.
@@ -28,8 +28,8 @@ struct AdmissionReview<'a> {
     request: Option<Request<'a>>,
 }
 
-/// What is asked. Of the objects only those parts are read that a rule is about, and only once it is clear
-/// which rule: reading is most of the work of a review.
+/// What is asked. Of the objects only those parts are read that a rule is about: reading is most of the work
+/// of a review.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request<'a> {
@@ -56,10 +56,10 @@ pub struct Request<'a> {
     pub dry_run: bool,
     /// The object as it shall be; none for a deletion.
     #[serde(borrow)]
-    pub object: Option<&'a RawValue>,
+    pub object: Option<Object<'a>>,
     /// The object as it is; none for a creation.
     #[serde(borrow)]
-    pub old_object: Option<&'a RawValue>,
+    pub old_object: Option<Object<'a>>,
 }
 
 /// What an object is.

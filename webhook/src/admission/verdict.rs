@@ -8,7 +8,7 @@ use kube::core::admission::{AdmissionResponse, Operation};
 use kube::core::response::{Status, StatusCause, StatusDetails};
 use pgops_api::admission::{Denial, shorten_warning};
 
-use super::object::{self, Reviewed};
+use super::object::{Object, Reviewed};
 use super::review::Request;
 use super::{databases, requests, versions};
 use crate::caches::Caches;
@@ -104,8 +104,11 @@ impl<K: Reviewed> Asked<K> {
     /// Reads what the review asks. What cannot be read is refused where it is new, and let go where it
     /// was stored before.
     pub fn read(request: &Request<'_>) -> Result<Self, Verdict> {
-        let read = |raw| object::read::<K>(raw, request.namespace.as_deref());
-        let (new, old) = match (&request.operation, request.object, request.old_object) {
+        let read = |object: &Object<'_>| object.read::<K>(request.namespace.as_deref());
+        let (new, old) = match (&request.operation, &request.object, &request.old_object) {
+            (Operation::Create | Operation::Update, Some(new), _) if new.is_leaving() => {
+                return Ok(Self::Nothing);
+            }
             (Operation::Create, Some(new), _) => (new, None),
             (Operation::Update, Some(new), Some(old)) => match read(old) {
                 Ok(old) => (new, Some(old)),
@@ -114,18 +117,18 @@ impl<K: Reviewed> Asked<K> {
             (Operation::Delete, _, Some(old)) => return Ok(read(old).map_or(Self::Nothing, Self::Delete)),
             _ => return Ok(Self::Nothing),
         };
-        match (read(new), old) {
-            (Ok(new), _) if new.meta().deletion_timestamp.is_some() => Ok(Self::Nothing),
-            (Ok(new), Some(old)) if new.spec() == old.spec() => Ok(Self::Nothing),
-            (Ok(new), Some(old)) => Ok(Self::Change { new, old }),
-            (Ok(new), None) => Ok(Self::Create(new)),
-            (Err(_), _) if object::is_leaving(new) => Ok(Self::Nothing),
-            (Err(error), _) => Err(Verdict::Invalid(Cause {
+        let new = read(new).map_err(|error| {
+            Verdict::Invalid(Cause {
                 reason: UNREADABLE,
                 message: format!("failed to read the {}: {error}", request.kind.kind),
                 field: "spec".into(),
-            })),
-        }
+            })
+        })?;
+        Ok(match old {
+            None => Self::Create(new),
+            Some(old) if new.spec() == old.spec() => Self::Nothing,
+            Some(old) => Self::Change { new, old },
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use pgops_api::postgres::DeletionPolicy;
 use pgops_api::{Postgres, PostgresOpsRequest};
 
 use super::DeletionPolicies;
+use crate::admission::object::Object;
 use crate::admission::review::Request;
 use crate::admission::verdict::{Cause, Verdict};
 use crate::caches::Caches;
@@ -79,7 +80,8 @@ fn fate(old: &Postgres) -> &'static str {
 
 fn protected(request: &Request<'_>, place: &Place<'_>) -> Verdict {
     // The remedy must not add the field under its other name.
-    let older = request.old_object.is_some_and(|old| DeletionPolicies::of(old).termination_policy.is_some());
+    let policies = request.old_object.as_ref().and_then(Object::peek::<DeletionPolicies>);
+    let older = policies.is_some_and(|policies| policies.termination_policy.is_some());
     let field = if older { "terminationPolicy" } else { "deletionPolicy" };
     let Place { namespace, name } = place;
     Verdict::Forbidden(Cause {

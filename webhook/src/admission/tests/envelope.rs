@@ -143,9 +143,14 @@ async fn refuses_an_object_that_is_none_under_the_reviews_own_uid() {
     assert_eq!(response["allowed"], false);
     let message = response["status"]["message"].as_str().unwrap();
     assert!(
-        message.starts_with("failed to read the PostgresOpsRequest: metadata: invalid type: string"),
+        message.starts_with("failed to read the request under review: invalid type: string"),
         "{message}"
     );
+    let no_spec = without(opsrequest("17.11"), "/spec");
+    assert_snapshot!(Cluster::new().refusal(create(&no_spec)).await, @"
+    422 Invalid Unreadable spec
+    failed to read the PostgresOpsRequest: missing field `spec`
+    ");
     let broken = with(create(&opsrequest("17.11")), "/operation", json!("INVENT"));
     let response = Cluster::new().validate(broken).await;
     assert_eq!(response["allowed"], false);
