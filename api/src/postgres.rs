@@ -51,7 +51,7 @@ pub struct PostgresSpec {
     /// The claim of each pod; required for `Durable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::open_object")]
-    pub storage: Option<PersistentVolumeClaimSpec>,
+    pub storage: Option<Box<PersistentVolumeClaimSpec>>,
     /// Secret with `username` and `password`; `<name>-auth` is made where none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_secret: Option<LocalRef>,

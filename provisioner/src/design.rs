@@ -165,7 +165,7 @@ pub fn design(
 }
 
 fn storage(database: &Postgres, workload: Option<&StatefulSet>) -> Result<Storage, Problem> {
-    let claim = database.spec.storage.clone().map(Box::new);
+    let claim = database.spec.storage.clone();
     match database.spec.storage_type.unwrap_or_default() {
         StorageType::Ephemeral => Ok(Storage::Ephemeral(claim)),
         StorageType::Durable => {

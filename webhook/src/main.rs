@@ -20,7 +20,9 @@ enum Command {
     Decide(decide::Options),
 }
 
-#[tokio::main]
+// Two threads decide on more reviews than an API server can ask for; on a node of 64 cores as many threads
+// would only cost memory.
+#[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Serve(options) => Box::pin(serve::run(*options)).await.map(|()| ExitCode::SUCCESS),
