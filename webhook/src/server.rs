@@ -25,8 +25,12 @@ use crate::metrics::Metrics;
 const LINGER: Duration = Duration::from_secs(5);
 /// How long requests that have begun may take after that.
 const DRAIN: Duration = Duration::from_secs(15);
-/// A client that sends its request's head slower than this is cut off.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an API server keeps a connection that it does not use: the default of Go's client.
+const CLIENT_IDLE: Duration = Duration::from_secs(90);
+/// A connection on which no whole head of a request arrives for this long is cut off. The time runs on idle
+/// connections too, so it must be the client that closes those: a review that is sent at the very moment in
+/// which the server closes is lost, and refused.
+const HEAD_TIMEOUT: Duration = CLIENT_IDLE.saturating_add(Duration::from_secs(30));
 
 /// Serves admission over TLS until the process was told to end and every request is answered.
 pub async fn admission(
