@@ -1,4 +1,5 @@
-# `make help` says what there is. Nothing is written into the checkout but by `make generate`.
+# `make help` says what there is. Nothing is written into the checkout but by `make generate`, and results of
+# benchmarks into its `target`, which git ignores.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -119,6 +120,14 @@ install: images ## pgops in the cluster, with the catalog of tests/values.yaml
 generate: ## every generated file: definitions, table of values
 	@tests/generate
 
+##@ Benchmarks
+
+.PHONY: bench-admission
+bench-admission: ## what an admission review costs; results in target/bench/admission.jsonl
+	@command -v musl-gcc >/dev/null || tests/cluster/packages
+	@CC_x86_64_unknown_linux_musl=musl-gcc $(phase) "Benchmark of admission" \
+		cargo bench --locked --target $(musl) --package pgops-webhook --bench admission
+
 ##@ The test cluster
 
 .PHONY: cluster-up
@@ -132,4 +141,4 @@ cluster-down: ## take the cluster down; what was compiled is kept
 .PHONY: help
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

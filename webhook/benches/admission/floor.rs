@@ -1,0 +1,56 @@
+//! The floor: the server of the webhook, and a handler that reads nothing and always says yes.
+//!
+//! It has the certificates, the listener and the limits of the real one. What the subject costs beyond
+//! it is admission itself.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::header;
+use axum::routing::post;
+use jiff::Timestamp;
+use pgops_certs::{Authority, Resolver};
+use pgops_webhook::lifecycle::{Readiness, Shutdown};
+use pgops_webhook::server;
+
+use crate::client;
+use crate::process::{Program, free_address};
+
+/// First argument of this program when it is to be the floor.
+pub const ARGUMENT: &str = "floor";
+
+const ANSWER: &str = r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"8f3c1e2a-5b0d-4f7e-9a6c-000000000000","allowed":true,"auditAnnotations":null,"warnings":null}}"#;
+
+/// Serves until it is killed; writes the authority to stdout first. The runtime is that of the program.
+#[tokio::main]
+pub async fn serve(bind: SocketAddr) -> anyhow::Result<()> {
+    let now = Timestamp::now();
+    let authority = Authority::generate(now)?;
+    let serving = authority.issue(&[client::SERVER_NAME.to_owned()], now)?;
+    let tls = pgops_certs::server_config(Resolver::new(serving).into());
+    std::io::stdout().write_all(authority.certificate().as_bytes())?;
+    println!("{END}");
+    let router = Router::new().route("/validate", post(answer));
+    server::admission(bind, tls, router, Readiness::awaiting(&[]), Shutdown::on_signal()?).await
+}
+
+async fn answer(_: Bytes) -> ([(header::HeaderName, &'static str); 1], &'static str) {
+    ([(header::CONTENT_TYPE, "application/json")], ANSWER)
+}
+
+/// Starts this program again, as the floor.
+pub fn start() -> anyhow::Result<(Program, client::Target)> {
+    let bind = free_address()?;
+    let mut command = std::process::Command::new(std::env::current_exe()?);
+    command.args([ARGUMENT, &bind.to_string()]).stdout(std::process::Stdio::piped());
+    let mut program = Program::start("floor", &mut command)?;
+    let authority = program.read_stdout_until(END)?;
+    let target = client::Target::new(bind, authority.as_bytes(), false)?;
+    target.await_listener()?;
+    Ok((program, target))
+}
+
+/// The line behind the authority.
+const END: &str = "END OF AUTHORITY";

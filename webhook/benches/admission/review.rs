@@ -1,0 +1,185 @@
+//! What is asked, byte for byte as an API server asks it, and what must come back.
+
+use std::io::Write;
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use crate::client::{Connection, SERVER_NAME, Target};
+use crate::cluster;
+
+/// The part of each uid that stays, and what stands for the rest until it is sent.
+const UID: &str = "8f3c1e2a-5b0d-4f7e-9a6c-";
+const UID_REST: &str = "000000000000";
+
+/// A review and its answer.
+pub struct Review {
+    request: Vec<u8>,
+    uid_at: usize,
+    expected: Expected,
+}
+
+/// What must come back.
+#[derive(Clone, Copy)]
+enum Expected {
+    Allowed,
+    /// 403, with these words.
+    Refused(&'static str),
+}
+
+impl Review {
+    /// A major upgrade that is allowed; as `kubectl apply` sends it, exactly 4 KiB.
+    pub fn typical() -> anyhow::Result<Self> {
+        let object = cluster::applied_request(cluster::database_name(7), cluster::NEXT_MAJOR);
+        Self::of(&padded(object, 4 * 1024), Expected::Allowed)
+    }
+
+    /// To a version that the catalog does not have, from one that leads to most of it.
+    pub fn unknown_target() -> anyhow::Result<Self> {
+        let object = cluster::applied_request(cluster::database_name(7), "16.77");
+        Self::of(&object, Expected::Refused("Allowed targets for"))
+    }
+
+    /// From the oldest version to one that its constraints leave out: targets and a way are looked for.
+    pub fn out_of_constraints() -> anyhow::Result<Self> {
+        let object = cluster::applied_request(cluster::OLD_DATABASE, cluster::NEWEST);
+        Self::of(&object, Expected::Refused("Allowed targets for"))
+    }
+
+    /// A new database of 1 MiB: its template has thousands of variables.
+    pub fn large() -> anyhow::Result<Self> {
+        let mut object = cluster::database(cluster::database_name(9_999), cluster::CURRENT);
+        if let Some(fields) = object.as_object_mut() {
+            fields.remove("status");
+        }
+        object["metadata"]["managedFields"] = json!([]);
+        let variable = |number: u32| json!({"name": format!("SETTING_{number:05}"), "value": "x".repeat(64)});
+        object["spec"]["podTemplate"]["spec"]["containers"][0]["env"] = (0..9_600).map(variable).collect();
+        Self::of(&padded(object, 1024 * 1024), Expected::Allowed)
+    }
+
+    fn of(object: &Value, expected: Expected) -> anyhow::Result<Self> {
+        let body = create(object);
+        let mut request = format!(
+            "POST /validate?timeout=10s HTTP/1.1\r\nHost: {SERVER_NAME}:443\r\nUser-Agent: kube-apiserver-admission\r\n\
+             Content-Length: {}\r\nAccept: application/json, */*\r\nContent-Type: application/json\r\n\
+             Accept-Encoding: gzip\r\n\r\n",
+            body.len()
+        );
+        request.push_str(&body);
+        let uid_at = request.find(UID).context("the review has no uid")? + UID.len();
+        Ok(Self { request: request.into(), uid_at, expected })
+    }
+
+    /// The review, to be asked of this server; each connection has a number, and so uids of its own.
+    pub fn asked_of(&self, target: &Target, connection: u32) -> Asked {
+        Asked {
+            request: self.request.clone(),
+            uid_at: self.uid_at,
+            expected: self.expected,
+            reads: target.reads,
+            connection,
+            next: 0,
+            answer: None,
+        }
+    }
+}
+
+/// A review that is asked again and again, each time under another uid.
+pub struct Asked {
+    request: Vec<u8>,
+    uid_at: usize,
+    expected: Expected,
+    reads: bool,
+    connection: u32,
+    next: u32,
+    answer: Option<Answer>,
+}
+
+/// The answer that was looked at in full; all later ones must be the same but for the uid.
+struct Answer {
+    body: Vec<u8>,
+    uid_at: usize,
+}
+
+impl Asked {
+    /// Asks, and fails on any other answer than the right one.
+    pub fn ask(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
+        if self.reads {
+            self.next += 1;
+            write!(&mut self.request[self.uid_at..], "{:04x}{:08x}", self.connection, self.next)?;
+        }
+        let uid = &self.request[self.uid_at..][..UID_REST.len()];
+        let body = connection.ask(&self.request)?;
+        match &self.answer {
+            Some(answer) => {
+                ensure!(answer.is(body, uid), "another answer: {}", String::from_utf8_lossy(body))
+            }
+            None => self.answer = Some(Answer::read(body, uid, self.expected, self.reads)?),
+        }
+        Ok(())
+    }
+}
+
+impl Answer {
+    fn read(body: &[u8], uid: &[u8], expected: Expected, reads: bool) -> anyhow::Result<Self> {
+        let text = std::str::from_utf8(body)?;
+        let uid = format!("{UID}{}", std::str::from_utf8(uid)?);
+        let review: Value = serde_json::from_str(text)?;
+        let response = &review["response"];
+        let is_right = match expected {
+            Expected::Refused(words) if reads => {
+                response["allowed"] == false
+                    && response["status"]["code"] == 403
+                    && response["status"]["message"].as_str().is_some_and(|message| message.contains(words))
+            }
+            _ => response["allowed"] == true,
+        };
+        ensure!(is_right && response["uid"] == uid.as_str(), "a wrong answer: {text}");
+        let uid_at = text.find(&uid).context("the answer has no uid")? + UID.len();
+        Ok(Self { body: body.into(), uid_at })
+    }
+
+    fn is(&self, body: &[u8], uid: &[u8]) -> bool {
+        let end = self.uid_at + uid.len();
+        body.len() == self.body.len()
+            && body[..self.uid_at] == self.body[..self.uid_at]
+            && body[self.uid_at..end] == *uid
+            && body[end..] == self.body[end..]
+    }
+}
+
+/// The review of a new object. Go writes the fields of its structs as they are declared, and those of
+/// an object sorted, as `serde_json` does.
+fn create(object: &Value) -> String {
+    let (group, version) =
+        object["apiVersion"].as_str().and_then(|it| it.split_once('/')).unwrap_or_default();
+    let plural = if object["kind"] == "Postgres" { "postgreses" } else { "postgresopsrequests" };
+    let kind = format!(r#"{{"group":"{group}","version":"{version}","kind":{}}}"#, object["kind"]);
+    let resource = format!(r#"{{"group":"{group}","version":"{version}","resource":"{plural}"}}"#);
+    let metadata = &object["metadata"];
+    [
+        r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"#,
+        &format!(r#""uid":"{UID}{UID_REST}","kind":{kind},"resource":{resource},"#),
+        &format!(r#""requestKind":{kind},"requestResource":{resource},"#),
+        &format!(r#""name":{},"namespace":{},"operation":"CREATE","#, metadata["name"], metadata["namespace"]),
+        r#""userInfo":{"username":"oidc:ada@example.com","uid":"00u1a2b3c4","#,
+        r#""groups":["oidc:database-admins","oidc:team-orders","system:authenticated"],"#,
+        r#""extra":{"authentication.kubernetes.io/credential-id":["JTI=5f1d2f0e-3c55-4d20-9c3a-6d5f3a7f1b9e"]}},"#,
+        &format!(r#""object":{object},"oldObject":null,"dryRun":false,"#),
+        r#""options":{"kind":"CreateOptions","apiVersion":"meta.k8s.io/v1","#,
+        r#""fieldManager":"kubectl-client-side-apply","fieldValidation":"Strict"}}}"#,
+    ]
+    .concat()
+}
+
+/// The object with a note in it that makes its review as long as that.
+fn padded(mut object: Value, length: usize) -> Value {
+    let mut note = |length: usize| {
+        object["metadata"]["annotations"]["example.com/change"] = json!("-".repeat(length));
+        create(&object).len()
+    };
+    let short = note(0);
+    note(length.saturating_sub(short));
+    object
+}
