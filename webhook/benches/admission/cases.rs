@@ -1,5 +1,6 @@
 //! The cases of the benchmark, one after the other.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,9 +17,10 @@ use crate::{floor, subject};
 /// Where the results are written, in the checkout.
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench");
 
-/// How long and how often is measured.
-#[derive(Clone, Copy)]
+/// What is measured, for how long and how often.
 struct Effort {
+    /// Part of the names of the cases that are run; empty for all.
+    only: String,
     /// Time of one load.
     time: Duration,
     /// How often floor and subject take turns.
@@ -27,14 +29,12 @@ struct Effort {
 
 impl Effort {
     fn from_env() -> anyhow::Result<Self> {
-        let read = |name: &str, usual: f64| match std::env::var(name) {
-            Ok(text) => text.parse().with_context(|| format!("{name}=\"{text}\" is no number")),
-            Err(_) => Ok(usual),
-        };
-        let seconds = read("PGOPS_BENCH_SECONDS", 3.0)?;
+        let read = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.to_owned());
+        let seconds = read("PGOPS_BENCH_SECONDS", "3").parse().context("PGOPS_BENCH_SECONDS is no number")?;
+        let rounds = read("PGOPS_BENCH_ROUNDS", "5").parse::<NonZeroU32>();
         let time = Duration::try_from_secs_f64(seconds).context("PGOPS_BENCH_SECONDS is no time")?;
-        let rounds = std::env::var("PGOPS_BENCH_ROUNDS").unwrap_or_else(|_| "5".to_owned());
-        Ok(Self { time, rounds: rounds.parse().context("PGOPS_BENCH_ROUNDS is no number")? })
+        let rounds = rounds.context("PGOPS_BENCH_ROUNDS is no number above 0")?.get();
+        Ok(Self { only: read("PGOPS_BENCH_CASE", ""), time, rounds })
     }
 }
 
@@ -114,6 +114,9 @@ impl Bench {
         case: &str,
         load: impl Fn(&Target) -> anyhow::Result<Sample>,
     ) -> anyhow::Result<()> {
+        if !case.contains(&self.effort.only) {
+            return Ok(());
+        }
         let mut rounds = Vec::new();
         for round in 0..self.effort.rounds {
             let of = |server: &Server| {
@@ -135,14 +138,12 @@ impl Bench {
             let median_of = |value: fn(f64, f64) -> f64| {
                 median(rounds.iter().map(|(floor, subject)| value(floor.0[at], subject.0[at])).collect())
             };
-            self.report.add(case, name, median_of(|_, subject| subject), unit)?;
-            self.report.add(case, &format!("{name} of the floor"), median_of(|floor, _| floor), unit)?;
-            self.report.add(
-                case,
-                &format!("{name} ratio"),
+            let medians = [
+                median_of(|_, subject| subject),
+                median_of(|floor, _| floor),
                 median_of(|floor, subject| subject / floor),
-                "",
-            )?;
+            ];
+            self.report.compare(case, name, medians, unit)?;
         }
         Ok(())
     }

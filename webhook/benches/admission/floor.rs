@@ -21,7 +21,12 @@ use crate::process::{Program, free_address};
 /// First argument of this program when it is to be the floor.
 pub const ARGUMENT: &str = "floor";
 
-const ANSWER: &str = r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"8f3c1e2a-5b0d-4f7e-9a6c-000000000000","allowed":true,"auditAnnotations":null,"warnings":null}}"#;
+const ANSWER: &str = concat!(
+    r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":"#,
+    r#"{"uid":"8f3c1e2a-5b0d-4f7e-9a6c-000000000000","allowed":true}}"#
+);
+/// The line behind the authority.
+const END: &str = "END OF AUTHORITY";
 
 /// Serves until it is killed; writes the authority to stdout first. The runtime is that of the program.
 #[tokio::main]
@@ -51,6 +56,3 @@ pub fn start() -> anyhow::Result<(Program, client::Target)> {
     target.await_listener()?;
     Ok((program, target))
 }
-
-/// The line behind the authority.
-const END: &str = "END OF AUTHORITY";

@@ -33,31 +33,64 @@ impl Report {
         fs::create_dir_all(directory)?;
         let path = directory.join("admission.jsonl");
         let file = File::create(&path).with_context(|| format!("failed to write {}", path.display()))?;
-        println!("{:<26} {:<24} {:>10} {:<10}  goal", "case", "metric", "value", "unit");
-        Ok(Self { file, case: String::new() })
+        let mut report = Self { file, case: "case".to_owned() };
+        report.row("case", "metric", ["webhook", "floor", "ratio"], "unit", &["goal".to_owned()]);
+        Ok(report)
     }
 
     /// Adds a value.
     pub fn add(&mut self, case: &str, metric: &str, value: f64, unit: &str) -> anyhow::Result<()> {
-        let bound = goals::goal(case, metric);
-        // More digits than these are noise.
-        let value = if value < 100.0 { (value * 1000.0).round() / 1000.0 } else { value.round() };
-        let met = bound.map(|bound| bound.is_met(value));
-        let goal = bound.map(|bound| bound.to_string());
-        let verdict = match met {
-            Some(true) => "met",
-            Some(false) => "MISSED",
-            None => "",
-        };
-        let shown = if self.case == case { "" } else { case };
-        let row = format!(
-            "{shown:<26} {metric:<24} {value:>10} {unit:<10}  {} {verdict}",
-            goal.as_deref().unwrap_or_default()
-        );
-        println!("{}", row.trim_end());
-        case.clone_into(&mut self.case);
-        let line = Line { bench: "admission", case, metric, value, unit, goal, met };
-        writeln!(self.file, "{}", serde_json::to_string(&line)?)?;
+        let goal = self.line(case, metric, value, unit)?;
+        self.row(case, metric, [&rounded(value).to_string(), "", ""], unit, &goal);
         Ok(())
     }
+
+    /// Adds a value, that of the floor, and their ratio.
+    pub fn compare(
+        &mut self,
+        case: &str,
+        metric: &str,
+        [value, floor, ratio]: [f64; 3],
+        unit: &str,
+    ) -> anyhow::Result<()> {
+        let mut goals = self.line(case, metric, value, unit)?;
+        goals.extend(self.line(case, &format!("{metric} of the floor"), floor, unit)?);
+        let of_ratio = self.line(case, &format!("{metric} ratio"), ratio, "")?;
+        goals.extend(of_ratio.into_iter().map(|goal| format!("ratio {goal}")));
+        let texts = [value, floor, ratio].map(|value| rounded(value).to_string());
+        self.row(case, metric, texts.each_ref().map(String::as_str), unit, &goals);
+        Ok(())
+    }
+
+    /// Writes a line of the file; returns the goal in words, if there is one.
+    fn line(&mut self, case: &str, metric: &str, value: f64, unit: &str) -> anyhow::Result<Vec<String>> {
+        let bound = goals::goal(case, metric);
+        let met = bound.map(|bound| bound.is_met(value));
+        let goal = bound.map(|bound| bound.to_string());
+        let line = Line { bench: "admission", case, metric, value: rounded(value), unit, goal, met };
+        writeln!(self.file, "{}", serde_json::to_string(&line)?)?;
+        let word = if met == Some(true) { "met" } else { "MISSED" };
+        Ok(line.goal.into_iter().map(|goal| format!("{goal} {word}")).collect())
+    }
+
+    fn row(&mut self, case: &str, metric: &str, values: [&str; 3], unit: &str, goals: &[String]) {
+        let shown = if self.case == case && case != "case" { "" } else { case };
+        let [value, floor, ratio] = values;
+        let goals = goals.join(", ");
+        let row = format!("{shown:<24} {metric:<20} {value:>9} {floor:>9} {ratio:>7} {unit:<9} {goals}");
+        println!("{}", row.trim_end());
+        case.clone_into(&mut self.case);
+    }
+}
+
+/// More digits than these are noise.
+fn rounded(value: f64) -> f64 {
+    let digits = if value < 10.0 {
+        1000.0
+    } else if value < 1000.0 {
+        10.0
+    } else {
+        1.0
+    };
+    (value * digits).round() / digits
 }

@@ -30,13 +30,13 @@ enum Expected {
 impl Review {
     /// A major upgrade that is allowed; as `kubectl apply` sends it, exactly 4 KiB.
     pub fn typical() -> anyhow::Result<Self> {
-        let object = cluster::applied_request(cluster::database_name(7), cluster::NEXT_MAJOR);
-        Self::of(&padded(object, 4 * 1024), Expected::Allowed)
+        let object = cluster::applied_request(&cluster::database_name(7), cluster::NEXT_MAJOR);
+        Self::of(&padded(object, 4 * 1024)?, Expected::Allowed)
     }
 
     /// To a version that the catalog does not have, from one that leads to most of it.
     pub fn unknown_target() -> anyhow::Result<Self> {
-        let object = cluster::applied_request(cluster::database_name(7), "16.77");
+        let object = cluster::applied_request(&cluster::database_name(7), "16.77");
         Self::of(&object, Expected::Refused("Allowed targets for"))
     }
 
@@ -48,25 +48,28 @@ impl Review {
 
     /// A new database of 1 MiB: its template has thousands of variables.
     pub fn large() -> anyhow::Result<Self> {
-        let mut object = cluster::database(cluster::database_name(9_999), cluster::CURRENT);
+        let mut object = cluster::database(&cluster::database_name(9_999), cluster::CURRENT);
         if let Some(fields) = object.as_object_mut() {
             fields.remove("status");
         }
         object["metadata"]["managedFields"] = json!([]);
         let variable = |number: u32| json!({"name": format!("SETTING_{number:05}"), "value": "x".repeat(64)});
         object["spec"]["podTemplate"]["spec"]["containers"][0]["env"] = (0..9_600).map(variable).collect();
-        Self::of(&padded(object, 1024 * 1024), Expected::Allowed)
+        Self::of(&padded(object, 1024 * 1024)?, Expected::Allowed)
     }
 
     fn of(object: &Value, expected: Expected) -> anyhow::Result<Self> {
         let body = create(object);
-        let mut request = format!(
-            "POST /validate?timeout=10s HTTP/1.1\r\nHost: {SERVER_NAME}:443\r\nUser-Agent: kube-apiserver-admission\r\n\
-             Content-Length: {}\r\nAccept: application/json, */*\r\nContent-Type: application/json\r\n\
-             Accept-Encoding: gzip\r\n\r\n",
-            body.len()
-        );
-        request.push_str(&body);
+        let head = [
+            "POST /validate?timeout=10s HTTP/1.1",
+            &format!("Host: {SERVER_NAME}:443"),
+            "User-Agent: kube-apiserver-admission",
+            &format!("Content-Length: {}", body.len()),
+            "Accept: application/json, */*",
+            "Content-Type: application/json",
+            "Accept-Encoding: gzip",
+        ];
+        let request = format!("{}\r\n\r\n{body}", head.join("\r\n"));
         let uid_at = request.find(UID).context("the review has no uid")? + UID.len();
         Ok(Self { request: request.into(), uid_at, expected })
     }
@@ -162,10 +165,14 @@ fn create(object: &Value) -> String {
         r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"#,
         &format!(r#""uid":"{UID}{UID_REST}","kind":{kind},"resource":{resource},"#),
         &format!(r#""requestKind":{kind},"requestResource":{resource},"#),
-        &format!(r#""name":{},"namespace":{},"operation":"CREATE","#, metadata["name"], metadata["namespace"]),
+        &format!(
+            r#""name":{},"namespace":{},"operation":"CREATE","#,
+            metadata["name"], metadata["namespace"]
+        ),
         r#""userInfo":{"username":"oidc:ada@example.com","uid":"00u1a2b3c4","#,
         r#""groups":["oidc:database-admins","oidc:team-orders","system:authenticated"],"#,
-        r#""extra":{"authentication.kubernetes.io/credential-id":["JTI=5f1d2f0e-3c55-4d20-9c3a-6d5f3a7f1b9e"]}},"#,
+        r#""extra":{"authentication.kubernetes.io/credential-id":"#,
+        r#"["JTI=5f1d2f0e-3c55-4d20-9c3a-6d5f3a7f1b9e"]}},"#,
         &format!(r#""object":{object},"oldObject":null,"dryRun":false,"#),
         r#""options":{"kind":"CreateOptions","apiVersion":"meta.k8s.io/v1","#,
         r#""fieldManager":"kubectl-client-side-apply","fieldValidation":"Strict"}}}"#,
@@ -174,12 +181,12 @@ fn create(object: &Value) -> String {
 }
 
 /// The object with a note in it that makes its review as long as that.
-fn padded(mut object: Value, length: usize) -> Value {
+fn padded(mut object: Value, length: usize) -> anyhow::Result<Value> {
     let mut note = |length: usize| {
-        object["metadata"]["annotations"]["example.com/change"] = json!("-".repeat(length));
+        object["metadata"]["annotations"]["example.com/note"] = json!("-".repeat(length));
         create(&object).len()
     };
-    let short = note(0);
-    note(length.saturating_sub(short));
-    object
+    let missing = length.checked_sub(note(0)).context("the review is too long as it is")?;
+    note(missing);
+    Ok(object)
 }
