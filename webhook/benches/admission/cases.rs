@@ -157,7 +157,8 @@ impl Figures {
     fn of(server: &Server, load: impl Fn(&Target) -> anyhow::Result<Sample>) -> anyhow::Result<Self> {
         let before = server.program.cpu()?;
         let sample = load(&server.target)?;
-        let cpu = (server.program.cpu()? - before).as_secs_f64() * 1e6 / f64::from(sample.count());
+        let used = server.program.cpu()?.saturating_sub(before);
+        let cpu = used.as_secs_f64() * 1e6 / f64::from(sample.count());
         Ok(Self([sample.rate(), sample.quantile(500), sample.quantile(990), cpu]))
     }
 }

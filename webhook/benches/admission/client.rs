@@ -16,6 +16,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 /// By this name the API server calls the webhook.
 pub const SERVER_NAME: &str = "pgops-webhook.pgops-system.svc";
 
+const LENGTH: &[u8] = b"\r\ncontent-length: ";
 /// An answer that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -117,8 +118,7 @@ fn content_length(head: &[u8]) -> anyhow::Result<usize> {
     let bad = || format!("not the head of a good answer: {}", String::from_utf8_lossy(head));
     ensure!(head.starts_with(b"HTTP/1.1 200 "), bad());
     ensure!(find(head, b"connection: close").is_none(), bad());
-    const NAME: &[u8] = b"\r\ncontent-length: ";
-    let from = find(head, NAME).with_context(bad)? + NAME.len();
+    let from = find(head, LENGTH).with_context(bad)? + LENGTH.len();
     let digits = head[from..].iter().take_while(|byte| byte.is_ascii_digit());
     Ok(digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0')))
 }

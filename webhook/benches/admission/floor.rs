@@ -5,12 +5,13 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::header;
 use axum::routing::post;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pgops_certs::{Authority, Resolver};
 use pgops_webhook::lifecycle::{Readiness, Shutdown};
 use pgops_webhook::server;
@@ -31,10 +32,11 @@ const END: &str = "END OF AUTHORITY";
 /// Serves until it is killed; writes the authority to stdout first. The runtime is that of the program.
 #[tokio::main]
 pub async fn serve(bind: SocketAddr) -> anyhow::Result<()> {
-    let now = Timestamp::now();
-    let authority = Authority::generate(now)?;
-    let serving = authority.issue(&[client::SERVER_NAME.to_owned()], now)?;
-    let tls = pgops_certs::server_config(Resolver::new(serving).into());
+    let (now, life) = (Timestamp::now(), SignedDuration::from_hours(24));
+    let authority = Authority::generate(now, life)?;
+    let resolver = Arc::new(Resolver::default());
+    resolver.replace(authority.issue(&[client::SERVER_NAME.to_owned()], now, life)?);
+    let tls = pgops_certs::server_config(resolver);
     std::io::stdout().write_all(authority.certificate().as_bytes())?;
     println!("{END}");
     let router = Router::new().route("/validate", post(answer));

@@ -116,7 +116,7 @@ impl Asked {
         let body = connection.ask(&self.request)?;
         match &self.answer {
             Some(answer) => {
-                ensure!(answer.is(body, uid), "another answer: {}", String::from_utf8_lossy(body))
+                ensure!(answer.is(body, uid), "another answer: {}", String::from_utf8_lossy(body));
             }
             None => self.answer = Some(Answer::read(body, uid, self.expected, self.reads)?),
         }

@@ -1,10 +1,10 @@
-//! A stand-in for the API server: lists that are paged, watches on which nothing happens, the Secret
-//! of the authority, and the webhook configurations, whose caBundle it hands to the benchmark.
+//! A stand-in for the API server: thousands of objects in lists that are paged, a few that are kept when
+//! they are written, and watches on which nothing happens.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -18,6 +18,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cluster;
+
+const SECRET: &str = "/api/v1/namespaces/pgops-system/secrets/pgops-webhook-ca";
+const VALIDATING: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/pgops";
+const MUTATING: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/pgops";
 
 /// Time in which the program must have written the caBundle.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,8 +38,8 @@ pub struct StandIn {
 struct World {
     /// Objects by the path of their collection, as JSON.
     lists: HashMap<&'static str, Vec<String>>,
-    secret: Mutex<Value>,
-    authority: Mutex<Option<Vec<u8>>>,
+    /// Objects that the program writes, by their own path.
+    kept: Mutex<BTreeMap<&'static str, Value>>,
 }
 
 /// What a client asks of a collection.
@@ -52,20 +56,15 @@ impl StandIn {
     /// Serves a cluster full of objects.
     pub fn start() -> anyhow::Result<Self> {
         let json = |objects: &mut dyn Iterator<Item = Value>| objects.map(|it| it.to_string()).collect();
-        let configuration = || json(&mut [configuration()].into_iter());
         let lists = HashMap::from([
             ("/apis/catalog.kubedb.com/v1alpha1/postgresversions", json(&mut cluster::versions())),
             ("/apis/kubedb.com/v1/postgreses", json(&mut cluster::databases())),
             ("/apis/ops.kubedb.com/v1alpha1/postgresopsrequests", json(&mut cluster::requests())),
-            ("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations", configuration()),
-            ("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", configuration()),
         ]);
-        let secret = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": "pgops-webhook-ca", "namespace": "pgops-system", "resourceVersion": "1"},
-        });
-        let world = Arc::new(World { lists, secret: secret.into(), authority: Mutex::default() });
+        let secret = json!({"metadata": {"name": "pgops-webhook-ca", "namespace": "pgops-system"}});
+        let kept = [(SECRET, secret), (VALIDATING, configuration()), (MUTATING, configuration())];
+        let world = Arc::new(World { lists, kept: Mutex::new(kept.into()) });
+
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
@@ -77,17 +76,23 @@ impl StandIn {
         Ok(Self { address, world, _runtime: runtime })
     }
 
-    /// The authority that the program has written into a configuration.
+    /// The authority that the program has written into its configuration.
     pub fn authority(&self) -> anyhow::Result<Vec<u8>> {
         let give_up = Instant::now() + PATIENCE;
         loop {
-            let authority = self.world.authority.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(authority) = authority {
-                return Ok(authority);
+            let written = self.world.kept()[VALIDATING].pointer("/webhooks/0/clientConfig/caBundle").cloned();
+            if let Some(bundle) = written {
+                return Ok(serde_json::from_value::<ByteString>(bundle)?.0);
             }
             ensure!(Instant::now() < give_up, "the program has written no caBundle");
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+impl World {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<&'static str, Value>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,30 +115,23 @@ async fn answer(
     Query(wanted): Query<Wanted>,
     body: Bytes,
 ) -> Response {
-    let (collection, name) = uri.path().rsplit_once('/').unwrap_or_default();
-    if let Some(objects) = world.lists.get(uri.path()) {
-        return if wanted.watch { watch() } else { list(objects, &wanted) };
+    if wanted.watch {
+        // Stays open, and says nothing.
+        return json_of(Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>()));
     }
-    match (method, world.lists.get(collection), name) {
-        (Method::GET, None, "pgops-webhook-ca") => {
-            json_of(&*world.secret.lock().unwrap_or_else(PoisonError::into_inner))
-        }
-        (Method::PUT, None, "pgops-webhook-ca") => match serde_json::from_slice::<Value>(&body) {
-            Ok(secret) => {
-                world.secret.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&secret);
-                json_of(&secret)
-            }
-            Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
-        },
-        (Method::GET, Some(objects), _) => json_of(&objects[0]),
-        (Method::PATCH, Some(objects), _) => match bundle(&body) {
-            Ok(authority) => {
-                *world.authority.lock().unwrap_or_else(PoisonError::into_inner) = Some(authority);
-                json_of(&objects[0])
-            }
-            Err(error) => (StatusCode::BAD_REQUEST, format!("{error:#}")).into_response(),
-        },
-        _ => StatusCode::NOT_FOUND.into_response(),
+    if let Some(objects) = world.lists.get(uri.path()) {
+        return list(objects, &wanted);
+    }
+    let mut kept = world.kept();
+    let Some(object) = kept.get_mut(uri.path()) else {
+        let within = |path: &str| path.rsplit_once('/').is_some_and(|(parent, _)| parent == uri.path());
+        let objects: Vec<_> =
+            kept.iter().filter(|it| within(it.0)).map(|(_, object)| object.to_string()).collect();
+        return list(&objects, &wanted);
+    };
+    match write(object, &method, &body) {
+        Ok(()) => json_of(object.to_string()),
+        Err(error) => (StatusCode::BAD_REQUEST, format!("{error:#}")).into_response(),
     }
 }
 
@@ -144,28 +142,25 @@ fn list(objects: &[String], wanted: &Wanted) -> Response {
     let page = &rest[..wanted.limit.unwrap_or(rest.len()).min(rest.len())];
     let sent = from + page.len();
     let token = if sent < objects.len() { sent.to_string() } else { String::new() };
-    json_of(&format!(
-        r#"{{"metadata":{{"resourceVersion":"100000","continue":"{token}"}},"items":[{}]}}"#,
-        page.join(",")
-    ))
+    let metadata = json!({"resourceVersion": "100000", "continue": token});
+    json_of(format!(r#"{{"metadata":{metadata},"items":[{}]}}"#, page.join(",")))
 }
 
-/// Stays open, and says nothing.
-fn watch() -> Response {
-    json_of_body(Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>()))
+/// Replaces an object, or merges the bundles into it that a patch brings.
+fn write(object: &mut Value, method: &Method, body: &[u8]) -> anyhow::Result<()> {
+    match *method {
+        Method::PUT => *object = serde_json::from_slice(body)?,
+        Method::PATCH => {
+            let patch: Value = serde_json::from_slice(body)?;
+            let bundle = patch.pointer("/webhooks/0/clientConfig/caBundle").context("no caBundle")?;
+            let client = object.pointer_mut("/webhooks/0/clientConfig").context("no webhook")?;
+            client["caBundle"] = bundle.clone();
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
-fn bundle(patch: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let mut patch: Value = serde_json::from_slice(patch)?;
-    let bundle =
-        patch.pointer_mut("/webhooks/0/clientConfig/caBundle").context("a patch without caBundle")?;
-    Ok(serde_json::from_value::<ByteString>(bundle.take())?.0)
-}
-
-fn json_of(value: &impl ToString) -> Response {
-    json_of_body(value.to_string().into())
-}
-
-fn json_of_body(body: Body) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+fn json_of(body: impl Into<Body>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body.into()).into_response()
 }

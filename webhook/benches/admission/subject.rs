@@ -13,7 +13,7 @@ use crate::process::{Program, free_address};
 use crate::standin::StandIn;
 
 /// Time after which a program that is not ready never will be.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Pause between two questions whether it is ready.
 const POLL: Duration = Duration::from_millis(1);
 
