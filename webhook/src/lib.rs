@@ -15,3 +15,7 @@ pub mod serve;
 pub mod server;
 mod unreadable;
 mod watch;
+
+/// Of the program, and of the floor that the benchmark compares it with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

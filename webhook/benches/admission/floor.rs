@@ -30,7 +30,7 @@ const ANSWER: &str = concat!(
 const END: &str = "END OF AUTHORITY";
 
 /// Serves until it is killed; writes the authority to stdout first. The runtime is that of the program.
-#[tokio::main]
+#[tokio::main(worker_threads = 2)]
 pub async fn serve(bind: SocketAddr) -> anyhow::Result<()> {
     let (now, life) = (Timestamp::now(), SignedDuration::from_hours(24));
     let authority = Authority::generate(now, life)?;
