@@ -189,7 +189,9 @@ fn step_condition(record: &Record) -> Condition {
     let (status, reason, message) = match &record.event {
         Event::Started => ("Unknown", "InProgress".to_owned(), "at work".to_owned()),
         Event::Succeeded => ("True", step.clone(), "done".to_owned()),
-        Event::Failed(failure) => ("False", failure.reason.clone(), failure.message.clone()),
+        Event::Failed(failure) | Event::GivenUp(failure) => {
+            ("False", failure.reason.clone(), failure.message.clone())
+        }
         Event::Undone => ("False", "Undone".to_owned(), "taken back".to_owned()),
     };
     Condition::new(&step, status, &reason, message, Time(record.at))
@@ -254,6 +256,18 @@ mod tests {
         let condition = step_condition(&record(1, Step::Preflight, Event::Failed(failure)));
         assert_eq!((condition.type_.as_str(), condition.status.as_str()), ("Preflight", "False"));
         assert_eq!(condition.message.as_deref(), Some("prepared transaction tx_81"));
+    }
+
+    #[test]
+    fn a_step_that_was_given_up_does_not_stand() {
+        let failure =
+            Failure { reason: "AnalyzeFailed".into(), message: "vacuumdb ended".into(), may_pass: false };
+        let condition = step_condition(&record(1, Step::Analyze, Event::GivenUp(failure)));
+        assert_eq!(
+            (condition.status.as_str(), condition.reason.as_deref()),
+            ("False", Some("AnalyzeFailed"))
+        );
+        assert_eq!(condition.message.as_deref(), Some("vacuumdb ended"));
     }
 
     #[test]

@@ -131,7 +131,9 @@ fn message(
     let UpgradePlan { namespace, database, request, from, to, .. } = plan;
     let after = outage.map(|outage| format!(" after {} of outage", seconds(outage))).unwrap_or_default();
     match outcome {
-        Outcome::Upgraded => format!("{namespace}/{database} is on {}{after}", to.name),
+        Outcome::Upgraded => {
+            format!("{namespace}/{database} is on {}{after}{}", to.name, left_undone(records))
+        }
         Outcome::RolledBack { failure, .. } if outage.is_none() => {
             format!("{namespace}/{database} was not touched and serves {}. {}", from.name, failure.message)
         }
@@ -150,6 +152,13 @@ fn message(
             )
         }
     }
+}
+
+/// The steps that the upgrade went on without.
+fn left_undone(records: &[saga::Record]) -> String {
+    saga::given_up(records).fold(String::new(), |text, (step, failure)| {
+        format!("{text}. {step} was not done: {}", failure.message)
+    })
 }
 
 /// How long each step took.
@@ -219,6 +228,15 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("PgUpgraded: no space left on device"), "{text}");
+    }
+
+    #[test]
+    fn an_upgrade_names_the_steps_that_it_went_on_without() {
+        let record = |event| Record { at: Timestamp::UNIX_EPOCH, step: Step::Analyze, event };
+        let text = message(&plan(), &Outcome::Upgraded, None, &[record(Event::Succeeded)]);
+        assert_eq!(text, "demo/orders is on 17.11");
+        let text = message(&plan(), &Outcome::Upgraded, None, &[record(Event::GivenUp(failure()))]);
+        assert_eq!(text, "demo/orders is on 17.11. Analyze was not done: no space left on device");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub trait World {
     fn retries(&self, failure: &Failure, committed: bool) -> u32;
     /// Waits before try number `attempt`, from 1.
     fn before_retry(&mut self, step: Step, attempt: u32, failure: &Failure) -> impl Future<Output = ()>;
-    /// Whether the upgrade is good without this step: its failure is reported and nothing else.
+    /// Whether the upgrade is good without this step: its failure is told, and the saga goes on.
     fn is_optional(&self, step: Step) -> bool;
     /// Shows people what was just written down.
     fn show(&mut self, record: &Record);
@@ -75,11 +75,12 @@ pub async fn run<W: World, J: Journal>(
                 write(world, journal, &mut records, step, Event::Started).await?;
                 // The point of no return may be this very start.
                 let committed = is_committed(&records, world.point_of_no_return());
-                match attempt(world, step, committed).await {
+                let optional = world.is_optional(step);
+                // Giving up on an optional step leaves nothing down: it needs no more tries than the user wants.
+                match attempt(world, step, committed && !optional).await {
                     Ok(()) => write(world, journal, &mut records, step, Event::Succeeded).await?,
-                    Err(failure) if world.is_optional(step) => {
-                        tracing::warn!(%step, reason = failure.reason, "{}", failure.message);
-                        write(world, journal, &mut records, step, Event::Succeeded).await?;
+                    Err(failure) if optional => {
+                        write(world, journal, &mut records, step, Event::GivenUp(failure)).await?;
                     }
                     Err(failure) => {
                         write(world, journal, &mut records, step, Event::Failed(failure.clone())).await?;

@@ -37,6 +37,8 @@ pub enum Event {
     Failed(Failure),
     /// Its effect is gone.
     Undone,
+    /// It could not be done, and the saga goes on without it: the upgrade is good all the same.
+    GivenUp(Failure),
 }
 
 /// Why a step could not be done.
@@ -84,7 +86,7 @@ fn standing(records: &[Record], step: Step) -> Standing {
     let of_step = records.iter().filter(|record| record.step == step);
     of_step.fold(Standing::Untouched, |before, record| match record.event {
         Event::Started => Standing::Started,
-        Event::Succeeded => Standing::Succeeded,
+        Event::Succeeded | Event::GivenUp(_) => Standing::Succeeded,
         Event::Undone => Standing::Undone,
         // A failed step may have left half of its effect.
         Event::Failed(_) => {
@@ -123,6 +125,14 @@ pub fn is_paused(records: &[Record]) -> bool {
 pub fn failure(records: &[Record]) -> Option<(Step, &Failure)> {
     records.iter().find_map(|record| match &record.event {
         Event::Failed(failure) => Some((record.step, failure)),
+        _ => None,
+    })
+}
+
+/// The steps that the saga went on without, and why.
+pub fn given_up(records: &[Record]) -> impl Iterator<Item = (Step, &Failure)> {
+    records.iter().filter_map(|record| match &record.event {
+        Event::GivenUp(failure) => Some((record.step, failure)),
         _ => None,
     })
 }
@@ -212,6 +222,16 @@ mod tests {
         let records = [record(Step::StartDatabase, Event::Started), record(Step::StartDatabase, failed())];
         assert!(is_committed(&records, point));
         assert!(!is_committed(&records[1..], point));
+    }
+
+    #[test]
+    fn a_step_that_was_given_up_is_told_and_neither_repeated_nor_turns_the_saga_around() {
+        let mut records: Vec<_> = steps().iter().map(|step| record(*step, Event::Succeeded)).collect();
+        let failure = Failure { reason: "Broken".into(), message: "broken".into(), may_pass: false };
+        let last = records.pop().unwrap().step;
+        records.push(record(last, Event::GivenUp(failure.clone())));
+        assert_eq!(next(steps(), &records, POINT), Next::End(Outcome::Upgraded));
+        assert_eq!(given_up(&records).collect::<Vec<_>>(), [(last, &failure)]);
     }
 
     #[test]

@@ -261,6 +261,12 @@ impl World for Upgrade {
             }
             Event::Succeeded => tracing::info!(%step, mark = "ok", "done"),
             Event::Failed(failure) => tracing::error!(%step, reason = failure.reason, "{}", failure.message),
+            Event::GivenUp(failure) => tracing::warn!(
+                %step,
+                reason = failure.reason,
+                "{}; the upgrade goes on without this step",
+                failure.message
+            ),
             Event::Undone => tracing::info!(%step, mark = "undo", "was taken back"),
         }
     }
