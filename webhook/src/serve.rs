@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use kube::{Api, Client};
 use pgops_certs::{Certificates, Keeper, Names};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::admission;
@@ -99,7 +100,7 @@ impl Options {
 /// Serves until the process is told to end. Any part that ends by itself ends the whole: a webhook
 /// with a dead cache would decide on a world that is gone.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    log_to_stderr(options.log_format);
+    let _log = log_to_stderr(options.log_format);
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         bail!("failed to install the crypto provider: another one is installed");
     }
@@ -174,18 +175,23 @@ async fn announce(caches: &Caches, readiness: &Readiness) -> anyhow::Result<Infa
     Ok(std::future::pending().await)
 }
 
-fn log_to_stderr(format: LogFormat) {
+/// Lines are written by a thread of their own, many at once where many come; none is ever dropped. What is
+/// returned writes the last of them when it goes.
+fn log_to_stderr(format: LogFormat) -> WorkerGuard {
     // What the client logs as an error it also returns, and whoever called it says what it means.
     let usual = || EnvFilter::new("info,kube_client::client::builder=off");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(false).finish(std::io::BufWriter::new(std::io::stderr()));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
+    guard
 }
 
 #[cfg(test)]
