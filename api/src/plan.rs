@@ -130,8 +130,6 @@ pub enum Step {
     UpdateDatabase,
     /// The provisioner may work again.
     ResumeDatabase,
-    /// Extensions have the SQL version that the new image brings.
-    UpdateExtensions,
     /// Statistics for the planner.
     Analyze,
     /// The old data is removed.
@@ -145,7 +143,7 @@ impl Step {
         use Step::{
             Analyze, CleanUp, CopiedOldBinaries, DataDirectoryInitialized, PauseDatabase, PgUpgraded,
             Preflight, ReplacedDataDirectory, ResumeDatabase, StartDatabase, StopDatabase, UpdateDatabase,
-            UpdateExtensions, UpdateStatefulSetImage, VerifyDatabase,
+            UpdateStatefulSetImage, VerifyDatabase,
         };
         match kind {
             UpgradeKind::Minor => &[
@@ -171,7 +169,6 @@ impl Step {
                 VerifyDatabase,
                 UpdateDatabase,
                 ResumeDatabase,
-                UpdateExtensions,
                 Analyze,
                 CleanUp,
             ],

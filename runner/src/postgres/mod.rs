@@ -2,7 +2,6 @@
 
 pub mod command;
 pub mod controldata;
-pub mod extensions;
 pub mod initdb;
 pub mod installation;
 pub mod interlock;
