@@ -50,17 +50,23 @@ struct AskedRequest {
     uid: String,
 }
 
-/// A review with an object that can be changed.
+/// A review of an object whose spec can be changed. What is beside the spec may be garbage too.
 #[derive(Deserialize)]
 struct WithObject<'a> {
     #[serde(borrow)]
-    request: Object<'a>,
+    request: AboutObject<'a>,
+}
+
+#[derive(Deserialize)]
+struct AboutObject<'a> {
+    #[serde(borrow)]
+    object: Object<'a>,
 }
 
 #[derive(Deserialize)]
 struct Object<'a> {
     #[serde(borrow)]
-    object: &'a RawValue,
+    spec: &'a RawValue,
 }
 
 /// Answers the body in both ways. Whatever is answered has the uid of what was asked, is no longer than the
@@ -87,7 +93,8 @@ pub fn check(body: &[u8]) {
                 bytes.iter().map(|byte| u8::try_from(byte.as_u64().unwrap()).unwrap()).collect();
             let patch: json_patch::Patch = serde_json::from_slice(&bytes).unwrap();
             let WithObject { request } = serde_json::from_slice(body).unwrap();
-            let mut object = serde_json::from_str(request.object.get()).unwrap();
+            let spec: Value = serde_json::from_str(request.object.spec.get()).unwrap();
+            let mut object = json!({"spec": spec});
             json_patch::patch(&mut object, &patch).unwrap();
         }
     }
