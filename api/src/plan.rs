@@ -130,6 +130,8 @@ pub enum Step {
     UpdateDatabase,
     /// The provisioner may work again.
     ResumeDatabase,
+    /// Extensions have the SQL version that the new image brings.
+    UpdateExtensions,
     /// Statistics for the planner.
     Analyze,
     /// The old data is removed.
@@ -143,7 +145,7 @@ impl Step {
         use Step::{
             Analyze, CleanUp, CopiedOldBinaries, DataDirectoryInitialized, PauseDatabase, PgUpgraded,
             Preflight, ReplacedDataDirectory, ResumeDatabase, StartDatabase, StopDatabase, UpdateDatabase,
-            UpdateStatefulSetImage, VerifyDatabase,
+            UpdateExtensions, UpdateStatefulSetImage, VerifyDatabase,
         };
         match kind {
             UpgradeKind::Minor => &[
@@ -169,6 +171,7 @@ impl Step {
                 VerifyDatabase,
                 UpdateDatabase,
                 ResumeDatabase,
+                UpdateExtensions,
                 Analyze,
                 CleanUp,
             ],

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod controldata;
+pub mod extensions;
 pub mod initdb;
 pub mod installation;
 pub mod interlock;

@@ -82,6 +82,16 @@ impl Superuser {
 
     /// Connects to `database` at `host`.
     pub async fn connect(&self, host: &str, database: &str) -> Result<Client, ServerError> {
+        self.connect_with(host, database, "").await
+    }
+
+    /// Connects with more settings, such as `-c lock_timeout=60s`; no statement comes before the caller's.
+    pub async fn connect_with(
+        &self,
+        host: &str,
+        database: &str,
+        settings: &str,
+    ) -> Result<Client, ServerError> {
         let failed =
             |source| ServerError::Connect { database: database.to_owned(), host: host.to_owned(), source };
         let (client, connection) = Config::new()
@@ -91,8 +101,7 @@ impl Superuser {
             .password(&self.password)
             .dbname(database)
             .application_name("pgops")
-            // An image may have the JIT's provider without its LLVM: then costly queries fail.
-            .options("-c jit=off")
+            .options(format!("{SETTINGS} {settings}"))
             .connect_timeout(Duration::from_secs(5))
             .connect(NoTls)
             .await
@@ -101,6 +110,10 @@ impl Superuser {
         Ok(client)
     }
 }
+
+/// An image may have the JIT's provider without its LLVM: then costly queries fail. What users have set for
+/// their own sessions must not stop ours.
+const SETTINGS: &str = "-c jit=off -c statement_timeout=0 -c default_transaction_read_only=off";
 
 /// What the serving database says of itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -257,7 +270,7 @@ pub async fn settings_for_all(client: &Client) -> Result<Vec<(String, String)>, 
 /// Gives a setting to all roles.
 pub async fn set_for_all(client: &Client, name: &str, value: &str) -> Result<(), ServerError> {
     let failed = |source| ServerError::Query { what: "a setting of ALTER ROLE ALL", source };
-    let identifier = format!("\"{}\"", name.replace('"', "\"\""));
+    let identifier = identifier(name);
     // A list such as search_path would become one quoted name if it were given as a literal.
     let set = client.execute("SELECT set_config($1, $2, false)", &[&name, &value]).await;
     let source = match set {
@@ -266,6 +279,12 @@ pub async fn set_for_all(client: &Client, name: &str, value: &str) -> Result<(),
         Err(_) => format!("TO '{}'", value.replace('\'', "''")),
     };
     client.batch_execute(&format!("ALTER ROLE ALL SET {identifier} {source}")).await.map_err(failed)
+}
+
+/// A name as it stands in a statement.
+#[must_use]
+pub fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 async fn ask(client: &Client, what: &'static str, sql: &str) -> Result<String, ServerError> {

@@ -51,6 +51,9 @@ pub enum StepError {
     /// Things that would make the upgrade fail.
     #[error("{} block the upgrade:\n{}", count(.0), list(.0))]
     Findings(Vec<Finding>),
+    /// Most of an optional step was done; these things were not.
+    #[error("{}", .0.join("\n"))]
+    LeftUndone(Vec<String>),
     /// Something is not as the plan or the step before has it.
     #[error("{0}")]
     Unexpected(String),

@@ -13,6 +13,7 @@ mod resume_database;
 mod start_database;
 mod stop_database;
 mod update_database;
+mod update_extensions;
 mod update_stateful_set_image;
 mod verify_database;
 

@@ -9,7 +9,7 @@ use pgops_api::plan::{Step, TransferMode, UpgradeKind, UpgradePlan};
 use super::{
     Facts, StepError, analyze, chain, clean_up, copied_old_binaries, data_directory_initialized,
     pause_database, pg_upgraded, preflight, replaced_data_directory, resume_database, start_database,
-    stop_database, update_database, update_stateful_set_image, verify_database,
+    stop_database, update_database, update_extensions, update_stateful_set_image, verify_database,
 };
 use crate::cluster::Cluster;
 use crate::postgres::installation::Installation;
@@ -168,6 +168,7 @@ impl Upgrade {
             Step::VerifyDatabase => verify_database::act(self).await,
             Step::UpdateDatabase => update_database::act(self).await,
             Step::ResumeDatabase => resume_database::act(self).await,
+            Step::UpdateExtensions => update_extensions::act(self).await,
             Step::Analyze => analyze::act(self).await,
             Step::CleanUp => clean_up::act(self),
         }
@@ -188,6 +189,7 @@ impl Upgrade {
             | Step::VerifyDatabase
             | Step::UpdateDatabase
             | Step::ResumeDatabase
+            | Step::UpdateExtensions
             | Step::Analyze
             | Step::CleanUp => Ok(()),
         }
@@ -244,7 +246,7 @@ impl World for Upgrade {
     }
 
     fn is_optional(&self, step: Step) -> bool {
-        matches!(step, Step::Analyze | Step::CleanUp)
+        matches!(step, Step::UpdateExtensions | Step::Analyze | Step::CleanUp)
     }
 
     fn show(&mut self, record: &Record) {

@@ -33,7 +33,9 @@ WITH candidates (catalog, oid, owner) AS (
     UNION ALL SELECT 'pg_user_mapping'::regclass, oid, NULL FROM pg_user_mapping
     UNION ALL SELECT 'pg_trigger'::regclass, oid, NULL FROM pg_trigger WHERE NOT tgisinternal
     UNION ALL SELECT 'pg_policy'::regclass, oid, NULL FROM pg_policy
-    UNION ALL SELECT 'pg_rewrite'::regclass, oid, NULL FROM pg_rewrite
+    -- A view's own rule is no member of an extension, though the view may be one.
+    UNION ALL SELECT 'pg_rewrite'::regclass, oid, NULL FROM pg_rewrite r WHERE NOT EXISTS (
+        SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = r.ev_class AND d.deptype = 'e')
     UNION ALL SELECT 'pg_constraint'::regclass, oid, NULL FROM pg_constraint WHERE contype <> 'n' AND contype <> 't'
     UNION ALL SELECT 'pg_attrdef'::regclass, oid, NULL FROM pg_attrdef
     UNION ALL SELECT 'pg_am'::regclass, oid, NULL FROM pg_am

@@ -2,6 +2,7 @@
 //!
 //! `tests/cluster/exec cargo test -p pgops-e2e -- --test-threads 3` runs them.
 
+mod after;
 mod availability;
 mod documentation;
 mod failures;
