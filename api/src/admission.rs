@@ -16,9 +16,9 @@ pub use duration::{GoDurationError, parse_go_duration};
 pub use warnings::{MAX_WARNING, headline, not_ours, of_move, shorten_warning};
 
 use crate::matrix::{Allowed, BaseOsChange, Catalog};
-use crate::names::{ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_TRANSFER_MODE};
+use crate::names::{ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE};
 use crate::opsrequest::{Apply, Phase};
-use crate::plan::{Side, TransferMode, UpgradeKind, pause_owner};
+use crate::plan::{Reindex, Side, TransferMode, UpgradeKind, pause_owner};
 use crate::postgres::{PostgresPhase, StorageType};
 use crate::{Postgres, PostgresOpsRequest};
 
@@ -55,6 +55,8 @@ pub struct Upgrade {
     pub kind: UpgradeKind,
     /// The user's choice, if there is one.
     pub transfer_mode: Option<TransferMode>,
+    /// What is done about indexes that the new image would sort in another way.
+    pub reindex: Reindex,
     /// Longest time of one step, at least a second.
     pub timeout: Option<Duration>,
     /// How often a failed step is tried again.
@@ -66,6 +68,7 @@ struct Wish<'a> {
     target: &'a str,
     base_os: BaseOsChange,
     transfer_mode: Option<TransferMode>,
+    reindex: Reindex,
     timeout: Option<Duration>,
     max_retries: u32,
 }
@@ -100,12 +103,13 @@ pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
     check_versions(&allowed)?;
     check_database(database, request, &place)?;
     Ok(Admitted {
-        warnings: warnings::of_upgrade(&allowed, database, &place),
+        warnings: warnings::of_upgrade(&allowed, database, &place, wish.reindex),
         upgrade: Some(Upgrade {
             from: allowed.from.side.clone(),
             to: allowed.to.side.clone(),
             kind: allowed.kind(),
             transfer_mode: wish.transfer_mode,
+            reindex: wish.reindex,
             timeout: wish.timeout,
             max_retries: wish.max_retries,
         }),
@@ -164,12 +168,16 @@ fn read_wish(request: &PostgresOpsRequest) -> Result<Wish<'_>, Denial> {
     let transfer_mode = annotation(ANNOTATION_TRANSFER_MODE)
         .map(|text| TransferMode::parse(text).ok_or_else(|| denial::bad_transfer_mode(text)))
         .transpose()?;
+    let reindex = annotation(ANNOTATION_REINDEX)
+        .map(|text| Reindex::parse(text).ok_or_else(|| denial::bad_reindex(text)))
+        .transpose()?
+        .unwrap_or_default();
     let base_os = match annotation(ANNOTATION_ALLOW_BASE_OS_CHANGE) {
         None | Some("false") => BaseOsChange::Refused,
         Some("true") => BaseOsChange::Accepted,
         Some(text) => return Err(denial::bad_base_os_change(text)),
     };
-    Ok(Wish { target, base_os, transfer_mode, timeout, max_retries })
+    Ok(Wish { target, base_os, transfer_mode, reindex, timeout, max_retries })
 }
 
 /// The matrix knows versions that `PostgreSQL` never had, or had before 10; no program of ours does.

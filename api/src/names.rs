@@ -31,6 +31,8 @@ pub const LABEL_DATABASE: &str = "pgops.dev/database";
 
 /// Annotation of a request: `copy`, `clone` or `link`.
 pub const ANNOTATION_TRANSFER_MODE: &str = "pgops.dev/transfer-mode";
+/// Annotation of a request: `affected`, `report` or `none`.
+pub const ANNOTATION_REINDEX: &str = "pgops.dev/reindex";
 /// Annotation of a request: with `true` the base system may change between systems of the GNU C library.
 pub const ANNOTATION_ALLOW_BASE_OS_CHANGE: &str = "pgops.dev/allow-base-os-change";
 /// Annotation of a `Postgres`, written once the first server answered: it is never initialised again.

@@ -1,5 +1,9 @@
 //! The plan of one upgrade: what the launcher hands to the runner, and the steps that it takes.
 
+mod reindex;
+
+pub use reindex::Reindex;
+
 use serde::{Deserialize, Serialize};
 
 use crate::PgVersion;
@@ -33,6 +37,9 @@ pub struct UpgradePlan {
     /// The user's choice, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer_mode: Option<TransferMode>,
+    /// What is done about indexes that the new image would sort in another way.
+    #[serde(default)]
+    pub reindex: Reindex,
     /// Longest time of one step, in seconds; no limit where the user gave none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
@@ -132,6 +139,8 @@ pub enum Step {
     ResumeDatabase,
     /// Extensions have the SQL version that the new image brings.
     UpdateExtensions,
+    /// Indexes on text have the order of the new image.
+    RebuildIndexes,
     /// Statistics for the planner.
     Analyze,
     /// The old data is removed.
@@ -144,8 +153,8 @@ impl Step {
     pub fn sequence(kind: UpgradeKind) -> &'static [Step] {
         use Step::{
             Analyze, CleanUp, CopiedOldBinaries, DataDirectoryInitialized, PauseDatabase, PgUpgraded,
-            Preflight, ReplacedDataDirectory, ResumeDatabase, StartDatabase, StopDatabase, UpdateDatabase,
-            UpdateExtensions, UpdateStatefulSetImage, VerifyDatabase,
+            Preflight, RebuildIndexes, ReplacedDataDirectory, ResumeDatabase, StartDatabase, StopDatabase,
+            UpdateDatabase, UpdateExtensions, UpdateStatefulSetImage, VerifyDatabase,
         };
         match kind {
             UpgradeKind::Minor => &[
@@ -157,6 +166,7 @@ impl Step {
                 VerifyDatabase,
                 UpdateDatabase,
                 ResumeDatabase,
+                RebuildIndexes,
             ],
             UpgradeKind::Major => &[
                 CopiedOldBinaries,
@@ -172,6 +182,7 @@ impl Step {
                 UpdateDatabase,
                 ResumeDatabase,
                 UpdateExtensions,
+                RebuildIndexes,
                 Analyze,
                 CleanUp,
             ],
@@ -226,6 +237,7 @@ mod tests {
             from: side(from),
             to: side(to),
             transfer_mode: None,
+            reindex: Reindex::default(),
             timeout_seconds: None,
             max_retries: 1,
         }

@@ -199,6 +199,7 @@ mod tests {
             from: side("13.16"),
             to: side("17.11"),
             transfer_mode: None,
+            reindex: pgops_api::plan::Reindex::default(),
             timeout_seconds: None,
             max_retries: 1,
         }

@@ -14,6 +14,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use pgops_api::admission;
 use pgops_api::matrix::{self, Allowed, BaseOsChange, Catalog, Matrix, Refusal};
+use pgops_api::plan::Reindex;
 use serde::Serialize;
 
 use documents::Documents;
@@ -170,7 +171,10 @@ impl<'a> Verdict<'a> {
                         denial.reason.as_str()
                     )
                 });
-                unsupported.into_iter().chain(admission::of_move(&allowed, DATABASE)).collect()
+                unsupported
+                    .into_iter()
+                    .chain(admission::of_move(&allowed, DATABASE, Reindex::default()))
+                    .collect()
             }
             Err(refusal) => {
                 verdict.message = matrix.explain(&refusal, DATABASE);

@@ -3,12 +3,13 @@
 use super::{GoDurationError, Place};
 use crate::PostgresOpsRequest;
 use crate::matrix::{NoRelease, Reason, Refusal};
-use crate::names::{ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_TRANSFER_MODE};
+use crate::names::{ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE};
 use crate::postgres::PostgresPhase;
 
 const TARGET: &str = "spec.updateVersion.targetVersion";
 const DATABASE: &str = "spec.databaseRef.name";
 const TRANSFER_MODE: &str = "metadata.annotations[pgops.dev/transfer-mode]";
+const REINDEX: &str = "metadata.annotations[pgops.dev/reindex]";
 const BASE_OS_CHANGE: &str = "metadata.annotations[pgops.dev/allow-base-os-change]";
 
 /// A request that must not go on.
@@ -34,6 +35,8 @@ pub enum DenialReason {
     InvalidRetries,
     /// The annotation `pgops.dev/transfer-mode` is not one of its words.
     InvalidTransferMode,
+    /// The annotation `pgops.dev/reindex` is not one of its words.
+    InvalidReindex,
     /// The annotation `pgops.dev/allow-base-os-change` is neither `true` nor `false`.
     InvalidBaseOsChange,
     /// There is no such database.
@@ -67,6 +70,7 @@ impl DenialReason {
             Self::InvalidTimeout => "InvalidTimeout",
             Self::InvalidRetries => "InvalidRetries",
             Self::InvalidTransferMode => "InvalidTransferMode",
+            Self::InvalidReindex => "InvalidReindex",
             Self::InvalidBaseOsChange => "InvalidBaseOSChange",
             Self::DatabaseNotFound => "DatabaseNotFound",
             Self::DatabaseDeleting => "DatabaseDeleting",
@@ -90,6 +94,7 @@ impl DenialReason {
                 | Self::InvalidTimeout
                 | Self::InvalidRetries
                 | Self::InvalidTransferMode
+                | Self::InvalidReindex
                 | Self::InvalidBaseOsChange
         )
     }
@@ -146,6 +151,17 @@ pub(super) fn bad_transfer_mode(text: &str) -> Denial {
         format!(
             "annotation {ANNOTATION_TRANSFER_MODE}: \"{text}\" is none of copy, clone and link: leave it out to \
              let pgops choose"
+        ),
+    )
+}
+
+pub(super) fn bad_reindex(text: &str) -> Denial {
+    deny(
+        DenialReason::InvalidReindex,
+        REINDEX,
+        format!(
+            "annotation {ANNOTATION_REINDEX}: \"{text}\" is none of affected, report and none: leave it out to have \
+             affected indexes rebuilt"
         ),
     )
 }

@@ -99,6 +99,7 @@ fn admits_an_upgrade_and_says_what_it_comes_to() {
     assert_eq!(upgrade.timeout, Some(Duration::from_mins(90)));
     assert_eq!(upgrade.max_retries, 0);
     assert_eq!(upgrade.transfer_mode, Some(TransferMode::Copy));
+    assert_eq!(upgrade.reindex, Reindex::Affected);
 }
 
 #[rstest]
@@ -118,7 +119,7 @@ fn admits_an_upgrade_and_says_what_it_comes_to() {
 #[case("13.9", "demo/orders has no standby: reads and writes stop while the server restarts")]
 #[case(
     "17.11",
-    "the image changes to postgres:17.11: where its C library or ICU sorts text in another way, indexes on text need REINDEX"
+    "the image changes to postgres:17.11: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards"
 )]
 fn warns_of_what_matters(#[case] target: &str, #[case] warning: &str) {
     let mut world = World::new();
@@ -144,6 +145,7 @@ fn warns_of_one_skipped_version_and_cuts_what_is_too_long() {
         &matrix::Allowed { from: catalog.get("13.16").unwrap(), to: catalog.get("17.11").unwrap() },
         &database("13.16"),
         &Place { namespace: "demo", name: "orders" },
+        Reindex::default(),
     );
     assert!(one[0].contains("it skips 14, 15 and 16"), "{one:?}");
 }
@@ -200,6 +202,27 @@ fn refuses_negative_retries_and_an_unknown_transfer_mode() {
     let (reason, message) = world.denial();
     assert_eq!(reason, DenialReason::InvalidTransferMode);
     assert!(message.contains("\"move\" is none of copy, clone and link"), "{message}");
+}
+
+#[test]
+fn takes_the_words_of_reindex_and_no_other_and_warns_of_what_follows() {
+    let mut world = World::new();
+    let mut answer = |text: &str| {
+        world.request.metadata.annotations = Some([(ANNOTATION_REINDEX.to_owned(), text.to_owned())].into());
+        world.decide().map_err(|denial| (denial.reason, denial.field))
+    };
+    for (text, expected, warning) in [
+        ("affected", Reindex::Affected, "are rebuilt afterwards"),
+        ("report", Reindex::Report, "are named afterwards, not rebuilt"),
+        ("none", Reindex::Off, "need REINDEX"),
+    ] {
+        let admitted = answer(text).unwrap();
+        assert_eq!(admitted.upgrade.unwrap().reindex, expected);
+        assert!(admitted.warnings.iter().any(|line| line.contains(warning)), "{:?}", admitted.warnings);
+    }
+    let refused = (DenialReason::InvalidReindex, "metadata.annotations[pgops.dev/reindex]");
+    assert_eq!(answer("all").unwrap_err(), refused);
+    assert_eq!(answer("").unwrap_err(), refused);
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn refusals_of_the_matrix() {
 
 #[test]
 fn refusals_of_another_base_system() {
-    assert_snapshot!(refused("17.11", "17.11-ubi"), @r#"BaseOS: upgrading between different base OS variants is not allowed: current version "17.11" uses baseOS "debian" but target version "17.11-ubi" uses baseOS "ubi9": another version of the C library may sort text in another way, and indexes on text would miss rows; to upgrade all the same, and check them afterwards, set the annotation pgops.dev/allow-base-os-change: "true" on the request. Allowed targets for demo/orders (17.11): 18.6"#);
+    assert_snapshot!(refused("17.11", "17.11-ubi"), @r#"BaseOS: upgrading between different base OS variants is not allowed: current version "17.11" uses baseOS "debian" but target version "17.11-ubi" uses baseOS "ubi9": another version of the C library may sort text in another way, and indexes on text would miss rows; to upgrade all the same, and have them rebuilt afterwards, set the annotation pgops.dev/allow-base-os-change: "true" on the request. Allowed targets for demo/orders (17.11): 18.6"#);
     assert_snapshot!(refused("17.11", "17.11-alpine"), @r#"BaseOS: upgrading between different base OS variants is not allowed: current version "17.11" uses baseOS "debian" but target version "17.11-alpine" uses baseOS "alpine": their C libraries differ (glibc and musl), and with them the order of text, so no index on text could be trusted; dump and restore into a new database instead. Allowed targets for demo/orders (17.11): 18.6"#);
     assert_snapshot!(refused("17.11-alpine", "17.11"), @r#"BaseOS: upgrading between different base OS variants is not allowed: current version "17.11-alpine" uses baseOS "alpine" but target version "17.11" uses baseOS "debian": their C libraries differ (glibc and musl), and with them the order of text, so no index on text could be trusted; dump and restore into a new database instead. The catalog has no allowed target for demo/orders (17.11-alpine)"#);
     assert_snapshot!(refused("17.11", "17.11-own"), @r#"BaseOS: upgrading between different base OS variants is not allowed: current version "17.11" uses baseOS "debian" but target version "17.11-own" uses baseOS "ouros": pgops does not know "ouros", so it cannot tell how text is sorted there; mend spec.db.baseOS of that PostgresVersion if it is misspelt, else dump and restore into a new database. Allowed targets for demo/orders (17.11): 18.6"#);
@@ -103,6 +103,7 @@ fn refusals_of_the_requests_fields() {
     assert_snapshot!(refused_with(|world| world.request.spec.timeout = Some("10ms".into())), @r#"InvalidTimeout: spec.timeout: "10ms" is too short for any step: give at least "1s", or leave it out for no limit"#);
     assert_snapshot!(refused_with(|world| world.request.spec.max_retries = -1), @"InvalidRetries: spec.maxRetries: -1 is negative: give 0 for a single try");
     assert_snapshot!(refused_with(|world| annotate(world, ANNOTATION_TRANSFER_MODE, "teleport")), @r#"InvalidTransferMode: annotation pgops.dev/transfer-mode: "teleport" is none of copy, clone and link: leave it out to let pgops choose"#);
+    assert_snapshot!(refused_with(|world| annotate(world, ANNOTATION_REINDEX, "all")), @r#"InvalidReindex: annotation pgops.dev/reindex: "all" is none of affected, report and none: leave it out to have affected indexes rebuilt"#);
     assert_snapshot!(refused_with(|world| annotate(world, ANNOTATION_ALLOW_BASE_OS_CHANGE, "yes")), @r#"InvalidBaseOSChange: annotation pgops.dev/allow-base-os-change: "yes" is neither "true" nor "false": leave it out to keep the base system"#);
 }
 
@@ -146,25 +147,25 @@ fn warnings_of_what_is_admitted() {
     assert_snapshot!(warnings(&world("13.16", "17.11")), @"
     major upgrade 13.16 → 17.11 of demo/orders; it skips 14, 15 and 16: read the release notes of each
     demo/orders has no standby: reads and writes stop while pg_upgrade runs
-    the image changes to postgres:17.11: where its C library or ICU sorts text in another way, indexes on text need REINDEX
+    the image changes to postgres:17.11: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards
     ");
     assert_snapshot!(warnings(&world("13.16", "15.20")), @"
     major upgrade 13.16 → 15.20 of demo/orders; it skips 14: read the release notes of 14 and 15
     15.20 is deprecated: choose a newer version if you can
     demo/orders has no standby: reads and writes stop while pg_upgrade runs
-    the image changes to postgres:15.20: where its C library or ICU sorts text in another way, indexes on text need REINDEX
+    the image changes to postgres:15.20: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards
     ");
     assert_snapshot!(warnings(&world("17.11", "18.6")), @"
     major upgrade 17.11 → 18.6 of demo/orders: read the release notes of 18
     demo/orders has no standby: reads and writes stop while pg_upgrade runs
-    the image changes to postgres:18.6: where its C library or ICU sorts text in another way, indexes on text need REINDEX
+    the image changes to postgres:18.6: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards
     ");
     assert_snapshot!(warnings(&world("13.16", "13.9")), @"
     minor upgrade 13.16 → 13.9 of demo/orders: the data stays as it is, the server restarts
     13.9 is an older minor release than 13.16: it lacks the fixes made in between, security fixes among them
     13.9 is at its end of life: PostgreSQL no longer mends this major version
     demo/orders has no standby: reads and writes stop while the server restarts
-    the image changes to postgres:13.9: where its C library or ICU sorts text in another way, indexes on text need REINDEX
+    the image changes to postgres:13.9: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards
     ");
     assert_snapshot!(warnings(&world("13.16", "13.16")), @"
     demo/orders has 13.16 already: its image is rolled out anew, and the server restarts
@@ -186,7 +187,7 @@ fn warnings_of_another_base_system() {
     assert_snapshot!(warnings(&world), @"
     minor upgrade 17.11 → 17.11-ubi of demo/orders: the data stays as it is, the server restarts
     demo/orders has no standby: reads and writes stop while the server restarts
-    the base system changes from debian to ubi9, and with it the order of text may: afterwards check the indexes on text with amcheck (bt_index_check) and REINDEX what fails; pgops does neither
+    the base system changes from debian to ubi9, and with it the order of text may: where it does, indexes on text are rebuilt afterwards
     ");
 }
 

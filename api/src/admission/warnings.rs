@@ -4,7 +4,8 @@ use super::Place;
 use crate::Postgres;
 use crate::constraint::PostgresMajor;
 use crate::matrix::Allowed;
-use crate::plan::UpgradeKind;
+use crate::names::ANNOTATION_REINDEX;
+use crate::plan::{Reindex, UpgradeKind};
 use crate::postgres::PostgresPhase;
 
 /// Characters of a warning that the API server passes on.
@@ -28,8 +29,13 @@ pub fn not_ours(operation: &str) -> String {
 }
 
 /// What is to be said of an upgrade of this very database.
-pub(super) fn of_upgrade(allowed: &Allowed<'_>, database: &Postgres, place: &Place<'_>) -> Vec<String> {
-    let mut lines = of_move(allowed, &place.to_string());
+pub(super) fn of_upgrade(
+    allowed: &Allowed<'_>,
+    database: &Postgres,
+    place: &Place<'_>,
+    reindex: Reindex,
+) -> Vec<String> {
+    let mut lines = of_move(allowed, &place.to_string(), reindex);
     lines.extend(not_ready(database, place).map(|line| shorten_warning(&line)));
     lines
 }
@@ -37,14 +43,14 @@ pub(super) fn of_upgrade(allowed: &Allowed<'_>, database: &Postgres, place: &Pla
 /// What is to be said of any upgrade between these two versions; the line that says what kind it is
 /// comes first. `database` is what the database is called: its `namespace/name`, where there is one.
 #[must_use]
-pub fn of_move(allowed: &Allowed<'_>, database: &str) -> Vec<String> {
+pub fn of_move(allowed: &Allowed<'_>, database: &str, reindex: Reindex) -> Vec<String> {
     let lines = [
         Some(headline(allowed, database)),
         lower_minor(allowed),
         fault(allowed),
         allowed.to.outdated(),
         Some(outage(allowed, database)),
-        image(allowed),
+        image(allowed, reindex),
     ];
     lines.into_iter().flatten().map(|line| shorten_warning(&line)).collect()
 }
@@ -105,18 +111,21 @@ fn fault(allowed: &Allowed<'_>) -> Option<String> {
 }
 
 /// Which C library an image brings is in the catalog only where it says the base system.
-fn image(allowed: &Allowed<'_>) -> Option<String> {
+fn image(allowed: &Allowed<'_>, reindex: Reindex) -> Option<String> {
+    let then = match reindex {
+        Reindex::Affected => "indexes on text are rebuilt afterwards".to_owned(),
+        Reindex::Report => {
+            format!("indexes on text are named afterwards, not rebuilt ({ANNOTATION_REINDEX})")
+        }
+        Reindex::Off => format!("indexes on text need REINDEX; pgops does not look ({ANNOTATION_REINDEX})"),
+    };
     if let Some((from, to)) = allowed.from.other_base_os(allowed.to) {
         return Some(format!(
-            "the base system changes from {from} to {to}, and with it the order of text may: afterwards check the \
-             indexes on text with amcheck (bt_index_check) and REINDEX what fails; pgops does neither"
+            "the base system changes from {from} to {to}, and with it the order of text may: where it does, {then}"
         ));
     }
     let (from, to) = (&allowed.from.side.image, &allowed.to.side.image);
     (from != to && allowed.from.name() != allowed.to.name()).then(|| {
-        format!(
-            "the image changes to {to}: where its C library or ICU sorts text in another way, indexes on text \
-             need REINDEX"
-        )
+        format!("the image changes to {to}: where its C library or ICU sorts text in another way, {then}")
     })
 }

@@ -84,7 +84,7 @@ pub(super) fn advice(from: &str, to: &str) -> String {
         (_, None) => unknown(to),
         (Some(Glibc), Some(Glibc)) => format!(
             "another version of the C library may sort text in another way, and indexes on text would miss rows; \
-             to upgrade all the same, and check them afterwards, set the annotation {}: \"true\" on the request",
+             to upgrade all the same, and have them rebuilt afterwards, set the annotation {}: \"true\" on the request",
             crate::names::ANNOTATION_ALLOW_BASE_OS_CHANGE
         ),
         (Some(Musl), Some(Musl)) => {

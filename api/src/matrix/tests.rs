@@ -388,7 +388,7 @@ fn lets_the_base_system_change_between_systems_of_glibc_for_whoever_accepts_that
         explain(&catalog, "13.16", "17.11"),
         "upgrading between different base OS variants is not allowed: current version \"13.16\" uses baseOS \
          \"debian\" but target version \"17.11\" uses baseOS \"ubi9\": another version of the C library may sort text in \
-         another way, and indexes on text would miss rows; to upgrade all the same, and check them afterwards, set \
+         another way, and indexes on text would miss rows; to upgrade all the same, and have them rebuilt afterwards, set \
          the annotation pgops.dev/allow-base-os-change: \"true\" on the request. \
          The catalog has no allowed target for demo/orders (13.16)"
     );

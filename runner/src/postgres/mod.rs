@@ -1,12 +1,16 @@
 //! `PostgreSQL`'s programs and data directories.
 
+pub mod amcheck;
+pub mod collations;
 pub mod command;
 pub mod controldata;
 pub mod extensions;
+pub mod indexes;
 pub mod initdb;
 pub mod installation;
 pub mod interlock;
 pub mod leftover;
+pub mod ordered;
 pub mod pg_upgrade;
 pub mod recovery;
 pub mod server;

@@ -292,7 +292,12 @@ async fn ask(client: &Client, what: &'static str, sql: &str) -> Result<String, S
     row.try_get(0).map_err(|source| ServerError::Query { what, source })
 }
 
-async fn strings(client: &Client, what: &'static str, sql: &str) -> Result<Vec<String>, ServerError> {
+/// The first column of every row.
+pub(super) async fn strings(
+    client: &Client,
+    what: &'static str,
+    sql: &str,
+) -> Result<Vec<String>, ServerError> {
     let rows = client.query(sql, &[]).await.map_err(|source| ServerError::Query { what, source })?;
     rows.iter().map(|row| row.try_get(0).map_err(|source| ServerError::Query { what, source })).collect()
 }

@@ -52,7 +52,7 @@ pub enum StepError {
     #[error("{} block the upgrade:\n{}", count(.0), list(.0))]
     Findings(Vec<Finding>),
     /// Most of an optional step was done; these things were not.
-    #[error("{}", .0.join("\n"))]
+    #[error("{}", shortened(.0))]
     LeftUndone(Vec<String>),
     /// Something is not as the plan or the step before has it.
     #[error("{0}")]
@@ -68,6 +68,16 @@ fn count(findings: &[Finding]) -> String {
 
 fn list(findings: &[Finding]) -> String {
     findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// So many lines are enough for a message.
+const LINES: usize = 20;
+
+fn shortened(lines: &[String]) -> String {
+    match lines.len().checked_sub(LINES) {
+        None | Some(0) => lines.join("\n"),
+        Some(more) => format!("{}\n… and {more} more", lines[..LINES].join("\n")),
+    }
 }
 
 impl StepError {
@@ -90,5 +100,18 @@ impl StepError {
     #[must_use]
     pub fn failure(&self, step: Step) -> Failure {
         Failure { reason: format!("{step}Failed"), message: chain(self), may_pass: self.may_pass() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_things_left_undone_are_counted_and_the_first_named() {
+        let lines = |count: usize| (0..count).map(|number| format!("index {number}")).collect::<Vec<_>>();
+        assert_eq!(StepError::LeftUndone(lines(2)).to_string(), "index 0\nindex 1");
+        assert!(StepError::LeftUndone(lines(LINES)).to_string().ends_with("index 19"));
+        assert!(StepError::LeftUndone(lines(50)).to_string().ends_with("index 19\n… and 30 more"));
     }
 }

@@ -8,6 +8,7 @@ mod data_directory_initialized;
 mod pause_database;
 mod pg_upgraded;
 mod preflight;
+mod rebuild_indexes;
 mod replaced_data_directory;
 mod resume_database;
 mod start_database;

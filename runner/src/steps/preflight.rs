@@ -34,6 +34,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
             upgrade.plan.from.name
         )));
     }
+    super::rebuild_indexes::remember(upgrade, &ip).await;
     match upgrade.kind {
         UpgradeKind::Minor => {
             let target = upgrade.plan.to.pg_version()?;

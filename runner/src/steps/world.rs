@@ -8,8 +8,9 @@ use pgops_api::plan::{Step, TransferMode, UpgradeKind, UpgradePlan};
 
 use super::{
     Facts, StepError, analyze, chain, clean_up, copied_old_binaries, data_directory_initialized,
-    pause_database, pg_upgraded, preflight, replaced_data_directory, resume_database, start_database,
-    stop_database, update_database, update_extensions, update_stateful_set_image, verify_database,
+    pause_database, pg_upgraded, preflight, rebuild_indexes, replaced_data_directory, resume_database,
+    start_database, stop_database, update_database, update_extensions, update_stateful_set_image,
+    verify_database,
 };
 use crate::cluster::Cluster;
 use crate::postgres::installation::Installation;
@@ -169,6 +170,7 @@ impl Upgrade {
             Step::UpdateDatabase => update_database::act(self).await,
             Step::ResumeDatabase => resume_database::act(self).await,
             Step::UpdateExtensions => update_extensions::act(self).await,
+            Step::RebuildIndexes => rebuild_indexes::act(self).await,
             Step::Analyze => analyze::act(self).await,
             Step::CleanUp => clean_up::act(self),
         }
@@ -190,6 +192,7 @@ impl Upgrade {
             | Step::UpdateDatabase
             | Step::ResumeDatabase
             | Step::UpdateExtensions
+            | Step::RebuildIndexes
             | Step::Analyze
             | Step::CleanUp => Ok(()),
         }
@@ -246,7 +249,7 @@ impl World for Upgrade {
     }
 
     fn is_optional(&self, step: Step) -> bool {
-        matches!(step, Step::UpdateExtensions | Step::Analyze | Step::CleanUp)
+        matches!(step, Step::UpdateExtensions | Step::RebuildIndexes | Step::Analyze | Step::CleanUp)
     }
 
     fn show(&mut self, record: &Record) {

@@ -58,7 +58,7 @@ fn prints_an_allowed_move_with_its_warnings() {
     allowed: 13.16 → 17.11
     Warning: major upgrade 13.16 → 17.11 of the database; it skips 14, 15 and 16: read the release notes of each
     Warning: the database has no standby: reads and writes stop while pg_upgrade runs
-    Warning: the image changes to postgres:17.11: where its C library or ICU sorts text in another way, indexes on text need REINDEX
+    Warning: the image changes to postgres:17.11: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards
     ");
 }
 
@@ -72,7 +72,7 @@ fn prints_a_refused_move_with_what_else_is_possible() {
 #[test]
 fn prints_a_verdict_as_one_object() {
     let answer = ask(&catalog(), &["--from", "17.11", "--to", "17.12", "--output", "json"]);
-    assert_snapshot!(answer.out, @r#"{"from":"17.11","to":"17.12","allowed":true,"reason":"Allowed","message":"minor upgrade 17.11 → 17.12 of the database: the data stays as it is, the server restarts","warnings":["minor upgrade 17.11 → 17.12 of the database: the data stays as it is, the server restarts","the database has no standby: reads and writes stop while the server restarts","the image changes to postgres:17.12: where its C library or ICU sorts text in another way, indexes on text need REINDEX"]}"#);
+    assert_snapshot!(answer.out, @r#"{"from":"17.11","to":"17.12","allowed":true,"reason":"Allowed","message":"minor upgrade 17.11 → 17.12 of the database: the data stays as it is, the server restarts","warnings":["minor upgrade 17.11 → 17.12 of the database: the data stays as it is, the server restarts","the database has no standby: reads and writes stop while the server restarts","the image changes to postgres:17.12: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards"]}"#);
     let refused = ask(&catalog(), &["--from", "17.11", "--to", "17.1", "--output", "json"]);
     assert_eq!(refused.status, 1);
     assert_snapshot!(refused.out, @r#"{"from":"17.11","to":"17.1","allowed":false,"reason":"UnknownTarget","message":"upgrade from version 17.11 to 17.1 is not supported: there is no PostgresVersion \"17.1\"; did you mean 17.12 or 17.11? Allowed targets for the database (17.11): 18.6, 17.12","warnings":[]}"#);

@@ -3,8 +3,8 @@
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use kube::ResourceExt;
 use pgops_api::admission::{Upgrade, parse_go_duration};
-use pgops_api::names::{ANNOTATION_TRANSFER_MODE, CONTAINER_POSTGRES};
-use pgops_api::plan::{Side, TransferMode, UpgradeKind};
+use pgops_api::names::{ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE, CONTAINER_POSTGRES};
+use pgops_api::plan::{Reindex, Side, TransferMode, UpgradeKind};
 use pgops_api::{Postgres, UpgradePlan};
 
 use super::worker::{Place, User, Worker};
@@ -63,6 +63,11 @@ pub fn again(world: &World) -> Result<Worker, Refused> {
             .annotations()
             .get(ANNOTATION_TRANSFER_MODE)
             .and_then(|it| TransferMode::parse(it)),
+        reindex: request
+            .annotations()
+            .get(ANNOTATION_REINDEX)
+            .and_then(|it| Reindex::parse(it))
+            .unwrap_or_default(),
         timeout: request.spec.timeout.as_deref().and_then(|timeout| parse_go_duration(timeout).ok()),
         max_retries: u32::try_from(request.spec.max_retries).unwrap_or_default(),
     };
@@ -105,6 +110,7 @@ fn worker(world: &World, database: &Postgres, pod: &PodSpec, upgrade: Upgrade) -
             from: upgrade.from,
             to: upgrade.to,
             transfer_mode: upgrade.transfer_mode,
+            reindex: upgrade.reindex,
             // Part of a second would be lost: none may be none.
             timeout_seconds: upgrade.timeout.map(|timeout| timeout.as_secs().max(1)),
             max_retries: upgrade.max_retries,

@@ -9,13 +9,13 @@ async fn admits_an_upgrade_with_the_plan_as_warnings() {
     assert_snapshot!(warnings.join("\n"), @"
     major upgrade 13.16 → 17.11 of demo/orders; it skips 14, 15 and 16: read the release notes of each
     demo/orders has no standby: reads and writes stop while pg_upgrade runs
-    the image changes to registry.example/postgres:17.11: where its C library or ICU sorts text in another way, indexes on text need REINDEX
+    the image changes to registry.example/postgres:17.11: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards
     ");
     let minor = Cluster::new().warnings(create(&opsrequest("13.23"))).await;
     assert_snapshot!(minor.join("\n"), @"
     minor upgrade 13.16 → 13.23 of demo/orders: the data stays as it is, the server restarts
     demo/orders has no standby: reads and writes stop while the server restarts
-    the image changes to registry.example/postgres:13.23: where its C library or ICU sorts text in another way, indexes on text need REINDEX
+    the image changes to registry.example/postgres:13.23: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards
     ");
 }
 

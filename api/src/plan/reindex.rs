@@ -1,0 +1,44 @@
+//! What is done about indexes that were built with another order of text.
+
+use serde::{Deserialize, Serialize};
+
+/// What is done about indexes that were built with another order of text than the new image has.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reindex {
+    /// They are rebuilt.
+    #[default]
+    Affected,
+    /// They are named, and left to the user.
+    Report,
+    /// Nobody looks for them.
+    #[serde(rename = "none")]
+    Off,
+}
+
+impl Reindex {
+    /// Reads the annotation's value.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "affected" => Some(Self::Affected),
+            "report" => Some(Self::Report),
+            "none" => Some(Self::Off),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_the_annotation_are_those_of_the_plan() {
+        for word in ["affected", "report", "none"] {
+            let parsed = Reindex::parse(word).unwrap();
+            assert_eq!(serde_json::to_value(parsed).unwrap(), serde_json::json!(word));
+        }
+        assert_eq!(Reindex::parse("Affected"), None);
+    }
+}

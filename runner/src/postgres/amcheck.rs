@@ -1,0 +1,36 @@
+//! Proves an index against its table, and leaves nothing of the proof behind.
+
+use pgops_api::chain;
+use tokio_postgres::{Client, Error};
+
+/// What the proof came to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// Every row of the table is in the index, and in order.
+    Sound,
+    /// It is not.
+    Damaged(String),
+    /// The server has no `amcheck`, or does not let it be used.
+    Unavailable(String),
+}
+
+/// Checks a B-tree index; `name` is its quoted and qualified name.
+///
+/// The extension that it takes is made in a transaction that is rolled back.
+pub async fn check(client: &mut Client, name: &str) -> Result<Verdict, Error> {
+    let transaction = client.transaction().await?;
+    if let Err(error) = transaction.batch_execute("CREATE EXTENSION IF NOT EXISTS amcheck").await {
+        transaction.rollback().await?;
+        return Ok(Verdict::Unavailable(chain(&error)));
+    }
+    let schema = "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
+                  WHERE e.extname = 'amcheck'";
+    let schema: String = transaction.query_one(schema, &[]).await?.try_get(0)?;
+    let sql = format!("SELECT {schema}.bt_index_check($1::text::regclass, true)");
+    let verdict = match transaction.execute(&sql, &[&name]).await {
+        Ok(_) => Verdict::Sound,
+        Err(error) => Verdict::Damaged(chain(&error)),
+    };
+    transaction.rollback().await?;
+    Ok(verdict)
+}
