@@ -57,7 +57,7 @@ async fn rotate(cluster: &Cluster) -> anyhow::Result<()> {
     let value = |secret: &Secret, key: &str| secret.data.as_ref().and_then(|data| data.get(key)).cloned();
     let first = value(&before, "ca.crt").context("the Secret has no authority")?;
 
-    let end = authority_ends(cluster).await?;
+    let end = wait_for_ends(cluster, "the end of the authority from every replica", |_| true).await?;
 
     let asked = json!({"metadata": {"annotations": {"pgops.dev/rotate-authority": "a test asks"}}});
     secrets.patch(&name, &PatchParams::default(), &Patch::Merge(asked)).await?;
@@ -79,14 +79,27 @@ async fn rotate(cluster: &Cluster) -> anyhow::Result<()> {
             ensure!(both.iter().all(|one| contains(bundle, one)), "{} does not trust both", hook.name);
         }
     }
-    // Tests beside this one may replace pods meanwhile, and one that is gone tells nothing.
-    let replaced = async {
-        while authority_ends(cluster).await.map_or(true, |ends| ends.iter().any(|it| end.contains(it))) {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+    let what = "a certificate of the new authority from every replica";
+    wait_for_ends(cluster, what, |ends| ends.iter().all(|it| !end.contains(it))).await?;
+    Ok(())
+}
+
+/// Waits until what every replica tells is so. Tests beside this one may replace pods meanwhile, and one that
+/// is gone, or that has no address yet, tells nothing.
+async fn wait_for_ends(
+    cluster: &Cluster,
+    what: &str,
+    is_so: impl Fn(&[String]) -> bool,
+) -> anyhow::Result<Vec<String>> {
+    let told = async {
+        loop {
+            match authority_ends(cluster).await {
+                Ok(ends) if is_so(&ends) => return ends,
+                _ => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
         }
     };
-    let replaced = tokio::time::timeout(MINUTES, replaced).await;
-    replaced.context("a replica still serves a certificate of the authority of before")
+    tokio::time::timeout(MINUTES, told).await.with_context(|| format!("timed out waiting for {what}"))
 }
 
 fn contains(bundle: &ByteString, certificate: &ByteString) -> bool {
