@@ -90,10 +90,13 @@ async fn execute(plan: &UpgradePlan) -> Result<ExitCode, UpgradeError> {
             (saga::run(sequence, &mut upgrade, &mut journal).await?, journal.load().await?)
         }
     };
+    let said = upgrade.said().join("\n");
     let reporter = upgrade.into_reporter();
     let message = message(plan, &outcome, reporter.outage().duration(), &records);
     leave_message(&message);
-    let report = format!("{message}\n\n{}", timings(&records));
+    let mut report = vec![message.clone(), said, timings(&records)];
+    report.retain(|part| !part.is_empty());
+    let report = report.join("\n\n");
     if let Err(error) = cluster.write_report("report", &report).await {
         tracing::warn!("{}", chain(&error));
     }

@@ -115,6 +115,17 @@ impl Superuser {
 /// their own sessions must not stop ours.
 const SETTINGS: &str = "-c jit=off -c statement_timeout=0 -c default_transaction_read_only=off";
 
+/// An extension of one database.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Extension {
+    /// Its name.
+    pub name: String,
+    /// The version that is installed.
+    pub version: String,
+    /// Where.
+    pub database: String,
+}
+
 /// What the serving database says of itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inventory {
@@ -124,14 +135,10 @@ pub struct Inventory {
     pub shape: ClusterShape,
     /// Databases that can be connected to.
     pub databases: Vec<String>,
-    /// Databases that `pg_upgrade` refuses because nobody may connect to them.
-    pub closed_databases: Vec<String>,
-    /// Transactions prepared and never ended, as `gid (owner, database)`.
-    pub prepared: Vec<String>,
-    /// Logical replication slots.
-    pub logical_slots: Vec<String>,
     /// Libraries that functions of any database need, as `$libdir/name`, with one database that does.
     pub libraries: BTreeSet<(String, String)>,
+    /// Extensions of all databases.
+    pub extensions: BTreeSet<Extension>,
     /// Settings kept with roles and databases, by name.
     pub stored_settings: BTreeSet<String>,
     /// Settings of `ALTER ROLE ALL`, by name.
@@ -157,7 +164,8 @@ pub async fn databases(client: &Client) -> Result<Vec<String>, ServerError> {
     strings(
         client,
         "its databases",
-        "SELECT datname::text FROM pg_database WHERE datallowconn ORDER BY datname",
+        // One whose DROP was interrupted has the limit -2, and takes no connections.
+        "SELECT datname::text FROM pg_database WHERE datallowconn AND datconnlimit <> -2 ORDER BY datname",
     )
     .await
 }
@@ -176,19 +184,13 @@ pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, S
     let client = superuser.connect(host, "postgres").await?;
     let version = version(&client).await?;
     let shape = shape(&client, version).await?;
-    let closed = "SELECT datname::text FROM pg_database WHERE NOT datallowconn AND datname <> 'template0'";
-    let prepared = "SELECT gid || ' (by ' || owner || ' in ' || database || ')' FROM pg_prepared_xacts";
-    let slots =
-        "SELECT slot_name || ' (' || plugin || ')' FROM pg_replication_slots WHERE slot_type = 'logical'";
     let settings = "SELECT DISTINCT split_part(unnest(setconfig), '=', 1) FROM pg_db_role_setting";
     let mut inventory = Inventory {
         version,
         shape,
         databases: databases(&client).await?,
-        closed_databases: strings(&client, "databases that are closed", closed).await?,
-        prepared: strings(&client, "prepared transactions", prepared).await?,
-        logical_slots: strings(&client, "replication slots", slots).await?,
         libraries: BTreeSet::new(),
+        extensions: BTreeSet::new(),
         settings_for_all: settings_for_all(&client).await?,
         stored_settings: strings(&client, "stored settings", settings).await?.into_iter().collect(),
         column_options: BTreeSet::new(),
@@ -205,6 +207,7 @@ pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, S
         let sql = "SELECT DISTINCT probin FROM pg_proc WHERE probin IS NOT NULL AND oid >= 16384";
         let libraries = strings(&client, "libraries of its functions", sql).await?;
         inventory.libraries.extend(libraries.into_iter().map(|library| (library, database.clone())));
+        inventory.extensions.extend(extensions(&client, &database).await?);
     }
     Ok(inventory)
 }
@@ -292,12 +295,18 @@ async fn ask(client: &Client, what: &'static str, sql: &str) -> Result<String, S
     row.try_get(0).map_err(|source| ServerError::Query { what, source })
 }
 
-/// The first column of every row.
-pub(super) async fn strings(
-    client: &Client,
-    what: &'static str,
-    sql: &str,
-) -> Result<Vec<String>, ServerError> {
+async fn extensions(client: &Client, database: &str) -> Result<Vec<Extension>, ServerError> {
+    let failed = |source| ServerError::Query { what: "its extensions", source };
+    let sql = "SELECT extname::text, extversion FROM pg_extension";
+    let rows = client.query(sql, &[]).await.map_err(failed)?;
+    let extension = |row: &tokio_postgres::Row| {
+        Ok(Extension { name: row.try_get(0)?, version: row.try_get(1)?, database: database.to_owned() })
+    };
+    rows.iter().map(extension).collect::<Result<_, _>>().map_err(failed)
+}
+
+/// The one column of a query, as text.
+pub async fn strings(client: &Client, what: &'static str, sql: &str) -> Result<Vec<String>, ServerError> {
     let rows = client.query(sql, &[]).await.map_err(|source| ServerError::Query { what, source })?;
     rows.iter().map(|row| row.try_get(0).map_err(|source| ServerError::Query { what, source })).collect()
 }

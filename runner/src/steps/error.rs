@@ -48,8 +48,8 @@ pub enum StepError {
         #[source]
         source: io::Error,
     },
-    /// Things that would make the upgrade fail.
-    #[error("{} block the upgrade:\n{}", count(.0), list(.0))]
+    /// Things that would make the upgrade fail, and what else was found.
+    #[error("{} the upgrade:\n{}", count(.0), list(.0))]
     Findings(Vec<Finding>),
     /// Most of an optional step was done; these things were not.
     #[error("{}", shortened(.0))]
@@ -63,11 +63,16 @@ pub enum StepError {
 }
 
 fn count(findings: &[Finding]) -> String {
-    if findings.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", findings.len()) }
+    match findings.iter().filter(|finding| finding.blocks()).count() {
+        1 => "1 finding blocks".to_owned(),
+        count => format!("{count} findings block"),
+    }
 }
 
+/// What blocks comes first.
 fn list(findings: &[Finding]) -> String {
-    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    let (blocking, notes): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.blocks());
+    blocking.into_iter().chain(notes).map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// So many lines are enough for a message.
@@ -113,5 +118,12 @@ mod tests {
         assert_eq!(StepError::LeftUndone(lines(2)).to_string(), "index 0\nindex 1");
         assert!(StepError::LeftUndone(lines(LINES)).to_string().ends_with("index 19"));
         assert!(StepError::LeftUndone(lines(50)).to_string().ends_with("index 19\n… and 30 more"));
+    fn what_blocks_is_counted_and_named_before_the_notes() {
+        let findings = vec![Finding::note("extension-version", "hstore"), Finding::new("free-space", "none")];
+        let text = StepError::Findings(findings).to_string();
+        assert_eq!(
+            text,
+            "1 finding blocks the upgrade:\n[free-space] none\n[extension-version] note: hstore"
+        );
     }
 }

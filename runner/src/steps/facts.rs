@@ -30,6 +30,9 @@ pub struct Facts {
     pub largest_database: u64,
     /// Bytes of the data directory.
     pub bytes: u64,
+    /// What the preflight said to people, a line each: it stands in the report.
+    #[serde(default)]
+    pub said: Vec<String>,
 }
 
 const FILE: &str = "facts.json";

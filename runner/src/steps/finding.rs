@@ -2,24 +2,78 @@
 
 use std::fmt;
 
-/// One thing that would make the upgrade fail.
+/// What a finding means for the upgrade.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Weight {
+    /// The upgrade would fail, or lose something.
+    Blocks,
+    /// The upgrade goes on; a person should know.
+    Note,
+}
+
+/// One thing that a person should know before the upgrade.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Finding {
     /// A stable name in kebab case.
     pub id: &'static str,
+    /// What it means for the upgrade.
+    pub weight: Weight,
     /// What was found, with the objects' names, and what to do about it.
     pub text: String,
 }
 
 impl Finding {
-    /// A finding.
+    /// A finding that blocks the upgrade.
     pub fn new(id: &'static str, text: impl Into<String>) -> Self {
-        Self { id, text: text.into() }
+        Self { id, weight: Weight::Blocks, text: text.into() }
+    }
+
+    /// A finding that is not in the way.
+    pub fn note(id: &'static str, text: impl Into<String>) -> Self {
+        Self { weight: Weight::Note, ..Self::new(id, text) }
+    }
+
+    /// Whether the upgrade cannot go on.
+    #[must_use]
+    pub fn blocks(&self) -> bool {
+        self.weight == Weight::Blocks
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}] {}", self.id, self.text)
+        let note = if self.blocks() { "" } else { "note: " };
+        write!(f, "[{}] {note}{}", self.id, self.text)
+    }
+}
+
+/// How many objects a finding names.
+const NAMED: usize = 10;
+
+/// The first objects by name, and how many more there are.
+#[must_use]
+pub fn shortened(objects: &[String]) -> String {
+    let named = objects.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match objects.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_says_that_it_is_one() {
+        assert_eq!(Finding::new("a-b", "x").to_string(), "[a-b] x");
+        assert_eq!(Finding::note("a-b", "x").to_string(), "[a-b] note: x");
+    }
+
+    #[test]
+    fn a_long_list_says_how_much_is_left_out() {
+        let objects: Vec<_> = (1..=12).map(|number| format!("t{number}")).collect();
+        assert_eq!(shortened(&objects[..2]), "t1, t2");
+        assert!(shortened(&objects).ends_with("t10 and 2 more"));
     }
 }

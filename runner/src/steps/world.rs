@@ -64,6 +64,12 @@ impl Upgrade {
         self.reporter
     }
 
+    /// What the preflight said to people, as far as it got.
+    #[must_use]
+    pub fn said(&self) -> &[String] {
+        self.facts.as_ref().map_or(&[], |facts| &facts.said)
+    }
+
     /// What the preflight learnt.
     pub(super) fn facts(&self) -> Result<&Facts, StepError> {
         self.facts.as_ref().ok_or_else(|| {

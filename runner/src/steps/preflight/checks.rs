@@ -1,0 +1,134 @@
+//! What the catalogs of the serving database are asked for this pair of versions: everything that
+//! `pg_upgrade --check` would only say when the database is down, and what it does not say at all.
+
+use std::borrow::Cow;
+
+use tokio_postgres::Client;
+
+use super::super::finding::{Weight, shortened};
+use super::super::{Finding, StepError, Upgrade};
+use super::table::{CHECKS, Check, Place, Question};
+use crate::postgres::server::strings;
+
+/// Asks everything that applies, each database for itself. A check of the whole server gives its objects
+/// without a database's name.
+pub(super) async fn findings(
+    upgrade: &Upgrade,
+    ip: &str,
+    databases: &[String],
+) -> Result<Vec<Finding>, StepError> {
+    let pair = (upgrade.old_major, upgrade.new_major);
+    let applying: Vec<&Check> = CHECKS.iter().filter(|check| (check.applies)(pair.0, pair.1)).collect();
+    let mut found = vec![Vec::new(); applying.len()];
+    for database in databases {
+        let client = upgrade.superuser.connect(ip, database).await?;
+        for (check, found) in applying.iter().zip(&mut found) {
+            let label = match check.place {
+                Place::Server if Some(database) != databases.first() => continue,
+                Place::Server => None,
+                Place::Database => Some(database.as_str()),
+            };
+            found.extend(ask(&client, check, label).await?);
+        }
+    }
+    Ok(applying.iter().zip(found).filter_map(|(check, objects)| judge(check, &objects)).collect())
+}
+
+async fn ask(client: &Client, check: &Check, database: Option<&str>) -> Result<Vec<String>, StepError> {
+    let objects = strings(client, check.id, &sql(&check.question)).await?;
+    let label = |object: String| match database {
+        Some(database) => format!("{object} in \"{database}\""),
+        None => object,
+    };
+    Ok(objects.into_iter().map(label).collect())
+}
+
+fn judge(check: &Check, objects: &[String]) -> Option<Finding> {
+    (!objects.is_empty()).then(|| {
+        let text = format!("{}: {}", check.remedy, shortened(objects));
+        match check.weight {
+            Weight::Blocks => Finding::new(check.id, text),
+            Weight::Note => Finding::note(check.id, text),
+        }
+    })
+}
+
+/// The query, whose only column names one object a row.
+fn sql(question: &Question) -> Cow<'static, str> {
+    match question {
+        Question::Sql(sql) => Cow::Borrowed(sql),
+        Question::StoredColumnsOf(types) => Cow::Owned(stored_columns_of(types)),
+    }
+}
+
+/// Columns with storage of their own (tables, materialized views, indexes) whose type is one of those, or
+/// holds one as a domain, an array, a range or a composite type, however deep.
+fn stored_columns_of(types: &str) -> String {
+    format!(
+        "WITH RECURSIVE holds (whole, part) AS (
+           SELECT oid, typbasetype FROM pg_type WHERE typtype = 'd'
+           UNION ALL SELECT oid, typelem FROM pg_type WHERE typtype = 'b' AND typelem <> 0
+           UNION ALL SELECT rngtypid, rngsubtype FROM pg_range
+           UNION ALL SELECT c.reltype, a.atttypid FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+             WHERE c.reltype <> 0 AND NOT a.attisdropped
+         ), affected (oid) AS (
+           SELECT t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE {types}
+           UNION SELECT h.whole FROM holds h JOIN affected a ON h.part = a.oid
+         )
+         SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname)
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+         WHERE c.relkind IN ('r', 'm', 'i') AND NOT a.attisdropped AND a.atttypid IN (SELECT oid FROM affected)
+           AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+           AND n.nspname !~ '^pg_(toast_)?temp_'
+         ORDER BY 1"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn check(id: &str) -> &'static Check {
+        CHECKS.iter().find(|check| check.id == id).unwrap()
+    }
+
+    #[test]
+    fn no_objects_are_no_finding() {
+        assert_eq!(judge(check("reg-type-column"), &[]), None);
+    }
+
+    #[test]
+    fn a_finding_names_objects_and_remedy_and_weighs_what_its_check_does() {
+        let found = judge(check("reg-type-column"), &["public.t.f in \"shop\"".into()]).unwrap();
+        assert!(found.blocks() && found.text.ends_with("public.t.f in \"shop\""), "{found}");
+        let found = judge(check("subscription-before-17"), &["s".into()]).unwrap();
+        assert!(!found.blocks(), "{found}");
+    }
+
+    #[test]
+    fn every_check_has_an_id_of_its_own_and_applies_to_some_pair() {
+        let ids: BTreeSet<_> = CHECKS.iter().map(|check| check.id).collect();
+        assert_eq!(ids.len(), CHECKS.len());
+        let pairs = || (10..=18).flat_map(|old| (old + 1..=19).map(move |new| (old, new)));
+        for check in CHECKS {
+            assert!(pairs().any(|(old, new)| (check.applies)(old, new)), "{} never applies", check.id);
+        }
+    }
+
+    #[rstest::rstest]
+    #[case::aclitem_grew_in_16("aclitem-column", (15, 16), (16, 17))]
+    #[case::conversions_and_operators_before_14("postfix-operator", (13, 14), (14, 15))]
+    #[case::not_null_is_inherited_from_18("not-null-inheritance", (17, 18), (16, 17))]
+    #[case::slots_are_carried_from_17("logical-slot", (16, 17), (17, 18))]
+    #[case::and_must_be_whole_then("unfinished-logical-slot", (17, 18), (16, 17))]
+    #[case::oids_before_12("table-with-oids", (11, 12), (12, 13))]
+    fn a_check_applies_where_postgresql_changed(
+        #[case] id: &str,
+        #[case] applies: (u32, u32),
+        #[case] not: (u32, u32),
+    ) {
+        assert!((check(id).applies)(applies.0, applies.1));
+        assert!(!(check(id).applies)(not.0, not.1));
+    }
+}

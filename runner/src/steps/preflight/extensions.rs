@@ -1,0 +1,143 @@
+//! Extensions: `pg_upgrade` carries their objects as they are, and never asks whether the target image
+//! has the extension, or which version of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use super::super::finding::shortened;
+use super::super::{Finding, StepError};
+use crate::postgres::server::Extension;
+
+/// What an image offers: the files of its extension directory, by name, and the control files' text.
+#[derive(Debug, Default)]
+pub(super) struct Offer {
+    scripts: BTreeSet<String>,
+    controls: BTreeMap<String, String>,
+}
+
+impl Offer {
+    /// Reads the extension directory of an installation.
+    pub(super) fn read(sharedir: &Path) -> Result<Self, StepError> {
+        let directory = sharedir.join("extension");
+        let mut offer = Self::default();
+        let mut read = || -> std::io::Result<()> {
+            for entry in fs::read_dir(&directory)? {
+                let entry = entry?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if let Some(extension) = name.strip_suffix(".control") {
+                    offer.controls.insert(extension.to_owned(), fs::read_to_string(entry.path())?);
+                } else if let Some(script) = name.strip_suffix(".sql") {
+                    offer.scripts.insert(script.to_owned());
+                }
+            }
+            Ok(())
+        };
+        read().map_err(StepError::volume(format!("read {}", directory.display())))?;
+        Ok(offer)
+    }
+
+    /// The version that the control file names.
+    fn default_version(&self, extension: &str) -> Option<&str> {
+        self.controls.get(extension)?.lines().find_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            let value = value.trim().strip_prefix('\'')?;
+            value.split('\'').next().filter(|_| key.trim() == "default_version")
+        })
+    }
+
+    /// Whether update scripts lead from one version to another.
+    fn has_path(&self, extension: &str, from: &str, to: &str) -> bool {
+        let mut reached = BTreeSet::from([from]);
+        loop {
+            let before = reached.len();
+            for script in &self.scripts {
+                let parts: Vec<_> = script.split("--").collect();
+                if let [name, low, high] = parts[..]
+                    && name == extension
+                    && reached.contains(low)
+                {
+                    reached.insert(high);
+                }
+            }
+            if reached.contains(to) || reached.len() == before {
+                return reached.contains(to);
+            }
+        }
+    }
+}
+
+/// What is to be said of the installed extensions, once for each version of each.
+pub(super) fn notes(installed: &BTreeSet<Extension>, offer: &Offer) -> Vec<Finding> {
+    let mut databases: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for Extension { name, version, database } in installed {
+        databases.entry((name, version)).or_default().push(format!("\"{database}\""));
+    }
+    let each = databases.into_iter().filter_map(|((name, version), databases)| {
+        let place = format!("extension {name} {version} in database {}", shortened(&databases));
+        if !offer.controls.contains_key(name) {
+            let text = format!(
+                "{place}: the target image does not have it; its objects are carried, but a backup of the database \
+                 could not be restored there: DROP EXTENSION it if nobody needs it, or use an image that has it"
+            );
+            return Some(Finding::note("extension-missing", text));
+        }
+        let target = offer.default_version(name).filter(|target| *target != version)?;
+        let text = if offer.has_path(name, version, target) {
+            format!("{place}: the target image brings {target}, to which ALTER EXTENSION … UPDATE leads")
+        } else {
+            format!(
+                "{place}: the target image has {target}, and no script that leads there; ask its documentation how to \
+                 go from one to the other"
+            )
+        };
+        Some(Finding::note("extension-version", text))
+    });
+    each.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer() -> Offer {
+        let control = "# pg_stat_statements extension\ncomment = 'track'\ndefault_version = '1.11'\n";
+        let scripts = ["pg_stat_statements--1.8--1.9", "pg_stat_statements--1.9--1.11"];
+        Offer {
+            scripts: scripts.map(Into::into).into(),
+            controls: [("pg_stat_statements".to_owned(), control.to_owned())].into(),
+        }
+    }
+
+    fn said(name: &str, version: &str) -> Vec<String> {
+        let extension = Extension { name: name.into(), version: version.into(), database: "shop".to_owned() };
+        let notes = notes(&[extension].into(), &offer());
+        assert!(notes.iter().all(|note| !note.blocks()));
+        notes.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_extension_of_the_targets_own_version_needs_no_word() {
+        assert_eq!(said("pg_stat_statements", "1.11"), [""; 0]);
+    }
+
+    #[test]
+    fn an_older_one_can_be_updated_where_scripts_lead_to_the_new_version() {
+        let said_of_old = said("pg_stat_statements", "1.8").concat();
+        assert!(
+            said_of_old.contains("1.8 in database \"shop\"") && said_of_old.contains("UPDATE"),
+            "{said_of_old}"
+        );
+        assert!(said("pg_stat_statements", "1.7").concat().contains("no script"));
+    }
+
+    #[test]
+    fn one_that_the_image_lacks_is_named() {
+        assert!(said("adminpack", "2.1").concat().starts_with("[extension-missing]"));
+    }
+
+    #[test]
+    fn an_image_without_an_extension_directory_is_an_error() {
+        assert!(Offer::read(Path::new("/nonexistent")).is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! What the database uses and the target image may lack: libraries, settings, options of columns.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use pgops_api::plan::Step;
+
+use super::super::world::say;
+use super::super::{Finding, StepError};
+use crate::postgres::installation::Installation;
+use crate::postgres::server::Inventory;
+use crate::worker::dump;
+
+/// Whether the image has the library of a function.
+pub(super) fn has_library(installation: &Installation, library: &str) -> bool {
+    let name = library.strip_prefix("$libdir/").unwrap_or(library);
+    let name = name.strip_suffix(".so").unwrap_or(name);
+    if name.starts_with('/') {
+        return Path::new(library).exists();
+    }
+    installation.pkglibdir.join(format!("{name}.so")).exists()
+}
+
+/// Options of columns that the target does not know fail the restore, which `pg_upgrade --check` never
+/// tries. Gives a finding for each that is a user's, and whether the dump must leave out the one that
+/// some servers set by themselves.
+pub(super) fn unknown_column_options(
+    inventory: &Inventory,
+    installation: &Installation,
+) -> Result<(Vec<Finding>, bool), StepError> {
+    let program = installation.program("postgres");
+    let server = std::fs::read(&program).map_err(StepError::volume(format!("read {}", program.display())))?;
+    let knows = |option: &str| memchr::memmem::find(&server, format!("\0{option}\0").as_bytes()).is_some();
+    let unknown: Vec<_> = inventory.column_options.iter().filter(|option| !knows(option)).collect();
+    let (ours, users): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|option| *option == dump::OPTION);
+    if !ours.is_empty() {
+        say(
+            Step::Preflight,
+            format!("the target does not know the column option {}: it stays behind", dump::OPTION),
+        );
+    }
+    let finding = |option: &String| {
+        Finding::new(
+            "column-option",
+            format!("ALTER TABLE … ALTER COLUMN … SET ({option}) is unknown to the target version: RESET it"),
+        )
+    };
+    Ok((users.into_iter().map(finding).collect(), !ours.is_empty()))
+}
+
+/// What the functions and the stored settings of the inventory need, and the target does not have.
+/// `known_settings` is what the target's `postgres --describe-config` prints.
+pub(super) fn findings(
+    inventory: &Inventory,
+    known_settings: &str,
+    has_library: impl Fn(&str) -> bool,
+) -> Vec<Finding> {
+    let missing = inventory.libraries.iter().filter(|(library, _)| !has_library(library));
+    let mut findings: Vec<_> = missing
+        .map(|(library, database)| {
+            Finding::new(
+                "missing-library",
+                format!(
+                    "functions in database \"{database}\" need {library}, which the target image does not have: \
+                     use an image that has it, or drop the extension"
+                ),
+            )
+        })
+        .collect();
+    let known: BTreeSet<_> = known_settings.lines().filter_map(|line| line.split('\t').next()).collect();
+    // A name with a dot belongs to an extension, and is accepted as a placeholder.
+    let unknown =
+        inventory.stored_settings.iter().filter(|it| !it.contains('.') && !known.contains(it.as_str()));
+    findings.extend(unknown.map(|setting| {
+        Finding::new(
+            "removed-setting",
+            format!(
+                "ALTER ROLE or ALTER DATABASE keeps the setting \"{setting}\", which the target version does not \
+                 know: RESET it (see pg_db_role_setting)"
+            ),
+        )
+    }));
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::initdb::{ClusterShape, LocaleProvider};
+
+    fn quiet() -> Inventory {
+        Inventory {
+            version: "13.16".parse().unwrap(),
+            shape: ClusterShape {
+                install_user: "postgres".into(),
+                encoding: "UTF8".into(),
+                collate: "C".into(),
+                ctype: "C".into(),
+                lc_others: ["C", "C", "C", "C"].map(Into::into),
+                provider: LocaleProvider::Libc,
+                wal_segment_bytes: 16 << 20,
+                checksums: true,
+            },
+            databases: vec!["postgres".into()],
+            libraries: BTreeSet::new(),
+            extensions: BTreeSet::new(),
+            stored_settings: BTreeSet::new(),
+            settings_for_all: vec![],
+            column_options: BTreeSet::new(),
+            relations: 0,
+            largest_database: 0,
+        }
+    }
+
+    #[test]
+    fn an_ordinary_database_has_no_findings() {
+        let inventory = Inventory {
+            libraries: [("$libdir/hstore".to_owned(), "shop".to_owned())].into(),
+            stored_settings: ["work_mem".to_owned(), "app.tenant".to_owned()].into(),
+            ..quiet()
+        };
+        assert_eq!(findings(&inventory, "work_mem\tINTEGER\n", |_| true), []);
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_found_at_once_and_named() {
+        let inventory = Inventory {
+            libraries: [("$libdir/postgis-3".to_owned(), "geo".to_owned())].into(),
+            stored_settings: ["old_snapshot_threshold".to_owned()].into(),
+            ..quiet()
+        };
+        let text: Vec<_> = findings(&inventory, "", |_| false).iter().map(ToString::to_string).collect();
+        let text = text.join("\n");
+        for expected in
+            ["[missing-library]", "\"geo\"", "postgis-3", "[removed-setting]", "old_snapshot_threshold"]
+        {
+            assert!(text.contains(expected), "{expected} in:\n{text}");
+        }
+    }
+}

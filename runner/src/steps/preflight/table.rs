@@ -1,0 +1,285 @@
+//! The checks of the catalogs, as data.
+
+use super::super::finding::Weight;
+
+/// One question to the serving database.
+pub(super) struct Check {
+    /// Id of the finding.
+    pub id: &'static str,
+    /// What an object that is found means.
+    pub weight: Weight,
+    /// Who is asked.
+    pub place: Place,
+    /// Whether it matters between these two major versions.
+    pub applies: fn(old: u32, new: u32) -> bool,
+    /// What is asked.
+    pub question: Question,
+    /// What to do about the objects, whose names follow.
+    pub remedy: &'static str,
+}
+
+/// Who is asked.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// One database for the whole server.
+    Server,
+    /// Each database for itself.
+    Database,
+}
+
+/// What is asked.
+pub(super) enum Question {
+    /// A query with one column of text: the names of the objects in the way.
+    Sql(&'static str),
+    /// Stored columns of these types: a condition on `pg_type t` and its `pg_namespace n`.
+    StoredColumnsOf(&'static str),
+}
+
+use Place::{Database, Server};
+use Question::{Sql, StoredColumnsOf};
+use Weight::{Blocks, Note};
+
+/// All of them. What an image has or lacks is looked up in the image, not here.
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "prepared-transaction",
+        weight: Blocks,
+        place: Server,
+        applies: |_, _| true,
+        question: Sql("SELECT format('%s (by %s in %s, %s old)', gid, owner, database, \
+             date_trunc('second', now() - prepared)) FROM pg_prepared_xacts ORDER BY prepared"),
+        remedy: "COMMIT PREPARED or ROLLBACK PREPARED first",
+    },
+    Check {
+        id: "closed-database",
+        weight: Blocks,
+        place: Server,
+        applies: |_, _| true,
+        question: Sql(
+            "SELECT datname::text FROM pg_database WHERE NOT datallowconn AND datname <> 'template0'",
+        ),
+        remedy: "pg_upgrade must connect to every database; ALTER DATABASE … ALLOW_CONNECTIONS true",
+    },
+    Check {
+        id: "invalid-database",
+        weight: Blocks,
+        place: Server,
+        applies: |_, _| true,
+        question: Sql("SELECT datname::text FROM pg_database WHERE datconnlimit = -2"),
+        remedy: "a DROP DATABASE of these was interrupted; DROP DATABASE them again",
+    },
+    Check {
+        id: "open-template0",
+        weight: Blocks,
+        place: Server,
+        applies: |_, _| true,
+        question: Sql("SELECT datname::text FROM pg_database WHERE datallowconn AND datname = 'template0'"),
+        remedy: "pg_upgrade wants template0 closed; ALTER DATABASE … ALLOW_CONNECTIONS false",
+    },
+    Check {
+        id: "install-user",
+        weight: Blocks,
+        place: Server,
+        applies: |_, _| true,
+        question: Sql(
+            "SELECT rolname::text FROM pg_authid WHERE oid = 10 AND NOT (rolsuper AND rolcanlogin)",
+        ),
+        remedy: "pg_upgrade connects as the role that initdb made; ALTER ROLE … SUPERUSER LOGIN",
+    },
+    Check {
+        id: "reserved-role",
+        weight: Blocks,
+        place: Server,
+        applies: |_, _| true,
+        question: Sql("SELECT rolname::text FROM pg_authid WHERE rolname ~ '^pg_' AND oid >= 16384"),
+        remedy: "names that begin with pg_ are PostgreSQL's own; ALTER ROLE … RENAME TO",
+    },
+    Check {
+        id: "logical-slot",
+        weight: Blocks,
+        place: Server,
+        applies: |old, _| old < 17,
+        question: Sql(
+            "SELECT format('%s (%s in %s)', slot_name, plugin, database) FROM pg_replication_slots \
+             WHERE slot_type = 'logical' AND NOT temporary ORDER BY slot_name",
+        ),
+        remedy: "logical replication slots do not survive an upgrade from a version before 17; drop them and make \
+             them again afterwards",
+    },
+    Check {
+        id: "unfinished-logical-slot",
+        weight: Blocks,
+        place: Server,
+        applies: |old, _| old >= 17,
+        // One in use catches up when the server shuts down: the walsender waits for its consumer.
+        question: Sql("SELECT format('%s (%s)', slot_name, CASE WHEN invalidation_reason IS NOT NULL \
+             THEN invalidation_reason ELSE 'unused, ' || \
+             pg_size_pretty(pg_current_wal_lsn() - confirmed_flush_lsn) || ' behind' END) \
+             FROM pg_replication_slots WHERE slot_type = 'logical' AND NOT temporary AND \
+             (invalidation_reason IS NOT NULL OR NOT active AND confirmed_flush_lsn < pg_current_wal_lsn()) \
+             ORDER BY slot_name"),
+        remedy: "a logical replication slot is carried only if it is valid and everything was consumed; let its \
+             consumer catch up, or drop it",
+    },
+    Check {
+        id: "physical-slot",
+        weight: Note,
+        place: Server,
+        applies: |_, _| true,
+        question: Sql("SELECT slot_name::text FROM pg_replication_slots WHERE slot_type = 'physical' \
+             AND NOT temporary ORDER BY slot_name"),
+        remedy: "physical replication slots are not carried; make them again afterwards where they are needed",
+    },
+    Check {
+        id: "md5-password",
+        weight: Note,
+        place: Server,
+        applies: |old, new| old < 18 && new >= 18,
+        question: Sql("SELECT rolname::text FROM pg_authid WHERE rolpassword LIKE 'md5%' ORDER BY rolname"),
+        remedy: "PostgreSQL 18 warns of MD5 passwords and will drop them; set these roles' passwords anew",
+    },
+    Check {
+        id: "subscription-before-17",
+        weight: Note,
+        place: Database,
+        applies: |old, _| old < 17,
+        question: Sql("SELECT quote_ident(subname) FROM pg_subscription WHERE subdbid = \
+             (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY subname"),
+        remedy: "subscriptions from before 17 come up disabled, without their tables; afterwards ALTER SUBSCRIPTION … \
+             ENABLE and REFRESH PUBLICATION WITH (copy_data = false)",
+    },
+    Check {
+        id: "subscription-state",
+        weight: Blocks,
+        place: Database,
+        applies: |old, _| old >= 17,
+        question: Sql(
+            "SELECT format('%I (table %s in state %s)', s.subname, r.srrelid::regclass, r.srsubstate) \
+             FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid \
+             WHERE r.srsubstate NOT IN ('i', 'r') \
+             UNION ALL SELECT format('%I (no replication origin)', s.subname) FROM pg_subscription s \
+             JOIN pg_database d ON d.oid = s.subdbid AND d.datname = current_database() \
+             WHERE NOT EXISTS (SELECT FROM pg_replication_origin o WHERE o.roname = 'pg_' || s.oid)",
+        ),
+        remedy: "subscriptions are carried only when each table is ready or not begun; wait for the copy, or drop and \
+             make them again",
+    },
+    Check {
+        id: "reg-type-column",
+        weight: Blocks,
+        place: Database,
+        applies: |_, _| true,
+        // The numbers of relations, types and roles stay; those of everything else change.
+        question: StoredColumnsOf(
+            "n.nspname = 'pg_catalog' AND t.typname IN ('regcollation', 'regconfig', 'regdictionary', \
+             'regnamespace', 'regoper', 'regoperator', 'regproc', 'regprocedure')",
+        ),
+        remedy: "columns of the reg* data types keep numbers that change; make them text (ALTER TABLE … ALTER COLUMN … \
+             TYPE text), or drop them",
+    },
+    Check {
+        id: "system-composite-column",
+        weight: Blocks,
+        place: Database,
+        applies: |_, _| true,
+        question: StoredColumnsOf("t.typtype = 'c' AND (t.oid < 16384 OR n.nspname = 'information_schema')"),
+        remedy: "columns of the row types of system tables and views cannot be carried; drop them",
+    },
+    Check {
+        id: "aclitem-column",
+        weight: Blocks,
+        place: Database,
+        applies: |old, new| old <= 15 && new >= 16,
+        question: StoredColumnsOf("n.nspname = 'pg_catalog' AND t.typname = 'aclitem'"),
+        remedy: "aclitem is stored in another way since 16; make the columns text, or drop them",
+    },
+    Check {
+        id: "sql-identifier-column",
+        weight: Blocks,
+        place: Database,
+        applies: |old, new| old <= 11 && new >= 12,
+        question: StoredColumnsOf("n.nspname = 'information_schema' AND t.typname = 'sql_identifier'"),
+        remedy: "sql_identifier is stored in another way since 12; make the columns text, or drop them",
+    },
+    Check {
+        id: "removed-type-column",
+        weight: Blocks,
+        place: Database,
+        applies: |old, new| old <= 11 && new >= 12,
+        question: StoredColumnsOf(
+            "n.nspname = 'pg_catalog' AND t.typname IN ('abstime', 'reltime', 'tinterval')",
+        ),
+        remedy: "abstime, reltime and tinterval are gone since 12; make the columns timestamptz or interval",
+    },
+    Check {
+        id: "table-with-oids",
+        weight: Blocks,
+        place: Database,
+        applies: |old, new| old <= 11 && new >= 12,
+        question: Sql("SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c \
+             JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relhasoids AND n.nspname <> 'pg_catalog' ORDER BY 1"),
+        remedy: "tables WITH OIDS are gone since 12; ALTER TABLE … SET WITHOUT OIDS",
+    },
+    Check {
+        id: "encoding-conversion",
+        weight: Blocks,
+        place: Database,
+        applies: |old, new| old <= 13 && new >= 14,
+        question: Sql("SELECT format('%I.%I', n.nspname, c.conname) FROM pg_conversion c \
+             JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.oid >= 16384 ORDER BY 1"),
+        remedy: "the functions of encoding conversions have other parameters since 14; DROP CONVERSION, and make them \
+             again afterwards",
+    },
+    Check {
+        id: "postfix-operator",
+        weight: Blocks,
+        place: Database,
+        applies: |old, new| old <= 13 && new >= 14,
+        question: Sql(
+            "SELECT oid::regoperator::text FROM pg_operator WHERE oprright = 0 AND oid >= 16384 ORDER BY 1",
+        ),
+        remedy: "postfix operators are gone since 14; drop them, and use a prefix operator or a function",
+    },
+    Check {
+        id: "polymorphic-function",
+        weight: Blocks,
+        place: Database,
+        applies: |old, new| old <= 13 && new >= 14,
+        question: Sql("WITH changed AS (SELECT oid, oid::regprocedure::text AS name FROM pg_proc \
+               WHERE pronamespace = 'pg_catalog'::regnamespace AND oid < 16384 AND proname IN ('array_append', \
+               'array_cat', 'array_prepend', 'array_remove', 'array_replace', 'array_position', 'array_positions', \
+               'width_bucket') AND 'anyarray'::regtype = ANY (proargtypes::oid[])) \
+             SELECT format('aggregate %s (uses %s)', a.aggfnoid::regprocedure, f.name) \
+             FROM pg_aggregate a JOIN changed f ON f.oid IN (a.aggtransfn::oid, a.aggfinalfn::oid) \
+             WHERE a.aggfnoid::oid >= 16384 AND a.aggtranstype IN ('anyarray'::regtype, 'anyelement'::regtype) \
+             UNION ALL SELECT format('operator %s (uses %s)', o.oid::regoperator, f.name) \
+             FROM pg_operator o JOIN changed f ON f.oid = o.oprcode::oid \
+             WHERE o.oid >= 16384 AND ('anyarray'::regtype IN (o.oprleft, o.oprright) \
+               OR 'anyelement'::regtype IN (o.oprleft, o.oprright)) ORDER BY 1"),
+        remedy: "these array functions take anycompatible types since 14; drop the objects, and make them again \
+             afterwards with anycompatiblearray and anycompatible",
+    },
+    Check {
+        id: "not-null-inheritance",
+        weight: Blocks,
+        place: Database,
+        applies: |old, new| old < 18 && new >= 18,
+        question: Sql("SELECT format('%I.%I.%I', n.nspname, c.relname, child.attname) FROM pg_inherits i \
+             JOIN pg_attribute parent ON parent.attrelid = i.inhparent AND parent.attnum > 0 \
+             JOIN pg_attribute child ON child.attrelid = i.inhrelid AND child.attname = parent.attname \
+             JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE parent.attnotnull AND NOT child.attnotnull AND NOT parent.attisdropped ORDER BY 1"),
+        remedy: "a child's column must be NOT NULL where its parent's is since 18; ALTER TABLE … ALTER COLUMN … SET \
+             NOT NULL",
+    },
+    Check {
+        id: "large-objects",
+        weight: Note,
+        place: Database,
+        applies: |_, _| true,
+        question: Sql("SELECT count(*)::text FROM pg_largeobject_metadata HAVING count(*) > 100000"),
+        remedy: "so many large objects make the dump and restore of the schema slow, and hungry for memory: try it on a \
+             copy first",
+    },
+];

@@ -1,0 +1,60 @@
+//! The volume must have the old data where it is expected, and nothing where the new will be.
+
+use std::path::PathBuf;
+
+use super::super::{Finding, StepError, Upgrade};
+use super::space::Space;
+use crate::postgres::volume::Marker;
+
+pub(super) fn findings(upgrade: &Upgrade) -> Result<Vec<Finding>, StepError> {
+    let (volume, major, mut findings) = (&upgrade.volume, upgrade.old_major, Vec::new());
+    let active = volume.active().map_err(StepError::volume("read which version serves"))?;
+    if active != Some(major) {
+        let active = active.map_or("no version".to_owned(), |major| format!("version {major}"));
+        let text =
+            format!("the volume says that {active} serves, not {major}: was it made by another operator?");
+        findings.push(Finding::new("volume-layout", text));
+    }
+    let all = volume.tablespaces(major).map_err(StepError::volume("list the tablespaces"))?;
+    let unseen: Vec<_> = all.into_iter().filter(|path| !path.is_dir()).collect();
+    if !unseen.is_empty() {
+        findings.push(Finding::new(
+            "tablespace-not-mounted",
+            format!("are not on the database's volume; move their tables to another: {}", list(&unseen)),
+        ));
+    }
+    let within = volume.tablespaces_within(major).map_err(StepError::volume("list the tablespaces"))?;
+    if !within.is_empty() {
+        findings.push(Finding::new(
+            "tablespace-within-data",
+            format!(
+                "would go with the old data; move them to another directory of the volume: {}",
+                list(&within)
+            ),
+        ));
+    }
+    let new = volume.pgdata(upgrade.new_major);
+    if new.symlink_metadata().is_ok() && !volume.is(Marker::OwnsNew) {
+        findings.push(Finding::new(
+            "directory-in-the-way",
+            format!(
+                "{} is there already and is not this upgrade's: move it away or remove it",
+                new.display()
+            ),
+        ));
+    }
+    Ok(findings)
+}
+
+pub(super) fn space(upgrade: &Upgrade) -> Result<Space, StepError> {
+    let volume = &upgrade.volume;
+    Ok(Space {
+        reflink: volume.can_reflink(),
+        used: volume.size(upgrade.old_major).map_err(StepError::volume("measure the data directory"))?,
+        free: volume.free().map_err(StepError::volume("measure the free space of the volume"))?,
+    })
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
