@@ -13,5 +13,8 @@ pub mod leftover;
 pub mod ordered;
 pub mod pg_upgrade;
 pub mod recovery;
+pub mod refusal;
+pub mod rehearsal;
+pub mod scratch;
 pub mod server;
 pub mod volume;

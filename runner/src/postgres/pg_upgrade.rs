@@ -287,7 +287,7 @@ fn logs(files: &[PathBuf]) -> String {
 
 /// The text without what may hold a secret: statements about roles, foreign servers, user mappings and
 /// subscriptions up to their end, and every line that speaks of one.
-fn withhold(text: &str) -> String {
+pub(super) fn withhold(text: &str) -> String {
     const STATEMENTS: [&str; 5] = [" ROLE ", " USER ", " SERVER ", " SUBSCRIPTION ", " MAPPING "];
     const SIGNS: [&str; 6] = ["password", "passwd", "secret", "token", "_key", "scram-sha-256$"];
     let mut within = false;

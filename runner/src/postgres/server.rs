@@ -179,6 +179,15 @@ pub async fn relations(client: &Client) -> Result<u64, ServerError> {
     text.parse().map_err(|_| ServerError::Answer { what: "number of relations", answer: text.clone() })
 }
 
+/// Whether `pg_dump` can lock every table of the database that `client` is connected to, and leave half of
+/// the server's room for locks to others: when it is used up, their statements fail too.
+pub async fn has_room_for_locks(client: &Client) -> Result<bool, ServerError> {
+    let sql = "SELECT (count(*) <= current_setting('max_locks_per_transaction')::int8 / 2.0 * \
+               (current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8))::text \
+               FROM pg_class WHERE relkind IN ('r', 'p', 'f') AND oid >= 16384";
+    Ok(ask(client, "room for locks", sql).await? == "true")
+}
+
 /// Takes the inventory of the server at `host`.
 pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, ServerError> {
     let client = superuser.connect(host, "postgres").await?;

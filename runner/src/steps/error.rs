@@ -12,6 +12,7 @@ use crate::postgres::command::CommandError;
 use crate::postgres::installation::InstallationError;
 use crate::postgres::pg_upgrade::PgUpgradeError;
 use crate::postgres::recovery::RecoveryError;
+use crate::postgres::scratch::ScratchError;
 use crate::postgres::server::ServerError;
 use crate::saga::Failure;
 
@@ -33,6 +34,9 @@ pub enum StepError {
     /// The old data.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
+    /// The scratch server of the rehearsal.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
     /// The serving database.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -118,6 +122,9 @@ mod tests {
         assert_eq!(StepError::LeftUndone(lines(2)).to_string(), "index 0\nindex 1");
         assert!(StepError::LeftUndone(lines(LINES)).to_string().ends_with("index 19"));
         assert!(StepError::LeftUndone(lines(50)).to_string().ends_with("index 19\n… and 30 more"));
+    }
+
+    #[test]
     fn what_blocks_is_counted_and_named_before_the_notes() {
         let findings = vec![Finding::note("extension-version", "hstore"), Finding::new("free-space", "none")];
         let text = StepError::Findings(findings).to_string();

@@ -1,9 +1,11 @@
 //! `Preflight`: what would fail later fails here, while the database serves and is not paused.
 
 mod checks;
+mod configuration;
 mod extensions;
 mod image;
 mod objects;
+mod rehearsal;
 mod space;
 mod table;
 mod volume;
@@ -70,6 +72,8 @@ async fn major(upgrade: &mut Upgrade, ip: &str) -> Result<(), StepError> {
     });
     let (unknown, drop_column_option) = image::unknown_column_options(&inventory, &installation)?;
     findings.extend(unknown);
+    let rehearsed = rehearsal::rehearse(upgrade, ip, &inventory, drop_column_option).await?;
+    findings.extend(rehearsed.findings);
     if findings.iter().any(Finding::blocks) {
         return Err(StepError::Findings(findings));
     }
@@ -78,6 +82,7 @@ async fn major(upgrade: &mut Upgrade, ip: &str) -> Result<(), StepError> {
         format!("{} databases with {} relations", inventory.databases.len(), inventory.relations),
         space.said(mode),
     ];
+    said.extend(rehearsed.said);
     said.extend(findings.iter().map(ToString::to_string));
     for line in &said {
         say(Step::Preflight, line);

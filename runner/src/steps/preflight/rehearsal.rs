@@ -1,0 +1,191 @@
+//! The rehearsal: a server of the target version is made in the worker's own file system, and the schema
+//! of every database is restored into it. What `pg_upgrade` would stumble over there, after the old server
+//! was stopped and past all that its `--check` looks at, is found while the database serves.
+
+use std::time::Instant;
+
+use pgops_api::plan::Step;
+
+use super::super::world::warn;
+use super::super::{Finding, StepError, Upgrade};
+use super::configuration;
+use super::image::has_library;
+use crate::postgres::command::CommandError;
+use crate::postgres::refusal::Refusal;
+use crate::postgres::rehearsal::{Source, Verdict, database, drop_database, globals, tables};
+use crate::postgres::scratch::{Scratch, ScratchError};
+use crate::postgres::server::{Inventory, has_room_for_locks};
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Rehearsed {
+    pub findings: Vec<Finding>,
+    /// The success in one line, if all of it was one.
+    pub said: Option<String>,
+}
+
+/// Rehearses, and leaves nothing behind.
+pub(super) async fn rehearse(
+    upgrade: &Upgrade,
+    ip: &str,
+    inventory: &Inventory,
+    drop_column_option: bool,
+) -> Result<Rehearsed, StepError> {
+    let installation = upgrade.new_installation()?;
+    let directory = Upgrade::scratch().join("rehearsal");
+    let scratch = match Scratch::init(&installation, &directory, &inventory.shape).await {
+        Ok(scratch) => scratch,
+        Err(ScratchError::Command(CommandError::Ended { tail, .. }))
+            if Refusal::read(&tail).is_of_a_locale() =>
+        {
+            let findings = vec![finding("template0", &Verdict::NotRestored(Refusal::read(&tail)))];
+            return Ok(Rehearsed { findings: findings.into_iter().flatten().collect(), said: None });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let source = Source {
+        new: &installation,
+        superuser: &upgrade.superuser,
+        ip,
+        install_user: &inventory.shape.install_user,
+        drop_column_option,
+    };
+    let result = perform(upgrade, &source, &scratch, inventory).await;
+    scratch.remove().await?;
+    let mut rehearsed = result?;
+    // The libraries that the image lacks have a finding each already.
+    rehearsed.findings.retain(|finding| {
+        let told = |(library, _): &(String, String)| {
+            finding.text.contains(&format!("\"{library}\"")) && !has_library(&installation, library)
+        };
+        !inventory.libraries.iter().any(told)
+    });
+    Ok(rehearsed)
+}
+
+async fn perform(
+    upgrade: &Upgrade,
+    source: &Source<'_>,
+    scratch: &Scratch,
+    inventory: &Inventory,
+) -> Result<Rehearsed, StepError> {
+    let began = Instant::now();
+    let mut rehearsed = Rehearsed::default();
+    rehearsed.findings.extend(configuration::findings(upgrade, scratch).await?);
+    scratch.start(upgrade.new_major, inventory.largest_database).await?;
+    // Without its roles no database can be restored.
+    let roles = finding(ROLES, &globals(source, scratch).await?);
+    if roles.is_some() {
+        rehearsed.findings.extend(roles);
+        return Ok(rehearsed);
+    }
+    let (mut done, mut count) = (0, 0);
+    for name in in_order(&inventory.databases) {
+        if !has_room_for_locks(&upgrade.superuser.connect(source.ip, name).await?).await? {
+            rehearsed.findings.push(too_many_tables(name));
+            continue;
+        }
+        let found = finding(name, &database(source, scratch, name).await?);
+        if found.is_none() {
+            done += 1;
+            count += tables(scratch, name).await?;
+        }
+        rehearsed.findings.extend(found);
+        if let Err(error) = drop_database(scratch, name).await {
+            warn(Step::Preflight, &error);
+        }
+    }
+    if done == in_order(&inventory.databases).len() {
+        rehearsed.said = Some(format!(
+            "schema of {done} databases restored into a scratch {} server: {count} tables, {:.1} s",
+            upgrade.plan.to.version,
+            began.elapsed().as_secs_f64()
+        ));
+    }
+    Ok(rehearsed)
+}
+
+/// What the roles are called where a database's name stands otherwise.
+const ROLES: &str = "(roles of the server)";
+
+/// The template first, from which the others are made.
+fn in_order(databases: &[String]) -> Vec<&str> {
+    let mut names: Vec<_> =
+        databases.iter().map(String::as_str).filter(|name| *name != "template0").collect();
+    names.sort_by_key(|name| *name != "template1");
+    names
+}
+
+fn finding(database: &str, verdict: &Verdict) -> Option<Finding> {
+    let (id, refusal, remedy) = match verdict {
+        Verdict::Passed => return None,
+        Verdict::NotDumped(refusal) if refusal.is_of_a_lock() => (
+            "schema-locked",
+            refusal,
+            "somebody holds a lock on a table: apply a new request when that has ended",
+        ),
+        Verdict::NotDumped(refusal) => (
+            "schema-dump",
+            refusal,
+            "the definition cannot be read, and pg_upgrade could not either: mend or drop it",
+        ),
+        Verdict::NotRestored(refusal) if refusal.is_of_a_locale() => {
+            ("locale", refusal, "the target image lacks a locale: use one that has it")
+        }
+        Verdict::NotRestored(refusal) => (
+            "schema-restore",
+            refusal,
+            "the target version refuses this definition: change or drop it; it is the first of its database, and there \
+             may be more",
+        ),
+    };
+    Some(Finding::new(id, format!("database \"{database}\": {refusal}: {remedy}")))
+}
+
+fn too_many_tables(database: &str) -> Finding {
+    Finding::note(
+        "schema-not-rehearsed",
+        format!(
+            "database \"{database}\" has so many tables that reading its schema would take most of the server's room for \
+             locks away from others: raise max_locks_per_transaction to have it rehearsed"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(error: &str) -> Refusal {
+        Refusal { error: error.into(), statement: Some("CREATE VIEW v AS".into()) }
+    }
+
+    #[test]
+    fn the_template_comes_first_and_template0_not_at_all() {
+        let names = ["a", "postgres", "template0", "template1"].map(ToOwned::to_owned);
+        assert_eq!(in_order(&names), ["template1", "a", "postgres"]);
+    }
+
+    #[test]
+    fn what_passed_is_no_finding() {
+        assert_eq!(finding("shop", &Verdict::Passed), None);
+    }
+
+    #[test]
+    fn a_refused_definition_is_named_with_its_database_and_error() {
+        let found = finding("shop", &Verdict::NotRestored(refusal("column does not exist"))).unwrap();
+        let text = found.to_string();
+        assert!(found.blocks(), "{text}");
+        for expected in ["[schema-restore]", "\"shop\"", "column does not exist", "CREATE VIEW v AS"] {
+            assert!(text.contains(expected), "{expected} in {text}");
+        }
+    }
+
+    #[rstest::rstest]
+    #[case::lock(Verdict::NotDumped(refusal("canceling statement due to lock timeout")), "schema-locked")]
+    #[case::dump(Verdict::NotDumped(refusal("cache lookup failed")), "schema-dump")]
+    #[case::locale(Verdict::NotRestored(refusal("invalid LC_CTYPE locale name")), "locale")]
+    fn each_kind_of_refusal_has_its_own_remedy(#[case] verdict: Verdict, #[case] id: &str) {
+        assert_eq!(finding("shop", &verdict).unwrap().id, id);
+    }
+}
