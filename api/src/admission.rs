@@ -16,9 +16,11 @@ pub use duration::{GoDurationError, parse_go_duration};
 pub use warnings::{MAX_WARNING, headline, not_ours, of_move, shorten_warning};
 
 use crate::matrix::{Allowed, BaseOsChange, Catalog};
-use crate::names::{ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE};
+use crate::names::{
+    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE,
+};
 use crate::opsrequest::{Apply, Phase};
-use crate::plan::{Reindex, Side, TransferMode, UpgradeKind, pause_owner};
+use crate::plan::{Reindex, Scope, Side, TransferMode, UpgradeKind, pause_owner};
 use crate::postgres::{PostgresPhase, StorageType};
 use crate::{Postgres, PostgresOpsRequest};
 
@@ -53,6 +55,8 @@ pub struct Upgrade {
     pub to: Side,
     /// Whether data must be converted.
     pub kind: UpgradeKind,
+    /// How much of it is done.
+    pub scope: Scope,
     /// The user's choice, if there is one.
     pub transfer_mode: Option<TransferMode>,
     /// What is done about indexes that the new image would sort in another way.
@@ -67,6 +71,7 @@ pub struct Upgrade {
 struct Wish<'a> {
     target: &'a str,
     base_os: BaseOsChange,
+    scope: Scope,
     transfer_mode: Option<TransferMode>,
     reindex: Reindex,
     timeout: Option<Duration>,
@@ -103,11 +108,12 @@ pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
     check_versions(&allowed)?;
     check_database(database, request, &place)?;
     Ok(Admitted {
-        warnings: warnings::of_upgrade(&allowed, database, &place, wish.reindex),
+        warnings: warnings::of_upgrade(&allowed, wish.scope, database, &place, wish.reindex),
         upgrade: Some(Upgrade {
             from: allowed.from.side.clone(),
             to: allowed.to.side.clone(),
             kind: allowed.kind(),
+            scope: wish.scope,
             transfer_mode: wish.transfer_mode,
             reindex: wish.reindex,
             timeout: wish.timeout,
@@ -164,7 +170,7 @@ fn read_wish(request: &PostgresOpsRequest) -> Result<Wish<'_>, Denial> {
     };
     let max_retries =
         u32::try_from(request.spec.max_retries).map_err(|_| denial::bad_retries(request.spec.max_retries))?;
-    let annotation = |name| request.metadata.annotations.as_ref()?.get(name).map(String::as_str);
+    let annotation = |name| annotation(request, name);
     let transfer_mode = annotation(ANNOTATION_TRANSFER_MODE)
         .map(|text| TransferMode::parse(text).ok_or_else(|| denial::bad_transfer_mode(text)))
         .transpose()?;
@@ -177,7 +183,21 @@ fn read_wish(request: &PostgresOpsRequest) -> Result<Wish<'_>, Denial> {
         Some("true") => BaseOsChange::Accepted,
         Some(text) => return Err(denial::bad_base_os_change(text)),
     };
-    Ok(Wish { target, base_os, transfer_mode, reindex, timeout, max_retries })
+    let scope = asked_scope(request)?;
+    Ok(Wish { target, base_os, scope, transfer_mode, reindex, timeout, max_retries })
+}
+
+fn annotation<'a>(request: &'a PostgresOpsRequest, name: &str) -> Option<&'a str> {
+    request.metadata.annotations.as_ref()?.get(name).map(String::as_str)
+}
+
+/// How much of the upgrade the request's annotation asks for.
+pub fn asked_scope(request: &PostgresOpsRequest) -> Result<Scope, Denial> {
+    match annotation(request, ANNOTATION_DRY_RUN) {
+        None | Some("false") => Ok(Scope::Upgrade),
+        Some("true") => Ok(Scope::DryRun),
+        Some(text) => Err(denial::bad_dry_run(text)),
+    }
 }
 
 /// The matrix knows versions that `PostgreSQL` never had, or had before 10; no program of ours does.

@@ -35,6 +35,9 @@ pub const ANNOTATION_TRANSFER_MODE: &str = "pgops.dev/transfer-mode";
 pub const ANNOTATION_REINDEX: &str = "pgops.dev/reindex";
 /// Annotation of a request: with `true` the base system may change between systems of the GNU C library.
 pub const ANNOTATION_ALLOW_BASE_OS_CHANGE: &str = "pgops.dev/allow-base-os-change";
+/// Annotation of a request: with `true` nothing but the preflight runs, and nothing is changed. It counts as it
+/// is when the request is taken up, see [`crate::opsrequest::CONDITION_DRY_RUN`].
+pub const ANNOTATION_DRY_RUN: &str = "pgops.dev/dry-run";
 /// Annotation of a `Postgres`, written once the first server answered: it is never initialised again.
 pub const ANNOTATION_INITIALIZED: &str = "pgops.dev/initialized";
 /// Annotation of a `Postgres`: `"true"` lets its version be set by hand, and lets it be deleted while it is

@@ -4,7 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Condition;
+use crate::plan::Scope;
+use crate::{Condition, condition};
 
 /// What is wrong with a request that names two targets.
 pub const TWO_TARGETS: &str = "this is the older name of spec.updateVersion, and the two name different targets: keep spec.updateVersion only";
@@ -186,6 +187,10 @@ pub const CONDITION_SUCCESSFUL: &str = "Successful";
 pub const CONDITION_FAILED: &str = "Failed";
 /// Condition of a request that waits; its message names what for.
 pub const CONDITION_WAITING: &str = "Waiting";
+/// Condition of a request whose preflight alone runs. It is written when the request is taken up, and what it
+/// says counts from then on: an annotation that comes or goes later must not stop an upgrade half way, nor
+/// make one of a dry run.
+pub const CONDITION_DRY_RUN: &str = "DryRun";
 
 impl RequestType {
     /// The word of the API.
@@ -220,6 +225,16 @@ impl PostgresOpsRequest {
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.status.as_ref().and_then(|status| status.phase).unwrap_or(Phase::Pending)
+    }
+
+    /// How much of the upgrade is done, as it was decided when the request was taken up.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let conditions = self.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        match condition::find(conditions, CONDITION_DRY_RUN) {
+            Some(condition) if condition.is_true() => Scope::DryRun,
+            _ => Scope::Upgrade,
+        }
     }
 
     /// Whether the request may still change its database.

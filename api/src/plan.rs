@@ -34,6 +34,9 @@ pub struct UpgradePlan {
     pub from: Side,
     /// The version that it shall have.
     pub to: Side,
+    /// How much of the upgrade is done.
+    #[serde(default)]
+    pub scope: Scope,
     /// The user's choice, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer_mode: Option<TransferMode>,
@@ -97,6 +100,31 @@ impl TransferMode {
             Self::Copy => "copy",
             Self::Clone => "clone",
             Self::Link => "link",
+        }
+    }
+}
+
+/// How much of an upgrade is done.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Scope {
+    /// All of it.
+    #[default]
+    Upgrade,
+    /// Up to its preflight, which changes nothing.
+    DryRun,
+}
+
+impl Scope {
+    /// The steps that are taken, in order.
+    #[must_use]
+    pub fn steps(self, kind: UpgradeKind) -> &'static [Step] {
+        let all = Step::sequence(kind);
+        match self {
+            Self::Upgrade => all,
+            Self::DryRun => {
+                let preflight = all.iter().position(|step| *step == Step::Preflight);
+                &all[..preflight.map_or(0, |index| index + 1)]
+            }
         }
     }
 }
@@ -236,6 +264,7 @@ mod tests {
             database: "orders".into(),
             from: side(from),
             to: side(to),
+            scope: Scope::Upgrade,
             transfer_mode: None,
             reindex: Reindex::default(),
             timeout_seconds: None,
@@ -248,6 +277,16 @@ mod tests {
         assert_eq!(plan("13.16", "13.23").kind().unwrap(), UpgradeKind::Minor);
         assert_eq!(plan("13.16", "17.11").kind().unwrap(), UpgradeKind::Major);
         assert!(plan("13.16", "latest").kind().is_err());
+    }
+
+    #[test]
+    fn a_dry_run_ends_before_anything_is_touched() {
+        use Step::{CopiedOldBinaries, Preflight};
+        assert_eq!(Scope::DryRun.steps(UpgradeKind::Minor), [Preflight]);
+        assert_eq!(Scope::DryRun.steps(UpgradeKind::Major), [CopiedOldBinaries, Preflight]);
+        for kind in [UpgradeKind::Minor, UpgradeKind::Major] {
+            assert_eq!(Scope::Upgrade.steps(kind), Step::sequence(kind));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter as Source};
 use kube::{Resource, ResourceExt};
 use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase};
-use pgops_api::plan::{Step, UpgradeKind};
+use pgops_api::plan::{Scope, Step, UpgradeKind};
 use pgops_api::{Condition, PostgresOpsRequest, condition};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -29,6 +29,7 @@ struct View {
 pub struct Reporter {
     cluster: Cluster,
     kind: UpgradeKind,
+    scope: Scope,
     view: watch::Sender<View>,
     writer: JoinHandle<()>,
     deleted: Arc<AtomicBool>,
@@ -72,9 +73,9 @@ pub fn seconds(duration: SignedDuration) -> String {
 }
 
 impl Reporter {
-    /// Begins to show the upgrade of `kind`.
+    /// Begins to show the upgrade of `kind`, or the part of it that is done.
     #[must_use]
-    pub fn new(cluster: Cluster, kind: UpgradeKind) -> Self {
+    pub fn new(cluster: Cluster, kind: UpgradeKind, scope: Scope) -> Self {
         let (view, mut changes) = watch::channel(View::default());
         let deleted = Arc::new(AtomicBool::new(false));
         let writer = tokio::spawn({
@@ -91,7 +92,7 @@ impl Reporter {
                 }
             }
         });
-        Self { cluster, kind, view, writer, deleted, outage: Outage::default() }
+        Self { cluster, kind, scope, view, writer, deleted, outage: Outage::default() }
     }
 
     /// Whether somebody has deleted the request.
@@ -109,7 +110,7 @@ impl Reporter {
     /// Shows a record.
     pub fn show(&mut self, record: &Record) {
         self.outage.see(record, self.kind);
-        let steps = Step::sequence(self.kind);
+        let steps = self.scope.steps(self.kind);
         let number = steps.iter().position(|step| *step == record.step).map_or(0, |index| index + 1);
         let outage = self.outage.duration().map(seconds);
         self.view.send_modify(|view| {
@@ -126,7 +127,7 @@ impl Reporter {
 
     /// Writes the end of the request, and waits until it is stored.
     pub async fn end(self, outcome: &Outcome, message: String) -> Result<(), ClusterError> {
-        let Self { cluster, kind, view, writer, outage, .. } = self;
+        let Self { cluster, kind, scope, view, writer, outage, .. } = self;
         let mut last = view.borrow().clone();
         // The background writer stores nothing after us.
         drop(view);
@@ -135,12 +136,12 @@ impl Reporter {
         }
         last.outage = outage.duration().map(seconds);
         let (phase, type_, reason) = match outcome {
-            Outcome::Upgraded => (Phase::Successful, CONDITION_SUCCESSFUL, "Upgraded".to_owned()),
+            Outcome::Upgraded => (Phase::Successful, CONDITION_SUCCESSFUL, success(scope).to_owned()),
             Outcome::RolledBack { failure, .. } => (Phase::Failed, CONDITION_FAILED, failure.reason.clone()),
             Outcome::Stuck { .. } => (Phase::Failed, CONDITION_FAILED, "Stuck".to_owned()),
         };
         if phase == Phase::Successful {
-            let all = Step::sequence(kind).len();
+            let all = scope.steps(kind).len();
             last.step = format!("{all}/{all}");
         }
         let now = Time(Timestamp::now());
@@ -157,6 +158,14 @@ impl Reporter {
         let type_ = if phase == Phase::Successful { EventType::Normal } else { EventType::Warning };
         announce(&cluster, &request, type_, &reason, message).await;
         Ok(())
+    }
+}
+
+/// The word for machines: nobody must take a dry run for an upgrade.
+fn success(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Upgrade => "Upgraded",
+        Scope::DryRun => "DryRun",
     }
 }
 

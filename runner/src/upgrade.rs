@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use jiff::SignedDuration;
 use pgops_api::UpgradePlan;
-use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, Step, UpgradeKind};
+use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, Scope, UpgradeKind};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::{Cluster, ClusterError};
@@ -13,7 +13,7 @@ use crate::narrative;
 use crate::postgres::leftover;
 use crate::postgres::volume::Volume;
 use crate::report::seconds;
-use crate::saga::{self, FileJournal, Journal, JournalError, Outcome, ReportJournal};
+use crate::saga::{self, FileJournal, Forgetful, Journal, JournalError, Outcome, ReportJournal};
 use crate::steps::{StepError, Upgrade, chain};
 
 /// The upgrade could neither be brought to its end nor be written down; the Job tries again.
@@ -76,23 +76,32 @@ async fn execute(plan: &UpgradePlan) -> Result<ExitCode, UpgradeError> {
     }
     let mut upgrade = Upgrade::new(plan.clone(), cluster.clone())?;
     let kind = plan.kind().map_err(StepError::from)?;
-    let sequence = Step::sequence(kind);
+    let steps = plan.scope.steps(kind);
     tracing::info!("{}/{}: {} to {}", plan.namespace, plan.database, plan.from.name, plan.to.name);
-    let (outcome, records) = match kind {
-        UpgradeKind::Major => {
-            let volume = Volume::new(std::path::Path::new(pgops_api::layout::VOLUME_ROOT), &plan.request_uid);
+    let volume = Volume::new(std::path::Path::new(pgops_api::layout::VOLUME_ROOT), &plan.request_uid);
+    let (outcome, records) = match (plan.scope, kind) {
+        (Scope::DryRun, _) => {
+            let mut journal = Forgetful::default();
+            let outcome = saga::run(steps, &mut upgrade, &mut journal).await?;
+            volume.remove_empty_work();
+            (outcome, journal.load().await?)
+        }
+        (Scope::Upgrade, UpgradeKind::Major) => {
             volume.make_work().map_err(StepError::volume("make the work directory"))?;
             let mut journal = FileJournal::new(volume.work());
-            (saga::run(sequence, &mut upgrade, &mut journal).await?, journal.load().await?)
+            (saga::run(steps, &mut upgrade, &mut journal).await?, journal.load().await?)
         }
-        UpgradeKind::Minor => {
+        (Scope::Upgrade, UpgradeKind::Minor) => {
             let mut journal = ReportJournal::new(cluster.clone());
-            (saga::run(sequence, &mut upgrade, &mut journal).await?, journal.load().await?)
+            (saga::run(steps, &mut upgrade, &mut journal).await?, journal.load().await?)
         }
     };
     let said = upgrade.said().join("\n");
     let reporter = upgrade.into_reporter();
-    let message = message(plan, &outcome, reporter.outage().duration(), &records);
+    let (message, said) = match plan.scope {
+        Scope::Upgrade => (message(plan, &outcome, reporter.outage().duration(), &records), said),
+        Scope::DryRun => (dry_run_message(plan, &outcome, &said), String::new()),
+    };
     leave_message(&message);
     let mut report = vec![message.clone(), said, timings(&records)];
     report.retain(|part| !part.is_empty());
@@ -157,6 +166,22 @@ fn message(
     }
 }
 
+/// The end of a dry run in words: nothing was changed, and what the preflight says.
+fn dry_run_message(plan: &UpgradePlan, outcome: &Outcome, said: &str) -> String {
+    let UpgradePlan { namespace, database, from, to, .. } = plan;
+    let untouched = format!("dry run: {namespace}/{database} was not touched and serves {}", from.name);
+    match outcome {
+        Outcome::Upgraded => {
+            format!("{untouched}. Nothing found is in the way of the upgrade to {}\n{said}", to.name)
+                .trim_end()
+                .to_owned()
+        }
+        Outcome::RolledBack { failure, .. } | Outcome::Stuck { failure, .. } => {
+            format!("{untouched}. {}", failure.message)
+        }
+    }
+}
+
 /// The steps that the upgrade went on without.
 fn left_undone(records: &[saga::Record]) -> String {
     saga::given_up(records).fold(String::new(), |text, (step, failure)| {
@@ -189,7 +214,7 @@ fn leave_message(text: &str) {
 mod tests {
     use super::*;
     use jiff::Timestamp;
-    use pgops_api::plan::Side;
+    use pgops_api::plan::{Side, Step};
     use saga::{Event, Failure, Record};
 
     fn plan() -> UpgradePlan {
@@ -201,6 +226,7 @@ mod tests {
             database: "orders".into(),
             from: side("13.16"),
             to: side("17.11"),
+            scope: Scope::Upgrade,
             transfer_mode: None,
             reindex: pgops_api::plan::Reindex::default(),
             timeout_seconds: None,
@@ -221,6 +247,19 @@ mod tests {
         let outcome = Outcome::RolledBack { step: Step::Preflight, failure: failure() };
         let text = message(&plan(), &outcome, None, &[]);
         assert!(text.starts_with("demo/orders was not touched and serves 13.16. no space left"), "{text}");
+    }
+
+    #[test]
+    fn a_dry_run_says_first_that_it_was_one_and_then_what_was_found() {
+        let text = dry_run_message(&plan(), &Outcome::Upgraded, "mode copy\n[physical-slot] note: a");
+        assert_eq!(
+            text,
+            "dry run: demo/orders was not touched and serves 13.16. Nothing found is in the way of the upgrade to 17.11\n\
+             mode copy\n[physical-slot] note: a"
+        );
+        let outcome = Outcome::RolledBack { step: Step::Preflight, failure: failure() };
+        let text = dry_run_message(&plan(), &outcome, "");
+        assert_eq!(text, "dry run: demo/orders was not touched and serves 13.16. no space left on device");
     }
 
     #[test]

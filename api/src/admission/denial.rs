@@ -3,13 +3,16 @@
 use super::{GoDurationError, Place};
 use crate::PostgresOpsRequest;
 use crate::matrix::{NoRelease, Reason, Refusal};
-use crate::names::{ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE};
+use crate::names::{
+    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE,
+};
 use crate::postgres::PostgresPhase;
 
 const TARGET: &str = "spec.updateVersion.targetVersion";
 const DATABASE: &str = "spec.databaseRef.name";
 const TRANSFER_MODE: &str = "metadata.annotations[pgops.dev/transfer-mode]";
 const REINDEX: &str = "metadata.annotations[pgops.dev/reindex]";
+const DRY_RUN: &str = "metadata.annotations[pgops.dev/dry-run]";
 const BASE_OS_CHANGE: &str = "metadata.annotations[pgops.dev/allow-base-os-change]";
 
 /// A request that must not go on.
@@ -39,6 +42,8 @@ pub enum DenialReason {
     InvalidReindex,
     /// The annotation `pgops.dev/allow-base-os-change` is neither `true` nor `false`.
     InvalidBaseOsChange,
+    /// The annotation `pgops.dev/dry-run` is neither `true` nor `false`.
+    InvalidDryRun,
     /// There is no such database.
     DatabaseNotFound,
     /// The database is being deleted.
@@ -72,6 +77,7 @@ impl DenialReason {
             Self::InvalidTransferMode => "InvalidTransferMode",
             Self::InvalidReindex => "InvalidReindex",
             Self::InvalidBaseOsChange => "InvalidBaseOSChange",
+            Self::InvalidDryRun => "InvalidDryRun",
             Self::DatabaseNotFound => "DatabaseNotFound",
             Self::DatabaseDeleting => "DatabaseDeleting",
             Self::RequestActive => "RequestActive",
@@ -96,6 +102,7 @@ impl DenialReason {
                 | Self::InvalidTransferMode
                 | Self::InvalidReindex
                 | Self::InvalidBaseOsChange
+                | Self::InvalidDryRun
         )
     }
 
@@ -173,6 +180,17 @@ pub(super) fn bad_base_os_change(text: &str) -> Denial {
         format!(
             "annotation {ANNOTATION_ALLOW_BASE_OS_CHANGE}: \"{text}\" is neither \"true\" nor \"false\": leave it \
              out to keep the base system"
+        ),
+    )
+}
+
+pub(super) fn bad_dry_run(text: &str) -> Denial {
+    deny(
+        DenialReason::InvalidDryRun,
+        DRY_RUN,
+        format!(
+            "annotation {ANNOTATION_DRY_RUN}: \"{text}\" is neither \"true\" nor \"false\": \"true\" runs the preflight \
+             alone, leave it out to upgrade"
         ),
     )
 }

@@ -143,6 +143,7 @@ fn warns_of_one_skipped_version_and_cuts_what_is_too_long() {
     let catalog = World::new().catalog;
     let one = warnings::of_upgrade(
         &matrix::Allowed { from: catalog.get("13.16").unwrap(), to: catalog.get("17.11").unwrap() },
+        Scope::Upgrade,
         &database("13.16"),
         &Place { namespace: "demo", name: "orders" },
         Reindex::default(),
@@ -223,6 +224,33 @@ fn takes_the_words_of_reindex_and_no_other_and_warns_of_what_follows() {
     let refused = (DenialReason::InvalidReindex, "metadata.annotations[pgops.dev/reindex]");
     assert_eq!(answer("all").unwrap_err(), refused);
     assert_eq!(answer("").unwrap_err(), refused);
+}
+
+#[test]
+fn a_dry_run_is_said_before_what_the_upgrade_would_bring() {
+    let mut world = World::new();
+    let whole = world.decide().unwrap();
+    assert_eq!(whole.upgrade.unwrap().scope, Scope::Upgrade);
+    world.request.metadata.annotations = Some([(ANNOTATION_DRY_RUN.to_owned(), "true".to_owned())].into());
+    let dry = world.decide().unwrap();
+    assert_eq!(dry.upgrade.unwrap().scope, Scope::DryRun);
+    assert!(dry.warnings[0].starts_with("dry run: ") && dry.warnings[0].contains("nothing is changed"));
+    assert_eq!(dry.warnings[1..], whole.warnings);
+}
+
+#[test]
+fn takes_no_other_word_for_a_dry_run_than_true_and_false() {
+    let mut world = World::new();
+    let mut answer = |text: &str| {
+        world.request.metadata.annotations = Some([(ANNOTATION_DRY_RUN.to_owned(), text.to_owned())].into());
+        world.decide().map(|admitted| admitted.upgrade.unwrap().scope).map_err(|it| (it.reason, it.field))
+    };
+    assert_eq!(answer("false"), Ok(Scope::Upgrade));
+    for text in ["", "yes", "True", "server"] {
+        let field = "metadata.annotations[pgops.dev/dry-run]";
+        assert_eq!(answer(text), Err((DenialReason::InvalidDryRun, field)), "{text}");
+    }
+    assert!(DenialReason::InvalidDryRun.is_shape());
 }
 
 #[test]

@@ -105,6 +105,7 @@ fn refusals_of_the_requests_fields() {
     assert_snapshot!(refused_with(|world| annotate(world, ANNOTATION_TRANSFER_MODE, "teleport")), @r#"InvalidTransferMode: annotation pgops.dev/transfer-mode: "teleport" is none of copy, clone and link: leave it out to let pgops choose"#);
     assert_snapshot!(refused_with(|world| annotate(world, ANNOTATION_REINDEX, "all")), @r#"InvalidReindex: annotation pgops.dev/reindex: "all" is none of affected, report and none: leave it out to have affected indexes rebuilt"#);
     assert_snapshot!(refused_with(|world| annotate(world, ANNOTATION_ALLOW_BASE_OS_CHANGE, "yes")), @r#"InvalidBaseOSChange: annotation pgops.dev/allow-base-os-change: "yes" is neither "true" nor "false": leave it out to keep the base system"#);
+    assert_snapshot!(refused_with(|world| annotate(world, ANNOTATION_DRY_RUN, "yes")), @r#"InvalidDryRun: annotation pgops.dev/dry-run: "yes" is neither "true" nor "false": "true" runs the preflight alone, leave it out to upgrade"#);
 }
 
 #[test]

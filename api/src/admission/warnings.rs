@@ -5,7 +5,7 @@ use crate::Postgres;
 use crate::constraint::PostgresMajor;
 use crate::matrix::Allowed;
 use crate::names::ANNOTATION_REINDEX;
-use crate::plan::{Reindex, UpgradeKind};
+use crate::plan::{Reindex, Scope, UpgradeKind};
 use crate::postgres::PostgresPhase;
 
 /// Characters of a warning that the API server passes on.
@@ -31,11 +31,14 @@ pub fn not_ours(operation: &str) -> String {
 /// What is to be said of an upgrade of this very database.
 pub(super) fn of_upgrade(
     allowed: &Allowed<'_>,
+    scope: Scope,
     database: &Postgres,
     place: &Place<'_>,
     reindex: Reindex,
 ) -> Vec<String> {
-    let mut lines = of_move(allowed, &place.to_string(), reindex);
+    let mut lines: Vec<_> =
+        (scope == Scope::DryRun).then(|| shorten_warning(&dry_run(place))).into_iter().collect();
+    lines.extend(of_move(allowed, &place.to_string(), reindex));
     lines.extend(not_ready(database, place).map(|line| shorten_warning(&line)));
     lines
 }
@@ -86,6 +89,12 @@ fn lower_minor(allowed: &Allowed<'_>) -> Option<String> {
     (allowed.kind() == UpgradeKind::Minor && allowed.to.version < allowed.from.version).then(|| {
         format!("{to} is an older minor release than {from}: it lacks the fixes made in between, security fixes among them")
     })
+}
+
+fn dry_run(place: &Place<'_>) -> String {
+    format!(
+        "dry run: the preflight of {place} runs and nothing is changed; the other warnings are of the upgrade itself"
+    )
 }
 
 fn not_ready(database: &Postgres, place: &Place<'_>) -> Option<String> {

@@ -94,6 +94,12 @@ impl Volume {
         sync_dir(self.work.parent().unwrap_or(&self.root))
     }
 
+    /// Removes the directory of an upgrade that has left nothing in it.
+    pub fn remove_empty_work(&self) {
+        // A directory that stays is in nobody's way.
+        let _ = fs::remove_dir(&self.work);
+    }
+
     fn marker(&self, marker: Marker) -> PathBuf {
         self.work.join(match marker {
             Marker::OwnsNew => OWNS_NEW,

@@ -104,6 +104,22 @@ impl Journal for FileJournal {
     }
 }
 
+/// No journal at all, for a dry run: it changes nothing that would have to be taken back, so a runner that is
+/// started again begins anew.
+#[derive(Debug, Default)]
+pub struct Forgetful(Vec<Record>);
+
+impl Journal for Forgetful {
+    async fn load(&self) -> Result<Vec<Record>, JournalError> {
+        Ok(self.0.clone())
+    }
+
+    async fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.0.push(record.clone());
+        Ok(())
+    }
+}
+
 /// The `ConfigMap` of the request's report, which the API server stores before it answers. For upgrades
 /// that never see the volume.
 pub struct ReportJournal {

@@ -9,7 +9,7 @@ mod engine;
 mod journal;
 
 pub use engine::{Outcome, World, run};
-pub use journal::{FileJournal, Journal, JournalError, ReportJournal};
+pub use journal::{FileJournal, Forgetful, Journal, JournalError, ReportJournal};
 
 use jiff::Timestamp;
 use pgops_api::plan::Step;

@@ -47,7 +47,7 @@ impl Upgrade {
         Ok(Self {
             old_major: plan.from.pg_version()?.major,
             new_major: plan.to.pg_version()?.major,
-            reporter: Reporter::new(cluster.clone(), kind),
+            reporter: Reporter::new(cluster.clone(), kind, plan.scope),
             superuser: Superuser::read()?,
             interlock: None,
             plan,

@@ -10,6 +10,7 @@ use kube::runtime::controller;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::opsrequest::{Phase, PostgresOpsRequestStatus};
+use pgops_api::plan::Scope;
 use pgops_api::{Postgres, PostgresOpsRequest, chain, names};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -81,7 +82,7 @@ impl Hands {
                 return Ok(controller::Action::requeue(left.max(Duration::from_secs(1))));
             }
             Action::Acknowledge { from } => {
-                self.write_status(request, status::acknowledged(request, &from)).await?;
+                self.write_status(request, status::acknowledged(request, &from, now)).await?;
             }
             Action::Wait { reason, message } => {
                 let new = status::waiting(request, reason, &message, now);
@@ -172,8 +173,12 @@ impl Hands {
     async fn progress(&self, world: &World) -> Result<(), Error> {
         let request = &world.request;
         self.write_status(request, status::progressing(request)).await?;
+        let does = match request.scope() {
+            Scope::Upgrade => "upgrades",
+            Scope::DryRun => "checks without a change the upgrade of",
+        };
         let message = format!(
-            "job {} upgrades {} from {} to {}",
+            "job {} {does} {} from {} to {}",
             world.job_name(),
             world.place(),
             request.status.as_ref().and_then(|status| status.from.as_deref()).unwrap_or("its version"),

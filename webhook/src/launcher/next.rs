@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::jiff::SignedDuration;
-use pgops_api::opsrequest::{CONDITION_WAITING, Phase};
+use pgops_api::opsrequest::{CONDITION_DRY_RUN, CONDITION_WAITING, Phase};
 
 use super::begin::{begin, leave, start};
 use super::claim::{self, Claim};
@@ -170,7 +170,8 @@ fn has_begun(world: &World, job: &Job) -> bool {
 fn has_acted(world: &World) -> bool {
     let status = world.request.status.as_ref();
     let said = status.is_some_and(|status| {
-        status.step.is_some() || status.conditions.iter().any(|it| it.type_ != CONDITION_WAITING)
+        let ours = |type_: &str| [CONDITION_DRY_RUN, CONDITION_WAITING].contains(&type_);
+        status.step.is_some() || status.conditions.iter().any(|it| !ours(&it.type_))
     });
     said || world.is_paused_by_request() || world.pods.iter().any(pods::runner_began)
 }

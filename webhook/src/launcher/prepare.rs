@@ -59,6 +59,7 @@ pub fn again(world: &World) -> Result<Worker, Refused> {
         from,
         to,
         kind,
+        scope: request.scope(),
         transfer_mode: request
             .annotations()
             .get(ANNOTATION_TRANSFER_MODE)
@@ -109,6 +110,8 @@ fn worker(world: &World, database: &Postgres, pod: &PodSpec, upgrade: Upgrade) -
             database: request.spec.database_ref.name.clone(),
             from: upgrade.from,
             to: upgrade.to,
+            // Not what the annotation says now.
+            scope: request.scope(),
             transfer_mode: upgrade.transfer_mode,
             reindex: upgrade.reindex,
             // Part of a second would be lost: none may be none.

@@ -2,14 +2,22 @@
 //! conditions that the runner wrote stay.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use pgops_api::admission::asked_scope;
 use pgops_api::opsrequest::{
-    CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase, PostgresOpsRequestStatus,
+    CONDITION_DRY_RUN, CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase,
+    PostgresOpsRequestStatus,
 };
+use pgops_api::plan::Scope;
 use pgops_api::{Condition, PostgresOpsRequest, condition};
 
 /// The request was seen; the database has this version.
-pub fn acknowledged(request: &PostgresOpsRequest, from: &str) -> PostgresOpsRequestStatus {
+pub fn acknowledged(request: &PostgresOpsRequest, from: &str, now: Time) -> PostgresOpsRequestStatus {
     let mut status = current(request);
+    // Once and for all: see the condition.
+    if status.from.is_none() && asked_scope(request) == Ok(Scope::DryRun) {
+        let message = "only the preflight runs, and nothing is changed";
+        put(&mut status, Condition::new(CONDITION_DRY_RUN, "True", CONDITION_DRY_RUN, message, now));
+    }
     status.phase = status.phase.or(Some(Phase::Pending));
     status.from = Some(from.to_owned());
     status
@@ -79,6 +87,7 @@ fn stop_waiting(status: &mut PostgresOpsRequestStatus) {
 mod tests {
     use super::*;
     use crate::launcher::fixtures::{at, request};
+    use pgops_api::names;
 
     fn types(status: &PostgresOpsRequestStatus) -> Vec<&str> {
         status.conditions.iter().map(|condition| condition.type_.as_str()).collect()
@@ -101,6 +110,23 @@ mod tests {
     fn an_acknowledgement_does_not_take_an_approval_back() {
         let mut request = request("orders-17");
         request.status.get_or_insert_default().phase = Some(Phase::Approved);
-        assert_eq!(acknowledged(&request, "13.16").phase, Some(Phase::Approved));
+        assert_eq!(acknowledged(&request, "13.16", Time(at(1))).phase, Some(Phase::Approved));
+    }
+
+    #[test]
+    fn a_dry_run_is_one_if_it_was_when_the_request_was_taken_up() {
+        let mut request = request("orders-17");
+        let asked: [(String, String); 1] = [(names::ANNOTATION_DRY_RUN.to_owned(), "true".to_owned())];
+        request.metadata.annotations = Some(asked.into());
+        let taken_up = request.clone();
+        // An annotation that comes later changes nothing …
+        request.status = Some(acknowledged(&taken_up, "13.16", Time(at(1))));
+        assert_eq!(request.scope(), Scope::Upgrade);
+        // … and neither does one that goes later.
+        request.status = None;
+        request.status = Some(acknowledged(&request, "13.16", Time(at(1))));
+        request.metadata.annotations = None;
+        request.status = Some(acknowledged(&request, "13.23", Time(at(2))));
+        assert_eq!(request.scope(), Scope::DryRun);
     }
 }

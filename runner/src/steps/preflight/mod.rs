@@ -11,7 +11,7 @@ mod table;
 mod volume;
 
 use pgops_api::names;
-use pgops_api::plan::{Step, TransferMode, UpgradeKind};
+use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 
 use super::world::say;
 use super::{Facts, Finding, StepError, Upgrade};
@@ -98,7 +98,12 @@ async fn major(upgrade: &mut Upgrade, ip: &str) -> Result<(), StepError> {
         bytes: space.used,
         said,
     };
-    facts.store(volume.work()).map_err(StepError::volume("keep the preflight's facts"))?;
+    match upgrade.plan.scope {
+        Scope::Upgrade => {
+            facts.store(volume.work()).map_err(StepError::volume("keep the preflight's facts"))?;
+        }
+        Scope::DryRun => {}
+    }
     upgrade.facts = Some(facts);
     Ok(())
 }
