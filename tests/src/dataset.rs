@@ -19,6 +19,8 @@ pub enum DataSet {
     Latin1,
     /// Some hundred thousand rows.
     Bulk,
+    /// What cannot go from 13 to 17, one object for each finding.
+    Obstacles,
 }
 
 impl DataSet {
@@ -29,6 +31,7 @@ impl DataSet {
             Self::Wide => include_str!("../sql/wide.sql"),
             Self::Latin1 => include_str!("../sql/latin1.sql"),
             Self::Bulk => include_str!("../sql/bulk.sql"),
+            Self::Obstacles => include_str!("../sql/obstacles.sql"),
         }
     }
 

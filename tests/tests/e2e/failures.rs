@@ -17,7 +17,7 @@ async fn orders(ns: &Namespace) -> anyhow::Result<Database> {
     Ok(orders)
 }
 
-/// The object that stands in the way is named, and so is what it is.
+/// The object that stands in the way is named, and so is what it is; `preflight.rs` has all of them.
 #[rstest::rstest]
 #[case::column_of_a_type_that_cannot_move("CREATE TABLE blocker (f regprocedure)", &["public.blocker.f", "reg* data types"])]
 #[case::postfix_operator("CREATE OPERATOR public.!+ (LEFTARG = int8, PROCEDURE = int8um)", &["!+"])]

@@ -11,5 +11,6 @@ mod kubedb;
 mod lifecycle;
 mod major;
 mod minor;
+mod preflight;
 mod queue;
 mod refusals;
