@@ -106,15 +106,24 @@ impl Program {
         self
     }
 
-    /// Runs it to its end and gives what it printed.
+    /// Runs it to its end and gives what it printed as its result, without what it remarked beside.
     pub async fn output(self) -> Result<String, CommandError> {
         let mut lines = Vec::new();
-        self.each_line(|line| lines.push(line.to_owned())).await?;
+        let result = |from, line: &str| {
+            if from == Stream::Out {
+                lines.push(line.to_owned());
+            }
+        };
+        self.run(result).await?;
         Ok(lines.join("\n"))
     }
 
     /// Runs it to its end and hands over each line that it prints, of both streams.
-    pub async fn each_line(mut self, mut seen: impl FnMut(&str)) -> Result<(), CommandError> {
+    pub async fn each_line(self, mut seen: impl FnMut(&str)) -> Result<(), CommandError> {
+        self.run(|_, line| seen(line)).await
+    }
+
+    async fn run(mut self, mut seen: impl FnMut(Stream, &str)) -> Result<(), CommandError> {
         let program = self.path.display().to_string();
         let failed = |source| CommandError::Start { program: program.clone(), source };
         let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
@@ -131,11 +140,11 @@ impl Program {
         while open_out || open_err || status.is_none() {
             tokio::select! {
                 line = stdout.next_line(), if open_out => match line {
-                    Ok(Some(line)) => { seen(&line); said.keep(line); }
+                    Ok(Some(line)) => { seen(Stream::Out, &line); said.keep(line); }
                     _ => open_out = false,
                 },
                 line = stderr.next_line(), if open_err => match line {
-                    Ok(Some(line)) => { seen(&line); complained.keep(line); }
+                    Ok(Some(line)) => { seen(Stream::Err, &line); complained.keep(line); }
                     _ => open_err = false,
                 },
                 ended = child.wait(), if status.is_none() => status = Some(ended.map_err(failed)?),
@@ -152,6 +161,13 @@ impl Program {
         let tail: Vec<_> = said.0.into_iter().chain(complained.0).collect();
         Err(CommandError::Ended { program, status: status.to_string(), tail: tail.join("\n") })
     }
+}
+
+/// Where a line was printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stream {
+    Out,
+    Err,
 }
 
 /// The process group of a program at work. Giving up on the program (a time limit, a signal to the
@@ -194,9 +210,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn output_of_both_streams_is_seen() {
-        let text = shell("echo one; echo two >&2").output().await.unwrap();
-        assert!(text.contains("one") && text.contains("two"), "{text}");
+    async fn lines_of_both_streams_are_seen_and_only_one_is_the_result() {
+        let both = || shell("echo one; echo two >&2");
+        let mut lines = Vec::new();
+        both().each_line(|line| lines.push(line.to_owned())).await.unwrap();
+        lines.sort();
+        assert_eq!(lines, ["one", "two"]);
+        assert_eq!(both().output().await.unwrap(), "one");
     }
 
     #[tokio::test]
