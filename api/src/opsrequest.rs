@@ -192,32 +192,16 @@ pub const CONDITION_WAITING: &str = "Waiting";
 /// make one of a dry run.
 pub const CONDITION_DRY_RUN: &str = "DryRun";
 
-impl RequestType {
-    /// The word of the API.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::UpdateVersion => "UpdateVersion",
-            Self::HorizontalScaling => "HorizontalScaling",
-            Self::VerticalScaling => "VerticalScaling",
-            Self::VolumeExpansion => "VolumeExpansion",
-            Self::Restart => "Restart",
-            Self::Reconfigure => "Reconfigure",
-            Self::ReconfigureTLS => "ReconfigureTLS",
-            Self::RotateAuth => "RotateAuth",
-            Self::ReconnectStandby => "ReconnectStandby",
-            Self::ForceFailOver => "ForceFailOver",
-            Self::SetRaftKeyPair => "SetRaftKeyPair",
-            Self::StorageMigration => "StorageMigration",
-            Self::Upgrade => "Upgrade",
-        }
+impl std::fmt::Display for RequestType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
     }
 }
 
 /// Whether a request has its type, or the target of an upgrade, under the name of `KubeDB`'s first years.
 #[must_use]
-pub fn is_older_form(type_: &str, has_upgrade: bool) -> bool {
-    type_ == "Upgrade" || (type_ == "UpdateVersion" && has_upgrade)
+pub fn is_older_form(type_: RequestType, has_upgrade: bool) -> bool {
+    type_ == RequestType::Upgrade || (type_ == RequestType::UpdateVersion && has_upgrade)
 }
 
 impl PostgresOpsRequest {
@@ -252,7 +236,7 @@ impl PostgresOpsRequest {
     /// See [`is_older_form`].
     #[must_use]
     pub fn has_older_form(&self) -> bool {
-        is_older_form(self.spec.type_.as_str(), self.spec.upgrade.is_some())
+        is_older_form(self.spec.type_, self.spec.upgrade.is_some())
     }
 
     /// Name of the target `PostgresVersion`, if the request has one, under either name of the field.

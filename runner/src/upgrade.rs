@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use jiff::SignedDuration;
 use pgops_api::UpgradePlan;
-use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, Scope, UpgradeKind};
+use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, Scope, Step, UpgradeKind};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::{Cluster, ClusterError};
@@ -67,6 +67,16 @@ pub fn run() -> Result<ExitCode, UpgradeError> {
     result
 }
 
+/// Runs the saga to its end; gives that, and all that was written down.
+async fn carry_out(
+    steps: &[Step],
+    upgrade: &mut Upgrade,
+    mut journal: impl Journal,
+) -> Result<(Outcome, Vec<saga::Record>), UpgradeError> {
+    let outcome = saga::run(steps, upgrade, &mut journal).await?;
+    Ok((outcome, journal.load().await?))
+}
+
 async fn execute(plan: &UpgradePlan) -> Result<ExitCode, UpgradeError> {
     let cluster = Cluster::connect(plan).await?;
     let request = cluster.request().await?;
@@ -81,19 +91,16 @@ async fn execute(plan: &UpgradePlan) -> Result<ExitCode, UpgradeError> {
     let volume = Volume::new(std::path::Path::new(pgops_api::layout::VOLUME_ROOT), &plan.request_uid);
     let (outcome, records) = match (plan.scope, kind) {
         (Scope::DryRun, _) => {
-            let mut journal = Forgetful::default();
-            let outcome = saga::run(steps, &mut upgrade, &mut journal).await?;
+            let ended = carry_out(steps, &mut upgrade, Forgetful::default()).await?;
             volume.remove_empty_work();
-            (outcome, journal.load().await?)
+            ended
         }
         (Scope::Upgrade, UpgradeKind::Major) => {
             volume.make_work().map_err(StepError::volume("make the work directory"))?;
-            let mut journal = FileJournal::new(volume.work());
-            (saga::run(steps, &mut upgrade, &mut journal).await?, journal.load().await?)
+            carry_out(steps, &mut upgrade, FileJournal::new(volume.work())).await?
         }
         (Scope::Upgrade, UpgradeKind::Minor) => {
-            let mut journal = ReportJournal::new(cluster.clone());
-            (saga::run(steps, &mut upgrade, &mut journal).await?, journal.load().await?)
+            carry_out(steps, &mut upgrade, ReportJournal::new(cluster.clone())).await?
         }
     };
     let said = upgrade.said().join("\n");
@@ -214,7 +221,7 @@ fn leave_message(text: &str) {
 mod tests {
     use super::*;
     use jiff::Timestamp;
-    use pgops_api::plan::{Side, Step};
+    use pgops_api::plan::Side;
     use saga::{Event, Failure, Record};
 
     fn plan() -> UpgradePlan {

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
-use super::server::{ServerError, Superuser, databases};
+use super::server::{ServerError, Superuser, databases, strings_with};
 
 /// An order of text, and the version that a server has of it.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -149,14 +149,14 @@ pub async fn refreshes(client: &Client, major: u32, drift: &[Drift]) -> Result<V
                    AND c.collversion <> pg_collation_actual_version(c.oid)"
             .to_owned();
     if major >= 15 {
-        let default = " UNION ALL SELECT format('ALTER DATABASE %I REFRESH COLLATION VERSION', d.datname) \
-                       FROM pg_database d WHERE d.datname = current_database() AND 100 = ANY($1) \
-                       AND d.datcollversion <> pg_database_collation_actual_version(d.oid)";
-        sql.push_str(default);
+        let default = format!(
+            " UNION ALL SELECT format('ALTER DATABASE %I REFRESH COLLATION VERSION', d.datname) \
+             FROM pg_database d WHERE d.datname = current_database() AND {DEFAULT} = ANY($1) \
+             AND d.datcollversion <> pg_database_collation_actual_version(d.oid)"
+        );
+        sql.push_str(&default);
     }
-    let failed = |source| ServerError::Query { what: "collations whose version is of before", source };
-    let rows = client.query(&sql, &[&oids(drift)]).await.map_err(failed)?;
-    rows.iter().map(|row| row.try_get(0).map_err(failed)).collect()
+    strings_with(client, "collations whose version is of before", &sql, &[&oids(drift)]).await
 }
 
 #[cfg(test)]

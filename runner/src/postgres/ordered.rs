@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 
 use super::collations::{Drift, oids};
-use super::server::ServerError;
+use super::server::{ServerError, strings_with};
 
 /// Comparisons by order of the collations in `$1`, as they stand in the trees that the catalog keeps:
 /// `{OPEXPR :opno 664 … :inputcollid 100 …`.
@@ -49,7 +49,5 @@ pub async fn worth_a_look(client: &Client, drift: &[Drift]) -> Result<Vec<String
          UNION ALL SELECT format('the materialized view %s holds what its query gave before: REFRESH it if that sorts \
          or compares text', oid::regclass) FROM pg_class WHERE relkind = 'm' AND relispopulated ORDER BY 1"
     );
-    let failed = |source| ServerError::Query { what: "what depends on the order of text", source };
-    let rows = client.query(&sql, &[&oids(drift)]).await.map_err(failed)?;
-    rows.iter().map(|row| row.try_get(0).map_err(failed)).collect()
+    strings_with(client, "what depends on the order of text", &sql, &[&oids(drift)]).await
 }

@@ -11,7 +11,7 @@ use super::command::{CommandError, Program};
 use super::installation::Installation;
 use super::refusal::Refusal;
 use super::scratch::Scratch;
-use super::server::Superuser;
+use super::server::{Superuser, identifier};
 use crate::worker::{dump, install};
 
 /// How long to wait for a table that somebody has locked: others queue behind us meanwhile.
@@ -100,7 +100,7 @@ pub async fn drop_database(scratch: &Scratch, name: &str) -> Result<(), CommandE
     let templates =
         "UPDATE pg_database SET datistemplate = false WHERE datname NOT IN ('template0', 'template1')";
     let subscriptions = "DELETE FROM pg_subscription";
-    let drop = format!("DROP DATABASE IF EXISTS \"{}\"", name.replace('"', "\"\""));
+    let drop = format!("DROP DATABASE IF EXISTS {}", identifier(name));
     let psql = scratch.client("psql").args(["-X", "--quiet", "--dbname=template1"]);
     let psql = psql.args(["--command", templates, "--command", subscriptions, "--command", &drop]);
     psql.output().await.map(|_| ())

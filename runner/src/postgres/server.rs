@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pgops_api::{PgVersion, layout, names};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::initdb::{ClusterShape, LocaleProvider};
@@ -316,6 +317,16 @@ async fn extensions(client: &Client, database: &str) -> Result<Vec<Extension>, S
 
 /// The one column of a query, as text.
 pub async fn strings(client: &Client, what: &'static str, sql: &str) -> Result<Vec<String>, ServerError> {
-    let rows = client.query(sql, &[]).await.map_err(|source| ServerError::Query { what, source })?;
+    strings_with(client, what, sql, &[]).await
+}
+
+/// The one column of a query with parameters, as text.
+pub(super) async fn strings_with(
+    client: &Client,
+    what: &'static str,
+    sql: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<String>, ServerError> {
+    let rows = client.query(sql, parameters).await.map_err(|source| ServerError::Query { what, source })?;
     rows.iter().map(|row| row.try_get(0).map_err(|source| ServerError::Query { what, source })).collect()
 }

@@ -15,7 +15,7 @@ use crate::caches::Caches;
 pub fn judge(caches: &Caches, request: &Request<'_>) -> Verdict {
     match Asked::<PostgresOpsRequest>::read(request) {
         Ok(Asked::Create(new)) if new.updates_version() => create(caches, &new),
-        Ok(Asked::Create(new)) => Verdict::Allowed(vec![admission::not_ours(new.spec.type_.as_str())]),
+        Ok(Asked::Create(new)) => Verdict::Allowed(vec![admission::not_ours(&new.spec.type_.to_string())]),
         Ok(Asked::Change { old, .. }) if old.updates_version() => Verdict::Invalid(Cause {
             reason: "Immutable",
             message: "spec is immutable: create a new PostgresOpsRequest instead".to_owned(),

@@ -80,7 +80,8 @@ async fn perform(
         return Ok(rehearsed);
     }
     let (mut done, mut count) = (0, 0);
-    for name in in_order(&inventory.databases) {
+    let databases = in_order(&inventory.databases);
+    for &name in &databases {
         if !has_room_for_locks(&upgrade.superuser.connect(source.ip, name).await?).await? {
             rehearsed.findings.push(too_many_tables(name));
             continue;
@@ -95,7 +96,7 @@ async fn perform(
             warn(Step::Preflight, &error);
         }
     }
-    if done == in_order(&inventory.databases).len() {
+    if done == databases.len() {
         rehearsed.said = Some(format!(
             "schema of {done} databases restored into a scratch {} server: {count} tables, {:.1} s",
             upgrade.plan.to.version,
