@@ -17,7 +17,8 @@ pub use warnings::{MAX_WARNING, headline, not_ours, of_move, shorten_warning};
 
 use crate::matrix::{Allowed, BaseOsChange, Catalog};
 use crate::names::{
-    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE,
+    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
+    ANNOTATION_TRANSFER_MODE,
 };
 use crate::opsrequest::{Apply, Phase};
 use crate::plan::{Reindex, Scope, Side, TransferMode, UpgradeKind, pause_owner};
@@ -59,6 +60,8 @@ pub struct Upgrade {
     pub scope: Scope,
     /// The user's choice, if there is one.
     pub transfer_mode: Option<TransferMode>,
+    /// How long the old data is kept once the upgrade is done, if the user said so.
+    pub keep_old_data: Option<Duration>,
     /// What is done about indexes that the new image would sort in another way.
     pub reindex: Reindex,
     /// Longest time of one step, at least a second.
@@ -73,6 +76,7 @@ struct Wish<'a> {
     base_os: BaseOsChange,
     scope: Scope,
     transfer_mode: Option<TransferMode>,
+    keep_old_data: Option<Duration>,
     reindex: Reindex,
     timeout: Option<Duration>,
     max_retries: u32,
@@ -106,6 +110,7 @@ pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
         .decide(&database.spec.version, wish.target)
         .map_err(|refusal| denial::matrix(&refusal, matrix.explain(&refusal, &place.to_string())))?;
     check_versions(&allowed)?;
+    check_transfer_mode(wish.transfer_mode, &allowed)?;
     check_database(database, request, &place)?;
     Ok(Admitted {
         warnings: warnings::of_upgrade(&allowed, wish.scope, database, &place, wish.reindex),
@@ -115,6 +120,7 @@ pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
             kind: allowed.kind(),
             scope: wish.scope,
             transfer_mode: wish.transfer_mode,
+            keep_old_data: wish.keep_old_data,
             reindex: wish.reindex,
             timeout: wish.timeout,
             max_retries: wish.max_retries,
@@ -174,6 +180,9 @@ fn read_wish(request: &PostgresOpsRequest) -> Result<Wish<'_>, Denial> {
     let transfer_mode = annotation(ANNOTATION_TRANSFER_MODE)
         .map(|text| TransferMode::parse(text).ok_or_else(|| denial::bad_transfer_mode(text)))
         .transpose()?;
+    let keep_old_data = annotation(ANNOTATION_KEEP_OLD_DATA)
+        .map(|text| parse_go_duration(text).map_err(|error| denial::bad_keep_old_data(&error)))
+        .transpose()?;
     let reindex = annotation(ANNOTATION_REINDEX)
         .map(|text| Reindex::parse(text).ok_or_else(|| denial::bad_reindex(text)))
         .transpose()?
@@ -184,7 +193,7 @@ fn read_wish(request: &PostgresOpsRequest) -> Result<Wish<'_>, Denial> {
         Some(text) => return Err(denial::bad_base_os_change(text)),
     };
     let scope = asked_scope(request)?;
-    Ok(Wish { target, base_os, scope, transfer_mode, reindex, timeout, max_retries })
+    Ok(Wish { target, base_os, scope, transfer_mode, keep_old_data, reindex, timeout, max_retries })
 }
 
 fn annotation<'a>(request: &'a PostgresOpsRequest, name: &str) -> Option<&'a str> {
@@ -206,6 +215,17 @@ pub fn check_versions(allowed: &Allowed<'_>) -> Result<(), Denial> {
         entry.release().map_err(|error| denial::unsupported_version(entry.name(), &error))?;
     }
     Ok(())
+}
+
+/// The target's `pg_upgrade` must know the mode.
+fn check_transfer_mode(mode: Option<TransferMode>, allowed: &Allowed<'_>) -> Result<(), Denial> {
+    let major = allowed.to.release().map(|version| version.major).unwrap_or_default();
+    match mode {
+        Some(mode) if allowed.kind() == UpgradeKind::Major && mode.since() > major => {
+            Err(denial::early_transfer_mode(mode, allowed.to.name()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The state of the database: what must change first, then what may pass by itself.

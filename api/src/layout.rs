@@ -6,6 +6,7 @@
 //!   .pgops/active              the major version that serves: one line, replaced atomically
 //!   .pgops/interlock           held with flock(2) by whoever runs a PostgreSQL program on the data
 //!   .pgops/requests/<uid>/     the journal and the work of one upgrade
+//!   .pgops/retired/<major>     an upgrade took the place of this data: one line, the time when it may be removed
 //! ```
 
 use std::path::PathBuf;
@@ -16,6 +17,9 @@ pub const VOLUME_ROOT: &str = "/var/pv";
 pub const STATE_DIR: &str = "/var/pv/.pgops";
 /// One line: the major version whose data directory serves. The switch of a major upgrade.
 pub const ACTIVE_FILE: &str = "/var/pv/.pgops/active";
+/// A file for each major version whose data an upgrade has replaced, with the time (RFC 3339) from which on the
+/// server that took its place removes it.
+pub const RETIRED_DIR: &str = "/var/pv/.pgops/retired";
 /// Held with flock(2) as long as any `PostgreSQL` program may touch the data.
 pub const INTERLOCK_FILE: &str = "/var/pv/.pgops/interlock";
 /// Directory that init containers fill with our static binaries.

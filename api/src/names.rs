@@ -29,8 +29,12 @@ pub const LABEL_REQUEST: &str = "pgops.dev/request";
 /// Label with the database's name, see [`label`], on the Job and its pods.
 pub const LABEL_DATABASE: &str = "pgops.dev/database";
 
-/// Annotation of a request: `copy`, `clone` or `link`.
+/// Annotation of a request: `copy`, `copy-file-range`, `clone` or `link`.
 pub const ANNOTATION_TRANSFER_MODE: &str = "pgops.dev/transfer-mode";
+/// Annotation of a request: how long the old data is kept after the upgrade, such as `24h`.
+pub const ANNOTATION_KEEP_OLD_DATA: &str = "pgops.dev/keep-old-data";
+/// Annotation of a request: with `true` it stops, and what it did is taken back, as long as there is a way back.
+pub const ANNOTATION_CANCEL: &str = "pgops.dev/cancel";
 /// Annotation of a request: `affected`, `report` or `none`.
 pub const ANNOTATION_REINDEX: &str = "pgops.dev/reindex";
 /// Annotation of a request: with `true` the base system may change between systems of the GNU C library.

@@ -4,6 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::names::ANNOTATION_CANCEL;
 use crate::plan::Scope;
 use crate::{Condition, condition};
 
@@ -225,6 +226,13 @@ impl PostgresOpsRequest {
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.updates_version() && !self.phase().is_terminal()
+    }
+
+    /// Whether its owner has taken it back by the annotation `pgops.dev/cancel`.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        let annotations = self.metadata.annotations.as_ref();
+        annotations.and_then(|it| it.get(ANNOTATION_CANCEL)).is_some_and(|value| value == "true")
     }
 
     /// Whether the request is one that pgops executes, in the form of today or in the older one.

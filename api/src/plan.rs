@@ -1,8 +1,10 @@
 //! The plan of one upgrade: what the launcher hands to the runner, and the steps that it takes.
 
 mod reindex;
+mod transfer;
 
 pub use reindex::Reindex;
+pub use transfer::TransferMode;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,10 @@ pub struct UpgradePlan {
     /// The user's choice, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer_mode: Option<TransferMode>,
+    /// How long the old data is kept once the upgrade is done, in seconds; as the transfer mode has it where the
+    /// user did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_old_data_seconds: Option<u64>,
     /// What is done about indexes that the new image would sort in another way.
     #[serde(default)]
     pub reindex: Reindex,
@@ -66,41 +72,6 @@ impl Side {
     /// The version of `PostgreSQL`.
     pub fn pg_version(&self) -> Result<PgVersion, ParseVersionError> {
         self.version.parse()
-    }
-}
-
-/// How user data gets from the old cluster to the new one.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TransferMode {
-    /// Every file is copied; the old data stays whole.
-    Copy,
-    /// Files share blocks (reflink); the old data stays whole.
-    Clone,
-    /// Files are hard links; the old data is lost at the first start of the new server.
-    Link,
-}
-
-impl TransferMode {
-    /// Reads the annotation's value.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "copy" => Some(Self::Copy),
-            "clone" => Some(Self::Clone),
-            "link" => Some(Self::Link),
-            _ => None,
-        }
-    }
-
-    /// The option of `pg_upgrade`, without dashes; also the annotation's value.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Copy => "copy",
-            Self::Clone => "clone",
-            Self::Link => "link",
-        }
     }
 }
 
@@ -266,6 +237,7 @@ mod tests {
             to: side(to),
             scope: Scope::Upgrade,
             transfer_mode: None,
+            keep_old_data_seconds: None,
             reindex: Reindex::default(),
             timeout_seconds: None,
             max_retries: 1,

@@ -13,6 +13,7 @@ mod interlock;
 mod options;
 mod programs;
 mod reaper;
+mod retired;
 mod run;
 mod server;
 mod stage;

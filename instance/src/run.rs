@@ -18,7 +18,7 @@ use crate::reaper::Reaper;
 use crate::server::{self, ServerError};
 use crate::stage::{Board, Stage};
 use crate::volume::{self, FileError, Volume};
-use crate::{cluster, health};
+use crate::{cluster, health, retired};
 
 /// Why the instance ends.
 #[derive(Debug, thiserror::Error)]
@@ -195,9 +195,12 @@ impl Instance {
         grace: Duration,
     ) -> Result<(), RunError> {
         let mode = self.options.client_auth_mode;
+        // An upgrade away from this version may have come and gone.
+        self.volume.is_in_use(self.major())?;
         let mut server =
             server::start(&self.volume, interlock, &self.programs, mode, &self.run_dir, &self.reaper)?;
         self.board.set(Stage::Running);
+        retired::watch(self.volume.clone(), self.major());
         tokio::select! {
             exit = server.wait() => return Err(ServerError::Ended(exit).into()),
             () = orders.stop() => {}

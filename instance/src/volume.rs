@@ -40,7 +40,7 @@ impl Volume {
     }
 
     /// A path of [`layout`], on this volume.
-    fn place(&self, absolute: &str) -> PathBuf {
+    pub(crate) fn place(&self, absolute: &str) -> PathBuf {
         let relative = absolute.strip_prefix(layout::VOLUME_ROOT).unwrap_or(absolute);
         self.root.join(relative.trim_start_matches('/'))
     }
@@ -168,7 +168,7 @@ fn exists(path: &Path) -> Result<bool, FileError> {
     }
 }
 
-fn sync_directory(path: &Path) -> Result<(), FileError> {
+pub(crate) fn sync_directory(path: &Path) -> Result<(), FileError> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(FileError::on("sync", path))
 }
 

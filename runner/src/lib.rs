@@ -5,6 +5,7 @@
 //! - [`postgres`] knows the programs and the data directories.
 //! - [`worker`] holds the subcommands that run inside database images.
 
+pub mod cancel;
 pub mod cluster;
 pub mod narrative;
 pub mod postgres;

@@ -1,9 +1,6 @@
 //! What people see of a running upgrade: phase, step, outage and conditions of the request, and
 //! Events. Writing it never delays the work: during the outage only the newest state counts.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter as Source};
@@ -32,7 +29,6 @@ pub struct Reporter {
     scope: Scope,
     view: watch::Sender<View>,
     writer: JoinHandle<()>,
-    deleted: Arc<AtomicBool>,
     outage: Outage,
 }
 
@@ -77,28 +73,18 @@ impl Reporter {
     #[must_use]
     pub fn new(cluster: Cluster, kind: UpgradeKind, scope: Scope) -> Self {
         let (view, mut changes) = watch::channel(View::default());
-        let deleted = Arc::new(AtomicBool::new(false));
         let writer = tokio::spawn({
-            let (cluster, deleted) = (cluster.clone(), deleted.clone());
+            let cluster = cluster.clone();
             async move {
                 while changes.changed().await.is_ok() {
                     let view = changes.borrow_and_update().clone();
-                    match write(&cluster, &view).await {
-                        Ok(request) => {
-                            deleted.store(request.meta().deletion_timestamp.is_some(), Ordering::Relaxed);
-                        }
-                        Err(error) => tracing::warn!("{}", crate::steps::chain(&error)),
+                    if let Err(error) = write(&cluster, &view).await {
+                        tracing::warn!("{}", crate::steps::chain(&error));
                     }
                 }
             }
         });
-        Self { cluster, kind, scope, view, writer, deleted, outage: Outage::default() }
-    }
-
-    /// Whether somebody has deleted the request.
-    #[must_use]
-    pub fn is_deleted(&self) -> bool {
-        self.deleted.load(Ordering::Relaxed)
+        Self { cluster, kind, scope, view, writer, outage: Outage::default() }
     }
 
     /// The outage so far.

@@ -97,16 +97,20 @@ async fn execute(plan: &UpgradePlan) -> Result<ExitCode, UpgradeError> {
         }
         (Scope::Upgrade, UpgradeKind::Major) => {
             volume.make_work().map_err(StepError::volume("make the work directory"))?;
-            carry_out(steps, &mut upgrade, FileJournal::new(volume.work())).await?
+            volume.make_reserve().map_err(StepError::volume("keep room for the journal"))?;
+            let ended = carry_out(steps, &mut upgrade, FileJournal::new(volume.clone())).await?;
+            volume.release_reserve();
+            ended
         }
         (Scope::Upgrade, UpgradeKind::Minor) => {
             carry_out(steps, &mut upgrade, ReportJournal::new(cluster.clone())).await?
         }
     };
     let said = upgrade.said().join("\n");
+    let kept = upgrade.kept()?;
     let reporter = upgrade.into_reporter();
     let (message, said) = match plan.scope {
-        Scope::Upgrade => (message(plan, &outcome, reporter.outage().duration(), &records), said),
+        Scope::Upgrade => (message(plan, &outcome, reporter.outage().duration(), &records, kept), said),
         Scope::DryRun => (dry_run_message(plan, &outcome, &said), String::new()),
     };
     leave_message(&message);
@@ -146,12 +150,14 @@ fn message(
     outcome: &Outcome,
     outage: Option<SignedDuration>,
     records: &[saga::Record],
+    kept: Option<String>,
 ) -> String {
     let UpgradePlan { namespace, database, request, from, to, .. } = plan;
     let after = outage.map(|outage| format!(" after {} of outage", seconds(outage))).unwrap_or_default();
     match outcome {
         Outcome::Upgraded => {
-            format!("{namespace}/{database} is on {}{after}{}", to.name, left_undone(records))
+            let kept = kept.map(|kept| format!("; {kept}")).unwrap_or_default();
+            format!("{namespace}/{database} is on {}{after}{kept}{}", to.name, left_undone(records))
         }
         Outcome::RolledBack { failure, .. } if outage.is_none() => {
             format!("{namespace}/{database} was not touched and serves {}. {}", from.name, failure.message)
@@ -235,6 +241,7 @@ mod tests {
             to: side("17.11"),
             scope: Scope::Upgrade,
             transfer_mode: None,
+            keep_old_data_seconds: None,
             reindex: pgops_api::plan::Reindex::default(),
             timeout_seconds: None,
             max_retries: 1,
@@ -252,7 +259,7 @@ mod tests {
     #[test]
     fn a_failure_before_the_outage_says_first_that_nothing_was_touched() {
         let outcome = Outcome::RolledBack { step: Step::Preflight, failure: failure() };
-        let text = message(&plan(), &outcome, None, &[]);
+        let text = message(&plan(), &outcome, None, &[], None);
         assert!(text.starts_with("demo/orders was not touched and serves 13.16. no space left"), "{text}");
     }
 
@@ -272,7 +279,7 @@ mod tests {
     #[test]
     fn a_rollback_says_first_that_the_old_version_serves() {
         let outcome = Outcome::RolledBack { step: Step::PgUpgraded, failure: failure() };
-        let text = message(&plan(), &outcome, Some(SignedDuration::from_millis(9200)), &[]);
+        let text = message(&plan(), &outcome, Some(SignedDuration::from_millis(9200)), &[], None);
         assert!(
             text.starts_with("demo/orders serves 13.16 again after 9.2s of outage, no data changed"),
             "{text}"
@@ -283,9 +290,12 @@ mod tests {
     #[test]
     fn an_upgrade_names_the_steps_that_it_went_on_without() {
         let record = |event| Record { at: Timestamp::UNIX_EPOCH, step: Step::Analyze, event };
-        let text = message(&plan(), &Outcome::Upgraded, None, &[record(Event::Succeeded)]);
+        let text = message(&plan(), &Outcome::Upgraded, None, &[record(Event::Succeeded)], None);
         assert_eq!(text, "demo/orders is on 17.11");
-        let text = message(&plan(), &Outcome::Upgraded, None, &[record(Event::GivenUp(failure()))]);
+        let kept = Some("the data of 13.16 (58 MiB) is kept".to_owned());
+        let text = message(&plan(), &Outcome::Upgraded, None, &[record(Event::Succeeded)], kept);
+        assert_eq!(text, "demo/orders is on 17.11; the data of 13.16 (58 MiB) is kept");
+        let text = message(&plan(), &Outcome::Upgraded, None, &[record(Event::GivenUp(failure()))], None);
         assert_eq!(text, "demo/orders is on 17.11. Analyze was not done: no space left on device");
     }
 
@@ -293,7 +303,7 @@ mod tests {
     fn a_stuck_upgrade_says_who_holds_the_database_and_where_to_read_on() {
         let paused = Record { at: Timestamp::UNIX_EPOCH, step: Step::PauseDatabase, event: Event::Succeeded };
         let outcome = Outcome::Stuck { step: Step::UpdateDatabase, failure: failure() };
-        let text = message(&plan(), &outcome, None, &[paused]);
+        let text = message(&plan(), &outcome, None, &[paused], None);
         assert!(text.contains("stays paused by request orders-17") && text.contains("runbook"), "{text}");
     }
 

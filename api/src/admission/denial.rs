@@ -4,13 +4,16 @@ use super::{GoDurationError, Place};
 use crate::PostgresOpsRequest;
 use crate::matrix::{NoRelease, Reason, Refusal};
 use crate::names::{
-    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE,
+    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
+    ANNOTATION_TRANSFER_MODE,
 };
+use crate::plan::TransferMode;
 use crate::postgres::PostgresPhase;
 
 const TARGET: &str = "spec.updateVersion.targetVersion";
 const DATABASE: &str = "spec.databaseRef.name";
 const TRANSFER_MODE: &str = "metadata.annotations[pgops.dev/transfer-mode]";
+const KEEP_OLD_DATA: &str = "metadata.annotations[pgops.dev/keep-old-data]";
 const REINDEX: &str = "metadata.annotations[pgops.dev/reindex]";
 const DRY_RUN: &str = "metadata.annotations[pgops.dev/dry-run]";
 const BASE_OS_CHANGE: &str = "metadata.annotations[pgops.dev/allow-base-os-change]";
@@ -36,8 +39,10 @@ pub enum DenialReason {
     InvalidTimeout,
     /// `spec.maxRetries` is negative.
     InvalidRetries,
-    /// The annotation `pgops.dev/transfer-mode` is not one of its words.
+    /// The annotation `pgops.dev/transfer-mode` is not one of its words, or none of the target version.
     InvalidTransferMode,
+    /// The annotation `pgops.dev/keep-old-data` is no duration.
+    InvalidKeepOldData,
     /// The annotation `pgops.dev/reindex` is not one of its words.
     InvalidReindex,
     /// The annotation `pgops.dev/allow-base-os-change` is neither `true` nor `false`.
@@ -75,6 +80,7 @@ impl DenialReason {
             Self::InvalidTimeout => "InvalidTimeout",
             Self::InvalidRetries => "InvalidRetries",
             Self::InvalidTransferMode => "InvalidTransferMode",
+            Self::InvalidKeepOldData => "InvalidKeepOldData",
             Self::InvalidReindex => "InvalidReindex",
             Self::InvalidBaseOsChange => "InvalidBaseOSChange",
             Self::InvalidDryRun => "InvalidDryRun",
@@ -100,6 +106,7 @@ impl DenialReason {
                 | Self::InvalidTimeout
                 | Self::InvalidRetries
                 | Self::InvalidTransferMode
+                | Self::InvalidKeepOldData
                 | Self::InvalidReindex
                 | Self::InvalidBaseOsChange
                 | Self::InvalidDryRun
@@ -152,12 +159,38 @@ pub(super) fn bad_retries(retries: i32) -> Denial {
 }
 
 pub(super) fn bad_transfer_mode(text: &str) -> Denial {
+    let why = if text == "swap" {
+        "is not offered, since a kill while pg_upgrade moves the old files away would leave neither version whole: use \
+         link, or"
+    } else {
+        "is none of copy, copy-file-range, clone and link:"
+    };
+    deny(
+        DenialReason::InvalidTransferMode,
+        TRANSFER_MODE,
+        format!("annotation {ANNOTATION_TRANSFER_MODE}: \"{text}\" {why} leave it out to let pgops choose"),
+    )
+}
+
+pub(super) fn early_transfer_mode(mode: TransferMode, target: &str) -> Denial {
     deny(
         DenialReason::InvalidTransferMode,
         TRANSFER_MODE,
         format!(
-            "annotation {ANNOTATION_TRANSFER_MODE}: \"{text}\" is none of copy, clone and link: leave it out to \
-             let pgops choose"
+            "annotation {ANNOTATION_TRANSFER_MODE}: \"{}\" needs a target of PostgreSQL {} or newer, and {target} is \
+             older: leave it out to let pgops choose",
+            mode.name(),
+            mode.since()
+        ),
+    )
+}
+
+pub(super) fn bad_keep_old_data(error: &GoDurationError) -> Denial {
+    deny(
+        DenialReason::InvalidKeepOldData,
+        KEEP_OLD_DATA,
+        format!(
+            "annotation {ANNOTATION_KEEP_OLD_DATA}: {error}; leave it out to have old data that is still whole kept for a day"
         ),
     )
 }

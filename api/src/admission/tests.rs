@@ -202,7 +202,30 @@ fn refuses_negative_retries_and_an_unknown_transfer_mode() {
         Some([(ANNOTATION_TRANSFER_MODE.to_owned(), "move".to_owned())].into());
     let (reason, message) = world.denial();
     assert_eq!(reason, DenialReason::InvalidTransferMode);
-    assert!(message.contains("\"move\" is none of copy, clone and link"), "{message}");
+    assert!(message.contains("\"move\" is none of copy, copy-file-range, clone and link"), "{message}");
+}
+
+#[test]
+fn a_transfer_mode_that_the_target_does_not_have_yet_is_refused() {
+    let mut world = World::new();
+    let annotations = [(ANNOTATION_TRANSFER_MODE.to_owned(), "copy-file-range".to_owned())];
+    world.request.metadata.annotations = Some(annotations.into());
+    assert_eq!(world.decide().unwrap().upgrade.unwrap().transfer_mode, Some(TransferMode::CopyFileRange));
+    world.request.spec.update_version.as_mut().unwrap().target_version = "14.2".into();
+    let (reason, message) = world.denial();
+    assert_eq!(reason, DenialReason::InvalidTransferMode);
+    assert!(message.contains("needs a target of PostgreSQL 17 or newer, and 14.2 is older"), "{message}");
+}
+
+#[test]
+fn old_data_is_kept_for_as_long_as_the_user_says() {
+    let mut world = World::new();
+    assert_eq!(world.decide().unwrap().upgrade.unwrap().keep_old_data, None);
+    for (text, expected) in [("0", Duration::ZERO), ("72h", Duration::from_hours(72))] {
+        let annotations = [(ANNOTATION_KEEP_OLD_DATA.to_owned(), text.to_owned())];
+        world.request.metadata.annotations = Some(annotations.into());
+        assert_eq!(world.decide().unwrap().upgrade.unwrap().keep_old_data, Some(expected));
+    }
 }
 
 #[test]

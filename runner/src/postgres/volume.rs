@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use pgops_api::layout;
 
 /// The volume as one upgrade sees it.
@@ -14,6 +15,8 @@ pub struct Volume {
     work: PathBuf,
 }
 
+/// Room for some hundreds of records, and for what the way back writes.
+const RESERVE_BYTES: usize = 256 * 1024;
 /// Marker: the directory of the new version is ours to remove.
 const OWNS_NEW: &str = "owns-new-data";
 /// Marker: the new cluster is as initdb left it.
@@ -94,6 +97,57 @@ impl Volume {
         sync_dir(self.work.parent().unwrap_or(&self.root))
     }
 
+    /// Keeps a little room for the journal of this upgrade: a full volume must not keep it from being taken back.
+    ///
+    /// Only before the first record: later on it may have been needed already.
+    pub fn make_reserve(&self) -> io::Result<()> {
+        if self.journal().exists() {
+            return Ok(());
+        }
+        let mut file = File::create(self.reserve())?;
+        file.write_all(&vec![7; RESERVE_BYTES])?;
+        file.sync_all()
+    }
+
+    /// Gives that room up.
+    pub fn release_reserve(&self) {
+        // What cannot be given up was not there, or nothing else can be written either.
+        let _ = fs::remove_file(self.reserve());
+    }
+
+    fn reserve(&self) -> PathBuf {
+        self.work.join("reserve")
+    }
+
+    /// The journal of this upgrade.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.work.join("journal")
+    }
+
+    /// Says from when on the data of a major version, whose place another one has taken, is not needed any more.
+    /// The server that took its place removes it then.
+    pub fn retire(&self, major: u32, until: Timestamp) -> io::Result<()> {
+        let file = self.retired_file(major);
+        let directory = file.parent().unwrap_or(&self.root);
+        fs::create_dir_all(directory)?;
+        sync_dir(directory.parent().unwrap_or(&self.root))?;
+        replace(&file, format!("{until}\n").as_bytes())
+    }
+
+    /// Until when the data of a major version is kept, if it was replaced.
+    pub fn retired(&self, major: u32) -> io::Result<Option<Timestamp>> {
+        match fs::read_to_string(self.retired_file(major)) {
+            Ok(text) => text.trim().parse().map(Some).map_err(io::Error::other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn retired_file(&self, major: u32) -> PathBuf {
+        self.root.join(".pgops/retired").join(major.to_string())
+    }
+
     /// Removes the directory of an upgrade that has left nothing in it.
     pub fn remove_empty_work(&self) {
         // A directory that stays is in nobody's way.
@@ -137,7 +191,7 @@ impl Volume {
     }
 
     /// Removes the data directory of a major version, and nothing that people have put beside it.
-    pub fn remove_pgdata(&self, major: u32) -> io::Result<()> {
+    fn remove_pgdata(&self, major: u32) -> io::Result<()> {
         ignore_missing(fs::remove_dir_all(self.pgdata(major)))?;
         match fs::remove_dir(self.root.join(major.to_string())) {
             Err(error)
@@ -357,6 +411,28 @@ mod tests {
         fs::write(&control, "current").unwrap();
         volume.restore_control_file(13).unwrap();
         assert_eq!(fs::read_to_string(control).unwrap(), "current");
+    }
+
+    #[test]
+    fn data_that_was_replaced_has_its_time() {
+        let (_root, volume) = volume();
+        assert_eq!(volume.retired(13).unwrap(), None);
+        let until = "2026-11-26T02:14:03Z".parse().unwrap();
+        volume.retire(13, until).unwrap();
+        assert_eq!(volume.retired(13).unwrap(), Some(until));
+        fs::write(volume.retired_file(13), "tomorrow").unwrap();
+        assert!(volume.retired(13).is_err());
+    }
+
+    #[test]
+    fn the_reserve_is_not_made_again_once_there_is_a_journal() {
+        let (_root, volume) = volume();
+        volume.make_reserve().unwrap();
+        assert_eq!(fs::metadata(volume.reserve()).unwrap().len(), RESERVE_BYTES as u64);
+        fs::write(volume.journal(), "").unwrap();
+        volume.release_reserve();
+        volume.make_reserve().unwrap();
+        assert!(!volume.reserve().exists());
     }
 
     #[test]

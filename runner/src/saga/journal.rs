@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Record;
 use crate::cluster::{Cluster, ClusterError};
-use crate::postgres::volume::sync_dir;
+use crate::postgres::volume::{Volume, sync_dir};
 
 /// The journal could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -48,13 +48,14 @@ pub trait Journal {
 #[derive(Debug)]
 pub struct FileJournal {
     path: PathBuf,
+    volume: Volume,
 }
 
 impl FileJournal {
-    /// The journal in the work directory of an upgrade.
+    /// The journal of the upgrade that sees its volume so.
     #[must_use]
-    pub fn new(work: &Path) -> Self {
-        Self { path: work.join("journal") }
+    pub fn new(volume: Volume) -> Self {
+        Self { path: volume.journal(), volume }
     }
 
     fn failed(&self, source: io::Error) -> JournalError {
@@ -100,7 +101,13 @@ impl Journal for FileJournal {
     }
 
     async fn append(&mut self, record: &Record) -> Result<(), JournalError> {
-        self.write(record)
+        match self.write(record) {
+            Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
+                self.volume.release_reserve();
+                self.write(record)
+            }
+            result => result,
+        }
     }
 }
 
@@ -184,10 +191,16 @@ mod tests {
         Record { at: Timestamp::UNIX_EPOCH, step: Step::PgUpgraded, event }
     }
 
+    fn journal() -> (tempfile::TempDir, FileJournal) {
+        let root = tempfile::tempdir().unwrap();
+        let volume = Volume::new(root.path(), "3f9c21aa");
+        volume.make_work().unwrap();
+        (root, FileJournal::new(volume))
+    }
+
     #[test]
     fn what_was_written_is_read_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let journal = FileJournal::new(directory.path());
+        let (_root, journal) = journal();
         assert_eq!(journal.read().unwrap(), []);
         journal.write(&record(Event::Started)).unwrap();
         journal.write(&record(Event::Succeeded)).unwrap();
@@ -196,8 +209,7 @@ mod tests {
 
     #[test]
     fn a_line_cut_by_a_crash_is_dropped_and_the_next_one_is_whole() {
-        let directory = tempfile::tempdir().unwrap();
-        let journal = FileJournal::new(directory.path());
+        let (_root, journal) = journal();
         journal.write(&record(Event::Started)).unwrap();
         let mut text = fs::read_to_string(&journal.path).unwrap();
         text.push_str("{\"at\":\"19");
@@ -209,8 +221,7 @@ mod tests {
 
     #[test]
     fn a_journal_that_cannot_be_read_is_not_taken_for_an_empty_one() {
-        let directory = tempfile::tempdir().unwrap();
-        let journal = FileJournal::new(directory.path());
+        let (_root, journal) = journal();
         fs::write(&journal.path, b"\xff\xfe\n").unwrap();
         assert!(journal.write(&record(Event::Started)).is_err());
         assert_eq!(fs::read(&journal.path).unwrap(), b"\xff\xfe\n");
@@ -218,8 +229,7 @@ mod tests {
 
     #[test]
     fn a_garbled_line_in_the_middle_is_an_error() {
-        let directory = tempfile::tempdir().unwrap();
-        let journal = FileJournal::new(directory.path());
+        let (_root, journal) = journal();
         fs::write(&journal.path, "garbage\n").unwrap();
         assert!(journal.read().unwrap_err().to_string().contains("line 1"));
     }

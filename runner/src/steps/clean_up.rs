@@ -1,8 +1,10 @@
-//! `CleanUp`: the old data goes, now that the new server was accepted and serves.
+//! `CleanUp`: the old data has done its duty. The server that took its place removes it when its time has come
+//! (`instance/src/retired.rs`): it sees every tablespace, and it is there when this worker is gone.
 
-use std::fs;
 use std::io;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use pgops_api::plan::Step;
 
 use super::world::say;
@@ -25,26 +27,22 @@ pub(super) fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
             path.display()
         )));
     }
-    let prefix = format!("PG_{old_major}_");
-    for tablespace in volume.tablespaces(old_major).map_err(StepError::volume("list the old tablespaces"))? {
-        let entries =
-            fs::read_dir(&tablespace).map_err(StepError::volume(format!("list {}", tablespace.display())))?;
-        for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(&prefix) {
-                remove(&entry.path())?;
-            }
-        }
+    // A runner that is started again keeps to the time that was said before.
+    if volume.retired(old_major).map_err(unread(old_major))?.is_none() {
+        let asked = upgrade.plan.keep_old_data_seconds.map(Duration::from_secs);
+        let until = Timestamp::now().saturating_add(upgrade.facts()?.mode.keeps_for(asked));
+        let until = until.map_err(|error| StepError::volume("tell the time")(io::Error::other(error)))?;
+        volume.retire(old_major, until).map_err(StepError::volume("say until when the old data is kept"))?;
     }
-    volume.remove_pgdata(old_major).map_err(StepError::volume(format!("remove the data of {old_major}")))?;
-    say(Step::CleanUp, format!("the data of {old_major} is removed"));
+    let kept = upgrade.kept()?;
+    say(
+        Step::CleanUp,
+        kept.unwrap_or_else(|| format!("the data of {old_major} is removed by the new server")),
+    );
     Ok(())
 }
 
-fn remove(path: &std::path::Path) -> Result<(), StepError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(StepError::volume(format!("remove {}", path.display()))(error))
-        }
-        _ => Ok(()),
-    }
+/// The error of the file that says until when the data is kept.
+pub(super) fn unread(major: u32) -> impl FnOnce(io::Error) -> StepError {
+    StepError::volume(format!("read until when the data of {major} is kept"))
 }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use pgops_api::layout;
-use pgops_api::plan::{Step, TransferMode, UpgradeKind, UpgradePlan};
+use pgops_api::plan::{Step, UpgradeKind, UpgradePlan};
 
 use super::{
     Facts, StepError, analyze, chain, clean_up, copied_old_binaries, data_directory_initialized,
@@ -12,6 +13,7 @@ use super::{
     start_database, stop_database, update_database, update_extensions, update_stateful_set_image,
     verify_database,
 };
+use crate::cancel::Cancel;
 use crate::cluster::Cluster;
 use crate::postgres::installation::Installation;
 use crate::postgres::interlock::Interlock;
@@ -33,6 +35,7 @@ pub struct Upgrade {
     pub(super) facts: Option<Facts>,
     pub(super) interlock: Option<Interlock>,
     pub(super) reporter: Reporter,
+    cancel: Cancel,
 }
 
 /// Tries of a step past the point of no return, where giving up leaves the database down.
@@ -48,6 +51,7 @@ impl Upgrade {
             old_major: plan.from.pg_version()?.major,
             new_major: plan.to.pg_version()?.major,
             reporter: Reporter::new(cluster.clone(), kind, plan.scope),
+            cancel: Cancel::of(cluster.clone()),
             superuser: Superuser::read()?,
             interlock: None,
             plan,
@@ -68,6 +72,22 @@ impl Upgrade {
     #[must_use]
     pub fn said(&self) -> &[String] {
         self.facts.as_ref().map_or(&[], |facts| &facts.said)
+    }
+
+    /// What is kept of the old data, and for how long, if it is.
+    pub fn kept(&self) -> Result<Option<String>, StepError> {
+        if self.kind == UpgradeKind::Minor {
+            return Ok(None);
+        }
+        let until = self.volume.retired(self.old_major).map_err(clean_up::unread(self.old_major))?;
+        let kept = |until: &Timestamp| *until > Timestamp::now();
+        Ok(until.filter(kept).map(|until| {
+            let mebibytes = self.facts.as_ref().map_or(0, |facts| facts.bytes) / (1024 * 1024);
+            format!(
+                "the data of {} ({mebibytes} MiB) is kept on the volume until {until:.0}",
+                self.plan.from.name
+            )
+        }))
     }
 
     /// What the preflight learnt.
@@ -147,15 +167,11 @@ impl Upgrade {
 
     /// Where the old data becomes useless in the mode that the preflight chose.
     fn point(&self) -> PointOfNoReturn {
-        match (self.kind, self.facts.as_ref().map(|facts| facts.mode)) {
+        match (self.kind, self.facts.as_ref().map(|facts| facts.mode.leaves_old_data_whole())) {
             // Clients write as soon as the new server answers: going back would lose what they were told is kept.
-            (UpgradeKind::Major, Some(TransferMode::Copy | TransferMode::Clone)) => {
-                PointOfNoReturn::EndOf(Step::StartDatabase)
-            }
+            (UpgradeKind::Major, Some(true)) => PointOfNoReturn::EndOf(Step::StartDatabase),
             // Without the preflight's facts the mode may have been link.
-            (UpgradeKind::Major, Some(TransferMode::Link) | None) => {
-                PointOfNoReturn::StartOf(Step::StartDatabase)
-            }
+            (UpgradeKind::Major, Some(false) | None) => PointOfNoReturn::StartOf(Step::StartDatabase),
             // The data directory stays the same one.
             (UpgradeKind::Minor, _) => PointOfNoReturn::EndOf(Step::VerifyDatabase),
         }
@@ -211,19 +227,43 @@ fn default_limit(step: Step) -> Option<u64> {
     matches!(step, Step::StopDatabase | Step::StartDatabase).then_some(15 * 60)
 }
 
+/// Whether a step is left in the middle when the request is cancelled: it may take hours. From the start of the
+/// new server on, a step that was begun is brought to its end: a server may be answering already.
+fn is_given_up_at_a_word(step: Step) -> bool {
+    matches!(
+        step,
+        Step::CopiedOldBinaries
+            | Step::Preflight
+            | Step::DataDirectoryInitialized
+            | Step::StopDatabase
+            | Step::PgUpgraded
+    )
+}
+
 impl World for Upgrade {
     async fn act(&mut self, step: Step) -> Result<(), Failure> {
-        let result = match self.plan.timeout_seconds.or(default_limit(step)) {
-            None => self.do_step(step).await,
-            Some(limit) => tokio::time::timeout(Duration::from_secs(limit), self.do_step(step))
-                .await
-                .unwrap_or(Err(StepError::Timeout(limit))),
+        let limit = self.plan.timeout_seconds.or(default_limit(step));
+        let cancelled = self.cancel.wait();
+        let work = async {
+            let result = match limit {
+                None => self.do_step(step).await,
+                Some(limit) => tokio::time::timeout(Duration::from_secs(limit), self.do_step(step))
+                    .await
+                    .unwrap_or(Err(StepError::Timeout(limit))),
+            };
+            result.map_err(|error| error.failure(step))
         };
-        result.map_err(|error| error.failure(step))
+        tokio::select! {
+            result = work => result,
+            // What is given up here leaves nothing running, and is undone.
+            failure = cancelled, if is_given_up_at_a_word(step) => Err(failure),
+        }
     }
 
     async fn undo(&mut self, step: Step) -> Result<(), Failure> {
         tracing::info!(step = %step, mark = "undo", "is taken back");
+        // The way back needs a little room, and what failed may have taken all there was.
+        self.volume.release_reserve();
         self.undo_step(step).await.map_err(|error| error.failure(step))
     }
 
@@ -232,11 +272,7 @@ impl World for Upgrade {
     }
 
     fn cancelled(&self) -> Option<Failure> {
-        self.reporter.is_deleted().then(|| Failure {
-            reason: "Cancelled".to_owned(),
-            message: "the request was deleted while there was a way back".to_owned(),
-            may_pass: false,
-        })
+        self.cancel.heard()
     }
 
     fn retries(&self, failure: &Failure, committed: bool) -> u32 {

@@ -29,6 +29,9 @@ pub fn begin(world: &World) -> Action {
     }
     let worker = if is_working(world) {
         prepare::again(world).map_err(|Refused { reason, message }| Action::Warn { reason, message })
+    } else if world.request.is_cancelled() {
+        let Withdrawal { reason, message } = cancelled(BY_ANNOTATION);
+        return Action::Fail { reason, message: format!("{} was not touched: {message}", world.place()) };
     } else {
         admit(world).and_then(|upgrade| {
             prepare::first(world, upgrade)
@@ -54,8 +57,10 @@ pub fn start(world: &World, job: &Job) -> Action {
     }
     if !is_working(world) {
         if world.request.metadata.deletion_timestamp.is_some() {
-            let message = "the request was deleted before its Job began".to_owned();
-            return Action::Withdraw(Withdrawal { reason: "Cancelled".to_owned(), message });
+            return Action::Withdraw(cancelled("was deleted"));
+        }
+        if world.request.is_cancelled() {
+            return Action::Withdraw(cancelled(BY_ANNOTATION));
         }
         if let Err(instead) = admit(world) {
             return instead;
@@ -77,6 +82,13 @@ pub fn leave(world: &World) -> Action {
 }
 
 const BLOCKED: &str = "Blocked";
+/// How a person takes back a request that stays.
+pub const BY_ANNOTATION: &str = "was cancelled by its annotation pgops.dev/cancel";
+
+/// Why a Job that has done nothing never will.
+pub fn cancelled(how: &str) -> Withdrawal {
+    Withdrawal { reason: "Cancelled".to_owned(), message: format!("the request {how} before its Job began") }
+}
 
 fn is_working(world: &World) -> bool {
     world.request.phase() == Phase::Progressing

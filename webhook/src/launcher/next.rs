@@ -4,7 +4,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::jiff::SignedDuration;
 use pgops_api::opsrequest::{CONDITION_DRY_RUN, CONDITION_WAITING, Phase};
 
-use super::begin::{begin, leave, start};
+use super::begin::{self, begin, leave, start};
 use super::claim::{self, Claim};
 use super::job::{self, JobState, Withdrawal};
 use super::pods::{self, Stuck};
@@ -127,6 +127,9 @@ fn supervise(world: &World, job: &Job) -> Action {
         JobState::Withdrawn(Withdrawal { reason, message }) => {
             let message = format!("{} was not touched: {message}", world.place());
             Action::Fail { reason, message }
+        }
+        JobState::Active if world.request.is_cancelled() && !has_begun(world, job) => {
+            Action::Withdraw(begin::cancelled(begin::BY_ANNOTATION))
         }
         JobState::Active if world.request.phase() != Phase::Progressing => Action::Progress,
         JobState::Active => watch_start(world, job),

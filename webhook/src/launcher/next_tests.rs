@@ -59,6 +59,11 @@ fn delete(world: &mut World) {
     world.request.metadata.deletion_timestamp = Some(parse(json!("1970-01-01T00:15:00Z")));
 }
 
+fn cancel(world: &mut World) {
+    let annotation = (pgops_api::names::ANNOTATION_CANCEL.to_owned(), "true".to_owned());
+    world.request.metadata.annotations.get_or_insert_default().insert(annotation.0, annotation.1);
+}
+
 /// At work, as far as the request is concerned.
 fn work(world: &mut World) {
     phase(world, Phase::Progressing);
@@ -165,6 +170,8 @@ fn withdrawn(world: &mut World) {
 }, "Wait")]
 #[case::claimed_and_denied(|w: &mut World| { hold(w); w.workload = None; }, "Deny")]
 #[case::denied_when_claimed(|w: &mut World| { hold(w); phase(w, Phase::Denied); }, "Release")]
+#[case::cancelled(cancel, "Fail")]
+#[case::cancelled_when_claimed(|w: &mut World| { hold(w); cancel(w); }, "Fail")]
 #[case::deleted(delete, "Nothing")]
 #[case::deleted_when_kept(|w: &mut World| { keep(w); delete(w); }, "RemoveFinalizer")]
 #[case::deleted_when_claimed(|w: &mut World| { hold(w); delete(w); }, "Release")]
@@ -182,6 +189,8 @@ fn withdrawn(world: &mut World) {
     w.request.spec.update_version.as_mut().unwrap().target_version = "13.1".into();
 }, "Deny")]
 #[case::named_and_deleted(|w: &mut World| { made(w, Some("own-job")); delete(w); }, "Withdraw")]
+#[case::named_and_cancelled(|w: &mut World| { made(w, Some("own-job")); cancel(w); }, "Withdraw")]
+#[case::named_again_and_cancelled(|w: &mut World| { made(w, Some("own-job")); work(w); cancel(w); }, "Start")]
 #[case::named_and_ended(|w: &mut World| { made(w, Some("own-job")); phase(w, Phase::Denied); }, "Withdraw")]
 #[case::made_and_ended(|w: &mut World| { made(w, None); phase(w, Phase::Denied); }, "Release")]
 #[case::made_after_another_took_the_database(|w: &mut World| {
@@ -206,6 +215,20 @@ fn withdrawn(world: &mut World) {
     w.job = Some(job(json!({ "active": 1 })));
     w.pods = vec![pod(600, json!({ "phase": "Running" }))];
 }, "Nothing")]
+#[case::at_work_and_cancelled(|w: &mut World| {
+    work(w);
+    cancel(w);
+    w.request.status.as_mut().unwrap().step = Some("4/14 PauseDatabase".into());
+    w.job = Some(job(json!({ "active": 1 })));
+    w.pods = vec![pod(600, json!({ "phase": "Running" }))];
+}, "Nothing")]
+#[case::cancelled_before_its_pod_began(|w: &mut World| {
+    work(w);
+    cancel(w);
+    w.job = Some(job(json!({ "active": 1 })));
+    w.pods = vec![pod(900, waiting("ErrImagePull"))];
+}, "Withdraw")]
+#[case::job_deleted_and_cancelled(|w: &mut World| { hold(w); work(w); cancel(w); }, "Launch")]
 #[case::job_being_deleted(|w: &mut World| {
     work(w);
     let mut job = job(over("Failed"));

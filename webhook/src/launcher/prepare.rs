@@ -3,7 +3,9 @@
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use kube::ResourceExt;
 use pgops_api::admission::{Upgrade, parse_go_duration};
-use pgops_api::names::{ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE, CONTAINER_POSTGRES};
+use pgops_api::names::{
+    ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE, CONTAINER_POSTGRES,
+};
 use pgops_api::plan::{Reindex, Side, TransferMode, UpgradeKind};
 use pgops_api::{Postgres, UpgradePlan};
 
@@ -64,6 +66,10 @@ pub fn again(world: &World) -> Result<Worker, Refused> {
             .annotations()
             .get(ANNOTATION_TRANSFER_MODE)
             .and_then(|it| TransferMode::parse(it)),
+        keep_old_data: request
+            .annotations()
+            .get(ANNOTATION_KEEP_OLD_DATA)
+            .and_then(|it| parse_go_duration(it).ok()),
         reindex: request
             .annotations()
             .get(ANNOTATION_REINDEX)
@@ -113,6 +119,7 @@ fn worker(world: &World, database: &Postgres, pod: &PodSpec, upgrade: Upgrade) -
             // Not what the annotation says now.
             scope: request.scope(),
             transfer_mode: upgrade.transfer_mode,
+            keep_old_data_seconds: upgrade.keep_old_data.map(|time| time.as_secs()),
             reindex: upgrade.reindex,
             // Part of a second would be lost: none may be none.
             timeout_seconds: upgrade.timeout.map(|timeout| timeout.as_secs().max(1)),

@@ -171,7 +171,7 @@ async fn refuses_a_wrong_field_as_invalid_and_names_it_once() {
     let mode = json!({"pgops.dev/transfer-mode": "move"});
     assert_snapshot!(refusal(with(opsrequest("17.11"), "/metadata/annotations", mode)).await, @r#"
     422 Invalid InvalidTransferMode metadata.annotations[pgops.dev/transfer-mode]
-    annotation pgops.dev/transfer-mode: "move" is none of copy, clone and link: leave it out to let pgops choose
+    annotation pgops.dev/transfer-mode: "move" is none of copy, copy-file-range, clone and link: leave it out to let pgops choose
     "#);
     assert_snapshot!(refusal(with(opsrequest("17.11"), "/spec/apply", json!("Soon"))).await, @"
     422 Invalid Unreadable spec
