@@ -4,6 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use pgops_api::layout;
@@ -15,6 +16,8 @@ pub struct Volume {
     work: PathBuf,
 }
 
+/// So many are enough to tell a slow volume from a quick one, and few enough to disturb nobody.
+const RATE_BYTES: usize = 16 * 1024 * 1024;
 /// Room for some hundreds of records, and for what the way back writes.
 const RESERVE_BYTES: usize = 256 * 1024;
 /// Marker: the directory of the new version is ours to remove.
@@ -243,6 +246,19 @@ impl Volume {
     pub fn free(&self) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.root)?;
         Ok(stat.f_bavail * stat.f_frsize)
+    }
+
+    /// Bytes a second that the volume takes for good, by a small try; 0 where there is no room for it.
+    pub fn write_rate(&self) -> io::Result<u64> {
+        let path = self.work.join("write-rate");
+        let began = Instant::now();
+        let written = fs::write(&path, vec![7; RATE_BYTES]).and_then(|()| File::open(&path)?.sync_all());
+        let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        ignore_missing(fs::remove_file(&path))?;
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(0),
+            written => written.map(|()| RATE_BYTES as u64 * 1000 / milliseconds),
+        }
     }
 
     /// Whether files on the volume can share blocks.

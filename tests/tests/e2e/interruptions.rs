@@ -105,3 +105,25 @@ async fn request_deleted_at_once_leaves_the_database_alone() -> anyhow::Result<(
         })
         .await
 }
+
+/// Its owner thinks better of it while `pg_upgrade` works: the old version serves again.
+#[tokio::test]
+async fn request_cancelled_while_pg_upgrade_runs_is_taken_back() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Contrib]).await?;
+            let before = orders.fingerprint().await?;
+            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+            upgrade.wait_step(Step::PgUpgraded).await?;
+            let annotation = format!("{}=true", names::ANNOTATION_CANCEL);
+            ns.kubectl(&["annotate", "pgops", "orders-17", &annotation], None).await?.succeeded()?;
+            let (reason, message) = upgrade.wait_failed().await?;
+            ensure!(
+                reason == "Cancelled" && message.contains(names::ANNOTATION_CANCEL),
+                "{reason}: {message}"
+            );
+            assert_untouched(&orders, "13.16", &before).await
+        })
+        .await
+}

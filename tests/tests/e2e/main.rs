@@ -11,6 +11,7 @@ mod kubedb;
 mod lifecycle;
 mod major;
 mod minor;
+mod old_data;
 mod preflight;
 mod queue;
 mod refusals;

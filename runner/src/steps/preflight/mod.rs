@@ -2,6 +2,7 @@
 
 mod checks;
 mod configuration;
+mod estimate;
 mod extensions;
 mod image;
 mod objects;
@@ -18,6 +19,7 @@ use super::{Facts, Finding, StepError, Upgrade};
 use crate::cluster::PodState;
 use crate::postgres::command::Program;
 use crate::postgres::server::{inventory, version};
+use estimate::Estimate;
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     objects::check(upgrade).await?;
@@ -82,7 +84,10 @@ async fn major(upgrade: &mut Upgrade, ip: &str) -> Result<(), StepError> {
         format!("{} databases with {} relations", inventory.databases.len(), inventory.relations),
         space.said(mode),
     ];
-    said.extend(rehearsed.said);
+    if let Some((line, schema)) = rehearsed.success {
+        let rate = volume.write_rate().map_err(StepError::volume("measure how fast the volume is"))?;
+        said.extend([line, Estimate::new(schema, mode, space.used, rate).to_string()]);
+    }
     said.extend(findings.iter().map(ToString::to_string));
     for line in &said {
         say(Step::Preflight, line);

@@ -2,7 +2,7 @@
 //! of every database is restored into it. What `pg_upgrade` would stumble over there, after the old server
 //! was stopped and past all that its `--check` looks at, is found while the database serves.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pgops_api::plan::Step;
 
@@ -20,8 +20,8 @@ use crate::postgres::server::{Inventory, has_room_for_locks};
 #[derive(Default)]
 pub(super) struct Rehearsed {
     pub findings: Vec<Finding>,
-    /// The success in one line, if all of it was one.
-    pub said: Option<String>,
+    /// The success in one line and how long it took, if all of it was one.
+    pub success: Option<(String, Duration)>,
 }
 
 /// Rehearses, and leaves nothing behind.
@@ -39,7 +39,7 @@ pub(super) async fn rehearse(
             if Refusal::read(&tail).is_of_a_locale() =>
         {
             let findings = vec![finding("template0", &Verdict::NotRestored(Refusal::read(&tail)))];
-            return Ok(Rehearsed { findings: findings.into_iter().flatten().collect(), said: None });
+            return Ok(Rehearsed { findings: findings.into_iter().flatten().collect(), success: None });
         }
         Err(error) => return Err(error.into()),
     };
@@ -97,11 +97,13 @@ async fn perform(
         }
     }
     if done == databases.len() {
-        rehearsed.said = Some(format!(
+        let took = began.elapsed();
+        let line = format!(
             "schema of {done} databases restored into a scratch {} server: {count} tables, {:.1} s",
             upgrade.plan.to.version,
-            began.elapsed().as_secs_f64()
-        ));
+            took.as_secs_f64()
+        );
+        rehearsed.success = Some((line, took));
     }
     Ok(rehearsed)
 }

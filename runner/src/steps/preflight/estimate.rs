@@ -1,0 +1,67 @@
+//! How long the outage of a major upgrade will be, from what the preflight itself has measured.
+
+use std::fmt;
+use std::time::Duration;
+
+use pgops_api::plan::TransferMode;
+
+/// What takes the same time whatever the database holds: a clean stop, the starts and checks of `pg_upgrade`, the
+/// new pod. Where this comes from: docs/benchmarks.md.
+const BASE: Duration = Duration::from_secs(5);
+
+/// The parts of an outage to come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Estimate {
+    schema: Duration,
+    copy: Duration,
+}
+
+impl Estimate {
+    /// `schema` is what the rehearsal of all databases took, `rate` bytes that the volume takes in a second.
+    pub(super) fn new(schema: Duration, mode: TransferMode, bytes: u64, rate: u64) -> Self {
+        let copies = matches!(mode, TransferMode::Copy | TransferMode::CopyFileRange);
+        let seconds = if copies { bytes.div_ceil(rate.max(1)) } else { 0 };
+        Self { schema, copy: Duration::from_secs(seconds) }
+    }
+}
+
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = (BASE + self.schema + self.copy).as_secs_f64();
+        write!(
+            f,
+            "estimated outage: about {whole:.0} s ({:.1} s for the schema, as rehearsed; {} s to transfer files; {} s for all else)",
+            self.schema.as_secs_f64(),
+            self.copy.as_secs(),
+            BASE.as_secs()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEBIBYTE: u64 = 1024 * 1024;
+
+    fn estimate(mode: TransferMode) -> String {
+        Estimate::new(Duration::from_millis(2400), mode, 1000 * MEBIBYTE, 100 * MEBIBYTE).to_string()
+    }
+
+    #[test]
+    fn only_a_copy_takes_the_time_of_its_bytes() {
+        assert!(
+            estimate(TransferMode::Copy).starts_with("estimated outage: about 17 s (2.4 s for the schema")
+        );
+        assert!(estimate(TransferMode::Copy).contains("; 10 s to transfer files"));
+        for mode in [TransferMode::Link, TransferMode::Clone] {
+            assert!(estimate(mode).starts_with("estimated outage: about 7 s "), "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn a_volume_that_takes_nothing_is_no_division_by_zero() {
+        let estimate = Estimate::new(Duration::ZERO, TransferMode::Copy, 5, 0);
+        assert_eq!(estimate.copy, Duration::from_secs(5));
+    }
+}
