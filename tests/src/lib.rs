@@ -25,6 +25,8 @@ mod admission;
 mod aftermath;
 mod cluster;
 mod connection;
+pub mod counts;
+pub mod crash;
 mod database;
 mod dataset;
 pub mod demo;

@@ -1,0 +1,76 @@
+//! The machine that the test cluster's only node is.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use kube::Api;
+use pgops_api::names;
+
+use super::Process;
+use crate::Database;
+
+/// The machine that the test cluster's only node is: this one.
+#[derive(Clone, Debug)]
+pub struct Node {
+    state: PathBuf,
+}
+
+impl Node {
+    /// This machine; an error if the cluster is another one.
+    pub fn here() -> anyhow::Result<Self> {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let cache = set("PGOPS_CACHE")
+            .or_else(|| Some(set("XDG_CACHE_HOME")?.join("pgops")))
+            .or_else(|| Some(set("HOME")?.join(".cache/pgops")))
+            .context(
+                "failed to find the test cluster: none of PGOPS_CACHE, XDG_CACHE_HOME and HOME is set",
+            )?;
+        let state = cache.join("cluster");
+        let (own, used) = (state.join("pki/admin.kubeconfig"), set("KUBECONFIG").unwrap_or_default());
+        ensure!(
+            used == own,
+            "this test kills processes of the cluster's node and reads its volumes: it runs on the project's own \
+             test cluster only (tests/cluster/exec without KUBECONFIG), not on that of KUBECONFIG={}",
+            used.display()
+        );
+        Ok(Self { state })
+    }
+
+    /// Where the volume of a database is.
+    pub async fn volume(&self, database: &Database) -> anyhow::Result<PathBuf> {
+        let ns = database.namespace();
+        let claim = ns.api::<PersistentVolumeClaim>().get(&names::claim(database.name(), 0)).await?;
+        let name = claim.spec.and_then(|spec| spec.volume_name).context("the claim has no volume")?;
+        let volume = Api::<PersistentVolume>::all(ns.cluster().client.clone()).get(&name).await?;
+        let local = volume.spec.and_then(|spec| spec.local).context("the volume is not local")?;
+        Ok(local.path.into())
+    }
+
+    /// What the runner's containers of a Job have printed, in the lines of the container runtime, pod by pod in
+    /// no order.
+    pub fn runner_log(&self, namespace: &str, job: &str) -> anyhow::Result<String> {
+        let mut logs = Vec::new();
+        for pod in entries(&self.state.join("run/pod-logs"))? {
+            let name = pod.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(&format!("{namespace}_{job}-")) && pod.join("runner").exists() {
+                logs.extend(entries(&pod.join("runner"))?);
+            }
+        }
+        Ok(logs.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect())
+    }
+
+    /// A program of the cluster, such as `kubelet`.
+    pub fn component(&self, name: &str) -> anyhow::Result<Process> {
+        let path = self.state.join("run").join(format!("{name}.pid"));
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+        Process::open(text.trim().parse()?).with_context(|| format!("{name} does not run"))
+    }
+}
+
+fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries =
+        std::fs::read_dir(directory).with_context(|| format!("failed to list {}", directory.display()))?;
+    Ok(entries.flatten().map(|entry| entry.path()).collect())
+}

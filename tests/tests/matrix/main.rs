@@ -1,0 +1,85 @@
+//! The proof that nothing is lost: kills at every record and every stage of upgrades, and injected faults.
+//!
+//! It takes long, and needs the project's own test cluster: `make test-all` runs it. One case alone:
+//! `tests/cluster/exec cargo test -p pgops-e2e --test matrix -- records::case --nocapture`.
+
+mod minor;
+mod records;
+mod rollback;
+mod stages;
+
+use std::time::Duration;
+
+use pgops_api::names::ANNOTATION_TRANSFER_MODE;
+use pgops_api::plan::Step;
+use pgops_e2e::crash::{Kill, Mark, Moment, Victim, Watch};
+use pgops_e2e::{Cluster, Database, Namespace, UpgradeBuilder, assert_upgraded};
+
+/// A major upgrade of the matrix: the versions differ with the mode, so that more of them are tried.
+#[derive(Clone, Copy, Debug)]
+enum Major {
+    Copy,
+    Link,
+}
+
+impl Major {
+    fn from(self) -> &'static str {
+        match self {
+            Self::Copy => "13.16",
+            Self::Link => "15.20",
+        }
+    }
+
+    fn upgrade(self, ns: &Namespace) -> UpgradeBuilder {
+        let (to, mode) = match self {
+            Self::Copy => ("17.11", "copy"),
+            Self::Link => ("18.6", "link"),
+        };
+        ns.upgrade("up").database("orders").to(to).annotation(ANNOTATION_TRANSFER_MODE, mode)
+    }
+}
+
+/// A small database in which every step finds something to do.
+async fn orders(ns: &Namespace, version: &str) -> anyhow::Result<Database> {
+    let orders = ns.postgres("orders").version(version).initdb("--locale=en_US.UTF-8 --encoding=UTF8");
+    let orders = orders.create().await?;
+    orders.wait_ready().await?;
+    orders
+        .sql(
+            "postgres",
+            "CREATE ROLE clerk LOGIN PASSWORD 'x';
+             CREATE EXTENSION pg_stat_statements;
+             CREATE TABLE kept (id serial PRIMARY KEY, name text, amount numeric);
+             INSERT INTO kept (name, amount) SELECT md5(g::text), g / 7.0 FROM generate_series(1, 20000) g;
+             CREATE INDEX kept_name ON kept (name);
+             GRANT SELECT ON kept TO clerk;
+             CREATE VIEW large AS SELECT * FROM kept WHERE amount > 1000;
+             SELECT lo_from_bytea(0, 'a large object')",
+        )
+        .await?;
+    Ok(orders)
+}
+
+/// Kills the worker of a major upgrade again and again; the upgrade succeeds, and nothing is lost or done twice.
+async fn upgrade_under_kills(major: Major, kills: &[Kill]) -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = orders(ns, major.from()).await?;
+            let before = orders.fingerprint().await?;
+            let upgrade = major.upgrade(ns).create().await?;
+            let mut watch = Watch::begin(&orders, &upgrade).await?;
+            for kill in kills {
+                watch.kill(*kill).await?;
+            }
+            assert_upgraded(&orders, &upgrade, &before).await?;
+            watch.assert_done_once(kills.len()).await
+        })
+        .await
+}
+
+/// The moments, killing the two victims in turn.
+fn in_turn(moments: impl IntoIterator<Item = Moment>, first: Victim) -> Vec<Kill> {
+    let second = if first == Victim::Runner { Victim::Container } else { Victim::Runner };
+    moments.into_iter().zip([first, second].into_iter().cycle()).map(|(at, of)| Kill { at, of }).collect()
+}
