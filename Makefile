@@ -39,6 +39,14 @@ test: fmt ## everything that is checked before a release
 	@$(MAKE) install
 	@$(MAKE) e2e
 
+.PHONY: test-all
+test-all: export PGOPS_COUNTS := $(CARGO_TARGET_DIR)/counts
+test-all: ## and then the worker killed at every record and stage, and faults of all kinds: half an hour more
+	@rm -f "$(PGOPS_COUNTS)"
+	@$(MAKE) test
+	@$(MAKE) matrix
+	@tests/summary "$(PGOPS_COUNTS)"
+
 ##@ Parts of `make test`
 
 .PHONY: fmt
@@ -70,6 +78,15 @@ e2e: ## the end-to-end tests, on the cluster with pgops installed
 	@$(phase) "Build of the end-to-end tests" cargo test --package pgops-e2e --locked --no-run
 	@$(phase) "End-to-end tests" tests/cluster/exec \
 		cargo test --package pgops-e2e --locked --offline -- --test-threads $(PGOPS_E2E_THREADS)
+
+.PHONY: matrix
+matrix: ## the kills and the faults, which `make test` leaves out, on the test cluster with pgops installed
+	@$(phase) "Build of the matrix" cargo test --package pgops-e2e --locked --test matrix --no-run
+	@$(phase) "Kills and faults" tests/cluster/exec \
+		cargo test --package pgops-e2e --locked --offline --test matrix -- --skip alone:: --test-threads 3
+	@# These take the cluster itself away.
+	@$(phase) "Faults of the cluster" tests/cluster/exec \
+		cargo test --package pgops-e2e --locked --offline --test matrix -- alone:: --test-threads 1
 
 # What needs no cluster, one after the other.
 .PHONY: checks

@@ -153,15 +153,20 @@ impl Upgrade {
 
     /// Waits until it is Failed; the reason and the message of the condition that says so.
     pub async fn wait_failed(&self) -> anyhow::Result<(String, String)> {
-        self.wait_ended(Phase::Failed).await
+        self.wait_phase(Phase::Failed).await
     }
 
     /// Waits until it is Denied; the reason and the message of the condition that says so.
     pub async fn wait_denied(&self) -> anyhow::Result<(String, String)> {
-        self.wait_ended(Phase::Denied).await
+        self.wait_phase(Phase::Denied).await
     }
 
-    async fn wait_ended(&self, phase: Phase) -> anyhow::Result<(String, String)> {
+    /// Waits until it has ended, in whatever phase.
+    pub async fn wait_ended(&self) -> anyhow::Result<Phase> {
+        Ok(self.wait("its end", |request| request.phase().is_terminal()).await?.phase())
+    }
+
+    async fn wait_phase(&self, phase: Phase) -> anyhow::Result<(String, String)> {
         let request = self.wait(&format!("phase {phase:?}"), |request| request.phase() == phase).await?;
         let all = request.status.as_ref().map_or(&[][..], |status| &status.conditions);
         let successful = pgops_api::condition::find(all, pgops_api::opsrequest::CONDITION_SUCCESSFUL);

@@ -12,5 +12,5 @@ mod watch;
 pub use journal::{Entry, Mark};
 pub use moment::{Kill, Moment, Victim};
 pub use node::Node;
-pub use process::Process;
+pub use process::{MemoryLimit, Process, Worker, of_pod};
 pub use watch::Watch;

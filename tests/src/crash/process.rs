@@ -49,6 +49,7 @@ pub struct Worker {
 impl Worker {
     /// The worker of the request `uid`, as far as it is at work. No other process has the plan in its
     /// environment.
+    #[must_use]
     pub fn find(uid: &str) -> Option<Self> {
         let (mut init, mut runner) = (None, None);
         for number in numbers() {
@@ -74,6 +75,55 @@ impl Worker {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.init.is_alive() && self.runner.is_alive()
+    }
+}
+
+/// Processes of a pod that bear this name.
+#[must_use]
+pub fn of_pod(uid: &str, name: &str) -> Vec<Process> {
+    let is_its = |number: &i32| {
+        let read = |file: &str| fs::read_to_string(format!("/proc/{number}/{file}")).unwrap_or_default();
+        read("cgroup").contains(&format!("pod{uid}")) && read("comm").trim() == name
+    };
+    numbers().filter(is_its).filter_map(|number| Process::open(number).ok()).collect()
+}
+
+/// The limit on the memory of a container, as long as this lives. The cluster's nodes have cgroups of version 1.
+#[derive(Debug)]
+pub struct MemoryLimit {
+    cgroup: PathBuf,
+}
+
+impl MemoryLimit {
+    /// Limits the container of a process to so many bytes more than it has now.
+    pub fn of(process: &Process, more: u64) -> anyhow::Result<Self> {
+        let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.number))?;
+        let group =
+            groups.lines().find_map(|line| line.split_once(":memory:")).context("no memory cgroup")?.1;
+        let cgroup = PathBuf::from("/sys/fs/cgroup/memory").join(group.trim_start_matches('/'));
+        let used: u64 = fs::read_to_string(cgroup.join("memory.usage_in_bytes"))?.trim().parse()?;
+        let limit = Self { cgroup };
+        limit.set(&(used + more).to_string())?;
+        Ok(limit)
+    }
+
+    /// How many processes the kernel has killed by it.
+    pub fn kills(&self) -> anyhow::Result<u64> {
+        let text = fs::read_to_string(self.cgroup.join("memory.oom_control"))?;
+        let kills = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        Ok(kills.context("the kernel does not count kills")?.parse()?)
+    }
+
+    fn set(&self, limit: &str) -> anyhow::Result<()> {
+        let file = self.cgroup.join("memory.limit_in_bytes");
+        fs::write(&file, limit).with_context(|| format!("failed to write {}", file.display()))
+    }
+}
+
+impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        // The cgroup may have gone with its container.
+        let _ = self.set("-1");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Follows one upgrade from the node, kills its worker, and sees that nothing is done twice.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -68,7 +68,7 @@ impl Watch {
 
     /// The volume of the database.
     #[must_use]
-    pub fn volume(&self) -> &PathBuf {
+    pub fn volume(&self) -> &Path {
         &self.volume
     }
 
@@ -91,7 +91,7 @@ impl Watch {
 
     /// Waits for the moment and kills; fails if the upgrade ends before.
     pub async fn kill(&mut self, kill: Kill) -> anyhow::Result<()> {
-        let worker = self.wait(kill.at).await?;
+        let worker = self.reach(kill.at).await?;
         match kill.of {
             Victim::Runner => worker.runner.signal(Signal::KILL)?,
             Victim::Container => worker.init.signal(Signal::KILL)?,
@@ -113,7 +113,7 @@ impl Watch {
     }
 
     /// Waits until the moment has come; gives the worker, which is alive then.
-    async fn wait(&self, at: Moment) -> anyhow::Result<Worker> {
+    pub async fn reach(&self, at: Moment) -> anyhow::Result<Worker> {
         let began = Instant::now();
         let mut worker: Option<Worker> = None;
         let mut come: Option<Instant> = None;
@@ -222,7 +222,9 @@ impl Watch {
         let active = std::fs::read_to_string(self.volume.join(".pgops/active"))?;
         ensure!(active.trim() == there.to_string(), "the volume says that {active:?} serves");
         ensure!(self.cluster(there).is_some(), "there is no control file of {there}");
-        ensure!(!self.volume.join(gone.to_string()).exists(), "data of {gone} is left on the volume");
+        // Old data may be kept for a while, and is marked then.
+        let kept = self.volume.join(".pgops/retired").join(gone.to_string()).exists();
+        ensure!(kept || !self.volume.join(gone.to_string()).exists(), "data of {gone} is left on the volume");
         Ok(())
     }
 

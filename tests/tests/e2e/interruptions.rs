@@ -10,6 +10,7 @@ use kube::api::{Api, DeleteParams, ListParams};
 use kube::runtime::wait::{await_condition, conditions};
 use pgops_api::names;
 use pgops_api::plan::Step;
+use pgops_e2e::crash::{Kill, Mark, Moment, Node, Victim, Watch};
 use pgops_e2e::{Cluster, DataSet, assert_untouched, assert_upgraded};
 
 /// Both inside the outage: before `pg_upgrade`, and once it has run.
@@ -31,6 +32,40 @@ async fn runner_killed_once_still_completes(#[case] step: Step) -> anyhow::Resul
             upgrade.wait_step(step).await?;
             upgrade.kill_runner().await?;
             assert_upgraded(&orders, &upgrade, &before).await
+        })
+        .await
+}
+
+/// SIGKILL, right when the journal says so; `make matrix` does it at every record and stage.
+#[tokio::test]
+async fn worker_killed_at_records_of_the_journal_does_nothing_twice() -> anyhow::Result<()> {
+    if let Err(elsewhere) = Node::here() {
+        eprintln!("--- NOT TRIED: {elsewhere:#}");
+        return Ok(());
+    }
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = ns.postgres("orders").version("15.20").create().await?;
+            orders.wait_ready().await?;
+            orders.sql("postgres", "CREATE TABLE kept AS SELECT g FROM generate_series(1, 1000) g").await?;
+            let before = orders.fingerprint().await?;
+            let upgrade = ns.upgrade("orders-18").database("orders").to("18.6");
+            let upgrade = upgrade.annotation(names::ANNOTATION_TRANSFER_MODE, "link").create().await?;
+            let mut watch = Watch::begin(&orders, &upgrade).await?;
+            let kills = [
+                Kill { at: Moment::Record(Step::PgUpgraded, Mark::Started), of: Victim::Runner },
+                Kill {
+                    at: Moment::Record(Step::ReplacedDataDirectory, Mark::Succeeded),
+                    of: Victim::Container,
+                },
+                Kill { at: Moment::Record(Step::StartDatabase, Mark::Started), of: Victim::Runner },
+            ];
+            for kill in kills {
+                watch.kill(kill).await?;
+            }
+            assert_upgraded(&orders, &upgrade, &before).await?;
+            watch.assert_done_once(kills.len()).await
         })
         .await
 }

@@ -3,17 +3,24 @@
 //! It takes long, and needs the project's own test cluster: `make test-all` runs it. One case alone:
 //! `tests/cluster/exec cargo test -p pgops-e2e --test matrix -- records::case --nocapture`.
 
+mod alone;
+mod faults;
 mod minor;
 mod records;
 mod rollback;
+mod space;
 mod stages;
 
 use std::time::Duration;
 
 use pgops_api::names::ANNOTATION_TRANSFER_MODE;
+use pgops_api::opsrequest::Phase;
 use pgops_api::plan::Step;
 use pgops_e2e::crash::{Kill, Mark, Moment, Victim, Watch};
-use pgops_e2e::{Cluster, Database, Namespace, UpgradeBuilder, assert_upgraded};
+use pgops_e2e::{
+    Cluster, Database, DatabaseBuilder, Fingerprint, Namespace, Upgrade, UpgradeBuilder, assert_untouched,
+    assert_upgraded,
+};
 
 /// A major upgrade of the matrix: the versions differ with the mode, so that more of them are tried.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +48,11 @@ impl Major {
 
 /// A small database in which every step finds something to do.
 async fn orders(ns: &Namespace, version: &str) -> anyhow::Result<Database> {
-    let orders = ns.postgres("orders").version(version).initdb("--locale=en_US.UTF-8 --encoding=UTF8");
-    let orders = orders.create().await?;
+    fill(ns.postgres("orders").version(version)).await
+}
+
+async fn fill(orders: DatabaseBuilder) -> anyhow::Result<Database> {
+    let orders = orders.initdb("--locale=en_US.UTF-8 --encoding=UTF8").create().await?;
     orders.wait_ready().await?;
     orders
         .sql(
@@ -82,4 +92,19 @@ async fn upgrade_under_kills(major: Major, kills: &[Kill]) -> anyhow::Result<()>
 fn in_turn(moments: impl IntoIterator<Item = Moment>, first: Victim) -> Vec<Kill> {
     let second = if first == Victim::Runner { Victim::Container } else { Victim::Runner };
     moments.into_iter().zip([first, second].into_iter().cycle()).map(|(at, of)| Kill { at, of }).collect()
+}
+
+/// Waits for the end of an upgrade that may well fail: the database has the new version or the old one, whole.
+async fn whole_either_way(
+    orders: &Database,
+    upgrade: &Upgrade,
+    from: &str,
+    before: &Fingerprint,
+) -> anyhow::Result<()> {
+    if upgrade.wait_ended().await? == Phase::Successful {
+        return assert_upgraded(orders, upgrade, before).await;
+    }
+    let (reason, message) = upgrade.wait_failed().await?;
+    eprintln!("--- {reason}: {message}");
+    assert_untouched(orders, from, before).await
 }

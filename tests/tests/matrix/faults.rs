@@ -1,0 +1,117 @@
+//! Faults around an upgrade: what it depends on goes away, or is taken from it.
+
+use super::*;
+use anyhow::{Context, ensure};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::DeleteParams;
+use pgops_api::names;
+use pgops_e2e::counts;
+use pgops_e2e::crash::{MemoryLimit, of_pod};
+use rstest::rstest;
+use rustix::process::Signal;
+
+/// An upgrade that succeeds although `fault` does what it does to it.
+async fn survives(
+    major: Major,
+    fault: impl AsyncFnOnce(&mut Watch, &Namespace) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = orders(ns, major.from()).await?;
+            let before = orders.fingerprint().await?;
+            let upgrade = major.upgrade(ns).create().await?;
+            let mut watch = Watch::begin(&orders, &upgrade).await?;
+            fault(&mut watch, ns).await?;
+            assert_upgraded(&orders, &upgrade, &before).await?;
+            watch.assert_done_once(0).await?;
+            counts::add("faults", 1)
+        })
+        .await
+}
+
+/// The last shutdown of the old server is a crash: it recovers first, and no row is lost.
+#[tokio::test]
+async fn database_killed_right_before_the_request() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = orders(ns, Major::Copy.from()).await?;
+            let before = orders.fingerprint().await?;
+            let pod = ns.api::<Pod>().get(&names::pod("orders", 0)).await?.uid().context("no uid")?;
+            let server = of_pod(&pod, "postgres");
+            ensure!(!server.is_empty(), "no process of the server was found");
+            for process in server {
+                // Its workers may end with the postmaster before they are reached.
+                let _ = process.signal(Signal::KILL);
+            }
+            let upgrade = Major::Copy.upgrade(ns).create().await?;
+            assert_upgraded(&orders, &upgrade, &before).await?;
+            counts::add("faults", 1)
+        })
+        .await
+}
+
+/// Somebody deletes the Job in the middle of the outage: the launcher makes it again.
+#[rstest]
+#[case::while_pg_upgrade_runs(Major::Copy, Moment::Stage(15))]
+#[case::after_the_switch(Major::Link, Moment::Record(Step::UpdateStatefulSetImage, Mark::Succeeded))]
+#[case::while_the_new_server_starts(
+    Major::Link,
+    Moment::After(Step::StartDatabase, Mark::Started, Duration::from_millis(500))
+)]
+#[tokio::test]
+async fn job_deleted_in_the_outage(#[case] major: Major, #[case] moment: Moment) -> anyhow::Result<()> {
+    survives(major, async |watch, ns| {
+        watch.reach(moment).await?;
+        for job in ns.jobs_of("up").await? {
+            ns.api::<Job>().delete(&job.name_any(), &DeleteParams::background()).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The worker's pod is deleted by force: nobody waits until its processes are gone.
+#[tokio::test]
+async fn pod_deleted_by_force_in_the_outage() -> anyhow::Result<()> {
+    survives(Major::Link, async |watch, ns| {
+        watch.reach(Moment::Stage(20)).await?;
+        let pods = ns.api::<Pod>();
+        let selector = format!("{}=up", names::LABEL_REQUEST);
+        for pod in pods.list(&kube::api::ListParams::default().labels(&selector)).await? {
+            pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The kernel kills a process of the worker because its memory runs out: which one is the kernel's choice.
+#[rstest]
+#[case::before_the_outage(Major::Copy, Moment::Record(Step::CopiedOldBinaries, Mark::Succeeded))]
+#[case::in_the_outage(Major::Copy, Moment::Record(Step::PgUpgraded, Mark::Started))]
+#[case::in_the_outage_by_links(Major::Link, Moment::Stage(20))]
+#[tokio::test]
+async fn memory_of_the_worker_runs_out(#[case] major: Major, #[case] moment: Moment) -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = orders(ns, major.from()).await?;
+            let before = orders.fingerprint().await?;
+            let upgrade = major.upgrade(ns).create().await?;
+            let watch = Watch::begin(&orders, &upgrade).await?;
+            let worker = watch.reach(moment).await?;
+            let limit = MemoryLimit::of(&worker.runner, 1 << 20)?;
+            while limit.kills()? == 0 {
+                ensure!(worker.is_alive(), "the worker has ended before its memory ran out");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            drop(limit);
+            counts::add("faults", 1)?;
+            whole_either_way(&orders, &upgrade, major.from(), &before).await
+        })
+        .await
+}
