@@ -112,7 +112,12 @@ impl PgUpgrade<'_> {
         // pg_upgrade writes into its working directory, and so does its delete script, with rm -rf:
         // both go to a directory of their own.
         let cwd = self.scratch.join("pg_upgrade");
-        fs::create_dir_all(&cwd).map_err(|source| PgUpgradeError::Prepare { path: cwd.clone(), source })?;
+        let make = match fs::remove_dir_all(&cwd) {
+            // What an earlier run has left there would be told as the reason of this one's failure.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => fs::create_dir_all(&cwd),
+        };
+        make.map_err(|source| PgUpgradeError::Prepare { path: cwd.clone(), source })?;
 
         let mut last = String::new();
         let mut said = Vec::new();
