@@ -94,7 +94,15 @@ async fn take_back(upgrade: &Upgrade) -> Result<(), StepError> {
         return Ok(());
     }
     // Only names with the new catalog version: those of the old one hold the data.
-    let data = ControlData::read(&upgrade.new_installation()?, &new_pgdata).await?;
+    let data = match ControlData::read(&upgrade.new_installation()?, &new_pgdata).await {
+        Ok(data) => data,
+        // An initdb that was killed, or had no room, may leave an empty one. Nothing in the tablespaces is of it, and
+        // the way back must not end here.
+        Err(error) => {
+            warn(Step::PgUpgraded, &error);
+            return Ok(());
+        }
+    };
     let name = format!("PG_{}_{}", upgrade.new_major, data.catalog_version());
     for tablespace in
         volume.tablespaces(old_major).map_err(StepError::volume("list the tablespaces of the old data"))?
