@@ -18,6 +18,9 @@ pub const WRITES: &str = "writes";
 /// Table with one row; the probe ends when its column `stop` becomes true.
 pub const CONTROL: &str = "control";
 
+/// Variable of its environment with the milliseconds from one write to the next.
+const INTERVAL_VARIABLE: &str = "PROBE_INTERVAL";
+
 /// One line of the probe's output.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]

@@ -9,11 +9,13 @@ use kube::api::{LogParams, PostParams};
 use pgops_api::names;
 use serde_json::json;
 
-use super::{CONTROL, Line, PROBE_DATABASE, Summary, WRITES};
+use super::{CONTROL, INTERVAL_VARIABLE, Line, PROBE_DATABASE, Summary, WRITES};
 use crate::{Database, wait_for};
 
 const POD: &str = "probe";
 const LONGEST: Duration = Duration::from_mins(2);
+/// Short enough beside an outage of seconds, and no load.
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// A probe that writes to a database through its Service.
 pub struct Probe {
@@ -25,6 +27,11 @@ impl Probe {
     ///
     /// Take the fingerprint of the database afterwards: this creates the database that it writes to.
     pub async fn start(database: &Database) -> anyhow::Result<Self> {
+        Self::start_every(database, INTERVAL).await
+    }
+
+    /// Starts it with this time from one write to the next.
+    pub async fn start_every(database: &Database, interval: Duration) -> anyhow::Result<Self> {
         database.sql("postgres", &format!("CREATE DATABASE {PROBE_DATABASE}")).await?;
         let ns = database.namespace();
         let dsn = format!("host={} user=postgres dbname={PROBE_DATABASE}", database.name());
@@ -40,7 +47,11 @@ impl Probe {
                     "name": POD,
                     "image": format!("{}/pgops-probe:latest", ns.cluster().registry),
                     "imagePullPolicy": "IfNotPresent",
-                    "env": [{"name": "PROBE_DSN", "value": dsn}, {"name": "PGPASSWORD", "valueFrom": password}],
+                    "env": [
+                        {"name": "PROBE_DSN", "value": dsn},
+                        {"name": "PGPASSWORD", "valueFrom": password},
+                        {"name": INTERVAL_VARIABLE, "value": interval.as_millis().to_string()},
+                    ],
                     "securityContext": {
                         "allowPrivilegeEscalation": false,
                         "readOnlyRootFilesystem": true,

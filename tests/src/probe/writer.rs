@@ -1,5 +1,6 @@
 //! The probe's loop.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
@@ -9,7 +10,6 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use super::{CONTROL, Line, Record, WRITES};
 
-const INTERVAL: Duration = Duration::from_millis(50);
 const CONNECT: Duration = Duration::from_millis(200);
 const STATEMENT: Duration = Duration::from_secs(1);
 /// The server is there, or will be within this time.
@@ -18,7 +18,7 @@ const SETUP: Duration = Duration::from_mins(1);
 /// Where to write, as the environment says.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(
-    about = "Writes a row every 50 ms and reports how long no write was acknowledged, as lines of JSON"
+    about = "Writes a row again and again, and reports how long no write was acknowledged, as lines of JSON"
 )]
 pub struct Options {
     /// Connection string without the password, such as `host=orders user=postgres dbname=pgops_probe`
@@ -27,6 +27,9 @@ pub struct Options {
     /// Password of the user
     #[arg(long, env = "PGPASSWORD", hide_env_values = true)]
     password: String,
+    /// Milliseconds from one write to the next
+    #[arg(long, env = super::INTERVAL_VARIABLE, default_value = "50")]
+    interval: NonZeroU64,
 }
 
 /// Writes until it is told to stop, by its table or by SIGTERM; then prints the summary.
@@ -39,7 +42,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 
     let begin = Instant::now();
     let mut record = Record::default();
-    let mut ticks = interval(INTERVAL);
+    let mut ticks = interval(Duration::from_millis(options.interval.get()));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut second = 0;
     loop {
