@@ -145,6 +145,12 @@ bench-admission: ## what an admission review costs; results in target/bench/admi
 	@CC_x86_64_unknown_linux_musl=musl-gcc $(phase) "Benchmark of admission" \
 		cargo bench --locked --target $(musl) --package pgops-webhook --bench admission
 
+.PHONY: bench-upgrade
+bench-upgrade: ## how long the outage of an upgrade is, on the cluster with pgops installed; target/bench/upgrade.jsonl
+	@$(phase) "Build of the benchmark" cargo build --package pgops-e2e --bin pgops-bench-upgrade --locked
+	@$(phase) "Benchmark of upgrades" tests/cluster/exec \
+		cargo run --quiet --package pgops-e2e --bin pgops-bench-upgrade --locked --offline
+
 ##@ The test cluster
 
 .PHONY: cluster-up

@@ -23,6 +23,7 @@
 
 mod admission;
 mod aftermath;
+pub mod bench;
 mod cluster;
 mod connection;
 pub mod counts;
