@@ -108,8 +108,18 @@ async fn ready(State(readiness): State<Readiness>) -> (StatusCode, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
     use axum::body::{Body, to_bytes};
+    use jiff::{SignedDuration, Timestamp};
+    use pgops_certs::{Authority, Resolver};
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
     use tower::ServiceExt;
+
+    const NAME: &str = "pgops-webhook.pgops-system.svc";
 
     async fn ask(router: Router, path: &str) -> Response {
         router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap()
@@ -138,5 +148,73 @@ mod tests {
         assert!(!ask(router.clone(), "/").await.headers().contains_key(header::CONNECTION));
         signal.send_replace(true);
         assert_eq!(ask(router, "/").await.headers()[header::CONNECTION], "close");
+    }
+
+    /// A certificate for the server, and a client that trusts it.
+    fn tls() -> (ServerConfig, ClientConfig) {
+        let (now, life) = (Timestamp::now(), SignedDuration::from_hours(24));
+        let authority = Authority::generate(now, life).unwrap();
+        let resolver = Arc::new(Resolver::default());
+        resolver.replace(authority.issue(&[NAME.to_owned()], now, life).unwrap());
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.certificate().as_bytes()).unwrap()).unwrap();
+        let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        (pgops_certs::server_config(resolver), client)
+    }
+
+    /// As the API server: a connection that is kept, and asked again after a while.
+    struct Client(StreamOwned<ClientConnection, TcpStream>);
+
+    impl Client {
+        fn connect(address: SocketAddr, tls: ClientConfig) -> Self {
+            let socket = loop {
+                if let Ok(socket) = TcpStream::connect(address) {
+                    break socket;
+                }
+            };
+            let tls = ClientConnection::new(tls.into(), ServerName::try_from(NAME).unwrap()).unwrap();
+            Self(StreamOwned::new(tls, socket))
+        }
+
+        /// All that is answered; none if the connection is closed.
+        fn ask(&mut self) -> Option<String> {
+            self.0.write_all(b"GET / HTTP/1.1\r\nHost: pgops\r\n\r\n").ok()?;
+            let mut answer = String::new();
+            while !answer.ends_with("answered") {
+                let mut bytes = [0; 1024];
+                match self.0.read(&mut bytes) {
+                    Ok(0) | Err(_) => return None,
+                    Ok(read) => answer.push_str(std::str::from_utf8(&bytes[..read]).unwrap()),
+                }
+            }
+            Some(answer)
+        }
+    }
+
+    /// Runs what blocks elsewhere. A clock that is paused stands still meanwhile.
+    async fn aside<T: Send + 'static>(blocks: impl FnOnce() -> T + Send + 'static) -> T {
+        tokio::task::spawn_blocking(blocks).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed_by_the_client_first() {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let (server_tls, client_tls) = tls();
+        let router = Router::new().route("/", get(|| async { "answered" }));
+        let (_signal, shutdown) = Shutdown::manual();
+        tokio::spawn(admission(address, server_tls, router, Readiness::awaiting(&[]), shutdown));
+        let asked = |mut client: Client| aside(move || (client.ask(), client));
+
+        let client = aside(move || Client::connect(address, client_tls)).await;
+        let (first, client) = asked(client).await;
+        assert!(first.unwrap().starts_with("HTTP/1.1 200 "));
+
+        tokio::time::advance(CLIENT_IDLE + Duration::from_secs(5)).await;
+        let (after_idling, client) = asked(client).await;
+        assert!(after_idling.is_some(), "a review would have been lost");
+
+        tokio::time::advance(HEAD_TIMEOUT + Duration::from_secs(1)).await;
+        let (never, _) = asked(client).await;
+        assert_eq!(never, None, "no client may keep a connection for good");
     }
 }
