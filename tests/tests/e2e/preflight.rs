@@ -94,7 +94,14 @@ async fn dry_run_says_what_it_found_and_changes_nothing() -> anyhow::Result<()> 
             let end = condition::find(&status.conditions, CONDITION_SUCCESSFUL).context("no end")?;
             let message = end.message.as_deref().unwrap_or_default();
             ensure!(end.reason.as_deref() == Some("DryRun"), "the reason is {:?}", end.reason);
-            for part in ["dry run: ", "was not touched and serves 13.16", "scratch 17.11 server", "mode "] {
+            let told = [
+                "dry run: ",
+                "was not touched and serves 13.16",
+                "scratch 17.11 server",
+                "mode ",
+                "estimated outage: about ",
+            ];
+            for part in told {
                 ensure!(message.contains(part), "the end should say {part:?}: {message}");
             }
 
