@@ -280,9 +280,9 @@ impl Cluster {
         Ok(self.pod().await?.map_or(PodState::Gone, |pod| pod::state(&pod, image)))
     }
 
-    /// Waits until there is no pod of the database.
+    /// Waits until there is no pod of the database with a process in it.
     pub async fn wait_gone(&self) -> Result<(), ClusterError> {
-        while self.pod().await?.is_some() {
+        while self.pod().await?.is_some_and(|pod| !pod::has_ended(&pod)) {
             tokio::time::sleep(POLL).await;
         }
         Ok(())

@@ -73,6 +73,22 @@ pub(super) fn state(pod: &Pod, image: &str) -> PodState {
     PodState::Waiting
 }
 
+/// Whether the pod's last process is gone for good, though the object may be there for a moment longer.
+///
+/// The kubelet gives a pod that is being deleted its last phase once all containers have ended and none of them
+/// is started again. Others give it that phase too, when they have lost sight of its node; the states of the
+/// containers are the kubelet's own word.
+pub(super) fn has_ended(pod: &Pod) -> bool {
+    let Some(status) = &pod.status else { return false };
+    let is_last = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+    let containers = status.container_statuses.as_deref().unwrap_or_default();
+    let mut states = containers.iter().map(|container| container.state.as_ref());
+    pod.metadata.deletion_timestamp.is_some()
+        && is_last
+        && !containers.is_empty()
+        && states.all(|state| state.is_some_and(|state| state.terminated.is_some()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +115,24 @@ mod tests {
     #[test]
     fn a_ready_pod_with_another_image_is_not_the_one_we_wait_for() {
         assert_eq!(state(&pod("pg:13", &ready()), "pg:17"), PodState::Waiting);
+    }
+
+    #[test]
+    fn a_pod_has_ended_when_the_kubelet_says_so_of_every_container() {
+        let ended = |deleted: bool, phase: &str, state: &serde_json::Value| {
+            let containers = json!([{
+                "name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state,
+            }]);
+            let mut pod = pod("pg:13", &json!({ "phase": phase, "containerStatuses": containers }));
+            let now = jiff::Timestamp::UNIX_EPOCH;
+            pod.metadata.deletion_timestamp = deleted.then(|| now.into());
+            has_ended(&pod)
+        };
+        let (gone, there) = (json!({ "terminated": { "exitCode": 0 } }), json!({ "running": {} }));
+        assert!(ended(true, "Succeeded", &gone));
+        assert!(!ended(true, "Running", &gone), "it may be started again");
+        assert!(!ended(true, "Failed", &there), "somebody has lost sight of it");
+        assert!(!ended(false, "Failed", &gone), "nobody has told it to go");
     }
 
     #[test]
