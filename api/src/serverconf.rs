@@ -46,3 +46,29 @@ pub fn pg_hba(mode: Option<ClientAuthMode>) -> String {
          host  replication all all {method}\n"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_from_before_scram_open_the_door_unless_their_owner_says_otherwise() {
+        let method = |mode| {
+            let hba = pg_hba(mode);
+            hba.lines().filter(|line| line.starts_with("host")).all(|line| line.ends_with(" md5"))
+        };
+        assert!(method(None) && method(Some(ClientAuthMode::Md5)));
+        assert!(!method(Some(ClientAuthMode::Scram)));
+    }
+
+    #[test]
+    fn what_the_pod_relies_on_comes_after_the_users_settings() {
+        let conf = postgresql_conf(Path::new("/var/pv/17/data"));
+        let at = |text: &str| conf.find(text).unwrap();
+        let users = at("/etc/config/user.conf");
+        assert!(at("password_encryption") < users);
+        for ours in ["listen_addresses", "port", "unix_socket_directories"] {
+            assert!(at(ours) > users, "{conf}");
+        }
+    }
+}

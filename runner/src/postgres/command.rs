@@ -233,6 +233,12 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn pg_ctl_waits_for_a_long_recovery() {
+        let seconds: u32 = shell("echo $PGCTLTIMEOUT").output().await.unwrap().trim().parse().unwrap();
+        assert!(seconds >= 3600);
+    }
+
+    #[tokio::test]
     async fn a_program_that_is_given_up_leaves_no_child_at_work() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("beats");

@@ -145,6 +145,12 @@ mod tests {
     }
 
     #[test]
+    fn the_install_user_is_the_old_one() {
+        let shape = ClusterShape { install_user: "root of all".into(), ..shape() };
+        assert!(options(&shape, HELP_15).contains(&"--username=root of all".to_owned()));
+    }
+
+    #[test]
     fn an_icu_cluster_stays_one() {
         let provider = LocaleProvider::Icu { locale: "de".into(), rules: None };
         let options = options(&ClusterShape { provider, ..shape() }, HELP_15);

@@ -359,6 +359,30 @@ mod tests {
         assert_eq!(parse(line), expected);
     }
 
+    #[rstest]
+    #[case::jit_without_its_llvm("jit=off")]
+    #[case::libraries_that_the_image_lacks("shared_preload_libraries=")]
+    #[case::huge_pages_that_the_pod_lacks("huge_pages=off")]
+    #[case::tls_files_elsewhere("ssl=off")]
+    #[case::the_real_archive("archive_mode=off")]
+    #[case::the_users_access_rules("hba_file=/tmp/pgops/pg_hba.conf")]
+    fn a_private_server_uses_nothing_of_what_users_have_set(#[case] option: &str) {
+        for major in [13, 18] {
+            let options = server_options(major, 10, Path::new("/tmp/pgops/pg_hba.conf"));
+            assert!(
+                options.split(" -c ").any(|it| it.trim_start_matches("-c ").trim() == option),
+                "{options}"
+            );
+        }
+    }
+
+    #[test]
+    fn nobody_but_the_pods_user_reaches_a_private_server() {
+        let scratch = tempfile::tempdir().unwrap();
+        let text = fs::read_to_string(private_hba(scratch.path()).unwrap()).unwrap();
+        assert!(text.lines().all(|line| line.starts_with("local ")), "{text}");
+    }
+
     #[test]
     fn the_explanation_is_what_pg_upgrade_says_without_its_decoration() {
         let said = [

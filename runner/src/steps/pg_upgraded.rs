@@ -11,7 +11,7 @@ use super::world::{say, warn};
 use super::{StepError, Upgrade};
 use crate::postgres::controldata::ControlData;
 use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
-use crate::postgres::volume::{Marker, sync_dir};
+use crate::postgres::volume::{Marker, Volume, sync_dir};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     upgrade.exclude_others().await?;
@@ -22,7 +22,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     ensure_clean(upgrade).await?;
     ensure_fresh(upgrade).await?;
     run(upgrade).await?;
-    carry_settings(upgrade)?;
+    carry_settings(&upgrade.volume, upgrade.old_major, upgrade.new_major)?;
     upgrade.volume.mark(Marker::Upgraded).map_err(StepError::volume("mark the new cluster as upgraded"))
 }
 
@@ -103,11 +103,19 @@ async fn take_back(upgrade: &Upgrade) -> Result<(), StepError> {
             return Ok(());
         }
     };
-    let name = format!("PG_{}_{}", upgrade.new_major, data.catalog_version());
+    remove_from_tablespaces(
+        volume,
+        old_major,
+        &format!("PG_{}_{}", upgrade.new_major, data.catalog_version()),
+    )
+}
+
+/// Removes what `pg_upgrade` has made under `name` in the tablespaces of the old data: it blocks the next run.
+fn remove_from_tablespaces(volume: &Volume, old_major: u32, name: &str) -> Result<(), StepError> {
     for tablespace in
         volume.tablespaces(old_major).map_err(StepError::volume("list the tablespaces of the old data"))?
     {
-        let directory = tablespace.join(&name);
+        let directory = tablespace.join(name);
         if directory.exists() {
             fs::remove_dir_all(&directory)
                 .and_then(|()| sync_dir(&tablespace))
@@ -118,9 +126,9 @@ async fn take_back(upgrade: &Upgrade) -> Result<(), StepError> {
 }
 
 /// Settings of `ALTER SYSTEM` live in the data directory; everything else is generated at each start.
-fn carry_settings(upgrade: &Upgrade) -> Result<(), StepError> {
-    let file = |major| upgrade.volume.pgdata(major).join("postgresql.auto.conf");
-    let (from, to) = (file(upgrade.old_major), file(upgrade.new_major));
+fn carry_settings(volume: &Volume, old_major: u32, new_major: u32) -> Result<(), StepError> {
+    let file = |major| volume.pgdata(major).join("postgresql.auto.conf");
+    let (from, to) = (file(old_major), file(new_major));
     if from.exists() {
         copy_durably(&from, &to).map_err(StepError::volume(format!(
             "copy {} to {}",
@@ -133,4 +141,44 @@ fn carry_settings(upgrade: &Upgrade) -> Result<(), StepError> {
 
 fn copy_durably(from: &Path, to: &Path) -> std::io::Result<()> {
     crate::postgres::volume::replace(to, &fs::read(from)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume() -> (tempfile::TempDir, Volume) {
+        let root = tempfile::tempdir().unwrap();
+        let volume = Volume::new(root.path(), "3f9c21aa");
+        for major in [13, 17] {
+            fs::create_dir_all(volume.pgdata(major).join("pg_tblspc")).unwrap();
+        }
+        (root, volume)
+    }
+
+    #[test]
+    fn settings_of_alter_system_are_carried() {
+        let (_root, volume) = volume();
+        let file = |major| volume.pgdata(major).join("postgresql.auto.conf");
+        fs::write(file(17), "# of initdb\n").unwrap();
+        carry_settings(&volume, 13, 17).unwrap();
+        assert_eq!(fs::read_to_string(file(17)).unwrap(), "# of initdb\n");
+        fs::write(file(13), "work_mem = '64MB'\n").unwrap();
+        carry_settings(&volume, 13, 17).unwrap();
+        assert_eq!(fs::read_to_string(file(17)).unwrap(), "work_mem = '64MB'\n");
+    }
+
+    #[test]
+    fn of_a_tablespace_only_what_the_failed_run_made_goes() {
+        let (root, volume) = volume();
+        let tablespace = root.path().join("fast");
+        for name in ["PG_13_202007201", "PG_17_202406281", "of-a-person"] {
+            fs::create_dir_all(tablespace.join(name)).unwrap();
+        }
+        std::os::unix::fs::symlink(&tablespace, volume.pgdata(13).join("pg_tblspc/16400")).unwrap();
+        remove_from_tablespaces(&volume, 13, "PG_17_202406281").unwrap();
+        remove_from_tablespaces(&volume, 13, "PG_17_202406281").unwrap();
+        assert!(tablespace.join("PG_13_202007201").exists() && tablespace.join("of-a-person").exists());
+        assert!(!tablespace.join("PG_17_202406281").exists());
+    }
 }
