@@ -147,7 +147,7 @@ async fn request_cancelled_while_pg_upgrade_runs_is_taken_back() -> anyhow::Resu
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Contrib]).await?;
+            let orders = ns.postgres("orders").version("15.18").filled_with(&[DataSet::Contrib]).await?;
             let before = orders.fingerprint().await?;
             let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
             upgrade.wait_step(Step::PgUpgraded).await?;
@@ -158,7 +158,7 @@ async fn request_cancelled_while_pg_upgrade_runs_is_taken_back() -> anyhow::Resu
                 reason == "Cancelled" && message.contains(names::ANNOTATION_CANCEL),
                 "{reason}: {message}"
             );
-            assert_untouched(&orders, "13.16", &before).await
+            assert_untouched(&orders, "15.18", &before).await
         })
         .await
 }
