@@ -95,15 +95,17 @@ pub struct MemoryLimit {
 }
 
 impl MemoryLimit {
-    /// Limits the container of a process to so many bytes more than it has now.
-    pub fn of(process: &Process, more: u64) -> anyhow::Result<Self> {
+    /// Leaves the container of a process with what it cannot give back, to a mebibyte: the next that it asks for
+    /// is too much.
+    pub fn of(process: &Process) -> anyhow::Result<Self> {
         let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.number))?;
         let group =
             groups.lines().find_map(|line| line.split_once(":memory:")).context("no memory cgroup")?.1;
-        let cgroup = PathBuf::from("/sys/fs/cgroup/memory").join(group.trim_start_matches('/'));
-        let used: u64 = fs::read_to_string(cgroup.join("memory.usage_in_bytes"))?.trim().parse()?;
-        let limit = Self { cgroup };
-        limit.set(&(used + more).to_string())?;
+        let limit =
+            Self { cgroup: PathBuf::from("/sys/fs/cgroup/memory").join(group.trim_start_matches('/')) };
+        // What is in use and cannot be given back is refused as a limit.
+        let least = (2_u64..4096).find(|mebibytes| limit.set(&(mebibytes << 20).to_string()).is_ok());
+        least.context("the kernel takes no limit on the memory")?;
         Ok(limit)
     }
 

@@ -153,11 +153,21 @@ impl Watch {
         Ok(request.phase().is_terminal())
     }
 
+    fn log(&self) -> anyhow::Result<String> {
+        let job = names::job(&self.request, &self.uid);
+        self.node.runner_log(self.database.namespace().name(), &job)
+    }
+
     /// Stages of `pg_upgrade` in the log of all runners so far.
     fn stages_passed(&self) -> anyhow::Result<usize> {
-        let job = names::job(&self.request, &self.uid);
-        let log = self.node.runner_log(self.database.namespace().name(), &job)?;
-        Ok(log.lines().filter(|line| is_stage(line)).count())
+        Ok(self.log()?.lines().filter(|line| is_stage(line)).count())
+    }
+
+    /// How many stages `pg_upgrade` had when it succeeded, as the runner says.
+    pub fn stages_of_the_last_run(&self) -> anyhow::Result<usize> {
+        let log = self.log()?;
+        let number = log.split_once("pg_upgrade has passed ").and_then(|(_, rest)| rest.split(' ').next());
+        Ok(number.context("the log does not say that pg_upgrade has passed")?.parse()?)
     }
 
     /// Notes what must not change any more.

@@ -107,7 +107,7 @@ async fn memory_of_the_worker_runs_out(#[case] major: Major, #[case] moment: Mom
             let upgrade = major.upgrade(ns).create().await?;
             let watch = Watch::begin(&orders, &upgrade).await?;
             let worker = watch.reach(moment).await?;
-            let limit = MemoryLimit::of(&worker.runner, 1 << 20)?;
+            let limit = MemoryLimit::of(&worker.runner)?;
             while limit.kills()? == 0 {
                 ensure!(worker.is_alive(), "the worker has ended before its memory ran out");
                 tokio::time::sleep(Duration::from_millis(5)).await;

@@ -72,6 +72,15 @@ async fn fill(orders: DatabaseBuilder) -> anyhow::Result<Database> {
 
 /// Kills the worker of a major upgrade again and again; the upgrade succeeds, and nothing is lost or done twice.
 async fn upgrade_under_kills(major: Major, kills: &[Kill]) -> anyhow::Result<()> {
+    kill_and_see(major, kills, async |_| Ok(())).await
+}
+
+/// The same, with a further look at the end.
+async fn kill_and_see(
+    major: Major,
+    kills: &[Kill],
+    look: impl AsyncFnOnce(&Watch) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
@@ -83,7 +92,8 @@ async fn upgrade_under_kills(major: Major, kills: &[Kill]) -> anyhow::Result<()>
                 watch.kill(*kill).await?;
             }
             assert_upgraded(&orders, &upgrade, &before).await?;
-            watch.assert_done_once(kills.len()).await
+            watch.assert_done_once(kills.len()).await?;
+            look(&watch).await
         })
         .await
 }

@@ -1,15 +1,23 @@
 //! Upgrades that fail, and are killed at each record of the way back.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use super::*;
-use anyhow::Context;
-use pgops_e2e::assert_untouched;
+use anyhow::{Context, ensure};
+use pgops_api::layout;
+use pgops_e2e::crash::Node;
 use rstest::rstest;
 use serde_json::json;
 
-/// The steps that are undone when `pg_upgrade` has failed, in that order.
-const UNDONE: [Step; 6] = [
+/// Upgrades that share the records of one way back.
+const UPGRADES: usize = 2;
+
+/// The steps that are undone, the first of them last.
+const WAY_BACK: [Step; 9] = [
+    Step::StartDatabase,
+    Step::UpdateStatefulSetImage,
+    Step::ReplacedDataDirectory,
     Step::PgUpgraded,
     Step::StopDatabase,
     Step::PauseDatabase,
@@ -18,8 +26,13 @@ const UNDONE: [Step; 6] = [
     Step::CopiedOldBinaries,
 ];
 
-/// Upgrades that share the records of the way back.
-const UPGRADES: usize = 2;
+/// The kills of one of the upgrades that share the way back from a step.
+fn kills_on_the_way_back(from: Step, upgrade: usize) -> Vec<Kill> {
+    let undone = WAY_BACK.iter().skip_while(|step| **step != from);
+    let undone = undone.map(|step| Moment::Record(*step, Mark::Undone));
+    let failed = Moment::Record(from, Mark::Failed);
+    in_turn([failed].into_iter().chain(undone).skip(upgrade).step_by(UPGRADES), Victim::Container)
+}
 
 /// `pg_upgrade` does not find the file of a table while it transfers files: some are transferred by then.
 #[rstest]
@@ -28,10 +41,7 @@ async fn killed_while_a_failed_pg_upgrade_is_taken_back(
     #[values(Major::Copy, Major::Link)] major: Major,
     #[values(0, 1)] upgrade: usize,
 ) -> anyhow::Result<()> {
-    let failed = Moment::Record(Step::PgUpgraded, Mark::Failed);
-    let undone = UNDONE.map(|step| Moment::Record(step, Mark::Undone));
-    let ours = [failed].into_iter().chain(undone).skip(upgrade).step_by(UPGRADES);
-    let kills = in_turn(ours, Victim::Container);
+    let kills = kills_on_the_way_back(Step::PgUpgraded, upgrade);
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
@@ -50,7 +60,7 @@ async fn killed_while_a_failed_pg_upgrade_is_taken_back(
                 watch.kill(*kill).await?;
             }
             let (reason, message) = upgrade.wait_failed().await?;
-            anyhow::ensure!(reason == "PgUpgradedFailed", "{reason}: {message}");
+            ensure!(reason == "PgUpgradedFailed", "{reason}: {message}");
             missing.put_back()?;
             assert_untouched(&orders, major.from(), &before).await?;
             watch.assert_taken_back(kills.len()).await
@@ -68,8 +78,8 @@ impl Missing {
     async fn file(orders: &Database) -> anyhow::Result<Self> {
         let path = orders.value("SELECT pg_relation_filepath('missing')").await?;
         let data = orders.value("SHOW data_directory").await?;
-        let volume = pgops_e2e::crash::Node::here()?.volume(orders).await?;
-        let data = data.strip_prefix(pgops_api::layout::VOLUME_ROOT).context("no data on the volume")?;
+        let data = data.strip_prefix(layout::VOLUME_ROOT).context("no data on the volume")?;
+        let volume = Node::here()?.volume(orders).await?;
         let file = volume.join(data.trim_start_matches('/')).join(path);
         let aside = file.with_extension("aside");
         std::fs::rename(&file, &aside)?;
@@ -79,4 +89,31 @@ impl Missing {
     fn put_back(&self) -> anyhow::Result<()> {
         Ok(std::fs::rename(&self.aside, &self.file)?)
     }
+}
+
+/// The new server does not start: the upgrade goes back although the volume and the workload were switched.
+#[rstest]
+#[tokio::test]
+async fn killed_while_a_switch_is_taken_back(#[values(0, 1)] upgrade: usize) -> anyhow::Result<()> {
+    let kills = kills_on_the_way_back(Step::StartDatabase, upgrade);
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = orders(ns, Major::Copy.from()).await?;
+            let before = orders.fingerprint().await?;
+            let upgrade = Major::Copy.upgrade(ns).field("maxRetries", json!(0)).create().await?;
+            let mut watch = Watch::begin(&orders, &upgrade).await?;
+            watch.reach(Moment::Record(Step::PgUpgraded, Mark::Succeeded)).await?;
+            let settings = watch.volume().join("17/data/postgresql.auto.conf");
+            let mut settings = std::fs::OpenOptions::new().append(true).open(settings)?;
+            settings.write_all(b"no_such_setting = on\n")?;
+            for kill in &kills {
+                watch.kill(*kill).await?;
+            }
+            let (reason, message) = upgrade.wait_failed().await?;
+            ensure!(reason == "StartDatabaseFailed", "{reason}: {message}");
+            assert_untouched(&orders, Major::Copy.from(), &before).await?;
+            watch.assert_taken_back(kills.len()).await
+        })
+        .await
 }
