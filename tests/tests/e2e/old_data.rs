@@ -34,7 +34,7 @@ async fn old_data_that_is_whole_is_kept_for_a_day_and_the_request_says_so() -> a
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let (orders, message) = upgraded(&ns, &[(ANNOTATION_TRANSFER_MODE, "copy")]).await?;
+            let (orders, message) = upgraded(ns, &[(ANNOTATION_TRANSFER_MODE, "copy")]).await?;
             ensure!(
                 message.contains("the data of 13.16 (") && message.contains("is kept on the volume until 2"),
                 "{message}"
@@ -53,7 +53,7 @@ async fn old_data_goes_once_the_upgrade_is_done(#[case] annotations: &[(&str, &s
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let (orders, message) = upgraded(&ns, annotations).await?;
+            let (orders, message) = upgraded(ns, annotations).await?;
             ensure!(!message.contains("is kept"), "{message}");
             let gone = async {
                 // A directory on a volume cannot be watched from here.
