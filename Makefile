@@ -82,7 +82,8 @@ e2e: ## the end-to-end tests, on the cluster with pgops installed
 .PHONY: matrix
 matrix: ## the kills and the faults, which `make test` leaves out, on the test cluster with pgops installed
 	@$(phase) "Build of the matrix" cargo test --package pgops-e2e --locked --test matrix --no-run
-	@$(phase) "Kills and faults" tests/cluster/exec \
+	@# Kills must come when they are meant to, whatever else the machine does.
+	@$(phase) "Kills and faults" nice -n -10 tests/cluster/exec \
 		cargo test --package pgops-e2e --locked --offline --test matrix -- --skip alone:: --test-threads 3
 	@# These take the cluster itself away.
 	@$(phase) "Faults of the cluster" tests/cluster/exec \
