@@ -92,6 +92,30 @@ async fn pod_deleted_by_force_in_the_outage() -> anyhow::Result<()> {
     .await
 }
 
+/// The worker is killed when `pg_upgrade` has run, and somebody lets the old server in before the next worker comes:
+/// what clients write then must not go with the old data.
+#[tokio::test]
+async fn old_server_let_in_by_somebody_loses_no_write() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = orders(ns, Major::Copy.from()).await?;
+            orders.sql("postgres", "CREATE TABLE late (g int)").await?;
+            let upgrade = Major::Copy.upgrade(ns).create().await?;
+            let mut watch = Watch::begin(&orders, &upgrade).await?;
+            let run = Moment::Record(Step::PgUpgraded, Mark::Succeeded);
+            watch.kill(Kill { at: run, of: Victim::Container }).await?;
+            ns.kubectl(&["scale", "statefulset", "orders", "--replicas=1"], None).await?.succeeded()?;
+            orders.sql("postgres", "INSERT INTO late SELECT generate_series(1, 100)").await?;
+            ensure!(orders.server_version().await? == "13.16", "the new worker was first: nothing was tried");
+            eprintln!("--- the old server has taken writes");
+            let before = orders.fingerprint().await?;
+            whole_either_way(&orders, &upgrade, Major::Copy.from(), &before).await?;
+            counts::add("faults", 1)
+        })
+        .await
+}
+
 /// The kernel kills a process of the worker because its memory runs out: which one is the kernel's choice.
 #[rstest]
 #[case::before_the_outage(Major::Copy, Moment::Record(Step::CopiedOldBinaries, Mark::Succeeded))]
