@@ -82,11 +82,11 @@ pub(super) fn has_ended(pod: &Pod) -> bool {
     let Some(status) = &pod.status else { return false };
     let is_last = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
     let containers = status.container_statuses.as_deref().unwrap_or_default();
-    let mut states = containers.iter().map(|container| container.state.as_ref());
+    let mut each = containers.iter().map(|container| container.state.as_ref());
     pod.metadata.deletion_timestamp.is_some()
         && is_last
         && !containers.is_empty()
-        && states.all(|state| state.is_some_and(|state| state.terminated.is_some()))
+        && each.all(|state| state.is_some_and(|state| state.terminated.is_some()))
 }
 
 #[cfg(test)]
