@@ -46,6 +46,13 @@ impl ControlData {
         self.get("Latest checkpoint location")
     }
 
+    /// Whether no server has run on the data since it was shut down at that checkpoint: each writes another one
+    /// when it is shut down, and one that was not leaves another state.
+    #[must_use]
+    pub fn rests_at(&self, checkpoint: &str) -> bool {
+        self.state() == SHUT_DOWN && self.checkpoint() == checkpoint
+    }
+
     fn get(&self, label: &str) -> &str {
         self.0.get(label).map_or("", String::as_str)
     }
@@ -66,6 +73,17 @@ mod tests {
         assert_eq!(data.state(), SHUT_DOWN);
         assert_eq!(data.catalog_version(), "202007201");
         assert_eq!(data.checkpoint(), "0/5A3F2E8");
+    }
+
+    #[test]
+    fn data_rests_until_a_server_runs_on_it() {
+        let data = |state, checkpoint| {
+            let text = "Database cluster state: STATE\nLatest checkpoint location: AT";
+            ControlData::parse(&text.replace("STATE", state).replace("AT", checkpoint))
+        };
+        assert!(data("shut down", "0/5A3F2E8").rests_at("0/5A3F2E8"));
+        assert!(!data("shut down", "0/5A3F360").rests_at("0/5A3F2E8"));
+        assert!(!data("in production", "0/5A3F2E8").rests_at("0/5A3F2E8"));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub enum Marker {
     OwnsNew,
     /// The new cluster is as initdb left it: `pg_upgrade` may begin.
     Fresh,
-    /// `pg_upgrade` has succeeded.
+    /// `pg_upgrade` has succeeded. It says at which checkpoint the old data was then.
     Upgraded,
 }
 
@@ -173,7 +173,21 @@ impl Volume {
 
     /// Sets a marker.
     pub fn mark(&self, marker: Marker) -> io::Result<()> {
-        replace(&self.marker(marker), b"")
+        self.mark_with(marker, "")
+    }
+
+    /// Sets a marker that says something.
+    pub fn mark_with(&self, marker: Marker, words: &str) -> io::Result<()> {
+        replace(&self.marker(marker), words.as_bytes())
+    }
+
+    /// What a marker says, if it is set.
+    pub fn words_of(&self, marker: Marker) -> io::Result<Option<String>> {
+        match fs::read_to_string(self.marker(marker)) {
+            Ok(words) => Ok(Some(words)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes a marker.
@@ -347,6 +361,15 @@ mod tests {
         let (_root, volume) = volume();
         fs::write(volume.active_file(), "seventeen\n").unwrap();
         assert!(volume.active().unwrap_err().to_string().contains("seventeen"));
+    }
+
+    #[test]
+    fn a_marker_keeps_what_it_says() {
+        let (_root, volume) = volume();
+        assert_eq!(volume.words_of(Marker::Upgraded).unwrap(), None);
+        volume.mark_with(Marker::Upgraded, "0/5A3F2E8").unwrap();
+        assert!(volume.is(Marker::Upgraded));
+        assert_eq!(volume.words_of(Marker::Upgraded).unwrap().as_deref(), Some("0/5A3F2E8"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::postgres::volume::{Marker, Volume, sync_dir};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     upgrade.exclude_others().await?;
-    if upgrade.volume.is(Marker::Upgraded) {
+    if upgrade.volume.is(Marker::Upgraded) && old_data_rests(upgrade).await? {
         return Ok(());
     }
     take_back(upgrade).await?;
@@ -23,7 +23,31 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     ensure_fresh(upgrade).await?;
     run(upgrade).await?;
     carry_settings(&upgrade.volume, upgrade.old_major, upgrade.new_major)?;
-    upgrade.volume.mark(Marker::Upgraded).map_err(StepError::volume("mark the new cluster as upgraded"))
+    let checkpoint = old_data(upgrade).await?.map(|data| data.checkpoint().to_owned()).unwrap_or_default();
+    upgrade
+        .volume
+        .mark_with(Marker::Upgraded, &checkpoint)
+        .map_err(StepError::volume("mark the new cluster as upgraded"))
+}
+
+/// Whether the old data is as `pg_upgrade` left it. A server that somebody let in while no worker held the interlock
+/// may have told clients that their writes are kept: the new cluster does not have them.
+pub(super) async fn old_data_rests(upgrade: &Upgrade) -> Result<bool, StepError> {
+    let checkpoint = upgrade.volume.words_of(Marker::Upgraded);
+    let checkpoint = checkpoint.map_err(StepError::volume("read at which checkpoint the old data was"))?;
+    // A runner of an earlier version says nothing.
+    let Some(checkpoint) = checkpoint.filter(|words| !words.is_empty()) else { return Ok(true) };
+    Ok(old_data(upgrade).await?.is_none_or(|data| data.rests_at(&checkpoint)))
+}
+
+/// Control data of the old cluster, where it still has some: `pg_upgrade --link` puts it aside, and no server starts
+/// without it.
+async fn old_data(upgrade: &Upgrade) -> Result<Option<ControlData>, StepError> {
+    if !upgrade.facts()?.mode.leaves_old_data_whole() {
+        return Ok(None);
+    }
+    let pgdata = upgrade.volume.pgdata(upgrade.old_major);
+    Ok(Some(ControlData::read(&upgrade.old_installation()?, &pgdata).await?))
 }
 
 pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {

@@ -2,10 +2,19 @@
 
 use pgops_api::plan::Step;
 
+use super::pg_upgraded::old_data_rests;
 use super::world::say;
 use super::{StepError, Upgrade};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
+    upgrade.exclude_others().await?;
+    if !old_data_rests(upgrade).await? {
+        return Err(StepError::Unexpected(format!(
+            "somebody let the server of {} in after pg_upgrade had run, and it may have taken writes: apply a new \
+             request, and leave the workload alone meanwhile",
+            upgrade.plan.from.name
+        )));
+    }
     switch(upgrade, upgrade.new_major).await
 }
 
