@@ -122,12 +122,12 @@ pub enum Step {
     PauseDatabase,
     /// The old server is shut down cleanly; the outage begins.
     StopDatabase,
+    /// The workload has the new image; of a major upgrade, its pod comes up meanwhile and waits.
+    UpdateStatefulSetImage,
     /// `pg_upgrade` has run.
     PgUpgraded,
     /// The volume says that the new data directory serves.
     ReplacedDataDirectory,
-    /// The workload has the new image.
-    UpdateStatefulSetImage,
     /// The pod runs with the new image; the outage ends.
     StartDatabase,
     /// The server itself was asked for its version and contents.
@@ -173,9 +173,9 @@ impl Step {
                 DataDirectoryInitialized,
                 PauseDatabase,
                 StopDatabase,
+                UpdateStatefulSetImage,
                 PgUpgraded,
                 ReplacedDataDirectory,
-                UpdateStatefulSetImage,
                 StartDatabase,
                 VerifyDatabase,
                 UpdateDatabase,

@@ -2,7 +2,7 @@
 //! server may break is tried again: an upgrade under way must not fail because its status cannot be
 //! written.
 
-mod pod;
+pub mod pod;
 
 use std::time::Duration;
 
@@ -288,17 +288,27 @@ impl Cluster {
         Ok(())
     }
 
+    /// Fails if the database's pod will not come up with that image.
+    pub async fn refuse_broken(&self, image: &str) -> Result<(), ClusterError> {
+        match self.pod_state(image).await? {
+            PodState::Broken { reason } => Err(self.broken(reason)),
+            PodState::Gone | PodState::Waiting | PodState::Ready { .. } => Ok(()),
+        }
+    }
+
     /// Waits until the database's pod answers with that image; gives its address.
     pub async fn wait_ready(&self, image: &str) -> Result<String, ClusterError> {
         loop {
             match self.pod_state(image).await? {
                 PodState::Ready { ip } => return Ok(ip),
-                PodState::Broken { reason } => {
-                    return Err(ClusterError::PodBroken { pod: names::pod(&self.plan.database, 0), reason });
-                }
+                PodState::Broken { reason } => return Err(self.broken(reason)),
                 PodState::Gone | PodState::Waiting => tokio::time::sleep(POLL).await,
             }
         }
+    }
+
+    fn broken(&self, reason: String) -> ClusterError {
+        ClusterError::PodBroken { pod: names::pod(&self.plan.database, 0), reason }
     }
 
     /// The report of the request, if it was begun.

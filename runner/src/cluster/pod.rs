@@ -35,16 +35,17 @@ const HOPELESS: [&str; 6] = [
 /// How often a container may end before its pod counts as broken.
 const RESTARTS: i32 = 3;
 
+/// Whether the pod's database is of that image.
+#[must_use]
+pub fn has_image(pod: &Pod, image: &str) -> bool {
+    let mut containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let container = containers.find(|container| container.name == names::CONTAINER_POSTGRES);
+    container.and_then(|container| container.image.as_deref()) == Some(image)
+}
+
 /// How the pod is doing, as one with that image.
 pub(super) fn state(pod: &Pod, image: &str) -> PodState {
-    let container = pod
-        .spec
-        .iter()
-        .flat_map(|spec| &spec.containers)
-        .find(|container| container.name == names::CONTAINER_POSTGRES);
-    if pod.metadata.deletion_timestamp.is_some()
-        || container.and_then(|container| container.image.as_deref()) != Some(image)
-    {
+    if pod.metadata.deletion_timestamp.is_some() || !has_image(pod, image) {
         return PodState::Waiting;
     }
     let Some(status) = &pod.status else { return PodState::Waiting };
@@ -78,7 +79,8 @@ pub(super) fn state(pod: &Pod, image: &str) -> PodState {
 /// The kubelet gives a pod that is being deleted its last phase once all containers have ended and none of them
 /// is started again. Others give it that phase too, when they have lost sight of its node; the states of the
 /// containers are the kubelet's own word.
-pub(super) fn has_ended(pod: &Pod) -> bool {
+#[must_use]
+pub fn has_ended(pod: &Pod) -> bool {
     let Some(status) = &pod.status else { return false };
     let is_last = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
     let containers = status.container_statuses.as_deref().unwrap_or_default();

@@ -217,9 +217,10 @@ mod tests {
     }
 
     #[test]
-    fn in_link_mode_the_start_of_the_new_server_is_the_point_of_no_return() {
-        let point = PointOfNoReturn::StartOf(Step::StartDatabase);
-        let records = [record(Step::StartDatabase, Event::Started), record(Step::StartDatabase, failed())];
+    fn in_link_mode_the_switch_is_the_point_of_no_return() {
+        let (step, point) =
+            (Step::ReplacedDataDirectory, PointOfNoReturn::StartOf(Step::ReplacedDataDirectory));
+        let records = [record(step, Event::Started), record(step, failed())];
         assert!(is_committed(&records, point));
         assert!(!is_committed(&records[1..], point));
     }

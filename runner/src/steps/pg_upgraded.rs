@@ -14,20 +14,22 @@ use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
 use crate::postgres::volume::{Marker, Volume, sync_dir};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
-    upgrade.exclude_others().await?;
-    if upgrade.volume.is(Marker::Upgraded) && old_data_rests(upgrade).await? {
-        return Ok(());
+    upgrade.exclude_all_but_waiting().await?;
+    if !upgrade.volume.is(Marker::Upgraded) || !old_data_rests(upgrade).await? {
+        take_back(upgrade).await?;
+        ensure_clean(upgrade).await?;
+        ensure_fresh(upgrade).await?;
+        run(upgrade).await?;
+        carry_settings(&upgrade.volume, upgrade.old_major, upgrade.new_major)?;
+        let checkpoint =
+            old_data(upgrade).await?.map(|data| data.checkpoint().to_owned()).unwrap_or_default();
+        upgrade
+            .volume
+            .mark_with(Marker::Upgraded, &checkpoint)
+            .map_err(StepError::volume("mark the new cluster as upgraded"))?;
     }
-    take_back(upgrade).await?;
-    ensure_clean(upgrade).await?;
-    ensure_fresh(upgrade).await?;
-    run(upgrade).await?;
-    carry_settings(&upgrade.volume, upgrade.old_major, upgrade.new_major)?;
-    let checkpoint = old_data(upgrade).await?.map(|data| data.checkpoint().to_owned()).unwrap_or_default();
-    upgrade
-        .volume
-        .mark_with(Marker::Upgraded, &checkpoint)
-        .map_err(StepError::volume("mark the new cluster as upgraded"))
+    // The next step may be the point of no return: a pod that will not come up is better known before.
+    Ok(upgrade.cluster.refuse_broken(&upgrade.plan.to.image).await?)
 }
 
 /// Whether the old data is as `pg_upgrade` left it. A server that somebody let in while no worker held the interlock
@@ -51,7 +53,7 @@ async fn old_data(upgrade: &Upgrade) -> Result<Option<ControlData>, StepError> {
 }
 
 pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
-    upgrade.exclude_others().await?;
+    upgrade.exclude_all_but_waiting().await?;
     take_back(upgrade).await?;
     let major = upgrade.new_major;
     upgrade.volume.remove_new(major).map_err(StepError::volume(format!("remove the new cluster of {major}")))

@@ -1,5 +1,5 @@
-//! `StartDatabase`: the pod runs with the new image and answers; the outage ends. In link mode its start
-//! is the point of no return, in copy and clone mode its first answer: from then on clients write.
+//! `StartDatabase`: the pod, which has waited, runs the new server, and that answers; the outage ends. In copy
+//! and clone mode its first answer is the point of no return: from then on clients write.
 
 use pgops_api::plan::UpgradeKind;
 
@@ -14,14 +14,20 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
 pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
     match upgrade.kind {
         UpgradeKind::Major => {
-            if let PodState::Ready { .. } = upgrade.cluster.pod_state(&upgrade.plan.to.image).await? {
-                return Err(StepError::Unexpected(
-                    "the new server answers by now and may have taken writes: there is no way back without a loss"
-                        .to_owned(),
-                ));
-            }
+            refuse_once_answered(upgrade).await?;
             upgrade.exclude_others().await
         }
         UpgradeKind::Minor => Ok(()),
     }
+}
+
+/// Clients write to a server that answers: what would be lost then is not taken back.
+pub(super) async fn refuse_once_answered(upgrade: &Upgrade) -> Result<(), StepError> {
+    if let PodState::Ready { .. } = upgrade.cluster.pod_state(&upgrade.plan.to.image).await? {
+        return Err(StepError::Unexpected(
+            "the new server answers by now and may have taken writes: there is no way back without a loss"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }

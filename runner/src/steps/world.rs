@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use pgops_api::layout;
 use pgops_api::plan::{Step, UpgradeKind, UpgradePlan};
 
@@ -14,7 +15,7 @@ use super::{
     verify_database,
 };
 use crate::cancel::Cancel;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, pod};
 use crate::postgres::installation::Installation;
 use crate::postgres::interlock::Interlock;
 use crate::postgres::leftover;
@@ -115,10 +116,31 @@ impl Upgrade {
         PathBuf::from("/tmp/pgops")
     }
 
+    /// Whether the volume says that the new version serves.
+    pub(super) fn is_switched(&self) -> Result<bool, StepError> {
+        let active = self.volume.active().map_err(StepError::volume("read which version serves"))?;
+        Ok(active == Some(self.new_major))
+    }
+
     /// Makes sure that nobody but us can run a server on the data: no pod, and the interlock is ours.
     pub(super) async fn exclude_others(&mut self) -> Result<(), StepError> {
         self.cluster.scale(0).await?;
         self.cluster.wait_gone().await?;
+        self.take_interlock().await
+    }
+
+    /// The same once the old server was stopped. The new version's pod may be there: it starts nothing before the
+    /// volume says that its version serves.
+    pub(super) async fn exclude_all_but_waiting(&mut self) -> Result<(), StepError> {
+        let image = &self.plan.to.image;
+        let is_apart = |pod: &Pod| pod::has_ended(pod) || pod::has_image(pod, image);
+        if self.is_switched()? || !self.cluster.pod().await?.as_ref().is_none_or(is_apart) {
+            return self.exclude_others().await;
+        }
+        self.take_interlock().await
+    }
+
+    async fn take_interlock(&mut self) -> Result<(), StepError> {
         if self.interlock.is_some() {
             return Ok(());
         }
@@ -170,8 +192,9 @@ impl Upgrade {
         match (self.kind, self.facts.as_ref().map(|facts| facts.mode.leaves_old_data_whole())) {
             // Clients write as soon as the new server answers: going back would lose what they were told is kept.
             (UpgradeKind::Major, Some(true)) => PointOfNoReturn::EndOf(Step::StartDatabase),
+            // The new pod waits for nothing but the switch, and for the interlock, which a killed runner lets go.
             // Without the preflight's facts the mode may have been link.
-            (UpgradeKind::Major, Some(false) | None) => PointOfNoReturn::StartOf(Step::StartDatabase),
+            (UpgradeKind::Major, Some(false) | None) => PointOfNoReturn::StartOf(Step::ReplacedDataDirectory),
             // The data directory stays the same one.
             (UpgradeKind::Minor, _) => PointOfNoReturn::EndOf(Step::VerifyDatabase),
         }
@@ -272,7 +295,8 @@ impl World for Upgrade {
     }
 
     fn cancelled(&self) -> Option<Failure> {
-        self.cancel.heard()
+        // A new server that may start may have answered.
+        self.cancel.heard().filter(|_| !self.is_switched().unwrap_or(true))
     }
 
     fn retries(&self, failure: &Failure, committed: bool) -> u32 {
