@@ -352,7 +352,7 @@ impl Cluster {
 }
 
 /// How long to wait between two looks at a pod: it adds to the outage.
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(50);
 
 fn api(what: &str) -> impl FnOnce(kube::Error) -> ClusterError {
     let what = what.to_owned();
