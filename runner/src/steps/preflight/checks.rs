@@ -119,7 +119,7 @@ mod tests {
     #[rstest::rstest]
     #[case::aclitem_grew_in_16("aclitem-column", (15, 16), (16, 17))]
     #[case::conversions_and_operators_before_14("postfix-operator", (13, 14), (14, 15))]
-    #[case::not_null_is_inherited_from_18("not-null-inheritance", (17, 18), (16, 17))]
+    #[case::not_null_is_inherited_from_18("not-null-inheritance", (16, 17), (18, 19))]
     #[case::slots_are_carried_from_17("logical-slot", (16, 17), (17, 18))]
     #[case::and_must_be_whole_then("unfinished-logical-slot", (17, 18), (16, 17))]
     #[case::oids_before_12("table-with-oids", (11, 12), (12, 13))]

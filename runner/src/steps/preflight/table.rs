@@ -264,13 +264,14 @@ pub(super) const CHECKS: &[Check] = &[
         id: "not-null-inheritance",
         weight: Blocks,
         place: Database,
-        applies: |old, new| old < 18 && new >= 18,
+        // 18 has it as a rule; the restore into earlier versions fails as well.
+        applies: |old, _| old < 18,
         question: Sql("SELECT format('%I.%I.%I', n.nspname, c.relname, child.attname) FROM pg_inherits i \
              JOIN pg_attribute parent ON parent.attrelid = i.inhparent AND parent.attnum > 0 \
              JOIN pg_attribute child ON child.attrelid = i.inhrelid AND child.attname = parent.attname \
              JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE parent.attnotnull AND NOT child.attnotnull AND NOT parent.attisdropped ORDER BY 1"),
-        remedy: "a child's column must be NOT NULL where its parent's is since 18; ALTER TABLE … ALTER COLUMN … SET \
+        remedy: "a child's column must be NOT NULL where its parent's is; ALTER TABLE … ALTER COLUMN … SET \
              NOT NULL",
     },
     Check {
