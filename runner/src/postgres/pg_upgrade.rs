@@ -10,6 +10,7 @@ use pgops_api::plan::TransferMode;
 use super::command::{CommandError, Program};
 use super::installation::Installation;
 use super::interlock::Interlock;
+use super::server::SESSION_SETTINGS;
 use crate::worker::{dump, install};
 
 /// Everything that `pg_upgrade` needs to know.
@@ -125,6 +126,8 @@ impl PgUpgrade<'_> {
             if self.drop_column_option { self.bindir_with_our_dump()? } else { self.new.bindir.clone() };
         let program = Program::new(self.new.program("pg_upgrade"))
             .args(self.arguments(&hba, &bindir))
+            // It passes them on to all of its sessions, and those of the programs that it runs.
+            .env("PGOPTIONS", SESSION_SETTINGS)
             .env(dump::REAL_VARIABLE, &self.new.program(dump::NAME).display().to_string())
             .current_dir(&cwd)
             .holding(self.interlock)

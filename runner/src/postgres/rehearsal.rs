@@ -11,7 +11,7 @@ use super::command::{CommandError, Program};
 use super::installation::Installation;
 use super::refusal::Refusal;
 use super::scratch::Scratch;
-use super::server::{Superuser, identifier};
+use super::server::{SESSION_SETTINGS, Superuser, identifier};
 use crate::worker::{dump, install};
 
 /// How long to wait for a table that somebody has locked: others queue behind us meanwhile.
@@ -116,7 +116,7 @@ impl Source<'_> {
             .env("PGPASSWORD", self.superuser.password())
             .env("PGAPPNAME", "pgops")
             .env("PGCONNECT_TIMEOUT", "10")
-            .env("PGOPTIONS", "-c jit=off -c default_transaction_read_only=off")
+            .env("PGOPTIONS", SESSION_SETTINGS)
             .args(["--binary-upgrade", "--quote-all-identifiers", "--no-tablespaces", "--no-password"])
             // It leaves out the role that it is; that must be the one which is there already.
             .arg(format!("--role={}", self.install_user))

@@ -13,6 +13,7 @@ use super::initdb::{ClusterShape, initdb};
 use super::installation::Installation;
 use super::leftover;
 use super::pg_upgrade::{PgUpgradeError, private_hba, server_options};
+use super::server::SESSION_SETTINGS;
 
 /// The server could not be made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -102,8 +103,7 @@ impl Scratch {
         Program::new(self.installation.program(name))
             .env("PGHOST", &self.directory.display().to_string())
             .env("PGUSER", &self.user)
-            // As pg_upgrade: what is set for a database must not keep it from being restored.
-            .env("PGOPTIONS", "-c client_min_messages=error -c default_transaction_read_only=off")
+            .env("PGOPTIONS", &format!("-c client_min_messages=error {SESSION_SETTINGS}"))
             .arg("--no-password")
     }
 

@@ -102,7 +102,7 @@ impl Superuser {
             .password(&self.password)
             .dbname(database)
             .application_name("pgops")
-            .options(format!("{SETTINGS} {settings}"))
+            .options(format!("{SESSION_SETTINGS} {settings}"))
             .connect_timeout(Duration::from_secs(5))
             .connect(NoTls)
             .await
@@ -112,9 +112,9 @@ impl Superuser {
     }
 }
 
-/// An image may have the JIT's provider without its LLVM: then costly queries fail. What users have set for
-/// their own sessions must not stop ours.
-const SETTINGS: &str = "-c jit=off -c statement_timeout=0 -c default_transaction_read_only=off";
+/// Settings of every session of ours, and of the programs that we run. An image may have the JIT's provider
+/// without its LLVM: then costly queries fail. What users have set for their own sessions must not stop ours.
+pub const SESSION_SETTINGS: &str = "-c jit=off -c statement_timeout=0 -c default_transaction_read_only=off";
 
 /// An extension of one database.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
