@@ -34,10 +34,15 @@ impl ControlData {
         self.get("Database cluster state")
     }
 
-    /// `Catalog version number`: part of the names of tablespace directories.
-    #[must_use]
-    pub fn catalog_version(&self) -> &str {
+    /// `Catalog version number`.
+    fn catalog_version(&self) -> &str {
         self.get("Catalog version number")
+    }
+
+    /// Name of the directory that this cluster, of that major version, has in each tablespace.
+    #[must_use]
+    pub fn tablespace_directory(&self, major: u32) -> String {
+        format!("PG_{major}_{}", self.catalog_version())
     }
 
     /// `Latest checkpoint location`.
@@ -71,7 +76,7 @@ mod tests {
              Latest checkpoint location:           0/5A3F2E8\n",
         );
         assert_eq!(data.state(), SHUT_DOWN);
-        assert_eq!(data.catalog_version(), "202007201");
+        assert_eq!(data.tablespace_directory(13), "PG_13_202007201");
         assert_eq!(data.checkpoint(), "0/5A3F2E8");
     }
 

@@ -248,7 +248,12 @@ impl Volume {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        entries.map(|entry| fs::read_link(entry?.path())).collect()
+        let location = |path: PathBuf| match fs::read_link(&path) {
+            // One that was made in place (`allow_in_place_tablespaces`) is a directory itself.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(path),
+            target => target,
+        };
+        entries.map(|entry| location(entry?.path())).collect()
     }
 
     /// Bytes in use below a data directory, each hard link counted once per name.
@@ -429,6 +434,14 @@ mod tests {
         let within = volume.tablespaces_within(13).unwrap();
         assert_eq!(within.len(), 1);
         assert!(within[0].ends_with("13/fast"));
+    }
+
+    #[test]
+    fn a_tablespace_that_was_made_in_place_is_within_the_data() {
+        let (_root, volume) = volume();
+        let in_place = volume.pgdata(17).join("pg_tblspc/16400");
+        fs::create_dir_all(&in_place).unwrap();
+        assert_eq!(volume.tablespaces_within(17).unwrap(), [in_place]);
     }
 
     #[test]

@@ -129,11 +129,7 @@ async fn take_back(upgrade: &Upgrade) -> Result<(), StepError> {
             return Ok(());
         }
     };
-    remove_from_tablespaces(
-        volume,
-        old_major,
-        &format!("PG_{}_{}", upgrade.new_major, data.catalog_version()),
-    )
+    remove_from_tablespaces(volume, old_major, &data.tablespace_directory(upgrade.new_major))
 }
 
 /// Removes what `pg_upgrade` has made under `name` in the tablespaces of the old data: it blocks the next run.

@@ -8,8 +8,8 @@ use pgops_api::plan::Step;
 
 use super::super::world::warn;
 use super::super::{Finding, StepError, Upgrade};
-use super::configuration;
 use super::image::has_library;
+use super::{configuration, volume};
 use crate::postgres::command::CommandError;
 use crate::postgres::refusal::Refusal;
 use crate::postgres::rehearsal::{Source, Verdict, database, drop_database, globals, tables};
@@ -72,6 +72,7 @@ async fn perform(
     let began = Instant::now();
     let mut rehearsed = Rehearsed::default();
     rehearsed.findings.extend(configuration::findings(upgrade, scratch).await?);
+    rehearsed.findings.extend(volume::left_in_tablespaces(upgrade, scratch).await?);
     scratch.start(upgrade.new_major, inventory.largest_database).await?;
     // Without its roles no database can be restored.
     let roles = finding(ROLES, &globals(source, scratch).await?);

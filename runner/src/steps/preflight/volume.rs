@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use super::super::{Finding, StepError, Upgrade};
 use super::space::Space;
+use crate::postgres::controldata::ControlData;
+use crate::postgres::scratch::Scratch;
 use crate::postgres::volume::Marker;
 
 pub(super) fn findings(upgrade: &Upgrade) -> Result<Vec<Finding>, StepError> {
@@ -44,6 +46,27 @@ pub(super) fn findings(upgrade: &Upgrade) -> Result<Vec<Finding>, StepError> {
         ));
     }
     Ok(findings)
+}
+
+/// `pg_upgrade` makes a directory of the new version in each tablespace, and fails where there is one: an attempt
+/// by hand may have left it. `scratch` is a cluster of the new version.
+pub(super) async fn left_in_tablespaces(
+    upgrade: &Upgrade,
+    scratch: &Scratch,
+) -> Result<Option<Finding>, StepError> {
+    let data = ControlData::read(&upgrade.new_installation()?, &scratch.pgdata()).await?;
+    let name = data.tablespace_directory(upgrade.new_major);
+    let all =
+        upgrade.volume.tablespaces(upgrade.old_major).map_err(StepError::volume("list the tablespaces"))?;
+    let left: Vec<_> = all.iter().map(|path| path.join(&name)).filter(|path| path.exists()).collect();
+    Ok((!left.is_empty()).then(|| {
+        let text = format!(
+            "the new version's directories of tablespaces are there already, from another attempt; remove them if \
+             nothing uses them: {}",
+            list(&left)
+        );
+        Finding::new("tablespace-in-the-way", text)
+    }))
 }
 
 pub(super) fn space(upgrade: &Upgrade) -> Result<Space, StepError> {
