@@ -136,6 +136,8 @@ pub struct Inventory {
     pub shape: ClusterShape,
     /// Databases that can be connected to.
     pub databases: Vec<String>,
+    /// Databases that let nobody in, with the server's words.
+    pub unreachable: Vec<(String, String)>,
     /// Libraries that functions of any database need, as `$libdir/name`, with one database that does.
     pub libraries: BTreeSet<(String, String)>,
     /// Extensions of all databases.
@@ -199,6 +201,7 @@ pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, S
         version,
         shape,
         databases: databases(&client).await?,
+        unreachable: Vec::new(),
         libraries: BTreeSet::new(),
         extensions: BTreeSet::new(),
         settings_for_all: settings_for_all(&client).await?,
@@ -207,8 +210,15 @@ pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, S
         relations: 0,
         largest_database: 0,
     };
-    for database in inventory.databases.clone() {
-        let client = superuser.connect(host, &database).await?;
+    for database in std::mem::take(&mut inventory.databases) {
+        let client = match superuser.connect(host, &database).await {
+            Err(ServerError::Connect { source, .. }) if is_for_good(&source) => {
+                inventory.unreachable.push((database, pgops_api::chain(&source)));
+                continue;
+            }
+            client => client?,
+        };
+        inventory.databases.push(database.clone());
         let count = relations(&client).await?;
         inventory.relations += count;
         inventory.largest_database = inventory.largest_database.max(count);
@@ -220,6 +230,13 @@ pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, S
         inventory.extensions.extend(extensions(&client, &database).await?);
     }
     Ok(inventory)
+}
+
+/// Whether the server itself has refused a connection, for a reason that does not pass: neither for want of
+/// resources (class 53) nor because somebody stops or starts it (57).
+fn is_for_good(error: &tokio_postgres::Error) -> bool {
+    let code = error.as_db_error().map(|error| error.code().code());
+    code.is_some_and(|code| !code.starts_with("53") && !code.starts_with("57"))
 }
 
 /// What `initdb` must be told, as template0 has it: databases may differ from it, a new cluster may not.

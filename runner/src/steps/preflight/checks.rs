@@ -34,6 +34,15 @@ pub(super) async fn findings(
     Ok(applying.iter().zip(found).filter_map(|(check, objects)| judge(check, &objects)).collect())
 }
 
+/// Databases that let nobody in, the superuser not either.
+pub(super) fn unreachable(databases: &[(String, String)]) -> Option<Finding> {
+    let named: Vec<_> = databases.iter().map(|(name, why)| format!("\"{name}\": {why}")).collect();
+    (!named.is_empty()).then(|| {
+        let remedy = "pg_upgrade must connect to every database as the superuser; mend what is in its way";
+        Finding::new("unreachable-database", format!("{remedy}: {}", shortened(&named)))
+    })
+}
+
 async fn ask(client: &Client, check: &Check, database: Option<&str>) -> Result<Vec<String>, StepError> {
     let objects = strings(client, check.id, &sql(&check.question)).await?;
     let label = |object: String| match database {
@@ -104,6 +113,13 @@ mod tests {
         assert!(found.blocks() && found.text.ends_with("public.t.f in \"shop\""), "{found}");
         let found = judge(check("subscription-before-17"), &["s".into()]).unwrap();
         assert!(!found.blocks(), "{found}");
+    }
+
+    #[test]
+    fn a_database_that_lets_nobody_in_is_named_with_the_servers_words() {
+        assert_eq!(unreachable(&[]), None);
+        let found = unreachable(&[("shop".into(), "FATAL: no entry".into())]).unwrap();
+        assert!(found.blocks() && found.text.ends_with("\"shop\": FATAL: no entry"), "{found}");
     }
 
     #[test]

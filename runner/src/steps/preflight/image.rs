@@ -102,6 +102,7 @@ mod tests {
                 checksums: true,
             },
             databases: vec!["postgres".into()],
+            unreachable: vec![],
             libraries: BTreeSet::new(),
             extensions: BTreeSet::new(),
             stored_settings: BTreeSet::new(),

@@ -62,6 +62,7 @@ async fn major(upgrade: &mut Upgrade, ip: &str) -> Result<(), StepError> {
     let known = Program::new(installation.program("postgres")).arg("--describe-config").output().await?;
 
     let mut findings = checks::findings(upgrade, ip, &inventory.databases).await?;
+    findings.extend(checks::unreachable(&inventory.unreachable));
     findings
         .extend(image::findings(&inventory, &known, |library| image::has_library(&installation, library)));
     let offer = extensions::Offer::read(&installation.sharedir)?;
