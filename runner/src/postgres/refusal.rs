@@ -19,12 +19,14 @@ impl Refusal {
     /// Reads the output of a program that has failed. Lines that may hold a secret are not in it.
     #[must_use]
     pub fn read(output: &str) -> Self {
+        // The program names its query's failure first, the server's words follow on the same line.
+        let said = |line: &str| line.contains("ERROR:") || line.contains("error:");
+        let begin = output.lines().position(said);
         let output = withhold(output);
         let mut lines = output.lines();
-        let error = lines.by_ref().find_map(|line| {
-            let (_, error) = line.split_once("ERROR:").or_else(|| line.split_once("error:"))?;
-            // The program names its query's failure first, the server's words follow on the same line.
-            Some(error.trim().to_owned())
+        let error = begin.and_then(|begin| lines.nth(begin)).map(|line| {
+            let parts = line.split_once("ERROR:").or_else(|| line.split_once("error:"));
+            parts.map_or(line, |(_, error)| error).trim().to_owned()
         });
         let rest: Vec<_> = lines.collect();
         let begin = rest.iter().position(|line| STATEMENT.iter().any(|mark| line.contains(mark)));
@@ -106,6 +108,14 @@ mod tests {
              Command was: CREATE USER MAPPING FOR \"a\" SERVER \"s\" OPTIONS (\n    \"password\" 'sesame');\n",
         );
         assert!(!text.to_string().contains("sesame"), "{text}");
+    }
+
+    #[test]
+    fn an_error_that_may_hold_a_secret_is_not_replaced_by_another_line() {
+        let text = "pg_restore: error: could not execute query: ERROR:  invalid value for \"my_password\": \"x\"\n\
+                    Command was: -- For binary upgrade\nUPDATE pg_database SET datistemplate = false;\n";
+        let refusal = Refusal::read(text);
+        assert!(refusal.error.starts_with("(withheld"), "{refusal}");
     }
 
     #[test]
