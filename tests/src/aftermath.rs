@@ -62,6 +62,7 @@ pub async fn assert_untouched(
     before.ensure_same(&database.fingerprint().await?)
 }
 
+/// The entry of the catalog with that name.
 pub(crate) async fn catalog(database: &Database, name: &str) -> anyhow::Result<PostgresVersion> {
     let catalog = Api::<PostgresVersion>::all(database.namespace().cluster().client.clone());
     catalog.get(name).await.with_context(|| format!("failed to read PostgresVersion {name}"))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use pgops_api::Postgres;
 use pgops_api::postgres::PostgresPhase;
 use serde_json::{Value, json};
@@ -134,6 +135,15 @@ impl Database {
     pub async fn wait_gone(&self) -> anyhow::Result<()> {
         let api = self.ns.api::<Postgres>();
         wait_for(&api, &self.name, "the end", LONGEST, |found| found.is_none()).await.map(drop)
+    }
+
+    /// Stops it for good: the server shuts down cleanly, the object goes, the data stays.
+    pub async fn halt(&self) -> anyhow::Result<()> {
+        let api = self.ns.api::<Postgres>();
+        let policy = Patch::Merge(json!({"spec": {"deletionPolicy": "Halt"}}));
+        api.patch(&self.name, &PatchParams::default(), &policy).await?;
+        api.delete(&self.name, &DeleteParams::default()).await?;
+        self.wait_gone().await
     }
 
     /// Fills it.

@@ -37,17 +37,22 @@ impl DataSet {
 
     /// Fills a database with it.
     pub(crate) async fn load(self, database: &Database) -> anyhow::Result<()> {
-        let mut client = connect(database, "postgres").await?;
-        for paragraph in paragraphs(self.script()) {
-            match paragraph {
-                Paragraph::Connect(dbname) => client = connect(database, &dbname).await?,
-                Paragraph::Sql(sql) => {
-                    run(&client, sql).await.with_context(|| format!("failed to load {self:?}"))?;
-                }
-            }
-        }
-        Ok(())
+        run_script(database, "postgres", self.script())
+            .await
+            .with_context(|| format!("failed to load {self:?}"))
     }
+}
+
+/// Runs a script paragraph by paragraph, and begins in the database `dbname`.
+pub(crate) async fn run_script(database: &Database, dbname: &str, script: &str) -> anyhow::Result<()> {
+    let mut client = connect(database, dbname).await?;
+    for paragraph in paragraphs(script) {
+        match paragraph {
+            Paragraph::Connect(dbname) => client = connect(database, &dbname).await?,
+            Paragraph::Sql(sql) => run(&client, sql).await?,
+        }
+    }
+    Ok(())
 }
 
 async fn run(client: &Client, sql: &str) -> anyhow::Result<()> {

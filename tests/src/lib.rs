@@ -24,6 +24,7 @@
 mod admission;
 mod aftermath;
 pub mod bench;
+mod by_hand;
 mod cluster;
 mod connection;
 pub mod counts;
@@ -43,6 +44,7 @@ mod wait;
 
 pub use admission::PastAdmission;
 pub use aftermath::{assert_untouched, assert_upgraded};
+pub use by_hand::ByHand;
 pub use cluster::Cluster;
 pub use database::{Database, DatabaseBuilder};
 pub use dataset::DataSet;

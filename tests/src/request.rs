@@ -146,6 +146,11 @@ impl Upgrade {
         Ok(found)
     }
 
+    /// Waits until it has ended, well or not.
+    pub async fn wait_terminal(&self) -> anyhow::Result<PostgresOpsRequest> {
+        self.wait("an end", |request| request.phase().is_terminal()).await
+    }
+
     /// Waits until it is Successful; fails as soon as it ends otherwise, with the conditions' words.
     pub async fn wait_successful(&self) -> anyhow::Result<PostgresOpsRequest> {
         self.wait("phase Successful", |request| request.phase() == Phase::Successful).await
