@@ -1,14 +1,15 @@
 //! Asks the serving database, over TCP, as the superuser of its auth secret.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use pgops_api::{PgVersion, layout, names};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::types::{FromSql, ToSql, Type};
+use tokio_postgres::{Client, Config, NoTls, Row};
 
 use super::initdb::{ClusterShape, LocaleProvider};
 
@@ -326,7 +327,7 @@ async fn extensions(client: &Client, database: &str) -> Result<Vec<Extension>, S
     let failed = |source| ServerError::Query { what: "its extensions", source };
     let sql = "SELECT extname::text, extversion FROM pg_extension";
     let rows = client.query(sql, &[]).await.map_err(failed)?;
-    let extension = |row: &tokio_postgres::Row| {
+    let extension = |row: &Row| {
         Ok(Extension { name: row.try_get(0)?, version: row.try_get(1)?, database: database.to_owned() })
     };
     rows.iter().map(extension).collect::<Result<_, _>>().map_err(failed)
@@ -337,6 +338,20 @@ pub async fn strings(client: &Client, what: &'static str, sql: &str) -> Result<V
     strings_with(client, what, sql, &[]).await
 }
 
+/// Text of which the server has no valid form in UTF-8, such as a name that was given in a database of another
+/// encoding. It is shown as well as it can be.
+struct Lossy(String);
+
+impl<'a> FromSql<'a> for Lossy {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(String::from_utf8_lossy(raw).into_owned()))
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        <String as FromSql>::accepts(kind)
+    }
+}
+
 /// The one column of a query with parameters, as text.
 pub(super) async fn strings_with(
     client: &Client,
@@ -345,5 +360,18 @@ pub(super) async fn strings_with(
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<String>, ServerError> {
     let rows = client.query(sql, parameters).await.map_err(|source| ServerError::Query { what, source })?;
-    rows.iter().map(|row| row.try_get(0).map_err(|source| ServerError::Query { what, source })).collect()
+    let text = |row: &Row| Ok(row.try_get::<_, Lossy>(0)?.0);
+    rows.iter().map(|row| text(row).map_err(|source| ServerError::Query { what, source })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_another_encoding_is_shown_and_stops_nothing() {
+        let read = |raw| Lossy::from_sql(&Type::TEXT, raw).map(|text| text.0).unwrap();
+        assert_eq!(read("Zoë".as_bytes()), "Zoë");
+        assert_eq!(read(b"Zo\xeb"), "Zo\u{fffd}");
+    }
 }

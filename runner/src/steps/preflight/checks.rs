@@ -20,14 +20,11 @@ pub(super) async fn findings(
     let pair = (upgrade.old_major, upgrade.new_major);
     let applying: Vec<&Check> = CHECKS.iter().filter(|check| (check.applies)(pair.0, pair.1)).collect();
     let mut found = vec![Vec::new(); applying.len()];
-    for database in databases {
+    let of_server = std::iter::once((Place::Server, "postgres"));
+    for (place, database) in of_server.chain(databases.iter().map(|name| (Place::Database, name.as_str()))) {
         let client = upgrade.superuser.connect(ip, database).await?;
-        for (check, found) in applying.iter().zip(&mut found) {
-            let label = match check.place {
-                Place::Server if Some(database) != databases.first() => continue,
-                Place::Server => None,
-                Place::Database => Some(database.as_str()),
-            };
+        let label = (place == Place::Database).then_some(database);
+        for (check, found) in applying.iter().zip(&mut found).filter(|(check, _)| check.place == place) {
             found.extend(ask(&client, check, label).await?);
         }
     }

@@ -19,9 +19,9 @@ pub(super) struct Check {
 }
 
 /// Who is asked.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Place {
-    /// One database for the whole server.
+    /// The database `postgres`, for the whole server.
     Server,
     /// Each database for itself.
     Database,
@@ -67,6 +67,22 @@ pub(super) const CHECKS: &[Check] = &[
         applies: |_, _| true,
         question: Sql("SELECT datname::text FROM pg_database WHERE datconnlimit = -2"),
         remedy: "a DROP DATABASE of these was interrupted; DROP DATABASE them again",
+    },
+    Check {
+        id: "database-name",
+        weight: Blocks,
+        place: Server,
+        applies: |_, _| true,
+        // pg_upgrade gives names to a shell, which takes no line break. Names are stored as bytes and say nothing of
+        // their encoding: read in another one, a name that is not ASCII is another name.
+        question: Sql("SELECT replace(replace(encode(name, 'escape'), E'\\n', '\\n'), E'\\r', '\\r') \
+             FROM pg_database d, textsend(d.datname::text) AS name, encode(name, 'hex') AS hex \
+             WHERE hex ~ '^(..)*0[ad]' OR hex !~ '^([0-7].)*$' AND (EXISTS (SELECT FROM pg_database o \
+               WHERE (o.oid = d.oid OR o.datname IN ('postgres', 'template1')) \
+               AND pg_encoding_to_char(o.encoding) NOT IN ('UTF8', 'SQL_ASCII')) \
+               OR hex !~ '^([0-7].|[cd].[89ab].|e.([89ab].){2}|f.([89ab].){3})*$') ORDER BY 1"),
+        remedy: "pg_upgrade loses names with line breaks, and names that are not ASCII in a server whose databases \
+             differ in encoding; ALTER DATABASE … RENAME TO",
     },
     Check {
         id: "open-template0",
