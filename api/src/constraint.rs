@@ -34,7 +34,7 @@ const MAX_LENGTH: usize = 1024;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Constraint {
     text: String,
-    alternatives: Vec<Alternative>,
+    alternatives: Box<[Alternative]>,
 }
 
 /// Text that is no constraint.
@@ -89,7 +89,7 @@ impl Constraint {
 /// Comparisons that must all hold.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Alternative {
-    comparisons: Vec<Comparison>,
+    comparisons: Box<[Comparison]>,
     /// One of the comparisons names a pre-release, so versions with one are considered at all.
     considers_pre: bool,
 }
@@ -114,7 +114,7 @@ impl Alternative {
             };
         }
         let considers_pre = comparisons.iter().any(|comparison| comparison.version.has_pre());
-        Ok(Self { comparisons, considers_pre })
+        Ok(Self { comparisons: comparisons.into(), considers_pre })
     }
 
     fn matches(&self, version: &Version) -> bool {

@@ -53,9 +53,9 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Constraints {
     /// One of these must match; any version does where there are none.
-    pub allow: Vec<Constraint>,
+    pub allow: Box<[Constraint]>,
     /// None of these may match.
-    pub deny: Vec<Constraint>,
+    pub deny: Box<[Constraint]>,
 }
 
 /// The rules over a catalog, for one request.

@@ -192,13 +192,16 @@ impl<K: Slim> Feed<K> {
 
 /// Drops what no decision reads: with it, thousands of databases would need hundreds of megabytes.
 pub trait Slim: Resource<DynamicType = ()> + Clone + 'static {
-    /// Drops it from everything but the metadata.
+    /// Drops it as far as it is of this kind alone.
     fn slim(&mut self);
 }
 
 impl Slim for Postgres {
     fn slim(&mut self) {
+        self.metadata.uid = None;
         self.spec.storage = None;
+        self.spec.auth_secret = None;
+        self.spec.config_secret = None;
         self.spec.pod_template = None;
         if let Some(status) = &mut self.status {
             status.conditions.retain(|condition| condition.type_ == CONDITION_PAUSED);
@@ -216,7 +219,9 @@ impl Slim for PostgresOpsRequest {
 }
 
 impl Slim for PostgresVersion {
-    fn slim(&mut self) {}
+    fn slim(&mut self) {
+        self.metadata.uid = None;
+    }
 }
 
 fn slim(metadata: &mut ObjectMeta) {
@@ -322,7 +327,7 @@ mod tests {
                 "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "…"},
                 "managedFields": [{"manager": "kubectl"}],
             },
-            "spec": {"version": "13.16", "podTemplate": {"spec": {}}, "storage": {"accessModes": ["ReadWriteOnce"]}},
+            "spec": {"version": "13.16", "podTemplate": {"spec": {}}, "storage": {"accessModes": ["ReadWriteOnce"]}, "authSecret": {"name": "a"}},
             "status": {"phase": "Ready", "conditions": [
                 {"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z"},
                 {"type": "Paused", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z"},
@@ -332,7 +337,7 @@ mod tests {
         feeds.databases.apply(Event::Apply(database));
         let kept = caches.databases_where(|_| true).remove(0);
         let kept = serde_json::to_value(&*kept).unwrap();
-        assert_eq!(kept["metadata"], json!({"name": "orders", "namespace": "demo", "uid": "u"}));
+        assert_eq!(kept["metadata"], json!({"name": "orders", "namespace": "demo"}));
         assert_eq!(kept["spec"], json!({"version": "13.16"}));
         assert_eq!(kept["status"]["conditions"].as_array().unwrap().len(), 1);
         assert_eq!(kept["status"]["phase"], "Ready");

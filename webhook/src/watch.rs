@@ -17,7 +17,7 @@ use crate::caches::{Feed, Slim};
 use crate::unreadable::Unreadable;
 
 /// Objects that are asked for at once: all of a large cluster at once would stay in memory for good.
-const PAGE: u32 = 100;
+const PAGE: u32 = 50;
 
 /// Follows all objects of the kind. Errors are waited out: the API server may restart, a CRD may come
 /// later. An object that cannot be read is told and left out, and hides no other.

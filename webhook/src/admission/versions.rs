@@ -59,7 +59,7 @@ fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Verdic
     Ok(warnings)
 }
 
-fn read(list: &str, texts: &[String]) -> Result<Vec<Constraint>, Verdict> {
+fn read(list: &str, texts: &[String]) -> Result<Box<[Constraint]>, Verdict> {
     let parse = |(at, text): (usize, &String)| {
         text.parse().map_err(|error| invalid(&format!("spec.updateConstraints.{list}[{at}]"), &error))
     };
