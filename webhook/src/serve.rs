@@ -175,14 +175,19 @@ async fn announce(caches: &Caches, readiness: &Readiness) -> anyhow::Result<Infa
     Ok(std::future::pending().await)
 }
 
+/// Lines that may wait to be written; the crate would keep room for 128,000 of them, 4 MiB, from the start.
+const WAITING_LINES: usize = 4096;
+
 /// Lines are written by a thread of their own, many at once where many come; none is ever dropped. What is
 /// returned writes the last of them when it goes.
 fn log_to_stderr(format: LogFormat) -> WorkerGuard {
     // What the client logs as an error it also returns, and whoever called it says what it means.
     let usual = || EnvFilter::new("info,kube_client::client::builder=off");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
-    let (writer, guard) =
-        NonBlockingBuilder::default().lossy(false).finish(std::io::BufWriter::new(std::io::stderr()));
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING_LINES)
+        .lossy(false)
+        .finish(std::io::BufWriter::new(std::io::stderr()));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)
