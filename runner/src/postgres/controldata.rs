@@ -51,6 +51,19 @@ impl ControlData {
         self.get("Latest checkpoint location")
     }
 
+    /// `Latest checkpoint's NextXID`: the transaction that would write next.
+    #[must_use]
+    pub fn next_transaction(&self) -> &str {
+        self.get("Latest checkpoint's NextXID")
+    }
+
+    /// Whether no transaction has written since that one would have been the next. A server that was not shut down
+    /// may have let others write.
+    #[must_use]
+    pub fn is_unwritten_since(&self, next_transaction: &str) -> bool {
+        self.state() == SHUT_DOWN && self.next_transaction() == next_transaction
+    }
+
     /// Whether no server has run on the data since it was shut down at that checkpoint: each writes another one
     /// when it is shut down, and one that was not leaves another state.
     #[must_use]
@@ -89,6 +102,17 @@ mod tests {
         assert!(data("shut down", "0/5A3F2E8").rests_at("0/5A3F2E8"));
         assert!(!data("shut down", "0/5A3F360").rests_at("0/5A3F2E8"));
         assert!(!data("in production", "0/5A3F2E8").rests_at("0/5A3F2E8"));
+    }
+
+    #[test]
+    fn a_server_that_came_and_went_without_a_write_is_told_from_others() {
+        let data = |state, next| {
+            let text = "Database cluster state: STATE\nLatest checkpoint's NextXID:          0:NEXT";
+            ControlData::parse(&text.replace("STATE", state).replace("NEXT", next))
+        };
+        assert!(data("shut down", "751").is_unwritten_since("0:751"));
+        assert!(!data("shut down", "752").is_unwritten_since("0:751"));
+        assert!(!data("in production", "751").is_unwritten_since("0:751"));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub enum Marker {
     OwnsNew,
     /// The new cluster is as initdb left it: `pg_upgrade` may begin.
     Fresh,
-    /// `pg_upgrade` has succeeded. It says at which checkpoint the old data was then.
+    /// `pg_upgrade` has succeeded. It says where both clusters stood then.
     Upgraded,
 }
 

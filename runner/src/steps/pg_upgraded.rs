@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use pgops_api::plan::Step;
+use serde::{Deserialize, Serialize};
 
 use super::data_directory_initialized::ensure_fresh;
 use super::stop_database::ensure_clean;
@@ -21,25 +22,55 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
         ensure_fresh(upgrade).await?;
         run(upgrade).await?;
         carry_settings(&upgrade.volume, upgrade.old_major, upgrade.new_major)?;
-        let checkpoint =
-            old_data(upgrade).await?.map(|data| data.checkpoint().to_owned()).unwrap_or_default();
-        upgrade
-            .volume
-            .mark_with(Marker::Upgraded, &checkpoint)
+        let handover = Handover {
+            old_checkpoint: old_data(upgrade).await?.map(|data| data.checkpoint().to_owned()),
+            new_transaction: new_data(upgrade).await?.next_transaction().to_owned(),
+        };
+        serde_json::to_string(&handover)
+            .map_err(std::io::Error::from)
+            .and_then(|words| upgrade.volume.mark_with(Marker::Upgraded, &words))
             .map_err(StepError::volume("mark the new cluster as upgraded"))?;
     }
     // The next step may be the point of no return: a pod that will not come up is better known before.
     Ok(upgrade.cluster.refuse_broken(&upgrade.plan.to.image).await?)
 }
 
+/// Where both clusters stood when `pg_upgrade` had run; the words of [`Marker::Upgraded`].
+#[derive(Deserialize, Serialize)]
+struct Handover {
+    /// Checkpoint of the old data, where it still has a control file.
+    old_checkpoint: Option<String>,
+    /// The transaction of the new cluster that would write next.
+    new_transaction: String,
+}
+
+impl Handover {
+    fn read(upgrade: &Upgrade) -> Result<Option<Self>, StepError> {
+        let words = upgrade.volume.words_of(Marker::Upgraded);
+        let words = words.map_err(StepError::volume("read where the clusters stood after pg_upgrade"))?;
+        // A runner of an earlier version says nothing.
+        Ok(words.and_then(|words| serde_json::from_str(&words).ok()))
+    }
+}
+
 /// Whether the old data is as `pg_upgrade` left it. A server that somebody let in while no worker held the interlock
 /// may have told clients that their writes are kept: the new cluster does not have them.
 pub(super) async fn old_data_rests(upgrade: &Upgrade) -> Result<bool, StepError> {
-    let checkpoint = upgrade.volume.words_of(Marker::Upgraded);
-    let checkpoint = checkpoint.map_err(StepError::volume("read at which checkpoint the old data was"))?;
-    // A runner of an earlier version says nothing.
-    let Some(checkpoint) = checkpoint.filter(|words| !words.is_empty()) else { return Ok(true) };
+    let Some(checkpoint) = Handover::read(upgrade)?.and_then(|handover| handover.old_checkpoint) else {
+        return Ok(true);
+    };
     Ok(old_data(upgrade).await?.is_none_or(|data| data.rests_at(&checkpoint)))
+}
+
+/// Whether nobody has written to the new cluster: its server may have answered while no worker looked.
+pub(super) async fn new_data_is_unwritten(upgrade: &Upgrade) -> Result<bool, StepError> {
+    let Some(handover) = Handover::read(upgrade)? else { return Ok(true) };
+    Ok(new_data(upgrade).await?.is_unwritten_since(&handover.new_transaction))
+}
+
+async fn new_data(upgrade: &Upgrade) -> Result<ControlData, StepError> {
+    let pgdata = upgrade.volume.pgdata(upgrade.new_major);
+    Ok(ControlData::read(&upgrade.new_installation()?, &pgdata).await?)
 }
 
 /// Control data of the old cluster, where it still has some: `pg_upgrade --link` puts it aside, and no server starts
@@ -120,7 +151,7 @@ async fn take_back(upgrade: &Upgrade) -> Result<(), StepError> {
         return Ok(());
     }
     // Only names with the new catalog version: those of the old one hold the data.
-    let data = match ControlData::read(&upgrade.new_installation()?, &new_pgdata).await {
+    let data = match new_data(upgrade).await {
         Ok(data) => data,
         // An initdb that was killed, or had no room, may leave an empty one. Nothing in the tablespaces is of it, and
         // the way back must not end here.

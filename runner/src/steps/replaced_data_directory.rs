@@ -2,8 +2,8 @@
 
 use pgops_api::plan::Step;
 
-use super::pg_upgraded::old_data_rests;
-use super::start_database::refuse_once_answered;
+use super::pg_upgraded::{new_data_is_unwritten, old_data_rests};
+use super::start_database::{no_way_back, refuse_once_answered};
 use super::world::say;
 use super::{StepError, Upgrade};
 
@@ -25,6 +25,11 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
 pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
     refuse_once_answered(upgrade).await?;
     upgrade.exclude_all_but_waiting().await?;
+    if upgrade.is_switched()? && !new_data_is_unwritten(upgrade).await? {
+        // It may come up yet, and no other has everything.
+        upgrade.serve(&upgrade.plan.to.image.clone()).await?;
+        return Err(no_way_back("has run"));
+    }
     switch(upgrade, upgrade.old_major)
 }
 

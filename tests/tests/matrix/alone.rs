@@ -74,13 +74,13 @@ async fn api_server_away_for_two_minutes(#[case] major: Major, #[case] moment: M
 #[case::kubelet_before_the_start(
     "kubelet",
     Major::Link,
-    Moment::Record(Step::UpdateStatefulSetImage, Mark::Succeeded)
+    Moment::Record(Step::ReplacedDataDirectory, Mark::Started)
 )]
 #[case::containerd("containerd", Major::Copy, Moment::Stage(20))]
 #[case::containerd_before_the_start(
     "containerd",
     Major::Link,
-    Moment::Record(Step::UpdateStatefulSetImage, Mark::Succeeded)
+    Moment::Record(Step::ReplacedDataDirectory, Mark::Started)
 )]
 #[case::api_server("kube-apiserver", Major::Link, Moment::Record(Step::StopDatabase, Mark::Started))]
 #[tokio::test]

@@ -43,13 +43,7 @@ async fn database_killed_right_before_the_request() -> anyhow::Result<()> {
             orders.sql("postgres", "CHECKPOINT").await?;
             orders.sql("postgres", "CREATE TABLE late AS SELECT g FROM generate_series(1, 10000) g").await?;
             let before = orders.fingerprint().await?;
-            let pod = ns.api::<Pod>().get(&names::pod("orders", 0)).await?.uid().context("no uid")?;
-            let server = of_pod(&pod, "postgres");
-            ensure!(!server.is_empty(), "no process of the server was found");
-            for process in server {
-                // Its workers may end with the postmaster before they are reached.
-                let _ = process.signal(Signal::KILL);
-            }
+            kill_server(ns).await?;
             let upgrade = Major::Copy.upgrade(ns).create().await?;
             assert_upgraded(&orders, &upgrade, &before).await?;
             counts::add("faults", 1)
@@ -60,7 +54,7 @@ async fn database_killed_right_before_the_request() -> anyhow::Result<()> {
 /// Somebody deletes the Job in the middle of the outage: the launcher makes it again.
 #[rstest]
 #[case::while_pg_upgrade_runs(Major::Copy, Moment::Stage(15))]
-#[case::after_the_switch(Major::Link, Moment::Record(Step::UpdateStatefulSetImage, Mark::Succeeded))]
+#[case::after_the_switch(Major::Link, Moment::Record(Step::ReplacedDataDirectory, Mark::Succeeded))]
 #[case::while_the_new_server_starts(
     Major::Link,
     Moment::After(Step::StartDatabase, Mark::Started, Duration::from_millis(500))
@@ -105,7 +99,9 @@ async fn old_server_let_in_by_somebody_loses_no_write() -> anyhow::Result<()> {
             let mut watch = Watch::begin(&orders, &upgrade).await?;
             let run = Moment::Record(Step::PgUpgraded, Mark::Succeeded);
             watch.kill(Kill { at: run, of: Victim::Container }).await?;
-            ns.kubectl(&["scale", "statefulset", "orders", "--replicas=1"], None).await?.succeeded()?;
+            let image = format!("postgres={}/postgres:{}", cluster.registry, Major::Copy.from());
+            ns.kubectl(&["set", "image", "statefulset/orders", &image], None).await?.succeeded()?;
+            ns.kubectl(&["delete", "pod", "orders-0", "--wait=false"], None).await?.succeeded()?;
             orders.sql("postgres", "INSERT INTO late SELECT generate_series(1, 100)").await?;
             ensure!(orders.server_version().await? == "13.16", "the new worker was first: nothing was tried");
             eprintln!("--- the old server has taken writes");
@@ -114,6 +110,57 @@ async fn old_server_let_in_by_somebody_loses_no_write() -> anyhow::Result<()> {
             counts::add("faults", 1)
         })
         .await
+}
+
+/// The new server answers while no worker looks, takes writes, and then never starts again: the way back would lose
+/// them, so there is none.
+#[tokio::test]
+async fn new_server_that_took_writes_and_died_loses_no_write() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = orders(ns, Major::Copy.from()).await?;
+            orders.sql("postgres", "CREATE TABLE late (g int)").await?;
+            let upgrade = Major::Copy.upgrade(ns).field("maxRetries", serde_json::json!(0)).create().await?;
+            let mut watch = Watch::begin(&orders, &upgrade).await?;
+            let start = Moment::After(Step::StartDatabase, Mark::Started, Duration::from_millis(300));
+            watch.kill(Kill { at: start, of: Victim::Container }).await?;
+            orders.sql("postgres", "INSERT INTO late SELECT generate_series(1, 100)").await?;
+            let settings = watch.volume().join("17/data/postgresql.auto.conf");
+            let whole = std::fs::read(&settings)?;
+            std::fs::write(&settings, [&whole[..], b"no_such_setting = on\n"].concat())?;
+            kill_server(ns).await?;
+            eprintln!("--- the new server has taken writes, and does not start again");
+            let (reason, message) = upgrade.wait_failed().await?;
+            ensure!(reason == "Stuck", "{reason}: {message}");
+            // A person mends what is broken: everything is there.
+            std::fs::write(&settings, whole)?;
+            let late = async {
+                loop {
+                    match orders.value("SELECT count(*) FROM late").await {
+                        Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                        found => return found,
+                    }
+                }
+            };
+            let late = tokio::time::timeout(Duration::from_mins(6), late).await??;
+            ensure!(late == "100", "{late} rows of 100 are left");
+            ensure!(orders.server_version().await? == "17.11", "the old server is back");
+            counts::add("faults", 1)
+        })
+        .await
+}
+
+/// Kills all processes of the server in the database's pod.
+async fn kill_server(ns: &Namespace) -> anyhow::Result<()> {
+    let pod = ns.api::<Pod>().get(&names::pod("orders", 0)).await?.uid().context("no uid")?;
+    let server = of_pod(&pod, "postgres");
+    ensure!(!server.is_empty(), "no process of the server was found");
+    for process in server {
+        // Its workers may end with the postmaster before they are reached.
+        let _ = process.signal(Signal::KILL);
+    }
+    Ok(())
 }
 
 /// The kernel kills a process of the worker because its memory runs out: which one is the kernel's choice.

@@ -16,9 +16,9 @@ const UPGRADES: usize = 2;
 /// The steps that are undone, the first of them last.
 const WAY_BACK: [Step; 9] = [
     Step::StartDatabase,
-    Step::UpdateStatefulSetImage,
     Step::ReplacedDataDirectory,
     Step::PgUpgraded,
+    Step::UpdateStatefulSetImage,
     Step::StopDatabase,
     Step::PauseDatabase,
     Step::DataDirectoryInitialized,
