@@ -1,14 +1,34 @@
 //! The data of a case.
 
+use anyhow::ensure;
+use pgops_api::layout;
+
 use super::Case;
 use crate::Database;
 
 const DATABASE: &str = "bench";
 
 /// Fills a database with the tables of a case.
+///
+/// The server writes without waiting for the disk, which would take minutes for thousands of files; then
+/// everything is written out at once, so that nothing of it is left to the outage.
 pub async fn fill(database: &Database, case: &Case) -> anyhow::Result<()> {
-    database.sql("postgres", &format!("CREATE DATABASE {DATABASE}")).await?;
-    database.sql(DATABASE, &script(case)).await.map(drop)
+    let postgres = async |sql: &str| database.sql("postgres", sql).await.map(drop);
+    postgres(&format!("CREATE DATABASE {DATABASE}")).await?;
+    postgres("ALTER SYSTEM SET fsync = off").await?;
+    postgres("SELECT pg_reload_conf()").await?;
+    database.sql(DATABASE, &script(case)).await?;
+    postgres("ALTER SYSTEM RESET fsync").await?;
+    postgres("SELECT pg_reload_conf()").await?;
+    postgres("CHECKPOINT").await?;
+    let write_out =
+        format!("COPY (SELECT WHERE false) TO PROGRAM 'sync --file-system {}'", layout::VOLUME_ROOT);
+    postgres(&write_out).await?;
+    ensure!(
+        database.value("SHOW fsync").await? == "on",
+        "the server still writes without waiting for the disk"
+    );
+    Ok(())
 }
 
 /// Tables of equal size, with a row on each page of 8 KiB. Each has an index and a TOAST table, as tables have.

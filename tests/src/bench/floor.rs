@@ -127,7 +127,7 @@ fn pod(
         json!({"command": [runner, "stage", "--to", layout::OLD_DIR, "--major", old_major.to_string()]});
     let copy = json!({
         "command": ["/bin/sh", "-c", format!(
-            "PATH={}:$PATH exec pg_basebackup --pgdata={}/old --checkpoint=fast --no-password",
+            "PATH={}:$PATH exec pg_basebackup --pgdata={}/old --checkpoint=fast --no-sync --no-password",
             old.join(":"), layout::VOLUME_ROOT,
         )],
         "env": [

@@ -28,6 +28,8 @@ sql() { "$new/psql" --host=/tmp --username=postgres --no-psqlrc --quiet --comman
 "$old/pg_ctl" --pgdata="$VOLUME/old" --log=old.log --options="$private" --timeout=600 --wait start
 sql 'CREATE TABLE floor (n int)'
 sql 'CHECKPOINT'
+# The base backup too: what is left to write would be written during the outage.
+sync --file-system "$VOLUME"
 
 begin=$(now)
 "$old/pg_ctl" --pgdata="$VOLUME/old" --mode=fast --timeout=600 --wait stop
