@@ -44,6 +44,7 @@ test-all: export PGOPS_COUNTS := $(CARGO_TARGET_DIR)/counts
 test-all: ## and then the worker killed at every record and stage, and faults of all kinds: half an hour more
 	@rm -f "$(PGOPS_COUNTS)"
 	@$(MAKE) test
+	@$(MAKE) differential
 	@$(MAKE) matrix
 	@tests/summary "$(PGOPS_COUNTS)"
 
@@ -78,6 +79,12 @@ e2e: ## the end-to-end tests, on the cluster with pgops installed
 	@$(phase) "Build of the end-to-end tests" cargo test --package pgops-e2e --locked --no-run
 	@$(phase) "End-to-end tests" tests/cluster/exec \
 		cargo test --package pgops-e2e --locked --offline -- --test-threads $(PGOPS_E2E_THREADS)
+
+.PHONY: differential
+differential: ## our preflight beside the real pg_upgrade, over all data sets
+	@$(phase) "Build of the comparison" cargo test --package pgops-e2e --test differential --locked --no-run
+	@$(phase) "Comparison with pg_upgrade" tests/cluster/exec \
+		cargo test --package pgops-e2e --test differential --locked --offline
 
 .PHONY: matrix
 matrix: ## the kills and the faults, which `make test` leaves out, on the test cluster with pgops installed

@@ -33,6 +33,7 @@ mod database;
 mod dataset;
 pub mod demo;
 mod diagnostics;
+pub mod differential;
 mod fingerprint;
 pub mod golden;
 mod kubectl;

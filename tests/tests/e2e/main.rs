@@ -4,6 +4,7 @@
 
 mod after;
 mod availability;
+mod differential;
 mod documentation;
 mod failures;
 mod interruptions;

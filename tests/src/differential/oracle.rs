@@ -1,0 +1,81 @@
+//! What the real `pg_upgrade` says.
+
+use anyhow::{Context, ensure};
+
+use super::case::Case;
+use super::pair::Pair;
+use crate::{ByHand, Database};
+
+/// Its verdict.
+#[derive(Debug)]
+pub struct Verdict {
+    /// How far it came.
+    pub end: End,
+    /// All that it printed, with its reports and the errors of its logs.
+    pub said: String,
+}
+
+/// How far it came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
+    /// `pg_upgrade --check` refuses.
+    Check,
+    /// The check passes, and the upgrade fails.
+    Upgrade,
+    /// It is done.
+    Passed,
+}
+
+/// A pod with copies of a halted database's data.
+pub struct Oracle {
+    by_hand: ByHand,
+    variables: String,
+}
+
+impl Oracle {
+    /// Starts the pod.
+    pub async fn start(database: &Database, pair: &Pair) -> anyhow::Result<Self> {
+        let by_hand = ByHand::start(database, pair.from, pair.to).await?;
+        let (old, new) = pair.majors();
+        // As pgops initialises a database where nothing is said.
+        let options = "--encoding=UTF8 --locale=C.UTF-8 --data-checksums";
+        let variables = format!("old={old} new={new} initdb_options='{options}'");
+        Ok(Self { by_hand, variables })
+    }
+
+    /// Asks it about the data without these cases.
+    pub async fn ask_without(&self, others: impl IntoIterator<Item = &Case>) -> anyhow::Result<Verdict> {
+        let removals: String = others.into_iter().map(Case::removal).collect();
+        let script = format!(
+            "{}\nleave_out=$(cat <<'END_OF_SQL'\n{removals}\nEND_OF_SQL\n)\n{}",
+            self.variables,
+            include_str!("oracle.sh")
+        );
+        let output = self.by_hand.bash(&script).await?;
+        read(&output.stdout).with_context(|| format!("{}{}", output.stdout, output.stderr))
+    }
+}
+
+fn read(output: &str) -> anyhow::Result<Verdict> {
+    let (said, word) = output.trim_end().rsplit_once("verdict: ").context("there is no verdict")?;
+    let end = match word {
+        "check" => Some(End::Check),
+        "upgrade" => Some(End::Upgrade),
+        "passes" => Some(End::Passed),
+        _ => None,
+    };
+    ensure!(!said.trim().is_empty(), "pg_upgrade has said nothing");
+    Ok(Verdict { end: end.context("that is no verdict")?, said: said.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_is_the_last_line_and_never_made_up() {
+        assert_eq!(read("Checking x  ok\nverdict: upgrade\n").unwrap().end, End::Upgrade);
+        assert!(read("Checking x  ok\n").is_err());
+        assert!(read("verdict: passes\n").is_err());
+    }
+}

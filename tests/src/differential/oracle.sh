@@ -1,0 +1,57 @@
+# What PostgreSQL's own pg_upgrade makes of a copy of the data. Defined before: old and new, the major versions;
+# initdb_options; leave_out, a script for psql that takes everything else away.
+set -euo pipefail
+oldbin=/pgops/old/usr/lib/postgresql/$old/bin
+pristine=/tmp/pristine work=/tmp/work
+export PGHOST=/tmp PGUSER=postgres LC_ALL=C PGOPTIONS='-c client_min_messages=warning'
+
+mkdir -p $work
+echo 'local all all trust' >/tmp/hba
+options='-c jit=off -c fsync=off -c wal_level=logical -c max_replication_slots=50 -c max_prepared_transactions=20'
+options+=' -c shared_preload_libraries= -c hba_file=/tmp/hba'
+# shellcheck disable=SC2086  # they are several words
+[[ -d $pristine ]] || initdb --no-sync --username=postgres $initdb_options --pgdata=$pristine >/dev/null
+
+# A cluster that nobody uses: whoever did would hold this lock.
+find /var/pv -mindepth 1 -delete
+flock --nonblock /source/.pgops/interlock \
+    find /source -mindepth 1 -maxdepth 1 ! -name lost+found -exec cp -a --reflink=auto -t /var/pv {} +
+mkdir -p "/var/pv/$new" && cp -a $pristine "/var/pv/$new/data"
+
+server() { "$oldbin/pg_ctl" -D "/var/pv/$old/data" -w -s -l /tmp/server.log "$@" || { cat /tmp/server.log; exit 1; }; }
+# Some builds of 17 keep an option with every column that 18 does not restore: who upgrades by hand must take it away.
+strip_options() {
+    local name
+    psql -XAtz0 -d postgres -c "SELECT datname FROM pg_database WHERE datallowconn AND datconnlimit <> -2" |
+        while IFS= read -r -d '' name; do
+            name=${name//\\/\\\\}
+            psql -Xq -d "dbname='${name//\'/\\\'}'" -c "UPDATE pg_attribute SET attoptions = nullif(ARRAY(
+                SELECT option FROM unnest(attoptions) AS option WHERE option NOT LIKE 'pg\_attver=%'), '{}')
+                WHERE array_to_string(attoptions, ' ') LIKE '%pg\_attver=%'" || true
+        done
+}
+if [[ -n $leave_out || $old == 17 ]]; then
+    server -o "$options -c listen_addresses= -c unix_socket_directories=/tmp" start
+    psql -X -q -v ON_ERROR_STOP=on -d postgres -f - <<<"$leave_out" >/dev/null
+    [[ $old != 17 ]] || strip_options
+    server -m fast stop
+fi
+
+cd $work && find . -mindepth 1 -delete
+upgrade() {
+    pg_upgrade --old-bindir "$oldbin" --new-bindir "/usr/lib/postgresql/$new/bin" \
+        --old-datadir "/var/pv/$old/data" --new-datadir "/var/pv/$new/data" --username postgres --socketdir /tmp \
+        --old-options "$options" --new-options "$options" --link "$@" >said 2>&1
+}
+if ! upgrade --check; then
+    verdict=check
+elif ! upgrade; then
+    verdict=upgrade
+else
+    verdict=passes
+fi
+cat said
+# Only a failure leaves its reports and logs behind.
+find . "/var/pv/$new/data/pg_upgrade_output.d" \( -name '*.txt' -o -name '*dump*.log' -o -name '*restore*.log' -o -name '*utility.log' \) \
+    -exec grep -H -a -E '' {} + 2>/dev/null | grep -a -E '\.txt:|rror:|ERROR|FATAL|Command was|^CREATE|newline' | tail -n 60 || true
+echo "verdict: $verdict"
