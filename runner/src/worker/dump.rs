@@ -76,9 +76,10 @@ fn change(archive: &Path) -> Result<(), DumpError> {
 /// Replaces each statement that sets the option alone, and the option where it is set among others, by
 /// as many blanks.
 fn blank(archive: &[u8]) -> Result<Vec<u8>, regex::Error> {
-    // pg_upgrade has every identifier quoted; a quoted one may hold anything but a single quote mark.
+    // pg_upgrade has every identifier quoted; a quoted one may hold anything but a single quote mark. It is in the
+    // database's own encoding, so its bytes are no text to us (`-u`).
     let name = r#""(?:[^"]|"")+""#;
-    let column = format!(r"ALTER (?:FOREIGN )?TABLE ONLY {name}\.{name} ALTER COLUMN {name} SET \(");
+    let column = format!(r"(?-u)ALTER (?:FOREIGN )?TABLE ONLY {name}\.{name} ALTER COLUMN {name} SET \(");
     let alone = Regex::new(&format!(r"{column}{OPTION}=[0-9]+\);"))?;
     let first = Regex::new(&format!(r"({column})({OPTION}=[0-9]+, )"))?;
     let later = Regex::new(&format!(r"({column}[^;]*?)(, {OPTION}=[0-9]+)"))?;
@@ -120,6 +121,15 @@ mod tests {
         let changed = changed.trim_start_matches("PGDMP\x01").trim_end_matches("\x00CREATE TABLE x();");
         let squeezed = |text: &str| text.replace(' ', "");
         assert_eq!(squeezed(changed), squeezed(expected));
+    }
+
+    #[test]
+    fn names_may_be_in_any_encoding() {
+        let archive =
+            b"ALTER TABLE ONLY \"s\".\"Zo\xeb\" ALTER COLUMN \"\xe4\xf6\" SET (pg_attver=12, n_distinct=5);";
+        let changed = blank(archive).unwrap();
+        assert_eq!(changed.len(), archive.len());
+        assert!(!changed.windows(9).any(|window| window == OPTION.as_bytes()));
     }
 
     #[test]
