@@ -63,10 +63,17 @@ fn servers(pgdata: &Path) -> io::Result<Vec<Process>> {
     Ok(pids
         .filter(|pid| *pid != me)
         .filter_map(|pid: i32| {
-            // A process that ends meanwhile has no directory any more, and a zombie no arguments.
+            // A process that ends meanwhile has no directory any more; one that just becomes another program has no
+            // arguments for a moment, like a zombie, but works somewhere.
             let directory = PathBuf::from(format!("/proc/{pid}"));
-            let arguments =
-                fs::read(directory.join("cmdline")).ok().filter(|arguments| !arguments.is_empty())?;
+            let stat = fs::read_to_string(directory.join("stat")).ok()?;
+            let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+            let is_zombie = fields.next()? == "Z";
+            let parent = fields.next()?.parse().ok()?;
+            if is_zombie {
+                return None;
+            }
+            let arguments = fs::read(directory.join("cmdline")).ok()?;
             let works_there = fs::read_link(directory.join("cwd")).is_ok_and(|cwd| cwd == pgdata);
             let mut arguments =
                 arguments.split(|byte| *byte == 0).map(|argument| Path::new(OsStr::from_bytes(argument)));
@@ -74,8 +81,6 @@ fn servers(pgdata: &Path) -> io::Result<Vec<Process>> {
                 argument.file_name().is_some_and(|name| name == "postgres" || name == "postgres.real")
             });
             let is_for_it = arguments.any(|argument| argument == pgdata);
-            let stat = fs::read_to_string(directory.join("stat")).ok()?;
-            let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
             (works_there || (is_server && is_for_it)).then_some(Process { pid, parent })
         })
         .collect())
