@@ -16,7 +16,7 @@ use pgops_e2e::{Cluster, DataSet, assert_untouched, assert_upgraded};
 /// Both inside the outage: before `pg_upgrade`, and once it has run.
 #[rstest::rstest]
 #[case::while_pg_upgrade_runs(Step::PgUpgraded)]
-#[case::before_the_new_server_starts(Step::StartDatabase)]
+#[case::once_the_new_server_may_start(Step::StartDatabase)]
 #[tokio::test]
 async fn runner_killed_once_still_completes(#[case] step: Step) -> anyhow::Result<()> {
     let cluster = Cluster::connect().await?;
