@@ -112,7 +112,6 @@ impl Group {
             tally.complaints.push(format!("{error:#}"));
             Vec::new()
         });
-        orders.halt().await?;
         let oracle = Oracle::start(&orders, &self.pair).await?;
 
         let (old, new) = self.pair.majors();
@@ -127,7 +126,7 @@ impl Group {
         });
         tally.complaints.extend(unclaimed.map(|finding| format!("a finding about no case: {finding:?}")));
         if refused.is_empty() {
-            let verdict = oracle.ask_without([]).await?;
+            let verdict = oracle.ask_without(&[]).await?;
             if verdict.end != End::Passed {
                 tally.complaints.push(format!("pg_upgrade refuses what we pass: {}", verdict.said));
                 return Ok(tally);
@@ -138,8 +137,9 @@ impl Group {
             return Ok(tally);
         }
         for case in &cases {
-            let others = cases.iter().copied().filter(|other| other.name != case.name);
-            let verdict = oracle.ask_without(others).await?;
+            let others: Vec<_> = cases.iter().copied().filter(|other| other.name != case.name).collect();
+            let verdict = oracle.ask_without(&others).await?;
+            eprintln!("{self}: {}: pg_upgrade: {:?}", case.name, verdict.end);
             match judge(case.expected(old, new), &findings, &verdict) {
                 Ok(line) => tally.lines.push(format!("{}: {line}", case.name)),
                 Err(complaint) => tally.complaints.push(format!("{}: {complaint}", case.name)),

@@ -1,5 +1,7 @@
 //! What the real `pg_upgrade` says.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, ensure};
 
 use super::case::Case;
@@ -30,25 +32,35 @@ pub enum End {
 pub struct Oracle {
     by_hand: ByHand,
     variables: String,
+    oids: BTreeMap<String, String>,
 }
 
 impl Oracle {
-    /// Starts the pod.
+    /// Stops the database, and starts the pod.
     pub async fn start(database: &Database, pair: &Pair) -> anyhow::Result<Self> {
+        let oids = database.sql("postgres", "SELECT datname, oid FROM pg_database").await?;
+        let oids = oids.into_iter().filter_map(|row| <[String; 2]>::try_from(row).ok());
+        let oids = oids.map(|[name, oid]| (name, oid)).collect();
+        database.halt().await?;
         let by_hand = ByHand::start(database, pair.from, pair.to).await?;
         let (old, new) = pair.majors();
         // As pgops initialises a database where nothing is said.
         let options = "--encoding=UTF8 --locale=C.UTF-8 --data-checksums";
         let variables = format!("old={old} new={new} initdb_options='{options}'");
-        Ok(Self { by_hand, variables })
+        Ok(Self { by_hand, variables, oids })
     }
 
     /// Asks it about the data without these cases.
-    pub async fn ask_without(&self, others: impl IntoIterator<Item = &Case>) -> anyhow::Result<Verdict> {
-        let removals: String = others.into_iter().map(Case::removal).collect();
+    pub async fn ask_without(&self, others: &[&Case]) -> anyhow::Result<Verdict> {
+        let removals: String = others.iter().copied().map(Case::removal).collect();
+        // What is undone first needs its database.
+        let gone =
+            others.iter().filter(|other| other.undo.is_empty()).filter_map(|other| self.oids.get(other.name));
+        let gone: Vec<_> = gone.map(String::as_str).collect();
         let script = format!(
-            "{}\nleave_out=$(cat <<'END_OF_SQL'\n{removals}\nEND_OF_SQL\n)\n{}",
+            "{}\nleft_out='{}'\nleave_out=$(cat <<'END_OF_SQL'\n{removals}\nEND_OF_SQL\n)\n{}",
             self.variables,
+            gone.join(" "),
             include_str!("oracle.sh")
         );
         let output = self.by_hand.bash(&script).await?;

@@ -1,5 +1,5 @@
 # What PostgreSQL's own pg_upgrade makes of a copy of the data. Defined before: old and new, the major versions;
-# initdb_options; leave_out, a script for psql that takes everything else away.
+# initdb_options; leave_out, a script for psql that takes everything else away; left_out, the databases that go, by OID.
 set -euo pipefail
 oldbin=/pgops/old/usr/lib/postgresql/$old/bin
 pristine=/tmp/pristine work=/tmp/work
@@ -14,8 +14,10 @@ options+=' -c shared_preload_libraries= -c hba_file=/tmp/hba'
 
 # A cluster that nobody uses: whoever did would hold this lock.
 find /var/pv -mindepth 1 -delete
-flock --nonblock /source/.pgops/interlock \
-    find /source -mindepth 1 -maxdepth 1 ! -name lost+found -exec cp -a --reflink=auto -t /var/pv {} +
+exclude=(--exclude=./lost+found)
+for oid in $left_out; do exclude+=("--exclude=./$old/data/base/$oid"); done
+flock --nonblock /source/.pgops/interlock tar -C /source "${exclude[@]}" -cf - . |
+    tar -C /var/pv --no-overwrite-dir -xpf -
 mkdir -p "/var/pv/$new" && cp -a $pristine "/var/pv/$new/data"
 
 server() { "$oldbin/pg_ctl" -D "/var/pv/$old/data" -w -s -l /tmp/server.log "$@" || { cat /tmp/server.log; exit 1; }; }
