@@ -101,7 +101,9 @@ async fn old_server_let_in_by_somebody_loses_no_write() -> anyhow::Result<()> {
             watch.kill(Kill { at: run, of: Victim::Container }).await?;
             let image = format!("postgres={}/postgres:{}", cluster.registry, Major::Copy.from());
             ns.kubectl(&["set", "image", "statefulset/orders", &image], None).await?.succeeded()?;
-            ns.kubectl(&["delete", "pod", "orders-0", "--wait=false"], None).await?.succeeded()?;
+            ns.kubectl(&["delete", "pod", "orders-0", "--wait=false", "--ignore-not-found"], None)
+                .await?
+                .succeeded()?;
             orders.sql("postgres", "INSERT INTO late SELECT generate_series(1, 100)").await?;
             ensure!(orders.server_version().await? == "13.16", "the new worker was first: nothing was tried");
             eprintln!("--- the old server has taken writes");
