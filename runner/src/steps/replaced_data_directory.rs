@@ -26,8 +26,9 @@ pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
     refuse_once_answered(upgrade).await?;
     upgrade.exclude_all_but_waiting().await?;
     if upgrade.is_switched()? && !new_data_is_unwritten(upgrade).await? {
-        // It may come up yet, and no other has everything.
-        upgrade.serve(&upgrade.plan.to.image.clone()).await?;
+        // It may come up yet, and no other has everything. A person is told soon, so nobody waits for it here.
+        upgrade.interlock = None;
+        upgrade.cluster.scale(1).await?;
         return Err(no_way_back("has run"));
     }
     switch(upgrade, upgrade.old_major)

@@ -86,8 +86,8 @@ async fn pod_deleted_by_force_in_the_outage() -> anyhow::Result<()> {
     .await
 }
 
-/// The worker is killed when `pg_upgrade` has run, and somebody lets the old server in before the next worker comes:
-/// what clients write then must not go with the old data.
+/// The worker is killed when `pg_upgrade` has run, and somebody lets the old server in before the next worker comes, by
+/// `kubectl rollout undo`: what clients write then must not go with the old data.
 #[tokio::test]
 async fn old_server_let_in_by_somebody_loses_no_write() -> anyhow::Result<()> {
     let cluster = Cluster::connect().await?;
@@ -99,11 +99,12 @@ async fn old_server_let_in_by_somebody_loses_no_write() -> anyhow::Result<()> {
             let mut watch = Watch::begin(&orders, &upgrade).await?;
             let run = Moment::Record(Step::PgUpgraded, Mark::Succeeded);
             watch.kill(Kill { at: run, of: Victim::Container }).await?;
-            let image = format!("postgres={}/postgres:{}", cluster.registry, Major::Copy.from());
-            ns.kubectl(&["set", "image", "statefulset/orders", &image], None).await?.succeeded()?;
-            ns.kubectl(&["delete", "pod", "orders-0", "--wait=false", "--ignore-not-found"], None)
-                .await?
-                .succeeded()?;
+            for undo in [
+                &["rollout", "undo", "statefulset/orders"][..],
+                &["delete", "pod", "orders-0", "--wait=false", "--ignore-not-found"],
+            ] {
+                ns.kubectl(undo, None).await?.succeeded()?;
+            }
             orders.sql("postgres", "INSERT INTO late SELECT generate_series(1, 100)").await?;
             ensure!(orders.server_version().await? == "13.16", "the new worker was first: nothing was tried");
             eprintln!("--- the old server has taken writes");
