@@ -14,10 +14,10 @@ options+=' -c shared_preload_libraries= -c hba_file=/tmp/hba'
 
 # A cluster that nobody uses: whoever did would hold this lock.
 find /var/pv -mindepth 1 -delete
-exclude=(--exclude=./lost+found)
-for oid in $left_out; do exclude+=("--exclude=./$old/data/base/$oid"); done
-flock --nonblock /source/.pgops/interlock tar -C /source "${exclude[@]}" -cf - . |
-    tar -C /var/pv --no-overwrite-dir -xpf -
+exclude=(--exclude=lost+found)
+for oid in $left_out; do exclude+=("--exclude=$old/data/base/$oid"); done
+shopt -s dotglob
+cd /source && flock --nonblock .pgops/interlock tar "${exclude[@]}" -cf - -- * | tar -C /var/pv -xpf -
 mkdir -p "/var/pv/$new" && cp -a $pristine "/var/pv/$new/data"
 
 server() { "$oldbin/pg_ctl" -D "/var/pv/$old/data" -w -s -l /tmp/server.log "$@" || { cat /tmp/server.log; exit 1; }; }
