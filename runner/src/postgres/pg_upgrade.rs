@@ -145,6 +145,7 @@ impl PgUpgrade<'_> {
                         name.clone_into(&mut last);
                         said.clear();
                     }
+                    Line::Other("") => {}
                     Line::Other(text) => said.push(text.to_owned()),
                 }
             })
