@@ -106,6 +106,8 @@ fn pod(
             "name": name,
             "image": image,
             "imagePullPolicy": "IfNotPresent",
+            // Those of a worker: without any, the kernel would give it what others leave.
+            "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}},
             "securityContext": security,
             "volumeMounts": mounts,
         });
