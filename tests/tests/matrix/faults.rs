@@ -126,7 +126,8 @@ async fn new_server_that_took_writes_and_died_loses_no_write() -> anyhow::Result
             orders.sql("postgres", "CREATE TABLE late (g int)").await?;
             let upgrade = Major::Copy.upgrade(ns).field("maxRetries", serde_json::json!(0)).create().await?;
             let mut watch = Watch::begin(&orders, &upgrade).await?;
-            let start = Moment::After(Step::StartDatabase, Mark::Started, Duration::from_millis(300));
+            // It has not answered by then, and starts as soon as the killed worker no longer holds the interlock.
+            let start = Moment::Record(Step::StartDatabase, Mark::Started);
             watch.kill(Kill { at: start, of: Victim::Container }).await?;
             orders.sql("postgres", "INSERT INTO late SELECT generate_series(1, 100)").await?;
             let settings = watch.volume().join("17/data/postgresql.auto.conf");
@@ -147,6 +148,10 @@ async fn new_server_that_took_writes_and_died_loses_no_write() -> anyhow::Result
                 }
             };
             let late = tokio::time::timeout(Duration::from_mins(6), late).await??;
+            // The request left it paused, and a paused database does not go.
+            let unpaused = r#"{"status":{"conditions":[]}}"#;
+            let patch = ["patch", "pg", "orders", "--subresource=status", "--type=merge", "--patch", unpaused];
+            ns.kubectl(&patch, None).await?.succeeded()?;
             ensure!(late == "100", "{late} rows of 100 are left");
             ensure!(orders.server_version().await? == "17.11", "the old server is back");
             counts::add("faults", 1)
