@@ -219,6 +219,12 @@ pub fn pause_owner(message: &str) -> Option<&str> {
     message.split_once("(uid ")?.1.split_once(')').map(|(uid, _)| uid)
 }
 
+/// Name of the request that holds a database, read from the same message.
+#[must_use]
+pub fn pause_request(message: &str) -> Option<&str> {
+    message.strip_prefix("paused by PostgresOpsRequest ")?.split_once(" (uid ").map(|(name, _)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,7 +271,9 @@ mod tests {
     fn the_pause_names_its_owner() {
         let message = plan("13.16", "17.11").pause_message();
         assert_eq!(pause_owner(&message), Some("3f9c21aa"));
+        assert_eq!(pause_request(&message), Some("orders-17"));
         assert_eq!(pause_owner("paused by a person"), None);
+        assert_eq!(pause_request("paused by a person"), None);
     }
 
     #[test]

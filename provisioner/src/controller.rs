@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::apply::{ApiError, ApplyError, MANAGER, apply, is_owned, on, read};
 use crate::children::{Images, children};
-use crate::deletion::{self, Fate};
+use crate::deletion::{self, Block, Fate};
 use crate::design::{Problem, design};
 use crate::secret;
 use crate::status::{self, Observed};
@@ -41,6 +41,8 @@ pub struct Context {
 const RESYNC: Duration = Duration::from_mins(5);
 /// The same, for an object with a problem.
 const RECHECK: Duration = Duration::from_mins(1);
+/// The same, for an object that was deleted while someone is at work on it.
+const WAITING: Duration = Duration::from_secs(10);
 /// The same, for an object whose servers are stopping.
 const STOPPING: Duration = Duration::from_secs(1);
 
@@ -67,7 +69,7 @@ pub async fn reconcile(
         Err(error) => return Err(error),
     };
 
-    let fate = deletion::fate(&database);
+    let fate = deletion::fate(&database, deletion::pauser(&context.client, &database).await?);
     if fate == Fate::Done {
         return Ok(Action::await_change());
     }
@@ -104,7 +106,12 @@ pub async fn reconcile(
         },
     );
     context.tell(&databases, database, status, paused).await?;
-    Ok(Action::requeue(if problem.is_some() { RECHECK } else { RESYNC }))
+    Ok(Action::requeue(match fate {
+        // The end of whoever has paused it wakes nobody here.
+        Fate::Blocked(Block::Paused(_)) => WAITING,
+        _ if problem.is_some() => RECHECK,
+        _ => RESYNC,
+    }))
 }
 
 /// What to do after a failure: at once again if someone else was faster, else after a while.

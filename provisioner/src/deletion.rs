@@ -6,8 +6,9 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, ResourceExt};
+use pgops_api::plan::{pause_owner, pause_request};
 use pgops_api::postgres::DeletionPolicy;
-use pgops_api::{Postgres, names};
+use pgops_api::{Postgres, PostgresOpsRequest, names};
 
 use crate::apply::{ApiError, is_owned, on};
 use crate::children;
@@ -56,15 +57,46 @@ impl fmt::Display for Block {
     }
 }
 
+/// Whoever has paused a database.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pauser {
+    /// May be at work on it, as far as can be told.
+    AtWork,
+    /// Is a request that has ended, stuck perhaps, or is gone.
+    Gone,
+}
+
+/// Looks for whoever has paused a database that was deleted.
+pub async fn pauser(client: &Client, database: &Postgres) -> Result<Pauser, ApiError> {
+    let message = database.paused().and_then(|pause| pause.message.as_deref()).unwrap_or_default();
+    let named = pause_request(message).zip(pause_owner(message));
+    let Some((name, uid)) = named.filter(|_| database.metadata.deletion_timestamp.is_some()) else {
+        return Ok(Pauser::AtWork);
+    };
+    let namespace = database.namespace().unwrap_or_default();
+    let requests: Api<PostgresOpsRequest> = Api::namespaced(client.clone(), &namespace);
+    let request = requests.get_opt(name).await.map_err(on::<PostgresOpsRequest>("read", name))?;
+    Ok(who_is(request.as_ref(), uid))
+}
+
+fn who_is(request: Option<&PostgresOpsRequest>, uid: &str) -> Pauser {
+    match request {
+        Some(request) if request.uid().as_deref() == Some(uid) && !request.phase().is_terminal() => {
+            Pauser::AtWork
+        }
+        _ => Pauser::Gone,
+    }
+}
+
 /// Decides what becomes of a `Postgres`.
-pub fn fate(database: &Postgres) -> Fate {
+pub fn fate(database: &Postgres, pauser: Pauser) -> Fate {
     if database.metadata.deletion_timestamp.is_none() {
         return Fate::Stays;
     }
     if !database.finalizers().iter().any(|finalizer| finalizer == names::POSTGRES_FINALIZER) {
         return Fate::Done;
     }
-    match (database.paused(), database.deletion_policy()) {
+    match (database.paused().filter(|_| pauser == Pauser::AtWork), database.deletion_policy()) {
         (Some(pause), _) => {
             let by = pause.message.clone().unwrap_or_else(|| "paused".to_owned());
             Fate::Blocked(Block::Paused(by))
@@ -145,6 +177,7 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use k8s_openapi::jiff::Timestamp;
     use pgops_api::Condition;
+    use pgops_api::opsrequest::Phase;
     use pgops_api::postgres::{CONDITION_PAUSED, PostgresStatus};
     use rstest::rstest;
     use serde_json::json;
@@ -158,10 +191,10 @@ mod tests {
 
     #[test]
     fn stays_unless_deleted_and_is_done_without_the_finalizer() {
-        assert_eq!(fate(&database(json!({}))), Fate::Stays);
+        assert_eq!(fate(&database(json!({})), Pauser::AtWork), Fate::Stays);
         let mut released = deleted("WipeOut");
         released.metadata.finalizers = Some(vec!["other".into()]);
-        assert_eq!(fate(&released), Fate::Done);
+        assert_eq!(fate(&released, Pauser::AtWork), Fate::Done);
     }
 
     #[rstest]
@@ -170,7 +203,7 @@ mod tests {
     #[case("WipeOut", Fate::Goes(DeletionPolicy::WipeOut))]
     #[case("DoNotTerminate", Fate::Blocked(Block::DoNotTerminate))]
     fn goes_as_its_policy_says(#[case] policy: &str, #[case] expected: Fate) {
-        assert_eq!(fate(&deleted(policy)), expected);
+        assert_eq!(fate(&deleted(policy), Pauser::AtWork), expected);
     }
 
     #[test]
@@ -179,8 +212,33 @@ mod tests {
         let message = "paused by PostgresOpsRequest orders-17 (uid 1) for the upgrade 13.16 to 17.11";
         let pause = Condition::new(CONDITION_PAUSED, "True", "Paused", message, Time(Timestamp::UNIX_EPOCH));
         database.status = Some(PostgresStatus { conditions: vec![pause], ..PostgresStatus::default() });
-        let Fate::Blocked(block) = fate(&database) else { panic!("it would go") };
+        let Fate::Blocked(block) = fate(&database, Pauser::AtWork) else { panic!("it would go") };
         assert!(block.to_string().contains("PostgresOpsRequest orders-17"), "{block}");
+        assert_eq!(fate(&database, Pauser::Gone), Fate::Goes(DeletionPolicy::WipeOut));
+        database.spec.deletion_policy = Some(DeletionPolicy::DoNotTerminate);
+        assert_eq!(fate(&database, Pauser::Gone), Fate::Blocked(Block::DoNotTerminate));
+    }
+
+    #[rstest]
+    #[case::at_work("1", Phase::Progressing, Pauser::AtWork)]
+    #[case::to_be_taken_up("1", Phase::Pending, Pauser::AtWork)]
+    #[case::stuck("1", Phase::Failed, Pauser::Gone)]
+    #[case::another_of_that_name("2", Phase::Progressing, Pauser::Gone)]
+    fn a_pause_holds_as_long_as_its_request_works(
+        #[case] uid: &str,
+        #[case] phase: Phase,
+        #[case] expected: Pauser,
+    ) {
+        let request = json!({
+            "apiVersion": "ops.kubedb.com/v1alpha1",
+            "kind": "PostgresOpsRequest",
+            "metadata": {"name": "orders-17", "uid": uid},
+            "spec": {"type": "UpdateVersion", "databaseRef": {"name": "orders"}},
+            "status": {"phase": phase},
+        });
+        let request: PostgresOpsRequest = serde_json::from_value(request).unwrap();
+        assert_eq!(who_is(Some(&request), "1"), expected);
+        assert_eq!(who_is(None, "1"), Pauser::Gone);
     }
 
     #[rstest]

@@ -124,7 +124,8 @@ async fn authority_ends(cluster: &Cluster) -> anyhow::Result<Vec<String>> {
 /// One request that is admitted and one that is refused.
 async fn load(ns: &Namespace) -> anyhow::Result<AdmissionLoad> {
     ns.postgres("orders").version("13.16").create().await?.wait_ready().await?;
-    let to = |version: &str| ns.upgrade("up").database("orders").to(version);
+    // A replica may hear a moment later than we do that the database is Ready.
+    let to = |version: &str| ns.upgrade("up").database("orders").to(version).field("apply", json!("Always"));
     AdmissionLoad::begin(ns, &to("17.11"), &to("18.6"))
 }
 

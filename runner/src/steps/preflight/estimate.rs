@@ -7,7 +7,7 @@ use pgops_api::plan::TransferMode;
 
 /// What takes the same time whatever the database holds: a clean stop, the starts and checks of `pg_upgrade`, the
 /// new pod. Where this comes from: docs/benchmarks.md.
-const BASE: Duration = Duration::from_secs(5);
+const BASE: Duration = Duration::from_secs(3);
 
 /// The parts of an outage to come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,11 +51,11 @@ mod tests {
     #[test]
     fn only_a_copy_takes_the_time_of_its_bytes() {
         assert!(
-            estimate(TransferMode::Copy).starts_with("estimated outage: about 17 s (2.4 s for the schema")
+            estimate(TransferMode::Copy).starts_with("estimated outage: about 15 s (2.4 s for the schema")
         );
         assert!(estimate(TransferMode::Copy).contains("; 10 s to transfer files"));
         for mode in [TransferMode::Link, TransferMode::Clone] {
-            assert!(estimate(mode).starts_with("estimated outage: about 7 s "), "{mode:?}");
+            assert!(estimate(mode).starts_with("estimated outage: about 5 s "), "{mode:?}");
         }
     }
 
