@@ -61,6 +61,10 @@ wait_until() { # SECONDS COMPONENT WHAT COMMAND…
     done
 }
 
+kube() { in_netns "$kubernetes/kubectl" --kubeconfig "$kubeconfig" "$@"; }
+api_ready() { kube get --raw /readyz; }
+containerd_ready() { in_netns ctr --address "$containerd_socket" version; }
+
 start_etcd() {
     # Nothing of a test cluster must outlive a power failure.
     start etcd "$others/etcd" --name pgops --data-dir "$state/etcd" --unsafe-no-fsync \
