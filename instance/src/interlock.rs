@@ -44,7 +44,9 @@ impl Interlock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::{Command, Stdio};
+    use crate::reaper::Reaper;
+    use rustix::process::Signal;
+    use std::process::Command;
 
     #[test]
     fn one_holder_at_a_time() {
@@ -56,17 +58,18 @@ mod tests {
         assert!(Interlock::try_take(&path).unwrap().is_some());
     }
 
-    #[test]
-    fn stays_locked_until_the_last_program_that_inherited_it_is_gone() {
+    #[tokio::test]
+    async fn stays_locked_until_the_last_program_that_inherited_it_is_gone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("interlock");
         let held = Interlock::try_take(&path).unwrap().unwrap();
         let inherited = held.inheritable().unwrap();
-        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let reaper = Reaper::start().unwrap();
+        let mut program = reaper.spawn(Command::new("sleep").arg("600")).unwrap();
         drop((inherited, held));
         assert!(Interlock::try_take(&path).unwrap().is_none());
-        child.stdin.take();
-        child.wait().unwrap();
+        program.signal(Signal::KILL);
+        program.wait().await;
         assert!(Interlock::try_take(&path).unwrap().is_some());
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::process::{ChildStdout, Command};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,18 +44,22 @@ impl fmt::Display for Exit {
 
 type Waiting = HashMap<Pid, oneshot::Sender<Exit>>;
 
+/// Who waits for which program. One for the process, as its children are: a child that another reaper than its
+/// own collects (tests have several) has its end handed out all the same.
+static WAITING: LazyLock<Mutex<Waiting>> = LazyLock::new(Mutex::default);
+
 /// Spawns programs and collects every process that ends.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Reaper {
     // Held while a program is spawned and while processes are collected: a program that ends at
     // once is not collected before it is known, and a pid is not signalled after it was freed.
-    waiting: Arc<Mutex<Waiting>>,
+    waiting: &'static Mutex<Waiting>,
 }
 
 impl Reaper {
     /// Begins to collect, in a task of its own.
     pub fn start() -> io::Result<Self> {
-        let reaper = Self::default();
+        let reaper = Self { waiting: &WAITING };
         let mut ended = signal(SignalKind::child())?;
         let collector = reaper.clone();
         tokio::spawn(async move {
@@ -103,7 +107,8 @@ pub struct Process {
 impl Process {
     /// Sends a signal, unless the program has ended.
     pub fn signal(&self, signal: Signal) {
-        if self.reaper.lock().contains_key(&self.pid) {
+        let waiting = self.reaper.lock();
+        if waiting.contains_key(&self.pid) {
             // The one failure left is a program that has ended and is about to be collected.
             let _ = rustix::process::kill_process(self.pid, signal);
         }
@@ -111,7 +116,7 @@ impl Process {
 
     /// Waits for the end; may be dropped and called again, but not after it answered.
     pub async fn wait(&mut self) -> Exit {
-        // The sender lives in the reaper's map until it is used, and the reaper lives here.
+        // The sender lives in the map until it is used.
         (&mut self.exit).await.unwrap_or(Exit::Status(-1))
     }
 }
