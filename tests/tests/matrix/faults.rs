@@ -7,30 +7,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use pgops_api::names;
-use pgops_e2e::counts;
 use pgops_e2e::crash::{MemoryLimit, of_pod};
 use rstest::rstest;
 use rustix::process::Signal;
-
-/// An upgrade that succeeds although `fault` does what it does to it.
-async fn survives(
-    major: Major,
-    fault: impl AsyncFnOnce(&mut Watch, &Namespace) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = orders(ns, major.from()).await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = major.upgrade(ns).create().await?;
-            let mut watch = Watch::begin(&orders, &upgrade).await?;
-            fault(&mut watch, ns).await?;
-            assert_upgraded(&orders, &upgrade, &before).await?;
-            watch.assert_done_once(0).await?;
-            counts::add("faults", 1)
-        })
-        .await
-}
 
 /// The last shutdown of the old server is a crash: it recovers first, and no row is lost.
 #[tokio::test]
@@ -177,10 +156,7 @@ async fn memory_of_the_worker_runs_out(#[case] major: Major, #[case] moment: Mom
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = orders(ns, major.from()).await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = major.upgrade(ns).create().await?;
-            let watch = Watch::begin(&orders, &upgrade).await?;
+            let Begun { orders, before, upgrade, watch } = Begun::new(ns, major).await?;
             let worker = watch.reach(moment).await?;
             let limit = MemoryLimit::of(&worker.runner)?;
             while limit.kills()? == 0 {

@@ -19,7 +19,7 @@ use pgops_api::plan::Step;
 use pgops_e2e::crash::{Kill, Mark, Moment, Victim, Watch};
 use pgops_e2e::{
     Cluster, Database, DatabaseBuilder, Fingerprint, Namespace, Upgrade, UpgradeBuilder, assert_untouched,
-    assert_upgraded,
+    assert_upgraded, counts,
 };
 
 /// A major upgrade of the matrix: the versions differ with the mode, so that more of them are tried.
@@ -70,6 +70,42 @@ async fn fill(orders: DatabaseBuilder) -> anyhow::Result<Database> {
     Ok(orders)
 }
 
+/// An upgrade that has begun.
+struct Begun {
+    orders: Database,
+    /// What it held before.
+    before: Fingerprint,
+    upgrade: Upgrade,
+    watch: Watch,
+}
+
+impl Begun {
+    async fn new(ns: &Namespace, major: Major) -> anyhow::Result<Self> {
+        let orders = orders(ns, major.from()).await?;
+        let before = orders.fingerprint().await?;
+        let upgrade = major.upgrade(ns).create().await?;
+        let watch = Watch::begin(&orders, &upgrade).await?;
+        Ok(Self { orders, before, upgrade, watch })
+    }
+}
+
+/// An upgrade that succeeds although `fault` does what it does to it.
+async fn survives(
+    major: Major,
+    fault: impl AsyncFnOnce(&Watch, &Namespace) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let Begun { orders, before, upgrade, watch } = Begun::new(ns, major).await?;
+            fault(&watch, ns).await?;
+            assert_upgraded(&orders, &upgrade, &before).await?;
+            watch.assert_done_once(0).await?;
+            counts::add("faults", 1)
+        })
+        .await
+}
+
 /// Kills the worker of a major upgrade again and again; the upgrade succeeds, and nothing is lost or done twice.
 async fn upgrade_under_kills(major: Major, kills: &[Kill]) -> anyhow::Result<()> {
     kill_and_see(major, kills, async |_| Ok(())).await
@@ -84,10 +120,7 @@ async fn kill_and_see(
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = orders(ns, major.from()).await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = major.upgrade(ns).create().await?;
-            let mut watch = Watch::begin(&orders, &upgrade).await?;
+            let Begun { orders, before, upgrade, mut watch } = Begun::new(ns, major).await?;
             for kill in kills {
                 watch.kill(*kill).await?;
             }

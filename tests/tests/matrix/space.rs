@@ -9,7 +9,6 @@ use anyhow::{Context, ensure};
 use k8s_openapi::api::core::v1::PersistentVolume;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
-use pgops_e2e::counts;
 use rstest::rstest;
 use serde_json::json;
 
