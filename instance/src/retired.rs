@@ -37,7 +37,7 @@ impl Retired {
 ///
 /// A thread of its own: a removal that takes minutes must not keep the process from ending.
 pub fn watch(volume: Volume, own: u32) {
-    thread::spawn(move || {
+    let watching = thread::Builder::new().name("retired".to_owned()).spawn(move || {
         loop {
             let pause = match sweep(&volume, own, Timestamp::now()) {
                 Ok(removed) => {
@@ -54,6 +54,10 @@ pub fn watch(volume: Volume, own: u32) {
             thread::sleep(pause);
         }
     });
+    // The database serves all the same; the next start tries again.
+    if let Err(error) = watching {
+        tracing::warn!("failed to start the thread that removes replaced data: {error}");
+    }
 }
 
 /// Removes what is due; the major versions of what went.
@@ -85,8 +89,8 @@ impl Volume {
         majors.map(read).collect()
     }
 
-    /// Takes back that the data of a version was replaced: it serves.
-    pub fn is_in_use(&self, major: u32) -> Result<(), FileError> {
+    /// Takes back that the data of a version was replaced: it serves, or is gone.
+    pub fn unretire(&self, major: u32) -> Result<(), FileError> {
         let file = self.retired_file(major);
         gone(fs::remove_file(&file)).map_err(FileError::on("remove", &file))
     }
@@ -118,7 +122,7 @@ impl Volume {
             result => gone(result).map_err(FileError::on("remove", &home))?,
         }
         sync_directory(&self.place(layout::VOLUME_ROOT))?;
-        self.is_in_use(major)
+        self.unretire(major)
     }
 
     fn retired_file(&self, major: u32) -> PathBuf {
@@ -217,8 +221,8 @@ mod tests {
     #[test]
     fn data_that_serves_again_is_no_longer_to_go() {
         let world = World::new(NOW);
-        world.volume.is_in_use(13).unwrap();
-        world.volume.is_in_use(13).unwrap();
+        world.volume.unretire(13).unwrap();
+        world.volume.unretire(13).unwrap();
         assert!(world.sweep(17).unwrap().is_empty());
         assert!(world.has("13/data/PG_VERSION"));
     }

@@ -196,7 +196,7 @@ impl Instance {
     ) -> Result<(), RunError> {
         let mode = self.options.client_auth_mode;
         // An upgrade away from this version may have come and gone.
-        self.volume.is_in_use(self.major())?;
+        self.volume.unretire(self.major())?;
         let mut server =
             server::start(&self.volume, interlock, &self.programs, mode, &self.run_dir, &self.reaper)?;
         self.board.set(Stage::Running);

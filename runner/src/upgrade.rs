@@ -107,7 +107,14 @@ async fn execute(plan: &UpgradePlan) -> Result<ExitCode, UpgradeError> {
         }
     };
     let said = upgrade.said().join("\n");
-    let kept = upgrade.kept()?;
+    let kept = match &outcome {
+        // The upgrade is good whatever cannot be read now.
+        Outcome::Upgraded => upgrade.kept().unwrap_or_else(|error| {
+            tracing::warn!("{}", chain(&error));
+            None
+        }),
+        Outcome::RolledBack { .. } | Outcome::Stuck { .. } => None,
+    };
     let reporter = upgrade.into_reporter();
     let (message, said) = match plan.scope {
         Scope::Upgrade => (message(plan, &outcome, reporter.outage().duration(), &records, kept), said),

@@ -62,6 +62,12 @@ impl TransferMode {
         self != Self::Link
     }
 
+    /// Whether the data may need its room, and its time, once more.
+    #[must_use]
+    pub fn copies(self) -> bool {
+        matches!(self, Self::Copy | Self::CopyFileRange)
+    }
+
     /// How long the old data is kept once the upgrade is done: as the user said, or a day. Not at all where it is
     /// of no use any more.
     #[must_use]

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use pgops_api::plan::TransferMode;
-
 /// What takes the same time whatever the database holds: a clean stop, the starts and checks of `pg_upgrade`, the
 /// new pod. Where this comes from: docs/benchmarks.md.
 const BASE: Duration = Duration::from_secs(3);
@@ -17,11 +15,10 @@ pub(super) struct Estimate {
 }
 
 impl Estimate {
-    /// `schema` is what the rehearsal of all databases took, `rate` bytes that the volume takes in a second.
-    pub(super) fn new(schema: Duration, mode: TransferMode, bytes: u64, rate: u64) -> Self {
-        let copies = matches!(mode, TransferMode::Copy | TransferMode::CopyFileRange);
-        let seconds = if copies { bytes.div_ceil(rate.max(1)) } else { 0 };
-        Self { schema, copy: Duration::from_secs(seconds) }
+    /// `schema` is what the rehearsal of all databases took, `bytes` what is copied, `rate` how much of it the
+    /// volume takes in a second.
+    pub(super) fn new(schema: Duration, bytes: u64, rate: u64) -> Self {
+        Self { schema, copy: Duration::from_secs(bytes.div_ceil(rate.max(1))) }
     }
 }
 
@@ -44,24 +41,21 @@ mod tests {
 
     const MEBIBYTE: u64 = 1024 * 1024;
 
-    fn estimate(mode: TransferMode) -> String {
-        Estimate::new(Duration::from_millis(2400), mode, 1000 * MEBIBYTE, 100 * MEBIBYTE).to_string()
+    fn estimate(bytes: u64) -> String {
+        Estimate::new(Duration::from_millis(2400), bytes, 100 * MEBIBYTE).to_string()
     }
 
     #[test]
     fn only_a_copy_takes_the_time_of_its_bytes() {
-        assert!(
-            estimate(TransferMode::Copy).starts_with("estimated outage: about 15 s (2.4 s for the schema")
-        );
-        assert!(estimate(TransferMode::Copy).contains("; 10 s to transfer files"));
-        for mode in [TransferMode::Link, TransferMode::Clone] {
-            assert!(estimate(mode).starts_with("estimated outage: about 5 s "), "{mode:?}");
-        }
+        let copied = estimate(1000 * MEBIBYTE);
+        assert!(copied.starts_with("estimated outage: about 15 s (2.4 s for the schema"), "{copied}");
+        assert!(copied.contains("; 10 s to transfer files"), "{copied}");
+        assert!(estimate(0).starts_with("estimated outage: about 5 s "));
     }
 
     #[test]
     fn a_volume_that_takes_nothing_is_no_division_by_zero() {
-        let estimate = Estimate::new(Duration::ZERO, TransferMode::Copy, 5, 0);
+        let estimate = Estimate::new(Duration::ZERO, 5, 0);
         assert_eq!(estimate.copy, Duration::from_secs(5));
     }
 }

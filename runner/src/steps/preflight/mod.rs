@@ -86,8 +86,14 @@ async fn major(upgrade: &mut Upgrade, ip: &str) -> Result<(), StepError> {
         space.said(mode),
     ];
     if let Some((line, schema)) = rehearsed.success {
-        let rate = volume.write_rate().map_err(StepError::volume("measure how fast the volume is"))?;
-        said.extend([line, Estimate::new(schema, mode, space.used, rate).to_string()]);
+        // The try writes to the volume of a serving database: only where it tells something.
+        let (copied, rate) = if mode.copies() {
+            let rate = volume.write_rate().map_err(StepError::volume("measure how fast the volume is"))?;
+            (space.used, rate)
+        } else {
+            (0, 0)
+        };
+        said.extend([line, Estimate::new(schema, copied, rate).to_string()]);
     }
     said.extend(findings.iter().map(ToString::to_string));
     for line in &said {

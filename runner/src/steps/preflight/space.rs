@@ -14,7 +14,7 @@ const SMALL_BYTES: u64 = 1024 * 1024 * 1024;
 /// What the volume has.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Space {
-    /// Whether its files can share blocks.
+    /// Whether its files can share blocks, and the target's `pg_upgrade` knows how.
     pub reflink: bool,
     /// Bytes of the data directory and its tablespaces.
     pub used: u64,
@@ -40,8 +40,7 @@ impl Space {
             ));
         }
         if self.free < self.needed(mode) {
-            let remedy =
-                if mode == TransferMode::Copy { ", or set pgops.dev/transfer-mode: link" } else { "" };
+            let remedy = if mode.copies() { ", or set pgops.dev/transfer-mode: link" } else { "" };
             let text = format!("{}: enlarge it{remedy}", self.said(mode));
             return Err(Finding::new("free-space", text));
         }
@@ -60,7 +59,7 @@ impl Space {
     }
 
     fn needed(self, mode: TransferMode) -> u64 {
-        NEW_CLUSTER_BYTES + if mode == TransferMode::Copy { self.used + self.used / 10 } else { 0 }
+        NEW_CLUSTER_BYTES + if mode.copies() { self.used + self.used / 10 } else { 0 }
     }
 }
 
@@ -98,6 +97,7 @@ mod tests {
     #[rstest]
     #[case::no_reflink(Some(TransferMode::Clone), "transfer-mode")]
     #[case::no_space(Some(TransferMode::Copy), "free-space")]
+    #[case::no_space_for_what_may_be_copied(Some(TransferMode::CopyFileRange), "free-space")]
     fn a_mode_that_cannot_be_is_a_finding(#[case] asked: Option<TransferMode>, #[case] id: &str) {
         let space = Space { reflink: false, used: 10 * GIB, free: 5 * GIB };
         assert_eq!(space.choose(asked).unwrap_err().id, id);

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use pgops_api::plan::TransferMode;
+
 use super::super::{Finding, StepError, Upgrade};
 use super::space::Space;
 use crate::postgres::controldata::ControlData;
@@ -72,7 +74,7 @@ pub(super) async fn left_in_tablespaces(
 pub(super) fn space(upgrade: &Upgrade) -> Result<Space, StepError> {
     let volume = &upgrade.volume;
     Ok(Space {
-        reflink: volume.can_reflink(),
+        reflink: TransferMode::Clone.since() <= upgrade.new_major && volume.can_reflink(),
         used: volume.size(upgrade.old_major).map_err(StepError::volume("measure the data directory"))?,
         free: volume.free().map_err(StepError::volume("measure the free space of the volume"))?,
     })
