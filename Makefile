@@ -120,9 +120,14 @@ fuzz: ## bytes thrown at admission, for PGOPS_FUZZ_SECONDS (60): not a part of `
 
 ##@ Building and installing
 
-.PHONY: build
-build: ## the static programs that go into images
+# What static programs need: where rustup installs nothing by itself, rust-toolchain.toml alone does not bring it.
+.PHONY: static
+static:
 	@command -v musl-gcc >/dev/null || tests/cluster/packages
+	@[[ -d "$$(rustc --print sysroot)/lib/rustlib/$(musl)" ]] || rustup target add $(musl)
+
+.PHONY: build
+build: static ## the static programs that go into images
 	@CC_x86_64_unknown_linux_musl=musl-gcc $(phase) "Release build" \
 		cargo build --release --locked --target $(musl) \
 		$(programs:%=--bin pgops-%) --workspace
@@ -148,8 +153,7 @@ generate: ## every generated file: definitions, table of values
 ##@ Benchmarks
 
 .PHONY: bench-admission
-bench-admission: ## what an admission review costs; results in target/bench/admission.jsonl
-	@command -v musl-gcc >/dev/null || tests/cluster/packages
+bench-admission: static ## what an admission review costs; results in target/bench/admission.jsonl
 	@CC_x86_64_unknown_linux_musl=musl-gcc $(phase) "Benchmark of admission" \
 		cargo bench --locked --target $(musl) --package pgops-webhook --bench admission
 

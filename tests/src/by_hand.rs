@@ -1,5 +1,7 @@
 //! An upgrade by hand, beside pgops: a pod of the target's image with the old version's programs, in which a
-//! script may do to a copy of a stopped database whatever a person could.
+//! script may do to a database's data whatever a person could.
+//!
+//! No image has both versions. Of pgops only the staging of the old programs takes part, as for a worker.
 
 use std::time::Duration;
 
@@ -7,7 +9,7 @@ use anyhow::{Context, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::PostParams;
-use pgops_api::{PgVersion, layout, names};
+use pgops_api::{PgVersion, PostgresVersion, layout, names};
 use serde_json::{Value, json};
 
 use crate::aftermath::catalog;
@@ -19,45 +21,82 @@ const SOURCE: &str = "/source";
 /// The images may have to be unpacked, and the old programs are staged.
 const LONGEST: Duration = Duration::from_mins(3);
 
-/// The pod. It has room for a copy where the database's volume is otherwise, so that absolute paths hold.
-pub struct ByHand {
-    ns: Namespace,
+/// Defines `strip_options`, which takes out of a server what no upgrade by hand would get past.
+pub(crate) const STRIP_OPTIONS: &str = include_str!("strip_options.sh");
+
+/// The versions that a pod has the programs of.
+pub(crate) struct Versions {
+    from: PostgresVersion,
+    to: PostgresVersion,
+    registry: String,
 }
 
-impl ByHand {
-    /// Starts it for a database that was halted; `from` and `to` are names of the catalog.
-    ///
-    /// Of pgops only the staging of the old programs takes part.
-    pub async fn start(database: &Database, from: &str, to: &str) -> anyhow::Result<Self> {
-        let ns = database.namespace();
-        let (from, to) = (catalog(database, from).await?, catalog(database, to).await?);
-        let old: PgVersion = from.spec.version.parse()?;
+impl Versions {
+    /// By their names in the catalog.
+    pub async fn of(database: &Database, from: &str, to: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            from: catalog(database, from).await?,
+            to: catalog(database, to).await?,
+            registry: database.namespace().cluster().registry.clone(),
+        })
+    }
+
+    /// Where the old programs may be in the old image; in the pod they are below [`layout::OLD_DIR`].
+    pub fn old_bindirs(&self) -> anyhow::Result<Vec<String>> {
+        bindirs(&self.from)
+    }
+
+    /// Where the new programs may be.
+    pub fn new_bindirs(&self) -> anyhow::Result<Vec<String>> {
+        bindirs(&self.to)
+    }
+
+    /// A container of the old image, of which its command and more is given.
+    pub fn old_container(&self, name: &str, rest: Value) -> Value {
+        container(name, &self.from.spec.db.image, rest)
+    }
+
+    /// A pod in which `command` runs once both are there and `before` has ended; all of them see the `volumes`, each
+    /// with the path of its mount.
+    pub fn pod(
+        &self,
+        name: &str,
+        before: Vec<Value>,
+        main: Value,
+        volumes: &[(Value, &str)],
+    ) -> anyhow::Result<Pod> {
         let mount = |name: &str, path: &str| json!({"name": name, "mountPath": path});
         let tools = mount("tools", "/pgops");
         let passwd =
             json!({"name": "tools", "mountPath": "/etc/passwd", "subPath": "etc/passwd", "readOnly": true});
-        let runner = format!("{}/pgops-runner:latest", ns.cluster().registry);
+        let shared = volumes.iter().map(|(volume, path)| json!({"name": volume["name"], "mountPath": path}));
+        let mounts: Vec<_> =
+            [tools.clone(), mount("tmp", "/tmp"), passwd].into_iter().chain(shared).collect();
+
         let passwd_file = format!("{}/passwd", layout::PASSWD_DIR);
         let install = json!({
-            "name": "install", "image": runner, "volumeMounts": [tools],
-            "args": ["install", "--to", layout::TOOLS_DIR, "--passwd", passwd_file],
+            "args": ["install", "--to", layout::TOOLS_DIR, "--passwd", passwd_file], "volumeMounts": [tools],
         });
+        let install = container("install", &format!("{}/pgops-runner:latest", self.registry), install);
         let program = format!("{}/pgops-runner", layout::TOOLS_DIR);
-        let stage = json!({
-            "name": "stage", "image": from.spec.db.image, "volumeMounts": [tools, mount("tmp", "/tmp"), passwd],
-            "command": [program, "stage", "--to", layout::OLD_DIR, "--major", old.major.to_string()],
-        });
-        let source = json!({"name": "source", "mountPath": SOURCE, "readOnly": true});
-        let hands = json!({
-            "name": POD, "image": to.spec.db.image,
-            // The shell reaps what servers leave behind.
-            "command": ["/bin/bash", "-c", "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"],
-            "volumeMounts": [tools, mount("tmp", "/tmp"), mount("copy", layout::VOLUME_ROOT), passwd, source],
-        });
-        let user = from.spec.security_context.run_as_user;
-        let claim = names::claim(database.name(), 0);
-        let pod = serde_json::from_value(json!({
-            "metadata": {"name": POD},
+        let old = self.from.spec.version.parse::<PgVersion>()?.major.to_string();
+        let stage = self.old_container(
+            "stage",
+            json!({"command": [program, "stage", "--to", layout::OLD_DIR, "--major", old]}),
+        );
+        let with_mounts = |mut container: Value| {
+            container["volumeMounts"] = json!(mounts);
+            container
+        };
+        let before = [stage].into_iter().chain(before).map(with_mounts);
+        let before: Vec<_> = [install].into_iter().chain(before).collect();
+        let main = with_mounts(container(name, &self.to.spec.db.image, main));
+        let own = ["tools", "tmp"].map(|name| json!({"name": name, "emptyDir": {}}));
+        let volumes: Vec<_> =
+            own.into_iter().chain(volumes.iter().map(|(volume, _)| volume.clone())).collect();
+        let user = self.from.spec.run_as_user();
+        Ok(serde_json::from_value(json!({
+            "metadata": {"name": name},
             "spec": {
                 "restartPolicy": "Never",
                 "automountServiceAccountToken": false,
@@ -65,16 +104,59 @@ impl ByHand {
                 "terminationGracePeriodSeconds": 2,
                 "securityContext": {
                     "runAsNonRoot": true, "runAsUser": user, "runAsGroup": user,
+                    "fsGroup": user, "fsGroupChangePolicy": "OnRootMismatch",
                     "seccompProfile": {"type": "RuntimeDefault"},
                 },
-                "initContainers": [restricted(install), restricted(stage)],
-                "containers": [restricted(hands)],
-                "volumes": [
-                    {"name": "tools", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}, {"name": "copy", "emptyDir": {}},
-                    {"name": "source", "persistentVolumeClaim": {"claimName": claim}},
-                ],
+                "initContainers": before,
+                "containers": [main],
+                "volumes": volumes,
             },
-        }))?;
+        }))?)
+    }
+}
+
+fn bindirs(version: &PostgresVersion) -> anyhow::Result<Vec<String>> {
+    let major = version.spec.version.parse::<PgVersion>()?.major;
+    Ok(layout::bindir_candidates(major).iter().map(|path| path.display().to_string()).collect())
+}
+
+/// With what the namespaces of the tests demand of each container.
+fn container(name: &str, image: &str, rest: Value) -> Value {
+    let mut container = json!({
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        // Those of a worker: without any, the kernel would give it what others leave.
+        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}},
+        "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+    });
+    if let (Value::Object(all), Value::Object(rest)) = (&mut container, rest) {
+        all.extend(rest);
+    }
+    container
+}
+
+/// The pod. It has room for a copy where the database's volume is otherwise, so that absolute paths hold.
+pub struct ByHand {
+    ns: Namespace,
+}
+
+impl ByHand {
+    /// Starts it for a database that was halted; `from` and `to` are names of the catalog.
+    pub async fn start(database: &Database, from: &str, to: &str) -> anyhow::Result<Self> {
+        let ns = database.namespace();
+        let claim = names::claim(database.name(), 0);
+        let volumes = [
+            (json!({"name": "copy", "emptyDir": {}}), layout::VOLUME_ROOT),
+            (
+                json!({"name": "source", "persistentVolumeClaim": {"claimName": claim, "readOnly": true}}),
+                SOURCE,
+            ),
+        ];
+        // The shell reaps what servers leave behind.
+        let command = ["/bin/bash", "-c", "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"];
+        let versions = Versions::of(database, from, to).await?;
+        let pod = versions.pod(POD, vec![], json!({"command": command}), &volumes)?;
         let pods: Api<Pod> = ns.api();
         pods.create(&PostParams::default(), &pod).await.context("failed to create the pod")?;
         let phase = |pod: Option<&Pod>| pod?.status.as_ref()?.phase.clone();
@@ -89,12 +171,4 @@ impl ByHand {
     pub async fn bash(&self, script: &str) -> anyhow::Result<Output> {
         self.ns.kubectl(&["exec", "--stdin", POD, "--", "/bin/bash", "-s"], Some(script)).await
     }
-}
-
-/// What the namespaces of the tests demand of each container.
-fn restricted(mut container: Value) -> Value {
-    container["imagePullPolicy"] = json!("IfNotPresent");
-    container["securityContext"] =
-        json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
-    container
 }

@@ -1,7 +1,6 @@
 //! The floor: the same upgrade of the same data by hand, in one container, with nothing around it.
 //!
-//! No image has both versions. So the container is of the target image, and the old programs come as they do
-//! for a worker: staged by our own runner. The data is a base backup of the database that is upgraded afterwards.
+//! The data is a base backup of the database that is upgraded afterwards.
 
 use std::time::Duration;
 
@@ -10,12 +9,12 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, LogParams, PostParams};
 use pgops_api::plan::TransferMode;
-use pgops_api::{PgVersion, PostgresVersion, layout, names};
+use pgops_api::{layout, names};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Case;
-use crate::aftermath::catalog;
+use crate::by_hand::{STRIP_OPTIONS, Versions};
 use crate::{Database, wait_for};
 
 const NAME: &str = "floor";
@@ -55,18 +54,14 @@ fn seconds(milliseconds: u32) -> f64 {
     f64::from(milliseconds) / 1000.0
 }
 
-/// Measures it on a copy of the database, which is gone afterwards.
-pub async fn measure(database: &Database, case: &Case) -> anyhow::Result<Floor> {
+/// Measures it on a copy of the database, on a volume of the same kind; both are gone afterwards.
+pub async fn measure(database: &Database, case: &Case, storage: &Value) -> anyhow::Result<Floor> {
     let ns = database.namespace();
-    let (from, to) = (catalog(database, &case.from).await?, catalog(database, &case.to).await?);
     let claims: Api<PersistentVolumeClaim> = ns.api();
     let pods: Api<Pod> = ns.api();
-    let claim = serde_json::from_value(json!({
-        "metadata": {"name": NAME},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": super::STORAGE}}},
-    }))?;
+    let claim = serde_json::from_value(json!({"metadata": {"name": NAME}, "spec": storage}))?;
     claims.create(&PostParams::default(), &claim).await.context("failed to create the floor's claim")?;
-    let pod = serde_json::from_value(pod(database, case, &from, &to)?)?;
+    let pod = pod(database, case).await?;
     pods.create(&PostParams::default(), &pod).await.context("failed to create the floor's pod")?;
 
     let phase = |pod: Option<&Pod>| pod.and_then(|pod| pod.status.as_ref()?.phase.clone());
@@ -83,98 +78,42 @@ pub async fn measure(database: &Database, case: &Case) -> anyhow::Result<Floor> 
     Ok(floor)
 }
 
-fn pod(
-    database: &Database,
-    case: &Case,
-    from: &PostgresVersion,
-    to: &PostgresVersion,
-) -> anyhow::Result<Value> {
-    let major = |version: &PostgresVersion| anyhow::Ok(version.spec.version.parse::<PgVersion>()?.major);
-    let bindirs = |major| {
-        layout::bindir_candidates(major).iter().map(|path| path.display().to_string()).collect::<Vec<_>>()
-    };
-    let (old_major, old, new) = (major(from)?, bindirs(major(from)?), bindirs(major(to)?));
-    let security = json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
-    let tools = json!([{"name": "tools", "mountPath": "/pgops"}]);
-    let passwd =
-        json!({"name": "tools", "mountPath": "/etc/passwd", "subPath": "etc/passwd", "readOnly": true});
-    let data = json!([{"name": "data", "mountPath": layout::VOLUME_ROOT}, passwd, {"name": "tools", "mountPath": "/pgops"}]);
+async fn pod(database: &Database, case: &Case) -> anyhow::Result<Pod> {
+    let versions = Versions::of(database, &case.from, &case.to).await?;
+    let (old, new) = (versions.old_bindirs()?, versions.new_bindirs()?);
     let password = json!({"secretKeyRef": {"name": names::auth_secret(database.name()), "key": "password"}});
-    let runner = format!("{}/pgops-runner", layout::TOOLS_DIR);
-    let container = |name: &str, image: &str, mounts: &Value, rest: Value| {
-        let mut container = json!({
-            "name": name,
-            "image": image,
-            "imagePullPolicy": "IfNotPresent",
-            // Those of a worker: without any, the kernel would give it what others leave.
-            "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}},
-            "securityContext": security,
-            "volumeMounts": mounts,
-        });
-        if let (Value::Object(all), Value::Object(rest)) = (&mut container, rest) {
-            all.extend(rest);
-        }
-        container
-    };
-    let env = |variables: &[(&str, String)]| -> Vec<Value> {
-        variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
-    };
+    let copy = versions.old_container(
+        "copy",
+        json!({
+            "command": ["/bin/sh", "-c", format!(
+                "PATH={}:$PATH exec pg_basebackup --pgdata={}/old --checkpoint=fast --no-sync --no-password",
+                old.join(":"), layout::VOLUME_ROOT,
+            )],
+            "env": [
+                {"name": "PGHOST", "value": database.name()},
+                {"name": "PGUSER", "value": "postgres"},
+                {"name": "PGPASSWORD", "valueFrom": password},
+            ],
+        }),
+    );
     let mode = match case.mode {
         // The only mode without an option in every version.
         TransferMode::Copy => String::new(),
         mode => format!("--{}", mode.name()),
     };
-    let install = json!({"args": ["install", "--to", layout::TOOLS_DIR, "--passwd", format!("{}/passwd", layout::PASSWD_DIR)]});
-    let stage =
-        json!({"command": [runner, "stage", "--to", layout::OLD_DIR, "--major", old_major.to_string()]});
-    let copy = json!({
-        "command": ["/bin/sh", "-c", format!(
-            "PATH={}:$PATH exec pg_basebackup --pgdata={}/old --checkpoint=fast --no-sync --no-password",
-            old.join(":"), layout::VOLUME_ROOT,
-        )],
-        "env": [
-            {"name": "PGHOST", "value": database.name()},
-            {"name": "PGUSER", "value": "postgres"},
-            {"name": "PGPASSWORD", "valueFrom": password},
-        ],
-    });
-    let upgrade = json!({
-        "command": ["/bin/sh", "-c", include_str!("floor.sh")],
-        "env": env(&[
-            ("OLD_ROOT", layout::OLD_DIR.to_owned()),
-            ("OLD_BINDIRS", old.join(" ")),
-            ("NEW_BINDIRS", new.join(" ")),
-            ("VOLUME", layout::VOLUME_ROOT.to_owned()),
-            ("MODE", mode),
-            ("LOCKS", locks(case).to_string()),
-        ]),
-    });
-    let images = (&from.spec.db.image, &to.spec.db.image);
-    Ok(json!({
-        "metadata": {"name": NAME},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": false,
-            "securityContext": {
-                "runAsNonRoot": true,
-                "runAsUser": from.spec.run_as_user(),
-                "runAsGroup": from.spec.run_as_user(),
-                "fsGroup": from.spec.run_as_user(),
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "initContainers": [
-                container("install", &format!("{}/pgops-runner:latest", database.namespace().cluster().registry), &tools, install),
-                container("stage", images.0, &tools, stage),
-                container("copy", images.0, &data, copy),
-            ],
-            "containers": [container(NAME, images.1, &data, upgrade)],
-            "volumes": [
-                {"name": "tools", "emptyDir": {}},
-                {"name": "data", "persistentVolumeClaim": {"claimName": NAME}},
-            ],
-        },
-    }))
+    let script = format!("{STRIP_OPTIONS}\n{}", include_str!("floor.sh"));
+    let env = [
+        ("OLD_ROOT", layout::OLD_DIR.to_owned()),
+        ("OLD_BINDIRS", old.join(" ")),
+        ("NEW_BINDIRS", new.join(" ")),
+        ("VOLUME", layout::VOLUME_ROOT.to_owned()),
+        ("MODE", mode),
+        ("LOCKS", locks(case).to_string()),
+    ];
+    let env = env.map(|(name, value)| json!({"name": name, "value": value}));
+    let upgrade = json!({"command": ["/bin/bash", "-c", script], "env": env});
+    let data = json!({"name": "data", "persistentVolumeClaim": {"claimName": NAME}});
+    versions.pod(NAME, vec![copy], upgrade, &[(data, layout::VOLUME_ROOT)])
 }
 
 /// Each table has an index, and a TOAST table with one: four locks, and the server has room for 100 connections'.

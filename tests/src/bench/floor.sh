@@ -1,6 +1,6 @@
 # The upgrade by hand, as fast as it goes: stop, pg_upgrade, start, in one container that has the programs of both
-# versions. The last line of the output tells how many milliseconds each took.
-set -eu
+# versions. The last line of the output tells how many milliseconds each took. Defined before: strip_options.
+set -euo pipefail
 umask 077
 cd /tmp
 
@@ -22,10 +22,12 @@ new=$(bindir "" $NEW_BINDIRS)
 # No JIT: its library is not staged. Locks for the tables of a dump, which are all taken at once.
 options="-c jit=off -c max_locks_per_transaction=$LOCKS"
 private="$options -c listen_addresses= -c unix_socket_directories=/tmp"
-sql() { "$new/psql" --host=/tmp --username=postgres --no-psqlrc --quiet --command="$1" postgres; }
+export PATH=$new:$PATH PGHOST=/tmp PGUSER=postgres
+sql() { psql --no-psqlrc --quiet --command="$1" postgres; }
 
 "$new/initdb" --pgdata="$VOLUME/new" --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 --data-checksums
 "$old/pg_ctl" --pgdata="$VOLUME/old" --log=old.log --options="$private" --timeout=600 --wait start
+case $new in */18/*) strip_options ;; esac
 sql 'CREATE TABLE floor (n int)'
 sql 'CHECKPOINT'
 # The base backup too: what is left to write would be written during the outage.

@@ -16,10 +16,10 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use pgops_api::plan::TransferMode;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::Cluster;
+use crate::{Cluster, FileSystem, LoopVolume, Namespace};
 use case::{Case, USUAL};
 use floor::Floor;
 use report::Report;
@@ -32,6 +32,8 @@ const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench");
 const RECYCLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/recycle-volumes");
 /// Size of the claims.
 const STORAGE: &str = "10Gi";
+/// Size of file systems of their own: what is not written takes no room.
+const LOOP_MEBIBYTES: u64 = 24 * 1024;
 
 /// How the benchmark is called.
 #[derive(Clone, Debug, clap::Parser)]
@@ -86,18 +88,66 @@ async fn measure(cluster: &Cluster, case: &Case) -> anyhow::Result<(Floor, Subje
     let mut measured = None;
     cluster
         .with_namespace(async |ns| {
-            let storage =
-                json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": STORAGE}}});
-            let database =
-                ns.postgres(DATABASE).version(&case.from).field("storage", storage).create().await?;
-            database.wait_ready().await?;
-            data::fill(&database, case).await?;
-            let floor = floor::measure(&database, case).await?;
-            measured = Some((floor, subject::measure(&database, case).await?));
+            let storage = Storage::make(ns, case).await?;
+            let result = measure_on(ns, case, &storage).await;
+            storage.withdraw().await?;
+            measured = Some(result?);
             Ok(())
         })
         .await?;
     measured.context("nothing was measured")
+}
+
+async fn measure_on(ns: &Namespace, case: &Case, storage: &Storage) -> anyhow::Result<(Floor, Subject)> {
+    let [of_subject, of_floor] = storage.claims();
+    let database = ns.postgres(DATABASE).version(&case.from).field("storage", of_subject).create().await?;
+    database.wait_ready().await?;
+    data::fill(&database, case).await?;
+    let floor = floor::measure(&database, case, &of_floor).await?;
+    Ok((floor, subject::measure(&database, case).await?))
+}
+
+/// Where the data of subject and floor is.
+enum Storage {
+    /// Volumes of the cluster's default class.
+    Default,
+    /// File systems that can clone.
+    Clones(Box<[LoopVolume; 2]>),
+}
+
+impl Storage {
+    async fn make(ns: &Namespace, case: &Case) -> anyhow::Result<Self> {
+        if case.mode != TransferMode::Clone {
+            return Ok(Self::Default);
+        }
+        let make = async |whose: &str| {
+            let name = format!("{}-{whose}", ns.name());
+            LoopVolume::make(ns.cluster(), &name, FileSystem::XfsWithReflinks, LOOP_MEBIBYTES).await
+        };
+        Ok(Self::Clones(Box::new([make("subject").await?, make("floor").await?])))
+    }
+
+    /// The claims of subject and floor.
+    fn claims(&self) -> [Value; 2] {
+        match self {
+            Self::Default => [(); 2].map(|()| {
+                json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": STORAGE}}})
+            }),
+            Self::Clones(volumes) => volumes.each_ref().map(LoopVolume::claim),
+        }
+    }
+
+    async fn withdraw(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Default => Ok(()),
+            Self::Clones(volumes) => {
+                for volume in &**volumes {
+                    volume.withdraw().await?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 async fn recycle_volumes() -> anyhow::Result<()> {

@@ -152,6 +152,17 @@ impl Watch {
         }
     }
 
+    /// Waits until a runner says, in its log, that it tries a step again.
+    pub async fn wait_retry(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        while !self.log()?.contains("; tried again in ") {
+            ensure!(began.elapsed() < LONGEST, "nothing was tried again");
+            ensure!(!self.has_ended().await?, "the upgrade has ended, and nothing was tried again");
+            tokio::time::sleep(PAUSE_WITHOUT_WORKER).await;
+        }
+        Ok(())
+    }
+
     async fn has_ended(&self) -> anyhow::Result<bool> {
         let request = self.database.namespace().api::<PostgresOpsRequest>().get(&self.request).await?;
         Ok(request.phase().is_terminal())

@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 
 use super::case::Case;
 use super::pair::Pair;
+use crate::by_hand::STRIP_OPTIONS;
 use crate::{ByHand, Database};
 
 /// Its verdict.
@@ -58,7 +59,7 @@ impl Oracle {
             others.iter().filter(|other| other.undo.is_empty()).filter_map(|other| self.oids.get(other.name));
         let gone: Vec<_> = gone.map(String::as_str).collect();
         let script = format!(
-            "{}\nleft_out='{}'\nleave_out=$(cat <<'END_OF_SQL'\n{removals}\nEND_OF_SQL\n)\n{}",
+            "{STRIP_OPTIONS}\n{}\nleft_out='{}'\nleave_out=$(cat <<'END_OF_SQL'\n{removals}\nEND_OF_SQL\n)\n{}",
             self.variables,
             gone.join(" "),
             include_str!("oracle.sh")

@@ -1,5 +1,6 @@
 # What PostgreSQL's own pg_upgrade makes of a copy of the data. Defined before: old and new, the major versions;
-# initdb_options; leave_out, a script for psql that takes everything else away; left_out, the databases that go, by OID.
+# initdb_options; strip_options; leave_out, a script for psql that takes everything else away; left_out, the databases
+# that go, by OID.
 set -euo pipefail
 oldbin=/pgops/old/usr/lib/postgresql/$old/bin
 pristine=/tmp/pristine work=/tmp/work
@@ -21,21 +22,10 @@ cd /source && flock --nonblock .pgops/interlock tar "${exclude[@]}" -cf - -- * |
 mkdir -p "/var/pv/$new" && cp -a $pristine "/var/pv/$new/data"
 
 server() { "$oldbin/pg_ctl" -D "/var/pv/$old/data" -w -s -l /tmp/server.log "$@" || { cat /tmp/server.log; exit 1; }; }
-# Some builds of 17 keep an option with every column that 18 does not restore: who upgrades by hand must take it away.
-strip_options() {
-    local name
-    psql -XAtz0 -d postgres -c "SELECT datname FROM pg_database WHERE datallowconn AND datconnlimit <> -2" |
-        while IFS= read -r -d '' name; do
-            name=${name//\\/\\\\}
-            psql -Xq -d "dbname='${name//\'/\\\'}'" -c "UPDATE pg_attribute SET attoptions = nullif(ARRAY(
-                SELECT option FROM unnest(attoptions) AS option WHERE option NOT LIKE 'pg\_attver=%'), '{}')
-                WHERE array_to_string(attoptions, ' ') LIKE '%pg\_attver=%'" || true
-        done
-}
-if [[ -n $leave_out || $old == 17 ]]; then
+if [[ -n $leave_out || $new == 18 ]]; then
     server -o "$options -c listen_addresses= -c unix_socket_directories=/tmp" start
     psql -X -q -v ON_ERROR_STOP=on -d postgres -f - <<<"$leave_out" >/dev/null
-    [[ $old != 17 ]] || strip_options
+    [[ $new != 18 ]] || strip_options
     server -m fast stop
 fi
 

@@ -216,6 +216,43 @@ async fn duplicate_that_a_wrong_index_let_in_is_named_with_its_key() -> anyhow::
         .await
 }
 
+/// The row comes in while the partition looks away, as if `Ä` had been sorted behind `m` before.
+#[tokio::test]
+async fn row_in_the_partition_of_another_order_is_named_with_the_way_to_move_it() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = words(ns).await?;
+            let is_partition = |is: bool| {
+                format!("UPDATE pg_class SET relispartition = {is} WHERE oid = 'm_to_z'::regclass")
+            };
+            let table = "CREATE TABLE parts (w text) PARTITION BY RANGE (w);
+                CREATE TABLE a_to_m PARTITION OF parts FOR VALUES FROM ('a') TO ('m');
+                CREATE TABLE m_to_z PARTITION OF parts FOR VALUES FROM ('m') TO ('z');
+                INSERT INTO parts VALUES ('b'), ('n')";
+            orders.sql("postgres", table).await?;
+            for statement in
+                [&is_partition(false), "INSERT INTO m_to_z VALUES ('Ärger')", &is_partition(true)]
+            {
+                orders.sql("postgres", statement).await?;
+            }
+            let found = "SELECT count(*) FROM parts WHERE w = 'Ärger'";
+            ensure!(orders.value(found).await? == "0", "queries look into the wrong partition by themselves");
+            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+            let request = upgrade.wait_successful().await?;
+            let parts =
+                ["1 rows of m_to_z", "another partition of parts", "SET enable_partition_pruning = off"];
+            told_as_undone(&request, Step::RebuildIndexes, &parts)?;
+            let text = order_of_text(ns, &upgrade).await?;
+            ensure!(!text.contains("REFRESH VERSION"), "a version was refreshed:\n{text}");
+            let remedy = "SET enable_partition_pruning = off; UPDATE parts SET w = w";
+            orders.sql("postgres", remedy).await?;
+            ensure!(orders.value(found).await? == "1", "the remedy that is told does not help");
+            Ok(())
+        })
+        .await
+}
+
 /// A transaction that lasts makes a rebuild wait in the middle, with its new index there and not valid.
 #[tokio::test]
 async fn runner_killed_while_it_rebuilds_indexes_carries_on() -> anyhow::Result<()> {

@@ -72,7 +72,7 @@ async fn major_17_12_to_18_6_without_checksums_loses_no_acknowledged_write() -> 
 }
 
 #[tokio::test]
-async fn major_17_12_to_18_6_with_checksums_keeps_them() -> anyhow::Result<()> {
+async fn major_17_12_to_18_6_by_copied_ranges_keeps_checksums() -> anyhow::Result<()> {
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
@@ -86,7 +86,9 @@ async fn major_17_12_to_18_6_with_checksums_keeps_them() -> anyhow::Result<()> {
                 .await?;
             assert_eq!(orders.value("SHOW data_checksums").await?, "on");
             let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-18").database("orders").to("18.6").create().await?;
+            let upgrade = ns.upgrade("orders-18").database("orders").to("18.6");
+            let upgrade =
+                upgrade.annotation(names::ANNOTATION_TRANSFER_MODE, "copy-file-range").create().await?;
             assert_upgraded(&orders, &upgrade, &before).await?;
             assert_eq!(orders.value("SHOW data_checksums").await?, "on");
             Ok(())

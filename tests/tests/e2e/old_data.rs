@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use k8s_openapi::jiff::Timestamp;
 use pgops_api::condition;
 use pgops_api::names::{ANNOTATION_KEEP_OLD_DATA, ANNOTATION_TRANSFER_MODE};
 use pgops_api::opsrequest::CONDITION_SUCCESSFUL;
@@ -45,6 +46,35 @@ async fn old_data_that_is_whole_is_kept_for_a_day_and_the_request_says_so() -> a
         .await
 }
 
+/// Waits until the server has removed the old data.
+async fn wait_gone(orders: &Database) -> anyhow::Result<()> {
+    let gone = async {
+        // A directory on a volume cannot be watched from here.
+        while has_old_data(orders).await? {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(Duration::from_mins(1), gone).await.context("the old data stays")?
+}
+
+#[tokio::test]
+async fn old_data_goes_when_its_time_has_come() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let annotations = [(ANNOTATION_TRANSFER_MODE, "copy"), (ANNOTATION_KEEP_OLD_DATA, "15s")];
+            let (orders, message) = upgraded(ns, &annotations).await?;
+            let (_, until) =
+                message.split_once("is kept on the volume until ").with_context(|| message.clone())?;
+            let until: Timestamp = until.split_whitespace().next().unwrap_or_default().parse()?;
+            wait_gone(&orders).await?;
+            ensure!(Timestamp::now() >= until, "it was to be kept until {until}");
+            Ok(())
+        })
+        .await
+}
+
 #[rstest::rstest]
 #[case::as_its_owner_wants(&[(ANNOTATION_TRANSFER_MODE, "copy"), (ANNOTATION_KEEP_OLD_DATA, "0")])]
 #[case::by_links_where_it_is_of_no_use(&[(ANNOTATION_TRANSFER_MODE, "link"), (ANNOTATION_KEEP_OLD_DATA, "72h")])]
@@ -55,14 +85,7 @@ async fn old_data_goes_once_the_upgrade_is_done(#[case] annotations: &[(&str, &s
         .with_namespace(async |ns| {
             let (orders, message) = upgraded(ns, annotations).await?;
             ensure!(!message.contains("is kept"), "{message}");
-            let gone = async {
-                // A directory on a volume cannot be watched from here.
-                while has_old_data(&orders).await? {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-                anyhow::Ok(())
-            };
-            tokio::time::timeout(Duration::from_mins(1), gone).await.context("the old data stays")?
+            wait_gone(&orders).await
         })
         .await
 }

@@ -9,7 +9,7 @@ use pgops_e2e::{Cluster, DataSet, Database, assert_untouched};
 use serde_json::json;
 
 /// Id of each finding on the way from 13 to 17, and a part of what it names.
-const FINDINGS: [(&str, &[&str]); 13] = [
+const FINDINGS: [(&str, &[&str]); 14] = [
     ("prepared-transaction", &["tx_81 (by postgres in shop"]),
     ("closed-database", &["shut"]),
     ("logical-slot", &["feed (pgoutput in postgres)"]),
@@ -23,6 +23,7 @@ const FINDINGS: [(&str, &[&str]); 13] = [
     ("postfix-operator", &["!+(bigint,NONE) in \"shop\""]),
     ("polymorphic-function", &["aggregate collect(anyelement)", "operator |+|(anyarray,anyelement)"]),
     ("missing-library", &["$libdir/adminpack"]),
+    ("preload-library", &["shared_preload_libraries names", "session_preload_libraries names", "libLLVM"]),
     ("schema-restore", &["\"reports\"", "buffers_backend", "CREATE VIEW \"public\".\"written\""]),
     ("physical-slot", &["standby_1"]),
     ("subscription-before-17", &["afar in \"shop\""]),

@@ -134,6 +134,23 @@ async fn new_server_that_took_writes_and_died_loses_no_write() -> anyhow::Result
         .await
 }
 
+/// By links there is no way back once the new server may start. It does not, and a person who mends what is broken is
+/// waited for.
+#[tokio::test]
+async fn new_server_that_does_not_start_by_links_is_mended_by_a_person() -> anyhow::Result<()> {
+    survives(Major::Link, async |watch, _| {
+        watch.reach(Moment::Record(Step::PgUpgraded, Mark::Succeeded)).await?;
+        let settings = watch.volume().join("18/data/postgresql.auto.conf");
+        let whole = std::fs::read(&settings)?;
+        std::fs::write(&settings, [&whole[..], b"no_such_setting = on\n"].concat())?;
+        watch.wait_retry().await?;
+        eprintln!("--- the new server does not start");
+        std::fs::write(&settings, whole)?;
+        Ok(())
+    })
+    .await
+}
+
 /// Kills all processes of the server in the database's pod.
 async fn kill_server(ns: &Namespace) -> anyhow::Result<()> {
     let pod = ns.api::<Pod>().get(&names::pod("orders", 0)).await?.uid().context("no uid")?;

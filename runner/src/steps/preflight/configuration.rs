@@ -1,8 +1,9 @@
 //! The target's server must accept the settings that it will be started with: those of `user.conf`, and
-//! those of `ALTER SYSTEM`. A setting that it no longer knows would keep it from starting.
+//! those of `ALTER SYSTEM`. A setting that it no longer knows would keep it from starting, and so would a library
+//! that it cannot load.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pgops_api::{layout, names, serverconf};
 
@@ -10,51 +11,128 @@ use super::super::finding::shortened;
 use super::super::{Finding, StepError, Upgrade};
 use super::image::has_library;
 use crate::postgres::command::{CommandError, Program};
+use crate::postgres::installation::Installation;
 use crate::postgres::scratch::Scratch;
 
-pub(super) async fn findings(upgrade: &Upgrade, scratch: &Scratch) -> Result<Vec<Finding>, StepError> {
-    let stored = upgrade.volume.pgdata(upgrade.old_major).join("postgresql.auto.conf");
-    let mut text = serverconf::postgresql_conf(&scratch.pgdata());
-    if stored.exists() {
-        text.extend(["include = '", &stored.display().to_string(), "'\n"]);
-    }
-    let file = scratch.file("merged.conf");
-    fs::write(&file, text).map_err(StepError::volume(format!("write {}", file.display())))?;
-    let installation = upgrade.new_installation()?;
-    let setting = async |name: &str| {
-        let program = Program::new(installation.program("postgres")).args(["-C", name]).arg("-D");
-        program.arg(scratch.pgdata()).arg("-c").arg(format!("config_file={}", file.display())).output().await
-    };
-    match setting("data_directory").await {
-        Ok(_) => {}
-        Err(CommandError::Ended { tail, .. }) => {
-            let text = format!(
-                "PostgreSQL {} does not start with the settings of {} and of ALTER SYSTEM; remove what it names: {tail}",
-                upgrade.plan.to.version,
-                Path::new(layout::CONFIG_DIR).join(names::USER_CONF).display(),
-            );
-            return Ok(vec![Finding::new("configuration", text)]);
-        }
-        Err(error) => return Err(error.into()),
-    }
-    let mut findings = Vec::new();
-    for name in ["shared_preload_libraries", "session_preload_libraries", "local_preload_libraries"] {
-        let missing = missing(&setting(name).await?, |library| has_library(&installation, library));
-        if !missing.is_empty() {
-            let text = format!(
-                "{name} has what the target image has not; use an image that has it, or take it out of the setting: {}",
-                shortened(&missing)
-            );
-            findings.push(Finding::new("preload-library", text));
-        }
-    }
-    Ok(findings)
+/// A setting whose libraries the server loads when it starts.
+const OF_THE_SERVER: &str = "shared_preload_libraries";
+/// Settings whose libraries each session loads: without one of them nobody gets in.
+const OF_SESSIONS: [&str; 2] = ["session_preload_libraries", "local_preload_libraries"];
+/// From this version on a server that is only asked for a setting can be made to load its libraries.
+const TELLS_ITS_MEMORY: u32 = 15;
+
+/// What the settings have shown while no server ran.
+#[derive(Default)]
+pub(super) struct Looked {
+    pub findings: Vec<Finding>,
+    /// Libraries that sessions load, each with its setting.
+    of_sessions: Vec<(&'static str, String)>,
 }
 
-/// The libraries of a setting that are not there.
-fn missing(setting: &str, has_library: impl Fn(&str) -> bool) -> Vec<String> {
-    let names = setting.split(',').map(|name| name.trim().trim_matches('"')).filter(|name| !name.is_empty());
-    names.filter(|name| !has_library(name)).map(ToOwned::to_owned).collect()
+/// Looks at the settings that the new server will have; the scratch server's data directory stands for its own.
+pub(super) async fn look(upgrade: &Upgrade, scratch: &Scratch) -> Result<Looked, StepError> {
+    let merged = Merged::write(upgrade, scratch)?;
+    if let Err(refusal) = merged.value("data_directory").await? {
+        let text = format!(
+            "PostgreSQL {} does not start with the settings of {} and of ALTER SYSTEM; remove what it names: {refusal}",
+            upgrade.plan.to.version,
+            Path::new(layout::CONFIG_DIR).join(names::USER_CONF).display(),
+        );
+        return Ok(Looked { findings: vec![Finding::new("configuration", text)], of_sessions: Vec::new() });
+    }
+    let mut looked = Looked::default();
+    for setting in [OF_THE_SERVER].into_iter().chain(OF_SESSIONS) {
+        let libraries = libraries(setting, &merged.value(setting).await?.unwrap_or_default());
+        let (there, missing): (Vec<_>, Vec<_>) =
+            libraries.into_iter().partition(|library| has_library(&merged.installation, library));
+        if !missing.is_empty() {
+            let text = format!(
+                "{setting} has what the target image has not; use an image that has it, or take it out of the setting: {}",
+                shortened(&missing)
+            );
+            looked.findings.push(Finding::new(ID, text));
+        } else if setting == OF_THE_SERVER && !there.is_empty() && upgrade.new_major >= TELLS_ITS_MEMORY {
+            // The libraries may want some of it, so they are loaded first.
+            let refusal = merged.value("shared_memory_size").await?.err();
+            looked.findings.extend(refusal.map(|refusal| cannot_load(setting, &refusal)));
+        }
+        if setting != OF_THE_SERVER {
+            looked.of_sessions.extend(there.into_iter().map(|library| (setting, library)));
+        }
+    }
+    Ok(looked)
+}
+
+impl Looked {
+    /// Whether sessions can load what they would, in the scratch server, which runs by now.
+    pub async fn in_sessions(&self, scratch: &Scratch) -> Result<Vec<Finding>, StepError> {
+        let mut findings = Vec::new();
+        for (setting, library) in &self.of_sessions {
+            let load = format!("LOAD '{}'", library.replace('\'', "''"));
+            let psql = scratch.client("psql").args(["--no-psqlrc", "--dbname=template1", "--command", &load]);
+            let refusal = answer(psql.output().await)?.err();
+            findings.extend(refusal.map(|refusal| cannot_load(setting, &refusal)));
+        }
+        Ok(findings)
+    }
+}
+
+/// The settings in one file.
+struct Merged {
+    installation: Installation,
+    pgdata: PathBuf,
+    file: PathBuf,
+}
+
+impl Merged {
+    fn write(upgrade: &Upgrade, scratch: &Scratch) -> Result<Self, StepError> {
+        let stored = upgrade.volume.pgdata(upgrade.old_major).join("postgresql.auto.conf");
+        let mut text = serverconf::postgresql_conf(&scratch.pgdata());
+        if stored.exists() {
+            text.extend(["include = '", &stored.display().to_string(), "'\n"]);
+        }
+        let file = scratch.file("merged.conf");
+        fs::write(&file, text).map_err(StepError::volume(format!("write {}", file.display())))?;
+        Ok(Self { installation: upgrade.new_installation()?, pgdata: scratch.pgdata(), file })
+    }
+
+    /// What the target's server makes of a setting, or why it would not start.
+    async fn value(&self, setting: &str) -> Result<Result<String, String>, CommandError> {
+        let program = Program::new(self.installation.program("postgres")).args(["-C", setting]).arg("-D");
+        let program = program.arg(&self.pgdata).arg("-c").arg(format!("config_file={}", self.file.display()));
+        // The files of TLS may be where only the database's pod sees them.
+        answer(program.args(["-c", "ssl=off"]).output().await)
+    }
+}
+
+/// What a program said, or what it refused with.
+fn answer(output: Result<String, CommandError>) -> Result<Result<String, String>, CommandError> {
+    match output {
+        Err(CommandError::Ended { tail, .. }) => Ok(Err(tail)),
+        Err(error) => Err(error),
+        Ok(output) => Ok(Ok(output)),
+    }
+}
+
+const ID: &str = "preload-library";
+
+fn cannot_load(setting: &str, refusal: &str) -> Finding {
+    let text = format!(
+        "the target image has what {setting} names, and cannot load it; use an image that can, or take it out of the \
+         setting: {refusal}"
+    );
+    Finding::new(ID, text)
+}
+
+/// The libraries of a setting, as the server looks for them.
+fn libraries(setting: &str, value: &str) -> Vec<String> {
+    let names = value.split(',').map(|name| name.trim().trim_matches('"')).filter(|name| !name.is_empty());
+    let place = |name: &str| match setting {
+        // Anybody may set it, so it reaches only what was put there for that.
+        "local_preload_libraries" if !name.contains('/') => format!("$libdir/plugins/{name}"),
+        _ => name.to_owned(),
+    };
+    names.map(place).collect()
 }
 
 #[cfg(test)]
@@ -63,8 +141,19 @@ mod tests {
 
     #[test]
     fn each_library_of_a_setting_is_looked_for() {
-        let has = |library: &str| library == "auto_explain";
-        assert_eq!(missing("", has), [""; 0]);
-        assert_eq!(missing("auto_explain, \"pg_cron\",pgaudit\n", has), ["pg_cron", "pgaudit"]);
+        assert_eq!(libraries(OF_THE_SERVER, ""), [""; 0]);
+        assert_eq!(
+            libraries(OF_THE_SERVER, "auto_explain, \"pg_cron\",pgaudit\n"),
+            ["auto_explain", "pg_cron", "pgaudit"]
+        );
+    }
+
+    #[test]
+    fn what_anybody_may_load_is_where_it_was_put_for_that() {
+        assert_eq!(
+            libraries("local_preload_libraries", "debugger,$libdir/x"),
+            ["$libdir/plugins/debugger", "$libdir/x"]
+        );
+        assert_eq!(libraries("session_preload_libraries", "debugger"), ["debugger"]);
     }
 }

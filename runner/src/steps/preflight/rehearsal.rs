@@ -71,9 +71,11 @@ async fn perform(
 ) -> Result<Rehearsed, StepError> {
     let began = Instant::now();
     let mut rehearsed = Rehearsed::default();
-    rehearsed.findings.extend(configuration::findings(upgrade, scratch).await?);
+    let settings = configuration::look(upgrade, scratch).await?;
     rehearsed.findings.extend(volume::left_in_tablespaces(upgrade, scratch).await?);
     scratch.start(upgrade.new_major, inventory.largest_database).await?;
+    rehearsed.findings.extend(settings.in_sessions(scratch).await?);
+    rehearsed.findings.extend(settings.findings);
     // Without its roles no database can be restored.
     let roles = finding(ROLES, &globals(source, scratch).await?);
     if roles.is_some() {
