@@ -14,7 +14,12 @@ pub fn services(database: &Postgres) -> [Service; 3] {
         publish_not_ready_addresses: Some(true),
         ..spec(database, None)
     };
-    let primary = spec(database, Some(names::ROLE_PRIMARY));
+    let primary = ServiceSpec {
+        // Clients get in with the server's first answer. Until a kubelet's word has reached every node's rules, half a
+        // second of an outage would pass; and to the one pod that there is, nobody has an alternative.
+        publish_not_ready_addresses: Some(true),
+        ..spec(database, Some(names::ROLE_PRIMARY))
+    };
     let standby = spec(database, Some(names::ROLE_STANDBY));
     [
         service(database, names::pods_service(&name), pods),

@@ -156,8 +156,10 @@ impl PgUpgrade<'_> {
             Err(CommandError::Ended { .. }) => {
                 let files = files(&[&cwd, &self.new_pgdata.join("pg_upgrade_output.d")]);
                 // A stage with a progress of its own stands alone on its line.
-                if last.is_empty() && !said.is_empty() {
-                    last = said.remove(0);
+                if last.is_empty()
+                    && let Some(at) = said.iter().position(|line| !is_noise(line))
+                {
+                    last = said.remove(at);
                 }
                 Err(PgUpgradeError::Failed {
                     stage: last,
@@ -238,16 +240,19 @@ fn parse(line: &str) -> Line<'_> {
 
 /// What `pg_upgrade` says of its failure, without its decoration and its paths, which go with the worker.
 fn explanation(said: &[String]) -> String {
-    let noise = |line: &str| {
-        line.is_empty()
-            || line.starts_with(['*', '-', '/'])
-            || ["Consult the last", "Failure, exiting", "the probable cause", "child process exited"]
-                .iter()
-                .any(|words| line.starts_with(words))
-    };
-    let mut lines: Vec<_> = said.iter().map(String::as_str).filter(|line| !noise(line)).collect();
+    let mut lines: Vec<_> = said.iter().map(String::as_str).filter(|line| !is_noise(line)).collect();
     lines.dedup();
     lines.join(" ")
+}
+
+/// Whether a line is decoration, a path, or a command line.
+fn is_noise(line: &str) -> bool {
+    const WORDS: [&str; 4] =
+        ["Consult the last", "Failure, exiting", "the probable cause", "child process exited"];
+    line.is_empty()
+        || line.starts_with(['*', '-', '/'])
+        || line.starts_with("\"/")
+        || WORDS.iter().any(|words| line.starts_with(words))
 }
 
 /// What `pg_upgrade` says in its own files: the objects in the way, else the end of the newest log.
@@ -275,7 +280,13 @@ fn report(files: &[PathBuf]) -> Option<String> {
 /// The first error in a log and the lines after it, but for what only follows from another one.
 fn first_error(text: &str) -> Option<String> {
     const SIGNS: [&str; 6] = ["error:", "ERROR:", "FATAL:", "PANIC:", "could not", "No space left"];
-    const ECHOES: [&str; 2] = ["terminating connection due to administrator command", "shutting down"];
+    const ECHOES: [&str; 4] = [
+        "terminating connection due to administrator command",
+        "shutting down",
+        // A pod's names are not needed on a socket.
+        "could not resolve \"localhost\"",
+        "started with the command",
+    ];
     let lines: Vec<_> = text.lines().collect();
     let first = lines.iter().position(|line| {
         SIGNS.iter().any(|sign| line.contains(sign)) && !ECHOES.iter().any(|echo| line.contains(echo))
@@ -395,6 +406,7 @@ mod tests {
             "Data type checks failed:",
             "Your installation contains one of the reg* data types",
             "*failure*",
+            "\"/usr/lib/postgresql/17/bin/pg_ctl\" -w -o \"-p 50432\" start",
             "Failure, exiting",
         ]
         .map(String::from);
@@ -424,6 +436,9 @@ mod tests {
     #[test]
     fn what_only_follows_from_another_error_is_not_the_error() {
         let text = "pg_restore: error: could not execute query: FATAL:  terminating connection due to administrator command";
+        assert_eq!(first_error(text), None);
+        let text =
+            "LOG:  could not resolve \"localhost\": System error\nLOG:  disabling statistics collector";
         assert_eq!(first_error(text), None);
         assert_eq!(
             first_error("x\nERROR:  type does not exist\nLINE 1").as_deref(),

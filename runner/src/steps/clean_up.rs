@@ -32,6 +32,8 @@ pub(super) fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
         let asked = upgrade.plan.keep_old_data_seconds.map(Duration::from_secs);
         let until = Timestamp::now().saturating_add(upgrade.facts()?.mode.keeps_for(asked));
         let until = until.map_err(|error| StepError::volume("tell the time")(io::Error::other(error)))?;
+        // Nothing is left to be taken back. On a full volume the old data may be all that can go.
+        volume.release_reserve();
         volume.retire(old_major, until).map_err(StepError::volume("say until when the old data is kept"))?;
     }
     let kept = upgrade.kept()?;

@@ -14,6 +14,9 @@ use crate::postgres::controldata::ControlData;
 use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
 use crate::postgres::volume::{Marker, Volume, sync_dir};
 
+/// A server writes WAL in pieces of this size.
+const LITTLE_MEBIBYTES: u64 = 16;
+
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     upgrade.exclude_all_but_waiting().await?;
     if !upgrade.volume.is(Marker::Upgraded) || !old_data_rests(upgrade).await? {
@@ -112,18 +115,26 @@ async fn run(upgrade: &Upgrade) -> Result<(), StepError> {
         scratch: &Upgrade::scratch(),
     };
     let mut stages = 0;
-    let result = program
+    let mut result = program
         .run(|stage| {
             stages += 1;
             say(Step::PgUpgraded, stage);
         })
         .await;
-    if let Err(PgUpgradeError::Failed { logs, .. }) = &result {
+    if let Err(PgUpgradeError::Failed { explanation, logs, .. }) = &mut result {
         keep_logs(upgrade, logs).await;
+        explanation.extend(volume.free().ok().and_then(want_of_room));
     }
     result?;
     say(Step::PgUpgraded, format!("pg_upgrade has passed {stages} stages in {} mode", facts.mode.name()));
     Ok(())
+}
+
+/// What to say of a volume with so few bytes free: its own logs would be on it, so `pg_upgrade` hardly can.
+fn want_of_room(free: u64) -> Option<String> {
+    let mebibytes = free >> 20;
+    (mebibytes < LITTLE_MEBIBYTES)
+        .then(|| format!("; the volume has {mebibytes} MiB free: enlarge it, or remove what is not needed"))
 }
 
 /// The logs go with the new cluster when the run is taken back: people find them in the Job's log and
@@ -207,6 +218,13 @@ mod tests {
             fs::create_dir_all(volume.pgdata(major).join("pg_tblspc")).unwrap();
         }
         (root, volume)
+    }
+
+    #[test]
+    fn a_volume_that_is_full_is_named_with_the_remedy() {
+        let said = want_of_room(3 << 20).unwrap();
+        assert!(said.contains("3 MiB free") && said.contains("enlarge it"), "{said}");
+        assert_eq!(want_of_room(1 << 30), None);
     }
 
     #[test]

@@ -138,17 +138,24 @@ async fn new_server_that_took_writes_and_died_loses_no_write() -> anyhow::Result
 /// waited for.
 #[tokio::test]
 async fn new_server_that_does_not_start_by_links_is_mended_by_a_person() -> anyhow::Result<()> {
-    survives(Major::Link, async |watch, _| {
-        watch.reach(Moment::Record(Step::PgUpgraded, Mark::Succeeded)).await?;
-        let settings = watch.volume().join("18/data/postgresql.auto.conf");
-        let whole = std::fs::read(&settings)?;
-        std::fs::write(&settings, [&whole[..], b"no_such_setting = on\n"].concat())?;
-        watch.wait_retry().await?;
-        eprintln!("--- the new server does not start");
-        std::fs::write(&settings, whole)?;
-        Ok(())
-    })
-    .await
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let Begun { orders, before, upgrade, watch } = Begun::new(ns, Major::Link).await?;
+            watch.reach(Moment::Record(Step::PgUpgraded, Mark::Succeeded)).await?;
+            let settings = watch.volume().join("18/data/postgresql.auto.conf");
+            let whole = std::fs::read(&settings)?;
+            std::fs::write(&settings, [&whole[..], b"no_such_setting = on\n"].concat())?;
+            watch.wait_retry().await?;
+            eprintln!("--- the new server does not start");
+            std::fs::write(&settings, whole)?;
+            upgrade.wait_successful().await?;
+            ensure!(orders.wait_ready().await?.paused().is_none(), "the database is paused");
+            ensure!(orders.server_version().await? == "18.6", "the old server is back");
+            before.ensure_same(&orders.fingerprint().await?)?;
+            counts::add("faults", 1)
+        })
+        .await
 }
 
 /// Kills all processes of the server in the database's pod.
