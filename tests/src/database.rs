@@ -75,10 +75,16 @@ impl DatabaseBuilder {
         Ok(Database { ns: self.ns, name: self.name })
     }
 
-    /// Applies it, waits until it is Ready and fills it.
-    pub async fn filled_with(self, sets: &[DataSet]) -> anyhow::Result<Database> {
+    /// Applies it and waits until it is Ready.
+    pub async fn ready(self) -> anyhow::Result<Database> {
         let database = self.create().await?;
         database.wait_ready().await?;
+        Ok(database)
+    }
+
+    /// Applies it, waits until it is Ready and fills it.
+    pub async fn filled_with(self, sets: &[DataSet]) -> anyhow::Result<Database> {
+        let database = self.ready().await?;
         for set in sets {
             database.load(*set).await?;
         }

@@ -13,6 +13,8 @@ pub enum DataSet {
     Everything,
     /// The extensions that come with `PostgreSQL`, and what came after 13.
     Contrib,
+    /// One table of some thousand rows.
+    Kept,
     /// Four hundred tables of twelve columns.
     Wide,
     /// Text of a one-byte encoding, sorted by a language's rules.
@@ -28,6 +30,7 @@ impl DataSet {
         match self {
             Self::Everything => include_str!("../sql/everything.sql"),
             Self::Contrib => include_str!("../sql/contrib.sql"),
+            Self::Kept => include_str!("../sql/kept.sql"),
             Self::Wide => include_str!("../sql/wide.sql"),
             Self::Latin1 => include_str!("../sql/latin1.sql"),
             Self::Bulk => include_str!("../sql/bulk.sql"),

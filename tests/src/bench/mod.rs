@@ -100,8 +100,7 @@ async fn measure(cluster: &Cluster, case: &Case) -> anyhow::Result<(Floor, Subje
 
 async fn measure_on(ns: &Namespace, case: &Case, storage: &Storage) -> anyhow::Result<(Floor, Subject)> {
     let [of_subject, of_floor] = storage.claims();
-    let database = ns.postgres(DATABASE).version(&case.from).field("storage", of_subject).create().await?;
-    database.wait_ready().await?;
+    let database = ns.postgres(DATABASE).version(&case.from).field("storage", of_subject).ready().await?;
     data::fill(&database, case).await?;
     let floor = floor::measure(&database, case, &of_floor).await?;
     Ok((floor, subject::measure(&database, case).await?))

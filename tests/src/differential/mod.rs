@@ -149,8 +149,7 @@ impl Group {
             && let Expected::Remedied { .. } = case.expected(old, new)
         {
             // The proof that it is one: the data that pg_upgrade refuses by itself is upgraded by us.
-            let orders = ns.postgres("orders").version(self.pair.from).create().await?;
-            orders.wait_ready().await?;
+            ns.postgres("orders").version(self.pair.from).ready().await?;
             ns.upgrade("earnest")
                 .database("orders")
                 .to(self.pair.to)

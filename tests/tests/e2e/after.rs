@@ -15,8 +15,7 @@ async fn extensions_get_the_version_that_the_new_image_brings() -> anyhow::Resul
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").create().await?;
-            orders.wait_ready().await?;
+            let orders = ns.postgres("orders").version("13.16").ready().await?;
             let extensions =
                 "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hstore; CREATE EXTENSION pg_trgm;
                 CREATE EXTENSION cube; CREATE EXTENSION earthdistance; CREATE EXTENSION \"uuid-ossp\"";
@@ -43,8 +42,7 @@ async fn extension_that_cannot_be_updated_is_named_and_the_upgrade_is_successful
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").create().await?;
-            orders.wait_ready().await?;
+            let orders = ns.postgres("orders").version("13.16").ready().await?;
             orders
                 .sql(
                     "postgres",
@@ -107,8 +105,7 @@ const OIDS: &str = "SELECT relname, oid FROM pg_class WHERE relname ~ '^words_' 
 /// A database of 13.16 whose default is the C library's.
 async fn words(ns: &Namespace) -> anyhow::Result<Database> {
     let orders = ns.postgres("orders").version("13.16").initdb("--locale=en_US.UTF-8 --encoding=UTF8");
-    let orders = orders.create().await?;
-    orders.wait_ready().await?;
+    let orders = orders.ready().await?;
     orders.sql("postgres", WORDS).await?;
     Ok(orders)
 }

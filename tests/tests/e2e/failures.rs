@@ -4,16 +4,12 @@ use anyhow::ensure;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use pgops_api::{PostgresVersion, names};
-use pgops_e2e::{Cluster, Database, Namespace, assert_untouched};
+use pgops_e2e::{Cluster, DataSet, Database, Namespace, assert_untouched};
 use serde_json::{Value, json};
 
 /// A database of 13.16 with some rows.
 async fn orders(ns: &Namespace) -> anyhow::Result<Database> {
-    let orders = ns.postgres("orders").version("13.16").create().await?;
-    orders.wait_ready().await?;
-    orders
-        .sql("postgres", "CREATE TABLE kept AS SELECT g, md5(g::text) FROM generate_series(1, 5000) g")
-        .await?;
+    let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
     Ok(orders)
 }
 

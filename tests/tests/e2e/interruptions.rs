@@ -1,7 +1,7 @@
 //! Upgrades whose helpers are killed or whose request vanishes.
 
 use anyhow::{Context, ensure};
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
@@ -11,7 +11,7 @@ use kube::runtime::wait::{await_condition, conditions};
 use pgops_api::names;
 use pgops_api::plan::Step;
 use pgops_e2e::crash::{Kill, Mark, Moment, Node, Victim, Watch};
-use pgops_e2e::{Cluster, DataSet, assert_untouched, assert_upgraded};
+use pgops_e2e::{Cluster, DataSet, Namespace, assert_untouched, assert_upgraded};
 
 /// Both inside the outage: before `pg_upgrade`, and once it has run.
 #[rstest::rstest]
@@ -22,11 +22,7 @@ async fn runner_killed_once_still_completes(#[case] step: Step) -> anyhow::Resul
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").create().await?;
-            orders.wait_ready().await?;
-            orders.sql("postgres", "CREATE TABLE kept (id int PRIMARY KEY, t text)").await?;
-            let rows = "INSERT INTO kept SELECT g, md5(g::text) FROM generate_series(1, 50000) g";
-            orders.sql("postgres", rows).await?;
+            let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
             let before = orders.fingerprint().await?;
             let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
             upgrade.wait_step(step).await?;
@@ -34,6 +30,13 @@ async fn runner_killed_once_still_completes(#[case] step: Step) -> anyhow::Resul
             assert_upgraded(&orders, &upgrade, &before).await
         })
         .await
+}
+
+/// The node that the database's next pod is tied to.
+async fn tied_to(ns: &Namespace) -> anyhow::Result<Option<String>> {
+    let workload = ns.api::<StatefulSet>().get("orders").await?;
+    let pod = workload.spec.and_then(|spec| spec.template.spec);
+    Ok(pod.and_then(|pod| pod.node_selector?.remove("kubernetes.io/hostname")))
 }
 
 /// SIGKILL, right when the journal says so; `make matrix` does it at every record and stage.
@@ -46,9 +49,7 @@ async fn worker_killed_at_records_of_the_journal_does_nothing_twice() -> anyhow:
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("15.20").create().await?;
-            orders.wait_ready().await?;
-            orders.sql("postgres", "CREATE TABLE kept AS SELECT g FROM generate_series(1, 1000) g").await?;
+            let orders = ns.postgres("orders").version("15.20").filled_with(&[DataSet::Kept]).await?;
             let before = orders.fingerprint().await?;
             let upgrade = ns.upgrade("orders-18").database("orders").to("18.6");
             let upgrade = upgrade.annotation(names::ANNOTATION_TRANSFER_MODE, "link").create().await?;
@@ -61,10 +62,15 @@ async fn worker_killed_at_records_of_the_journal_does_nothing_twice() -> anyhow:
                 },
                 Kill { at: Moment::Record(Step::StartDatabase, Mark::Started), of: Victim::Runner },
             ];
-            for kill in kills {
+            let node = ns.api::<Pod>().get("orders-0").await?.spec.and_then(|spec| spec.node_name);
+            for (number, kill) in kills.into_iter().enumerate() {
                 watch.kill(kill).await?;
+                if number == 0 {
+                    ensure!(tied_to(ns).await? == node, "the pod may start where its volume is not");
+                }
             }
             assert_upgraded(&orders, &upgrade, &before).await?;
+            ensure!(tied_to(ns).await?.is_none(), "the pod is still tied to a node");
             watch.assert_done_once(kills.len()).await
         })
         .await
@@ -117,9 +123,7 @@ async fn request_deleted_at_once_leaves_the_database_alone() -> anyhow::Result<(
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").create().await?;
-            orders.wait_ready().await?;
-            orders.sql("postgres", "CREATE TABLE kept AS SELECT g FROM generate_series(1, 1000) g").await?;
+            let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
             let before = orders.fingerprint().await?;
             let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
             upgrade.delete().await?;

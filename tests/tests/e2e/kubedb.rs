@@ -71,8 +71,7 @@ async fn request_in_the_older_form_upgrades_and_can_be_applied_again() -> anyhow
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").create().await?;
-            orders.wait_ready().await?;
+            let orders = ns.postgres("orders").version("13.16").ready().await?;
             let older = ns
                 .upgrade("older")
                 .database("orders")

@@ -12,8 +12,7 @@ use serde_json::json;
 const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
 
 async fn database(ns: &Namespace, name: &str, policy: &str) -> anyhow::Result<Database> {
-    let database = ns.postgres(name).version("17.11").field("deletionPolicy", json!(policy)).create().await?;
-    database.wait_ready().await?;
+    let database = ns.postgres(name).version("17.11").field("deletionPolicy", json!(policy)).ready().await?;
     database
         .sql(
             "postgres",
@@ -86,8 +85,7 @@ async fn halt_keeps_the_data_for_the_next_of_that_name(ns: &Namespace) -> anyhow
         "no claim"
     );
     ensure!(ns.api::<Secret>().get_opt(&names::auth_secret("halted")).await?.is_some(), "no secret");
-    let again = ns.postgres("halted").version("17.11").create().await?;
-    again.wait_ready().await?;
+    let again = ns.postgres("halted").version("17.11").ready().await?;
     before.ensure_same(&again.fingerprint().await?)
 }
 

@@ -53,9 +53,7 @@ async fn major_17_12_to_18_6_without_checksums_loses_no_acknowledged_write() -> 
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders =
-                ns.postgres("orders").version("17.12").initdb("--no-data-checksums").create().await?;
-            orders.wait_ready().await?;
+            let orders = ns.postgres("orders").version("17.12").initdb("--no-data-checksums").ready().await?;
             assert_eq!(orders.value("SHOW data_checksums").await?, "off");
             let probe = Probe::start(&orders).await?;
             let before = orders.fingerprint().await?;
@@ -76,14 +74,7 @@ async fn major_17_12_to_18_6_by_copied_ranges_keeps_checksums() -> anyhow::Resul
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("17.12").create().await?;
-            orders.wait_ready().await?;
-            orders
-                .sql(
-                    "postgres",
-                    "CREATE TABLE kept AS SELECT g, md5(g::text) FROM generate_series(1, 10000) g",
-                )
-                .await?;
+            let orders = ns.postgres("orders").version("17.12").filled_with(&[DataSet::Kept]).await?;
             assert_eq!(orders.value("SHOW data_checksums").await?, "on");
             let before = orders.fingerprint().await?;
             let upgrade = ns.upgrade("orders-18").database("orders").to("18.6");
@@ -137,9 +128,7 @@ async fn major_15_18_to_17_12_keeps_the_uid_that_the_data_belongs_to() -> anyhow
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("15.18-uid1999").create().await?;
-            orders.wait_ready().await?;
-            orders.sql("postgres", "CREATE TABLE kept AS SELECT g FROM generate_series(1, 1000) g").await?;
+            let orders = ns.postgres("orders").version("15.18-uid1999").filled_with(&[DataSet::Kept]).await?;
             let uid = async || {
                 let pod = ns.api::<Pod>().get(&names::pod("orders", 0)).await?;
                 let context = pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use pgops_api::condition;
 use pgops_api::names::{ANNOTATION_KEEP_OLD_DATA, ANNOTATION_TRANSFER_MODE};
 use pgops_api::opsrequest::CONDITION_SUCCESSFUL;
-use pgops_e2e::{Cluster, Database, Namespace, assert_upgraded};
+use pgops_e2e::{Cluster, DataSet, Database, Namespace, assert_upgraded};
 
 /// Whether the volume has data of version 13.
 async fn has_old_data(orders: &Database) -> anyhow::Result<bool> {
@@ -17,9 +17,7 @@ async fn has_old_data(orders: &Database) -> anyhow::Result<bool> {
 
 /// A database that was upgraded with these annotations, and the last words of its request.
 async fn upgraded(ns: &Namespace, annotations: &[(&str, &str)]) -> anyhow::Result<(Database, String)> {
-    let orders = ns.postgres("orders").version("13.16").create().await?;
-    orders.wait_ready().await?;
-    orders.sql("postgres", "CREATE TABLE kept AS SELECT g FROM generate_series(1, 5000) g").await?;
+    let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
     let before = orders.fingerprint().await?;
     let request = ns.upgrade("orders-17").database("orders").to("17.11");
     let request = annotations.iter().fold(request, |request, (name, value)| request.annotation(name, value));

@@ -73,9 +73,7 @@ async fn dry_run_says_what_it_found_and_changes_nothing() -> anyhow::Result<()> 
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").create().await?;
-            orders.wait_ready().await?;
-            orders.sql("postgres", "CREATE TABLE kept AS SELECT g FROM generate_series(1, 100) g").await?;
+            let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
             let (before, served_by) = (orders.fingerprint().await?, pod(&orders).await?);
 
             let dry = |name: &str, word: &str| {

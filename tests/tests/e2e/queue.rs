@@ -15,7 +15,7 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::watcher::{self, Event, watcher};
 use pgops_api::opsrequest::{CONDITION_WAITING, Phase};
 use pgops_api::{Postgres, PostgresOpsRequest, condition, names};
-use pgops_e2e::{Cluster, Database, Namespace, PastAdmission, Upgrade, assert_upgraded, wait_for};
+use pgops_e2e::{Cluster, DataSet, Database, Namespace, PastAdmission, Upgrade, assert_upgraded, wait_for};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -27,9 +27,7 @@ async fn three_requests_past_admission_have_one_job_at_a_time_and_end_truthfully
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").create().await?;
-            orders.wait_ready().await?;
-            orders.sql("postgres", "CREATE TABLE kept AS SELECT g FROM generate_series(1, 1000) g").await?;
+            let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
             tokio::select! {
                 broken = one_at_a_time(ns.api::<Job>(), works) => match broken? {},
                 broken = one_at_a_time(ns.api::<Pod>(), runs) => match broken? {},

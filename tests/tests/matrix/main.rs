@@ -52,8 +52,7 @@ async fn orders(ns: &Namespace, version: &str) -> anyhow::Result<Database> {
 }
 
 async fn fill(orders: DatabaseBuilder) -> anyhow::Result<Database> {
-    let orders = orders.initdb("--locale=en_US.UTF-8 --encoding=UTF8").create().await?;
-    orders.wait_ready().await?;
+    let orders = orders.initdb("--locale=en_US.UTF-8 --encoding=UTF8").ready().await?;
     orders
         .sql(
             "postgres",
