@@ -33,13 +33,16 @@ pub enum End {
 pub struct Oracle {
     by_hand: ByHand,
     variables: String,
+    /// The databases by their names in hexadecimal digits.
     oids: BTreeMap<String, String>,
 }
 
 impl Oracle {
     /// Stops the database, and starts the pod.
     pub async fn start(database: &Database, pair: &Pair) -> anyhow::Result<Self> {
-        let oids = database.sql("postgres", "SELECT datname, oid FROM pg_database").await?;
+        // A name need not be UTF-8.
+        let names = "SELECT encode(textsend(datname::text), 'hex'), oid FROM pg_database";
+        let oids = database.sql("postgres", names).await?;
         let oids = oids.into_iter().filter_map(|row| <[String; 2]>::try_from(row).ok());
         let oids = oids.map(|[name, oid]| (name, oid)).collect();
         database.halt().await?;
@@ -55,8 +58,10 @@ impl Oracle {
     pub async fn ask_without(&self, others: &[&Case]) -> anyhow::Result<Verdict> {
         let removals: String = others.iter().copied().map(Case::removal).collect();
         // What is undone first needs its database.
-        let gone =
-            others.iter().filter(|other| other.undo.is_empty()).filter_map(|other| self.oids.get(other.name));
+        let gone = others
+            .iter()
+            .filter(|other| other.undo.is_empty())
+            .filter_map(|other| self.oids.get(&hex(other.name)));
         let gone: Vec<_> = gone.map(String::as_str).collect();
         let script = format!(
             "{STRIP_OPTIONS}\n{}\nleft_out='{}'\nleave_out=$(cat <<'END_OF_SQL'\n{removals}\nEND_OF_SQL\n)\n{}",
@@ -67,6 +72,12 @@ impl Oracle {
         let output = self.by_hand.bash(&script).await?;
         read(&output.stdout).with_context(|| format!("{}{}", output.stdout, output.stderr))
     }
+}
+
+/// As the server's `encode(…, 'hex')` gives it.
+fn hex(text: &str) -> String {
+    let digits = text.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 fn read(output: &str) -> anyhow::Result<Verdict> {
