@@ -99,10 +99,11 @@ impl Group {
         ns.secret("conf", "user.conf", settings).await?;
         let orders = ns.postgres("orders").version(self.pair.from);
         let orders = orders.field("configSecret", json!({"name": "conf"})).filled_with(&self.sets).await?;
+        let (old, new) = self.pair.majors();
         let mut tally = Tally::default();
         let mut cases = Vec::new();
         for case in &self.cases {
-            match make(&orders, case).await {
+            match make(&orders, case, old).await {
                 Ok(()) => cases.push(*case),
                 Err(error) => tally.complaints.push(format!("{} could not be made: {error:#}", case.name)),
             }
@@ -114,7 +115,6 @@ impl Group {
         });
         let oracle = Oracle::start(&orders, &self.pair).await?;
 
-        let (old, new) = self.pair.majors();
         let is_fine = |case: &Case| matches!(case.expected(old, new), Expected::Fine);
         let refused: Vec<_> = cases.iter().copied().filter(|case| !is_fine(case)).collect();
         let claimed: Vec<_> = cases.iter().flat_map(|case| ours(case.expected(old, new))).collect();
@@ -162,8 +162,10 @@ impl Group {
     }
 }
 
-async fn make(database: &Database, case: &Case) -> anyhow::Result<()> {
-    for directory in case.directories {
+async fn make(database: &Database, case: &Case, old: u32) -> anyhow::Result<()> {
+    // What belongs to the old version comes from its server, which finds it in its way otherwise.
+    let of_server = format!("/PG_{old}_");
+    for directory in case.directories.iter().filter(|directory| !directory.contains(&of_server)) {
         let directory = format!("{}/{directory}", pgops_api::layout::VOLUME_ROOT);
         let pod = pgops_api::names::pod(database.name(), 0);
         let args = ["exec", &pod, "--", "mkdir", "-p", "-m", "700", &directory];

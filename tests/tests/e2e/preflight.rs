@@ -74,6 +74,8 @@ async fn dry_run_says_what_it_found_and_changes_nothing() -> anyhow::Result<()> 
     cluster
         .with_namespace(async |ns| {
             let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
+            let by_hand = "cd /var/pv/13/data && echo work_mem = 7MB >>postgresql.conf && touch server.key";
+            orders.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM '{by_hand}'")).await?;
             let (before, served_by) = (orders.fingerprint().await?, pod(&orders).await?);
 
             let dry = |name: &str, word: &str| {
@@ -99,6 +101,10 @@ async fn dry_run_says_what_it_found_and_changes_nothing() -> anyhow::Result<()> 
                 "scratch 17.11 server",
                 "mode ",
                 "estimated outage: about ",
+                "[settings-left-behind] note: ",
+                "work_mem = 7MB",
+                "[files-left-behind] note: ",
+                "server.key",
             ];
             for part in told {
                 ensure!(message.contains(part), "the end should say {part:?}: {message}");

@@ -5,6 +5,7 @@ mod configuration;
 mod estimate;
 mod extensions;
 mod image;
+mod left_behind;
 mod objects;
 mod rehearsal;
 mod space;

@@ -9,7 +9,7 @@ use pgops_api::plan::Step;
 use super::super::world::warn;
 use super::super::{Finding, StepError, Upgrade};
 use super::image::has_library;
-use super::{configuration, volume};
+use super::{configuration, left_behind, volume};
 use crate::postgres::command::CommandError;
 use crate::postgres::refusal::Refusal;
 use crate::postgres::rehearsal::{Source, Verdict, database, drop_database, globals, tables};
@@ -73,6 +73,10 @@ async fn perform(
     let mut rehearsed = Rehearsed::default();
     let settings = configuration::look(upgrade, scratch).await?;
     rehearsed.findings.extend(volume::left_in_tablespaces(upgrade, scratch).await?);
+    let left_behind = left_behind::notes(&upgrade.volume.pgdata(upgrade.old_major), &scratch.pgdata());
+    rehearsed
+        .findings
+        .extend(left_behind.map_err(StepError::volume("compare the data directory with a new one"))?);
     scratch.start(upgrade.new_major, inventory.largest_database).await?;
     rehearsed.findings.extend(settings.in_sessions(scratch).await?);
     rehearsed.findings.extend(settings.findings);

@@ -13,7 +13,7 @@ pub(super) const CASES: &[Case] = &[
         "half dropped",
         "\\connect postgres\n\nUPDATE pg_database SET datconnlimit = -2 WHERE datname = 'half dropped'",
         &[("invalid-database", "half dropped")],
-        "cannot connect to invalid database",
+        "half dropped",
     ),
     Case::refused(
         "open template0",
