@@ -129,6 +129,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_check_is_explained_to_people() {
+        let page = include_str!("../../../../docs/findings.md");
+        for check in CHECKS {
+            assert!(page.contains(&format!("`{}`", check.id)), "docs/findings.md lacks {}", check.id);
+        }
+    }
+
     #[rstest::rstest]
     #[case::aclitem_grew_in_16("aclitem-column", (15, 16), (16, 17))]
     #[case::conversions_and_operators_before_14("postfix-operator", (13, 14), (14, 15))]
