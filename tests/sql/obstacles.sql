@@ -1,10 +1,11 @@
 -- What the preflight finds on the way from 13 to 17: one object for each finding.
 SELECT pg_create_physical_replication_slot('standby_1');
 
--- This library is in the images without those that it needs itself. No server and no session reads this before a reload.
+-- The first is in the images without a library that it needs itself, the second is no library of PostgreSQL's. No server
+-- and no session reads this before a reload.
 ALTER SYSTEM SET shared_preload_libraries = 'llvmjit';
 
-ALTER SYSTEM SET session_preload_libraries = 'llvmjit';
+ALTER SYSTEM SET session_preload_libraries = '/lib/x86_64-linux-gnu/libm.so.6';
 
 SELECT pg_create_logical_replication_slot('feed', 'pgoutput');
 

@@ -15,9 +15,8 @@ pub fn services(database: &Postgres) -> [Service; 3] {
         ..spec(database, None)
     };
     let primary = ServiceSpec {
-        // Clients get in with the server's first answer. Until a kubelet's word has reached every node's rules, half a
-        // second of an outage would pass; and to the one pod that there is, nobody has an alternative.
-        publish_not_ready_addresses: Some(true),
+        // Said, so that it is so again whoever has left it otherwise: an upgrade's runner sets it for its outage.
+        publish_not_ready_addresses: Some(false),
         ..spec(database, Some(names::ROLE_PRIMARY))
     };
     let standby = spec(database, Some(names::ROLE_STANDBY));

@@ -2,6 +2,7 @@
 
 use pgops_api::plan::UpgradeKind;
 
+use super::update_stateful_set_image::lead_early;
 use super::{StepError, Upgrade};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
@@ -15,6 +16,7 @@ pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
 /// Gives everything back to the provisioner that was taken from it.
 pub(super) async fn resume(upgrade: &Upgrade) -> Result<(), StepError> {
     if upgrade.kind == UpgradeKind::Major {
+        lead_early(upgrade, false).await;
         upgrade.cluster.pin(None).await?;
     }
     Ok(upgrade.cluster.resume().await?)

@@ -14,9 +14,6 @@ use crate::postgres::controldata::ControlData;
 use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
 use crate::postgres::volume::{Marker, Volume, sync_dir};
 
-/// A server writes WAL in pieces of this size.
-const LITTLE_MEBIBYTES: u64 = 16;
-
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     upgrade.exclude_all_but_waiting().await?;
     if !upgrade.volume.is(Marker::Upgraded) || !old_data_rests(upgrade).await? {
@@ -67,7 +64,8 @@ pub(super) async fn old_data_rests(upgrade: &Upgrade) -> Result<bool, StepError>
 
 /// Whether nobody has written to the new cluster: its server may have answered while no worker looked.
 pub(super) async fn new_data_is_unwritten(upgrade: &Upgrade) -> Result<bool, StepError> {
-    let Some(handover) = Handover::read(upgrade)? else { return Ok(true) };
+    // Where nothing was kept to compare with, it may have been.
+    let Some(handover) = Handover::read(upgrade)? else { return Ok(false) };
     Ok(new_data(upgrade).await?.is_unwritten_since(&handover.new_transaction))
 }
 
@@ -123,18 +121,20 @@ async fn run(upgrade: &Upgrade) -> Result<(), StepError> {
         .await;
     if let Err(PgUpgradeError::Failed { explanation, logs, .. }) = &mut result {
         keep_logs(upgrade, logs).await;
-        explanation.extend(volume.free().ok().and_then(want_of_room));
+        let wanted = facts.shape.wal_segment_bytes;
+        explanation.extend(volume.free().ok().and_then(|free| want_of_room(free, wanted)));
     }
     result?;
     say(Step::PgUpgraded, format!("pg_upgrade has passed {stages} stages in {} mode", facts.mode.name()));
     Ok(())
 }
 
-/// What to say of a volume with so few bytes free: its own logs would be on it, so `pg_upgrade` hardly can.
-fn want_of_room(free: u64) -> Option<String> {
-    let mebibytes = free >> 20;
-    (mebibytes < LITTLE_MEBIBYTES)
-        .then(|| format!("; the volume has {mebibytes} MiB free: enlarge it, or remove what is not needed"))
+/// What to say of a volume with fewer bytes free than `wanted`, the size of the pieces in which servers write WAL. Its
+/// own logs would be on that volume, so `pg_upgrade` hardly can.
+fn want_of_room(free: u64, wanted: u64) -> Option<String> {
+    (free < wanted).then(|| {
+        format!("; the volume has {} MiB free: enlarge it, or remove what is not needed", free >> 20)
+    })
 }
 
 /// The logs go with the new cluster when the run is taken back: people find them in the Job's log and
@@ -222,9 +222,9 @@ mod tests {
 
     #[test]
     fn a_volume_that_is_full_is_named_with_the_remedy() {
-        let said = want_of_room(3 << 20).unwrap();
+        let said = want_of_room(3 << 20, 16 << 20).unwrap();
         assert!(said.contains("3 MiB free") && said.contains("enlarge it"), "{said}");
-        assert_eq!(want_of_room(1 << 30), None);
+        assert_eq!(want_of_room(17 << 20, 16 << 20), None);
     }
 
     #[test]

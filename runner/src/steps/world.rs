@@ -35,6 +35,8 @@ pub struct Upgrade {
     pub(super) superuser: Superuser,
     pub(super) facts: Option<Facts>,
     pub(super) interlock: Option<Interlock>,
+    /// The new server was found to have written: it is not stopped to look again.
+    pub(super) has_written: bool,
     pub(super) reporter: Reporter,
     cancel: Cancel,
 }
@@ -55,6 +57,7 @@ impl Upgrade {
             cancel: Cancel::of(cluster.clone()),
             superuser: Superuser::read()?,
             interlock: None,
+            has_written: false,
             plan,
             kind,
             cluster,
@@ -311,6 +314,8 @@ impl World for Upgrade {
     async fn before_retry(&mut self, step: Step, attempt: u32, failure: &Failure) {
         let wait = Duration::from_secs(u64::from(attempt.min(30)));
         tracing::warn!(%step, attempt, "{}; tried again in {} s", failure.message, wait.as_secs());
+        // On a full volume a little room may be all that the next try needs: for the switch, or a server's first files.
+        self.volume.release_reserve();
         tokio::time::sleep(wait).await;
     }
 

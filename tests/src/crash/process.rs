@@ -29,6 +29,14 @@ impl Process {
             .with_context(|| format!("failed to send {signal:?} to process {}", self.number))
     }
 
+    /// Does something while it stands still.
+    pub fn halted<T>(&self, act: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        self.signal(Signal::STOP)?;
+        let done = act();
+        self.signal(Signal::CONT)?;
+        done
+    }
+
     /// Whether it still runs. A zombie does not.
     #[must_use]
     pub fn is_alive(&self) -> bool {

@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
 use kube::runtime::wait::{await_condition, conditions};
@@ -39,6 +39,12 @@ async fn tied_to(ns: &Namespace) -> anyhow::Result<Option<String>> {
     Ok(pod.and_then(|pod| pod.node_selector?.remove("kubernetes.io/hostname")))
 }
 
+/// Whether the Service leads to a pod that is not ready.
+async fn leads_early(ns: &Namespace) -> anyhow::Result<bool> {
+    let service = ns.api::<Service>().get("orders").await?;
+    Ok(service.spec.and_then(|spec| spec.publish_not_ready_addresses).unwrap_or_default())
+}
+
 /// SIGKILL, right when the journal says so; `make matrix` does it at every record and stage.
 #[tokio::test]
 async fn worker_killed_at_records_of_the_journal_does_nothing_twice() -> anyhow::Result<()> {
@@ -67,10 +73,12 @@ async fn worker_killed_at_records_of_the_journal_does_nothing_twice() -> anyhow:
                 watch.kill(kill).await?;
                 if number == 0 {
                     ensure!(tied_to(ns).await? == node, "the pod may start where its volume is not");
+                    ensure!(leads_early(ns).await?, "clients wait for the kubelet's word");
                 }
             }
             assert_upgraded(&orders, &upgrade, &before).await?;
             ensure!(tied_to(ns).await?.is_none(), "the pod is still tied to a node");
+            ensure!(!leads_early(ns).await?, "the Service leads to pods that end");
             watch.assert_done_once(kills.len()).await
         })
         .await
@@ -162,6 +170,7 @@ async fn request_cancelled_while_pg_upgrade_runs_is_taken_back() -> anyhow::Resu
                 reason == "Cancelled" && message.contains(names::ANNOTATION_CANCEL),
                 "{reason}: {message}"
             );
+            ensure!(!leads_early(ns).await?, "the Service leads to pods that end");
             assert_untouched(&orders, "15.18", &before).await
         })
         .await

@@ -23,7 +23,10 @@ const FINDINGS: [(&str, &[&str]); 14] = [
     ("postfix-operator", &["!+(bigint,NONE) in \"shop\""]),
     ("polymorphic-function", &["aggregate collect(anyelement)", "operator |+|(anyarray,anyelement)"]),
     ("missing-library", &["$libdir/adminpack"]),
-    ("preload-library", &["shared_preload_libraries names", "session_preload_libraries names", "libLLVM"]),
+    (
+        "preload-library",
+        &["shared_preload_libraries names", "libLLVM", "session_preload_libraries names", "libm.so.6"],
+    ),
     ("schema-restore", &["\"reports\"", "buffers_backend", "CREATE VIEW \"public\".\"written\""]),
     ("physical-slot", &["standby_1"]),
     ("subscription-before-17", &["afar in \"shop\""]),
@@ -102,7 +105,7 @@ async fn dry_run_says_what_it_found_and_changes_nothing() -> anyhow::Result<()> 
                 "mode ",
                 "estimated outage: about ",
                 "[settings-left-behind] note: ",
-                "work_mem = 7MB",
+                "by ALTER SYSTEM: work_mem\n",
                 "[files-left-behind] note: ",
                 "server.key",
             ];

@@ -142,10 +142,11 @@ async fn new_server_that_does_not_start_by_links_is_mended_by_a_person() -> anyh
     cluster
         .with_namespace(async |ns| {
             let Begun { orders, before, upgrade, watch } = Begun::new(ns, Major::Link).await?;
-            watch.reach(Moment::Record(Step::PgUpgraded, Mark::Succeeded)).await?;
+            let worker = watch.reach(Moment::Record(Step::PgUpgraded, Mark::Succeeded)).await?;
             let settings = watch.volume().join("18/data/postgresql.auto.conf");
             let whole = std::fs::read(&settings)?;
-            std::fs::write(&settings, [&whole[..], b"no_such_setting = on\n"].concat())?;
+            let broken = [&whole[..], b"no_such_setting = on\n"].concat();
+            worker.runner.halted(|| Ok(std::fs::write(&settings, broken)?))?;
             watch.wait_retry().await?;
             eprintln!("--- the new server does not start");
             std::fs::write(&settings, whole)?;

@@ -103,10 +103,12 @@ async fn killed_while_a_switch_is_taken_back(#[values(0, 1)] upgrade: usize) -> 
             let before = orders.fingerprint().await?;
             let upgrade = Major::Copy.upgrade(ns).field("maxRetries", json!(0)).create().await?;
             let mut watch = Watch::begin(&orders, &upgrade).await?;
-            watch.reach(Moment::Record(Step::PgUpgraded, Mark::Succeeded)).await?;
+            let worker = watch.reach(Moment::Record(Step::PgUpgraded, Mark::Succeeded)).await?;
             let settings = watch.volume().join("17/data/postgresql.auto.conf");
-            let mut settings = std::fs::OpenOptions::new().append(true).open(settings)?;
-            settings.write_all(b"no_such_setting = on\n")?;
+            worker.runner.halted(|| {
+                let mut settings = std::fs::OpenOptions::new().append(true).open(settings)?;
+                Ok(settings.write_all(b"no_such_setting = on\n")?)
+            })?;
             for kill in &kills {
                 watch.kill(*kill).await?;
             }

@@ -1,6 +1,7 @@
 //! A volume without room at the worst times: a small file system in a file, under the database's volume.
 
 use super::*;
+use anyhow::ensure;
 use pgops_e2e::{FileSystem, LoopVolume};
 use rstest::rstest;
 
@@ -23,8 +24,7 @@ async fn fill_and_see(ns: &Namespace, small: &LoopVolume, mode: &str, moment: Mo
     let upgrade = ns.upgrade("up").database("orders").to("17.11");
     let upgrade = upgrade.annotation(ANNOTATION_TRANSFER_MODE, mode).create().await?;
     let watch = Watch::begin(&orders, &upgrade).await?;
-    watch.reach(moment).await?;
-    small.fill()?;
+    watch.reach(moment).await?.runner.halted(|| small.fill())?;
     // The database comes to serve without anybody who makes room: the old version as long as there is a way back, then
     // the new one. What comes after the outage needs room, and somebody makes it.
     let answers = Moment::Record(Step::StartDatabase, Mark::Succeeded);
@@ -34,6 +34,10 @@ async fn fill_and_see(ns: &Namespace, small: &LoopVolume, mode: &str, moment: Mo
     }
     small.make_room()?;
     whole_either_way(&orders, &upgrade, "13.16", &before).await?;
+    if upgrade.wait_ended().await? == Phase::Failed {
+        let (reason, message) = upgrade.wait_failed().await?;
+        ensure!(reason != "PgUpgradedFailed" || message.contains(" MiB free"), "nobody says why: {message}");
+    }
     counts::add("faults", 1)
 }
 

@@ -46,6 +46,7 @@ impl Worker {
                 rule("kubedb.com", "postgreses", &["get", "patch"], one(database)),
                 rule("kubedb.com", "postgreses/status", &["get", "patch", "update"], one(database)),
                 rule("apps", "statefulsets", &["get", "patch"], one(database)),
+                rule("", "services", &["patch"], one(database)),
                 rule("", "pods", &["get", "delete"], &pods),
                 // A right to create cannot name what is created.
                 rule("", "configmaps", &["create"], &[]),

@@ -2,6 +2,7 @@
 //! those of `ALTER SYSTEM`. A setting that it no longer knows would keep it from starting, and so would a library
 //! that it cannot load.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,12 +26,17 @@ const TELLS_ITS_MEMORY: u32 = 15;
 #[derive(Default)]
 pub(super) struct Looked {
     pub findings: Vec<Finding>,
-    /// Libraries that sessions load, each with its setting.
-    of_sessions: Vec<(&'static str, String)>,
+    /// Settings of sessions, each with its libraries that are there.
+    of_sessions: Vec<(&'static str, Vec<String>)>,
 }
 
 /// Looks at the settings that the new server will have; the scratch server's data directory stands for its own.
-pub(super) async fn look(upgrade: &Upgrade, scratch: &Scratch) -> Result<Looked, StepError> {
+/// `for_all` are those of `ALTER ROLE ALL`, which hold in every session too.
+pub(super) async fn look(
+    upgrade: &Upgrade,
+    scratch: &Scratch,
+    for_all: &[(String, String)],
+) -> Result<Looked, StepError> {
     let merged = Merged::write(upgrade, scratch)?;
     if let Err(refusal) = merged.value("data_directory").await? {
         let text = format!(
@@ -41,24 +47,32 @@ pub(super) async fn look(upgrade: &Upgrade, scratch: &Scratch) -> Result<Looked,
         return Ok(Looked { findings: vec![Finding::new("configuration", text)], of_sessions: Vec::new() });
     }
     let mut looked = Looked::default();
+    let mut of_the_server = Vec::new();
     for setting in [OF_THE_SERVER].into_iter().chain(OF_SESSIONS) {
-        let libraries = libraries(setting, &merged.value(setting).await?.unwrap_or_default());
+        let stored = for_all.iter().filter(|(name, _)| name == setting).map(|(_, value)| value.as_str());
+        let merged_value = merged.value(setting).await?.unwrap_or_default();
+        let named = stored.chain([merged_value.as_str()]).flat_map(|value| libraries(setting, value));
+        // What the server itself has loaded is there for every session.
+        let named: BTreeSet<_> = named.filter(|library| !of_the_server.contains(library)).collect();
         let (there, missing): (Vec<_>, Vec<_>) =
-            libraries.into_iter().partition(|library| has_library(&merged.installation, library));
+            named.into_iter().partition(|library| has_library(&merged.installation, library));
         if !missing.is_empty() {
             let text = format!(
                 "{setting} has what the target image has not; use an image that has it, or take it out of the setting: {}",
                 shortened(&missing)
             );
             looked.findings.push(Finding::new(ID, text));
-        } else if setting == OF_THE_SERVER && !there.is_empty() && upgrade.new_major >= TELLS_ITS_MEMORY {
-            // The libraries may want some of it, so they are loaded first.
-            let refusal = merged.value("shared_memory_size").await?.err();
-            looked.findings.extend(refusal.map(|refusal| cannot_load(setting, &refusal)));
         }
         if setting != OF_THE_SERVER {
-            looked.of_sessions.extend(there.into_iter().map(|library| (setting, library)));
+            looked.of_sessions.push((setting, there));
+            continue;
         }
+        if missing.is_empty() && !there.is_empty() && upgrade.new_major >= TELLS_ITS_MEMORY {
+            // The libraries may want some of it, so they are loaded first.
+            let refusal = merged.value("shared_memory_size").await?.err();
+            looked.findings.extend(refusal.map(|refusal| refused(setting, &refusal)));
+        }
+        of_the_server = there;
     }
     Ok(looked)
 }
@@ -67,11 +81,14 @@ impl Looked {
     /// Whether sessions can load what they would, in the scratch server, which runs by now.
     pub async fn in_sessions(&self, scratch: &Scratch) -> Result<Vec<Finding>, StepError> {
         let mut findings = Vec::new();
-        for (setting, library) in &self.of_sessions {
-            let load = format!("LOAD '{}'", library.replace('\'', "''"));
-            let psql = scratch.client("psql").args(["--no-psqlrc", "--dbname=template1", "--command", &load]);
-            let refusal = answer(psql.output().await)?.err();
-            findings.extend(refusal.map(|refusal| cannot_load(setting, &refusal)));
+        for (setting, libraries) in self.of_sessions.iter().filter(|(_, libraries)| !libraries.is_empty()) {
+            let psql =
+                scratch.client("psql").args(["--no-psqlrc", "--set=ON_ERROR_STOP=1", "--dbname=template1"]);
+            // One session, as one library may need another.
+            let loads =
+                libraries.iter().map(|library| format!("--command=LOAD '{}'", library.replace('\'', "''")));
+            let refusal = answer(psql.args(loads).output().await)?.err();
+            findings.extend(refusal.map(|refusal| refused(setting, &refusal)));
         }
         Ok(findings)
     }
@@ -100,8 +117,14 @@ impl Merged {
     async fn value(&self, setting: &str) -> Result<Result<String, String>, CommandError> {
         let program = Program::new(self.installation.program("postgres")).args(["-C", setting]).arg("-D");
         let program = program.arg(&self.pgdata).arg("-c").arg(format!("config_file={}", self.file.display()));
-        // The files of TLS may be where only the database's pod sees them.
-        answer(program.args(["-c", "ssl=off"]).output().await)
+        // The files of TLS may be where only the database's pod sees them, and the scratch server's segments of WAL are
+        // of the usual size.
+        answer(
+            program
+                .args(["-c", "ssl=off", "-c", "min_wal_size=32MB", "-c", "max_wal_size=64MB"])
+                .output()
+                .await,
+        )
     }
 }
 
@@ -116,12 +139,20 @@ fn answer(output: Result<String, CommandError>) -> Result<Result<String, String>
 
 const ID: &str = "preload-library";
 
-fn cannot_load(setting: &str, refusal: &str) -> Finding {
-    let text = format!(
-        "the target image has what {setting} names, and cannot load it; use an image that can, or take it out of the \
-         setting: {refusal}"
-    );
-    Finding::new(ID, text)
+/// What it means that libraries were refused. Only a library that cannot be loaded is in the way for certain: what else
+/// they want may be there in the database's own pod.
+fn refused(setting: &str, refusal: &str) -> Finding {
+    const SIGNS: [&str; 3] = ["could not load library", "could not access file", "incompatible library"];
+    if SIGNS.iter().any(|sign| refusal.contains(sign)) {
+        let text = format!(
+            "the target image has what {setting} names, and cannot load it; use an image that can, or take it out of the \
+             setting: {refusal}"
+        );
+        return Finding::new(ID, text);
+    }
+    let text =
+        format!("the target image loads what {setting} names, and was refused in the worker: {refusal}");
+    Finding::note(ID, text)
 }
 
 /// The libraries of a setting, as the server looks for them.
@@ -146,6 +177,14 @@ mod tests {
             libraries(OF_THE_SERVER, "auto_explain, \"pg_cron\",pgaudit\n"),
             ["auto_explain", "pg_cron", "pgaudit"]
         );
+    }
+
+    #[test]
+    fn only_a_library_that_cannot_be_loaded_is_in_the_way() {
+        let unloadable =
+            "FATAL:  could not load library \"x.so\": libLLVM.so.19: cannot open shared object file";
+        assert!(refused(OF_THE_SERVER, unloadable).blocks());
+        assert!(!refused(OF_THE_SERVER, "FATAL:  x: no licence").blocks());
     }
 
     #[test]

@@ -71,7 +71,7 @@ async fn perform(
 ) -> Result<Rehearsed, StepError> {
     let began = Instant::now();
     let mut rehearsed = Rehearsed::default();
-    let settings = configuration::look(upgrade, scratch).await?;
+    let settings = configuration::look(upgrade, scratch, &inventory.settings_for_all).await?;
     rehearsed.findings.extend(volume::left_in_tablespaces(upgrade, scratch).await?);
     let left_behind = left_behind::notes(&upgrade.volume.pgdata(upgrade.old_major), &scratch.pgdata());
     rehearsed
