@@ -3,6 +3,7 @@
 
 use pgops_api::plan::{NODE_VARIABLE, Step, UpgradeKind};
 
+use super::preflight::ensure_room;
 use super::world::{say, warn};
 use super::{StepError, Upgrade};
 use crate::cluster::PodState;
@@ -13,6 +14,9 @@ use crate::postgres::recovery;
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     match upgrade.kind {
         UpgradeKind::Major => {
+            // On a volume that has filled up since the preflight a server that is stopped may not start again, and a
+            // checkpoint may end one that could go on.
+            ensure_room(upgrade)?;
             checkpoint(upgrade).await;
             if let Ok(node) = std::env::var(NODE_VARIABLE) {
                 upgrade.cluster.pin(Some(&node)).await?;

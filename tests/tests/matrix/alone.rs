@@ -4,7 +4,6 @@
 use std::process::Command;
 
 use super::*;
-use anyhow::ensure;
 use pgops_e2e::crash::{Node, Process};
 use rstest::rstest;
 use rustix::process::Signal;

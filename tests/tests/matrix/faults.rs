@@ -1,7 +1,7 @@
 //! Faults around an upgrade: what it depends on goes away, or is taken from it.
 
 use super::*;
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -150,10 +150,7 @@ async fn new_server_that_does_not_start_by_links_is_mended_by_a_person() -> anyh
             watch.wait_retry().await?;
             eprintln!("--- the new server does not start");
             std::fs::write(&settings, whole)?;
-            upgrade.wait_successful().await?;
-            ensure!(orders.wait_ready().await?.paused().is_none(), "the database is paused");
-            ensure!(orders.server_version().await? == "18.6", "the old server is back");
-            before.ensure_same(&orders.fingerprint().await?)?;
+            assert_upgraded_after_restarts(&orders, &upgrade, "18.6", &before).await?;
             counts::add("faults", 1)
         })
         .await

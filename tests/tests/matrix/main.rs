@@ -13,6 +13,7 @@ mod stages;
 
 use std::time::Duration;
 
+use anyhow::ensure;
 use pgops_api::names::ANNOTATION_TRANSFER_MODE;
 use pgops_api::opsrequest::Phase;
 use pgops_api::plan::Step;
@@ -128,6 +129,19 @@ async fn kill_and_see(
             look(&watch).await
         })
         .await
+}
+
+/// An upgrade that succeeds although its new server had to be started again and again.
+async fn assert_upgraded_after_restarts(
+    orders: &Database,
+    upgrade: &Upgrade,
+    version: &str,
+    before: &Fingerprint,
+) -> anyhow::Result<()> {
+    upgrade.wait_successful().await?;
+    ensure!(orders.wait_ready().await?.paused().is_none(), "the database is paused");
+    ensure!(orders.server_version().await? == version, "the old server is back");
+    before.ensure_same(&orders.fingerprint().await?)
 }
 
 /// The moments, killing the two victims in turn.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::*;
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use pgops_api::layout;
 use pgops_e2e::crash::Node;
 use rstest::rstest;

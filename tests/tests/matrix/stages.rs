@@ -1,7 +1,6 @@
 //! Major upgrades that are killed after each stage that `pg_upgrade` prints.
 
 use super::*;
-use anyhow::ensure;
 use rstest::rstest;
 
 /// Upgrades that share the stages.

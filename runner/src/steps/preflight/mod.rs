@@ -21,6 +21,7 @@ use crate::cluster::PodState;
 use crate::postgres::command::Program;
 use crate::postgres::server::{inventory, version};
 use estimate::Estimate;
+pub(super) use volume::ensure_room;
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     objects::check(upgrade).await?;

@@ -80,6 +80,15 @@ pub(super) fn space(upgrade: &Upgrade) -> Result<Space, StepError> {
     })
 }
 
+/// Looks again whether there is the room that the chosen mode needs; what the new cluster takes already is part of it.
+pub(in crate::steps) fn ensure_room(upgrade: &Upgrade) -> Result<(), StepError> {
+    let (facts, volume) = (upgrade.facts()?, &upgrade.volume);
+    let taken = volume.size(upgrade.new_major).map_err(StepError::volume("measure the new cluster"))?;
+    let free = volume.free().map_err(StepError::volume("measure the free space of the volume"))?;
+    let space = Space { reflink: facts.mode == TransferMode::Clone, used: facts.bytes, free: free + taken };
+    space.choose(Some(facts.mode)).map(drop).map_err(|finding| StepError::Findings(vec![finding]))
+}
+
 fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
