@@ -27,8 +27,8 @@ sql() { psql --no-psqlrc --quiet --command="$1" postgres; }
 
 "$new/initdb" --pgdata="$VOLUME/new" --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 --data-checksums
 "$old/pg_ctl" --pgdata="$VOLUME/old" --log=old.log --options="$private" --timeout=600 --wait start
-case $new in */18/*) strip_options ;; esac
 sql 'CREATE TABLE floor (n int)'
+case $new in */18/*) strip_options ;; esac
 sql 'CHECKPOINT'
 # The base backup too: what is left to write would be written during the outage.
 sync --file-system "$VOLUME"

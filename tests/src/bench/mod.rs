@@ -185,10 +185,9 @@ fn medians(rounds: &[Vec<Metric>]) -> Vec<Metric> {
     first.iter().map(median).collect()
 }
 
-/// In link mode the outage must not grow with the data: the ratio to the smallest database of the same shape.
+/// Where nothing is copied the outage must not grow with the data: the ratio to the smallest database of the same shape.
 fn growth(before: &[(Case, f64)], case: &Case, outage: f64) -> Option<Metric> {
-    let sizes =
-        before.iter().filter(|(other, _)| case.mode == TransferMode::Link && case.is_another_size_of(other));
+    let sizes = before.iter().filter(|(other, _)| !case.mode.copies() && case.is_another_size_of(other));
     let (smallest, least) = sizes.min_by(|a, b| a.0.gigabytes.total_cmp(&b.0.gigabytes))?;
     (smallest.gigabytes < case.gigabytes).then(|| Metric::new("growth", outage / least, ""))
 }

@@ -29,10 +29,10 @@ async fn killed_at_each_record(
 
 /// How far into the long steps: their effect is there in part.
 #[rstest]
-#[case::first(Major::Copy, &[(Step::Preflight, 1500), (Step::DataDirectoryInitialized, 400), (Step::StopDatabase, 300), (Step::StartDatabase, 700)])]
-#[case::second(Major::Link, &[(Step::Preflight, 700), (Step::DataDirectoryInitialized, 1200), (Step::StopDatabase, 600), (Step::StartDatabase, 1500)])]
-#[case::third(Major::Copy, &[(Step::CopiedOldBinaries, 100), (Step::PgUpgraded, 1000), (Step::Analyze, 300), (Step::CleanUp, 20)])]
-#[case::fourth(Major::Link, &[(Step::Preflight, 2500), (Step::PgUpgraded, 2000), (Step::Analyze, 100), (Step::CleanUp, 60)])]
+#[case::first(Major::Copy, &[(Step::Preflight, 1500), (Step::DataDirectoryInitialized, 400), (Step::StopDatabase, 300), (Step::StartDatabase, 50)])]
+#[case::second(Major::Link, &[(Step::Preflight, 700), (Step::DataDirectoryInitialized, 1200), (Step::StopDatabase, 150), (Step::StartDatabase, 100)])]
+#[case::third(Major::Copy, &[(Step::CopiedOldBinaries, 100), (Step::PgUpgraded, 1000), (Step::Analyze, 300), (Step::CleanUp, 5)])]
+#[case::fourth(Major::Link, &[(Step::Preflight, 1100), (Step::PgUpgraded, 1500), (Step::UpdateExtensions, 10), (Step::Analyze, 100)])]
 #[tokio::test]
 async fn killed_in_the_middle_of_a_step(
     #[case] major: Major,
