@@ -41,7 +41,7 @@ test: fmt ## everything that is checked before a release
 
 .PHONY: test-all
 test-all: export PGOPS_COUNTS := $(CARGO_TARGET_DIR)/counts
-test-all: ## and then the worker killed at every record and stage, and faults of all kinds: half an hour more
+test-all: ## and then the worker killed at every record and stage, and faults of all kinds: an hour more
 	@rm -f "$(PGOPS_COUNTS)"
 	@$(MAKE) test
 	@$(MAKE) differential
