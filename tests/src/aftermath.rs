@@ -19,6 +19,16 @@ pub async fn assert_upgraded(
     upgrade: &Upgrade,
     before: &Fingerprint,
 ) -> anyhow::Result<()> {
+    assert_upgraded_after_restarts(database, upgrade, before).await?;
+    was_not_restarted(database).await
+}
+
+/// The same where the new server had to be started again and again, as it could not run at first.
+pub async fn assert_upgraded_after_restarts(
+    database: &Database,
+    upgrade: &Upgrade,
+    before: &Fingerprint,
+) -> anyhow::Result<()> {
     let request = upgrade.wait_successful().await?;
     let from =
         request.status.as_ref().and_then(|status| status.from.clone()).context("status.from is empty")?;
@@ -57,6 +67,7 @@ pub async fn assert_untouched(
     ensure!(postgres.paused().is_none(), "the database is paused: {:?}", postgres.paused());
     let entry = catalog(database, version).await?;
     runs_image(database, &entry.spec.db.image).await?;
+    was_not_restarted(database).await?;
     let answer = database.server_version().await?;
     ensure!(answer == entry.spec.version, "the server says {answer}, not {}", entry.spec.version);
     before.ensure_same(&database.fingerprint().await?)
@@ -89,13 +100,19 @@ fn request_is_whole(request: &PostgresOpsRequest, kind: UpgradeKind) -> anyhow::
     Ok(())
 }
 
-/// The pod runs the image of its version, and its server was not restarted behind anyone's back.
+/// The pod runs the image of its version.
 async fn runs_image(database: &Database, image: &str) -> anyhow::Result<()> {
     let pod = database.namespace().api::<Pod>().get(&names::pod(database.name(), 0)).await?;
     let containers = pod.spec.as_ref().map_or(&[][..], |spec| &spec.containers);
     let postgres = containers.iter().find(|container| container.name == names::CONTAINER_POSTGRES);
     let running = postgres.and_then(|container| container.image.as_deref());
     ensure!(running == Some(image), "the pod runs image {running:?}, not {image}");
+    Ok(())
+}
+
+/// The pod's server was not restarted behind anyone's back.
+async fn was_not_restarted(database: &Database) -> anyhow::Result<()> {
+    let pod = database.namespace().api::<Pod>().get(&names::pod(database.name(), 0)).await?;
     let statuses =
         pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
     let restarts: i32 = statuses.iter().map(|status| status.restart_count).sum();

@@ -20,7 +20,7 @@ use pgops_api::plan::Step;
 use pgops_e2e::crash::{Kill, Mark, Moment, Victim, Watch};
 use pgops_e2e::{
     Cluster, Database, DatabaseBuilder, Fingerprint, Namespace, Upgrade, UpgradeBuilder, assert_untouched,
-    assert_upgraded, counts,
+    assert_upgraded, assert_upgraded_after_restarts, counts,
 };
 
 /// A major upgrade of the matrix: the versions differ with the mode, so that more of them are tried.
@@ -129,19 +129,6 @@ async fn kill_and_see(
             look(&watch).await
         })
         .await
-}
-
-/// An upgrade that succeeds although its new server had to be started again and again.
-async fn assert_upgraded_after_restarts(
-    orders: &Database,
-    upgrade: &Upgrade,
-    version: &str,
-    before: &Fingerprint,
-) -> anyhow::Result<()> {
-    upgrade.wait_successful().await?;
-    ensure!(orders.wait_ready().await?.paused().is_none(), "the database is paused");
-    ensure!(orders.server_version().await? == version, "the old server is back");
-    before.ensure_same(&orders.fingerprint().await?)
 }
 
 /// The moments, killing the two victims in turn.
