@@ -6,7 +6,7 @@ use kube::Api;
 use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL};
 use pgops_api::plan::{Step, UpgradeKind};
 use pgops_api::postgres::PostgresPhase;
-use pgops_api::{PgVersion, PostgresOpsRequest, PostgresVersion, condition, names};
+use pgops_api::{Condition, PgVersion, PostgresOpsRequest, PostgresVersion, condition, names};
 
 use crate::fingerprint::complaints;
 use crate::{Database, Fingerprint, Upgrade};
@@ -52,6 +52,22 @@ pub async fn assert_upgraded_after_restarts(
     before.ensure_same(&database.fingerprint().await?)?;
     let found = complaints(database, kind == UpgradeKind::Major).await?;
     ensure!(found.is_empty(), "{} complaints:\n{}", found.len(), found.join("\n"));
+    Ok(())
+}
+
+/// Proves that the request is Successful all the same, that the step does not stand, and that both say why.
+pub fn assert_left_undone(request: &PostgresOpsRequest, step: Step, parts: &[&str]) -> anyhow::Result<()> {
+    let conditions = &request.status.as_ref().context("the request has no status")?.conditions;
+    let find =
+        |type_: &str| condition::find(conditions, type_).with_context(|| format!("{type_} is not told"));
+    let (undone, end) = (find(&step.to_string())?, find(CONDITION_SUCCESSFUL)?);
+    ensure!(end.is_true(), "the request is not successful: {end:?}");
+    ensure!(undone.status == "False", "the step that failed stands: {undone:?}");
+    ensure!(undone.reason == Some(format!("{step}Failed")), "its reason: {undone:?}");
+    let says = |condition: &Condition, part| condition.message.as_deref().unwrap_or_default().contains(part);
+    for part in parts {
+        ensure!(says(undone, part) && says(end, part), "{part:?} should be in {undone:?} and {end:?}");
+    }
     Ok(())
 }
 

@@ -45,7 +45,7 @@ mod request;
 mod wait;
 
 pub use admission::PastAdmission;
-pub use aftermath::{assert_untouched, assert_upgraded, assert_upgraded_after_restarts};
+pub use aftermath::{assert_left_undone, assert_untouched, assert_upgraded, assert_upgraded_after_restarts};
 pub use by_hand::ByHand;
 pub use cluster::Cluster;
 pub use database::{Database, DatabaseBuilder};

@@ -66,7 +66,9 @@ pub fn drift(before: &[Order], now: &[InUse]) -> Vec<Drift> {
                 before.iter().find(|it| order.provider == "c" && it.provider == "c" && it.version.is_some())
             };
             let known = same.or_else(library);
-            let changed = known.map_or(order.version.is_some(), |known| known.version != order.version);
+            // PostgreSQL itself sorts by bytes, also where it is the provider only since this version.
+            let is_of_a_library = order.version.is_some() && order.provider != "b";
+            let changed = known.map_or(is_of_a_library, |known| known.version != order.version);
             changed.then(|| Drift {
                 oid: *oid,
                 name: name.clone(),
@@ -122,16 +124,30 @@ fn query(major: u32) -> String {
             default,
         ),
     };
-    // Whatever uses a collation depends on it; only the default is pinned.
+    // Whatever uses a collation depends on it. Only of those that are pinned, such as `unicode`, the catalog does not
+    // keep who does.
     format!(
         "SELECT c.oid, format('%I.%I', n.nspname, c.collname), c.collprovider::text, {of_collation}, \
          pg_collation_actual_version(c.oid) \
          FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.collprovider <> 'd' \
-         AND c.oid IN (SELECT refobjid FROM pg_depend WHERE refclassid = 'pg_collation'::regclass) \
+         AND (c.oid IN (SELECT refobjid FROM pg_depend WHERE refclassid = 'pg_collation'::regclass) \
+         OR c.oid < {FIRST_UNPINNED} AND ({PINNED_IN_USE})) \
          UNION ALL SELECT {DEFAULT}::oid, 'the default of ' || quote_ident(d.datname), {provider}::text, {of_default}, {version} \
          FROM pg_database d WHERE d.datname = current_database() ORDER BY 1"
     )
 }
+
+/// The first OID of what the catalog keeps dependencies of (`FirstUnpinnedObjectId`).
+const FIRST_UNPINNED: u32 = 12_000;
+
+/// Whether something of a user's has the collation `c`.
+const PINNED_IN_USE: &str = "EXISTS (SELECT FROM pg_attribute WHERE attcollation = c.oid AND attrelid >= 16384) \
+     OR EXISTS (SELECT FROM pg_type WHERE typcollation = c.oid AND typtype = 'd' AND oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_range WHERE rngcollation = c.oid) \
+     OR EXISTS (SELECT FROM pg_partitioned_table WHERE c.oid = ANY(partcollation)) \
+     OR EXISTS (SELECT FROM pg_index WHERE indexrelid >= 16384 \
+         AND concat(indexprs::text, indpred::text) LIKE '%collid ' || c.oid || ' %') \
+     OR EXISTS (SELECT FROM pg_constraint WHERE conbin::text LIKE '%collid ' || c.oid || ' %')";
 
 /// Locales of the C library whose order is that of the bytes.
 const UNVERSIONED: &str = r"^(C|POSIX)$|^C\.";
@@ -182,7 +198,7 @@ mod tests {
     #[case::another_locale_of_the_same_library("c", "sv_SE", Some("2.31"), false)]
     #[case::another_locale_of_another_library("c", "sv_SE", Some("2.41"), true)]
     #[case::bytes_stay_bytes("c", "C", None, false)]
-    #[case::bytes_that_were_not_seen("b", "C", None, false)]
+    #[case::bytes_that_were_not_seen("b", "C", Some("1"), false)]
     fn an_order_has_changed_if_its_version_has_or_is_not_known(
         #[case] provider: &str,
         #[case] locale: &str,

@@ -1,12 +1,12 @@
-//! Indexes that were built with another order of text, and how they are rebuilt.
+//! Indexes that were built by other rules of text, and how they are rebuilt.
 
 use pgops_api::{PgVersion, chain};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
 
-use super::collations::{Drift, oids};
-use super::ordered::COMPARES;
 use super::server::{ServerError, identifier, strings};
+use super::text_rules::Marks;
 
 /// An index whose order may be wrong.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -59,19 +59,21 @@ pub fn has_room(free: u64, bytes: u64) -> bool {
     free >= bytes.saturating_mul(3).saturating_add(RESERVE)
 }
 
-/// The indexes of the database that have one of the collations, or whose expressions or predicate order by it.
-pub async fn affected(client: &Client, drift: &[Drift]) -> Result<Vec<Index>, ServerError> {
-    let sql = format!(
-        "{COMPARES} SELECT n.nspname::text, c.relname::text, format('%I.%I', tn.nspname, t.relname), t.oid, \
+/// The indexes of the database that have one of the collations, or whose expressions, predicate or operators depend
+/// on what has changed.
+pub async fn affected(client: &Client, marks: &Marks) -> Result<Vec<Index>, ServerError> {
+    let sql = "SELECT n.nspname::text, c.relname::text, format('%I.%I', tn.nspname, t.relname), t.oid, \
          a.amname::text, pg_relation_size(c.oid), i.indisexclusion, n.nspname = 'pg_catalog' \
          FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace \
-         JOIN pg_am a ON a.oid = c.relam, compares \
+         JOIN pg_am a ON a.oid = c.relam \
          WHERE c.relkind = 'i' AND i.indisvalid AND c.relpersistence <> 't' AND (i.indcollation::oid[] && $1::oid[] \
-         OR concat(i.indexprs::text, i.indpred::text) ~ compares.pattern)"
-    );
-    let failed = |source| ServerError::Query { what: "indexes that depend on the order of text", source };
-    let rows = client.query(&sql, &[&oids(drift)]).await.map_err(failed)?;
+         OR concat(i.indexprs::text, i.indpred::text) ~ $2 \
+         OR EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid WHERE d.deptype = 'e' \
+         AND d.classid = 'pg_opclass'::regclass AND d.objid = ANY(i.indclass) AND e.extname = ANY($3)))";
+    let failed = |source| ServerError::Query { what: "indexes that depend on rules of text", source };
+    let parameters: [&(dyn ToSql + Sync); 3] = [&marks.reordered, &marks.pattern, &marks.extensions];
+    let rows = client.query(sql, &parameters).await.map_err(failed)?;
     let read = |row: &tokio_postgres::Row| {
         Ok(Index {
             schema: row.try_get(0)?,
@@ -87,6 +89,16 @@ pub async fn affected(client: &Client, drift: &[Drift]) -> Result<Vec<Index>, Se
     let mut indexes = rows.iter().map(|row| read(row).map_err(failed)).collect::<Result<Vec<_>, _>>()?;
     indexes.sort();
     Ok(indexes)
+}
+
+/// How large indexes are together, in bytes, in the database that `client` is connected to.
+pub async fn bytes(client: &Client, indexes: &[Index]) -> Result<u64, ServerError> {
+    let sql =
+        "SELECT COALESCE(sum(pg_relation_size(to_regclass(name))), 0)::int8 FROM unnest($1::text[]) AS name";
+    let names: Vec<String> = indexes.iter().map(Index::qualified).collect();
+    let answer = client.query_one(sql, &[&names]).await.and_then(|row| row.try_get::<_, i64>(0));
+    let bytes = answer.map_err(|source| ServerError::Query { what: "the size of indexes", source })?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
 }
 
 /// Rebuilds an index; gives why it could not be, with the remedy. The old one is in use until then.

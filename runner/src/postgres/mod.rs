@@ -17,4 +17,5 @@ pub mod refusal;
 pub mod rehearsal;
 pub mod scratch;
 pub mod server;
+pub mod text_rules;
 pub mod volume;

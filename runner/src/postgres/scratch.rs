@@ -69,7 +69,7 @@ impl Scratch {
             "-b {} -c listen_addresses= -c unix_socket_directories={} -c fsync=off -c shared_buffers=32MB \
              -c min_wal_size=32MB -c max_wal_size=64MB -c max_logical_replication_workers=0",
             server_options(major, relations, &hba),
-            self.directory.display()
+            self.host()
         );
         let start = Program::new(self.installation.program("pg_ctl")).arg("-D").arg(self.pgdata());
         let start = start.args(["-w", "-s", "-l"]).arg(self.directory.join("log")).arg("-o").arg(options);
@@ -97,11 +97,17 @@ impl Scratch {
         self.directory.join(name)
     }
 
+    /// The directory of its socket, where clients take a host.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.directory.display().to_string()
+    }
+
     /// One of the target's client programs, connected to it.
     #[must_use]
     pub fn client(&self, name: &str) -> Program {
         Program::new(self.installation.program(name))
-            .env("PGHOST", &self.directory.display().to_string())
+            .env("PGHOST", &self.host())
             .env("PGUSER", &self.user)
             .env("PGOPTIONS", &format!("-c client_min_messages=error {SESSION_SETTINGS}"))
             .arg("--no-password")

@@ -1,4 +1,4 @@
-//! `RebuildIndexes`: where the new image sorts text in another way, indexes on text would miss rows.
+//! `RebuildIndexes`: where the new image or version has other rules of text, indexes on text would miss rows.
 //!
 //! It comes before `Analyze`: a plan that is slow passes, a duplicate that a wrong index lets in stays.
 
@@ -12,10 +12,11 @@ use tokio_postgres::Client;
 use super::world::{say, warn};
 use super::{StepError, Upgrade};
 use crate::postgres::amcheck::{Verdict, check};
-use crate::postgres::collations::{Drift, Order, drift, in_use, orders, refreshes};
+use crate::postgres::collations::{Order, in_use, orders, refreshes};
 use crate::postgres::indexes::{Index, affected, drop_leftovers, end_rebuilds, has_room, rebuild};
 use crate::postgres::ordered::{misplaced, worth_a_look};
 use crate::postgres::server::{ServerError, databases};
+use crate::postgres::text_rules::Changes;
 
 /// Part of the report: the orders of text before the upgrade.
 const BEFORE: &str = "collations-before";
@@ -32,15 +33,14 @@ const NAMED: usize = 10;
 
 /// Keeps the orders of text that the old server has. Without them the upgrade is good all the same, and the
 /// step says that it could not compare.
-pub(super) async fn remember(upgrade: &Upgrade, ip: &str) {
+pub(super) async fn remember(upgrade: &Upgrade, ip: &str) -> Option<Vec<Order>> {
     let result = async {
         let orders = orders(&upgrade.superuser, ip, upgrade.old_major).await?;
         let json = serde_json::to_string(&orders).unwrap_or_default();
-        Ok::<_, StepError>(upgrade.cluster.write_report(BEFORE, &json).await?)
+        upgrade.cluster.write_report(BEFORE, &json).await?;
+        Ok::<_, StepError>(orders)
     };
-    if let Err(error) = result.await {
-        warn(Step::Preflight, &error);
-    }
+    result.await.inspect_err(|error| warn(Step::Preflight, error)).ok()
 }
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
@@ -68,9 +68,10 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     all.sort();
     for database in &all {
         let mut client = work.upgrade.superuser.connect(&ip, database).await?;
-        let drift = drift(&before, &in_use(&client, work.upgrade.new_major).await?);
-        if !drift.is_empty() {
-            work.look_at(&mut client, database, &drift, reindex).await?;
+        let now = in_use(&client, work.upgrade.new_major).await?;
+        let changes = Changes::between(&before, &now, work.upgrade.old_major, work.upgrade.new_major);
+        if !changes.is_empty() {
+            work.look_at(&mut client, database, &changes, reindex).await?;
         }
         if work.progress.left().len() >= ENOUGH {
             work.left.push("the rest was not tried: mend what these have in common".to_owned());
@@ -95,24 +96,27 @@ impl Work<'_> {
         &mut self,
         client: &mut Client,
         database: &str,
-        drift: &[Drift],
+        changes: &Changes,
         reindex: Reindex,
     ) -> Result<(), StepError> {
-        let indexes = affected(client, drift).await?;
-        let what = drift.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let headline = format!("database \"{database}\": {what}; {} indexes depend on it", indexes.len());
-        self.note(headline);
-        for what in worth_a_look(client, drift).await? {
+        let marks = changes.marks(client).await?;
+        let indexes = affected(client, &marks).await?;
+        let to_look_at = worth_a_look(client, &marks).await?;
+        // Each major version changes something; only what is in use is worth a line.
+        if !(changes.order.is_empty() && indexes.is_empty() && to_look_at.is_empty()) {
+            self.note(format!("database \"{database}\": {changes}; {} indexes depend on it", indexes.len()));
+        }
+        for what in to_look_at {
             self.note(format!("database \"{database}\": {what}"));
         }
-        let misplaced = misplaced(client, drift).await?;
+        let misplaced = misplaced(client, &marks).await?;
         match reindex {
-            Reindex::Report => self.list(client, database, drift, &indexes).await?,
+            Reindex::Report => self.list(client, database, changes, &indexes).await?,
             Reindex::Affected => {
                 self.rebuild_all(client, database, &indexes).await?;
                 // The server's warning stays as long as something is in the order of before.
                 if self.progress.is_clean(database) && misplaced.is_empty() {
-                    for statement in refreshes(client, self.upgrade.new_major, drift).await? {
+                    for statement in refreshes(client, self.upgrade.new_major, &changes.order).await? {
                         let what = "the version of a collation to be refreshed";
                         let failed = |source| ServerError::Query { what, source };
                         client.batch_execute(&statement).await.map_err(failed)?;
@@ -136,7 +140,7 @@ impl Work<'_> {
         &mut self,
         client: &Client,
         database: &str,
-        drift: &[Drift],
+        changes: &Changes,
         indexes: &[Index],
     ) -> Result<(), StepError> {
         if indexes.is_empty() {
@@ -144,10 +148,10 @@ impl Work<'_> {
         }
         let server = self.upgrade.plan.to.pg_version()?;
         self.found.extend(indexes.iter().map(|index| index.statement(server)));
-        self.found.extend(refreshes(client, self.upgrade.new_major, drift).await?);
+        self.found.extend(refreshes(client, self.upgrade.new_major, &changes.order).await?);
         let report = names::report(&self.upgrade.plan.request);
         self.left.push(format!(
-            "{} of database \"{database}\" may miss rows, as text is sorted in another way now: the statements that \
+            "{} of database \"{database}\" may miss rows, as rules of text have changed: the statements that \
              rebuild them are under {FOUND} in ConfigMap {report}",
             named(indexes)
         ));
@@ -223,8 +227,11 @@ impl Work<'_> {
 
     /// Tells everything in the report, and what a person must do in the step's own end.
     async fn end(mut self, databases: usize) -> Result<(), StepError> {
-        if self.found.is_empty() {
-            say(Step::RebuildIndexes, format!("text is sorted as before in all {databases} databases"));
+        if self.found.is_empty() && self.left.is_empty() {
+            say(
+                Step::RebuildIndexes,
+                format!("no index of the {databases} databases depends on a rule of text that has changed"),
+            );
             return Ok(());
         }
         let left = self.progress.left().iter().map(|(place, why)| {

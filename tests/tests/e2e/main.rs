@@ -2,10 +2,10 @@
 //!
 //! `tests/cluster/exec cargo test -p pgops-e2e -- --test-threads 3` runs them.
 
-mod after;
 mod availability;
 mod differential;
 mod documentation;
+mod extensions;
 mod failures;
 mod interruptions;
 mod kubedb;
@@ -16,3 +16,4 @@ mod old_data;
 mod preflight;
 mod queue;
 mod refusals;
+mod rules_of_text;

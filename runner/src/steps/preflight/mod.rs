@@ -8,6 +8,7 @@ mod image;
 mod left_behind;
 mod objects;
 mod rehearsal;
+mod rules_of_text;
 mod space;
 mod table;
 mod volume;
@@ -18,6 +19,7 @@ use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 use super::world::say;
 use super::{Facts, Finding, StepError, Upgrade};
 use crate::cluster::PodState;
+use crate::postgres::collations::Order;
 use crate::postgres::command::Program;
 use crate::postgres::server::{inventory, version};
 use estimate::Estimate;
@@ -42,7 +44,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
             upgrade.plan.from.name
         )));
     }
-    super::rebuild_indexes::remember(upgrade, &ip).await;
+    let orders = super::rebuild_indexes::remember(upgrade, &ip).await;
     match upgrade.kind {
         UpgradeKind::Minor => {
             let target = upgrade.plan.to.pg_version()?;
@@ -50,11 +52,11 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
             say(Step::Preflight, format!("image runs PostgreSQL {target}"));
             Ok(())
         }
-        UpgradeKind::Major => major(upgrade, &ip).await,
+        UpgradeKind::Major => major(upgrade, &ip, orders.as_deref()).await,
     }
 }
 
-async fn major(upgrade: &mut Upgrade, ip: &str) -> Result<(), StepError> {
+async fn major(upgrade: &mut Upgrade, ip: &str, orders: Option<&[Order]>) -> Result<(), StepError> {
     let volume = upgrade.volume.clone();
     volume
         .make_work()
@@ -77,7 +79,7 @@ async fn major(upgrade: &mut Upgrade, ip: &str) -> Result<(), StepError> {
     });
     let (unknown, drop_column_option) = image::unknown_column_options(&inventory, &installation)?;
     findings.extend(unknown);
-    let rehearsed = rehearsal::rehearse(upgrade, ip, &inventory, drop_column_option).await?;
+    let rehearsed = rehearsal::rehearse(upgrade, ip, &inventory, orders, drop_column_option).await?;
     findings.extend(rehearsed.findings);
     if findings.iter().any(Finding::blocks) {
         return Err(StepError::Findings(findings));

@@ -9,7 +9,8 @@ use pgops_api::plan::Step;
 use super::super::world::warn;
 use super::super::{Finding, StepError, Upgrade};
 use super::image::has_library;
-use super::{configuration, left_behind, volume};
+use super::{configuration, left_behind, rules_of_text, volume};
+use crate::postgres::collations::Order;
 use crate::postgres::command::CommandError;
 use crate::postgres::refusal::Refusal;
 use crate::postgres::rehearsal::{Source, Verdict, database, drop_database, globals, tables};
@@ -24,11 +25,12 @@ pub(super) struct Rehearsed {
     pub success: Option<(String, Duration)>,
 }
 
-/// Rehearses, and leaves nothing behind.
+/// Rehearses, and leaves nothing behind. `orders` are those of text before, if they are known.
 pub(super) async fn rehearse(
     upgrade: &Upgrade,
     ip: &str,
     inventory: &Inventory,
+    orders: Option<&[Order]>,
     drop_column_option: bool,
 ) -> Result<Rehearsed, StepError> {
     let installation = upgrade.new_installation()?;
@@ -50,7 +52,7 @@ pub(super) async fn rehearse(
         install_user: &inventory.shape.install_user,
         drop_column_option,
     };
-    let result = perform(upgrade, &source, &scratch, inventory).await;
+    let result = perform(upgrade, &source, &scratch, inventory, orders).await;
     scratch.remove().await?;
     let mut rehearsed = result?;
     // The libraries that the image lacks have a finding each already.
@@ -68,6 +70,7 @@ async fn perform(
     source: &Source<'_>,
     scratch: &Scratch,
     inventory: &Inventory,
+    orders: Option<&[Order]>,
 ) -> Result<Rehearsed, StepError> {
     let began = Instant::now();
     let mut rehearsed = Rehearsed::default();
@@ -88,6 +91,7 @@ async fn perform(
     }
     let (mut done, mut count) = (0, 0);
     let databases = in_order(&inventory.databases);
+    let mut dependents = Vec::new();
     for &name in &databases {
         if !has_room_for_locks(&upgrade.superuser.connect(source.ip, name).await?).await? {
             rehearsed.findings.push(too_many_tables(name));
@@ -97,12 +101,20 @@ async fn perform(
         if found.is_none() {
             done += 1;
             count += tables(scratch, name).await?;
+            if let Some(orders) = orders {
+                match rules_of_text::dependents(upgrade, source.ip, scratch, orders, name).await {
+                    Ok(found) => dependents.extend(found),
+                    // It is looked for again after the outage.
+                    Err(error) => warn(Step::Preflight, &error),
+                }
+            }
         }
         rehearsed.findings.extend(found);
         if let Err(error) = drop_database(scratch, name).await {
             warn(Step::Preflight, &error);
         }
     }
+    rehearsed.findings.extend(rules_of_text::note(&dependents, upgrade.plan.reindex));
     if done == databases.len() {
         let took = began.elapsed();
         let line = format!(

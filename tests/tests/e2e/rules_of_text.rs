@@ -1,97 +1,10 @@
-//! What comes after the outage: what an upgrade does while the database serves again.
+//! Indexes on text that another image or version has other rules for are rebuilt while the database serves again.
 
 use anyhow::{Context, ensure};
 use k8s_openapi::api::core::v1::ConfigMap;
-use pgops_api::opsrequest::CONDITION_SUCCESSFUL;
+use pgops_api::names;
 use pgops_api::plan::Step;
-use pgops_api::{Condition, PostgresOpsRequest, condition, names};
-use pgops_e2e::{Cluster, Database, Namespace, Upgrade, assert_upgraded};
-
-const OUTDATED: &str = "SELECT count(*) FROM pg_extension JOIN pg_available_extensions ON name = extname
-    WHERE default_version <> extversion";
-
-#[tokio::test]
-async fn extensions_get_the_version_that_the_new_image_brings() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").ready().await?;
-            let extensions =
-                "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hstore; CREATE EXTENSION pg_trgm;
-                CREATE EXTENSION cube; CREATE EXTENSION earthdistance; CREATE EXTENSION \"uuid-ossp\"";
-            orders.sql("postgres", extensions).await?;
-            orders.sql("postgres", "CREATE DATABASE \"odd \"\"name\"\"\"").await?;
-            orders.sql("odd \"name\"", "CREATE EXTENSION pg_stat_statements VERSION '1.4'").await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
-            assert_upgraded(&orders, &upgrade, &before).await?;
-            let version = "SELECT extversion FROM pg_extension WHERE extname = 'pg_stat_statements'";
-            for dbname in ["postgres", "odd \"name\""] {
-                let versions = orders.sql(dbname, version).await?.concat();
-                ensure!(versions == ["1.11"], "pg_stat_statements of {dbname} is {versions:?}");
-                let outdated = orders.sql(dbname, OUTDATED).await?.concat();
-                ensure!(outdated == ["0"], "{outdated:?} extensions of {dbname} are outdated");
-            }
-            Ok(())
-        })
-        .await
-}
-
-#[tokio::test]
-async fn extension_that_cannot_be_updated_is_named_and_the_upgrade_is_successful() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").ready().await?;
-            orders
-                .sql(
-                    "postgres",
-                    "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION pg_trgm VERSION '1.3';
-                    CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
-                        IF current_query() LIKE '%pg_stat_statements%' THEN RAISE 'not this one'; END IF;
-                    END $$;
-                    CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('ALTER EXTENSION')
-                        EXECUTE FUNCTION refuse()",
-                )
-                .await?;
-            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
-            let request = upgrade.wait_successful().await?;
-            let conditions = &request.status.as_ref().context("the request has no status")?.conditions;
-            let step =
-                condition::find(conditions, "UpdateExtensions").context("the step has no condition")?;
-            ensure!(step.status == "False", "the step that failed stands: {step:?}");
-            ensure!(step.reason.as_deref() == Some("UpdateExtensionsFailed"), "its reason: {step:?}");
-            let end = condition::find(conditions, CONDITION_SUCCESSFUL).context("the end is not told")?;
-            for part in ["pg_stat_statements", "not this one", "ALTER EXTENSION"] {
-                for condition in [step, end] {
-                    let message = condition.message.as_deref().unwrap_or_default();
-                    ensure!(message.contains(part), "{part:?} should be in {condition:?}");
-                }
-            }
-            let versions =
-                "SELECT extname || ' ' || extversion FROM pg_extension WHERE extname LIKE 'pg_%' ORDER BY 1";
-            let versions = orders.sql("postgres", versions).await?.concat();
-            ensure!(versions == ["pg_stat_statements 1.8", "pg_trgm 1.6"], "{versions:?}");
-            Ok(())
-        })
-        .await
-}
-
-/// The request is Successful; the step does not stand, and both say why.
-fn told_as_undone(request: &PostgresOpsRequest, step: Step, parts: &[&str]) -> anyhow::Result<()> {
-    let conditions = &request.status.as_ref().context("the request has no status")?.conditions;
-    let find =
-        |type_: &str| condition::find(conditions, type_).with_context(|| format!("{type_} is not told"));
-    let (undone, end) = (find(&step.to_string())?, find(CONDITION_SUCCESSFUL)?);
-    ensure!(end.is_true(), "the request is not successful: {end:?}");
-    ensure!(undone.status == "False", "the step that failed stands: {undone:?}");
-    ensure!(undone.reason == Some(format!("{step}Failed")), "its reason: {undone:?}");
-    let says = |condition: &Condition, part| condition.message.as_deref().unwrap_or_default().contains(part);
-    for part in parts {
-        ensure!(says(undone, part) && says(end, part), "{part:?} should be in {undone:?} and {end:?}");
-    }
-    Ok(())
-}
+use pgops_e2e::{Cluster, Database, Namespace, Upgrade, assert_left_undone, assert_upgraded};
 
 const WORDS: &str = "CREATE COLLATION german (PROVIDER = icu, LOCALE = 'de-u-co-phonebk');
     CREATE TABLE words (w text PRIMARY KEY, x text COLLATE \"de-x-icu\", g text COLLATE german, c text COLLATE \"C\", n int);
@@ -119,8 +32,12 @@ async fn rebuilt(database: &Database, before: &[Vec<String>]) -> anyhow::Result<
 
 /// What the report says of the order of text.
 async fn order_of_text(ns: &Namespace, upgrade: &Upgrade) -> anyhow::Result<String> {
+    part_of_report(ns, upgrade, "order-of-text").await
+}
+
+async fn part_of_report(ns: &Namespace, upgrade: &Upgrade, part: &str) -> anyhow::Result<String> {
     let report = ns.api::<ConfigMap>().get(&names::report(upgrade.name())).await?;
-    report.data.and_then(|mut data| data.remove("order-of-text")).context("the report says nothing of it")
+    report.data.and_then(|mut data| data.remove(part)).with_context(|| format!("the report has no {part}"))
 }
 
 #[tokio::test]
@@ -148,6 +65,12 @@ async fn indexes_in_another_order_are_rebuilt_and_nothing_of_it_is_left_behind()
             {
                 ensure!(text.contains(part), "{part:?} should be in the report:\n{text}");
             }
+            let told = part_of_report(ns, &upgrade, "report").await?;
+            let note = told.lines().find(|line| line.contains("[rules-of-text] note: "));
+            let note = note.with_context(|| format!("the preflight should foretell it:\n{told}"))?;
+            for part in ["are rebuilt after the outage", "4 of database \"postgres\"", "de-x-icu"] {
+                ensure!(note.contains(part), "{part:?} should be in the note: {note}");
+            }
             // Checks every B-tree index against its table.
             assert_upgraded(&orders, &upgrade, &before).await
         })
@@ -164,7 +87,7 @@ async fn indexes_in_another_order_are_named_and_left_alone_with_report() -> anyh
             let upgrade = ns.upgrade("orders-17").database("orders").to("17.11");
             let upgrade = upgrade.annotation(names::ANNOTATION_REINDEX, "report").create().await?;
             let request = upgrade.wait_successful().await?;
-            told_as_undone(
+            assert_left_undone(
                 &request,
                 Step::RebuildIndexes,
                 &["words_x", "order-of-text", "orders-17-report"],
@@ -177,6 +100,67 @@ async fn indexes_in_another_order_are_named_and_left_alone_with_report() -> anyh
                 !text.contains("words_c") && !text.contains("words_n"),
                 "too much is in the report:\n{text}"
             );
+            Ok(())
+        })
+        .await
+}
+
+/// Where ICU is the default, 18 folds letters for the search by ICU: those of before are those of `LC_CTYPE`.
+#[tokio::test]
+async fn search_that_18_makes_by_icu_finds_what_was_indexed_before() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let icu = "--locale-provider=icu --icu-locale=de --locale=C --encoding=UTF8";
+            let orders = ns.postgres("orders").version("17.11").initdb(icu).ready().await?;
+            let words = "ALTER DATABASE postgres SET enable_seqscan = off;
+                CREATE TABLE words (n int PRIMARY KEY, body text COLLATE \"C\", u text COLLATE \"unicode\",
+                    found tsvector GENERATED ALWAYS AS (to_tsvector('simple', body)) STORED);
+                INSERT INTO words VALUES (1, 'großer ÄRGER', 'ä');
+                CREATE INDEX words_found ON words USING gin (found);
+                CREATE INDEX words_search ON words USING gin (to_tsvector('simple', body));
+                CREATE INDEX words_u ON words (u)";
+            for statement in words.split(';') {
+                orders.sql("postgres", statement).await?;
+            }
+            let hits = "SELECT count(*) FROM words WHERE to_tsvector('simple', body) @@ to_tsquery('simple', 'ärger')";
+            ensure!(orders.value(hits).await? == "0", "17 folds letters by ICU already");
+            let (before, oids) = (orders.fingerprint().await?, orders.sql("postgres", OIDS).await?);
+            let upgrade = ns.upgrade("orders-18").database("orders").to("18.6").create().await?;
+            assert_upgraded(&orders, &upgrade, &before).await?;
+            ensure!(orders.value(hits).await? == "1", "the index has the words of before");
+            let rebuilt = rebuilt(&orders, &oids).await?;
+            ensure!(rebuilt == ["words_search", "words_u"], "rebuilt: {rebuilt:?}");
+            let text = order_of_text(ns, &upgrade).await?;
+            for part in ["words and trigrams", "pg_catalog.unicode", "the column found of words"] {
+                ensure!(text.contains(part), "{part:?} should be in the report:\n{text}");
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// U+A7DA is a letter, with a small one of its own, since Unicode 16, which 18 has and 17 has not.
+#[tokio::test]
+async fn index_on_lower_case_has_the_letters_of_the_new_version() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let builtin =
+                "--locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C.UTF-8 --encoding=UTF8";
+            let orders = ns.postgres("orders").version("17.11").initdb(builtin).ready().await?;
+            let words =
+                "CREATE TABLE words (w text PRIMARY KEY); INSERT INTO words VALUES (U&'\\A7DA'), ('Z');
+                CREATE INDEX words_lower ON words (lower(w))";
+            orders.sql("postgres", words).await?;
+            let (before, oids) = (orders.fingerprint().await?, orders.sql("postgres", OIDS).await?);
+            let upgrade = ns.upgrade("orders-18").database("orders").to("18.6").create().await?;
+            // Checks every B-tree index against its table.
+            assert_upgraded(&orders, &upgrade, &before).await?;
+            let rebuilt = rebuilt(&orders, &oids).await?;
+            ensure!(rebuilt == ["words_lower"], "rebuilt: {rebuilt:?}");
+            let text = order_of_text(ns, &upgrade).await?;
+            ensure!(text.contains("letters, by the Unicode of PostgreSQL 18"), "the report:\n{text}");
             Ok(())
         })
         .await
@@ -202,7 +186,7 @@ async fn duplicate_that_a_wrong_index_let_in_is_named_with_its_key() -> anyhow::
             let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
             let request = upgrade.wait_successful().await?;
             let parts = ["unique_w", "public.dup", "(w)=(Straße)", "REINDEX INDEX CONCURRENTLY"];
-            told_as_undone(&request, Step::RebuildIndexes, &parts)?;
+            assert_left_undone(&request, Step::RebuildIndexes, &parts)?;
             let invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
             ensure!(orders.value(invalid).await? == "0", "an index was left behind");
             // The server goes on to warn until a person has mended it.
@@ -239,7 +223,7 @@ async fn row_in_the_partition_of_another_order_is_named_with_the_way_to_move_it(
             let request = upgrade.wait_successful().await?;
             let parts =
                 ["1 rows of m_to_z", "another partition of parts", "SET enable_partition_pruning = off"];
-            told_as_undone(&request, Step::RebuildIndexes, &parts)?;
+            assert_left_undone(&request, Step::RebuildIndexes, &parts)?;
             let text = order_of_text(ns, &upgrade).await?;
             ensure!(!text.contains("REFRESH VERSION"), "a version was refreshed:\n{text}");
             let remedy = "SET enable_partition_pruning = off; UPDATE parts SET w = w";
@@ -273,8 +257,9 @@ async fn runner_killed_while_it_rebuilds_indexes_carries_on() -> anyhow::Result<
                 }
             });
             upgrade.wait_step(Step::RebuildIndexes).await?;
+            // `_ccnew` before the new index takes the old one's place, `_ccold` after it.
             let unfinished = "SELECT count(*) FROM pg_index JOIN pg_class c ON c.oid = indexrelid
-                WHERE NOT indisvalid AND relname LIKE '%\\_ccnew%'";
+                WHERE NOT indisvalid AND relname ~ '_cc(new|old)'";
             let began = std::time::Instant::now();
             while orders.value(unfinished).await? == "0" {
                 ensure!(began.elapsed().as_secs() < 50, "no rebuild was seen in the middle");
