@@ -24,6 +24,8 @@ pub const LABEL_ROLE: &str = "kubedb.com/role";
 pub const ROLE_PRIMARY: &str = "primary";
 /// [`LABEL_ROLE`] of a pod that replays.
 pub const ROLE_STANDBY: &str = "standby";
+/// Label of a node with its name; the runner ties a database's pod to its own node by it.
+pub const LABEL_HOSTNAME: &str = "kubernetes.io/hostname";
 /// Label with the request's name, on the Job, its pods and its service account.
 pub const LABEL_REQUEST: &str = "pgops.dev/request";
 /// Label with the database's name, see [`label`], on the Job and its pods.
@@ -116,6 +118,12 @@ pub fn worker_user(namespace: &str, request: &str, uid: &str) -> String {
 pub fn label(name: &str) -> &str {
     let end = name.floor_char_boundary(63);
     name[..end].trim_end_matches(|c: char| !c.is_ascii_alphanumeric())
+}
+
+/// The value of [`LABEL_REQUEST`]: the request's name, or its Job's where that is too long.
+#[must_use]
+pub fn request_label(request: &str, uid: &str) -> String {
+    if request.len() <= 63 { request.to_owned() } else { job(request, uid) }
 }
 
 /// `ConfigMap` with the report and the journal of a request.

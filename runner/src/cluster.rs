@@ -12,7 +12,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Client, ResourceExt};
+use kube::{Client, Config, ResourceExt};
 use pgops_api::plan::{UpgradePlan, pause_owner};
 use pgops_api::postgres::CONDITION_PAUSED;
 use pgops_api::{Condition, Postgres, PostgresOpsRequest, condition, names};
@@ -74,7 +74,14 @@ pub struct Cluster {
 impl Cluster {
     /// The cluster that this pod runs in.
     pub async fn connect(plan: &UpgradePlan) -> Result<Self, ClusterError> {
-        let client = Client::try_default().await.map_err(api("connect to the cluster"))?;
+        let what = "connect to the cluster";
+        let mut config = Config::infer().await.map_err(|source| ClusterError::Api {
+            what: what.to_owned(),
+            source: Box::new(kube::Error::InferConfig(source)),
+        })?;
+        // A node of the control plane that is lost with a call under way says nothing more: the call is made again.
+        config.read_timeout = Some(LONGEST_SILENCE);
+        let client = Client::try_from(config).map_err(api(what))?;
         let namespace = &plan.namespace;
         Ok(Self {
             requests: Api::namespaced(client.clone(), namespace),
@@ -229,7 +236,7 @@ impl Cluster {
     /// Ties the database's next pod to a node, or lets it go. A volume that one node at a time may have is
     /// where the worker is: a pod elsewhere would wait for it without end.
     pub async fn pin(&self, node: Option<&str>) -> Result<(), ClusterError> {
-        let selector = json!({ "kubernetes.io/hostname": node });
+        let selector = json!({ names::LABEL_HOSTNAME: node });
         let patch = json!({ "spec": { "template": { "spec": { "nodeSelector": selector } } } });
         self.patch_workload("pin or unpin", &patch).await
     }
@@ -346,7 +353,10 @@ impl Cluster {
             "kind": "ConfigMap",
             "metadata": {
                 "name": name,
-                "labels": { names::LABEL_REQUEST: self.plan.request, names::LABEL_DATABASE: self.plan.database },
+                "labels": {
+                    names::LABEL_REQUEST: names::request_label(&self.plan.request, &self.plan.request_uid),
+                    names::LABEL_DATABASE: names::label(&self.plan.database),
+                },
                 // It goes with its request.
                 "ownerReferences": [{
                     "apiVersion": "ops.kubedb.com/v1alpha1",
@@ -366,6 +376,8 @@ impl Cluster {
     }
 }
 
+/// How long the API server may say nothing in the middle of a call. None of ours is a watch.
+const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 /// How long to wait between two looks at a pod: it adds to the outage.
 const POLL: Duration = Duration::from_millis(50);
 

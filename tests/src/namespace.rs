@@ -4,6 +4,7 @@ use anyhow::{Context, ensure};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use kube::api::{Api, ListParams, PostParams};
 use pgops_api::names;
 use serde_json::{Value, json};
@@ -98,7 +99,9 @@ impl Namespace {
 
     /// The Jobs that were made for a request.
     pub async fn jobs_of(&self, request: &str) -> anyhow::Result<Vec<Job>> {
-        let selector = format!("{}={request}", names::LABEL_REQUEST);
-        Ok(self.api::<Job>().list(&ListParams::default().labels(&selector)).await?.items)
+        let mut jobs = self.api::<Job>().list(&ListParams::default()).await?.items;
+        // A label would not hold every name.
+        jobs.retain(|job| job.annotations().get(names::LABEL_REQUEST).is_some_and(|name| name == request));
+        Ok(jobs)
     }
 }

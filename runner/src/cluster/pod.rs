@@ -1,6 +1,6 @@
 //! How the pod of a database is doing, from what the kubelet says.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use pgops_api::names;
 
 /// How the pod of a database is doing.
@@ -49,10 +49,9 @@ pub(super) fn state(pod: &Pod, image: &str) -> PodState {
         return PodState::Waiting;
     }
     let Some(status) = &pod.status else { return PodState::Waiting };
-    let conditions = status.conditions.iter().flatten();
-    let ready =
-        conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
-    if ready && let Some(ip) = &status.pod_ip {
+    if is_ready(status)
+        && let Some(ip) = &status.pod_ip
+    {
         return PodState::Ready { ip: ip.clone() };
     }
     let containers =
@@ -72,6 +71,18 @@ pub(super) fn state(pod: &Pod, image: &str) -> PodState {
         }
     }
     PodState::Waiting
+}
+
+fn is_ready(status: &PodStatus) -> bool {
+    status.conditions.iter().flatten().any(|it| it.type_ == "Ready" && it.status == "True")
+}
+
+/// Whether the pod does not answer, and may only come up on another node than `node`: an earlier worker was there.
+#[must_use]
+pub fn waits_for_another(pod: &Pod, node: &str) -> bool {
+    let selector = pod.spec.as_ref().and_then(|spec| spec.node_selector.as_ref());
+    let tied = selector.and_then(|selector| selector.get(names::LABEL_HOSTNAME));
+    tied.is_some_and(|tied| tied != node) && !pod.status.as_ref().is_some_and(is_ready)
 }
 
 /// Whether the pod's last process is gone for good, though the object may be there for a moment longer.
@@ -103,6 +114,17 @@ mod tests {
             "status": status,
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn a_pod_that_is_tied_to_the_node_of_an_earlier_worker_waits_for_it() {
+        let mut pod = pod("postgres:17.11", &json!({}));
+        assert!(!waits_for_another(&pod, "here"), "it is not tied");
+        pod.spec.as_mut().unwrap().node_selector =
+            Some([(names::LABEL_HOSTNAME.into(), "there".into())].into());
+        assert!(waits_for_another(&pod, "here") && !waits_for_another(&pod, "there"));
+        pod.status = serde_json::from_value(ready()).unwrap();
+        assert!(!waits_for_another(&pod, "here"), "it answers");
     }
 
     fn ready() -> serde_json::Value {

@@ -45,6 +45,12 @@ impl ControlData {
         format!("PG_{major}_{}", self.catalog_version())
     }
 
+    /// Whether it keeps the times of commits.
+    #[must_use]
+    pub fn keeps_commit_timestamps(&self) -> bool {
+        self.get("track_commit_timestamp setting") == "on"
+    }
+
     /// `Latest checkpoint location`.
     #[must_use]
     pub fn checkpoint(&self) -> &str {

@@ -5,7 +5,7 @@ use std::fmt;
 use pgops_api::chain;
 use tokio_postgres::Client;
 
-use super::server::{ServerError, Superuser, identifier};
+use super::server::{PATH_OF_USERS, ServerError, Superuser, identifier, lasting};
 
 /// An extension whose objects are of another version than the installation's default.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -76,10 +76,12 @@ pub async fn outdated(client: &Client) -> Result<Vec<Outdated>, ServerError> {
     rows.iter().map(|row| read(row).map_err(failed)).collect()
 }
 
-/// Updates an extension, in a session of its own; gives what a person must do where that does not work.
+/// Updates an extension of a server of `major`, in a session of its own; gives what a person must do where that does
+/// not work.
 pub async fn update(
     superuser: &Superuser,
     host: &str,
+    major: u32,
     database: &str,
     extension: Outdated,
 ) -> Result<Option<NotUpdated>, ServerError> {
@@ -88,7 +90,8 @@ pub async fn update(
     if let Some(why) = extension.by_hand() {
         return not_updated(extension, why.to_owned());
     }
-    let client = superuser.connect_with(host, database, PATIENCE).await?;
+    let settings = format!("{PATIENCE} {PATH_OF_USERS} {}", lasting(major));
+    let client = superuser.connect_with(host, database, &settings).await?;
     let statement = extension.statement();
     match client.batch_execute(&statement).await {
         Ok(()) => Ok(None),

@@ -60,7 +60,8 @@ pub fn has_room(free: u64, bytes: u64) -> bool {
 }
 
 /// The indexes of the database that have one of the collations, or whose expressions, predicate or operators depend
-/// on what has changed.
+/// on what has changed. Composite types, ranges and `jsonb`, whose strings sort by the default, have no collation of
+/// their own and compare by one all the same.
 pub async fn affected(client: &Client, marks: &Marks) -> Result<Vec<Index>, ServerError> {
     let sql = "SELECT n.nspname::text, c.relname::text, format('%I.%I', tn.nspname, t.relname), t.oid, \
          a.amname::text, pg_relation_size(c.oid), i.indisexclusion, n.nspname = 'pg_catalog' \
@@ -70,7 +71,12 @@ pub async fn affected(client: &Client, marks: &Marks) -> Result<Vec<Index>, Serv
          WHERE c.relkind = 'i' AND i.indisvalid AND c.relpersistence <> 't' AND (i.indcollation::oid[] && $1::oid[] \
          OR concat(i.indexprs::text, i.indpred::text) ~ $2 \
          OR EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid WHERE d.deptype = 'e' \
-         AND d.classid = 'pg_opclass'::regclass AND d.objid = ANY(i.indclass) AND e.extname = ANY($3)))";
+         AND d.classid = 'pg_opclass'::regclass AND d.objid = ANY(i.indclass) AND e.extname = ANY($3)) \
+         OR EXISTS (SELECT FROM pg_attribute k JOIN pg_type whole ON whole.oid = k.atttypid \
+         JOIN pg_type t ON t.oid = CASE WHEN whole.typcategory = 'A' THEN whole.typelem ELSE whole.oid END \
+         WHERE k.attrelid = c.oid AND cardinality($1::oid[]) > 0 AND (t.typtype IN ('c', 'm') \
+         OR t.oid = 'jsonb'::regtype AND a.amname = 'btree' AND 100 = ANY($1::oid[]) \
+         OR t.typtype = 'r' AND (SELECT rngcollation FROM pg_range WHERE rngtypid = t.oid) = ANY($1::oid[]))))";
     let failed = |source| ServerError::Query { what: "indexes that depend on rules of text", source };
     let parameters: [&(dyn ToSql + Sync); 3] = [&marks.reordered, &marks.pattern, &marks.extensions];
     let rows = client.query(sql, &parameters).await.map_err(failed)?;
@@ -110,13 +116,21 @@ pub async fn rebuild(
     let statement = index.statement(server);
     // Beside its users it waits for old transactions, in nobody's way; with a lock others queue behind it.
     let patience = if index.concurrently(server) { "0" } else { "60s" };
-    let settings = format!("SET lock_timeout = '{patience}'");
+    // Functions in indexes run as their owner, and those of users may need what is in the schemas of users.
+    let mut settings = format!("SET lock_timeout = '{patience}'; SET search_path = \"$user\", public");
+    if server.major >= 17 {
+        settings.push_str("; SET transaction_timeout = 0");
+    }
     let failed = |source| ServerError::Query { what: "a session to rebuild an index", source };
     client.batch_execute(&settings).await.map_err(failed)?;
-    let Err(error) = client.batch_execute(&statement).await else { return Ok(None) };
+    let rebuilt = client.batch_execute(&statement).await;
     if client.is_closed() {
-        return Err(ServerError::Query { what: "an index to be rebuilt", source: error });
+        return rebuilt
+            .map(|()| None)
+            .map_err(|source| ServerError::Query { what: "an index to be rebuilt", source });
     }
+    client.batch_execute("RESET search_path").await.map_err(failed)?;
+    let Err(error) = rebuilt else { return Ok(None) };
     drop_leftovers(client, index).await?;
     Ok(Some(explain(&error, index, &statement)))
 }

@@ -32,6 +32,8 @@ pub struct PgUpgrade<'a> {
     pub jobs: usize,
     /// Relations of the largest database: `pg_dump` locks all of them in one transaction.
     pub relations: u64,
+    /// Whether the old cluster keeps the times of commits.
+    pub commit_timestamps: bool,
     /// Major version of the old cluster.
     pub old_major: u32,
     /// Major version of the new cluster.
@@ -73,16 +75,28 @@ pub enum PgUpgradeError {
     },
 }
 
+/// Whose data a private server runs on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Data {
+    /// The old cluster's, which may serve again and must be what it was.
+    Old {
+        /// Whether it keeps the times of commits: a server that does not removes them.
+        commit_timestamps: bool,
+    },
+    /// A new cluster's.
+    New,
+}
+
 /// Options of a server that serves nobody but `pg_upgrade`, whatever `ALTER SYSTEM` left in the data
 /// directory: no JIT (its LLVM is not staged), no TLS files, no archiving over the real archive, no
 /// preload library that this image lacks, and nobody but the pod's user on the socket; with room for the
-/// slots and prepared transactions that the user's settings may have allowed, or it would not start.
+/// slots, origins and prepared transactions that the user's settings may have allowed, or it would not start.
 #[must_use]
-pub fn server_options(major: u32, relations: u64, hba: &Path) -> String {
+pub fn server_options(major: u32, relations: u64, hba: &Path, data: Data) -> String {
     // Every table of a database is locked at once; the default allows 64 for each of 100 connections.
     let locks = 64 + relations.div_ceil(100);
     let mut options = format!(
-        "-c jit=off -c ssl=off -c archive_mode=off -c shared_preload_libraries= -c huge_pages=off \
+        "-c jit=off -c ssl=off -c shared_preload_libraries= -c huge_pages=off \
          -c autovacuum=off -c default_transaction_read_only=off -c max_locks_per_transaction={locks} \
          -c wal_level=logical -c max_replication_slots=100 -c max_prepared_transactions=100 \
          -c log_statement=none -c hba_file={}",
@@ -92,7 +106,20 @@ pub fn server_options(major: u32, relations: u64, hba: &Path) -> String {
         options.push_str(" -c max_slot_wal_keep_size=-1");
     }
     if major >= 18 {
-        options.push_str(" -c idle_replication_slot_timeout=0");
+        options.push_str(" -c idle_replication_slot_timeout=0 -c max_active_replication_origins=1000");
+    }
+    match data {
+        Data::New => options.push_str(" -c archive_mode=off"),
+        // Without archiving a server removes WAL that waits for the archive. Nothing is archived with no command.
+        Data::Old { commit_timestamps } => {
+            options.push_str(" -c archive_mode=on -c archive_command=");
+            if major >= 15 {
+                options.push_str(" -c archive_library=");
+            }
+            if commit_timestamps {
+                options.push_str(" -c track_commit_timestamp=on");
+            }
+        }
     }
     options
 }
@@ -196,6 +223,7 @@ impl PgUpgrade<'_> {
 
     fn arguments(&self, hba: &Path, new_bindir: &Path) -> Vec<String> {
         let path = |path: &Path| path.display().to_string();
+        let old = Data::Old { commit_timestamps: self.commit_timestamps };
         [
             ("--old-bindir", path(&self.old.bindir)),
             ("--new-bindir", path(new_bindir)),
@@ -205,8 +233,8 @@ impl PgUpgrade<'_> {
             ("--jobs", self.jobs.to_string()),
             // The default is the working directory, whose name may be too long for a socket's address.
             ("--socketdir", "/tmp".to_owned()),
-            ("--old-options", server_options(self.old_major, self.relations, hba)),
-            ("--new-options", server_options(self.new_major, self.relations, hba)),
+            ("--old-options", server_options(self.old_major, self.relations, hba, old)),
+            ("--new-options", server_options(self.new_major, self.relations, hba, Data::New)),
         ]
         .into_iter()
         .flat_map(|(option, value)| [option.to_owned(), value])
@@ -380,16 +408,31 @@ mod tests {
     #[case::libraries_that_the_image_lacks("shared_preload_libraries=")]
     #[case::huge_pages_that_the_pod_lacks("huge_pages=off")]
     #[case::tls_files_elsewhere("ssl=off")]
-    #[case::the_real_archive("archive_mode=off")]
     #[case::the_users_access_rules("hba_file=/tmp/pgops/pg_hba.conf")]
     fn a_private_server_uses_nothing_of_what_users_have_set(#[case] option: &str) {
         for major in [13, 18] {
-            let options = server_options(major, 10, Path::new("/tmp/pgops/pg_hba.conf"));
+            let options = server_options(major, 10, Path::new("/tmp/pgops/pg_hba.conf"), Data::New);
             assert!(
                 options.split(" -c ").any(|it| it.trim_start_matches("-c ").trim() == option),
                 "{options}"
             );
         }
+    }
+
+    const OLD: Data = Data::Old { commit_timestamps: false };
+
+    #[test]
+    fn a_private_server_archives_nothing_and_loses_no_wal_that_waits_for_the_archive() {
+        let options = |data| server_options(17, 10, Path::new("/tmp/hba"), data);
+        assert!(options(Data::New).ends_with("archive_mode=off"));
+        assert!(options(OLD).contains("archive_mode=on -c archive_command= -c archive_library="));
+    }
+
+    #[test]
+    fn the_times_of_commits_stay() {
+        let options = |data| server_options(17, 10, Path::new("/tmp/hba"), data);
+        assert!(options(Data::Old { commit_timestamps: true }).contains("track_commit_timestamp=on"));
+        assert!(!options(OLD).contains("track_commit_timestamp"));
     }
 
     #[test]
@@ -448,7 +491,8 @@ mod tests {
 
     #[test]
     fn settings_that_a_version_does_not_know_are_not_given_to_it() {
-        let options = |major| server_options(major, 10_000, Path::new("/tmp/hba"));
+        let options = |major| server_options(major, 10_000, Path::new("/tmp/hba"), OLD);
+        assert!(!options(14).contains("archive_library") && options(15).contains("archive_library="));
         assert!(!options(12).contains("max_slot_wal_keep_size"));
         assert!(!options(17).contains("idle_replication_slot_timeout"));
         assert!(options(18).contains("idle_replication_slot_timeout=0"));

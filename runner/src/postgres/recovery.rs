@@ -42,12 +42,12 @@ pub enum RecoveryError {
 
 /// Proves that `pgdata` was shut down cleanly; recovers it by a start and a stop where it was not.
 ///
-/// The caller holds the interlock, so a postmaster.pid is stale: its pid belongs to another pid
+/// `options` gives those of the server. The caller holds the interlock, so a postmaster.pid is stale: its pid belongs to another pid
 /// namespace, and `pg_upgrade` would take a process with that number here for a live server.
 pub async fn ensure_clean(
     installation: &Installation,
     pgdata: &Path,
-    options: &str,
+    options: impl Fn(&ControlData) -> String,
     interlock: &Interlock,
 ) -> Result<ControlData, RecoveryError> {
     let pid_file = pgdata.join("postmaster.pid");
@@ -70,7 +70,7 @@ pub async fn ensure_clean(
         program.args(["-w", "-s", "-l", "/tmp/recovery.log"])
     };
     let start = pg_ctl().holding(interlock).map_err(RecoveryError::Interlock)?;
-    start.arg("-o").arg(options).arg("start").output().await?;
+    start.arg("-o").arg(options(&data)).arg("start").output().await?;
     pg_ctl().args(["-m", "fast", "stop"]).output().await?;
     let data = ControlData::read(installation, pgdata).await?;
     if data.state() == SHUT_DOWN {

@@ -8,12 +8,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tokio_postgres::Client;
+
 use super::command::{CommandError, Program};
 use super::initdb::{ClusterShape, initdb};
 use super::installation::Installation;
 use super::leftover;
-use super::pg_upgrade::{PgUpgradeError, private_hba, server_options};
-use super::server::SESSION_SETTINGS;
+use super::pg_upgrade::{Data, PgUpgradeError, private_hba, server_options};
+use super::server::{SESSION_SETTINGS, ServerError, connect};
 
 /// The server could not be made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +70,7 @@ impl Scratch {
         let options = format!(
             "-b {} -c listen_addresses= -c unix_socket_directories={} -c fsync=off -c shared_buffers=32MB \
              -c min_wal_size=32MB -c max_wal_size=64MB -c max_logical_replication_workers=0",
-            server_options(major, relations, &hba),
+            server_options(major, relations, &hba, Data::New),
             self.host()
         );
         let start = Program::new(self.installation.program("pg_ctl")).arg("-D").arg(self.pgdata());
@@ -111,6 +113,11 @@ impl Scratch {
             .env("PGUSER", &self.user)
             .env("PGOPTIONS", &format!("-c client_min_messages=error {SESSION_SETTINGS}"))
             .arg("--no-password")
+    }
+
+    /// A session in its `template1`.
+    pub async fn connect(&self) -> Result<Client, ServerError> {
+        connect(&self.host(), "template1", &self.user, None, "").await
     }
 
     fn failed(&self) -> impl FnOnce(io::Error) -> ScratchError {

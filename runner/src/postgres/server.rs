@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pgops_api::{PgVersion, layout, names};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, ToSql, Type};
-use tokio_postgres::{Client, Config, NoTls, Row};
+use tokio_postgres::{Client, Config, NoTls, Row, Transaction};
 
 use super::initdb::{ClusterShape, LocaleProvider};
 
@@ -94,28 +95,52 @@ impl Superuser {
         database: &str,
         settings: &str,
     ) -> Result<Client, ServerError> {
-        let failed =
-            |source| ServerError::Connect { database: database.to_owned(), host: host.to_owned(), source };
-        let (client, connection) = Config::new()
-            .host(host)
-            .port(names::POSTGRES_PORT)
-            .user(&self.name)
-            .password(&self.password)
-            .dbname(database)
-            .application_name("pgops")
-            .options(format!("{SESSION_SETTINGS} {settings}"))
-            .connect_timeout(Duration::from_secs(5))
-            .connect(NoTls)
-            .await
-            .map_err(failed)?;
-        tokio::spawn(connection);
-        Ok(client)
+        connect(host, database, &self.name, Some(&self.password), settings).await
     }
 }
 
+/// Connects to a server whose host is an address, or the directory of its socket.
+pub(super) async fn connect(
+    host: &str,
+    database: &str,
+    user: &str,
+    password: Option<&str>,
+    settings: &str,
+) -> Result<Client, ServerError> {
+    let failed =
+        |source| ServerError::Connect { database: database.to_owned(), host: host.to_owned(), source };
+    let mut config = Config::new();
+    config
+        .host(host)
+        .port(names::POSTGRES_PORT)
+        .user(user)
+        .dbname(database)
+        .application_name("pgops")
+        .options(format!("{SESSION_SETTINGS} {settings}"))
+        .connect_timeout(Duration::from_secs(5));
+    if let Some(password) = password {
+        config.password(password);
+    }
+    let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
 /// Settings of every session of ours, and of the programs that we run. An image may have the JIT's provider
-/// without its LLVM: then costly queries fail. What users have set for their own sessions must not stop ours.
-pub const SESSION_SETTINGS: &str = "-c jit=off -c statement_timeout=0 -c default_transaction_read_only=off";
+/// without its LLVM: then costly queries fail. What users have set for their own sessions must not stop ours. And
+/// what they have put into their schemas must not be taken for a function of the system's: it would run as superuser.
+pub const SESSION_SETTINGS: &str = "-c jit=off -c statement_timeout=0 -c lock_timeout=0 \
+    -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off -c search_path=pg_catalog,pg_temp";
+
+/// More settings, for statements that run what users wrote (functions in indexes as their owner, event triggers) and
+/// name nothing that could be taken for something else.
+pub const PATH_OF_USERS: &str = "-c search_path=\"$user\",public";
+
+/// More settings, for sessions whose work takes long, on a server of that major version.
+#[must_use]
+pub fn lasting(major: u32) -> &'static str {
+    if major >= 17 { "-c transaction_timeout=0" } else { "" }
+}
 
 /// An extension of one database.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -147,6 +172,8 @@ pub struct Inventory {
     pub stored_settings: BTreeSet<String>,
     /// Settings of `ALTER ROLE ALL`, by name.
     pub settings_for_all: Vec<(String, String)>,
+    /// How many subscriptions there are.
+    pub subscriptions: u64,
     /// Names of the options that columns of user tables have.
     pub column_options: BTreeSet<String>,
     /// Tables, views, indexes, … of all databases.
@@ -179,8 +206,12 @@ pub async fn relations(client: &Client) -> Result<u64, ServerError> {
     let sql = "SELECT count(*)::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') \
                AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast\\_temp\\_%'";
-    let text = ask(client, "its relations", sql).await?;
-    text.parse().map_err(|_| ServerError::Answer { what: "number of relations", answer: text.clone() })
+    count(client, "its relations", sql).await
+}
+
+async fn count(client: &Client, what: &'static str, sql: &str) -> Result<u64, ServerError> {
+    let text = ask(client, what, sql).await?;
+    text.parse().map_err(|_| ServerError::Answer { what, answer: text.clone() })
 }
 
 /// Whether `pg_dump` can lock every table of the database that `client` is connected to, and leave half of
@@ -207,6 +238,8 @@ pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, S
         extensions: BTreeSet::new(),
         settings_for_all: settings_for_all(&client).await?,
         stored_settings: strings(&client, "stored settings", settings).await?.into_iter().collect(),
+        subscriptions: count(&client, "its subscriptions", "SELECT count(*)::text FROM pg_subscription")
+            .await?,
         column_options: BTreeSet::new(),
         relations: 0,
         largest_database: 0,
@@ -299,17 +332,47 @@ pub async fn settings_for_all(client: &Client) -> Result<Vec<(String, String)>, 
 }
 
 /// Gives a setting to all roles.
-pub async fn set_for_all(client: &Client, name: &str, value: &str) -> Result<(), ServerError> {
+pub async fn set_for_all(client: &mut Client, name: &str, value: &str) -> Result<(), ServerError> {
+    let what = "a setting of ALTER ROLE ALL";
+    let failed = |source| ServerError::Query { what, source };
+    alter_all(client, name, value).await.map_err(failed)?.commit().await.map_err(failed)
+}
+
+/// Why a server would not give a setting to all roles; nothing is changed. That it does not know it is not told.
+pub async fn refuses_for_all(
+    client: &mut Client,
+    name: &str,
+    value: &str,
+) -> Result<Option<String>, ServerError> {
     let failed = |source| ServerError::Query { what: "a setting of ALTER ROLE ALL", source };
-    let identifier = identifier(name);
-    // A list such as search_path would become one quoted name if it were given as a literal.
-    let set = client.execute("SELECT set_config($1, $2, false)", &[&name, &value]).await;
-    let source = match set {
-        Ok(_) => "FROM CURRENT".to_owned(),
+    match alter_all(client, name, value).await {
+        Ok(tried) => tried.rollback().await.map(|()| None).map_err(failed),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) => Ok(None),
+        Err(error) if error.as_db_error().is_some() => Ok(Some(pgops_api::chain(&error))),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// The setting in a transaction, which ends without it if it is not committed.
+async fn alter_all<'a>(
+    client: &'a mut Client,
+    name: &str,
+    value: &str,
+) -> Result<Transaction<'a>, tokio_postgres::Error> {
+    let mut transaction = client.transaction().await?;
+    let attempt = transaction.transaction().await?;
+    // A list such as search_path would become one quoted name if it were given as a literal. For this transaction
+    // alone: with default_transaction_read_only the session could not write it down any more.
+    let source = if attempt.execute("SELECT set_config($1, $2, true)", &[&name, &value]).await.is_ok() {
+        attempt.commit().await?;
+        "FROM CURRENT".to_owned()
+    } else {
         // A setting that only a new connection takes is no list.
-        Err(_) => format!("TO '{}'", value.replace('\'', "''")),
+        attempt.rollback().await?;
+        format!("TO '{}'", value.replace('\'', "''"))
     };
-    client.batch_execute(&format!("ALTER ROLE ALL SET {identifier} {source}")).await.map_err(failed)
+    transaction.batch_execute(&format!("ALTER ROLE ALL SET {} {source}", identifier(name))).await?;
+    Ok(transaction)
 }
 
 /// A name as it stands in a statement.

@@ -5,7 +5,7 @@ use pgops_api::plan::Step;
 use super::world::say;
 use super::{StepError, Upgrade};
 use crate::postgres::command::Program;
-use crate::postgres::server::SESSION_SETTINGS;
+use crate::postgres::server::{SESSION_SETTINGS, lasting};
 
 /// Statistics come along from this target version on, so that only missing ones are made.
 const CARRIES_STATISTICS: u32 = 18;
@@ -15,7 +15,10 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut program = Program::new(upgrade.new_installation()?.program("vacuumdb"))
         .env("PGPASSWORD", upgrade.superuser.password())
-        .env("PGOPTIONS", &format!("-c vacuum_cost_delay=0 {SESSION_SETTINGS}"))
+        .env(
+            "PGOPTIONS",
+            &format!("-c vacuum_cost_delay=0 {SESSION_SETTINGS} {}", lasting(upgrade.new_major)),
+        )
         .args(["--all", "--analyze-in-stages", "--no-password", "--host", &ip])
         .args(["--username", &upgrade.superuser.name, "--jobs", &jobs.to_string()]);
     if upgrade.new_major >= CARRIES_STATISTICS {

@@ -18,9 +18,9 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     upgrade.exclude_all_but_waiting().await?;
     if !upgrade.volume.is(Marker::Upgraded) || !old_data_rests(upgrade).await? {
         take_back(upgrade).await?;
-        ensure_clean(upgrade).await?;
+        let data = ensure_clean(upgrade).await?;
         ensure_fresh(upgrade).await?;
-        run(upgrade).await?;
+        run(upgrade, data.keeps_commit_timestamps()).await?;
         carry_settings(&upgrade.volume, upgrade.old_major, upgrade.new_major)?;
         let handover = Handover {
             old_checkpoint: old_data(upgrade).await?.map(|data| data.checkpoint().to_owned()),
@@ -91,7 +91,7 @@ pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
     upgrade.volume.remove_new(major).map_err(StepError::volume(format!("remove the new cluster of {major}")))
 }
 
-async fn run(upgrade: &Upgrade) -> Result<(), StepError> {
+async fn run(upgrade: &Upgrade, commit_timestamps: bool) -> Result<(), StepError> {
     let volume = &upgrade.volume;
     let facts = upgrade.facts()?;
     // From here on the new cluster is no longer as initdb left it, and a kill must not hide that.
@@ -107,6 +107,7 @@ async fn run(upgrade: &Upgrade) -> Result<(), StepError> {
         jobs,
         relations: facts.largest_database,
         drop_column_option: facts.drop_column_option,
+        commit_timestamps,
         old_major: upgrade.old_major,
         new_major: upgrade.new_major,
         interlock: upgrade.interlock()?,

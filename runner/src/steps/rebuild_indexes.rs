@@ -38,6 +38,9 @@ pub(super) async fn remember(upgrade: &Upgrade, ip: &str) -> Option<Vec<Order>> 
         let orders = orders(&upgrade.superuser, ip, upgrade.old_major).await?;
         let json = serde_json::to_string(&orders).unwrap_or_default();
         upgrade.cluster.write_report(BEFORE, &json).await?;
+        // A request of the same name that was deleted may have left its report.
+        let nothing = serde_json::to_string(&Progress::default()).unwrap_or_default();
+        upgrade.cluster.write_report(PROGRESS, &nothing).await?;
         Ok::<_, StepError>(orders)
     };
     result.await.inspect_err(|error| warn(Step::Preflight, error)).ok()
@@ -109,11 +112,13 @@ impl Work<'_> {
         for what in to_look_at {
             self.note(format!("database \"{database}\": {what}"));
         }
+        if reindex == Reindex::Affected {
+            self.rebuild_all(client, database, &indexes).await?;
+        }
         let misplaced = misplaced(client, &marks).await?;
         match reindex {
             Reindex::Report => self.list(client, database, changes, &indexes).await?,
             Reindex::Affected => {
-                self.rebuild_all(client, database, &indexes).await?;
                 // The server's warning stays as long as something is in the order of before.
                 if self.progress.is_clean(database) && misplaced.is_empty() {
                     for statement in refreshes(client, self.upgrade.new_major, &changes.order).await? {

@@ -1,14 +1,14 @@
 //! `StopDatabase`: the outage begins. A major upgrade takes the data for itself and proves that it was
 //! shut down cleanly; a minor one lets the workload replace the pod.
 
-use pgops_api::plan::{NODE_VARIABLE, Step, UpgradeKind};
+use pgops_api::plan::{Step, UpgradeKind};
 
 use super::preflight::ensure_room;
 use super::world::{say, warn};
 use super::{StepError, Upgrade};
-use crate::cluster::PodState;
+use crate::cluster::{PodState, pod};
 use crate::postgres::controldata::ControlData;
-use crate::postgres::pg_upgrade::{private_hba, server_options};
+use crate::postgres::pg_upgrade::{Data, private_hba, server_options};
 use crate::postgres::recovery;
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
@@ -18,9 +18,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
             // checkpoint may end one that could go on.
             ensure_room(upgrade)?;
             checkpoint(upgrade).await;
-            if let Ok(node) = std::env::var(NODE_VARIABLE) {
-                upgrade.cluster.pin(Some(&node)).await?;
-            }
+            upgrade.pin_here().await?;
             upgrade.exclude_others().await?;
             let data = ensure_clean(upgrade).await?;
             say(Step::StopDatabase, format!("clean shutdown at {}", data.checkpoint()));
@@ -42,12 +40,10 @@ pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Deletes the database's pod unless it has `image` already; the workload makes it again.
+/// Deletes the database's pod unless it has `image` already, and may come up; the workload makes it again.
 pub(super) async fn replace_pod(upgrade: &Upgrade, image: &str) -> Result<(), StepError> {
     let Some(pod) = upgrade.cluster.pod().await? else { return Ok(()) };
-    let images =
-        pod.spec.iter().flat_map(|spec| &spec.containers).filter_map(|container| container.image.as_deref());
-    if !images.into_iter().any(|name| name == image) {
+    if !pod::has_image(&pod, image) || upgrade.node().is_some_and(|node| pod::waits_for_another(&pod, node)) {
         upgrade.cluster.delete_pod(&pod).await?;
     }
     Ok(())
@@ -57,10 +53,14 @@ pub(super) async fn replace_pod(upgrade: &Upgrade, image: &str) -> Result<(), St
 pub(super) async fn ensure_clean(upgrade: &Upgrade) -> Result<ControlData, StepError> {
     upgrade.stop_leftovers().await?;
     let hba = private_hba(&Upgrade::scratch())?;
-    let options = server_options(upgrade.old_major, upgrade.facts()?.largest_database, &hba);
-    let options = format!("{options} -c listen_addresses= -c unix_socket_directories=/tmp");
+    let relations = upgrade.facts()?.largest_database;
+    let options = |data: &ControlData| {
+        let data = Data::Old { commit_timestamps: data.keeps_commit_timestamps() };
+        let options = server_options(upgrade.old_major, relations, &hba, data);
+        format!("{options} -c listen_addresses= -c unix_socket_directories=/tmp")
+    };
     let pgdata = upgrade.volume.pgdata(upgrade.old_major);
-    Ok(recovery::ensure_clean(&upgrade.old_installation()?, &pgdata, &options, upgrade.interlock()?).await?)
+    Ok(recovery::ensure_clean(&upgrade.old_installation()?, &pgdata, options, upgrade.interlock()?).await?)
 }
 
 /// What is written now need not be written during the outage. No harm if it cannot be.

@@ -17,7 +17,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
                 "extension {} of {database}: {} to {}",
                 extension.name, extension.installed, extension.default
             );
-            match update(superuser, &ip, &database, extension).await? {
+            match update(superuser, &ip, upgrade.new_major, &database, extension).await? {
                 None => say(step, update_of),
                 Some(not_updated) => left.push(not_updated.to_string()),
             }

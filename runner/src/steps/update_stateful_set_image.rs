@@ -14,6 +14,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     upgrade.cluster.set_image(&upgrade.plan.to.image, &pgdata).await?;
     if upgrade.kind == UpgradeKind::Major {
         lead_early(upgrade, true).await;
+        upgrade.pin_here().await?;
         upgrade.cluster.scale(1).await?;
     }
     Ok(())

@@ -4,12 +4,12 @@
 use pgops_api::plan::{Step, UpgradeKind};
 
 use super::world::say;
-use super::{StepError, Upgrade};
-use crate::postgres::server::{databases, relations, set_for_all, version};
+use super::{StepError, Upgrade, chain};
+use crate::postgres::server::{ServerError, databases, relations, set_for_all, version};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     let ip = upgrade.cluster.wait_ready(&upgrade.plan.to.image).await?;
-    let client = upgrade.superuser.connect(&ip, "postgres").await?;
+    let mut client = upgrade.superuser.connect(&ip, "postgres").await?;
     let (planned, live) = (upgrade.plan.to.pg_version()?, version(&client).await?);
     if live != planned {
         return Err(StepError::Unexpected(format!(
@@ -28,7 +28,14 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
         tracing::warn!(step = %Step::VerifyDatabase, "database \"{missing}\" is not in the new cluster");
     }
     for (name, value) in &facts.settings_for_all {
-        set_for_all(&client, name, value).await?;
+        match set_for_all(&mut client, name, value).await {
+            // The preflight has tried it. An upgrade that is done must not end here.
+            Err(ServerError::Query { source, .. }) if source.as_db_error().is_some() => {
+                let why = chain(&source);
+                tracing::warn!(step = %Step::VerifyDatabase, "ALTER ROLE ALL SET {name} is left behind: {why}");
+            }
+            set => set?,
+        }
     }
     let mut count = 0;
     for database in found.iter().filter(|name| facts.databases.contains(name)) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use pgops_api::layout;
-use pgops_api::plan::{Step, UpgradeKind, UpgradePlan};
+use pgops_api::plan::{NODE_VARIABLE, Step, UpgradeKind, UpgradePlan};
 
 use super::{
     Facts, StepError, analyze, chain, clean_up, copied_old_binaries, data_directory_initialized,
@@ -35,9 +35,12 @@ pub struct Upgrade {
     pub(super) superuser: Superuser,
     pub(super) facts: Option<Facts>,
     pub(super) interlock: Option<Interlock>,
+    /// The database's next pod comes to this worker's node.
+    pub(super) is_pinned: bool,
     /// The new server was found to have written: it is not stopped to look again.
     pub(super) has_written: bool,
     pub(super) reporter: Reporter,
+    node: Option<String>,
     cancel: Cancel,
 }
 
@@ -57,7 +60,9 @@ impl Upgrade {
             cancel: Cancel::of(cluster.clone()),
             superuser: Superuser::read()?,
             interlock: None,
+            is_pinned: false,
             has_written: false,
+            node: std::env::var(NODE_VARIABLE).ok(),
             plan,
             kind,
             cluster,
@@ -178,10 +183,25 @@ impl Upgrade {
         Ok(())
     }
 
+    /// Node of this worker, and so of a volume that one node at a time may have.
+    pub(super) fn node(&self) -> Option<&str> {
+        self.node.as_deref().filter(|_| self.kind == UpgradeKind::Major)
+    }
+
+    /// Ties the database's next pod to this worker's node, also where an earlier worker was on another one.
+    pub(super) async fn pin_here(&mut self) -> Result<(), StepError> {
+        if let Some(node) = self.node().filter(|_| !self.is_pinned) {
+            self.cluster.pin(Some(node)).await?;
+            self.is_pinned = true;
+        }
+        Ok(())
+    }
+
     /// Lets the database's pod run with `image`, and waits until it answers; gives its address.
     pub(super) async fn serve(&mut self, image: &str) -> Result<String, StepError> {
         if self.kind == UpgradeKind::Major {
             self.stop_leftovers().await?;
+            self.pin_here().await?;
         }
         self.interlock = None;
         self.cluster.scale(1).await?;
@@ -247,11 +267,19 @@ impl Upgrade {
     }
 }
 
-/// Longest time in seconds of the steps that wait for a pod while the database is down: a node without
-/// room must not make the outage endless. Work on the data itself takes as long as it takes.
+/// Longest time in seconds of the steps that wait for a pod: a node without room must not make the outage
+/// endless. Work on the data itself takes as long as it takes.
 fn default_limit(step: Step) -> Option<u64> {
-    matches!(step, Step::StopDatabase | Step::StartDatabase).then_some(15 * 60)
+    matches!(step, Step::StopDatabase | Step::StartDatabase | Step::VerifyDatabase).then_some(LONGEST_WAIT)
 }
+
+/// The same of a step that is taken back.
+fn undo_limit(step: Step) -> Option<u64> {
+    matches!(step, Step::StopDatabase | Step::StartDatabase | Step::UpdateStatefulSetImage)
+        .then_some(LONGEST_WAIT)
+}
+
+const LONGEST_WAIT: u64 = 15 * 60;
 
 /// Whether a step is left in the middle when the request is cancelled: it may take hours. From the start of the
 /// new server on, a step that was begun is brought to its end: a server may be answering already.
@@ -266,19 +294,20 @@ fn is_given_up_at_a_word(step: Step) -> bool {
     )
 }
 
+/// Gives `work` up after so many seconds.
+async fn within(
+    limit: Option<u64>,
+    work: impl Future<Output = Result<(), StepError>>,
+) -> Result<(), StepError> {
+    let Some(limit) = limit else { return work.await };
+    tokio::time::timeout(Duration::from_secs(limit), work).await.unwrap_or(Err(StepError::Timeout(limit)))
+}
+
 impl World for Upgrade {
     async fn act(&mut self, step: Step) -> Result<(), Failure> {
         let limit = self.plan.timeout_seconds.or(default_limit(step));
         let cancelled = self.cancel.wait();
-        let work = async {
-            let result = match limit {
-                None => self.do_step(step).await,
-                Some(limit) => tokio::time::timeout(Duration::from_secs(limit), self.do_step(step))
-                    .await
-                    .unwrap_or(Err(StepError::Timeout(limit))),
-            };
-            result.map_err(|error| error.failure(step))
-        };
+        let work = async { within(limit, self.do_step(step)).await.map_err(|error| error.failure(step)) };
         tokio::select! {
             result = work => result,
             // What is given up here leaves nothing running, and is undone.
@@ -290,7 +319,7 @@ impl World for Upgrade {
         tracing::info!(step = %step, mark = "undo", "is taken back");
         // The way back needs a little room, and what failed may have taken all there was.
         self.volume.release_reserve();
-        self.undo_step(step).await.map_err(|error| error.failure(step))
+        within(undo_limit(step), self.undo_step(step)).await.map_err(|error| error.failure(step))
     }
 
     fn point_of_no_return(&self) -> PointOfNoReturn {

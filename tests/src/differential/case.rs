@@ -70,6 +70,8 @@ pub enum Matters {
     Always,
     /// Those that come to or cross this major version.
     Across(u32),
+    /// Those that come to an earlier major version.
+    Before(u32),
 }
 
 impl Case {
@@ -142,6 +144,11 @@ impl Case {
         Self { matters: Matters::Across(major), ..self }
     }
 
+    /// It matters to upgrades that come to an earlier major version.
+    pub const fn before(self, major: u32) -> Self {
+        Self { matters: Matters::Before(major), ..self }
+    }
+
     /// What must be done before it goes.
     pub const fn undo(self, undo: &'static str) -> Self {
         Self { undo, ..self }
@@ -162,6 +169,7 @@ impl Case {
     pub fn expected(&self, old: u32, new: u32) -> Expected {
         match self.matters {
             Matters::Across(major) if old >= major || new < major => Expected::Fine,
+            Matters::Before(major) if new >= major => Expected::Fine,
             _ => self.expected,
         }
     }

@@ -17,3 +17,4 @@ mod preflight;
 mod queue;
 mod refusals;
 mod rules_of_text;
+mod users_own;

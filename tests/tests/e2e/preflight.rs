@@ -21,7 +21,10 @@ const FINDINGS: [(&str, &[&str]); 14] = [
     ("aclitem-column", &["public.granted.acl in \"shop\""]),
     ("encoding-conversion", &["public.to_utf8 in \"shop\""]),
     ("postfix-operator", &["!+(bigint,NONE) in \"shop\""]),
-    ("polymorphic-function", &["aggregate collect(anyelement)", "operator |+|(anyarray,anyelement)"]),
+    (
+        "polymorphic-function",
+        &["aggregate public.collect(anyelement)", "operator public.|+|(anyarray,anyelement)"],
+    ),
     ("missing-library", &["$libdir/adminpack"]),
     (
         "preload-library",

@@ -118,12 +118,8 @@ pub fn metadata(plan: &UpgradePlan) -> ObjectMeta {
 }
 
 fn labels(plan: &UpgradePlan) -> BTreeMap<String, String> {
-    let request = match plan.request.len() {
-        ..=63 => plan.request.clone(),
-        _ => names::job(&plan.request, &plan.request_uid),
-    };
     [
-        (names::LABEL_REQUEST.to_owned(), request),
+        (names::LABEL_REQUEST.to_owned(), names::request_label(&plan.request, &plan.request_uid)),
         // The same for all requests: by it, the workers of a database are found.
         (names::LABEL_DATABASE.to_owned(), names::label(&plan.database).to_owned()),
     ]

@@ -14,6 +14,7 @@ use super::image::has_library;
 use crate::postgres::command::{CommandError, Program};
 use crate::postgres::installation::Installation;
 use crate::postgres::scratch::Scratch;
+use crate::postgres::server::{Inventory, refuses_for_all};
 
 /// A setting whose libraries the server loads when it starts.
 const OF_THE_SERVER: &str = "shared_preload_libraries";
@@ -31,12 +32,13 @@ pub(super) struct Looked {
 }
 
 /// Looks at the settings that the new server will have; the scratch server's data directory stands for its own.
-/// `for_all` are those of `ALTER ROLE ALL`, which hold in every session too.
+/// Those of `ALTER ROLE ALL` hold in every session too.
 pub(super) async fn look(
     upgrade: &Upgrade,
     scratch: &Scratch,
-    for_all: &[(String, String)],
+    inventory: &Inventory,
 ) -> Result<Looked, StepError> {
+    let for_all = &inventory.settings_for_all;
     let merged = Merged::write(upgrade, scratch)?;
     if let Err(refusal) = merged.value("data_directory").await? {
         let text = format!(
@@ -47,6 +49,10 @@ pub(super) async fn look(
         return Ok(Looked { findings: vec![Finding::new("configuration", text)], of_sessions: Vec::new() });
     }
     let mut looked = Looked::default();
+    if upgrade.old_major >= CARRIES_SUBSCRIPTIONS && upgrade.new_major >= COUNTS_ORIGINS {
+        let room = merged.value(ORIGINS).await?.unwrap_or_default();
+        looked.findings.extend(too_many_origins(&room, inventory.subscriptions));
+    }
     let mut of_the_server = Vec::new();
     for setting in [OF_THE_SERVER].into_iter().chain(OF_SESSIONS) {
         let stored = for_all.iter().filter(|(name, _)| name == setting).map(|(_, value)| value.as_str());
@@ -78,9 +84,24 @@ pub(super) async fn look(
 }
 
 impl Looked {
-    /// Whether sessions can load what they would, in the scratch server, which runs by now.
-    pub async fn in_sessions(&self, scratch: &Scratch) -> Result<Vec<Finding>, StepError> {
+    /// Whether sessions can load what they would, and would have the settings of `ALTER ROLE ALL`, in the scratch
+    /// server, which runs by now. `pg_dumpall` leaves these out, so nothing else would try their values.
+    pub async fn in_sessions(
+        &self,
+        scratch: &Scratch,
+        for_all: &[(String, String)],
+    ) -> Result<Vec<Finding>, StepError> {
         let mut findings = Vec::new();
+        let mut client = scratch.connect().await?;
+        for (name, value) in for_all {
+            let refusal = refuses_for_all(&mut client, name, value).await?;
+            findings.extend(refusal.map(|refusal| {
+                let text = format!(
+                    "ALTER ROLE ALL keeps {name}, whose value the target refuses; RESET it: {refusal}"
+                );
+                Finding::new("setting-value", text)
+            }));
+        }
         for (setting, libraries) in self.of_sessions.iter().filter(|(_, libraries)| !libraries.is_empty()) {
             let psql =
                 scratch.client("psql").args(["--no-psqlrc", "--set=ON_ERROR_STOP=1", "--dbname=template1"]);
@@ -137,6 +158,25 @@ fn answer(output: Result<String, CommandError>) -> Result<Result<String, String>
     }
 }
 
+/// The setting that says how many subscriptions a server can have, and from which version on there is one of its own.
+const ORIGINS: &str = "max_active_replication_origins";
+const COUNTS_ORIGINS: u32 = 18;
+/// From this version on subscriptions come along with what they have received.
+const CARRIES_SUBSCRIPTIONS: u32 = 17;
+
+/// A server with more of them than it has room for does not start.
+fn too_many_origins(room: &str, subscriptions: u64) -> Option<Finding> {
+    let room: u64 = room.trim().parse().ok()?;
+    (subscriptions > room).then(|| {
+        let text = format!(
+            "the target has room for {room} subscriptions by its setting {ORIGINS} and not by max_replication_slots, and \
+             there are {subscriptions}; the version that serves does not know it, so drop some, and make them again \
+             afterwards"
+        );
+        Finding::new("subscriptions", text)
+    })
+}
+
 const ID: &str = "preload-library";
 
 /// What it means that libraries were refused. Only a library that cannot be loaded is in the way for certain: what else
@@ -177,6 +217,13 @@ mod tests {
             libraries(OF_THE_SERVER, "auto_explain, \"pg_cron\",pgaudit\n"),
             ["auto_explain", "pg_cron", "pgaudit"]
         );
+    }
+
+    #[test]
+    fn subscriptions_that_the_target_has_no_room_for_are_counted() {
+        assert_eq!(too_many_origins("10\n", 10), None);
+        let text = too_many_origins("10\n", 11).unwrap().to_string();
+        assert!(text.contains("there are 11"), "{text}");
     }
 
     #[test]

@@ -107,6 +107,7 @@ mod tests {
             extensions: BTreeSet::new(),
             stored_settings: BTreeSet::new(),
             settings_for_all: vec![],
+            subscriptions: 0,
             column_options: BTreeSet::new(),
             relations: 0,
             largest_database: 0,

@@ -72,7 +72,7 @@ async fn major(upgrade: &mut Upgrade, ip: &str, orders: Option<&[Order]>) -> Res
     let offer = extensions::Offer::read(&installation.sharedir)?;
     findings.extend(extensions::notes(&inventory.extensions, &offer));
     findings.extend(volume::findings(upgrade)?);
-    let space = volume::space(upgrade)?;
+    let space = volume::space(upgrade, &inventory)?;
     let mode = space.choose(upgrade.plan.transfer_mode).unwrap_or_else(|finding| {
         findings.push(finding);
         TransferMode::Link

@@ -74,14 +74,14 @@ async fn perform(
 ) -> Result<Rehearsed, StepError> {
     let began = Instant::now();
     let mut rehearsed = Rehearsed::default();
-    let settings = configuration::look(upgrade, scratch, &inventory.settings_for_all).await?;
+    let settings = configuration::look(upgrade, scratch, inventory).await?;
     rehearsed.findings.extend(volume::left_in_tablespaces(upgrade, scratch).await?);
     let left_behind = left_behind::notes(&upgrade.volume.pgdata(upgrade.old_major), &scratch.pgdata());
     rehearsed
         .findings
         .extend(left_behind.map_err(StepError::volume("compare the data directory with a new one"))?);
     scratch.start(upgrade.new_major, inventory.largest_database).await?;
-    rehearsed.findings.extend(settings.in_sessions(scratch).await?);
+    rehearsed.findings.extend(settings.in_sessions(scratch, &inventory.settings_for_all).await?);
     rehearsed.findings.extend(settings.findings);
     // Without its roles no database can be restored.
     let roles = finding(ROLES, &globals(source, scratch).await?);

@@ -6,16 +6,35 @@ use pgops_api::plan::TransferMode;
 
 use super::super::Finding;
 
-/// A new cluster without user data, with its first WAL segments.
+/// A new cluster without user data, with its first WAL segments of the usual size.
 const NEW_CLUSTER_BYTES: u64 = 256 * 1024 * 1024;
+/// How many databases that is enough for, and what each more takes for its catalogs.
+const FEW_DATABASES: u64 = 4;
+const DATABASE_BYTES: u64 = 8 * 1024 * 1024;
+/// Rows and index entries of a relation in the catalogs, and what of it is in the WAL.
+const RELATION_BYTES: u64 = 8 * 1024;
+/// Segments that a new cluster has at a time.
+const SEGMENTS: u64 = 4;
+const USUAL_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 /// Up to here a copy takes seconds, and keeps the old data whole.
 const SMALL_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Bytes of a new cluster without user data.
+pub(super) fn new_cluster(databases: usize, relations: u64, wal_segment_bytes: u64) -> u64 {
+    let databases = u64::try_from(databases).unwrap_or(u64::MAX).saturating_sub(FEW_DATABASES);
+    let segments = SEGMENTS.saturating_mul(wal_segment_bytes.saturating_sub(USUAL_SEGMENT_BYTES));
+    let catalogs =
+        databases.saturating_mul(DATABASE_BYTES).saturating_add(relations.saturating_mul(RELATION_BYTES));
+    NEW_CLUSTER_BYTES.saturating_add(catalogs).saturating_add(segments)
+}
 
 /// What the volume has.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Space {
     /// Whether its files can share blocks, and the target's `pg_upgrade` knows how.
     pub reflink: bool,
+    /// Bytes of a new cluster without user data, see [`new_cluster`].
+    pub new: u64,
     /// Bytes of the data directory and its tablespaces.
     pub used: u64,
     /// Bytes that are free.
@@ -59,7 +78,7 @@ impl Space {
     }
 
     fn needed(self, mode: TransferMode) -> u64 {
-        NEW_CLUSTER_BYTES + if mode.copies() { self.used + self.used / 10 } else { 0 }
+        self.new + if mode.copies() { self.used + self.used / 10 } else { 0 }
     }
 }
 
@@ -91,7 +110,7 @@ mod tests {
         #[case] free: u64,
         #[case] expected: TransferMode,
     ) {
-        assert_eq!(Space { reflink, used, free }.choose(asked), Ok(expected));
+        assert_eq!(Space { reflink, new: GIB / 4, used, free }.choose(asked), Ok(expected));
     }
 
     #[rstest]
@@ -99,13 +118,22 @@ mod tests {
     #[case::no_space(Some(TransferMode::Copy), "free-space")]
     #[case::no_space_for_what_may_be_copied(Some(TransferMode::CopyFileRange), "free-space")]
     fn a_mode_that_cannot_be_is_a_finding(#[case] asked: Option<TransferMode>, #[case] id: &str) {
-        let space = Space { reflink: false, used: 10 * GIB, free: 5 * GIB };
+        let space = Space { reflink: false, new: GIB / 4, used: 10 * GIB, free: 5 * GIB };
         assert_eq!(space.choose(asked).unwrap_err().id, id);
     }
 
     #[test]
+    fn many_databases_and_large_segments_take_room_in_every_mode() {
+        const MIB: u64 = 1024 * 1024;
+        assert_eq!(new_cluster(3, 0, 16 * MIB), 256 * MIB);
+        assert_eq!(new_cluster(204, 0, 16 * MIB), (256 + 1600) * MIB);
+        assert_eq!(new_cluster(3, 0, GIB), (256 + 4 * 1008) * MIB);
+        assert!(new_cluster(3, 40_000, 16 * MIB) > 500 * MIB);
+    }
+
+    #[test]
     fn what_a_copy_needs_is_said_beside_what_there_is() {
-        let space = Space { reflink: false, used: 10 * GIB, free: 5 * GIB };
+        let space = Space { reflink: false, new: GIB / 4, used: 10 * GIB, free: 5 * GIB };
         let said = space.said(TransferMode::Copy);
         assert_eq!(
             said,

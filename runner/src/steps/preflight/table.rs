@@ -93,6 +93,23 @@ pub(super) const CHECKS: &[Check] = &[
         remedy: "pg_upgrade wants template0 closed; ALTER DATABASE … ALLOW_CONNECTIONS false",
     },
     Check {
+        id: "template-locale",
+        weight: Blocks,
+        place: Server,
+        // From 16 on pg_upgrade makes the new cluster's the same.
+        applies: |_, new| new < 16,
+        question: Sql(
+            "SELECT d.datname::text FROM pg_database d, pg_database t WHERE t.datname = 'template0' \
+             AND d.datname IN ('postgres', 'template1') AND (d.encoding <> t.encoding \
+             OR replace(lower(replace(d.datcollate::text, '-', '')), 'posix', 'c') <> \
+               replace(lower(replace(t.datcollate::text, '-', '')), 'posix', 'c') \
+             OR replace(lower(replace(d.datctype::text, '-', '')), 'posix', 'c') <> \
+               replace(lower(replace(t.datctype::text, '-', '')), 'posix', 'c')) ORDER BY 1",
+        ),
+        remedy: "before 16 pg_upgrade wants template1 and postgres to have the encoding and locale of template0; make them \
+             anew (CREATE DATABASE … TEMPLATE template0), or upgrade to 16 or newer",
+    },
+    Check {
         id: "install-user",
         weight: Blocks,
         place: Server,

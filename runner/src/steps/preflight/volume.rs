@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use pgops_api::plan::TransferMode;
 
 use super::super::{Finding, StepError, Upgrade};
-use super::space::Space;
+use super::space::{Space, new_cluster};
 use crate::postgres::controldata::ControlData;
 use crate::postgres::scratch::Scratch;
+use crate::postgres::server::Inventory;
 use crate::postgres::volume::Marker;
 
 pub(super) fn findings(upgrade: &Upgrade) -> Result<Vec<Finding>, StepError> {
@@ -71,10 +72,11 @@ pub(super) async fn left_in_tablespaces(
     }))
 }
 
-pub(super) fn space(upgrade: &Upgrade) -> Result<Space, StepError> {
+pub(super) fn space(upgrade: &Upgrade, inventory: &Inventory) -> Result<Space, StepError> {
     let volume = &upgrade.volume;
     Ok(Space {
         reflink: TransferMode::Clone.since() <= upgrade.new_major && volume.can_reflink(),
+        new: new_cluster(inventory.databases.len(), inventory.relations, inventory.shape.wal_segment_bytes),
         used: volume.size(upgrade.old_major).map_err(StepError::volume("measure the data directory"))?,
         free: volume.free().map_err(StepError::volume("measure the free space of the volume"))?,
     })
@@ -85,7 +87,12 @@ pub(in crate::steps) fn ensure_room(upgrade: &Upgrade) -> Result<(), StepError> 
     let (facts, volume) = (upgrade.facts()?, &upgrade.volume);
     let taken = volume.size(upgrade.new_major).map_err(StepError::volume("measure the new cluster"))?;
     let free = volume.free().map_err(StepError::volume("measure the free space of the volume"))?;
-    let space = Space { reflink: facts.mode == TransferMode::Clone, used: facts.bytes, free: free + taken };
+    let space = Space {
+        reflink: facts.mode == TransferMode::Clone,
+        new: new_cluster(facts.databases.len(), facts.relations, facts.shape.wal_segment_bytes),
+        used: facts.bytes,
+        free: free + taken,
+    };
     space.choose(Some(facts.mode)).map(drop).map_err(|finding| StepError::Findings(vec![finding]))
 }
 

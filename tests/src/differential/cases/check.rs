@@ -23,6 +23,18 @@ pub(super) const CASES: &[Case] = &[
     )
     .in_server()
     .undo("ALTER DATABASE template0 ALLOW_CONNECTIONS false"),
+    Case::refused(
+        "locale of postgres",
+        "UPDATE pg_database SET datcollate = 'de_DE.utf8' WHERE datname = 'postgres'",
+        &[("template-locale", "postgres")],
+        "lc_collate",
+    )
+    .in_server()
+    .before(16)
+    .undo(
+        "UPDATE pg_database d SET datcollate = t.datcollate FROM pg_database t \
+         WHERE d.datname = 'postgres' AND t.datname = 'template0'",
+    ),
     // Columns, at any depth.
     Case::refused(
         "reg plain",
@@ -99,7 +111,7 @@ pub(super) const CASES: &[Case] = &[
     Case::refused(
         "aggregate",
         "CREATE AGGREGATE collect (anyelement) (SFUNC = array_append, STYPE = anyarray, INITCOND = '{}')",
-        &[("polymorphic-function", "aggregate collect(anyelement)")],
+        &[("polymorphic-function", "aggregate public.collect(anyelement)")],
         "collect",
     )
     .on(10..=13)
@@ -107,7 +119,7 @@ pub(super) const CASES: &[Case] = &[
     Case::refused(
         "operator on arrays",
         "CREATE OPERATOR |+| (LEFTARG = anyarray, RIGHTARG = anyelement, PROCEDURE = array_append)",
-        &[("polymorphic-function", "operator |+|(anyarray,anyelement)")],
+        &[("polymorphic-function", "operator public.|+|(anyarray,anyelement)")],
         "|+|",
     )
     .on(10..=13)
@@ -159,7 +171,7 @@ pub(super) const CASES: &[Case] = &[
          CREATE SUBSCRIPTION at_work CONNECTION 'host=nowhere.invalid' PUBLICATION p
            WITH (connect = false, slot_name = NONE);
          INSERT INTO pg_subscription_rel SELECT oid, 't'::regclass, 'd', NULL FROM pg_subscription",
-        &[("subscription-state", "at_work (table t in state d)")],
+        &[("subscription-state", "at_work (table public.t in state d)")],
         "at_work",
     )
     .on(17..=99)

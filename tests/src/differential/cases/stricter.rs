@@ -40,6 +40,16 @@ pub(super) const CASES: &[Case] = &[
     .across(14)
     .undo("ALTER ROLE ALL RESET vacuum_cleanup_index_scale_factor"),
     Case::stricter(
+        "value of ALTER ROLE ALL",
+        "ALTER ROLE ALL SET password_encryption = 'on'",
+        &[("setting-value", "password_encryption")],
+        "it could not be given to all roles again",
+    )
+    .in_server()
+    .on(10..=13)
+    .across(14)
+    .undo("ALTER ROLE ALL RESET password_encryption"),
+    Case::stricter(
         "preloaded library",
         "ALTER SYSTEM SET session_preload_libraries = 'adminpack'",
         &[("preload-library", "adminpack")],
