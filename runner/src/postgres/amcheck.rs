@@ -15,14 +15,14 @@ pub enum Verdict {
 }
 
 /// The extension has no schema of its own, and functions in indexes may need those of users.
-const USERS: &str = "SET LOCAL search_path = \"$user\", public";
+const EVERYBODYS: &str = "SET LOCAL search_path TO DEFAULT";
 
 /// Checks a B-tree index; `name` is its quoted and qualified name.
 ///
 /// The extension that it takes is made in a transaction that is rolled back.
 pub async fn check(client: &mut Client, name: &str) -> Result<Verdict, Error> {
     let transaction = client.transaction().await?;
-    let create = format!("{USERS}; CREATE EXTENSION IF NOT EXISTS amcheck");
+    let create = format!("{EVERYBODYS}; CREATE EXTENSION IF NOT EXISTS amcheck");
     if let Err(error) = transaction.batch_execute(&create).await {
         transaction.rollback().await?;
         return Ok(Verdict::Unavailable(chain(&error)));
@@ -31,7 +31,7 @@ pub async fn check(client: &mut Client, name: &str) -> Result<Verdict, Error> {
     let schema = "SELECT quote_ident(n.nspname::text) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
                   WHERE e.extname = 'amcheck'";
     let schema: String = transaction.query_one(schema, &[]).await?.try_get(0)?;
-    transaction.batch_execute(USERS).await?;
+    transaction.batch_execute(EVERYBODYS).await?;
     let sql = format!("SELECT {schema}.bt_index_check($1::pg_catalog.text::pg_catalog.regclass, true)");
     let verdict = match transaction.execute(&sql, &[&name]).await {
         Ok(_) => Verdict::Sound,

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
-use super::server::{ServerError, Superuser, databases, strings_with};
+use super::server::{ServerError, Superuser, as_everybody, databases, strings_with};
 
 /// An order of text, and the version that a server has of it.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -173,6 +173,12 @@ pub async fn refreshes(client: &Client, major: u32, drift: &[Drift]) -> Result<V
         sql.push_str(&default);
     }
     strings_with(client, "collations whose version is of before", &sql, &[&oids(drift)]).await
+}
+
+/// Executes one of these statements.
+pub async fn refresh(client: &Client, statement: &str) -> Result<(), ServerError> {
+    let what = "the version of a collation to be refreshed";
+    as_everybody(client, statement).await.map_err(|source| ServerError::Query { what, source })
 }
 
 #[cfg(test)]

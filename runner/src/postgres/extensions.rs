@@ -5,7 +5,7 @@ use std::fmt;
 use pgops_api::chain;
 use tokio_postgres::Client;
 
-use super::server::{PATH_OF_USERS, ServerError, Superuser, identifier, lasting};
+use super::server::{ServerError, Superuser, identifier, lasting};
 
 /// An extension whose objects are of another version than the installation's default.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -90,7 +90,7 @@ pub async fn update(
     if let Some(why) = extension.by_hand() {
         return not_updated(extension, why.to_owned());
     }
-    let settings = format!("{PATIENCE} {PATH_OF_USERS} {}", lasting(major));
+    let settings = format!("{PATIENCE} {}", lasting(major));
     let client = superuser.connect_with(host, database, &settings).await?;
     let statement = extension.statement();
     match client.batch_execute(&statement).await {

@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
-use super::server::{ServerError, identifier, strings};
+use super::server::{ServerError, as_everybody, identifier, strings};
 use super::text_rules::Marks;
 
 /// An index whose order may be wrong.
@@ -116,21 +116,16 @@ pub async fn rebuild(
     let statement = index.statement(server);
     // Beside its users it waits for old transactions, in nobody's way; with a lock others queue behind it.
     let patience = if index.concurrently(server) { "0" } else { "60s" };
-    // Functions in indexes run as their owner, and those of users may need what is in the schemas of users.
-    let mut settings = format!("SET lock_timeout = '{patience}'; SET search_path = \"$user\", public");
+    let mut settings = format!("SET lock_timeout = '{patience}'");
     if server.major >= 17 {
         settings.push_str("; SET transaction_timeout = 0");
     }
     let failed = |source| ServerError::Query { what: "a session to rebuild an index", source };
     client.batch_execute(&settings).await.map_err(failed)?;
-    let rebuilt = client.batch_execute(&statement).await;
+    let Err(error) = as_everybody(client, &statement).await else { return Ok(None) };
     if client.is_closed() {
-        return rebuilt
-            .map(|()| None)
-            .map_err(|source| ServerError::Query { what: "an index to be rebuilt", source });
+        return Err(ServerError::Query { what: "an index to be rebuilt", source: error });
     }
-    client.batch_execute("RESET search_path").await.map_err(failed)?;
-    let Err(error) = rebuilt else { return Ok(None) };
     drop_leftovers(client, index).await?;
     Ok(Some(explain(&error, index, &statement)))
 }
@@ -162,7 +157,7 @@ pub async fn drop_leftovers(client: &Client, index: &Index) -> Result<(), Server
                 identifier(&name)
             );
             let what = "an index that was left behind to be dropped";
-            client.batch_execute(&statement).await.map_err(|source| ServerError::Query { what, source })?;
+            as_everybody(client, &statement).await.map_err(|source| ServerError::Query { what, source })?;
         }
     }
     Ok(())

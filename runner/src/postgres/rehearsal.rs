@@ -11,7 +11,7 @@ use super::command::{CommandError, Program};
 use super::installation::Installation;
 use super::refusal::Refusal;
 use super::scratch::Scratch;
-use super::server::{SESSION_SETTINGS, Superuser, identifier};
+use super::server::{SESSION_SETTINGS, ServerError, Superuser, identifier};
 use crate::worker::{dump, install};
 
 /// How long to wait for a table that somebody has locked: others queue behind us meanwhile.
@@ -82,28 +82,23 @@ pub async fn database(source: &Source<'_>, scratch: &Scratch, name: &str) -> Res
     Ok(attempt(restore).await?.map_or_else(Verdict::NotRestored, |()| Verdict::Passed))
 }
 
-/// Counts the tables of a database that was restored.
-pub async fn tables(scratch: &Scratch, name: &str) -> Result<u64, CommandError> {
-    let sql = "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p', 'f') AND oid >= 16384";
-    let psql = scratch.client("psql").args(["-XAt", "--command", sql]);
-    let text = psql.arg(format!("--dbname={}", conninfo(name))).output().await?;
-    Ok(text.trim().parse().unwrap_or(0))
-}
-
 /// Drops a database that was tried, as far as it is there: there is never more than one in the worker's
 /// file system.
-pub async fn drop_database(scratch: &Scratch, name: &str) -> Result<(), CommandError> {
+pub async fn drop_database(scratch: &Scratch, name: &str) -> Result<(), ServerError> {
     if ["template1", "postgres"].contains(&name) {
         return Ok(());
     }
+    let client = scratch.connect("template1").await?;
     // A template is not dropped, and neither is a database with subscriptions.
     let templates =
         "UPDATE pg_database SET datistemplate = false WHERE datname NOT IN ('template0', 'template1')";
     let subscriptions = "DELETE FROM pg_subscription";
     let drop = format!("DROP DATABASE IF EXISTS {}", identifier(name));
-    let psql = scratch.client("psql").args(["-X", "--quiet", "--dbname=template1"]);
-    let psql = psql.args(["--command", templates, "--command", subscriptions, "--command", &drop]);
-    psql.output().await.map(|_| ())
+    for statement in [templates, subscriptions, &drop] {
+        let what = "a database of the rehearsal to be dropped";
+        client.batch_execute(statement).await.map_err(|source| ServerError::Query { what, source })?;
+    }
+    Ok(())
 }
 
 impl Source<'_> {

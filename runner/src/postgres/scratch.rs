@@ -115,9 +115,9 @@ impl Scratch {
             .arg("--no-password")
     }
 
-    /// A session in its `template1`.
-    pub async fn connect(&self) -> Result<Client, ServerError> {
-        connect(&self.host(), "template1", &self.user, None, "").await
+    /// A session in one of its databases.
+    pub async fn connect(&self, database: &str) -> Result<Client, ServerError> {
+        connect(&self.host(), database, &self.user, None).await
     }
 
     fn failed(&self) -> impl FnOnce(io::Error) -> ScratchError {

@@ -85,22 +85,51 @@ impl Superuser {
 
     /// Connects to `database` at `host`.
     pub async fn connect(&self, host: &str, database: &str) -> Result<Client, ServerError> {
-        self.connect_with(host, database, "").await
+        connect(host, database, &self.name, Some(&self.password)).await
     }
 
-    /// Connects with more settings, such as `-c lock_timeout=60s`; no statement comes before the caller's.
+    /// Connects with more settings, such as `-c lock_timeout=60s`; no statement comes before the caller's. That must
+    /// name nothing which a user's could be taken for.
     pub async fn connect_with(
         &self,
         host: &str,
         database: &str,
         settings: &str,
     ) -> Result<Client, ServerError> {
-        connect(host, database, &self.name, Some(&self.password), settings).await
+        open(host, database, &self.name, Some(&self.password), settings).await
     }
 }
 
 /// Connects to a server whose host is an address, or the directory of its socket.
+///
+/// What users have put into their schemas must not be taken for a function of the system's: it would run as superuser.
+/// Not from the start, since what runs at each login is written for the path that everybody has.
 pub(super) async fn connect(
+    host: &str,
+    database: &str,
+    user: &str,
+    password: Option<&str>,
+) -> Result<Client, ServerError> {
+    let client = open(host, database, user, password, "").await?;
+    let what = "a path without schemas of users";
+    client.batch_execute(SAFE_PATH).await.map_err(|source| ServerError::Query { what, source })?;
+    Ok(client)
+}
+
+const SAFE_PATH: &str = "SET search_path = pg_catalog, pg_temp";
+
+/// Executes a statement that names nothing which a user's could be taken for, with the path that everybody has: what
+/// users wrote runs in it as they do (functions in indexes, as their owner) or on account of it (event triggers).
+pub(super) async fn as_everybody(client: &Client, statement: &str) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute("RESET search_path").await?;
+    let done = client.batch_execute(statement).await;
+    if !client.is_closed() {
+        client.batch_execute(SAFE_PATH).await?;
+    }
+    done
+}
+
+async fn open(
     host: &str,
     database: &str,
     user: &str,
@@ -127,14 +156,9 @@ pub(super) async fn connect(
 }
 
 /// Settings of every session of ours, and of the programs that we run. An image may have the JIT's provider
-/// without its LLVM: then costly queries fail. What users have set for their own sessions must not stop ours. And
-/// what they have put into their schemas must not be taken for a function of the system's: it would run as superuser.
+/// without its LLVM: then costly queries fail. What users have set for their own sessions must not stop ours.
 pub const SESSION_SETTINGS: &str = "-c jit=off -c statement_timeout=0 -c lock_timeout=0 \
-    -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off -c search_path=pg_catalog,pg_temp";
-
-/// More settings, for statements that run what users wrote (functions in indexes as their owner, event triggers) and
-/// name nothing that could be taken for something else.
-pub const PATH_OF_USERS: &str = "-c search_path=\"$user\",public";
+    -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off";
 
 /// More settings, for sessions whose work takes long, on a server of that major version.
 #[must_use]
@@ -207,6 +231,12 @@ pub async fn relations(client: &Client) -> Result<u64, ServerError> {
                WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') \
                AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast\\_temp\\_%'";
     count(client, "its relations", sql).await
+}
+
+/// Number of users' tables in the database that `client` is connected to.
+pub async fn tables(client: &Client) -> Result<u64, ServerError> {
+    let sql = "SELECT count(*)::text FROM pg_class WHERE relkind IN ('r', 'p', 'f') AND oid >= 16384";
+    count(client, "its tables", sql).await
 }
 
 async fn count(client: &Client, what: &'static str, sql: &str) -> Result<u64, ServerError> {

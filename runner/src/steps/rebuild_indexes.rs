@@ -12,7 +12,7 @@ use tokio_postgres::Client;
 use super::world::{say, warn};
 use super::{StepError, Upgrade};
 use crate::postgres::amcheck::{Verdict, check};
-use crate::postgres::collations::{Order, in_use, orders, refreshes};
+use crate::postgres::collations::{Order, in_use, orders, refresh, refreshes};
 use crate::postgres::indexes::{Index, affected, drop_leftovers, end_rebuilds, has_room, rebuild};
 use crate::postgres::ordered::{misplaced, worth_a_look};
 use crate::postgres::server::{ServerError, databases};
@@ -122,9 +122,7 @@ impl Work<'_> {
                 // The server's warning stays as long as something is in the order of before.
                 if self.progress.is_clean(database) && misplaced.is_empty() {
                     for statement in refreshes(client, self.upgrade.new_major, &changes.order).await? {
-                        let what = "the version of a collation to be refreshed";
-                        let failed = |source| ServerError::Query { what, source };
-                        client.batch_execute(&statement).await.map_err(failed)?;
+                        refresh(client, &statement).await?;
                         self.note(statement);
                     }
                 }

@@ -92,7 +92,7 @@ impl Looked {
         for_all: &[(String, String)],
     ) -> Result<Vec<Finding>, StepError> {
         let mut findings = Vec::new();
-        let mut client = scratch.connect().await?;
+        let mut client = scratch.connect("template1").await?;
         for (name, value) in for_all {
             let refusal = refuses_for_all(&mut client, name, value).await?;
             findings.extend(refusal.map(|refusal| {

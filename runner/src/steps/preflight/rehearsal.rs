@@ -13,9 +13,9 @@ use super::{configuration, left_behind, rules_of_text, volume};
 use crate::postgres::collations::Order;
 use crate::postgres::command::CommandError;
 use crate::postgres::refusal::Refusal;
-use crate::postgres::rehearsal::{Source, Verdict, database, drop_database, globals, tables};
+use crate::postgres::rehearsal::{Source, Verdict, database, drop_database, globals};
 use crate::postgres::scratch::{Scratch, ScratchError};
-use crate::postgres::server::{Inventory, has_room_for_locks};
+use crate::postgres::server::{Inventory, has_room_for_locks, tables};
 
 /// What came of it.
 #[derive(Default)]
@@ -100,9 +100,10 @@ async fn perform(
         let found = finding(name, &database(source, scratch, name).await?);
         if found.is_none() {
             done += 1;
-            count += tables(scratch, name).await?;
+            let restored = scratch.connect(name).await?;
+            count += tables(&restored).await?;
             if let Some(orders) = orders {
-                match rules_of_text::dependents(upgrade, source.ip, scratch, orders, name).await {
+                match rules_of_text::dependents(upgrade, source.ip, &restored, orders, name).await {
                     Ok(found) => dependents.extend(found),
                     // It is looked for again after the outage.
                     Err(error) => warn(Step::Preflight, &error),

@@ -3,28 +3,27 @@
 
 use pgops_api::names::ANNOTATION_REINDEX;
 use pgops_api::plan::Reindex;
+use tokio_postgres::Client;
 
 use super::super::finding::shortened;
 use super::super::{Finding, Upgrade};
 use crate::postgres::collations::{Order, in_use};
 use crate::postgres::indexes::{affected, bytes};
-use crate::postgres::scratch::Scratch;
 use crate::postgres::server::ServerError;
 use crate::postgres::text_rules::Changes;
 
-/// The indexes of a database, restored into the scratch server, that depend on what changes; `before` has the orders of
+/// The indexes of a database, `restored` into the scratch server, that depend on what changes; `before` has the orders of
 /// the server that serves it at `ip`.
 pub(super) async fn dependents(
     upgrade: &Upgrade,
     ip: &str,
-    scratch: &Scratch,
+    restored: &Client,
     before: &[Order],
     database: &str,
 ) -> Result<Option<String>, ServerError> {
-    let client = upgrade.superuser.connect(&scratch.host(), database).await?;
-    let now = in_use(&client, upgrade.new_major).await?;
+    let now = in_use(restored, upgrade.new_major).await?;
     let changes = Changes::between(before, &now, upgrade.old_major, upgrade.new_major);
-    let indexes = affected(&client, &changes.marks(&client).await?).await?;
+    let indexes = affected(restored, &changes.marks(restored).await?).await?;
     if indexes.is_empty() {
         return Ok(None);
     }
