@@ -24,8 +24,6 @@ pub const LABEL_ROLE: &str = "kubedb.com/role";
 pub const ROLE_PRIMARY: &str = "primary";
 /// [`LABEL_ROLE`] of a pod that replays.
 pub const ROLE_STANDBY: &str = "standby";
-/// Label of a node with its name; the runner ties a database's pod to its own node by it.
-pub const LABEL_HOSTNAME: &str = "kubernetes.io/hostname";
 /// Label with the request's name, on the Job, its pods and its service account.
 pub const LABEL_REQUEST: &str = "pgops.dev/request";
 /// Label with the database's name, see [`label`], on the Job and its pods.

@@ -81,6 +81,7 @@ impl Cluster {
         })?;
         // A node of the control plane that is lost with a call under way says nothing more: the call is made again.
         config.read_timeout = Some(LONGEST_SILENCE);
+        config.reset_reader_on_write = true;
         let client = Client::try_from(config).map_err(api(what))?;
         let namespace = &plan.namespace;
         Ok(Self {
@@ -235,9 +236,10 @@ impl Cluster {
 
     /// Ties the database's next pod to a node, or lets it go. A volume that one node at a time may have is
     /// where the worker is: a pod elsewhere would wait for it without end.
+    ///
+    /// Not by the label `kubernetes.io/hostname`, which need not be the node's name.
     pub async fn pin(&self, node: Option<&str>) -> Result<(), ClusterError> {
-        let selector = json!({ names::LABEL_HOSTNAME: node });
-        let patch = json!({ "spec": { "template": { "spec": { "nodeSelector": selector } } } });
+        let patch = json!({ "spec": { "template": { "spec": { "nodeName": node } } } });
         self.patch_workload("pin or unpin", &patch).await
     }
 

@@ -4,17 +4,20 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use futures::FutureExt;
 use k8s_openapi::api::core::v1 as core;
-use kube::api::{Api, DeleteParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::json;
+use tokio::process::Command;
 
 use crate::{Namespace, diagnostics, wait_for};
 
 /// Every pod that is made in a test must satisfy it.
 const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
+/// So many volumes without a claim are worth a program of its own; the pool has 64.
+const MANY_VOLUMES: usize = 16;
 /// Finalizers and a clean shutdown of the databases fit in.
 const LONGEST_CLEANUP: Duration = Duration::from_mins(3);
 
@@ -44,7 +47,7 @@ impl Cluster {
             system: variable("PGOPS_E2E_SYSTEM", "pgops-system"),
         };
         Api::<pgops_api::PostgresVersion>::all(cluster.client.clone())
-            .list(&kube::api::ListParams::default())
+            .list(&ListParams::default())
             .await
             .context("failed to list the catalog of PostgresVersions: is pgops installed (make install)?")?;
         Ok(cluster)
@@ -92,8 +95,32 @@ impl Cluster {
         }
         namespaces.delete(name, &DeleteParams::default()).await?;
         wait_for(&namespaces, name, "the end", LONGEST_CLEANUP, |found| found.is_none()).await?;
-        Ok(())
+        self.return_volumes().await
     }
+
+    /// Returns volumes without a claim, before the pool is used up.
+    async fn return_volumes(&self) -> anyhow::Result<()> {
+        let volumes = Api::<core::PersistentVolume>::all(self.client.clone());
+        let is_released = |volume: &core::PersistentVolume| {
+            volume.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Released"))
+        };
+        let released = volumes
+            .list(&ListParams::default())
+            .await?
+            .items
+            .iter()
+            .filter(|volume| is_released(volume))
+            .count();
+        if released >= MANY_VOLUMES { recycle_volumes().await } else { Ok(()) }
+    }
+}
+
+/// Gives volumes without a claim back to the test cluster's pool; does nothing on a cluster of another kind.
+pub(crate) async fn recycle_volumes() -> anyhow::Result<()> {
+    const RECYCLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/recycle-volumes");
+    let status = Command::new(RECYCLE).status().await.with_context(|| format!("failed to run {RECYCLE}"))?;
+    ensure!(status.success(), "{RECYCLE} failed");
+    Ok(())
 }
 
 /// The running test's name, as a part of an object's name.

@@ -77,12 +77,11 @@ fn is_ready(status: &PodStatus) -> bool {
     status.conditions.iter().flatten().any(|it| it.type_ == "Ready" && it.status == "True")
 }
 
-/// Whether the pod does not answer, and may only come up on another node than `node`: an earlier worker was there.
+/// Whether the pod does not answer, and is on another node than `node`: an earlier worker was there.
 #[must_use]
 pub fn waits_for_another(pod: &Pod, node: &str) -> bool {
-    let selector = pod.spec.as_ref().and_then(|spec| spec.node_selector.as_ref());
-    let tied = selector.and_then(|selector| selector.get(names::LABEL_HOSTNAME));
-    tied.is_some_and(|tied| tied != node) && !pod.status.as_ref().is_some_and(is_ready)
+    let on = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+    on.is_some_and(|on| on != node) && !pod.status.as_ref().is_some_and(is_ready)
 }
 
 /// Whether the pod's last process is gone for good, though the object may be there for a moment longer.
@@ -119,9 +118,8 @@ mod tests {
     #[test]
     fn a_pod_that_is_tied_to_the_node_of_an_earlier_worker_waits_for_it() {
         let mut pod = pod("postgres:17.11", &json!({}));
-        assert!(!waits_for_another(&pod, "here"), "it is not tied");
-        pod.spec.as_mut().unwrap().node_selector =
-            Some([(names::LABEL_HOSTNAME.into(), "there".into())].into());
+        assert!(!waits_for_another(&pod, "here"), "it is on no node");
+        pod.spec.as_mut().unwrap().node_name = Some("there".into());
         assert!(waits_for_another(&pod, "here") && !waits_for_another(&pod, "there"));
         pod.status = serde_json::from_value(ready()).unwrap();
         assert!(!waits_for_another(&pod, "here"), "it answers");

@@ -63,7 +63,11 @@ pub fn has_room(free: u64, bytes: u64) -> bool {
 /// on what has changed. Composite types, ranges and `jsonb`, whose strings sort by the default, have no collation of
 /// their own and compare by one all the same.
 pub async fn affected(client: &Client, marks: &Marks) -> Result<Vec<Index>, ServerError> {
-    let sql = "SELECT n.nspname::text, c.relname::text, format('%I.%I', tn.nspname, t.relname), t.oid, \
+    let sql = "WITH RECURSIVE keys (index, type) AS ( \
+           SELECT k.attrelid, k.atttypid FROM pg_attribute k JOIN pg_index i ON i.indexrelid = k.attrelid \
+           UNION SELECT k.index, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END \
+             FROM keys k JOIN pg_type t ON t.oid = k.type WHERE t.typtype = 'd' OR t.typcategory = 'A') \
+         SELECT n.nspname::text, c.relname::text, format('%I.%I', tn.nspname, t.relname), t.oid, \
          a.amname::text, pg_relation_size(c.oid), i.indisexclusion, n.nspname = 'pg_catalog' \
          FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace \
@@ -72,9 +76,8 @@ pub async fn affected(client: &Client, marks: &Marks) -> Result<Vec<Index>, Serv
          OR concat(i.indexprs::text, i.indpred::text) ~ $2 \
          OR EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid WHERE d.deptype = 'e' \
          AND d.classid = 'pg_opclass'::regclass AND d.objid = ANY(i.indclass) AND e.extname = ANY($3)) \
-         OR EXISTS (SELECT FROM pg_attribute k JOIN pg_type whole ON whole.oid = k.atttypid \
-         JOIN pg_type t ON t.oid = CASE WHEN whole.typcategory = 'A' THEN whole.typelem ELSE whole.oid END \
-         WHERE k.attrelid = c.oid AND cardinality($1::oid[]) > 0 AND (t.typtype IN ('c', 'm') \
+         OR EXISTS (SELECT FROM keys k JOIN pg_type t ON t.oid = k.type \
+         WHERE k.index = c.oid AND cardinality($1::oid[]) > 0 AND (t.typtype IN ('c', 'm') \
          OR t.oid = 'jsonb'::regtype AND a.amname = 'btree' AND 100 = ANY($1::oid[]) \
          OR t.typtype = 'r' AND (SELECT rngcollation FROM pg_range WHERE rngtypid = t.oid) = ANY($1::oid[]))))";
     let failed = |source| ServerError::Query { what: "indexes that depend on rules of text", source };
@@ -116,10 +119,7 @@ pub async fn rebuild(
     let statement = index.statement(server);
     // Beside its users it waits for old transactions, in nobody's way; with a lock others queue behind it.
     let patience = if index.concurrently(server) { "0" } else { "60s" };
-    let mut settings = format!("SET lock_timeout = '{patience}'");
-    if server.major >= 17 {
-        settings.push_str("; SET transaction_timeout = 0");
-    }
+    let settings = format!("SET lock_timeout = '{patience}'");
     let failed = |source| ServerError::Query { what: "a session to rebuild an index", source };
     client.batch_execute(&settings).await.map_err(failed)?;
     let Err(error) = as_everybody(client, &statement).await else { return Ok(None) };

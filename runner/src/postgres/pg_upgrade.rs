@@ -10,7 +10,7 @@ use pgops_api::plan::TransferMode;
 use super::command::{CommandError, Program};
 use super::installation::Installation;
 use super::interlock::Interlock;
-use super::server::SESSION_SETTINGS;
+use super::server::{SESSION_SETTINGS, lasting};
 use crate::worker::{dump, install};
 
 /// Everything that `pg_upgrade` needs to know.
@@ -154,7 +154,7 @@ impl PgUpgrade<'_> {
         let program = Program::new(self.new.program("pg_upgrade"))
             .args(self.arguments(&hba, &bindir))
             // It passes them on to all of its sessions, and those of the programs that it runs.
-            .env("PGOPTIONS", SESSION_SETTINGS)
+            .env("PGOPTIONS", &format!("{SESSION_SETTINGS} {}", lasting(self.old_major)))
             .env(dump::REAL_VARIABLE, &self.new.program(dump::NAME).display().to_string())
             .current_dir(&cwd)
             .holding(self.interlock)

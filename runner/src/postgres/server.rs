@@ -111,8 +111,13 @@ pub(super) async fn connect(
     password: Option<&str>,
 ) -> Result<Client, ServerError> {
     let client = open(host, database, user, password, "").await?;
-    let what = "a path without schemas of users";
-    client.batch_execute(SAFE_PATH).await.map_err(|source| ServerError::Query { what, source })?;
+    // Settings that only some versions know.
+    let settings = format!(
+        "{SAFE_PATH}; SELECT set_config(name, '0', false) FROM pg_settings \
+         WHERE name IN ('transaction_timeout', 'idle_session_timeout')"
+    );
+    let what = "a session without limits and schemas of users";
+    client.batch_execute(&settings).await.map_err(|source| ServerError::Query { what, source })?;
     Ok(client)
 }
 
@@ -160,7 +165,7 @@ async fn open(
 pub const SESSION_SETTINGS: &str = "-c jit=off -c statement_timeout=0 -c lock_timeout=0 \
     -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off";
 
-/// More settings, for sessions whose work takes long, on a server of that major version.
+/// More settings, for programs whose work takes long, on a server of that major version.
 #[must_use]
 pub fn lasting(major: u32) -> &'static str {
     if major >= 17 { "-c transaction_timeout=0" } else { "" }

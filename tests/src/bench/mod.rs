@@ -14,12 +14,11 @@ mod subject;
 use std::num::NonZeroU32;
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use pgops_api::plan::TransferMode;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
-use crate::{Cluster, FileSystem, LoopVolume, Namespace};
+use crate::{Cluster, FileSystem, LoopVolume, Namespace, cluster};
 use case::{Case, USUAL};
 use floor::Floor;
 use report::Report;
@@ -28,8 +27,6 @@ use subject::Subject;
 const DATABASE: &str = "orders";
 /// Where the results are written, in the checkout.
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench");
-/// Gives volumes without a claim back to the test cluster's pool; does nothing on a cluster of another kind.
-const RECYCLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/recycle-volumes");
 /// Size of the claims.
 const STORAGE: &str = "10Gi";
 /// Size of file systems of their own: what is not written takes no room.
@@ -79,12 +76,12 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         report.add(&case.to_string(), &values)?;
         outages.push((case, outage));
     }
-    recycle_volumes().await
+    cluster::recycle_volumes().await
 }
 
 /// Measures floor and subject once.
 async fn measure(cluster: &Cluster, case: &Case) -> anyhow::Result<(Floor, Subject)> {
-    recycle_volumes().await?;
+    cluster::recycle_volumes().await?;
     let mut measured = None;
     cluster
         .with_namespace(async |ns| {
@@ -147,12 +144,6 @@ impl Storage {
             }
         }
     }
-}
-
-async fn recycle_volumes() -> anyhow::Result<()> {
-    let status = Command::new(RECYCLE).status().await.with_context(|| format!("failed to run {RECYCLE}"))?;
-    ensure!(status.success(), "{RECYCLE} failed");
-    Ok(())
 }
 
 /// The values of one round; the outage comes first.

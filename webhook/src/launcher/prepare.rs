@@ -5,7 +5,6 @@ use kube::ResourceExt;
 use pgops_api::admission::{Upgrade, parse_go_duration};
 use pgops_api::names::{
     ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE, CONTAINER_POSTGRES,
-    LABEL_HOSTNAME,
 };
 use pgops_api::plan::{Reindex, Side, TransferMode, UpgradeKind};
 use pgops_api::{Postgres, UpgradePlan};
@@ -79,12 +78,7 @@ pub fn again(world: &World) -> Result<Worker, Refused> {
         timeout: request.spec.timeout.as_deref().and_then(|timeout| parse_go_duration(timeout).ok()),
         max_retries: u32::try_from(request.spec.max_retries).unwrap_or_default(),
     };
-    let mut worker = worker(world, database, pod, upgrade);
-    // The earlier worker has tied the database to its node, which may be gone.
-    if let Some(selector) = &mut worker.place.node_selector {
-        selector.remove(LABEL_HOSTNAME);
-    }
-    Ok(worker)
+    Ok(worker(world, database, pod, upgrade))
 }
 
 /// The database and the pods that it is made of.
