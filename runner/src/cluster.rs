@@ -3,6 +3,7 @@
 //! written.
 
 pub mod pod;
+mod tie;
 
 use std::time::Duration;
 
@@ -236,10 +237,14 @@ impl Cluster {
 
     /// Ties the database's next pod to a node, or lets it go. A volume that one node at a time may have is
     /// where the worker is: a pod elsewhere would wait for it without end.
-    ///
-    /// Not by the label `kubernetes.io/hostname`, which need not be the node's name.
     pub async fn pin(&self, node: Option<&str>) -> Result<(), ClusterError> {
-        let patch = json!({ "spec": { "template": { "spec": { "nodeName": node } } } });
+        let pod = self.workload().await?.spec.and_then(|spec| spec.template.spec);
+        let mut affinity = json!(tie::tied(pod.and_then(|pod| pod.affinity).as_ref(), node));
+        if let Some(parts) = affinity.as_object_mut() {
+            // What is no longer there would stay otherwise.
+            parts.insert("$patch".to_owned(), json!("replace"));
+        }
+        let patch = json!({ "spec": { "template": { "spec": { "affinity": affinity } } } });
         self.patch_workload("pin or unpin", &patch).await
     }
 

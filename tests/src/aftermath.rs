@@ -1,6 +1,7 @@
 //! What must be true after a request has ended.
 
 use anyhow::{Context, ensure};
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL};
@@ -46,6 +47,7 @@ pub async fn assert_upgraded_after_restarts(
     ensure!(Some(version.as_str()) == request.target(), "spec.version is still {version}");
     ensure!(postgres.paused().is_none(), "the database is still paused: {:?}", postgres.paused());
     runs_image(database, &to.spec.db.image).await?;
+    is_tied_to_no_node(database).await?;
 
     let answer = database.server_version().await?;
     ensure!(answer == to.spec.version, "the server says {answer}, not {}", to.spec.version);
@@ -123,6 +125,14 @@ async fn runs_image(database: &Database, image: &str) -> anyhow::Result<()> {
     let postgres = containers.iter().find(|container| container.name == names::CONTAINER_POSTGRES);
     let running = postgres.and_then(|container| container.image.as_deref());
     ensure!(running == Some(image), "the pod runs image {running:?}, not {image}");
+    Ok(())
+}
+
+/// The next pod may go to any node, as before.
+async fn is_tied_to_no_node(database: &Database) -> anyhow::Result<()> {
+    let workload = database.namespace().api::<StatefulSet>().get(database.name()).await?;
+    let pod = workload.spec.and_then(|spec| spec.template.spec).context("the StatefulSet has no pod")?;
+    ensure!(pod.affinity.is_none(), "the pod is tied to a node: {:?}", pod.affinity);
     Ok(())
 }
 

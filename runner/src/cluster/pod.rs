@@ -3,6 +3,8 @@
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use pgops_api::names;
 
+use super::tie;
+
 /// How the pod of a database is doing.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum PodState {
@@ -77,10 +79,10 @@ fn is_ready(status: &PodStatus) -> bool {
     status.conditions.iter().flatten().any(|it| it.type_ == "Ready" && it.status == "True")
 }
 
-/// Whether the pod does not answer, and is on another node than `node`: an earlier worker was there.
+/// Whether the pod does not answer, and is on another node than `node`, or tied to one: an earlier worker was there.
 #[must_use]
 pub fn waits_for_another(pod: &Pod, node: &str) -> bool {
-    let on = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+    let on = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref().or_else(|| tie::node(spec)));
     on.is_some_and(|on| on != node) && !pod.status.as_ref().is_some_and(is_ready)
 }
 
@@ -118,8 +120,8 @@ mod tests {
     #[test]
     fn a_pod_that_is_tied_to_the_node_of_an_earlier_worker_waits_for_it() {
         let mut pod = pod("postgres:17.11", &json!({}));
-        assert!(!waits_for_another(&pod, "here"), "it is on no node");
-        pod.spec.as_mut().unwrap().node_name = Some("there".into());
+        assert!(!waits_for_another(&pod, "here"), "it is tied to none");
+        pod.spec.as_mut().unwrap().affinity = tie::tied(None, Some("there"));
         assert!(waits_for_another(&pod, "here") && !waits_for_another(&pod, "there"));
         pod.status = serde_json::from_value(ready()).unwrap();
         assert!(!waits_for_another(&pod, "here"), "it answers");

@@ -366,12 +366,9 @@ fn a_job_made_again_starts_from_the_version_that_the_request_began_with() {
     let workload = world.workload.as_mut().unwrap().spec.as_mut().unwrap();
     let pod = workload.template.spec.as_mut().unwrap();
     pod.containers[0].image = Some("postgres:17.11".into());
-    // What the first worker has written, on a node that may be gone.
-    pod.node_name = Some("node-1".into());
     let Action::Launch(worker) = next(&world) else { panic!("no launch") };
     assert_eq!(worker.plan.from.name, "13.16");
     assert_eq!(worker.plan.from.image, "postgres:13.16");
-    assert_eq!(worker.place.node_selector, Some([("disk".into(), "fast".into())].into()));
     assert_eq!(worker.plan.to.pg_version().unwrap(), PgVersion { major: 17, minor: 11 });
 }
 

@@ -1,0 +1,94 @@
+//! Ties pods to a node by its name, beside what their owner wants of nodes. By the scheduler, which leaves a node alone
+//! that is being drained; and not by the label `kubernetes.io/hostname`, which need not be the node's name.
+
+use k8s_openapi::api::core::v1::{
+    Affinity, NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm, PodSpec,
+};
+
+const NAME: &str = "metadata.name";
+
+/// The affinity with its tie to `node`, or without one; none if nothing is left of it.
+#[must_use]
+pub fn tied(affinity: Option<&Affinity>, node: Option<&str>) -> Option<Affinity> {
+    let mut affinity = affinity.cloned().unwrap_or_default();
+    let mut nodes = affinity.node_affinity.take().unwrap_or_default();
+    let required = nodes.required_during_scheduling_ignored_during_execution.take();
+    let mut terms = required.map(|required| required.node_selector_terms).unwrap_or_default();
+    if terms.is_empty() {
+        terms.push(NodeSelectorTerm::default());
+    }
+    // One of the terms must hold, and each with all of its parts.
+    for term in &mut terms {
+        let mut fields = term.match_fields.take().unwrap_or_default();
+        fields.retain(|field| field.key != NAME);
+        fields.extend(node.map(|node| NodeSelectorRequirement {
+            key: NAME.to_owned(),
+            operator: "In".to_owned(),
+            values: Some(vec![node.to_owned()]),
+        }));
+        term.match_fields = (!fields.is_empty()).then_some(fields);
+    }
+    terms.retain(|term| *term != NodeSelectorTerm::default());
+    if !terms.is_empty() {
+        nodes
+            .required_during_scheduling_ignored_during_execution
+            .get_or_insert_default()
+            .node_selector_terms = terms;
+    }
+    affinity.node_affinity = Some(nodes).filter(|nodes| *nodes != NodeAffinity::default());
+    Some(affinity).filter(|affinity| *affinity != Affinity::default())
+}
+
+/// The node that a pod is tied to.
+#[must_use]
+pub fn node(pod: &PodSpec) -> Option<&str> {
+    let nodes = pod.affinity.as_ref()?.node_affinity.as_ref()?;
+    let terms = &nodes.required_during_scheduling_ignored_during_execution.as_ref()?.node_selector_terms;
+    let mut fields = terms.iter().flat_map(|term| term.match_fields.iter().flatten());
+    fields.find(|field| field.key == NAME)?.values.as_ref()?.first().map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn affinity(value: Value) -> Affinity {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn users() -> Affinity {
+        affinity(json!({
+            "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": [
+                { "matchExpressions": [{ "key": "disk", "operator": "In", "values": ["fast"] }] },
+                { "matchExpressions": [{ "key": "disk", "operator": "In", "values": ["faster"] }] },
+            ]}},
+            "podAntiAffinity": {},
+        }))
+    }
+
+    fn on(affinity: Option<Affinity>) -> Option<String> {
+        let pod = PodSpec { affinity, ..PodSpec::default() };
+        node(&pod).map(ToOwned::to_owned)
+    }
+
+    #[test]
+    fn a_pod_is_tied_anew_and_let_go_without_a_trace() {
+        let here = tied(None, Some("here"));
+        assert_eq!(on(here.clone()).as_deref(), Some("here"));
+        let there = tied(here.as_ref(), Some("there"));
+        assert_eq!(on(there.clone()).as_deref(), Some("there"));
+        assert_eq!(tied(there.as_ref(), None), None);
+        assert_eq!(tied(None, None), None);
+    }
+
+    #[test]
+    fn what_its_owner_wants_of_nodes_stays() {
+        let here = tied(Some(&users()), Some("here")).unwrap();
+        let terms = here.node_affinity.clone().unwrap().required_during_scheduling_ignored_during_execution;
+        for term in terms.unwrap().node_selector_terms {
+            assert_eq!((term.match_expressions.unwrap().len(), term.match_fields.unwrap().len()), (1, 1));
+        }
+        assert_eq!(tied(Some(&here), None), Some(users()));
+    }
+}
