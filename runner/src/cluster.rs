@@ -239,11 +239,7 @@ impl Cluster {
     /// where the worker is: a pod elsewhere would wait for it without end.
     pub async fn pin(&self, node: Option<&str>) -> Result<(), ClusterError> {
         let pod = self.workload().await?.spec.and_then(|spec| spec.template.spec);
-        let mut affinity = json!(tie::tied(pod.and_then(|pod| pod.affinity).as_ref(), node));
-        if let Some(parts) = affinity.as_object_mut() {
-            // What is no longer there would stay otherwise.
-            parts.insert("$patch".to_owned(), json!("replace"));
-        }
+        let affinity = tie::patch(pod.and_then(|pod| pod.affinity).as_ref(), node);
         let patch = json!({ "spec": { "template": { "spec": { "affinity": affinity } } } });
         self.patch_workload("pin or unpin", &patch).await
     }

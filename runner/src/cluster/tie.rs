@@ -5,11 +5,24 @@ use k8s_openapi::api::core::v1::{
     Affinity, NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm, PodSpec,
 };
 
+use serde_json::{Value, json};
+
 const NAME: &str = "metadata.name";
 
-/// The affinity with its tie to `node`, or without one; none if nothing is left of it.
+/// A patch that gives an affinity its tie to `node`, or takes that away.
 #[must_use]
-pub fn tied(affinity: Option<&Affinity>, node: Option<&str>) -> Option<Affinity> {
+pub fn patch(affinity: Option<&Affinity>, node: Option<&str>) -> Value {
+    let mut patch = json!(tied(affinity, node));
+    // What is left out of a patch stays.
+    let parts = patch.as_object_mut().map(|parts| parts.entry("nodeAffinity").or_insert(Value::Null));
+    if let Some(nodes) = parts.and_then(Value::as_object_mut) {
+        nodes.entry("requiredDuringSchedulingIgnoredDuringExecution").or_insert(Value::Null);
+    }
+    patch
+}
+
+/// The affinity with its tie to `node`, or without one; none if nothing is left of it.
+pub(super) fn tied(affinity: Option<&Affinity>, node: Option<&str>) -> Option<Affinity> {
     let mut affinity = affinity.cloned().unwrap_or_default();
     let mut nodes = affinity.node_affinity.take().unwrap_or_default();
     let required = nodes.required_during_scheduling_ignored_during_execution.take();
@@ -51,7 +64,6 @@ pub fn node(pod: &PodSpec) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
 
     fn affinity(value: Value) -> Affinity {
         serde_json::from_value(value).unwrap()
@@ -80,6 +92,22 @@ mod tests {
         assert_eq!(on(there.clone()).as_deref(), Some("there"));
         assert_eq!(tied(there.as_ref(), None), None);
         assert_eq!(tied(None, None), None);
+    }
+
+    #[test]
+    fn a_patch_says_what_goes() {
+        assert_eq!(patch(tied(None, Some("here")).as_ref(), None), Value::Null);
+        let preferred = affinity(json!({
+            "nodeAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": [] }, "podAntiAffinity": {},
+        }));
+        let here = tied(Some(&preferred), Some("here"));
+        let nodes = &patch(here.as_ref(), None)["nodeAffinity"];
+        assert!(
+            nodes["requiredDuringSchedulingIgnoredDuringExecution"].is_null() && nodes.is_object(),
+            "{nodes}"
+        );
+        let other = affinity(json!({ "podAntiAffinity": {} }));
+        assert_eq!(patch(Some(&other), None), json!({ "nodeAffinity": null, "podAntiAffinity": {} }));
     }
 
     #[test]

@@ -36,7 +36,11 @@ async fn runner_killed_once_still_completes(#[case] step: Step) -> anyhow::Resul
 async fn tied_to(ns: &Namespace) -> anyhow::Result<Option<String>> {
     let workload = ns.api::<StatefulSet>().get("orders").await?;
     let pod = workload.spec.and_then(|spec| spec.template.spec);
-    Ok(pod.and_then(|pod| pod.node_selector?.remove("kubernetes.io/hostname")))
+    let nodes = pod.and_then(|pod| pod.affinity?.node_affinity);
+    let terms = nodes.and_then(|nodes| nodes.required_during_scheduling_ignored_during_execution);
+    let terms = terms.map(|terms| terms.node_selector_terms).unwrap_or_default();
+    let mut fields = terms.into_iter().flat_map(|term| term.match_fields.unwrap_or_default());
+    Ok(fields.find(|field| field.key == "metadata.name").and_then(|field| field.values?.pop()))
 }
 
 /// Whether the Service leads to a pod that is not ready.
