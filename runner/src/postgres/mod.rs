@@ -12,6 +12,7 @@ pub mod interlock;
 pub mod leftover;
 pub mod ordered;
 pub mod pg_upgrade;
+pub mod private_server;
 pub mod recovery;
 pub mod refusal;
 pub mod rehearsal;

@@ -14,7 +14,8 @@ use super::command::{CommandError, Program};
 use super::initdb::{ClusterShape, initdb};
 use super::installation::Installation;
 use super::leftover;
-use super::pg_upgrade::{Data, PgUpgradeError, private_hba, server_options};
+use super::pg_upgrade::PgUpgradeError;
+use super::private_server::{Data, private_hba, server_options};
 use super::server::{SESSION_SETTINGS, ServerError, connect};
 
 /// The server could not be made or removed.

@@ -8,7 +8,7 @@ use super::world::{say, warn};
 use super::{StepError, Upgrade};
 use crate::cluster::{PodState, pod};
 use crate::postgres::controldata::ControlData;
-use crate::postgres::pg_upgrade::{Data, private_hba, server_options};
+use crate::postgres::private_server::{Data, private_hba, server_options};
 use crate::postgres::recovery;
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
