@@ -3,6 +3,8 @@
 use pgops_api::chain;
 use tokio_postgres::{Client, Error};
 
+use super::server::{EVERYBODYS_PATH, SAFE_PATH};
+
 /// What the proof came to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
@@ -14,24 +16,22 @@ pub enum Verdict {
     Unavailable(String),
 }
 
-/// The extension has no schema of its own, and functions in indexes may need those of users.
-const EVERYBODYS: &str = "SET LOCAL search_path TO DEFAULT";
-
 /// Checks a B-tree index; `name` is its quoted and qualified name.
 ///
 /// The extension that it takes is made in a transaction that is rolled back.
 pub async fn check(client: &mut Client, name: &str) -> Result<Verdict, Error> {
     let transaction = client.transaction().await?;
-    let create = format!("{EVERYBODYS}; CREATE EXTENSION IF NOT EXISTS amcheck");
+    // The extension has no schema of its own, and functions in indexes may need those of users.
+    let create = format!("{EVERYBODYS_PATH}; CREATE EXTENSION IF NOT EXISTS amcheck");
     if let Err(error) = transaction.batch_execute(&create).await {
         transaction.rollback().await?;
         return Ok(Verdict::Unavailable(chain(&error)));
     }
-    transaction.batch_execute("SET LOCAL search_path = pg_catalog, pg_temp").await?;
+    transaction.batch_execute(SAFE_PATH).await?;
     let schema = "SELECT quote_ident(n.nspname::text) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
                   WHERE e.extname = 'amcheck'";
     let schema: String = transaction.query_one(schema, &[]).await?.try_get(0)?;
-    transaction.batch_execute(EVERYBODYS).await?;
+    transaction.batch_execute(EVERYBODYS_PATH).await?;
     let sql = format!("SELECT {schema}.bt_index_check($1::pg_catalog.text::pg_catalog.regclass, true)");
     let verdict = match transaction.execute(&sql, &[&name]).await {
         Ok(_) => Verdict::Sound,

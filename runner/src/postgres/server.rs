@@ -121,12 +121,15 @@ pub(super) async fn connect(
     Ok(client)
 }
 
-const SAFE_PATH: &str = "SET search_path = pg_catalog, pg_temp";
+/// Takes schemas of users off the path.
+pub(super) const SAFE_PATH: &str = "SET search_path = pg_catalog, pg_temp";
+/// Gives back the path that the server, the database and the role have.
+pub(super) const EVERYBODYS_PATH: &str = "RESET search_path";
 
 /// Executes a statement that names nothing which a user's could be taken for, with the path that everybody has: what
 /// users wrote runs in it as they do (functions in indexes, as their owner) or on account of it (event triggers).
 pub(super) async fn as_everybody(client: &Client, statement: &str) -> Result<(), tokio_postgres::Error> {
-    client.batch_execute("RESET search_path").await?;
+    client.batch_execute(EVERYBODYS_PATH).await?;
     let done = client.batch_execute(statement).await;
     if !client.is_closed() {
         client.batch_execute(SAFE_PATH).await?;
