@@ -6,11 +6,18 @@
 components=(etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubelet kube-proxy coredns)
 
 start() { # NAME PROGRAM ARGUMENT…
-    local name=$1
+    local name=$1 pid word=
     shift
     # The lock that `up` holds must not live on in what it starts.
     setsid nsenter --net="$netns_file" -- "$@" >"$state/logs/$name.log" 2>&1 </dev/null {lock_fd}>&- &
-    echo $! >"$state/run/$name.pid"
+    pid=$!
+    echo "$pid" >"$state/run/$name.pid"
+    # A disk that is kept busy can hold up the way to the program, where `is_running` does not know it yet and
+    # `wait_until` would take it for one that has ended.
+    while [[ $word != "$1" ]] && kill -0 "$pid" 2>/dev/null; do
+        sleep 0.01
+        { read -r -d '' word <"/proc/$pid/cmdline"; } 2>/dev/null || true
+    done
 }
 
 # True if NAME's process runs and is really ours: process ids are used again
