@@ -39,20 +39,36 @@ any_running() { # NAME…
     return 1
 }
 
-stop() { # NAME…
-    local name tries
+# True while a thread of one of these processes has not ended: that long a killed program, of which nothing else is to be
+# seen any more, keeps its ports and files.
+any_alive() { # PID…
+    local pid
+    for pid; do
+        ! grep -qsE '^State:[[:space:]]+[^ZX]' "/proc/$pid/task"/*/status || return 0
+    done
+    return 1
+}
+
+# Ends programs by a signal, and after 2 s by force.
+end() { # SIGNAL NAME…
+    local signal=$1 name pids=() tries
+    shift
     for name; do
-        ! is_running "$name" || kill "$(<"$state/run/$name.pid")" 2>/dev/null || true
+        ! is_running "$name" || pids+=("$(<"$state/run/$name.pid")")
     done
     for ((tries = 0; tries < 20; tries++)); do
-        any_running "$@" || break
+        ((tries > 0)) || kill "-$signal" "${pids[@]}" 2>/dev/null || true
+        any_alive "${pids[@]}" || break
         sleep 0.1
     done
-    for name; do
-        ! is_running "$name" || kill -KILL "$(<"$state/run/$name.pid")" 2>/dev/null || true
-        rm -f "$state/run/$name.pid"
+    while any_alive "${pids[@]}"; do
+        kill -KILL "${pids[@]}" 2>/dev/null || true
+        sleep 0.1
     done
+    for name; do rm -f "$state/run/$name.pid"; done
 }
+
+stop() { end TERM "$@"; } # NAME…
 
 # Waits until a command succeeds; if it does not in time, or if the component
 # ends meanwhile, shows the end of that component's log.
