@@ -35,6 +35,9 @@ pub const ANNOTATION_TRANSFER_MODE: &str = "pgops.dev/transfer-mode";
 pub const ANNOTATION_KEEP_OLD_DATA: &str = "pgops.dev/keep-old-data";
 /// Annotation of a request: with `true` it stops, and what it did is taken back, as long as there is a way back.
 pub const ANNOTATION_CANCEL: &str = "pgops.dev/cancel";
+/// Annotation of a request that has failed while its database is paused by it: with `true` it goes on where its
+/// journal ends. It is taken off when it was heard.
+pub const ANNOTATION_CARRY_ON: &str = "pgops.dev/carry-on";
 /// Annotation of a request: `affected`, `report` or `none`.
 pub const ANNOTATION_REINDEX: &str = "pgops.dev/reindex";
 /// Annotation of a request: with `true` the base system may change between systems of the GNU C library.

@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::names::ANNOTATION_CANCEL;
+use crate::names::{ANNOTATION_CANCEL, ANNOTATION_CARRY_ON};
 use crate::plan::Scope;
 use crate::{Condition, condition};
 
@@ -199,6 +199,12 @@ impl std::fmt::Display for RequestType {
     }
 }
 
+/// What a person runs to have a request go on that has ended half way.
+#[must_use]
+pub fn how_to_carry_on(namespace: &str, request: &str) -> String {
+    format!("kubectl annotate pgops {request} -n {namespace} {ANNOTATION_CARRY_ON}=true")
+}
+
 /// Whether a request has its type, or the target of an upgrade, under the name of `KubeDB`'s first years.
 #[must_use]
 pub fn is_older_form(type_: RequestType, has_upgrade: bool) -> bool {
@@ -231,8 +237,18 @@ impl PostgresOpsRequest {
     /// Whether its owner has taken it back by the annotation `pgops.dev/cancel`.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
+        self.says(ANNOTATION_CANCEL)
+    }
+
+    /// Whether somebody wants it to go on although it has ended, by the annotation `pgops.dev/carry-on`.
+    #[must_use]
+    pub fn is_to_carry_on(&self) -> bool {
+        self.says(ANNOTATION_CARRY_ON)
+    }
+
+    fn says(&self, annotation: &str) -> bool {
         let annotations = self.metadata.annotations.as_ref();
-        annotations.and_then(|it| it.get(ANNOTATION_CANCEL)).is_some_and(|value| value == "true")
+        annotations.and_then(|it| it.get(annotation)).is_some_and(|value| value == "true")
     }
 
     /// Whether the request is one that pgops executes, in the form of today or in the older one.

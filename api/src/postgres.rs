@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::plan::pause_owner;
 use crate::{Condition, condition};
 
 /// Why `spec.storageType` cannot change, whether it is written or left at its default.
@@ -183,6 +184,12 @@ impl Postgres {
     #[must_use]
     pub fn paused(&self) -> Option<&Condition> {
         condition::find(self.conditions(), CONDITION_PAUSED).filter(|paused| paused.is_true())
+    }
+
+    /// Uid of the request that has paused it, if one has.
+    #[must_use]
+    pub fn paused_by(&self) -> Option<&str> {
+        pause_owner(self.paused()?.message.as_deref()?)
     }
 
     /// Whether a server ever ran on this object's volume: then nothing may initialise it again.

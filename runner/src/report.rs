@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cluster::{Cluster, ClusterError};
-use crate::saga::{Event, Outcome, Record};
+use crate::saga::{Event, Failure, Outcome, Record};
 
 /// The state to be shown.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -102,11 +102,22 @@ impl Reporter {
         self.view.send_modify(|view| {
             view.step = format!("{number}/{} {}", steps.len(), record.step);
             view.outage = outage;
-            let failed = |it: &&Condition| it.status == "False";
-            let keeps_its_reason = record.event == Event::Undone
-                && condition::find(&view.conditions, &record.step.to_string()).as_ref().is_some_and(failed);
-            if !keeps_its_reason {
-                condition::set(&mut view.conditions, step_condition(record));
+            let keeps_its_reason = record.event == Event::Undone && has_failed(view, record.step);
+            if let Some(condition) = step_condition(record).filter(|_| !keeps_its_reason) {
+                condition::set(&mut view.conditions, condition);
+            }
+        });
+    }
+
+    /// Shows why a step that is at work, or taken back, is tried once more.
+    pub fn retry(&mut self, step: Step, attempt: u32, failure: &Failure) {
+        let message = format!("try {attempt} failed, and another follows: {}", failure.message);
+        let condition =
+            Condition::new(&step.to_string(), "Unknown", "InProgress", message, Time(Timestamp::now()));
+        self.view.send_modify(|view| {
+            // Why it failed is more than why it was not taken back at once.
+            if !has_failed(view, step) {
+                condition::set(&mut view.conditions, condition);
             }
         });
     }
@@ -131,6 +142,19 @@ impl Reporter {
             last.step = format!("{all}/{all}");
         }
         let now = Time(Timestamp::now());
+        if let Outcome::Stuck { step, failure } = outcome
+            && !has_failed(&last, *step)
+        {
+            // Nothing is written down of an undo that was given up.
+            let step = Condition::new(
+                &step.to_string(),
+                "False",
+                &failure.reason,
+                failure.message.clone(),
+                now.clone(),
+            );
+            condition::set(&mut last.conditions, step);
+        }
         last.conditions.push(Condition::new(type_, "True", &reason, message.clone(), now));
         let request = cluster
             .update_request(|request| {
@@ -145,6 +169,10 @@ impl Reporter {
         announce(&cluster, &request, type_, &reason, message).await;
         Ok(())
     }
+}
+
+fn has_failed(view: &View, step: Step) -> bool {
+    condition::find(&view.conditions, &step.to_string()).is_some_and(|it| it.status == "False")
 }
 
 /// The word for machines: nobody must take a dry run for an upgrade.
@@ -179,7 +207,8 @@ fn apply(request: &mut PostgresOpsRequest, view: &View) {
 }
 
 /// A step's condition, as `KubeDB` writes it: type and reason are the step's name once it is done.
-fn step_condition(record: &Record) -> Condition {
+/// One that is not taken back stands as it did.
+fn step_condition(record: &Record) -> Option<Condition> {
     let step = record.step.to_string();
     let (status, reason, message) = match &record.event {
         Event::Started => ("Unknown", "InProgress".to_owned(), "at work".to_owned()),
@@ -188,8 +217,9 @@ fn step_condition(record: &Record) -> Condition {
             ("False", failure.reason.clone(), failure.message.clone())
         }
         Event::Undone => ("False", "Undone".to_owned(), "taken back".to_owned()),
+        Event::Committed(_) => return None,
     };
-    Condition::new(&step, status, &reason, message, Time(record.at))
+    Some(Condition::new(&step, status, &reason, message, Time(record.at)))
 }
 
 async fn announce(
@@ -217,7 +247,6 @@ async fn announce(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::saga::Failure;
 
     fn record(second: i64, step: Step, event: Event) -> Record {
         Record { at: Timestamp::from_second(second).unwrap(), step, event }
@@ -248,7 +277,7 @@ mod tests {
             message: "prepared transaction tx_81".into(),
             may_pass: false,
         };
-        let condition = step_condition(&record(1, Step::Preflight, Event::Failed(failure)));
+        let condition = step_condition(&record(1, Step::Preflight, Event::Failed(failure))).unwrap();
         assert_eq!((condition.type_.as_str(), condition.status.as_str()), ("Preflight", "False"));
         assert_eq!(condition.message.as_deref(), Some("prepared transaction tx_81"));
     }
@@ -257,7 +286,7 @@ mod tests {
     fn a_step_that_was_given_up_does_not_stand() {
         let failure =
             Failure { reason: "AnalyzeFailed".into(), message: "vacuumdb ended".into(), may_pass: false };
-        let condition = step_condition(&record(1, Step::Analyze, Event::GivenUp(failure)));
+        let condition = step_condition(&record(1, Step::Analyze, Event::GivenUp(failure))).unwrap();
         assert_eq!(
             (condition.status.as_str(), condition.reason.as_deref()),
             ("False", Some("AnalyzeFailed"))
@@ -267,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_step_that_is_done_has_its_name_as_reason() {
-        let condition = step_condition(&record(1, Step::PgUpgraded, Event::Succeeded));
+        let condition = step_condition(&record(1, Step::PgUpgraded, Event::Succeeded)).unwrap();
         assert_eq!(condition.reason.as_deref(), Some("PgUpgraded"));
         assert!(condition.is_true());
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use jiff::SignedDuration;
 use pgops_api::UpgradePlan;
+use pgops_api::opsrequest::how_to_carry_on;
 use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, Scope, Step, UpgradeKind};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -164,7 +165,12 @@ fn message(
     match outcome {
         Outcome::Upgraded => {
             let kept = kept.map(|kept| format!("; {kept}")).unwrap_or_default();
-            format!("{namespace}/{database} is on {}{after}{kept}{}", to.name, left_undone(records))
+            format!(
+                "{namespace}/{database} is on {}{after}{kept}{}{}",
+                to.name,
+                turned(records),
+                left_undone(records)
+            )
         }
         Outcome::RolledBack { failure, .. } if outage.is_none() => {
             format!("{namespace}/{database} was not touched and serves {}. {}", from.name, failure.message)
@@ -173,17 +179,27 @@ fn message(
             "{namespace}/{database} serves {} again{after}, no data changed. {step}: {}",
             from.name, failure.message
         ),
-        Outcome::Stuck { step, failure } => {
-            let paused = saga::is_paused(records);
-            let paused =
-                if paused { format!("; it stays paused by request {request}") } else { String::new() };
-            format!(
-                "{namespace}/{database} needs help: {step} cannot be brought to its end{paused}. {}. \
-                 Nothing more is removed; docs/runbook.md says how to go on",
-                failure.message
-            )
-        }
+        Outcome::Stuck { step, failure } if saga::is_paused(records) => format!(
+            "{namespace}/{database} needs help: {step} cannot be brought to its end; it stays paused by request \
+             {request}{}. {}. Nothing more is removed. Once the cause is gone, it goes on by: {} (docs/runbook.md)",
+            turned(records),
+            failure.message,
+            how_to_carry_on(namespace, request)
+        ),
+        // Before the pause, or once it is lifted, nothing but what the upgrade made beside the data is left.
+        Outcome::Stuck { step, failure } => format!(
+            "{namespace}/{database} serves {}, no data changed, but {step} cannot be taken back: {}. docs/runbook.md \
+             says what to remove before a new request",
+            from.name, failure.message
+        ),
     }
+}
+
+/// Why the upgrade went forward again although a step had failed.
+fn turned(records: &[saga::Record]) -> String {
+    saga::turned(records)
+        .map(|why| format!("; it went forward again after a failure, since {}", why.message))
+        .unwrap_or_default()
 }
 
 /// The end of a dry run in words: nothing was changed, and what the preflight says.
@@ -307,11 +323,34 @@ mod tests {
     }
 
     #[test]
-    fn a_stuck_upgrade_says_who_holds_the_database_and_where_to_read_on() {
+    fn a_stuck_upgrade_says_who_holds_the_database_and_how_to_go_on() {
         let paused = Record { at: Timestamp::UNIX_EPOCH, step: Step::PauseDatabase, event: Event::Succeeded };
         let outcome = Outcome::Stuck { step: Step::UpdateDatabase, failure: failure() };
         let text = message(&plan(), &outcome, None, &[paused], None);
         assert!(text.contains("stays paused by request orders-17") && text.contains("runbook"), "{text}");
+        assert!(text.contains("kubectl annotate pgops orders-17 -n demo pgops.dev/carry-on=true"), "{text}");
+    }
+
+    #[test]
+    fn what_cannot_be_taken_back_beside_the_data_is_not_told_as_a_pause() {
+        let outcome = Outcome::Stuck { step: Step::DataDirectoryInitialized, failure: failure() };
+        let text = message(&plan(), &outcome, None, &[], None);
+        assert!(
+            text.starts_with("demo/orders serves 13.16, no data changed, but DataDirectoryInitialized"),
+            "{text}"
+        );
+        assert!(!text.contains("carry-on"), "{text}");
+    }
+
+    #[test]
+    fn an_upgrade_that_turned_forward_again_says_why() {
+        let why = Event::Committed(Failure { message: "the new server has run".into(), ..failure() });
+        let turned = Record { at: Timestamp::UNIX_EPOCH, step: Step::ReplacedDataDirectory, event: why };
+        let text = message(&plan(), &Outcome::Upgraded, None, &[turned], None);
+        assert_eq!(
+            text,
+            "demo/orders is on 17.11; it went forward again after a failure, since the new server has run"
+        );
     }
 
     #[test]

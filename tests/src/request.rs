@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use pgops_api::opsrequest::Phase;
 use pgops_api::plan::{Step, UpgradeKind};
 use pgops_api::{PostgresOpsRequest, names};
@@ -213,6 +214,31 @@ impl Upgrade {
         for pod in pods {
             self.ns.api::<Pod>().delete(&pod.name_any(), &DeleteParams::default().grace_period(1)).await?;
         }
+        Ok(())
+    }
+
+    /// Ends its Job as a deadline does: its pod is stopped, and no other comes.
+    pub async fn lose_job(&self) -> anyhow::Result<()> {
+        for job in self.ns.jobs_of(&self.name).await? {
+            let patch = Patch::Merge(json!({ "spec": { "activeDeadlineSeconds": 1 } }));
+            self.ns.api::<Job>().patch(&job.name_any(), &PatchParams::default(), &patch).await?;
+        }
+        Ok(())
+    }
+
+    /// Has it go on although it has failed, as a person does, and waits until it was heard.
+    pub async fn carry_on(&self) -> anyhow::Result<()> {
+        let annotation = format!("{}=true", names::ANNOTATION_CARRY_ON);
+        self.ns.kubectl(&["annotate", "pgops", &self.name, &annotation], None).await?.succeeded()?;
+        let heard = |found: Option<&PostgresOpsRequest>| found.is_some_and(|it| !it.is_to_carry_on());
+        let found = wait_for(&self.ns.api(), &self.name, "an answer", LONGEST, heard).await?;
+        let found = found.context("it was there a moment ago")?;
+        ensure!(
+            found.phase() == Phase::Progressing,
+            "{} does not carry on: {}",
+            self.name,
+            conditions(&found)
+        );
         Ok(())
     }
 

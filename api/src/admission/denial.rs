@@ -7,7 +7,8 @@ use crate::names::{
     ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
     ANNOTATION_TRANSFER_MODE,
 };
-use crate::plan::TransferMode;
+use crate::opsrequest::how_to_carry_on;
+use crate::plan::{TransferMode, pause_request};
 use crate::postgres::PostgresPhase;
 
 const TARGET: &str = "spec.updateVersion.targetVersion";
@@ -314,14 +315,20 @@ pub(super) fn halted(place: &Place<'_>) -> Denial {
 }
 
 pub(super) fn paused(place: &Place<'_>, message: &str) -> Denial {
-    deny(
-        DenialReason::DatabasePaused,
-        DATABASE,
-        format!(
-            "{place} is paused (\"{message}\"): wait until whoever paused it is done; if nobody is, remove the \
-             condition Paused from its status"
-        ),
-    )
+    let then = pause_request(message).map_or_else(
+        || {
+            "wait until whoever paused it is done; if nobody is, remove the condition Paused from its status"
+                .to_owned()
+        },
+        |request| {
+            format!(
+                "wait until that has ended; if it has failed, it goes on once the cause is gone: {}; if it was deleted, \
+                 see docs/runbook.md",
+                how_to_carry_on(place.namespace, request)
+            )
+        },
+    );
+    deny(DenialReason::DatabasePaused, DATABASE, format!("{place} is paused (\"{message}\"): {then}"))
 }
 
 pub(super) fn not_ready(place: &Place<'_>, phase: PostgresPhase) -> Denial {

@@ -126,6 +126,8 @@ fn refusals_of_the_databases_state() {
     assert_snapshot!(refused_with(|world| change(world, ephemeral)), @"EphemeralStorage: demo/orders has storageType Ephemeral: its data is gone with its pod, so there is nothing to upgrade; create a database of the target version instead");
     assert_snapshot!(refused_with(|world| change(world, |database| database.spec.replicas = Some(3))), @"ReplicasUnsupported: demo/orders has 3 replicas, and pgops upgrades databases of one server only: set spec.replicas: 1 first");
     assert_snapshot!(refused_with(|world| pause(world, "by hand, Ada")), @r#"DatabasePaused: demo/orders is paused ("by hand, Ada"): wait until whoever paused it is done; if nobody is, remove the condition Paused from its status"#);
+    let half_way = "paused by PostgresOpsRequest orders-15 (uid 77) for the upgrade 13.16 to 15.20";
+    assert_snapshot!(refused_with(|world| pause(world, half_way)), @r#"DatabasePaused: demo/orders is paused ("paused by PostgresOpsRequest orders-15 (uid 77) for the upgrade 13.16 to 15.20"): wait until that has ended; if it has failed, it goes on once the cause is gone: kubectl annotate pgops orders-15 -n demo pgops.dev/carry-on=true; if it was deleted, see docs/runbook.md"#);
     let mut other = request("orders-15", "15.20");
     other.status = Some(PostgresOpsRequestStatus { phase: Some(Phase::Progressing), ..Default::default() });
     assert_snapshot!(refused_with(|world| world.active = vec![Arc::new(other)]), @"RequestActive: another request is active on demo/orders: PostgresOpsRequest orders-15 (Progressing, to 15.20); wait until it ends (kubectl get pgops orders-15 -n demo -w), or delete it if it has not begun");

@@ -65,7 +65,9 @@ pub(super) fn state(pod: &Pod, image: &str) -> PodState {
         if HOPELESS.contains(&reason) {
             return PodState::Broken { reason: format!("container {}: {reason}: {says}", container.name) };
         }
-        if container.restart_count >= RESTARTS {
+        // One that runs may be on its way at last: recovery takes its time.
+        let runs = container.state.as_ref().is_some_and(|state| state.running.is_some());
+        if container.restart_count >= RESTARTS && !runs {
             let count = container.restart_count;
             return PodState::Broken {
                 reason: format!("container {} ended {count} times; its log says why", container.name),
@@ -73,6 +75,16 @@ pub(super) fn state(pod: &Pod, image: &str) -> PodState {
         }
     }
     PodState::Waiting
+}
+
+/// Whether the kubelet waits, for up to five minutes, before it tries once more to start a container of the pod.
+#[must_use]
+pub fn backs_off(pod: &Pod) -> bool {
+    let Some(status) = &pod.status else { return false };
+    let containers =
+        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    let mut reasons = containers.filter_map(|it| it.state.as_ref()?.waiting.as_ref()?.reason.as_deref());
+    reasons.any(|reason| reason == "CrashLoopBackOff" || HOPELESS.contains(&reason))
 }
 
 fn is_ready(status: &PodStatus) -> bool {
@@ -169,11 +181,30 @@ mod tests {
         assert!(reason.contains("no such image"), "{reason}");
     }
 
+    fn started_anew(state: &serde_json::Value) -> Pod {
+        let status = json!({ "containerStatuses": [{
+            "name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 3, "state": state,
+        }] });
+        pod("pg:17", &status)
+    }
+
     #[test]
     fn a_container_that_ends_again_and_again_is_not_waited_for() {
-        let status = json!({ "containerStatuses": [{
-            "name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 3, "state": {},
-        }] });
-        assert!(matches!(state(&pod("pg:17", &status), "pg:17"), PodState::Broken { .. }));
+        let between = [
+            json!({}),
+            json!({ "terminated": { "exitCode": 1 } }),
+            json!({ "waiting": { "reason": "CrashLoopBackOff" } }),
+        ];
+        for between in between {
+            let pod = started_anew(&between);
+            assert!(matches!(state(&pod, "pg:17"), PodState::Broken { .. }), "{between}");
+            assert_eq!(backs_off(&pod), between["waiting"].is_object(), "{between}");
+        }
+    }
+
+    #[test]
+    fn one_that_runs_at_last_is_waited_for_and_not_replaced() {
+        let pod = started_anew(&json!({ "running": {} }));
+        assert_eq!((state(&pod, "pg:17"), backs_off(&pod)), (PodState::Waiting, false));
     }
 }

@@ -28,12 +28,21 @@ pub enum Outcome {
     },
 }
 
+/// Why a step was not taken back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UndoError {
+    /// It could not be.
+    Failed(Failure),
+    /// It must not be: what the new server has taken would be lost.
+    NoWayBack(Failure),
+}
+
 /// What the steps act on.
 pub trait World {
     /// Does the step; finds out what of its effect is there already.
     fn act(&mut self, step: Step) -> impl Future<Output = Result<(), Failure>>;
     /// Takes the step's effect back, whole or half as it may be.
-    fn undo(&mut self, step: Step) -> impl Future<Output = Result<(), Failure>>;
+    fn undo(&mut self, step: Step) -> impl Future<Output = Result<(), UndoError>>;
     /// From where on there is only forward; it may depend on what the steps found out.
     fn point_of_no_return(&self) -> PointOfNoReturn;
     /// A wish to stop, which is heard as long as there is a way back.
@@ -91,15 +100,12 @@ pub async fn run<W: World, J: Journal>(
                 }
             }
             Next::Undo(step) => {
-                let mut attempt = 0;
-                while let Err(failure) = world.undo(step).await {
-                    if attempt == world.retries(&failure, true) {
-                        return Ok(Outcome::Stuck { step, failure });
-                    }
-                    attempt += 1;
-                    world.before_retry(step, attempt, &failure).await;
-                }
-                write(world, journal, &mut records, step, Event::Undone).await?;
+                let event = match take_back(world, step).await {
+                    Ok(()) => Event::Undone,
+                    Err(UndoError::NoWayBack(why)) => Event::Committed(why),
+                    Err(UndoError::Failed(failure)) => return Ok(Outcome::Stuck { step, failure }),
+                };
+                write(world, journal, &mut records, step, event).await?;
             }
         }
     }
@@ -110,6 +116,19 @@ async fn attempt<W: World>(world: &mut W, step: Step, committed: bool) -> Result
     loop {
         match world.act(step).await {
             Err(failure) if attempt < world.retries(&failure, committed) => {
+                attempt += 1;
+                world.before_retry(step, attempt, &failure).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn take_back<W: World>(world: &mut W, step: Step) -> Result<(), UndoError> {
+    let mut attempt = 0;
+    loop {
+        match world.undo(step).await {
+            Err(UndoError::Failed(failure)) if attempt < world.retries(&failure, true) => {
                 attempt += 1;
                 world.before_retry(step, attempt, &failure).await;
             }

@@ -8,7 +8,7 @@
 mod engine;
 mod journal;
 
-pub use engine::{Outcome, World, run};
+pub use engine::{Outcome, UndoError, World, run};
 pub use journal::{FileJournal, Forgetful, Journal, JournalError, ReportJournal};
 
 use jiff::Timestamp;
@@ -37,6 +37,8 @@ pub enum Event {
     Failed(Failure),
     /// Its effect is gone.
     Undone,
+    /// It is not taken back, since that would lose what the new server has taken: there is only forward now.
+    Committed(Failure),
     /// It could not be done, and the saga goes on without it: the upgrade is good all the same.
     GivenUp(Failure),
 }
@@ -88,6 +90,7 @@ fn standing(records: &[Record], step: Step) -> Standing {
         Event::Started => Standing::Started,
         Event::Succeeded | Event::GivenUp(_) => Standing::Succeeded,
         Event::Undone => Standing::Undone,
+        Event::Committed(_) => before,
         // A failed step may have left half of its effect.
         Event::Failed(_) => {
             if before == Standing::Untouched {
@@ -110,7 +113,7 @@ pub fn is_committed(records: &[Record], point: PointOfNoReturn) -> bool {
     records.iter().any(|record| match point {
         PointOfNoReturn::StartOf(step) => record.step == step && record.event == Event::Started,
         PointOfNoReturn::EndOf(step) => record.step == step && record.event == Event::Succeeded,
-    })
+    }) || turned(records).is_some()
 }
 
 /// Whether the saga has paused the database and not resumed it.
@@ -125,6 +128,15 @@ pub fn is_paused(records: &[Record]) -> bool {
 pub fn failure(records: &[Record]) -> Option<(Step, &Failure)> {
     records.iter().find_map(|record| match &record.event {
         Event::Failed(failure) => Some((record.step, failure)),
+        _ => None,
+    })
+}
+
+/// Why the saga went forward again, if it had to.
+#[must_use]
+pub fn turned(records: &[Record]) -> Option<&Failure> {
+    records.iter().find_map(|record| match &record.event {
+        Event::Committed(why) => Some(why),
         _ => None,
     })
 }
@@ -223,6 +235,27 @@ mod tests {
         let records = [record(step, Event::Started), record(step, failed())];
         assert!(is_committed(&records, point));
         assert!(!is_committed(&records[1..], point));
+    }
+
+    #[test]
+    fn a_way_back_that_would_lose_something_is_not_taken_and_what_was_undone_is_done_again() {
+        let steps = Step::sequence(UpgradeKind::Major);
+        let point = PointOfNoReturn::EndOf(Step::StartDatabase);
+        let failure = || Failure { reason: "Broken".into(), message: "broken".into(), may_pass: false };
+        let mut records: Vec<_> = steps
+            .iter()
+            .take_while(|step| **step != Step::StartDatabase)
+            .map(|step| record(*step, Event::Succeeded))
+            .collect();
+        records.extend([
+            record(Step::StartDatabase, Event::Started),
+            record(Step::StartDatabase, Event::Failed(failure())),
+            record(Step::StartDatabase, Event::Undone),
+        ]);
+        assert_eq!(next(steps, &records, point), Next::Undo(Step::ReplacedDataDirectory));
+        records.push(record(Step::ReplacedDataDirectory, Event::Committed(failure())));
+        assert!(is_committed(&records, point));
+        assert_eq!(next(steps, &records, point), Next::Do(Step::StartDatabase));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::postgres::pg_upgrade::PgUpgradeError;
 use crate::postgres::recovery::RecoveryError;
 use crate::postgres::scratch::ScratchError;
 use crate::postgres::server::ServerError;
-use crate::saga::Failure;
+use crate::saga::{Failure, UndoError};
 
 /// Why a step cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +61,9 @@ pub enum StepError {
     /// Something is not as the plan or the step before has it.
     #[error("{0}")]
     Unexpected(String),
+    /// The step is not taken back: the new server was there for clients.
+    #[error("the new server {0} and may have taken writes: there is no way back without a loss")]
+    NoWayBack(&'static str),
     /// The step took longer than `spec.timeout`, or than its own limit.
     #[error("the step took longer than {0} s, the limit of spec.timeout or its own")]
     Timeout(u64),
@@ -109,6 +112,15 @@ impl StepError {
     #[must_use]
     pub fn failure(&self, step: Step) -> Failure {
         Failure { reason: format!("{step}Failed"), message: chain(self), may_pass: self.may_pass() }
+    }
+
+    /// The same of a step that is taken back.
+    #[must_use]
+    pub fn not_undone(&self, step: Step) -> UndoError {
+        match self {
+            Self::NoWayBack(_) => UndoError::NoWayBack(self.failure(step)),
+            _ => UndoError::Failed(self.failure(step)),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use pgops_api::plan::Step;
 
 use super::pg_upgraded::{new_data_is_unwritten, old_data_rests};
-use super::start_database::{no_way_back, refuse_once_answered};
+use super::start_database::refuse_once_answered;
 use super::world::say;
 use super::{StepError, Upgrade};
 
@@ -23,17 +23,11 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
 }
 
 pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
-    if upgrade.has_written {
-        return Err(no_way_back("has run"));
-    }
     refuse_once_answered(upgrade).await?;
     upgrade.exclude_all_but_waiting().await?;
     if upgrade.is_switched()? && !new_data_is_unwritten(upgrade).await? {
-        // It may come up yet, and no other has everything. A person is told soon, so nobody waits for it here.
-        upgrade.has_written = true;
-        upgrade.interlock = None;
-        upgrade.cluster.scale(1).await?;
-        return Err(no_way_back("has run"));
+        // No other has everything: it is started again.
+        return Err(StepError::NoWayBack("has run"));
     }
     switch(upgrade, upgrade.old_major)
 }

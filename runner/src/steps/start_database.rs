@@ -7,8 +7,8 @@ use super::{StepError, Upgrade};
 use crate::cluster::PodState;
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
-    let image = upgrade.plan.to.image.clone();
-    upgrade.serve(&image).await.map(drop)
+    let new = upgrade.plan.to.clone();
+    upgrade.serve(&new).await.map(drop)
 }
 
 pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
@@ -24,14 +24,7 @@ pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
 /// Clients write to a server that answers: what would be lost then is not taken back.
 pub(super) async fn refuse_once_answered(upgrade: &Upgrade) -> Result<(), StepError> {
     if let PodState::Ready { .. } = upgrade.cluster.pod_state(&upgrade.plan.to.image).await? {
-        return Err(no_way_back("answers by now"));
+        return Err(StepError::NoWayBack("answers by now"));
     }
     Ok(())
-}
-
-/// Why the old data is not given its place back.
-pub(super) fn no_way_back(what: &str) -> StepError {
-    StepError::Unexpected(format!(
-        "the new server {what} and may have taken writes: there is no way back without a loss"
-    ))
 }

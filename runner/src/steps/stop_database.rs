@@ -33,8 +33,8 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
 
 pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
     if upgrade.kind == UpgradeKind::Major {
-        let image = upgrade.plan.from.image.clone();
-        upgrade.serve(&image).await?;
+        let old = upgrade.plan.from.clone();
+        upgrade.serve(&old).await?;
         say(Step::StopDatabase, format!("{} serves again", upgrade.plan.from.name));
     }
     Ok(())

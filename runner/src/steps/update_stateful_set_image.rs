@@ -2,16 +2,14 @@
 //! changes by this alone. A major upgrade has no pod now, and lets the new one in: it comes up while
 //! `pg_upgrade` runs, and waits until the volume says that its version serves. The Service leads to it already.
 
-use pgops_api::layout;
 use pgops_api::plan::{Step, UpgradeKind};
 
-use super::stop_database::replace_pod;
 use super::world::warn;
 use super::{StepError, Upgrade};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
-    let pgdata = layout::pgdata(upgrade.new_major);
-    upgrade.cluster.set_image(&upgrade.plan.to.image, &pgdata).await?;
+    let new = upgrade.plan.to.clone();
+    upgrade.set_image(&new).await?;
     if upgrade.kind == UpgradeKind::Major {
         lead_early(upgrade, true).await;
         upgrade.pin_here().await?;
@@ -28,15 +26,14 @@ pub(super) async fn lead_early(upgrade: &Upgrade, early: bool) {
 }
 
 pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
-    let pgdata = layout::pgdata(upgrade.old_major);
-    upgrade.cluster.set_image(&upgrade.plan.from.image, &pgdata).await?;
+    let old = upgrade.plan.from.clone();
     match upgrade.kind {
         // The old pod comes back when its stop is undone.
-        UpgradeKind::Major => lead_early(upgrade, false).await,
-        UpgradeKind::Minor => {
-            replace_pod(upgrade, &upgrade.plan.from.image).await?;
-            upgrade.cluster.wait_ready(&upgrade.plan.from.image).await?;
+        UpgradeKind::Major => {
+            upgrade.set_image(&old).await?;
+            lead_early(upgrade, false).await;
         }
+        UpgradeKind::Minor => drop(upgrade.serve(&old).await?),
     }
     Ok(())
 }

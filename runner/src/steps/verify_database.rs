@@ -8,12 +8,9 @@ use super::{StepError, Upgrade, chain};
 use crate::postgres::server::{ServerError, databases, relations, set_for_all, version};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
-    let image = upgrade.plan.to.image.clone();
-    let ip = match upgrade.kind {
-        // The worker may be another one, on another node, since the server was started.
-        UpgradeKind::Major => upgrade.serve(&image).await?,
-        UpgradeKind::Minor => upgrade.cluster.wait_ready(&image).await?,
-    };
+    let new = upgrade.plan.to.clone();
+    // The worker may be another one, on another node, since the server was started.
+    let ip = upgrade.serve(&new).await?;
     let mut client = upgrade.superuser.connect(&ip, "postgres").await?;
     let (planned, live) = (upgrade.plan.to.pg_version()?, version(&client).await?);
     if live != planned {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use pgops_api::layout;
-use pgops_api::plan::{NODE_VARIABLE, Step, UpgradeKind, UpgradePlan};
+use pgops_api::plan::{NODE_VARIABLE, Side, Step, UpgradeKind, UpgradePlan};
 
 use super::{
     Facts, StepError, analyze, chain, clean_up, copied_old_binaries, data_directory_initialized,
@@ -22,7 +22,7 @@ use crate::postgres::leftover;
 use crate::postgres::server::Superuser;
 use crate::postgres::volume::Volume;
 use crate::report::{Reporter, seconds};
-use crate::saga::{Event, Failure, PointOfNoReturn, Record, World};
+use crate::saga::{Event, Failure, PointOfNoReturn, Record, UndoError, World};
 
 /// One upgrade.
 pub struct Upgrade {
@@ -37,8 +37,8 @@ pub struct Upgrade {
     pub(super) interlock: Option<Interlock>,
     /// The database's next pod comes to this worker's node.
     pub(super) is_pinned: bool,
-    /// The new server was found to have written: it is not stopped to look again.
-    pub(super) has_written: bool,
+    /// The image that this worker has given the workload.
+    image: Option<String>,
     pub(super) reporter: Reporter,
     node: Option<String>,
     cancel: Cancel,
@@ -61,7 +61,7 @@ impl Upgrade {
             superuser: Superuser::read()?,
             interlock: None,
             is_pinned: false,
-            has_written: false,
+            image: None,
             node: std::env::var(NODE_VARIABLE).ok(),
             plan,
             kind,
@@ -197,11 +197,32 @@ impl Upgrade {
         Ok(())
     }
 
-    /// Lets the database's pod run with `image`, and waits until it answers; gives its address.
-    pub(super) async fn serve(&mut self, image: &str) -> Result<String, StepError> {
+    /// Gives the workload image and data directory of one side.
+    pub(super) async fn set_image(&mut self, side: &Side) -> Result<(), StepError> {
+        self.cluster.set_image(&side.image, &layout::pgdata(side.pg_version()?.major)).await?;
+        self.image = Some(side.image.clone());
+        Ok(())
+    }
+
+    /// What an earlier worker has left may be mended by now: its image has another reference in the catalog, or its pod
+    /// can start, but the kubelet's next try is further off than our last one.
+    async fn take_over(&mut self, side: &Side) -> Result<(), StepError> {
+        self.set_image(side).await?;
+        if let Some(pod) = self.cluster.pod().await?.filter(pod::backs_off) {
+            self.cluster.delete_pod(&pod).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the database's pod run as that side, and waits until it answers; gives its address.
+    pub(super) async fn serve(&mut self, side: &Side) -> Result<String, StepError> {
+        let image = side.image.as_str();
         if self.kind == UpgradeKind::Major {
             self.stop_leftovers().await?;
             self.pin_here().await?;
+        }
+        if self.image.as_deref() != Some(image) {
+            Box::pin(self.take_over(side)).await?;
         }
         self.interlock = None;
         self.cluster.scale(1).await?;
@@ -315,11 +336,11 @@ impl World for Upgrade {
         }
     }
 
-    async fn undo(&mut self, step: Step) -> Result<(), Failure> {
+    async fn undo(&mut self, step: Step) -> Result<(), UndoError> {
         tracing::info!(step = %step, mark = "undo", "is taken back");
         // The way back needs a little room, and what failed may have taken all there was.
         self.volume.release_reserve();
-        within(undo_limit(step), self.undo_step(step)).await.map_err(|error| error.failure(step))
+        within(undo_limit(step), self.undo_step(step)).await.map_err(|error| error.not_undone(step))
     }
 
     fn point_of_no_return(&self) -> PointOfNoReturn {
@@ -343,6 +364,7 @@ impl World for Upgrade {
     async fn before_retry(&mut self, step: Step, attempt: u32, failure: &Failure) {
         let wait = Duration::from_secs(u64::from(attempt.min(30)));
         tracing::warn!(%step, attempt, "{}; tried again in {} s", failure.message, wait.as_secs());
+        self.reporter.retry(step, attempt, failure);
         // On a full volume a little room may be all that the next try needs: for the switch, or a server's first files.
         self.volume.release_reserve();
         tokio::time::sleep(wait).await;
@@ -373,6 +395,9 @@ impl World for Upgrade {
                 failure.message
             ),
             Event::Undone => tracing::info!(%step, mark = "undo", "was taken back"),
+            Event::Committed(why) => {
+                tracing::warn!(%step, reason = "NoWayBack", "{}; the upgrade goes forward again", why.message);
+            }
         }
     }
 }

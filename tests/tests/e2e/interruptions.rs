@@ -179,3 +179,25 @@ async fn request_cancelled_while_pg_upgrade_runs_is_taken_back() -> anyhow::Resu
         })
         .await
 }
+
+/// The Job is lost in the middle of the outage, and a person says that it may go on.
+#[tokio::test]
+async fn request_whose_job_was_lost_carries_on_when_it_is_told_to() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    cluster
+        .with_namespace(async |ns| {
+            let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
+            let before = orders.fingerprint().await?;
+            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+            upgrade.wait_step(Step::PgUpgraded).await?;
+            upgrade.lose_job().await?;
+            let (reason, message) = upgrade.wait_failed().await?;
+            let how = format!("kubectl annotate pgops orders-17 -n {} pgops.dev/carry-on=true", ns.name());
+            ensure!(reason == "JobFailed" && message.contains(&how), "{reason}: {message}");
+            let paused = orders.object().await?.paused().is_some();
+            ensure!(paused, "the database is not paused, though nobody has brought it back");
+            upgrade.carry_on().await?;
+            assert_upgraded(&orders, &upgrade, &before).await
+        })
+        .await
+}

@@ -76,7 +76,14 @@ fn invalid(field: &str, error: &dyn std::fmt::Display) -> Verdict {
 
 fn keep_if_used(caches: &Caches, name: &str) -> Result<Vec<String>, Verdict> {
     let databases = caches.databases_where(|database| database.spec.version == name);
-    let requests = caches.requests_where(|request| request.is_active() && moves(request, name));
+    // One that has ended half way can go on.
+    let paused = caches.databases_where(|database| database.paused_by().is_some());
+    let is_half_way = |request: &PostgresOpsRequest| {
+        let uid = request.metadata.uid.as_deref();
+        uid.is_some() && paused.iter().any(|database| database.paused_by() == uid)
+    };
+    let requests = caches
+        .requests_where(|request| (request.is_active() || is_half_way(request)) && moves(request, name));
     let mut users: Vec<String> =
         databases.iter().map(|database| user::<Postgres>("Postgres", database)).collect();
     users.extend(requests.iter().map(|request| user::<PostgresOpsRequest>("PostgresOpsRequest", request)));

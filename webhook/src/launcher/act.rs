@@ -4,8 +4,9 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::controller;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -133,6 +134,20 @@ impl Hands {
                 self.write_status(request, status::succeeded(request, &message, now)).await?;
                 self.tell(request, EventType::Normal, "Successful", &message).await;
             }
+            Action::RemoveJob => self.remove_job(world).await?,
+            Action::CarryOn => {
+                self.write_status(request, status::carried_on(request)).await?;
+                let message = format!("the upgrade of {} goes on where its journal ends", world.place());
+                tracing::info!(request = %name(request), database = %world.place(), "the request carries on");
+                self.tell(request, EventType::Normal, "CarriesOn", &message).await;
+                return Ok(controller::Action::requeue(Duration::ZERO));
+            }
+            Action::Forget { why } => {
+                self.forget(request).await?;
+                if let Some(why) = why {
+                    self.tell(request, EventType::Warning, "NothingToCarryOn", &why).await;
+                }
+            }
             Action::RemoveFinalizer => self.set_finalizer(request, false).await?,
         }
         Ok(controller::Action::await_change())
@@ -207,10 +222,35 @@ impl Hands {
             },
             "spec": { "suspend": suspend },
         });
-        let jobs: Api<k8s_openapi::api::batch::v1::Job> =
-            Api::namespaced(self.client.clone(), &job.namespace().unwrap_or_default());
-        let patched = jobs.patch(&job.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await;
+        let patched =
+            self.jobs(job).patch(&job.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await;
         patched.map(drop).map_err(failed("suspend or resume", job))
+    }
+
+    /// Removes the Job that was observed, with its pods, and no later one of its name.
+    async fn remove_job(&self, world: &World) -> Result<(), Error> {
+        let Some(job) = &world.job else { return Ok(()) };
+        let observed =
+            Preconditions { uid: job.uid(), resource_version: job.metadata.resource_version.clone() };
+        let how = DeleteParams::background().preconditions(observed);
+        let removed = self.jobs(job).delete(&job.name_any(), &how).await;
+        removed.map(drop).map_err(failed("remove", job))
+    }
+
+    fn jobs(&self, job: &Job) -> Api<Job> {
+        Api::namespaced(self.client.clone(), &job.namespace().unwrap_or_default())
+    }
+
+    /// Takes the wish to carry on off the request.
+    async fn forget(&self, request: &PostgresOpsRequest) -> Result<(), Error> {
+        let patch = json!({ "metadata": {
+            "resourceVersion": request.metadata.resource_version,
+            "annotations": { names::ANNOTATION_CARRY_ON: null },
+        }});
+        let patch = Patch::Merge(patch);
+        let patched =
+            self.requests(request).patch(&request.name_any(), &PatchParams::default(), &patch).await;
+        patched.map(drop).map_err(failed("answer the annotation of", request))
     }
 
     /// Writes or removes the claim on the database as it was observed.
@@ -272,10 +312,12 @@ impl Hands {
         request: &PostgresOpsRequest,
         status: PostgresOpsRequestStatus,
     ) -> Result<(), Error> {
-        let patch = json!({
+        let mut patch = json!({
             "metadata": { "resourceVersion": request.metadata.resource_version },
             "status": status,
         });
+        // An empty list is left out, and what is left out stays: the last condition would never go.
+        patch["status"]["conditions"] = json!(status.conditions);
         let patched = self
             .requests(request)
             .patch_status(&request.name_any(), &PatchParams::default(), &Patch::Merge(patch))

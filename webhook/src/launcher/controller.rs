@@ -18,7 +18,7 @@ use pgops_api::{Postgres, PostgresOpsRequest, chain, names};
 use super::Images;
 use super::act::{Error, Hands};
 use super::next::next;
-use super::world::{World, has_finalizer};
+use super::world::{Sight, World, has_finalizer};
 use crate::caches::Caches;
 use crate::unreadable::Unreadable;
 
@@ -115,7 +115,7 @@ fn of_database(all: &[Arc<Wire>], namespace: Option<&str>, database: &str) -> Ve
 pub async fn pass(seen: Arc<Wire>, context: Arc<Context>) -> Result<Action, Error> {
     let Some(seen) = context.unreadable.read(&seen) else { return Ok(Action::await_change()) };
     // Requests that are over for good are most of all requests.
-    if seen.phase().is_terminal() && !has_finalizer(seen) {
+    if seen.phase().is_terminal() && !has_finalizer(seen) && !seen.is_to_carry_on() {
         return Ok(Action::await_change());
     }
     let whole = Box::pin(async {
@@ -123,8 +123,9 @@ pub async fn pass(seen: Arc<Wire>, context: Arc<Context>) -> Result<Action, Erro
         let catalog = caches.catalog();
         let world = World::observe(&hands.client, catalog, unreadable, seen).await.map_err(Error::Observe)?;
         match world {
-            Some(world) => hands.perform(&world, next(&world)).await,
-            None => Ok(Action::await_change()),
+            Sight::World(world) => hands.perform(&world, next(&world)).await,
+            Sight::Changed => Ok(Action::requeue(AFTER_CONFLICT)),
+            Sight::Gone => Ok(Action::await_change()),
         }
     });
     tokio::time::timeout(PASS, whole).await.unwrap_or(Err(Error::Timeout(PASS)))

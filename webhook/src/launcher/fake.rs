@@ -169,6 +169,20 @@ impl Fake {
                 }
                 (StatusCode::OK, store.write(path, object))
             }
+            Method::DELETE => {
+                let Some(object) = store.objects.get(path).cloned() else {
+                    return refused(StatusCode::NOT_FOUND, "NotFound");
+                };
+                let asked = &sent["preconditions"];
+                let other =
+                    |field: &str| !asked[field].is_null() && asked[field] != object["metadata"][field];
+                if other("uid") || other("resourceVersion") {
+                    return refused(StatusCode::CONFLICT, "Conflict");
+                }
+                store.version += 1;
+                store.remove(path);
+                (StatusCode::OK, object)
+            }
             _ => refused(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
         }
     }

@@ -10,6 +10,7 @@
 mod access;
 mod act;
 mod begin;
+mod carry_on;
 mod catalog;
 mod claim;
 mod controller;

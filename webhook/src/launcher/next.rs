@@ -2,9 +2,10 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::jiff::SignedDuration;
-use pgops_api::opsrequest::{CONDITION_DRY_RUN, CONDITION_WAITING, Phase};
+use pgops_api::opsrequest::{CONDITION_DRY_RUN, CONDITION_WAITING, Phase, how_to_carry_on};
 
 use super::begin::{self, begin, leave, start};
+use super::carry_on::carry_on;
 use super::claim::{self, Claim};
 use super::job::{self, JobState, Withdrawal};
 use super::pods::{self, Stuck};
@@ -70,6 +71,15 @@ pub enum Action {
     },
     /// End the request: it succeeded, and only its status does not say so.
     Succeed,
+    /// Remove the Job, which has ended: the next one has the same name.
+    RemoveJob,
+    /// Put a request that has ended to work again: its journal knows where it is.
+    CarryOn,
+    /// Take the wish to carry on off the request.
+    Forget {
+        /// Why it was not heard, where its author must know.
+        why: Option<String>,
+    },
     /// Take the request's claim off the database.
     Release,
     /// Let the request be deleted.
@@ -85,6 +95,10 @@ pub fn next(world: &World) -> Action {
     if request.phase().is_terminal() {
         return finish(world);
     }
+    if request.is_to_carry_on() {
+        // It goes on. The wish goes before there is a Job, whose end would be met by it.
+        return Action::Forget { why: None };
+    }
     match &world.job {
         Some(job) if job.metadata.deletion_timestamp.is_some() => Action::Nothing,
         Some(job) => supervise(world, job),
@@ -92,11 +106,16 @@ pub fn next(world: &World) -> Action {
     }
 }
 
-/// The request has ended; claim and finalizer go as soon as no Job can act for it any more.
+/// The request has ended; claim and finalizer go as soon as no Job can act for it any more, unless
+/// somebody wants it to go on.
 fn finish(world: &World) -> Action {
-    if !has_finalizer(&world.request) {
+    let then = if world.request.is_to_carry_on() {
+        carry_on
+    } else if has_finalizer(&world.request) {
+        leave
+    } else {
         return Action::Nothing;
-    }
+    };
     if let Some(job) = &world.job {
         match job::state(job) {
             JobState::Active => return Action::Nothing,
@@ -113,7 +132,7 @@ fn finish(world: &World) -> Action {
     if world.has_live_pods() && world.request.metadata.deletion_timestamp.is_none() {
         return Action::LookAgain(LOOK_AGAIN);
     }
-    leave(world)
+    then(world)
 }
 
 /// There is a Job.
@@ -199,7 +218,12 @@ fn failed(world: &World, why: &str) -> Action {
     let paused = if world.is_paused_by_request() {
         let replicas = world.workload.as_ref().and_then(|workload| workload.spec.as_ref()?.replicas);
         let down = if replicas == Some(0) { " and does not serve: its StatefulSet has no pods" } else { "" };
-        format!("{place} is still paused by this request{down}: docs/runbook.md tells what to do")
+        let namespace = world.request.metadata.namespace.as_deref().unwrap_or_default();
+        let request = world.request.metadata.name.as_deref().unwrap_or_default();
+        let again = how_to_carry_on(namespace, request);
+        format!(
+            "{place} is still paused by this request{down}. Once the cause is gone, it goes on by: {again} (docs/runbook.md)"
+        )
     } else {
         format!("{place} is not paused by this request")
     };

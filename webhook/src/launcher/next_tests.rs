@@ -18,6 +18,9 @@ fn kind(action: &Action) -> (&'static str, String) {
         Action::Deny { reason, message } => ("Deny", both(reason, message)),
         Action::Claim(claim) => ("Claim", claim.job.clone().unwrap_or_default()),
         Action::Start => ("Start", String::new()),
+        Action::RemoveJob => ("RemoveJob", String::new()),
+        Action::CarryOn => ("CarryOn", String::new()),
+        Action::Forget { why } => ("Forget", why.clone().unwrap_or_default()),
         Action::Release => ("Release", String::new()),
         Action::Launch(worker) => ("Launch", worker.plan.from.image.clone()),
         Action::Progress => ("Progress", String::new()),
@@ -59,9 +62,20 @@ fn delete(world: &mut World) {
     world.request.metadata.deletion_timestamp = Some(parse(json!("1970-01-01T00:15:00Z")));
 }
 
+fn say(world: &mut World, annotation: &str) {
+    let annotations = world.request.metadata.annotations.get_or_insert_default();
+    annotations.insert(annotation.to_owned(), "true".to_owned());
+}
+
 fn cancel(world: &mut World) {
-    let annotation = (pgops_api::names::ANNOTATION_CANCEL.to_owned(), "true".to_owned());
-    world.request.metadata.annotations.get_or_insert_default().insert(annotation.0, annotation.1);
+    say(world, pgops_api::names::ANNOTATION_CANCEL);
+}
+
+/// The request has failed while its database was paused by it, and a person wants it to go on.
+fn carry_on(world: &mut World) {
+    phase(world, Phase::Failed);
+    pause(world, UID);
+    say(world, pgops_api::names::ANNOTATION_CARRY_ON);
 }
 
 /// At work, as far as the request is concerned.
@@ -150,6 +164,43 @@ fn withdrawn(world: &mut World) {
     w.job = Some(job(json!({ "active": 1 })));
 }, "Nothing")]
 #[case::withdrawn_and_over(|w: &mut World| { withdrawn(w); phase(w, Phase::Failed); }, "RemoveFinalizer")]
+// Over, and to go on.
+#[case::to_go_on(|w: &mut World| { carry_on(w); w.job = Some(job(over("Failed"))); }, "RemoveJob")]
+#[case::to_go_on_before_it_left_the_database(|w: &mut World| {
+    carry_on(w);
+    hold(w);
+    w.job = Some(job(over("Complete")));
+}, "RemoveJob")]
+#[case::to_go_on_beside_its_job(|w: &mut World| { carry_on(w); w.job = Some(job(json!({ "active": 1 }))); }, "Nothing")]
+#[case::to_go_on_beside_a_live_pod(|w: &mut World| {
+    carry_on(w);
+    w.pods = vec![pod(900, json!({ "phase": "Running" }))];
+}, "LookAgain")]
+#[case::to_go_on_once_its_job_is_gone(|w: &mut World| {
+    carry_on(w);
+    let mut job = job(over("Failed"));
+    job.metadata.deletion_timestamp = Some(parse(json!("1970-01-01T00:15:00Z")));
+    w.job = Some(job);
+}, "Nothing")]
+#[case::to_go_on_without_a_job(carry_on, "CarryOn")]
+#[case::to_go_on_and_at_work(|w: &mut World| { carry_on(w); work(w); }, "Forget")]
+#[case::to_go_on_and_deleted(|w: &mut World| { carry_on(w); hold(w); delete(w); }, "Release")]
+#[case::to_go_on_and_the_pause_is_another_s(|w: &mut World| {
+    phase(w, Phase::Failed);
+    pause(w, "other");
+    say(w, pgops_api::names::ANNOTATION_CARRY_ON);
+}, "Forget")]
+#[case::to_go_on_and_the_database_is_deleted(|w: &mut World| {
+    carry_on(w);
+    w.database.as_mut().unwrap().metadata.deletion_timestamp = Some(parse(json!("1970-01-01T00:15:00Z")));
+}, "Forget")]
+#[case::to_go_on_and_no_job_can_be_made(|w: &mut World| {
+    carry_on(w);
+    w.job = Some(job(over("Failed")));
+    w.request.status.as_mut().unwrap().from = Some("13.1".into());
+}, "Forget")]
+#[case::to_go_on_though_it_was_good(|w: &mut World| { carry_on(w); phase(w, Phase::Successful); }, "Forget")]
+#[case::to_go_on_before_it_began(|w: &mut World| say(w, pgops_api::names::ANNOTATION_CARRY_ON), "Forget")]
 // Before the Job.
 #[case::new(|w: &mut World| w.request.status = None, "Acknowledge")]
 #[case::version_changed_meanwhile(|w: &mut World| {
@@ -394,7 +445,8 @@ fn a_failed_job_passes_on_its_last_words_and_says_who_holds_the_database() {
     assert!(said.ends_with("demo/orders is not paused by this request"), "{said}");
     pause(&mut world, UID);
     let (_, said) = kind(&next(&world));
-    assert!(said.contains("still paused by this request: docs/runbook.md"), "{said}");
+    let how = "goes on by: kubectl annotate pgops orders-17 -n demo pgops.dev/carry-on=true";
+    assert!(said.contains("still paused by this request.") && said.contains(how), "{said}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use pgops_api::names::{
     ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE, CONTAINER_POSTGRES,
 };
 use pgops_api::plan::{Reindex, Side, TransferMode, UpgradeKind};
-use pgops_api::{Postgres, UpgradePlan};
+use pgops_api::{Postgres, UpgradePlan, layout};
 
 use super::worker::{Place, User, Worker};
 use super::world::World;
@@ -42,7 +42,7 @@ pub fn again(world: &World) -> Result<Worker, Refused> {
         let entry = world.catalog.get(name).map(|entry| entry.side.clone());
         entry.ok_or_else(|| {
             lost(format!(
-                "the Job of this request is gone and cannot be made again: PostgresVersion \"{name}\" does not \
+                "the Job of this request cannot be made again: PostgresVersion \"{name}\" does not \
                  exist; create it again"
             ))
         })
@@ -50,12 +50,16 @@ pub fn again(world: &World) -> Result<Worker, Refused> {
     let request = &world.request;
     let mut from = side(request.status.as_ref().and_then(|status| status.from.as_deref()))?;
     let to = side(request.target())?;
-    // Once the workload has the new image, only the catalog knows the old one.
-    if let Some(running) = server(pod).and_then(|it| it.image.as_ref()).filter(|image| **image != to.image) {
-        from.image.clone_from(running);
-    }
     let major =
         |side: &Side| side.pg_version().map(|version| version.major).map_err(|it| lost(it.to_string()));
+    // Once the workload has the new image, only the catalog knows the old one. The data directory tells which it has
+    // where the catalog has got another reference of the new one since.
+    let old_data = layout::pgdata(major(&from)?);
+    let has_old = |server: &&Container| pgdata(server).is_none_or(|pgdata| pgdata == old_data);
+    let image = server(pod).filter(has_old).and_then(|server| server.image.as_ref());
+    if let Some(running) = image.filter(|image| **image != to.image) {
+        from.image.clone_from(running);
+    }
     let kind = if major(&from)? == major(&to)? { UpgradeKind::Minor } else { UpgradeKind::Major };
     let upgrade = Upgrade {
         from,
@@ -100,6 +104,11 @@ fn workload(world: &World) -> Result<(&Postgres, &PodSpec), Refused> {
 
 fn server(pod: &PodSpec) -> Option<&Container> {
     pod.containers.iter().find(|container| container.name == CONTAINER_POSTGRES)
+}
+
+fn pgdata(server: &Container) -> Option<&str> {
+    let variables = server.env.as_deref().unwrap_or_default();
+    variables.iter().find(|variable| variable.name == "PGDATA")?.value.as_deref()
 }
 
 fn worker(world: &World, database: &Postgres, pod: &PodSpec, upgrade: Upgrade) -> Worker {
@@ -148,5 +157,38 @@ fn worker(world: &World, database: &Postgres, pod: &PodSpec, upgrade: Upgrade) -
             image_pull_secrets: pod.image_pull_secrets.clone(),
             priority_class: pod.priority_class_name.clone(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launcher::fixtures::{parse, world};
+    use rstest::rstest;
+    use serde_json::json;
+
+    // The catalog says postgres:13.16 and postgres:17.11.
+    #[rstest]
+    #[case::old_as_it_was_patched(
+        "registry/13.16-patched",
+        Some("/var/pv/13/data"),
+        "registry/13.16-patched"
+    )]
+    #[case::new("postgres:17.11", Some("/var/pv/17/data"), "postgres:13.16")]
+    #[case::new_by_a_reference_that_was_mended_since("lost/17.11", Some("/var/pv/17/data"), "postgres:13.16")]
+    #[case::of_no_known_data_directory("registry/13.16-patched", None, "registry/13.16-patched")]
+    fn the_old_image_is_the_one_that_had_the_old_data(
+        #[case] runs: &str,
+        #[case] pgdata: Option<&str>,
+        #[case] old: &str,
+    ) {
+        let mut world = world();
+        let pod = world.workload.as_mut().unwrap().spec.as_mut().unwrap().template.spec.as_mut().unwrap();
+        let env = pgdata.map(|value| json!({ "name": "PGDATA", "value": value }));
+        pod.containers = vec![parse(json!({
+            "name": "postgres", "image": runs, "env": env.into_iter().collect::<Vec<_>>(),
+        }))];
+        let plan = again(&world).unwrap().plan;
+        assert_eq!((plan.from.image.as_str(), plan.to.image.as_str()), (old, "postgres:17.11"));
     }
 }

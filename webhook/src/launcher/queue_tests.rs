@@ -229,6 +229,92 @@ async fn a_job_deleted_at_work_is_made_again_and_begins() {
     assert_ne!(claim(&fake), first, "the claim names the Job that is gone");
 }
 
+/// The Job of a request is lost while the database is paused by it, and a person says: carry on.
+async fn lose_the_job(fake: &Fake, launcher: &Launcher) {
+    request(fake, "a", "01:00", "17.11");
+    launcher.settle().await;
+    fake.change::<Postgres>("orders", |it| {
+        it["status"]["conditions"] = json!([{
+            "type": "Paused", "status": "True", "reason": "Paused", "lastTransitionTime": "1970-01-01T00:12:00Z",
+            "message": "paused by PostgresOpsRequest a (uid a1-of-01:00) for the upgrade 13.16 to 17.11",
+        }]);
+    });
+    let job = names::job("a", "a1-of-01:00");
+    let lost = json!([{ "type": "Failed", "status": "True", "reason": "DeadlineExceeded" }]);
+    fake.change::<Job>(&job, |it| it["status"]["conditions"] = lost);
+    launcher.settle().await;
+    let how = "kubectl annotate pgops a -n demo pgops.dev/carry-on=true";
+    assert!(message(fake, "a", CONDITION_FAILED).contains(how), "{}", message(fake, "a", CONDITION_FAILED));
+    assert_eq!((phases(fake), claim(fake)), (vec![Phase::Failed], None));
+    fake.change::<PostgresOpsRequest>("a", |it| {
+        it["metadata"]["annotations"] = json!({ names::ANNOTATION_CARRY_ON: "true" });
+    });
+}
+
+fn asks_to_carry_on(fake: &Fake) -> bool {
+    get(fake, "a").is_to_carry_on()
+}
+
+/// A launcher is stopped before each of its calls in turn, and another one goes on; what it does then
+/// changes nothing any more.
+#[tokio::test]
+async fn a_request_that_is_to_carry_on_gets_one_more_job() {
+    let mut stops = 0;
+    loop {
+        let fake = cluster();
+        let new = Launcher::new(&fake, None);
+        lose_the_job(&fake, &new).await;
+        // It waits for the database, which is not free.
+        request(&fake, "b", "00:30", "13.23");
+        let stall = Stall::before(stops);
+        let old = Launcher::new(&fake, Some(stall.clone()));
+        let mut acting = Box::pin(old.settle());
+        tokio::select! {
+            () = &mut acting => break,
+            () = stall.reached() => {}
+        }
+        new.settle().await;
+        let begun = (at_work(&fake), claim(&fake), asks_to_carry_on(&fake));
+        assert_eq!((&begun.0, begun.2), (&vec!["a".to_owned()], false), "stopped before call {stops}");
+        stall.end();
+        acting.await;
+        assert_eq!(
+            (at_work(&fake), claim(&fake), asks_to_carry_on(&fake)),
+            begun,
+            "stopped before call {stops}"
+        );
+        assert_eq!((fake.most_at_work(), fake.all::<Job>().len()), (1, 1), "stopped before call {stops}");
+        let conditions = get(&fake, "a").status.unwrap().conditions;
+        assert_eq!(condition::find(&conditions, CONDITION_FAILED), None, "stopped before call {stops}");
+        stops += 1;
+    }
+    assert!(stops > 10, "only {stops} calls: was anything tested?");
+}
+
+#[tokio::test]
+async fn a_wish_to_carry_on_that_cannot_be_heard_goes() {
+    let fake = cluster();
+    let launcher = Launcher::new(&fake, None);
+    lose_the_job(&fake, &launcher).await;
+    fake.change::<Postgres>("orders", |it| it["status"]["conditions"] = json!([]));
+    launcher.settle().await;
+    assert!(!asks_to_carry_on(&fake));
+    assert_eq!((phases(&fake), at_work(&fake)), (vec![Phase::Failed], Vec::new()));
+}
+
+#[tokio::test]
+async fn what_is_read_around_a_request_that_has_changed_since_is_looked_at_again() {
+    let fake = cluster();
+    request(&fake, "a", "01:00", "17.11");
+    let launcher = Launcher::new(&fake, None);
+    let seen: DeserializeGuard<PostgresOpsRequest> = fake.get("a").unwrap();
+    fake.change::<PostgresOpsRequest>("a", |it| it["metadata"]["labels"] = json!({ "by": "somebody" }));
+    let before = fake.version();
+    let action = pass(Arc::new(seen), launcher.context.clone()).await.unwrap();
+    assert_ne!(action, Action::await_change(), "it may be that nothing more changes");
+    assert_eq!(fake.version(), before);
+}
+
 /// What happens while an old leader stands still.
 #[derive(Clone, Copy, Debug)]
 enum Meanwhile {

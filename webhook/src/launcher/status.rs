@@ -44,6 +44,13 @@ pub fn progressing(request: &PostgresOpsRequest) -> PostgresOpsRequestStatus {
     status
 }
 
+/// It had ended, and goes on.
+pub fn carried_on(request: &PostgresOpsRequest) -> PostgresOpsRequestStatus {
+    let mut status = progressing(request);
+    status.conditions.retain(|condition| condition.type_ != CONDITION_FAILED);
+    status
+}
+
 /// It ended, as `phase` says, without the target version.
 pub fn ended_without(
     phase: Phase,

@@ -16,7 +16,6 @@ use kube::{Api, Client, ResourceExt};
 use pgops_api::admission::Place;
 use pgops_api::matrix::Catalog;
 use pgops_api::opsrequest::Phase;
-use pgops_api::plan::pause_owner;
 use pgops_api::{Postgres, PostgresOpsRequest, names};
 
 use super::{claim, pods};
@@ -53,19 +52,30 @@ pub struct World {
     pub now: Timestamp,
 }
 
+/// What a look around a request comes to.
+pub enum Sight {
+    /// The request is gone.
+    Gone,
+    /// It is not the one any more that was seen: what was read around it may be older or newer.
+    Changed,
+    /// Everything, at one state of the request.
+    World(Box<World>),
+}
+
 impl World {
-    /// Looks around the request of that name; none if it is gone.
+    /// Looks around the request that was `seen`.
     ///
     /// The order matters. The Job is read before the request: read after it, it could be over while the
     /// request still looks unfinished, although the runner had written its end in between. The database
     /// is read before everything that its claim may name: what is not there then is gone, and not just
-    /// about to come.
+    /// about to come. And the request must not have changed meanwhile: an old leader that stood still
+    /// between two reads would judge one that goes on again by the Job that it had before.
     pub async fn observe(
         client: &Client,
         catalog: Arc<Catalog>,
         unreadable: &Unreadable,
         seen: &PostgresOpsRequest,
-    ) -> kube::Result<Option<Self>> {
+    ) -> kube::Result<Sight> {
         let namespace = seen.namespace().unwrap_or_default();
         let requests: Api<DeserializeGuard<PostgresOpsRequest>> = Api::namespaced(client.clone(), &namespace);
         let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
@@ -91,14 +101,17 @@ impl World {
             .collect();
         let (own, others): (Vec<_>, Vec<_>) =
             all.iter().filter_map(|it| unreadable.read(it)).partition(|it| it.uid() == seen.uid());
-        let Some(request) = own.into_iter().next().cloned() else { return Ok(None) };
+        let Some(request) = own.into_iter().next().cloned() else { return Ok(Sight::Gone) };
+        if request.resource_version() != seen.resource_version() {
+            return Ok(Sight::Changed);
+        }
         let others = others
             .into_iter()
             .filter(|other| other.is_active() && other.spec.database_ref.name == *name)
             .map(|other| Arc::new(other.clone()))
             .collect();
         let first_pod = pods.get_opt(&names::pod(name, 0)).await?;
-        Ok(Some(Self {
+        Ok(Sight::World(Box::new(Self {
             others,
             phases,
             job,
@@ -111,7 +124,7 @@ impl World {
             catalog,
             now: Timestamp::now(),
             request,
-        }))
+        })))
     }
 
     /// Name of the request's Job and of what belongs to it.
@@ -141,8 +154,7 @@ impl World {
 
     /// Whether the database carries our pause for this request.
     pub fn is_paused_by_request(&self) -> bool {
-        let paused = self.database.as_ref().and_then(Postgres::paused);
-        let owner = paused.and_then(|paused| pause_owner(paused.message.as_deref()?));
+        let owner = self.database.as_ref().and_then(Postgres::paused_by);
         owner.is_some() && owner == self.request.metadata.uid.as_deref()
     }
 

@@ -34,6 +34,8 @@ struct Memory {
     durable: Rc<std::cell::RefCell<Durable>>,
     fuse: Fuse,
     fails: Option<Step>,
+    /// The step that is not taken back, and why.
+    stays: Option<(Step, UndoError)>,
     point: PointOfNoReturn,
 }
 
@@ -48,8 +50,11 @@ impl World for Memory {
         Ok(())
     }
 
-    async fn undo(&mut self, step: Step) -> Result<(), Failure> {
+    async fn undo(&mut self, step: Step) -> Result<(), UndoError> {
         self.fuse.burn().await;
+        if let Some((_, why)) = self.stays.as_ref().filter(|(stays, _)| *stays == step) {
+            return Err(why.clone());
+        }
         self.durable.borrow_mut().effects.remove(&step.to_string());
         self.fuse.burn().await;
         Ok(())
@@ -104,9 +109,19 @@ fn life(
     kill: Option<u32>,
     fails: Option<Step>,
 ) -> Option<Outcome> {
+    life_with(durable, kill, fails, None)
+}
+
+/// The same in a world where a step cannot be taken back.
+fn life_with(
+    durable: &Rc<std::cell::RefCell<Durable>>,
+    kill: Option<u32>,
+    fails: Option<Step>,
+    stays: Option<(Step, UndoError)>,
+) -> Option<Outcome> {
     let fuse = Fuse(Rc::new(Cell::new(kill)));
     let point = PointOfNoReturn::EndOf(Step::StartDatabase);
-    let mut world = Memory { durable: durable.clone(), fuse: fuse.clone(), fails, point };
+    let mut world = Memory { durable: durable.clone(), fuse: fuse.clone(), fails, stays, point };
     let mut journal = MemoryJournal { durable: durable.clone(), fuse };
     let mut run = std::pin::pin!(run(Step::sequence(UpgradeKind::Major), &mut world, &mut journal));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -167,4 +182,38 @@ fn an_optional_step_that_fails_does_not_fail_the_upgrade() {
         let told: Vec<_> = super::super::given_up(&durable.records).map(|(step, _)| step).collect();
         assert_eq!(told, [Step::Analyze]);
     });
+}
+
+/// The new server has answered just when the way back was taken: killed at any instant, the saga ends forward.
+#[test]
+fn a_way_back_that_would_lose_something_turns_into_the_way_forward() {
+    let stays = || Some((Step::ReplacedDataDirectory, UndoError::NoWayBack(broken())));
+    let mut kills = 0;
+    loop {
+        let durable = Rc::default();
+        let ended = life_with(&durable, Some(kills), Some(Step::StartDatabase), stays());
+        if ended.is_none() {
+            let outcome = life_with(&durable, None, Some(Step::StartDatabase), stays());
+            assert_eq!(outcome, Some(Outcome::Stuck { step: Step::StartDatabase, failure: broken() }));
+        }
+        // A person has mended what kept the server from starting.
+        assert_eq!(life_with(&durable, None, None, stays()), Some(Outcome::Upgraded), "killed at {kills}");
+        assert_eq!(durable.borrow().effects.len(), Step::sequence(UpgradeKind::Major).len());
+        kills += 1;
+        if ended.is_some() {
+            break;
+        }
+    }
+    assert!(kills > 50, "only {kills} kills: was anything tested?");
+}
+
+#[test]
+fn a_saga_that_was_stuck_on_its_way_back_goes_on_there() {
+    let durable = Rc::default();
+    let stays = Some((Step::StopDatabase, UndoError::Failed(broken())));
+    let stuck = life_with(&durable, None, Some(Step::PgUpgraded), stays);
+    assert_eq!(stuck, Some(Outcome::Stuck { step: Step::StopDatabase, failure: broken() }));
+    let outcome = life(&durable, None, None);
+    assert_eq!(outcome, Some(Outcome::RolledBack { step: Step::PgUpgraded, failure: broken() }));
+    assert!(durable.borrow().effects.is_empty(), "{:?}", durable.borrow().effects);
 }

@@ -86,9 +86,17 @@ async fn keeps_an_entry_that_is_used_and_names_some_of_its_users() {
         assert!(cluster.refusal(delete(name)).await.contains("used, by PostgresOpsRequest demo/orders-up: "));
     }
     assert!(cluster.warnings(delete("18.6")).await.is_empty());
-    request["status"]["phase"] = json!("Successful");
+    request["status"]["phase"] = json!("Failed");
     cluster.requests = vec![request];
     assert!(cluster.warnings(delete("17.11")).await.is_empty());
+    // It has ended half way, and may go on.
+    let mut paused = database("orders");
+    paused["status"]["conditions"] = json!([{
+        "type": "Paused", "status": "True", "lastTransitionTime": "2026-11-01T00:00:00Z",
+        "message": "paused by PostgresOpsRequest orders-up (uid uid-of-orders-up) for the upgrade 15.20 to 17.11",
+    }]);
+    cluster.databases = vec![paused];
+    assert!(cluster.refusal(delete("17.11")).await.contains("used, by PostgresOpsRequest demo/orders-up: "));
 
     cluster.databases = ["a", "b", "c", "d", "e"].map(database).into();
     let text = cluster.refusal(delete("13.16")).await;
