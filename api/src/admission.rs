@@ -21,7 +21,7 @@ use crate::names::{
     ANNOTATION_TRANSFER_MODE,
 };
 use crate::opsrequest::{Apply, Phase};
-use crate::plan::{Reindex, Scope, Side, TransferMode, UpgradeKind, pause_owner};
+use crate::plan::{Reindex, Scope, Side, TransferMode, UpgradeKind};
 use crate::postgres::{PostgresPhase, StorageType};
 use crate::{Postgres, PostgresOpsRequest};
 
@@ -246,7 +246,7 @@ fn check_database(
     if let Some(paused) = database.paused() {
         let message = paused.message.as_deref().unwrap_or("no reason given");
         // A pause of this request's own is what a launcher finds that was stopped half way.
-        if pause_owner(message).is_none() || pause_owner(message) != request.metadata.uid.as_deref() {
+        if !database.is_paused_by(request) {
             return Err(denial::paused(place, message));
         }
     } else if database.phase() != PostgresPhase::Ready && request.spec.apply == Apply::IfReady {

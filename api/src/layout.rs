@@ -11,6 +11,10 @@
 
 use std::path::PathBuf;
 
+use k8s_openapi::api::core::v1::PodSpec;
+
+use crate::names::CONTAINER_POSTGRES;
+
 /// Mount point of a database's volume, in the database's pod and in the worker.
 pub const VOLUME_ROOT: &str = "/var/pv";
 /// What belongs to pgops on the volume.
@@ -39,6 +43,14 @@ pub const SOCKET_DIR: &str = "/var/run/postgresql";
 #[must_use]
 pub fn pgdata(major: u32) -> String {
     format!("{VOLUME_ROOT}/{major}/data")
+}
+
+/// Major version whose data directory a database's pod has, by its `PGDATA`.
+#[must_use]
+pub fn major_of(pod: &PodSpec) -> Option<u32> {
+    let server = pod.containers.iter().find(|container| container.name == CONTAINER_POSTGRES)?;
+    let pgdata = server.env.as_ref()?.iter().find(|variable| variable.name == "PGDATA")?.value.as_ref()?;
+    pgdata.strip_prefix(VOLUME_ROOT)?.split('/').nth(1)?.parse().ok()
 }
 
 /// The directory of one upgrade on the volume.

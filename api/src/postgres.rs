@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::pause_owner;
-use crate::{Condition, condition};
+use crate::{Condition, PostgresOpsRequest, condition};
 
 /// Why `spec.storageType` cannot change, whether it is written or left at its default.
 pub const STORAGE_TYPE_IS_IMMUTABLE: &str =
@@ -186,10 +186,11 @@ impl Postgres {
         condition::find(self.conditions(), CONDITION_PAUSED).filter(|paused| paused.is_true())
     }
 
-    /// Uid of the request that has paused it, if one has.
+    /// Whether it is paused by that very request.
     #[must_use]
-    pub fn paused_by(&self) -> Option<&str> {
-        pause_owner(self.paused()?.message.as_deref()?)
+    pub fn is_paused_by(&self, request: &PostgresOpsRequest) -> bool {
+        let owner = self.paused().and_then(|paused| pause_owner(paused.message.as_deref()?));
+        owner.is_some() && owner == request.metadata.uid.as_deref()
     }
 
     /// Whether a server ever ran on this object's volume: then nothing may initialise it again.

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpe
 use kube::ResourceExt;
 use pgops_api::postgres::StorageType;
 use pgops_api::version::ParseVersionError;
-use pgops_api::{PgVersion, Postgres, PostgresVersion, layout, names};
+use pgops_api::{PgVersion, Postgres, PostgresVersion, layout};
 
 use crate::pod_template::PodTemplate;
 
@@ -185,10 +185,7 @@ fn names_a_service(name: &str) -> bool {
 
 /// Major version that a workload was built for, read from its `PGDATA`.
 fn major_of(workload: &StatefulSet) -> Option<u32> {
-    let containers = &workload.spec.as_ref()?.template.spec.as_ref()?.containers;
-    let server = containers.iter().find(|container| container.name == names::CONTAINER_POSTGRES)?;
-    let pgdata = server.env.as_ref()?.iter().find(|variable| variable.name == "PGDATA")?.value.as_ref()?;
-    pgdata.strip_prefix(layout::VOLUME_ROOT)?.split('/').nth(1)?.parse().ok()
+    layout::major_of(workload.spec.as_ref()?.template.spec.as_ref()?)
 }
 
 /// User that a workload runs as.

@@ -146,14 +146,10 @@ impl Reporter {
             && !has_failed(&last, *step)
         {
             // Nothing is written down of an undo that was given up.
-            let step = Condition::new(
-                &step.to_string(),
-                "False",
-                &failure.reason,
-                failure.message.clone(),
-                now.clone(),
-            );
-            condition::set(&mut last.conditions, step);
+            let given_up = Record { at: now.0, step: *step, event: Event::Failed(failure.clone()) };
+            if let Some(condition) = step_condition(&given_up) {
+                condition::set(&mut last.conditions, condition);
+            }
         }
         last.conditions.push(Condition::new(type_, "True", &reason, message.clone(), now));
         let request = cluster

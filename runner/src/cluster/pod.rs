@@ -1,6 +1,6 @@
 //! How the pod of a database is doing, from what the kubelet says.
 
-use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod, PodStatus};
 use pgops_api::names;
 
 use super::tie;
@@ -56,10 +56,8 @@ pub(super) fn state(pod: &Pod, image: &str) -> PodState {
     {
         return PodState::Ready { ip: ip.clone() };
     }
-    let containers =
-        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
-    for container in containers {
-        let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
+    for container in containers(status) {
+        let waiting = waiting(container);
         let reason = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
         let says = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
         if HOPELESS.contains(&reason) {
@@ -81,10 +79,16 @@ pub(super) fn state(pod: &Pod, image: &str) -> PodState {
 #[must_use]
 pub fn backs_off(pod: &Pod) -> bool {
     let Some(status) = &pod.status else { return false };
-    let containers =
-        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
-    let mut reasons = containers.filter_map(|it| it.state.as_ref()?.waiting.as_ref()?.reason.as_deref());
+    let mut reasons = containers(status).filter_map(|container| waiting(container)?.reason.as_deref());
     reasons.any(|reason| reason == "CrashLoopBackOff" || HOPELESS.contains(&reason))
+}
+
+fn containers(status: &PodStatus) -> impl Iterator<Item = &ContainerStatus> {
+    status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten())
+}
+
+fn waiting(container: &ContainerStatus) -> Option<&ContainerStateWaiting> {
+    container.state.as_ref()?.waiting.as_ref()
 }
 
 fn is_ready(status: &PodStatus) -> bool {

@@ -4,7 +4,6 @@
 use k8s_openapi::api::core::v1::{
     Affinity, NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm, PodSpec,
 };
-
 use serde_json::{Value, json};
 
 const NAME: &str = "metadata.name";

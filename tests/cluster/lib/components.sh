@@ -56,8 +56,8 @@ end() { # SIGNAL NAME…
     for name; do
         ! is_running "$name" || pids+=("$(<"$state/run/$name.pid")")
     done
+    kill "-$signal" "${pids[@]}" 2>/dev/null || true
     for ((tries = 0; tries < 20; tries++)); do
-        ((tries > 0)) || kill "-$signal" "${pids[@]}" 2>/dev/null || true
         any_alive "${pids[@]}" || break
         sleep 0.1
     done

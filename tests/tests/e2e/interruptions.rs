@@ -11,7 +11,21 @@ use kube::runtime::wait::{await_condition, conditions};
 use pgops_api::names;
 use pgops_api::plan::Step;
 use pgops_e2e::crash::{Kill, Mark, Moment, Node, Victim, Watch};
-use pgops_e2e::{Cluster, DataSet, Namespace, assert_untouched, assert_upgraded};
+use pgops_e2e::{
+    Cluster, DataSet, Database, Fingerprint, Namespace, Upgrade, assert_untouched, assert_upgraded,
+};
+
+/// A database of that version, what it holds, and its upgrade to 17.
+async fn begin(
+    ns: &Namespace,
+    version: &str,
+    data: DataSet,
+) -> anyhow::Result<(Database, Fingerprint, Upgrade)> {
+    let orders = ns.postgres("orders").version(version).filled_with(&[data]).await?;
+    let before = orders.fingerprint().await?;
+    let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+    Ok((orders, before, upgrade))
+}
 
 /// Both inside the outage: before `pg_upgrade`, and once it has run.
 #[rstest::rstest]
@@ -22,9 +36,7 @@ async fn runner_killed_once_still_completes(#[case] step: Step) -> anyhow::Resul
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+            let (orders, before, upgrade) = begin(ns, "13.16", DataSet::Kept).await?;
             upgrade.wait_step(step).await?;
             upgrade.kill_runner().await?;
             assert_upgraded(&orders, &upgrade, &before).await
@@ -94,9 +106,7 @@ async fn webhook_killed_while_the_job_runs_changes_nothing() -> anyhow::Result<(
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("15.18").filled_with(&[DataSet::Contrib]).await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+            let (orders, before, upgrade) = begin(ns, "15.18", DataSet::Contrib).await?;
             upgrade.wait_step(Step::Preflight).await?;
             kill_leader(&cluster).await?;
             assert_upgraded(&orders, &upgrade, &before).await
@@ -135,9 +145,7 @@ async fn request_deleted_at_once_leaves_the_database_alone() -> anyhow::Result<(
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+            let (orders, before, upgrade) = begin(ns, "13.16", DataSet::Kept).await?;
             upgrade.delete().await?;
             assert_untouched(&orders, "13.16", &before).await?;
             // The garbage collector removes what the request owned.
@@ -163,9 +171,7 @@ async fn request_cancelled_while_pg_upgrade_runs_is_taken_back() -> anyhow::Resu
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("15.18").filled_with(&[DataSet::Contrib]).await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+            let (orders, before, upgrade) = begin(ns, "15.18", DataSet::Contrib).await?;
             upgrade.wait_step(Step::PgUpgraded).await?;
             let annotation = format!("{}=true", names::ANNOTATION_CANCEL);
             ns.kubectl(&["annotate", "pgops", "orders-17", &annotation], None).await?.succeeded()?;
@@ -186,9 +192,7 @@ async fn request_whose_job_was_lost_carries_on_when_it_is_told_to() -> anyhow::R
     let cluster = Cluster::connect().await?;
     cluster
         .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+            let (orders, before, upgrade) = begin(ns, "13.16", DataSet::Kept).await?;
             upgrade.wait_step(Step::PgUpgraded).await?;
             upgrade.lose_job().await?;
             let (reason, message) = upgrade.wait_failed().await?;

@@ -77,11 +77,9 @@ fn invalid(field: &str, error: &dyn std::fmt::Display) -> Verdict {
 fn keep_if_used(caches: &Caches, name: &str) -> Result<Vec<String>, Verdict> {
     let databases = caches.databases_where(|database| database.spec.version == name);
     // One that has ended half way can go on.
-    let paused = caches.databases_where(|database| database.paused_by().is_some());
-    let is_half_way = |request: &PostgresOpsRequest| {
-        let uid = request.metadata.uid.as_deref();
-        uid.is_some() && paused.iter().any(|database| database.paused_by() == uid)
-    };
+    let paused = caches.databases_where(|database| database.paused().is_some());
+    let is_half_way =
+        |request: &PostgresOpsRequest| paused.iter().any(|database| database.is_paused_by(request));
     let requests = caches
         .requests_where(|request| (request.is_active() || is_half_way(request)) && moves(request, name));
     let mut users: Vec<String> =

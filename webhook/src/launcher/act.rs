@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::controller;
@@ -12,7 +11,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::opsrequest::{Phase, PostgresOpsRequestStatus};
 use pgops_api::plan::Scope;
-use pgops_api::{Postgres, PostgresOpsRequest, chain, names};
+use pgops_api::{PostgresOpsRequest, chain, names};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -216,15 +215,10 @@ impl Hands {
             annotations[ANNOTATION_HELD] = Value::Null;
         }
         let patch = json!({
-            "metadata": {
-                "resourceVersion": job.metadata.resource_version,
-                "annotations": annotations,
-            },
+            "metadata": { "annotations": annotations },
             "spec": { "suspend": suspend },
         });
-        let patched =
-            self.jobs(job).patch(&job.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await;
-        patched.map(drop).map_err(failed("suspend or resume", job))
+        self.change("suspend or resume", job, patch).await
     }
 
     /// Removes the Job that was observed, with its pods, and no later one of its name.
@@ -233,38 +227,32 @@ impl Hands {
         let observed =
             Preconditions { uid: job.uid(), resource_version: job.metadata.resource_version.clone() };
         let how = DeleteParams::background().preconditions(observed);
-        let removed = self.jobs(job).delete(&job.name_any(), &how).await;
+        let removed = self.api(job).delete(&job.name_any(), &how).await;
         removed.map(drop).map_err(failed("remove", job))
-    }
-
-    fn jobs(&self, job: &Job) -> Api<Job> {
-        Api::namespaced(self.client.clone(), &job.namespace().unwrap_or_default())
     }
 
     /// Takes the wish to carry on off the request.
     async fn forget(&self, request: &PostgresOpsRequest) -> Result<(), Error> {
-        let patch = json!({ "metadata": {
-            "resourceVersion": request.metadata.resource_version,
-            "annotations": { names::ANNOTATION_CARRY_ON: null },
-        }});
-        let patch = Patch::Merge(patch);
-        let patched =
-            self.requests(request).patch(&request.name_any(), &PatchParams::default(), &patch).await;
-        patched.map(drop).map_err(failed("answer the annotation of", request))
+        let patch = json!({ "metadata": { "annotations": { names::ANNOTATION_CARRY_ON: null } } });
+        self.change("answer the annotation of", request, patch).await
     }
 
     /// Writes or removes the claim on the database as it was observed.
     async fn write_claim(&self, world: &World, claim: Option<String>) -> Result<(), Error> {
         let Some(database) = &world.database else { return Ok(()) };
-        let patch = json!({ "metadata": {
-            "resourceVersion": database.metadata.resource_version,
-            "annotations": { names::ANNOTATION_CLAIM: claim },
-        }});
-        let databases: Api<Postgres> =
-            Api::namespaced(self.client.clone(), &database.namespace().unwrap_or_default());
-        let patched =
-            databases.patch(&database.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await;
-        patched.map(drop).map_err(failed("claim or release", database))
+        let patch = json!({ "metadata": { "annotations": { names::ANNOTATION_CLAIM: claim } } });
+        self.change("claim or release", database, patch).await
+    }
+
+    /// Patches the object as it was observed: the API server refuses it for one that has changed since.
+    async fn change<K>(&self, verb: &'static str, object: &K, mut patch: Value) -> Result<(), Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        patch["metadata"]["resourceVersion"] = json!(object.meta().resource_version);
+        let patch = Patch::Merge(patch);
+        let patched = self.api(object).patch(&object.name_any(), &PatchParams::default(), &patch).await;
+        patched.map(drop).map_err(failed(verb, object))
     }
 
     /// Creates the object; false if it is there already.
@@ -276,8 +264,7 @@ impl Hands {
             + DeserializeOwned
             + Serialize,
     {
-        let api: Api<K> = Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
-        match api.create(&PostParams::default(), object).await {
+        match self.api(object).create(&PostParams::default(), object).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
             Err(error) => Err(failed("create", object)(error)),
@@ -296,13 +283,8 @@ impl Hands {
         let others = request.finalizers().iter().filter(|finalizer| *finalizer != names::REQUEST_FINALIZER);
         let ours = present.then(|| names::REQUEST_FINALIZER.to_owned());
         let finalizers: Vec<String> = others.cloned().chain(ours).collect();
-        let patch = json!({
-            "metadata": { "resourceVersion": request.metadata.resource_version, "finalizers": finalizers },
-        });
-        let patch = Patch::Merge(patch);
-        let patched =
-            self.requests(request).patch(&request.name_any(), &PatchParams::default(), &patch).await;
-        patched.map(drop).map_err(failed("set the finalizer of", request))
+        let patch = json!({ "metadata": { "finalizers": finalizers } });
+        self.change("set the finalizer of", request, patch).await
     }
 
     /// Writes the status onto the very version that was observed, and leaves fields that it does not
@@ -319,14 +301,18 @@ impl Hands {
         // An empty list is left out, and what is left out stays: the last condition would never go.
         patch["status"]["conditions"] = json!(status.conditions);
         let patched = self
-            .requests(request)
+            .api(request)
             .patch_status(&request.name_any(), &PatchParams::default(), &Patch::Merge(patch))
             .await;
         patched.map(drop).map_err(failed("write the status of", request))
     }
 
-    fn requests(&self, request: &PostgresOpsRequest) -> Api<PostgresOpsRequest> {
-        Api::namespaced(self.client.clone(), &request.namespace().unwrap_or_default())
+    /// The objects of that kind, in that object's namespace.
+    fn api<K>(&self, object: &K) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
     }
 
     /// An Event on the request. One that is lost changes nothing.

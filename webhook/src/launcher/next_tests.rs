@@ -78,6 +78,18 @@ fn carry_on(world: &mut World) {
     say(world, pgops_api::names::ANNOTATION_CARRY_ON);
 }
 
+fn delete_database(world: &mut World) {
+    let database = world.database.as_mut().unwrap();
+    database.metadata.deletion_timestamp = Some(parse(json!("1970-01-01T00:15:00Z")));
+}
+
+/// Its Job has failed, and somebody deletes it.
+fn delete_job(world: &mut World) {
+    let mut job = job(over("Failed"));
+    job.metadata.deletion_timestamp = Some(parse(json!("1970-01-01T00:15:00Z")));
+    world.job = Some(job);
+}
+
 /// At work, as far as the request is concerned.
 fn work(world: &mut World) {
     phase(world, Phase::Progressing);
@@ -176,12 +188,7 @@ fn withdrawn(world: &mut World) {
     carry_on(w);
     w.pods = vec![pod(900, json!({ "phase": "Running" }))];
 }, "LookAgain")]
-#[case::to_go_on_once_its_job_is_gone(|w: &mut World| {
-    carry_on(w);
-    let mut job = job(over("Failed"));
-    job.metadata.deletion_timestamp = Some(parse(json!("1970-01-01T00:15:00Z")));
-    w.job = Some(job);
-}, "Nothing")]
+#[case::to_go_on_once_its_job_is_gone(|w: &mut World| { carry_on(w); delete_job(w); }, "Nothing")]
 #[case::to_go_on_without_a_job(carry_on, "CarryOn")]
 #[case::to_go_on_and_at_work(|w: &mut World| { carry_on(w); work(w); }, "Forget")]
 #[case::to_go_on_and_deleted(|w: &mut World| { carry_on(w); hold(w); delete(w); }, "Release")]
@@ -190,10 +197,7 @@ fn withdrawn(world: &mut World) {
     pause(w, "other");
     say(w, pgops_api::names::ANNOTATION_CARRY_ON);
 }, "Forget")]
-#[case::to_go_on_and_the_database_is_deleted(|w: &mut World| {
-    carry_on(w);
-    w.database.as_mut().unwrap().metadata.deletion_timestamp = Some(parse(json!("1970-01-01T00:15:00Z")));
-}, "Forget")]
+#[case::to_go_on_and_the_database_is_deleted(|w: &mut World| { carry_on(w); delete_database(w); }, "Forget")]
 #[case::to_go_on_and_no_job_can_be_made(|w: &mut World| {
     carry_on(w);
     w.job = Some(job(over("Failed")));
@@ -280,12 +284,7 @@ fn withdrawn(world: &mut World) {
     w.pods = vec![pod(900, waiting("ErrImagePull"))];
 }, "Withdraw")]
 #[case::job_deleted_and_cancelled(|w: &mut World| { hold(w); work(w); cancel(w); }, "Launch")]
-#[case::job_being_deleted(|w: &mut World| {
-    work(w);
-    let mut job = job(over("Failed"));
-    job.metadata.deletion_timestamp = Some(parse(json!("1970-01-01T00:15:00Z")));
-    w.job = Some(job);
-}, "Nothing")]
+#[case::job_being_deleted(|w: &mut World| { work(w); delete_job(w); }, "Nothing")]
 #[case::job_deleted(|w: &mut World| { hold(w); work(w); }, "Launch")]
 #[case::job_deleted_and_claim_lost(work, "Claim")]
 #[case::job_deleted_with_the_request(|w: &mut World| { work(w); delete(w); }, "RemoveFinalizer")]
@@ -294,7 +293,7 @@ fn withdrawn(world: &mut World) {
     work(w);
     delete(w);
     pause(w, UID);
-    w.database.as_mut().unwrap().metadata.deletion_timestamp = Some(parse(json!("1970-01-01T00:15:00Z")));
+    delete_database(w);
 }, "RemoveFinalizer")]
 #[case::job_and_database_deleted(|w: &mut World| { work(w); w.database = None; }, "Fail")]
 #[case::between_two_pods(|w: &mut World| {

@@ -54,10 +54,10 @@ pub fn again(world: &World) -> Result<Worker, Refused> {
         |side: &Side| side.pg_version().map(|version| version.major).map_err(|it| lost(it.to_string()));
     // Once the workload has the new image, only the catalog knows the old one. The data directory tells which it has
     // where the catalog has got another reference of the new one since.
-    let old_data = layout::pgdata(major(&from)?);
-    let has_old = |server: &&Container| pgdata(server).is_none_or(|pgdata| pgdata == old_data);
-    let image = server(pod).filter(has_old).and_then(|server| server.image.as_ref());
-    if let Some(running) = image.filter(|image| **image != to.image) {
+    let old = major(&from)?;
+    let has_old_data = layout::major_of(pod).is_none_or(|has| has == old);
+    let image = server(pod).and_then(|server| server.image.as_ref());
+    if let Some(running) = image.filter(|image| has_old_data && **image != to.image) {
         from.image.clone_from(running);
     }
     let kind = if major(&from)? == major(&to)? { UpgradeKind::Minor } else { UpgradeKind::Major };
@@ -104,11 +104,6 @@ fn workload(world: &World) -> Result<(&Postgres, &PodSpec), Refused> {
 
 fn server(pod: &PodSpec) -> Option<&Container> {
     pod.containers.iter().find(|container| container.name == CONTAINER_POSTGRES)
-}
-
-fn pgdata(server: &Container) -> Option<&str> {
-    let variables = server.env.as_deref().unwrap_or_default();
-    variables.iter().find(|variable| variable.name == "PGDATA")?.value.as_deref()
 }
 
 fn worker(world: &World, database: &Postgres, pod: &PodSpec, upgrade: Upgrade) -> Worker {

@@ -154,8 +154,7 @@ impl World {
 
     /// Whether the database carries our pause for this request.
     pub fn is_paused_by_request(&self) -> bool {
-        let owner = self.database.as_ref().and_then(Postgres::paused_by);
-        owner.is_some() && owner == self.request.metadata.uid.as_deref()
+        self.database.as_ref().is_some_and(|database| database.is_paused_by(&self.request))
     }
 
     /// Whether the database is paused for this request, and somebody wants it back.
