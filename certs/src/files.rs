@@ -301,7 +301,7 @@ mod tests {
     async fn a_mount_without_files_is_told_and_waited_for() {
         let mut scene = Scene::new();
         let error = scene.pass_after(0).await.unwrap_err();
-        assert!(pgops_api::chain(&error).contains("failed to read tls.crt"), "{error}");
+        assert!(pgops_api::display_chain(&error).contains("failed to read tls.crt"), "{error}");
         assert!(error.is_transient());
     }
 }

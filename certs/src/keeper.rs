@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::stream::{BoxStream, Stream, StreamExt};
 use kube::runtime::{WatchStreamExt, watcher::watch_object};
 use kube::{Api, Client, Resource};
-use pgops_api::chain;
+use pgops_api::display_chain;
 use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
@@ -121,7 +121,7 @@ impl Keeper {
 
     /// Says what is wrong once, and once that it is right again.
     fn hear(&mut self, result: &Result<(), Error>) {
-        let complaint = result.as_ref().err().map(|error| chain(error as &dyn std::error::Error));
+        let complaint = result.as_ref().err().map(|error| display_chain(error as &dyn std::error::Error));
         match result {
             Ok(()) => self.certificates.reject(None),
             Err(error) if error.is_rejection() => self.certificates.reject(complaint.as_ref()),

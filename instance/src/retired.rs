@@ -47,7 +47,7 @@ pub fn watch(volume: Volume, own: u32) {
                     LOOK
                 }
                 Err(error) => {
-                    tracing::warn!("{}; tried again later", pgops_api::chain(&error));
+                    tracing::warn!("{}; tried again later", pgops_api::display_chain(&error));
                     LOOK_AFTER_FAILURE
                 }
             };
@@ -254,7 +254,7 @@ mod tests {
     fn data_with_a_tablespace_of_the_server_within_stays() {
         let world = World::new(NOW);
         world.tablespace(17, "13/fast");
-        let error = pgops_api::chain(&world.sweep(17).unwrap_err());
+        let error = pgops_api::display_chain(&world.sweep(17).unwrap_err());
         assert!(error.contains("13/fast of version 17 lies within it"), "{error}");
         assert!(world.has("13/data/PG_VERSION"));
     }

@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, ResourceExt};
-use pgops_api::plan::{pause_owner, pause_request};
+use pgops_api::plan::{pause_owner_name, pause_owner_uid};
 use pgops_api::postgres::DeletionPolicy;
 use pgops_api::{Postgres, PostgresOpsRequest, names};
 
@@ -69,7 +69,7 @@ pub enum Pauser {
 /// Looks for whoever has paused a database that was deleted.
 pub async fn pauser(client: &Client, database: &Postgres) -> Result<Pauser, ApiError> {
     let message = database.paused().and_then(|pause| pause.message.as_deref()).unwrap_or_default();
-    let named = pause_request(message).zip(pause_owner(message));
+    let named = pause_owner_name(message).zip(pause_owner_uid(message));
     let Some((name, uid)) = named.filter(|_| database.metadata.deletion_timestamp.is_some()) else {
         return Ok(Pauser::AtWork);
     };

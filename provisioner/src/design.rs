@@ -185,7 +185,7 @@ fn names_a_service(name: &str) -> bool {
 
 /// Major version that a workload was built for, read from its `PGDATA`.
 fn major_of(workload: &StatefulSet) -> Option<u32> {
-    layout::major_of(workload.spec.as_ref()?.template.spec.as_ref()?)
+    layout::pgdata_major(workload.spec.as_ref()?.template.spec.as_ref()?)
 }
 
 /// User that a workload runs as.

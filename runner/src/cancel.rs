@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::cluster::Cluster;
 use crate::saga::Failure;
-use crate::steps::chain;
+use crate::steps::display_chain;
 
 /// Pause between two looks at the request: the worker may read it, not watch.
 const LOOK: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ impl Cancel {
                             return;
                         }
                     }
-                    Err(error) => tracing::warn!("{}", chain(&error)),
+                    Err(error) => tracing::warn!("{}", display_chain(&error)),
                 }
                 tokio::time::sleep(LOOK).await;
             }

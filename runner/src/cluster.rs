@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Config, ResourceExt};
-use pgops_api::plan::{UpgradePlan, pause_owner};
+use pgops_api::plan::{UpgradePlan, pause_owner_uid};
 use pgops_api::postgres::CONDITION_PAUSED;
 use pgops_api::{Condition, Postgres, PostgresOpsRequest, condition, names};
 use serde_json::json;
@@ -166,7 +166,7 @@ impl Cluster {
         let uid = self.plan.request_uid.clone();
         self.change_conditions("resume", |conditions| {
             conditions.retain(|condition| {
-                let owner = condition.message.as_deref().and_then(pause_owner);
+                let owner = condition.message.as_deref().and_then(pause_owner_uid);
                 condition.type_ != CONDITION_PAUSED || owner != Some(uid.as_str())
             });
         })

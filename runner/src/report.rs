@@ -79,7 +79,7 @@ impl Reporter {
                 while changes.changed().await.is_ok() {
                     let view = changes.borrow_and_update().clone();
                     if let Err(error) = write(&cluster, &view).await {
-                        tracing::warn!("{}", crate::steps::chain(&error));
+                        tracing::warn!("{}", crate::steps::display_chain(&error));
                     }
                 }
             }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use jiff::SignedDuration;
 use pgops_api::UpgradePlan;
-use pgops_api::opsrequest::how_to_carry_on;
+use pgops_api::opsrequest::resume_command;
 use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, Scope, Step, UpgradeKind};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,7 +15,7 @@ use crate::postgres::leftover;
 use crate::postgres::volume::Volume;
 use crate::report::seconds;
 use crate::saga::{self, FileJournal, Forgetful, Journal, JournalError, Outcome, ReportJournal};
-use crate::steps::{StepError, Upgrade, chain};
+use crate::steps::{StepError, Upgrade, display_chain};
 
 /// The upgrade could neither be brought to its end nor be written down; the Job tries again.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +60,8 @@ pub fn run() -> Result<ExitCode, UpgradeError> {
         }
     });
     if let Err(error) = &result {
-        tracing::error!("{}", chain(error));
-        leave_message(&chain(error));
+        tracing::error!("{}", display_chain(error));
+        leave_message(&display_chain(error));
     }
     // The status writer may hang on an API server that is away: the journal has everything.
     runtime.shutdown_background();
@@ -111,7 +111,7 @@ async fn execute(plan: &UpgradePlan) -> Result<ExitCode, UpgradeError> {
     let kept = match &outcome {
         // The upgrade is good whatever cannot be read now.
         Outcome::Upgraded => upgrade.kept().unwrap_or_else(|error| {
-            tracing::warn!("{}", chain(&error));
+            tracing::warn!("{}", display_chain(&error));
             None
         }),
         Outcome::RolledBack { .. } | Outcome::Stuck { .. } => None,
@@ -126,7 +126,7 @@ async fn execute(plan: &UpgradePlan) -> Result<ExitCode, UpgradeError> {
     report.retain(|part| !part.is_empty());
     let report = report.join("\n\n");
     if let Err(error) = cluster.write_report("report", &report).await {
-        tracing::warn!("{}", chain(&error));
+        tracing::warn!("{}", display_chain(&error));
     }
     reporter.end(&outcome, message.clone()).await?;
     Ok(match outcome {
@@ -147,7 +147,7 @@ async fn stop_servers(plan: &UpgradePlan) {
     for side in [&plan.from, &plan.to] {
         let Ok(version) = side.pg_version() else { continue };
         if let Err(error) = leftover::stop_server(&volume.pgdata(version.major)).await {
-            tracing::warn!("{}", chain(&error));
+            tracing::warn!("{}", display_chain(&error));
         }
     }
 }
@@ -184,7 +184,7 @@ fn message(
              {request}{}. {}. Nothing more is removed. Once the cause is gone, it goes on by: {} (docs/runbook.md)",
             turned(records),
             failure.message,
-            how_to_carry_on(namespace, request)
+            resume_command(namespace, request)
         ),
         // Before the pause, or once it is lifted, nothing but what the upgrade made beside the data is left.
         Outcome::Stuck { step, failure } => format!(
@@ -250,11 +250,12 @@ fn leave_message(text: &str) {
 mod tests {
     use super::*;
     use jiff::Timestamp;
-    use pgops_api::plan::Side;
+    use pgops_api::plan::VersionRef;
     use saga::{Event, Failure, Record};
 
     fn plan() -> UpgradePlan {
-        let side = |version: &str| Side { name: version.into(), version: version.into(), image: "pg".into() };
+        let side =
+            |version: &str| VersionRef { name: version.into(), version: version.into(), image: "pg".into() };
         UpgradePlan {
             namespace: "demo".into(),
             request: "orders-17".into(),

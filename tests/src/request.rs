@@ -228,9 +228,9 @@ impl Upgrade {
 
     /// Has it go on although it has failed, as a person does, and waits until it was heard.
     pub async fn carry_on(&self) -> anyhow::Result<()> {
-        let annotation = format!("{}=true", names::ANNOTATION_CARRY_ON);
+        let annotation = format!("{}=true", names::ANNOTATION_RESUME);
         self.ns.kubectl(&["annotate", "pgops", &self.name, &annotation], None).await?.succeeded()?;
-        let heard = |found: Option<&PostgresOpsRequest>| found.is_some_and(|it| !it.is_to_carry_on());
+        let heard = |found: Option<&PostgresOpsRequest>| found.is_some_and(|it| !it.wants_resume());
         let found = wait_for(&self.ns.api(), &self.name, "an answer", LONGEST, heard).await?;
         let found = found.context("it was there a moment ago")?;
         ensure!(

@@ -10,7 +10,7 @@ use kube::Resource;
 use kube::runtime::reflector::store::{Writer, WriterDropped};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
-use pgops_api::admission::{Facts, Place};
+use pgops_api::admission::{Facts, NamespacedName};
 use pgops_api::matrix::Catalog;
 use pgops_api::postgres::CONDITION_PAUSED;
 use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
@@ -81,7 +81,7 @@ impl Caches {
     /// What a decision on the request rests on. The request's namespace must be set.
     #[must_use]
     pub fn snapshot(&self, request: &PostgresOpsRequest) -> Snapshot {
-        let place = Place::named_by(request);
+        let place = NamespacedName::named_by(request);
         let own_name = request.metadata.name.as_deref();
         let mut active = self.active(place.namespace, place.name);
         active.retain(|other| other.metadata.name.as_deref() != own_name);
@@ -137,7 +137,7 @@ fn by_database(requests: &[Arc<PostgresOpsRequest>]) -> ByDatabase {
     active.sort_by(|a, b| age(a).cmp(&age(b)));
     let mut all = ByDatabase::new();
     for request in active {
-        let Place { namespace, name } = Place::named_by(request);
+        let NamespacedName { namespace, name } = NamespacedName::named_by(request);
         let of_namespace = all.entry(namespace.to_owned()).or_default();
         of_namespace.entry(name.to_owned()).or_default().push(request.clone());
     }
@@ -285,7 +285,7 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &caches.catalog()), "nothing changed, nothing was read");
 
         feeds.versions.apply(Event::Apply(entry("13", "13.23")));
-        assert_eq!(caches.catalog().get("13").unwrap().side.version, "13.23");
+        assert_eq!(caches.catalog().get("13").unwrap().version_ref.version, "13.23");
         feeds.versions.apply(Event::Delete(entry("13", "13.23")));
         assert!(caches.catalog().get("13").is_none());
         assert!(caches.catalog().get("17").is_some());

@@ -83,9 +83,9 @@ fn read(path: &Path) -> anyhow::Result<Documents> {
 }
 
 /// What the authors of entries should hear: one that cannot be read disturbs no other, but is said.
-fn complaints(documents: &Documents) -> impl Iterator<Item = String> {
+fn problems(documents: &Documents) -> impl Iterator<Item = String> {
     documents.named().flat_map(|(name, spec)| {
-        matrix::complaints(spec)
+        matrix::problems(spec)
             .into_iter()
             .map(move |complaint| format!("PostgresVersion \"{name}\": {complaint}"))
     })
@@ -99,13 +99,13 @@ fn answer(
     mut out: impl Write,
     mut notes: impl Write,
 ) -> io::Result<u8> {
-    for note in documents.passed_over.iter().cloned().chain(complaints(documents)) {
+    for note in documents.passed_over.iter().cloned().chain(problems(documents)) {
         // Whoever closed the standard error does not want them.
         let _ = writeln!(notes, "note: {note}");
     }
     let catalog = Catalog::new(documents.named());
     let base_os = if options.allow_base_os_change { BaseOsChange::Accepted } else { BaseOsChange::Refused };
-    let matrix = catalog.under(base_os);
+    let matrix = catalog.with_base_os_change(base_os);
     let (written, status) = match (options.from.as_deref(), options.to.as_deref()) {
         (Some(from), Some(to)) => {
             let verdict = Verdict::explained(matrix, from, to);
@@ -173,7 +173,7 @@ impl<'a> Verdict<'a> {
                 });
                 unsupported
                     .into_iter()
-                    .chain(admission::of_move(&allowed, DATABASE, Reindex::default()))
+                    .chain(admission::move_warnings(&allowed, DATABASE, Reindex::default()))
                     .collect()
             }
             Err(refusal) => {

@@ -1,6 +1,6 @@
 //! Proves an index against its table, and leaves nothing of the proof behind.
 
-use pgops_api::chain;
+use pgops_api::display_chain;
 use tokio_postgres::{Client, Error};
 
 use super::server::{EVERYBODYS_PATH, SAFE_PATH};
@@ -25,7 +25,7 @@ pub async fn check(client: &mut Client, name: &str) -> Result<Verdict, Error> {
     let create = format!("{EVERYBODYS_PATH}; CREATE EXTENSION IF NOT EXISTS amcheck");
     if let Err(error) = transaction.batch_execute(&create).await {
         transaction.rollback().await?;
-        return Ok(Verdict::Unavailable(chain(&error)));
+        return Ok(Verdict::Unavailable(display_chain(&error)));
     }
     transaction.batch_execute(SAFE_PATH).await?;
     let schema = "SELECT quote_ident(n.nspname::text) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
@@ -35,7 +35,7 @@ pub async fn check(client: &mut Client, name: &str) -> Result<Verdict, Error> {
     let sql = format!("SELECT {schema}.bt_index_check($1::pg_catalog.text::pg_catalog.regclass, true)");
     let verdict = match transaction.execute(&sql, &[&name]).await {
         Ok(_) => Verdict::Sound,
-        Err(error) => Verdict::Damaged(chain(&error)),
+        Err(error) => Verdict::Damaged(display_chain(&error)),
     };
     transaction.rollback().await?;
     Ok(verdict)

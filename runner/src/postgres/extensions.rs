@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pgops_api::chain;
+use pgops_api::display_chain;
 use tokio_postgres::Client;
 
 use super::server::{ServerError, Superuser, identifier, lasting};
@@ -96,7 +96,7 @@ pub async fn update(
     match client.batch_execute(&statement).await {
         Ok(()) => Ok(None),
         Err(error) => {
-            let why = format!("{}; mend that, then run {statement} there", chain(&error));
+            let why = format!("{}; mend that, then run {statement} there", display_chain(&error));
             not_updated(extension, why)
         }
     }

@@ -1,6 +1,6 @@
 //! Indexes that were built by other rules of text, and how they are rebuilt.
 
-use pgops_api::{PgVersion, chain};
+use pgops_api::{PgVersion, display_chain};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -138,7 +138,7 @@ fn explain(error: &tokio_postgres::Error, index: &Index, statement: &str) -> Str
             index.table,
             duplicate.detail().unwrap_or("the server does not say which").trim_end_matches('.'),
         ),
-        None => format!("{}; mend that, then run {statement}", chain(error)),
+        None => format!("{}; mend that, then run {statement}", display_chain(error)),
     }
 }
 

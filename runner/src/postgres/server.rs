@@ -285,7 +285,7 @@ pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, S
     for database in std::mem::take(&mut inventory.databases) {
         let client = match superuser.connect(host, &database).await {
             Err(ServerError::Connect { source, .. }) if is_for_good(&source) => {
-                inventory.unreachable.push((database, pgops_api::chain(&source)));
+                inventory.unreachable.push((database, pgops_api::display_chain(&source)));
                 continue;
             }
             client => client?,
@@ -386,7 +386,7 @@ pub async fn refuses_for_all(
     match alter_all(client, name, value).await {
         Ok(tried) => tried.rollback().await.map(|()| None).map_err(failed),
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) => Ok(None),
-        Err(error) if error.as_db_error().is_some() => Ok(Some(pgops_api::chain(&error))),
+        Err(error) if error.as_db_error().is_some() => Ok(Some(pgops_api::display_chain(&error))),
         Err(error) => Err(failed(error)),
     }
 }

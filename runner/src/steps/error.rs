@@ -2,7 +2,7 @@
 
 use std::io;
 
-pub use pgops_api::chain;
+pub use pgops_api::display_chain;
 use pgops_api::plan::Step;
 use pgops_api::version::ParseVersionError;
 
@@ -111,7 +111,7 @@ impl StepError {
     /// What the journal and the request's status say of it.
     #[must_use]
     pub fn failure(&self, step: Step) -> Failure {
-        Failure { reason: format!("{step}Failed"), message: chain(self), may_pass: self.may_pass() }
+        Failure { reason: format!("{step}Failed"), message: display_chain(self), may_pass: self.may_pass() }
     }
 
     /// The same of a step that is taken back.

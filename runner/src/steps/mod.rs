@@ -23,7 +23,7 @@ mod facts;
 mod finding;
 mod world;
 
-pub use error::{StepError, chain};
+pub use error::{StepError, display_chain};
 pub use facts::Facts;
 pub use finding::{Finding, Weight};
 pub use world::Upgrade;

@@ -4,7 +4,7 @@
 use pgops_api::plan::{Step, UpgradeKind};
 
 use super::world::say;
-use super::{StepError, Upgrade, chain};
+use super::{StepError, Upgrade, display_chain};
 use crate::postgres::server::{ServerError, databases, relations, set_for_all, version};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
@@ -33,7 +33,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
         match set_for_all(&mut client, name, value).await {
             // The preflight has tried it. An upgrade that is done must not end here.
             Err(ServerError::Query { source, .. }) if source.as_db_error().is_some() => {
-                let why = chain(&source);
+                let why = display_chain(&source);
                 tracing::warn!(step = %Step::VerifyDatabase, "ALTER ROLE ALL SET {name} is left behind: {why}");
             }
             set => set?,

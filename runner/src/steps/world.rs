@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use pgops_api::layout;
-use pgops_api::plan::{NODE_VARIABLE, Side, Step, UpgradeKind, UpgradePlan};
+use pgops_api::plan::{NODE_VARIABLE, Step, UpgradeKind, UpgradePlan, VersionRef};
 
 use super::{
-    Facts, StepError, analyze, chain, clean_up, copied_old_binaries, data_directory_initialized,
+    Facts, StepError, analyze, clean_up, copied_old_binaries, data_directory_initialized, display_chain,
     pause_database, pg_upgraded, preflight, rebuild_indexes, replaced_data_directory, resume_database,
     start_database, stop_database, update_database, update_extensions, update_stateful_set_image,
     verify_database,
@@ -198,7 +198,7 @@ impl Upgrade {
     }
 
     /// Gives the workload image and data directory of one side.
-    pub(super) async fn set_image(&mut self, side: &Side) -> Result<(), StepError> {
+    pub(super) async fn set_image(&mut self, side: &VersionRef) -> Result<(), StepError> {
         self.cluster.set_image(&side.image, &layout::pgdata(side.pg_version()?.major)).await?;
         self.image = Some(side.image.clone());
         Ok(())
@@ -206,7 +206,7 @@ impl Upgrade {
 
     /// What an earlier worker has left may be mended by now: its image has another reference in the catalog, or its pod
     /// can start, but the kubelet's next try is further off than our last one.
-    async fn take_over(&mut self, side: &Side) -> Result<(), StepError> {
+    async fn take_over(&mut self, side: &VersionRef) -> Result<(), StepError> {
         self.set_image(side).await?;
         if let Some(pod) = self.cluster.pod().await?.filter(pod::backs_off) {
             self.cluster.delete_pod(&pod).await?;
@@ -215,7 +215,7 @@ impl Upgrade {
     }
 
     /// Lets the database's pod run as that side, and waits until it answers; gives its address.
-    pub(super) async fn serve(&mut self, side: &Side) -> Result<String, StepError> {
+    pub(super) async fn serve(&mut self, side: &VersionRef) -> Result<String, StepError> {
         let image = side.image.as_str();
         if self.kind == UpgradeKind::Major {
             self.stop_leftovers().await?;
@@ -409,5 +409,5 @@ pub(super) fn say(step: Step, text: impl std::fmt::Display) {
 
 /// Warns in the log of something that is not in the way.
 pub(super) fn warn(step: Step, error: &dyn std::error::Error) {
-    tracing::warn!(%step, "{}", chain(error));
+    tracing::warn!(%step, "{}", display_chain(error));
 }

@@ -63,7 +63,7 @@ pub fn run(to: &Path, major: u32) -> Result<ExitCode, StageError> {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) if error.is_final() => {
             // The end of the log becomes the container's last words, and so the request's.
-            eprintln!("{}", pgops_api::chain(&error));
+            eprintln!("{}", pgops_api::display_chain(&error));
             Ok(ExitCode::from(EXIT_ENDED))
         }
         Err(error) => Err(error),

@@ -34,8 +34,8 @@ fn missing(request: &Request<'_>, new: &Value) -> Vec<PatchOperation> {
         return Vec::new();
     }
     let defaults = match (&*request.kind.group, &*request.kind.kind) {
-        ("ops.kubedb.com", "PostgresOpsRequest") => defaults::of_request(new),
-        ("kubedb.com", "Postgres") => defaults::of_postgres(new),
+        ("ops.kubedb.com", "PostgresOpsRequest") => defaults::request_defaults(new),
+        ("kubedb.com", "Postgres") => defaults::postgres_defaults(new),
         _ => Vec::new(),
     };
     defaults.into_iter().map(|default| set(default.path, default.value)).collect()

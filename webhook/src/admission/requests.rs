@@ -15,7 +15,9 @@ use crate::caches::Caches;
 pub fn judge(caches: &Caches, request: &Request<'_>) -> Verdict {
     match Asked::<PostgresOpsRequest>::read(request) {
         Ok(Asked::Create(new)) if new.updates_version() => create(caches, &new),
-        Ok(Asked::Create(new)) => Verdict::Allowed(vec![admission::not_ours(&new.spec.type_.to_string())]),
+        Ok(Asked::Create(new)) => {
+            Verdict::Allowed(vec![admission::unhandled_type(&new.spec.type_.to_string())])
+        }
         Ok(Asked::Change { old, .. }) if old.updates_version() => Verdict::Invalid(Cause {
             reason: "Immutable",
             message: "spec is immutable: create a new PostgresOpsRequest instead".to_owned(),
@@ -25,7 +27,7 @@ pub fn judge(caches: &Caches, request: &Request<'_>) -> Verdict {
         // Not even its shape is ours to judge: KubeDB's API may have grown.
         Err(unreadable) => other_operation(request).map_or(unreadable, |operation| {
             let created = request.operation == Operation::Create;
-            Verdict::Allowed(created.then(|| admission::not_ours(&operation)).into_iter().collect())
+            Verdict::Allowed(created.then(|| admission::unhandled_type(&operation)).into_iter().collect())
         }),
     }
 }

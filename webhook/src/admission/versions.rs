@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 use pgops_api::constraint::{Constraint, Version};
-use pgops_api::matrix::{Catalog, Constraints, complaints};
+use pgops_api::matrix::{Catalog, Constraints, problems};
 use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
 
 use super::review::Request;
@@ -36,7 +36,7 @@ fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Verdic
     let constraints =
         Constraints { allow: read("allowlist", &lists.allowlist)?, deny: read("denylist", &lists.denylist)? };
 
-    let mut warnings = complaints(spec);
+    let mut warnings = problems(spec);
     let lists = [("allowlist", "allows", &constraints.allow), ("denylist", "denies", &constraints.deny)];
     for (list, effect, entries) in lists {
         for constraint in entries.iter().filter(|constraint| constraint.admits_nothing()) {

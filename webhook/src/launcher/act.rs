@@ -11,7 +11,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::opsrequest::{Phase, PostgresOpsRequestStatus};
 use pgops_api::plan::Scope;
-use pgops_api::{PostgresOpsRequest, chain, names};
+use pgops_api::{PostgresOpsRequest, display_chain, names};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -159,7 +159,7 @@ impl Hands {
         let made = self.make(worker).await;
         if let Err(error) = &made {
             // A quota or a policy of the namespace: people must see it where they look.
-            let message = chain(error);
+            let message = display_chain(error);
             self.tell(&world.request, EventType::Warning, "LaunchFailed", &message).await;
         }
         made
@@ -233,7 +233,7 @@ impl Hands {
 
     /// Takes the wish to carry on off the request.
     async fn forget(&self, request: &PostgresOpsRequest) -> Result<(), Error> {
-        let patch = json!({ "metadata": { "annotations": { names::ANNOTATION_CARRY_ON: null } } });
+        let patch = json!({ "metadata": { "annotations": { names::ANNOTATION_RESUME: null } } });
         self.change("answer the annotation of", request, patch).await
     }
 

@@ -4,7 +4,7 @@
 //! of the claim stands the order of creation, see [`World::blocker`].
 
 use k8s_openapi::api::batch::v1::Job;
-use pgops_api::admission::{Admitted, Denial, Facts, Upgrade, decide};
+use pgops_api::admission::{Admitted, AdmittedUpgrade, Denial, Facts, decide};
 use pgops_api::opsrequest::Phase;
 
 use super::claim::{self, Claim, Standing};
@@ -95,7 +95,7 @@ fn is_working(world: &World) -> bool {
 }
 
 /// What the request comes to, or what there is to do instead: the decision of admission, made again.
-fn admit(world: &World) -> Result<Upgrade, Action> {
+fn admit(world: &World) -> Result<AdmittedUpgrade, Action> {
     if let Some(from) = unacknowledged(world) {
         return Err(Action::Acknowledge { from });
     }
@@ -113,7 +113,7 @@ fn admit(world: &World) -> Result<Upgrade, Action> {
     match decide(&facts) {
         Ok(Admitted { upgrade: Some(upgrade), .. }) => Ok(upgrade),
         Ok(Admitted { upgrade: None, .. }) => Err(Action::Nothing),
-        Err(Denial { reason, message, .. }) if reason.may_pass() => {
+        Err(Denial { reason, message, .. }) if reason.is_transient() => {
             Err(Action::Wait { reason: reason.as_str(), message })
         }
         Err(Denial { reason, message, .. }) => Err(Action::Deny { reason: reason.as_str(), message }),

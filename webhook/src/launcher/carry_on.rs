@@ -1,6 +1,6 @@
 //! A request that has ended half way goes on, because a person has removed the cause and says so.
 
-use pgops_api::names::ANNOTATION_CARRY_ON;
+use pgops_api::names::ANNOTATION_RESUME;
 use pgops_api::opsrequest::Phase;
 
 use super::begin::leave;
@@ -14,7 +14,7 @@ pub fn carry_on(world: &World) -> Action {
         return leave(world);
     }
     if let Some(why) = obstacle(world) {
-        return Action::Forget { why: Some(format!("{ANNOTATION_CARRY_ON} has no effect: {why}")) };
+        return Action::Forget { why: Some(format!("{ANNOTATION_RESUME} has no effect: {why}")) };
     }
     match &world.job {
         None => Action::CarryOn,

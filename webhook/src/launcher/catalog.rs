@@ -9,7 +9,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::PostgresVersion;
-use pgops_api::matrix::complaints;
+use pgops_api::matrix::problems;
 
 use crate::unreadable::Unreadable;
 
@@ -45,7 +45,7 @@ pub async fn warn(client: Client, recorder: Recorder) {
 
 /// What in the entry cannot be read, if anything.
 fn complaint(entry: &PostgresVersion) -> Option<String> {
-    let found = complaints(&entry.spec);
+    let found = problems(&entry.spec);
     let mut text = found.join("; ");
     text.truncate(text.floor_char_boundary(1000));
     (!found.is_empty()).then_some(text)

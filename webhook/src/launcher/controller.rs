@@ -13,7 +13,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use pgops_api::opsrequest::Phase;
-use pgops_api::{Postgres, PostgresOpsRequest, chain, names};
+use pgops_api::{Postgres, PostgresOpsRequest, display_chain, names};
 
 use super::Images;
 use super::act::{Error, Hands};
@@ -115,7 +115,7 @@ fn of_database(all: &[Arc<Wire>], namespace: Option<&str>, database: &str) -> Ve
 pub async fn pass(seen: Arc<Wire>, context: Arc<Context>) -> Result<Action, Error> {
     let Some(seen) = context.unreadable.read(&seen) else { return Ok(Action::await_change()) };
     // Requests that are over for good are most of all requests.
-    if seen.phase().is_terminal() && !has_finalizer(seen) && !seen.is_to_carry_on() {
+    if seen.phase().is_terminal() && !has_finalizer(seen) && !seen.wants_resume() {
         return Ok(Action::await_change());
     }
     let whole = Box::pin(async {
@@ -140,7 +140,7 @@ fn on_error(request: Arc<Wire>, error: &Error, _: Arc<Context>) -> Action {
     tracing::warn!(
         request = %ObjectRef::from_obj(request.as_ref()),
         database = request.0.as_ref().ok().map(|request| request.spec.database_ref.name.as_str()),
-        error = chain(error),
+        error = display_chain(error),
         "a pass failed; tries again"
     );
     Action::requeue(AFTER_FAILURE)

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::jiff::SignedDuration;
-use pgops_api::opsrequest::{CONDITION_DRY_RUN, CONDITION_WAITING, Phase, how_to_carry_on};
+use pgops_api::opsrequest::{CONDITION_DRY_RUN, CONDITION_WAITING, Phase, resume_command};
 
 use super::begin::{self, begin, leave, start};
 use super::carry_on::carry_on;
@@ -95,7 +95,7 @@ pub fn next(world: &World) -> Action {
     if request.phase().is_terminal() {
         return finish(world);
     }
-    if request.is_to_carry_on() {
+    if request.wants_resume() {
         // It goes on. The wish goes before there is a Job, whose end would be met by it.
         return Action::Forget { why: None };
     }
@@ -109,7 +109,7 @@ pub fn next(world: &World) -> Action {
 /// The request has ended; claim and finalizer go as soon as no Job can act for it any more, unless
 /// somebody wants it to go on.
 fn finish(world: &World) -> Action {
-    let then = if world.request.is_to_carry_on() {
+    let then = if world.request.wants_resume() {
         carry_on
     } else if has_finalizer(&world.request) {
         leave
@@ -220,7 +220,7 @@ fn failed(world: &World, why: &str) -> Action {
         let down = if replicas == Some(0) { " and does not serve: its StatefulSet has no pods" } else { "" };
         let namespace = world.request.metadata.namespace.as_deref().unwrap_or_default();
         let request = world.request.metadata.name.as_deref().unwrap_or_default();
-        let again = how_to_carry_on(namespace, request);
+        let again = resume_command(namespace, request);
         format!(
             "{place} is still paused by this request{down}. Once the cause is gone, it goes on by: {again} (docs/runbook.md)"
         )

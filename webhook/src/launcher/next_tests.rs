@@ -75,7 +75,7 @@ fn cancel(world: &mut World) {
 fn carry_on(world: &mut World) {
     phase(world, Phase::Failed);
     pause(world, UID);
-    say(world, pgops_api::names::ANNOTATION_CARRY_ON);
+    say(world, pgops_api::names::ANNOTATION_RESUME);
 }
 
 fn delete_database(world: &mut World) {
@@ -195,7 +195,7 @@ fn withdrawn(world: &mut World) {
 #[case::to_go_on_and_the_pause_is_another_s(|w: &mut World| {
     phase(w, Phase::Failed);
     pause(w, "other");
-    say(w, pgops_api::names::ANNOTATION_CARRY_ON);
+    say(w, pgops_api::names::ANNOTATION_RESUME);
 }, "Forget")]
 #[case::to_go_on_and_the_database_is_deleted(|w: &mut World| { carry_on(w); delete_database(w); }, "Forget")]
 #[case::to_go_on_and_no_job_can_be_made(|w: &mut World| {
@@ -204,7 +204,7 @@ fn withdrawn(world: &mut World) {
     w.request.status.as_mut().unwrap().from = Some("13.1".into());
 }, "Forget")]
 #[case::to_go_on_though_it_was_good(|w: &mut World| { carry_on(w); phase(w, Phase::Successful); }, "Forget")]
-#[case::to_go_on_before_it_began(|w: &mut World| say(w, pgops_api::names::ANNOTATION_CARRY_ON), "Forget")]
+#[case::to_go_on_before_it_began(|w: &mut World| say(w, pgops_api::names::ANNOTATION_RESUME), "Forget")]
 // Before the Job.
 #[case::new(|w: &mut World| w.request.status = None, "Acknowledge")]
 #[case::version_changed_meanwhile(|w: &mut World| {

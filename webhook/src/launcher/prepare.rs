@@ -2,11 +2,9 @@
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use kube::ResourceExt;
-use pgops_api::admission::{Upgrade, parse_go_duration};
-use pgops_api::names::{
-    ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX, ANNOTATION_TRANSFER_MODE, CONTAINER_POSTGRES,
-};
-use pgops_api::plan::{Reindex, Side, TransferMode, UpgradeKind};
+use pgops_api::admission::{AdmittedUpgrade, RequestOptions};
+use pgops_api::names::CONTAINER_POSTGRES;
+use pgops_api::plan::{UpgradeKind, VersionRef};
 use pgops_api::{Postgres, UpgradePlan, layout};
 
 use super::worker::{Place, User, Worker};
@@ -22,7 +20,7 @@ pub struct Refused {
 }
 
 /// The worker of a request that was just admitted. The old image is the one that really runs.
-pub fn first(world: &World, mut upgrade: Upgrade) -> Result<Worker, Refused> {
+pub fn first(world: &World, mut upgrade: AdmittedUpgrade) -> Result<Worker, Refused> {
     let (database, pod) = workload(world)?;
     if let Some(running) = server(pod).and_then(|container| container.image.clone()) {
         upgrade.from.image = running;
@@ -39,7 +37,7 @@ pub fn again(world: &World) -> Result<Worker, Refused> {
     let lost = |message: String| Refused { reason: "PlanLost", message };
     let side = |name: Option<&str>| {
         let name = name.unwrap_or_default();
-        let entry = world.catalog.get(name).map(|entry| entry.side.clone());
+        let entry = world.catalog.get(name).map(|entry| entry.version_ref.clone());
         entry.ok_or_else(|| {
             lost(format!(
                 "the Job of this request cannot be made again: PostgresVersion \"{name}\" does not \
@@ -51,36 +49,27 @@ pub fn again(world: &World) -> Result<Worker, Refused> {
     let mut from = side(request.status.as_ref().and_then(|status| status.from.as_deref()))?;
     let to = side(request.target())?;
     let major =
-        |side: &Side| side.pg_version().map(|version| version.major).map_err(|it| lost(it.to_string()));
+        |side: &VersionRef| side.pg_version().map(|version| version.major).map_err(|it| lost(it.to_string()));
     // Once the workload has the new image, only the catalog knows the old one. The data directory tells which it has
     // where the catalog has got another reference of the new one since.
     let old = major(&from)?;
-    let has_old_data = layout::major_of(pod).is_none_or(|has| has == old);
+    let has_old_data = layout::pgdata_major(pod).is_none_or(|has| has == old);
     let image = server(pod).and_then(|server| server.image.as_ref());
     if let Some(running) = image.filter(|image| has_old_data && **image != to.image) {
         from.image.clone_from(running);
     }
     let kind = if major(&from)? == major(&to)? { UpgradeKind::Minor } else { UpgradeKind::Major };
-    let upgrade = Upgrade {
+    let options = RequestOptions::parse_lenient(request);
+    let upgrade = AdmittedUpgrade {
         from,
         to,
         kind,
-        scope: request.scope(),
-        transfer_mode: request
-            .annotations()
-            .get(ANNOTATION_TRANSFER_MODE)
-            .and_then(|it| TransferMode::parse(it)),
-        keep_old_data: request
-            .annotations()
-            .get(ANNOTATION_KEEP_OLD_DATA)
-            .and_then(|it| parse_go_duration(it).ok()),
-        reindex: request
-            .annotations()
-            .get(ANNOTATION_REINDEX)
-            .and_then(|it| Reindex::parse(it))
-            .unwrap_or_default(),
-        timeout: request.spec.timeout.as_deref().and_then(|timeout| parse_go_duration(timeout).ok()),
-        max_retries: u32::try_from(request.spec.max_retries).unwrap_or_default(),
+        scope: options.scope,
+        transfer_mode: options.transfer_mode,
+        keep_old_data: options.keep_old_data,
+        reindex: options.reindex,
+        timeout: options.timeout,
+        max_retries: options.max_retries,
     };
     Ok(worker(world, database, pod, upgrade))
 }
@@ -106,7 +95,7 @@ fn server(pod: &PodSpec) -> Option<&Container> {
     pod.containers.iter().find(|container| container.name == CONTAINER_POSTGRES)
 }
 
-fn worker(world: &World, database: &Postgres, pod: &PodSpec, upgrade: Upgrade) -> Worker {
+fn worker(world: &World, database: &Postgres, pod: &PodSpec, upgrade: AdmittedUpgrade) -> Worker {
     let request = &world.request;
     let security = pod.security_context.clone().unwrap_or_default();
     let own = server(pod).and_then(|container| container.security_context.clone()).unwrap_or_default();

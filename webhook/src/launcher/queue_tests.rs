@@ -247,12 +247,12 @@ async fn lose_the_job(fake: &Fake, launcher: &Launcher) {
     assert!(message(fake, "a", CONDITION_FAILED).contains(how), "{}", message(fake, "a", CONDITION_FAILED));
     assert_eq!((phases(fake), claim(fake)), (vec![Phase::Failed], None));
     fake.change::<PostgresOpsRequest>("a", |it| {
-        it["metadata"]["annotations"] = json!({ names::ANNOTATION_CARRY_ON: "true" });
+        it["metadata"]["annotations"] = json!({ names::ANNOTATION_RESUME: "true" });
     });
 }
 
 fn asks_to_carry_on(fake: &Fake) -> bool {
-    get(fake, "a").is_to_carry_on()
+    get(fake, "a").wants_resume()
 }
 
 /// A launcher is stopped before each of its calls in turn, and another one goes on; what it does then

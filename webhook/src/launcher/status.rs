@@ -2,7 +2,7 @@
 //! conditions that the runner wrote stay.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use pgops_api::admission::asked_scope;
+use pgops_api::admission::requested_scope;
 use pgops_api::opsrequest::{
     CONDITION_DRY_RUN, CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase,
     PostgresOpsRequestStatus,
@@ -14,7 +14,7 @@ use pgops_api::{Condition, PostgresOpsRequest, condition};
 pub fn acknowledged(request: &PostgresOpsRequest, from: &str, now: Time) -> PostgresOpsRequestStatus {
     let mut status = current(request);
     // Once and for all: see the condition.
-    if status.from.is_none() && asked_scope(request) == Ok(Scope::DryRun) {
+    if status.from.is_none() && requested_scope(request) == Ok(Scope::DryRun) {
         let message = "only the preflight runs, and nothing is changed";
         put(&mut status, Condition::new(CONDITION_DRY_RUN, "True", CONDITION_DRY_RUN, message, now));
     }

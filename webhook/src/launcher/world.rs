@@ -13,7 +13,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
-use pgops_api::admission::Place;
+use pgops_api::admission::NamespacedName;
 use pgops_api::matrix::Catalog;
 use pgops_api::opsrequest::Phase;
 use pgops_api::{Postgres, PostgresOpsRequest, names};
@@ -134,7 +134,7 @@ impl World {
 
     /// Namespace and name of the database, as people write them.
     pub fn place(&self) -> String {
-        Place::named_by(&self.request).to_string()
+        NamespacedName::named_by(&self.request).to_string()
     }
 
     /// The request that must end before this one may begin: the one at work, else the one that holds the

@@ -1,7 +1,7 @@
 //! What must not be deleted now, or not at all.
 
 use kube::ResourceExt;
-use pgops_api::admission::Place;
+use pgops_api::admission::NamespacedName;
 use pgops_api::names::ANNOTATION_OVERRIDE;
 use pgops_api::opsrequest::Phase;
 use pgops_api::postgres::DeletionPolicy;
@@ -15,7 +15,7 @@ use crate::caches::Caches;
 
 /// A database that its owner protected stays, and so does one whose data is being converted.
 pub fn judge(caches: &Caches, request: &Request<'_>, old: &Postgres) -> Result<Vec<String>, Verdict> {
-    let place = Place::of(old);
+    let place = NamespacedName::of(old);
     if old.deletion_policy() == DeletionPolicy::DoNotTerminate {
         return Err(protected(request, &place));
     }
@@ -45,11 +45,11 @@ pub fn judge(caches: &Caches, request: &Request<'_>, old: &Postgres) -> Result<V
     }))
 }
 
-fn in_progress(upgrade: &PostgresOpsRequest, old: &Postgres, place: &Place<'_>) -> String {
+fn in_progress(upgrade: &PostgresOpsRequest, old: &Postgres, place: &NamespacedName<'_>) -> String {
     let status = upgrade.status.as_ref();
     let from = status.and_then(|status| status.from.as_deref()).unwrap_or(&old.spec.version);
     let step = status.and_then(|status| status.step.as_deref()).unwrap_or("at its beginning");
-    let Place { namespace, name } = place;
+    let NamespacedName { namespace, name } = place;
     format!(
         "{place} is being upgraded from {from} to {} by PostgresOpsRequest {request} ({step}). Deleted now, an upgrade \
          that is interrupted would neither be carried on nor taken back, and {}. Wait until the request has ended \
@@ -78,12 +78,12 @@ fn fate(old: &Postgres) -> &'static str {
     }
 }
 
-fn protected(request: &Request<'_>, place: &Place<'_>) -> Verdict {
+fn protected(request: &Request<'_>, place: &NamespacedName<'_>) -> Verdict {
     // The remedy must not add the field under its other name.
     let policies = request.old_object.as_ref().and_then(Object::peek::<DeletionPolicies>);
     let older = policies.is_some_and(|policies| policies.termination_policy.is_some());
     let field = if older { "terminationPolicy" } else { "deletionPolicy" };
-    let Place { namespace, name } = place;
+    let NamespacedName { namespace, name } = place;
     Verdict::Forbidden(Cause {
         reason: "DoNotTerminate",
         message: format!(

@@ -1,7 +1,7 @@
 //! `spec.version` says what the data is, so it changes with the data: the worker of an upgrade sets it.
 
 use kube::ResourceExt;
-use pgops_api::admission::Place;
+use pgops_api::admission::NamespacedName;
 use pgops_api::names::{ANNOTATION_OVERRIDE, worker_user};
 use pgops_api::opsrequest::Phase;
 use pgops_api::{Postgres, PostgresOpsRequest};
@@ -13,7 +13,7 @@ use crate::caches::Caches;
 /// Another version by anyone but the worker of an active request is refused, unless the object carries the
 /// override.
 pub fn judge(caches: &Caches, user: &str, new: &Postgres, old: &Postgres) -> Result<Vec<String>, Verdict> {
-    let place = Place::of(new);
+    let place = NamespacedName::of(new);
     let (from, to) = (old.spec.version.as_str(), new.spec.version.as_str());
     let active = caches.active(place.namespace, place.name);
     // Its server runs the version already: not even a catalog without the entry may stand in its way.
@@ -46,7 +46,7 @@ fn is_worker_of(request: &PostgresOpsRequest, user: &str) -> bool {
 /// The latest upgrade that took the database away from that version.
 fn upgraded_from(
     caches: &Caches,
-    place: &Place<'_>,
+    place: &NamespacedName<'_>,
     version: &str,
 ) -> Option<std::sync::Arc<PostgresOpsRequest>> {
     let done = caches.requests_where(|request| {
@@ -60,7 +60,7 @@ fn upgraded_from(
     done.into_iter().max_by_key(|request| request.creation_timestamp())
 }
 
-fn at_work(request: &PostgresOpsRequest, place: &Place<'_>) -> String {
+fn at_work(request: &PostgresOpsRequest, place: &NamespacedName<'_>) -> String {
     format!(
         "spec.version of {place} is set by PostgresOpsRequest {} ({:?}, to {}) when the data is of that version: leave \
          spec.version as it is until the request has ended (kubectl get pgops {0} -n {} -w)",
@@ -71,7 +71,7 @@ fn at_work(request: &PostgresOpsRequest, place: &Place<'_>) -> String {
     )
 }
 
-fn reverted(request: &PostgresOpsRequest, place: &Place<'_>, has: &str, wanted: &str) -> String {
+fn reverted(request: &PostgresOpsRequest, place: &NamespacedName<'_>, has: &str, wanted: &str) -> String {
     format!(
         "spec.version {wanted} is from before PostgresOpsRequest {} upgraded {place}, whose data is of version {has} \
          now: change the manifest, in Git if it comes from there, to version: \"{has}\"",
@@ -80,7 +80,7 @@ fn reverted(request: &PostgresOpsRequest, place: &Place<'_>, has: &str, wanted: 
 }
 
 /// What the author of the change can do instead: a request, if the matrix allows it.
-fn instead(caches: &Caches, old: &Postgres, place: &Place<'_>, to: &str) -> String {
+fn instead(caches: &Caches, old: &Postgres, place: &NamespacedName<'_>, to: &str) -> String {
     let from = old.spec.version.as_str();
     let rule = format!("spec.version of {place} stays {from} until an upgrade has converted the data");
     if !old.was_initialized() {
@@ -104,8 +104,8 @@ fn instead(caches: &Caches, old: &Postgres, place: &Place<'_>, to: &str) -> Stri
 }
 
 /// A request that can be pasted; quoted, since a name may look like a number.
-fn manifest(place: &Place<'_>, to: &str) -> String {
-    let Place { namespace, name } = place;
+fn manifest(place: &NamespacedName<'_>, to: &str) -> String {
+    let NamespacedName { namespace, name } = place;
     format!(
         "apiVersion: ops.kubedb.com/v1alpha1\n\
          kind: PostgresOpsRequest\n\

@@ -33,9 +33,9 @@ pub struct UpgradePlan {
     /// Name of the `Postgres`.
     pub database: String,
     /// The version that the database has.
-    pub from: Side,
+    pub from: VersionRef,
     /// The version that it shall have.
-    pub to: Side,
+    pub to: VersionRef,
     /// How much of the upgrade is done.
     #[serde(default)]
     pub scope: Scope,
@@ -59,7 +59,7 @@ pub struct UpgradePlan {
 /// One side of an upgrade.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Side {
+pub struct VersionRef {
     /// Name of the `PostgresVersion`.
     pub name: String,
     /// `spec.version` of the `PostgresVersion`.
@@ -68,7 +68,7 @@ pub struct Side {
     pub image: String,
 }
 
-impl Side {
+impl VersionRef {
     /// The version of `PostgreSQL`.
     pub fn pg_version(&self) -> Result<PgVersion, ParseVersionError> {
         self.version.parse()
@@ -215,13 +215,13 @@ impl UpgradePlan {
 
 /// Uid of the request that holds a database, read from the message of its `Paused` condition.
 #[must_use]
-pub fn pause_owner(message: &str) -> Option<&str> {
+pub fn pause_owner_uid(message: &str) -> Option<&str> {
     message.split_once("(uid ")?.1.split_once(')').map(|(uid, _)| uid)
 }
 
 /// Name of the request that holds a database, read from the same message.
 #[must_use]
-pub fn pause_request(message: &str) -> Option<&str> {
+pub fn pause_owner_name(message: &str) -> Option<&str> {
     message.strip_prefix("paused by PostgresOpsRequest ")?.split_once(" (uid ").map(|(name, _)| name)
 }
 
@@ -229,8 +229,8 @@ pub fn pause_request(message: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn side(version: &str) -> Side {
-        Side { name: version.into(), version: version.into(), image: format!("postgres:{version}") }
+    fn side(version: &str) -> VersionRef {
+        VersionRef { name: version.into(), version: version.into(), image: format!("postgres:{version}") }
     }
 
     fn plan(from: &str, to: &str) -> UpgradePlan {
@@ -270,10 +270,10 @@ mod tests {
     #[test]
     fn the_pause_names_its_owner() {
         let message = plan("13.16", "17.11").pause_message();
-        assert_eq!(pause_owner(&message), Some("3f9c21aa"));
-        assert_eq!(pause_request(&message), Some("orders-17"));
-        assert_eq!(pause_owner("paused by a person"), None);
-        assert_eq!(pause_request("paused by a person"), None);
+        assert_eq!(pause_owner_uid(&message), Some("3f9c21aa"));
+        assert_eq!(pause_owner_name(&message), Some("orders-17"));
+        assert_eq!(pause_owner_uid("paused by a person"), None);
+        assert_eq!(pause_owner_name("paused by a person"), None);
     }
 
     #[test]

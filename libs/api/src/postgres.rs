@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::pause_owner;
+use crate::plan::pause_owner_uid;
 use crate::{Condition, PostgresOpsRequest, condition};
 
 /// Why `spec.storageType` cannot change, whether it is written or left at its default.
@@ -189,7 +189,7 @@ impl Postgres {
     /// Whether it is paused by that very request.
     #[must_use]
     pub fn is_paused_by(&self, request: &PostgresOpsRequest) -> bool {
-        let owner = self.paused().and_then(|paused| pause_owner(paused.message.as_deref()?));
+        let owner = self.paused().and_then(|paused| pause_owner_uid(paused.message.as_deref()?));
         owner.is_some() && owner == request.metadata.uid.as_deref()
     }
 

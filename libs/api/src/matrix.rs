@@ -18,7 +18,7 @@ pub use refusal::{List, Reason, Refusal, Unknown};
 
 use crate::PgVersion;
 use crate::constraint::{Constraint, Version, VersionError};
-use crate::plan::{Side, UpgradeKind};
+use crate::plan::{UpgradeKind, VersionRef};
 use crate::postgresversion::{Distribution, PostgresVersionSpec, UpdateConstraints};
 use crate::version::ParseVersionError;
 
@@ -35,7 +35,7 @@ pub struct Catalog {
 #[derive(Debug)]
 pub struct Entry {
     /// Name, version as written, and image.
-    pub side: Side,
+    pub version_ref: VersionRef,
     /// The version.
     pub version: Version,
     /// The family of base systems; none, or an empty text, is not compared.
@@ -106,12 +106,12 @@ impl Catalog {
 
     /// As [`Matrix::decide`], for a request that keeps the base system.
     pub fn decide(&self, from: &str, to: &str) -> Result<Allowed<'_>, Refusal> {
-        self.under(BaseOsChange::Refused).decide(from, to)
+        self.with_base_os_change(BaseOsChange::Refused).decide(from, to)
     }
 
     /// The catalog, as it stands to a request that accepts another base system or not.
     #[must_use]
-    pub fn under(&self, base_os: BaseOsChange) -> Matrix<'_> {
+    pub fn with_base_os_change(&self, base_os: BaseOsChange) -> Matrix<'_> {
         Matrix { catalog: self, base_os }
     }
 
@@ -161,7 +161,11 @@ impl Entry {
     fn new(name: &str, spec: &PostgresVersionSpec) -> Result<Self, VersionError> {
         Ok(Self {
             version: Version::parse(&spec.version)?,
-            side: Side { name: name.to_owned(), version: spec.version.clone(), image: spec.db.image.clone() },
+            version_ref: VersionRef {
+                name: name.to_owned(),
+                version: spec.version.clone(),
+                image: spec.db.image.clone(),
+            },
             base_os: spec.db.base_os.clone(),
             distribution: spec.distribution,
             deprecated: spec.deprecated,
@@ -173,7 +177,7 @@ impl Entry {
     /// Name of the `PostgresVersion`.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.side.name
+        &self.version_ref.name
     }
 
     /// What is known against a database of this version, if anything.
@@ -215,7 +219,7 @@ impl Entry {
 
     /// The release of `PostgreSQL` that this is; fails for what no program of pgops knows.
     pub fn release(&self) -> Result<PgVersion, NoRelease> {
-        release(&self.side.version, &self.version)
+        release(&self.version_ref.version, &self.version)
     }
 
     /// A known fault of this very release.
@@ -273,7 +277,7 @@ impl Constraints {
 
 /// What is wrong with an entry, and what follows from it: what its author should hear.
 #[must_use]
-pub fn complaints(spec: &PostgresVersionSpec) -> Vec<String> {
+pub fn problems(spec: &PostgresVersionSpec) -> Vec<String> {
     let version = match Version::parse(&spec.version) {
         Ok(version) => version,
         Err(error) => {

@@ -2,6 +2,10 @@
 
 use super::tests::{World, change, database, pause, request};
 use super::*;
+use crate::names::{
+    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
+    ANNOTATION_TRANSFER_MODE,
+};
 use crate::opsrequest::PostgresOpsRequestStatus;
 use crate::postgres::PostgresStatus;
 use crate::postgresversion::{DatabaseImage, Distribution, PostgresVersionSpec};

@@ -115,7 +115,7 @@ impl Catalog {
     /// As [`Matrix::explain`], for a request that keeps the base system.
     #[must_use]
     pub fn explain(&self, refusal: &Refusal, database: &str) -> String {
-        self.under(BaseOsChange::Refused).explain(refusal, database)
+        self.with_base_os_change(BaseOsChange::Refused).explain(refusal, database)
     }
 
     /// Says of a name that [`Catalog::get`] does not have what is wrong with it, and which names there are.

@@ -47,7 +47,7 @@ pub fn pgdata(major: u32) -> String {
 
 /// Major version whose data directory a database's pod has, by its `PGDATA`.
 #[must_use]
-pub fn major_of(pod: &PodSpec) -> Option<u32> {
+pub fn pgdata_major(pod: &PodSpec) -> Option<u32> {
     let server = pod.containers.iter().find(|container| container.name == CONTAINER_POSTGRES)?;
     let pgdata = server.env.as_ref()?.iter().find(|variable| variable.name == "PGDATA")?.value.as_ref()?;
     pgdata.strip_prefix(VOLUME_ROOT)?.split('/').nth(1)?.parse().ok()

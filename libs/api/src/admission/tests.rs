@@ -1,5 +1,9 @@
 use super::*;
 use crate::matrix;
+use crate::names::{
+    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
+    ANNOTATION_TRANSFER_MODE,
+};
 use crate::opsrequest::{
     DatabaseRef, PostgresOpsRequestSpec, PostgresOpsRequestStatus, RequestType, UpdateVersion,
 };
@@ -141,11 +145,11 @@ fn warns_of_one_skipped_version_and_cuts_what_is_too_long() {
     assert!(warnings[0].ends_with('…'), "{warnings:#?}");
 
     let catalog = World::new().catalog;
-    let one = warnings::of_upgrade(
+    let one = warnings::upgrade_warnings(
         &matrix::Allowed { from: catalog.get("13.16").unwrap(), to: catalog.get("17.11").unwrap() },
         Scope::Upgrade,
         &database("13.16"),
-        &Place { namespace: "demo", name: "orders" },
+        &NamespacedName { namespace: "demo", name: "orders" },
         Reindex::default(),
     );
     assert!(one[0].contains("it skips 14, 15 and 16"), "{one:?}");
@@ -404,8 +408,8 @@ fn goes_on_with_a_database_that_it_paused_itself_and_with_no_other() {
 
 #[test]
 fn tells_apart_what_may_pass_from_what_never_will() {
-    assert!(DenialReason::RequestActive.may_pass());
-    assert!(!DenialReason::Matrix(matrix::Reason::Downgrade).may_pass());
+    assert!(DenialReason::RequestActive.is_transient());
+    assert!(!DenialReason::Matrix(matrix::Reason::Downgrade).is_transient());
     assert!(DenialReason::InvalidTimeout.is_shape());
     assert!(!DenialReason::DatabaseNotFound.is_shape());
     assert_eq!(DenialReason::Matrix(matrix::Reason::BaseOs).as_str(), "BaseOS");

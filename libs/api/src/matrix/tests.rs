@@ -35,12 +35,12 @@ fn catalog() -> Catalog {
 }
 
 fn explain(catalog: &Catalog, from: &str, to: &str) -> String {
-    let matrix = catalog.under(BaseOsChange::Refused);
+    let matrix = catalog.with_base_os_change(BaseOsChange::Refused);
     matrix.explain(&matrix.decide(from, to).unwrap_err(), "demo/orders")
 }
 
 fn path<'a>(catalog: &'a Catalog, from: &str, to: &str) -> Option<Vec<&'a str>> {
-    catalog.under(BaseOsChange::Refused).shortest_path(from, to)
+    catalog.with_base_os_change(BaseOsChange::Refused).shortest_path(from, to)
 }
 
 #[rstest]
@@ -202,7 +202,7 @@ fn says_that_the_databases_own_version_is_not_in_the_catalog() {
     let refusal = catalog().decide("12.4", "17.99").unwrap_err();
     assert_eq!(refusal.reason(), Reason::UnknownSource);
     assert_eq!(
-        catalog().under(BaseOsChange::Refused).explain(&refusal, "demo/orders"),
+        catalog().with_base_os_change(BaseOsChange::Refused).explain(&refusal, "demo/orders"),
         "upgrade from version 12.4 to 17.99 is not supported: the database has PostgresVersion \"12.4\", which is \
          not in the catalog, so its constraints are unknown; create that PostgresVersion, then try again"
     );
@@ -243,7 +243,10 @@ fn admits_nothing_where_a_constraint_cannot_be_read(
     assert_eq!(refusal.reason(), Reason::Constraints);
     let text = refusal.to_string();
     assert!(text.contains(&format!("the {list} of PostgresVersion \"13.16\" cannot be read")), "{text}");
-    assert_eq!(catalog.under(BaseOsChange::Refused).allowed_targets("13.16"), Vec::<&str>::new());
+    assert_eq!(
+        catalog.with_base_os_change(BaseOsChange::Refused).allowed_targets("13.16"),
+        Vec::<&str>::new()
+    );
     assert!(catalog.decide("13.23", "13.23").is_ok(), "another entry is not disturbed");
 }
 
@@ -353,7 +356,7 @@ fn names_what_the_catalog_has_instead_of_an_unknown_name() {
 
 #[test]
 fn tells_the_author_of_an_entry_what_is_wrong_and_what_follows() {
-    let complaint = |version: &str, allow: &[&str]| complaints(&spec(version, allow)).join("\n");
+    let complaint = |version: &str, allow: &[&str]| problems(&spec(version, allow)).join("\n");
     assert_eq!(complaint("13.16", &["< 18"]), "");
     assert!(
         complaint("thirteen", &[])
@@ -377,7 +380,7 @@ fn lets_the_base_system_change_between_systems_of_glibc_for_whoever_accepts_that
         ("17.11-alpine", with_os("17.11", "alpine")),
         ("17.11-own", with_os("17.11", "ouros")),
     ]);
-    let accepting = catalog.under(BaseOsChange::Accepted);
+    let accepting = catalog.with_base_os_change(BaseOsChange::Accepted);
     assert!(accepting.decide("13.16", "17.11").is_ok());
     assert_eq!(accepting.allowed_targets("13.16"), ["17.11"]);
     for target in ["17.11-alpine", "17.11-own"] {
@@ -405,7 +408,10 @@ fn proposes_nothing_that_would_be_refused_for_its_version() {
         ("9.6", spec("9.6", &[])),
         ("18", spec("18", &[])),
     ]);
-    assert_eq!(catalog.under(BaseOsChange::Refused).allowed_targets("13.16"), ["17.1", "17.0-rc1"]);
+    assert_eq!(
+        catalog.with_base_os_change(BaseOsChange::Refused).allowed_targets("13.16"),
+        ["17.1", "17.0-rc1"]
+    );
     assert!(explain(&catalog, "13.16", "18").ends_with("Allowed targets for demo/orders (13.16): 17.1"));
     let refusal = catalog.decide("13.16", "17.0").unwrap_err();
     assert!(refusal.to_string().ends_with("did you mean 17.1?"), "{refusal}");

@@ -15,7 +15,7 @@ pub struct Default {
 ///
 /// Works on plain JSON: it runs before the API server has checked the object's shape.
 #[must_use]
-pub fn of_request(spec: &Value) -> Vec<Default> {
+pub fn request_defaults(spec: &Value) -> Vec<Default> {
     if !matches!(spec["type"].as_str(), Some("UpdateVersion" | "Upgrade")) {
         return Vec::new();
     }
@@ -24,7 +24,7 @@ pub fn of_request(spec: &Value) -> Vec<Default> {
 
 /// Defaults of the spec of a `Postgres`. The secret's name is left to the provisioner, which makes the secret.
 #[must_use]
-pub fn of_postgres(spec: &Value) -> Vec<Default> {
+pub fn postgres_defaults(spec: &Value) -> Vec<Default> {
     let mut defaults = absent(spec, [("replicas", json!(1)), ("storageType", json!("Durable"))]);
     // `terminationPolicy` is the older name of the same field; both at once cannot be read.
     if spec["terminationPolicy"].is_null() {
@@ -54,29 +54,29 @@ mod tests {
     #[test]
     fn adds_to_a_request_only_what_it_does_not_say() {
         let bare = json!({"type": "UpdateVersion", "apply": null});
-        assert_eq!(fields(&of_request(&bare)), ["apply", "maxRetries"]);
+        assert_eq!(fields(&request_defaults(&bare)), ["apply", "maxRetries"]);
         let said = json!({"type": "UpdateVersion", "apply": "Always", "maxRetries": 0});
-        assert_eq!(of_request(&said), []);
+        assert_eq!(request_defaults(&said), []);
         let older = json!({"type": "Upgrade", "maxRetries": 0});
-        assert_eq!(fields(&of_request(&older)), ["apply"]);
+        assert_eq!(fields(&request_defaults(&older)), ["apply"]);
     }
 
     #[test]
     fn leaves_requests_of_other_operations_alone() {
-        assert_eq!(of_request(&json!({"type": "Restart"})), []);
+        assert_eq!(request_defaults(&json!({"type": "Restart"})), []);
     }
 
     #[test]
     fn adds_no_deletion_policy_beside_its_older_name() {
         let old = json!({"version": "13.16", "terminationPolicy": "WipeOut"});
-        assert_eq!(fields(&of_postgres(&old)), ["replicas", "storageType"]);
+        assert_eq!(fields(&postgres_defaults(&old)), ["replicas", "storageType"]);
         let new = json!({"version": "13.16", "replicas": 3});
-        assert_eq!(fields(&of_postgres(&new)), ["storageType", "deletionPolicy"]);
+        assert_eq!(fields(&postgres_defaults(&new)), ["storageType", "deletionPolicy"]);
     }
 
     #[test]
     fn leaves_an_object_without_a_spec_to_the_api_server() {
-        assert_eq!(of_postgres(&json!([])), []);
-        assert_eq!(of_postgres(&json!(null)), []);
+        assert_eq!(postgres_defaults(&json!([])), []);
+        assert_eq!(postgres_defaults(&json!(null)), []);
     }
 }

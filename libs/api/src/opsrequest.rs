@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::names::{ANNOTATION_CANCEL, ANNOTATION_CARRY_ON};
+use crate::names::{ANNOTATION_CANCEL, ANNOTATION_RESUME};
 use crate::plan::Scope;
 use crate::{Condition, condition};
 
@@ -201,8 +201,8 @@ impl std::fmt::Display for RequestType {
 
 /// What a person runs to have a request go on that has ended half way.
 #[must_use]
-pub fn how_to_carry_on(namespace: &str, request: &str) -> String {
-    format!("kubectl annotate pgops {request} -n {namespace} {ANNOTATION_CARRY_ON}=true")
+pub fn resume_command(namespace: &str, request: &str) -> String {
+    format!("kubectl annotate pgops {request} -n {namespace} {ANNOTATION_RESUME}=true")
 }
 
 /// Whether a request has its type, or the target of an upgrade, under the name of `KubeDB`'s first years.
@@ -242,8 +242,8 @@ impl PostgresOpsRequest {
 
     /// Whether somebody wants it to go on although it has ended, by the annotation `pgops.dev/carry-on`.
     #[must_use]
-    pub fn is_to_carry_on(&self) -> bool {
-        self.says(ANNOTATION_CARRY_ON)
+    pub fn wants_resume(&self) -> bool {
+        self.says(ANNOTATION_RESUME)
     }
 
     fn says(&self, annotation: &str) -> bool {

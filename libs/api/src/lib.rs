@@ -7,10 +7,10 @@
 #![allow(clippy::duplicated_attributes, reason = "taken for duplicates: several printcolumn of one #[kube]")]
 
 pub mod admission;
-mod chain;
 pub mod condition;
 pub mod constraint;
 pub mod crds;
+mod error_chain;
 pub mod layout;
 pub mod matrix;
 pub mod names;
@@ -22,8 +22,8 @@ mod schema;
 pub mod serverconf;
 pub mod version;
 
-pub use chain::chain;
 pub use condition::Condition;
+pub use error_chain::display_chain;
 pub use opsrequest::PostgresOpsRequest;
 pub use plan::UpgradePlan;
 pub use postgres::Postgres;

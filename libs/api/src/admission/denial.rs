@@ -1,14 +1,14 @@
 //! The words of a refused request: what was asked, why it cannot be, what to do instead.
 
-use super::{GoDurationError, Place};
+use super::{GoDurationError, NamespacedName};
 use crate::PostgresOpsRequest;
 use crate::matrix::{NoRelease, Reason, Refusal};
 use crate::names::{
     ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
     ANNOTATION_TRANSFER_MODE,
 };
-use crate::opsrequest::how_to_carry_on;
-use crate::plan::{TransferMode, pause_request};
+use crate::opsrequest::resume_command;
+use crate::plan::{TransferMode, pause_owner_name};
 use crate::postgres::PostgresPhase;
 
 const TARGET: &str = "spec.updateVersion.targetVersion";
@@ -116,7 +116,7 @@ impl DenialReason {
 
     /// Whether the same request may be admitted later with nothing changed but the database's state.
     #[must_use]
-    pub fn may_pass(self) -> bool {
+    pub fn is_transient(self) -> bool {
         matches!(
             self,
             Self::RequestActive | Self::DatabaseHalted | Self::DatabasePaused | Self::DatabaseNotReady
@@ -229,8 +229,8 @@ pub(super) fn bad_dry_run(text: &str) -> Denial {
     )
 }
 
-pub(super) fn not_found(place: &Place<'_>) -> Denial {
-    let Place { namespace, name } = place;
+pub(super) fn not_found(place: &NamespacedName<'_>) -> Denial {
+    let NamespacedName { namespace, name } = place;
     deny(
         DenialReason::DatabaseNotFound,
         DATABASE,
@@ -241,7 +241,7 @@ pub(super) fn not_found(place: &Place<'_>) -> Denial {
     )
 }
 
-pub(super) fn deleting(place: &Place<'_>) -> Denial {
+pub(super) fn deleting(place: &NamespacedName<'_>) -> Denial {
     deny(
         DenialReason::DatabaseDeleting,
         DATABASE,
@@ -252,7 +252,7 @@ pub(super) fn deleting(place: &Place<'_>) -> Denial {
     )
 }
 
-pub(super) fn active(place: &Place<'_>, other: &PostgresOpsRequest) -> Denial {
+pub(super) fn active(place: &NamespacedName<'_>, other: &PostgresOpsRequest) -> Denial {
     let name = other.metadata.name.as_deref().unwrap_or_default();
     let target = other.target().map(|target| format!(", to {target}")).unwrap_or_default();
     deny(
@@ -283,7 +283,7 @@ pub(super) fn unsupported_version(name: &str, error: &NoRelease) -> Denial {
     )
 }
 
-pub(super) fn ephemeral(place: &Place<'_>) -> Denial {
+pub(super) fn ephemeral(place: &NamespacedName<'_>) -> Denial {
     deny(
         DenialReason::EphemeralStorage,
         DATABASE,
@@ -294,7 +294,7 @@ pub(super) fn ephemeral(place: &Place<'_>) -> Denial {
     )
 }
 
-pub(super) fn replicas(place: &Place<'_>, replicas: i32) -> Denial {
+pub(super) fn replicas(place: &NamespacedName<'_>, replicas: i32) -> Denial {
     deny(
         DenialReason::ReplicasUnsupported,
         DATABASE,
@@ -304,7 +304,7 @@ pub(super) fn replicas(place: &Place<'_>, replicas: i32) -> Denial {
     )
 }
 
-pub(super) fn halted(place: &Place<'_>) -> Denial {
+pub(super) fn halted(place: &NamespacedName<'_>) -> Denial {
     deny(
         DenialReason::DatabaseHalted,
         DATABASE,
@@ -314,8 +314,8 @@ pub(super) fn halted(place: &Place<'_>) -> Denial {
     )
 }
 
-pub(super) fn paused(place: &Place<'_>, message: &str) -> Denial {
-    let then = pause_request(message).map_or_else(
+pub(super) fn paused(place: &NamespacedName<'_>, message: &str) -> Denial {
+    let then = pause_owner_name(message).map_or_else(
         || {
             "wait until whoever paused it is done; if nobody is, remove the condition Paused from its status"
                 .to_owned()
@@ -324,15 +324,15 @@ pub(super) fn paused(place: &Place<'_>, message: &str) -> Denial {
             format!(
                 "wait until that has ended; if it has failed, it goes on once the cause is gone: {}; if it was deleted, \
                  see docs/runbook.md",
-                how_to_carry_on(place.namespace, request)
+                resume_command(place.namespace, request)
             )
         },
     );
     deny(DenialReason::DatabasePaused, DATABASE, format!("{place} is paused (\"{message}\"): {then}"))
 }
 
-pub(super) fn not_ready(place: &Place<'_>, phase: PostgresPhase) -> Denial {
-    let Place { namespace, name } = place;
+pub(super) fn not_ready(place: &NamespacedName<'_>, phase: PostgresPhase) -> Denial {
+    let NamespacedName { namespace, name } = place;
     deny(
         DenialReason::DatabaseNotReady,
         DATABASE,

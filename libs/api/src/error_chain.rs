@@ -4,7 +4,7 @@ use std::error::Error;
 
 /// The error with its sources: "failed to …: because …".
 #[must_use]
-pub fn chain(error: &dyn Error) -> String {
+pub fn display_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn every_source_is_told_once() {
-        let text = |texts: &[&'static str]| chain(&layers(texts));
+        let text = |texts: &[&'static str]| display_chain(&layers(texts));
         assert_eq!(
             text(&["failed to create Job a", "403", "quota used up"]),
             "failed to create Job a: 403: quota used up"

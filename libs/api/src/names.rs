@@ -37,7 +37,7 @@ pub const ANNOTATION_KEEP_OLD_DATA: &str = "pgops.dev/keep-old-data";
 pub const ANNOTATION_CANCEL: &str = "pgops.dev/cancel";
 /// Annotation of a request that has failed while its database is paused by it: with `true` it goes on where its
 /// journal ends. It is taken off when it was heard.
-pub const ANNOTATION_CARRY_ON: &str = "pgops.dev/carry-on";
+pub const ANNOTATION_RESUME: &str = "pgops.dev/carry-on";
 /// Annotation of a request: `affected`, `report` or `none`.
 pub const ANNOTATION_REINDEX: &str = "pgops.dev/reindex";
 /// Annotation of a request: with `true` the base system may change between systems of the GNU C library.

@@ -1,6 +1,6 @@
 //! What a user should hear about an upgrade that is admitted: the plan, before anything stops.
 
-use super::Place;
+use super::NamespacedName;
 use crate::Postgres;
 use crate::constraint::PostgresMajor;
 use crate::matrix::Allowed;
@@ -22,23 +22,23 @@ pub fn shorten_warning(text: &str) -> String {
 
 /// What the author of a request for another operation should hear.
 #[must_use]
-pub fn not_ours(operation: &str) -> String {
+pub fn unhandled_type(operation: &str) -> String {
     format!(
         "pgops executes requests of type UpdateVersion; it does nothing with this one of type {operation}"
     )
 }
 
 /// What is to be said of an upgrade of this very database.
-pub(super) fn of_upgrade(
+pub(super) fn upgrade_warnings(
     allowed: &Allowed<'_>,
     scope: Scope,
     database: &Postgres,
-    place: &Place<'_>,
+    place: &NamespacedName<'_>,
     reindex: Reindex,
 ) -> Vec<String> {
     let mut lines: Vec<_> =
         (scope == Scope::DryRun).then(|| shorten_warning(&dry_run(place))).into_iter().collect();
-    lines.extend(of_move(allowed, &place.to_string(), reindex));
+    lines.extend(move_warnings(allowed, &place.to_string(), reindex));
     lines.extend(not_ready(database, place).map(|line| shorten_warning(&line)));
     lines
 }
@@ -46,7 +46,7 @@ pub(super) fn of_upgrade(
 /// What is to be said of any upgrade between these two versions; the line that says what kind it is
 /// comes first. `database` is what the database is called: its `namespace/name`, where there is one.
 #[must_use]
-pub fn of_move(allowed: &Allowed<'_>, database: &str, reindex: Reindex) -> Vec<String> {
+pub fn move_warnings(allowed: &Allowed<'_>, database: &str, reindex: Reindex) -> Vec<String> {
     let lines = [
         Some(headline(allowed, database)),
         lower_minor(allowed),
@@ -85,19 +85,19 @@ pub fn headline(allowed: &Allowed<'_>, place: &str) -> String {
 }
 
 fn lower_minor(allowed: &Allowed<'_>) -> Option<String> {
-    let (from, to) = (&allowed.from.side.version, &allowed.to.side.version);
+    let (from, to) = (&allowed.from.version_ref.version, &allowed.to.version_ref.version);
     (allowed.kind() == UpgradeKind::Minor && allowed.to.version < allowed.from.version).then(|| {
         format!("{to} is an older minor release than {from}: it lacks the fixes made in between, security fixes among them")
     })
 }
 
-fn dry_run(place: &Place<'_>) -> String {
+fn dry_run(place: &NamespacedName<'_>) -> String {
     format!(
         "dry run: the preflight of {place} runs and nothing is changed; the other warnings are of the upgrade itself"
     )
 }
 
-fn not_ready(database: &Postgres, place: &Place<'_>) -> Option<String> {
+fn not_ready(database: &Postgres, place: &NamespacedName<'_>) -> Option<String> {
     let phase = database.phase();
     (phase != PostgresPhase::Ready).then(|| {
         format!("{place} is {phase}, and the request goes on all the same (apply: Always): the preflight may find no server to ask")
@@ -114,7 +114,7 @@ fn outage(allowed: &Allowed<'_>, place: &str) -> String {
 
 fn fault(allowed: &Allowed<'_>) -> Option<String> {
     allowed.to.fault().map(|fault| {
-        let (version, fixed) = (&allowed.to.side.version, fault.fixed());
+        let (version, fixed) = (&allowed.to.version_ref.version, fault.fixed());
         format!("{version} is a release to skip: {}; take {fixed} or later ({})", fault.what, fault.source())
     })
 }
@@ -133,7 +133,7 @@ fn image(allowed: &Allowed<'_>, reindex: Reindex) -> Option<String> {
             "the base system changes from {from} to {to}, and with it the order of text may: where it does, {then}"
         ));
     }
-    let (from, to) = (&allowed.from.side.image, &allowed.to.side.image);
+    let (from, to) = (&allowed.from.version_ref.image, &allowed.to.version_ref.image);
     (from != to && allowed.from.name() != allowed.to.name()).then(|| {
         format!("the image changes to {to}: where its C library or ICU sorts text in another way, {then}")
     })

@@ -6,6 +6,7 @@
 pub mod defaults;
 mod denial;
 mod duration;
+mod options;
 mod warnings;
 
 use std::sync::Arc;
@@ -13,15 +14,12 @@ use std::time::Duration;
 
 pub use denial::{Denial, DenialReason};
 pub use duration::{GoDurationError, parse_go_duration};
-pub use warnings::{MAX_WARNING, headline, not_ours, of_move, shorten_warning};
+pub use options::{RequestOptions, requested_scope};
+pub use warnings::{MAX_WARNING, headline, move_warnings, shorten_warning, unhandled_type};
 
-use crate::matrix::{Allowed, BaseOsChange, Catalog};
-use crate::names::{
-    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
-    ANNOTATION_TRANSFER_MODE,
-};
+use crate::matrix::{Allowed, Catalog};
 use crate::opsrequest::{Apply, Phase};
-use crate::plan::{Reindex, Scope, Side, TransferMode, UpgradeKind};
+use crate::plan::{Reindex, Scope, TransferMode, UpgradeKind, VersionRef};
 use crate::postgres::{PostgresPhase, StorageType};
 use crate::{Postgres, PostgresOpsRequest};
 
@@ -44,16 +42,16 @@ pub struct Admitted {
     /// What the user should hear, each of at most [`MAX_WARNING`] characters.
     pub warnings: Vec<String>,
     /// What is to be done; none for an operation that pgops does not execute.
-    pub upgrade: Option<Upgrade>,
+    pub upgrade: Option<AdmittedUpgrade>,
 }
 
 /// What an admitted request asks for, parsed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Upgrade {
+pub struct AdmittedUpgrade {
     /// What the database has.
-    pub from: Side,
+    pub from: VersionRef,
     /// What it shall have.
-    pub to: Side,
+    pub to: VersionRef,
     /// Whether data must be converted.
     pub kind: UpgradeKind,
     /// How much of it is done.
@@ -70,18 +68,6 @@ pub struct Upgrade {
     pub max_retries: u32,
 }
 
-/// What the request says, apart from any other object.
-struct Wish<'a> {
-    target: &'a str,
-    base_os: BaseOsChange,
-    scope: Scope,
-    transfer_mode: Option<TransferMode>,
-    keep_old_data: Option<Duration>,
-    reindex: Reindex,
-    timeout: Option<Duration>,
-    max_retries: u32,
-}
-
 /// Whether the request may go on, and what it comes to.
 ///
 /// What will never work is named before what may pass: the request's own fields, the database, another
@@ -90,12 +76,13 @@ pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
     let request = facts.request;
     if !request.updates_version() {
         return Ok(Admitted {
-            warnings: vec![not_ours(&format!("{:?}", request.spec.type_))],
+            warnings: vec![unhandled_type(&format!("{:?}", request.spec.type_))],
             upgrade: None,
         });
     }
-    let wish = read_wish(request)?;
-    let place = Place::named_by(request);
+    let target = request.target().filter(|name| !name.is_empty()).ok_or_else(denial::no_target)?;
+    let options = RequestOptions::parse(request)?;
+    let place = NamespacedName::named_by(request);
     let database = facts.database.ok_or_else(|| denial::not_found(&place))?;
     if database.metadata.deletion_timestamp.is_some() {
         return Err(denial::deleting(&place));
@@ -105,39 +92,39 @@ pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
         let at_work = facts.active.iter().zip(&phases).find(|(_, phase)| **phase == Phase::Progressing);
         return Err(denial::active(&place, at_work.map_or(other, |(request, _)| request)));
     }
-    let matrix = facts.catalog.under(wish.base_os);
+    let matrix = facts.catalog.with_base_os_change(options.base_os);
     let allowed = matrix
-        .decide(&database.spec.version, wish.target)
+        .decide(&database.spec.version, target)
         .map_err(|refusal| denial::matrix(&refusal, matrix.explain(&refusal, &place.to_string())))?;
     check_versions(&allowed)?;
-    check_transfer_mode(wish.transfer_mode, &allowed)?;
+    check_transfer_mode(options.transfer_mode, &allowed)?;
     check_database(database, request, &place)?;
     Ok(Admitted {
-        warnings: warnings::of_upgrade(&allowed, wish.scope, database, &place, wish.reindex),
-        upgrade: Some(Upgrade {
-            from: allowed.from.side.clone(),
-            to: allowed.to.side.clone(),
+        warnings: warnings::upgrade_warnings(&allowed, options.scope, database, &place, options.reindex),
+        upgrade: Some(AdmittedUpgrade {
+            from: allowed.from.version_ref.clone(),
+            to: allowed.to.version_ref.clone(),
             kind: allowed.kind(),
-            scope: wish.scope,
-            transfer_mode: wish.transfer_mode,
-            keep_old_data: wish.keep_old_data,
-            reindex: wish.reindex,
-            timeout: wish.timeout,
-            max_retries: wish.max_retries,
+            scope: options.scope,
+            transfer_mode: options.transfer_mode,
+            keep_old_data: options.keep_old_data,
+            reindex: options.reindex,
+            timeout: options.timeout,
+            max_retries: options.max_retries,
         }),
     })
 }
 
 /// Namespace and name of a database, as people write them.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct NamespacedName<'a> {
     /// Its namespace.
     pub namespace: &'a str,
     /// Its name.
     pub name: &'a str,
 }
 
-impl<'a> Place<'a> {
+impl<'a> NamespacedName<'a> {
     /// Of the database that a request names.
     #[must_use]
     pub fn named_by(request: &'a PostgresOpsRequest) -> Self {
@@ -158,54 +145,9 @@ impl<'a> Place<'a> {
     }
 }
 
-impl std::fmt::Display for Place<'_> {
+impl std::fmt::Display for NamespacedName<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-fn read_wish(request: &PostgresOpsRequest) -> Result<Wish<'_>, Denial> {
-    let target = request.target().filter(|name| !name.is_empty()).ok_or_else(denial::no_target)?;
-    let timeout = match request.spec.timeout.as_deref() {
-        None => None,
-        Some(text) => match parse_go_duration(text) {
-            Ok(timeout) if timeout >= Duration::from_secs(1) => Some(timeout),
-            Ok(_) => return Err(denial::short_timeout(text)),
-            Err(error) => return Err(denial::bad_timeout(&error)),
-        },
-    };
-    let max_retries =
-        u32::try_from(request.spec.max_retries).map_err(|_| denial::bad_retries(request.spec.max_retries))?;
-    let annotation = |name| annotation(request, name);
-    let transfer_mode = annotation(ANNOTATION_TRANSFER_MODE)
-        .map(|text| TransferMode::parse(text).ok_or_else(|| denial::bad_transfer_mode(text)))
-        .transpose()?;
-    let keep_old_data = annotation(ANNOTATION_KEEP_OLD_DATA)
-        .map(|text| parse_go_duration(text).map_err(|error| denial::bad_keep_old_data(&error)))
-        .transpose()?;
-    let reindex = annotation(ANNOTATION_REINDEX)
-        .map(|text| Reindex::parse(text).ok_or_else(|| denial::bad_reindex(text)))
-        .transpose()?
-        .unwrap_or_default();
-    let base_os = match annotation(ANNOTATION_ALLOW_BASE_OS_CHANGE) {
-        None | Some("false") => BaseOsChange::Refused,
-        Some("true") => BaseOsChange::Accepted,
-        Some(text) => return Err(denial::bad_base_os_change(text)),
-    };
-    let scope = asked_scope(request)?;
-    Ok(Wish { target, base_os, scope, transfer_mode, keep_old_data, reindex, timeout, max_retries })
-}
-
-fn annotation<'a>(request: &'a PostgresOpsRequest, name: &str) -> Option<&'a str> {
-    request.metadata.annotations.as_ref()?.get(name).map(String::as_str)
-}
-
-/// How much of the upgrade the request's annotation asks for.
-pub fn asked_scope(request: &PostgresOpsRequest) -> Result<Scope, Denial> {
-    match annotation(request, ANNOTATION_DRY_RUN) {
-        None | Some("false") => Ok(Scope::Upgrade),
-        Some("true") => Ok(Scope::DryRun),
-        Some(text) => Err(denial::bad_dry_run(text)),
     }
 }
 
@@ -232,7 +174,7 @@ fn check_transfer_mode(mode: Option<TransferMode>, allowed: &Allowed<'_>) -> Res
 fn check_database(
     database: &Postgres,
     request: &PostgresOpsRequest,
-    place: &Place<'_>,
+    place: &NamespacedName<'_>,
 ) -> Result<(), Denial> {
     if database.spec.storage_type == Some(StorageType::Ephemeral) {
         return Err(denial::ephemeral(place));

@@ -1,0 +1,156 @@
+//! What a request asks for in its fields and annotations, apart from any other object.
+
+use std::time::Duration;
+
+use super::denial::{self, Denial};
+use super::duration::parse_go_duration;
+use crate::PostgresOpsRequest;
+use crate::matrix::BaseOsChange;
+use crate::names::{
+    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
+    ANNOTATION_TRANSFER_MODE,
+};
+use crate::plan::{Reindex, Scope, TransferMode};
+
+/// The options of a request, parsed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestOptions {
+    /// Whether the base system may change.
+    pub base_os: BaseOsChange,
+    /// How much of the upgrade is done.
+    pub scope: Scope,
+    /// How data is transferred, if the user has chosen.
+    pub transfer_mode: Option<TransferMode>,
+    /// How long the old data is kept once the upgrade is done, if the user has chosen.
+    pub keep_old_data: Option<Duration>,
+    /// What is done about indexes that the new image would sort differently.
+    pub reindex: Reindex,
+    /// Longest time of one step, at least a second.
+    pub timeout: Option<Duration>,
+    /// How often a failed step is tried again.
+    pub max_retries: u32,
+}
+
+impl RequestOptions {
+    /// The options of a request that is to be admitted: the first invalid one denies it.
+    pub fn parse(request: &PostgresOpsRequest) -> Result<Self, Denial> {
+        Ok(Self {
+            timeout: timeout(request)?,
+            max_retries: max_retries(request)?,
+            transfer_mode: transfer_mode(request)?,
+            keep_old_data: keep_old_data(request)?,
+            reindex: reindex(request)?,
+            base_os: base_os(request)?,
+            scope: requested_scope(request)?,
+        })
+    }
+
+    /// The options of a request that was admitted earlier: an annotation that has become invalid since must not
+    /// keep an upgrade from completing, so it counts as absent.
+    #[must_use]
+    pub fn parse_lenient(request: &PostgresOpsRequest) -> Self {
+        Self {
+            timeout: timeout(request).unwrap_or_default(),
+            max_retries: max_retries(request).unwrap_or_default(),
+            transfer_mode: transfer_mode(request).unwrap_or_default(),
+            keep_old_data: keep_old_data(request).unwrap_or_default(),
+            reindex: reindex(request).unwrap_or_default(),
+            base_os: base_os(request).unwrap_or(BaseOsChange::Refused),
+            scope: request.scope(),
+        }
+    }
+}
+
+fn annotation<'a>(request: &'a PostgresOpsRequest, name: &str) -> Option<&'a str> {
+    request.metadata.annotations.as_ref()?.get(name).map(String::as_str)
+}
+
+fn timeout(request: &PostgresOpsRequest) -> Result<Option<Duration>, Denial> {
+    let Some(text) = request.spec.timeout.as_deref() else { return Ok(None) };
+    match parse_go_duration(text) {
+        Ok(timeout) if timeout >= Duration::from_secs(1) => Ok(Some(timeout)),
+        Ok(_) => Err(denial::short_timeout(text)),
+        Err(error) => Err(denial::bad_timeout(&error)),
+    }
+}
+
+fn max_retries(request: &PostgresOpsRequest) -> Result<u32, Denial> {
+    let retries = request.spec.max_retries;
+    u32::try_from(retries).map_err(|_| denial::bad_retries(retries))
+}
+
+fn transfer_mode(request: &PostgresOpsRequest) -> Result<Option<TransferMode>, Denial> {
+    annotation(request, ANNOTATION_TRANSFER_MODE)
+        .map(|text| TransferMode::parse(text).ok_or_else(|| denial::bad_transfer_mode(text)))
+        .transpose()
+}
+
+fn keep_old_data(request: &PostgresOpsRequest) -> Result<Option<Duration>, Denial> {
+    annotation(request, ANNOTATION_KEEP_OLD_DATA)
+        .map(|text| parse_go_duration(text).map_err(|error| denial::bad_keep_old_data(&error)))
+        .transpose()
+}
+
+fn reindex(request: &PostgresOpsRequest) -> Result<Reindex, Denial> {
+    annotation(request, ANNOTATION_REINDEX)
+        .map_or(Ok(Reindex::default()), |text| Reindex::parse(text).ok_or_else(|| denial::bad_reindex(text)))
+}
+
+fn base_os(request: &PostgresOpsRequest) -> Result<BaseOsChange, Denial> {
+    match annotation(request, ANNOTATION_ALLOW_BASE_OS_CHANGE) {
+        None | Some("false") => Ok(BaseOsChange::Refused),
+        Some("true") => Ok(BaseOsChange::Accepted),
+        Some(text) => Err(denial::bad_base_os_change(text)),
+    }
+}
+
+/// How much of the upgrade the request's annotation asks for.
+pub fn requested_scope(request: &PostgresOpsRequest) -> Result<Scope, Denial> {
+    match annotation(request, ANNOTATION_DRY_RUN) {
+        None | Some("false") => Ok(Scope::Upgrade),
+        Some("true") => Ok(Scope::DryRun),
+        Some(text) => Err(denial::bad_dry_run(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn request(annotations: &serde_json::Value) -> PostgresOpsRequest {
+        serde_json::from_value(json!({
+            "apiVersion": "ops.kubedb.com/v1alpha1",
+            "kind": "PostgresOpsRequest",
+            "metadata": { "name": "orders-17", "annotations": annotations },
+            "spec": { "type": "UpdateVersion", "databaseRef": { "name": "orders" }, "timeout": "90s" },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn options_are_the_same_in_both_modes_where_all_are_valid() {
+        let request = request(&json!({
+            "pgops.dev/transfer-mode": "clone",
+            "pgops.dev/keep-old-data": "72h",
+            "pgops.dev/reindex": "report",
+            "pgops.dev/allow-base-os-change": "true",
+        }));
+        let options = RequestOptions::parse(&request).unwrap();
+        assert_eq!(options, RequestOptions::parse_lenient(&request));
+        assert_eq!(options.transfer_mode, Some(TransferMode::Clone));
+        assert_eq!(options.keep_old_data, Some(Duration::from_hours(72)));
+        assert_eq!(options.reindex, Reindex::Report);
+        assert_eq!(options.base_os, BaseOsChange::Accepted);
+        assert_eq!(options.timeout, Some(Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn options_that_became_invalid_deny_admission_and_are_ignored_later() {
+        let request = request(&json!({ "pgops.dev/transfer-mode": "swap", "pgops.dev/reindex": "all" }));
+        assert!(RequestOptions::parse(&request).unwrap_err().message.contains("transfer-mode"));
+        let options = RequestOptions::parse_lenient(&request);
+        assert_eq!((options.transfer_mode, options.reindex), (None, Reindex::Affected));
+    }
+}
