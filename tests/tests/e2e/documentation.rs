@@ -1,4 +1,4 @@
-//! docs/admission.md shows what people see: every command in it is run, and prints what stands there.
+//! docs/reference/admission.md shows what people see: every command in it is run, and prints what stands there.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use pgops_e2e::{Cluster, Namespace};
 use regex::Regex;
 use tokio::process::Command;
 
-const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/admission.md");
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/admission.md");
 /// The namespace that stands in the document for the test's own.
 const NAMESPACE: &str = "demo";
 /// The registry that stands in the document for the cluster's.
@@ -117,12 +117,12 @@ fn compare(document: &Document, outputs: &[String]) -> anyhow::Result<()> {
         .zip(outputs)
         .filter(|((_, expected), printed)| expected != printed)
         .map(|((line, expected), printed)| {
-            format!("$ {line}\n--- docs/admission.md shows\n{expected}--- kubectl printed\n{printed}")
+            format!("$ {line}\n--- docs/reference/admission.md shows\n{expected}--- kubectl printed\n{printed}")
         })
         .collect();
     ensure!(
         different.is_empty(),
-        "docs/admission.md is out of date (UPDATE_GOLDEN=1 rewrites it):\n{}",
+        "docs/reference/admission.md is out of date (UPDATE_GOLDEN=1 rewrites it):\n{}",
         different.join("\n")
     );
     Ok(())

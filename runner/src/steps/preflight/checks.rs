@@ -131,9 +131,9 @@ mod tests {
 
     #[test]
     fn every_check_is_explained_to_people() {
-        let page = include_str!("../../../../docs/findings.md");
+        let page = include_str!("../../../../docs/reference/findings.md");
         for check in CHECKS {
-            assert!(page.contains(&format!("`{}`", check.id)), "docs/findings.md lacks {}", check.id);
+            assert!(page.contains(&format!("`{}`", check.id)), "docs/reference/findings.md lacks {}", check.id);
         }
     }
 

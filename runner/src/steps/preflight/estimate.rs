@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// What takes the same time whatever the database holds: a clean stop, the starts and checks of `pg_upgrade`, the
-/// new pod. Where this comes from: docs/benchmarks.md.
+/// new pod. Where this comes from: docs/development/benchmarks.md.
 const BASE: Duration = Duration::from_secs(3);
 
 /// The parts of an outage to come.

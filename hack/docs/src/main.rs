@@ -1,0 +1,45 @@
+//! Generates the parts of the documentation that have a source: `pgops-docs CHECKOUT OUTPUT` reads the checkout and
+//! writes each generated file below OUTPUT, under the same path.
+
+mod markers;
+mod safety;
+mod sources;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use sources::Sources;
+
+fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let (Some(checkout), Some(output), None) = (arguments.next(), arguments.next(), arguments.next()) else {
+        bail!("usage: pgops-docs CHECKOUT OUTPUT");
+    };
+    write(&output, "docs/concepts/safety.md", &safety(&checkout)?)
+}
+
+/// Renders `safety.yaml`; fails if it names a file or a test that does not exist.
+fn safety(checkout: &Path) -> anyhow::Result<String> {
+    let text = read(checkout, "docs/concepts/safety.yaml")?;
+    let safety: safety::Safety =
+        serde_saphyr::from_str(&text).context("failed to parse docs/concepts/safety.yaml")?;
+    let missing = safety.missing(&Sources::scan(checkout)?);
+    if !missing.is_empty() {
+        bail!("docs/concepts/safety.yaml names what does not exist:\n  {}", missing.join("\n  "));
+    }
+    Ok(safety.render())
+}
+
+fn read(checkout: &Path, path: &str) -> anyhow::Result<String> {
+    fs::read_to_string(checkout.join(path)).with_context(|| format!("failed to read {path}"))
+}
+
+fn write(output: &Path, path: &str, text: &str) -> anyhow::Result<()> {
+    let file = output.join(path);
+    if let Some(directory) = file.parent() {
+        fs::create_dir_all(directory).with_context(|| format!("failed to create {}", directory.display()))?;
+    }
+    fs::write(&file, text).with_context(|| format!("failed to write {}", file.display()))
+}
