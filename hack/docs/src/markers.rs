@@ -27,6 +27,9 @@ mod tests {
     #[test]
     fn markers_that_are_missing_are_an_error() {
         assert!(replace("a\n", "steps", "list", "new\n").is_err());
-        assert!(replace("<!-- steps:list -->\n<!-- values: -->\n<!-- end of steps -->\n", "steps", "list", "").is_err());
+        assert!(
+            replace("<!-- steps:list -->\n<!-- values: -->\n<!-- end of steps -->\n", "steps", "list", "")
+                .is_err()
+        );
     }
 }

@@ -33,7 +33,8 @@ struct Group {
 
 #[derive(Deserialize)]
 struct Trap {
-    trap: String,
+    #[serde(rename = "trap")]
+    problem: String,
     remedy: String,
     #[serde(flatten)]
     proof: Proof,
@@ -58,7 +59,7 @@ impl Safety {
     /// Everything that is named and does not exist, one entry each.
     pub fn missing(&self, sources: &Sources) -> Vec<String> {
         let rules = self.rules.iter().map(|rule| (&rule.title, &rule.proof));
-        let traps = self.traps.iter().flat_map(|group| &group.items).map(|trap| (&trap.trap, &trap.proof));
+        let traps = self.traps.iter().flat_map(|group| &group.items).map(|trap| (&trap.problem, &trap.proof));
         let mut missing = Vec::new();
         for (title, proof) in rules.chain(traps) {
             let paths = proof.r#where.iter().filter(|path| !sources.has_path(path));
@@ -75,7 +76,8 @@ impl Safety {
         let mut page = HEAD.to_owned();
         for (number, rule) in (1..).zip(&self.rules) {
             let _ = write!(page, "\n### {number}. {}\n\n{}\n\n", rule.title, rule.text);
-            let _ = writeln!(page, "- code: {}\n- shown by: {}", code(&rule.proof.r#where), rule.proof.tests());
+            let _ =
+                writeln!(page, "- code: {}\n- shown by: {}", code(&rule.proof.r#where), rule.proof.tests());
         }
         page += "\n### Where the rules end\n\n";
         for limit in &self.limits {
@@ -88,7 +90,7 @@ impl Safety {
                 let _ = writeln!(
                     page,
                     "| {} | {} | {} | {} |",
-                    item.trap,
+                    item.problem,
                     item.remedy,
                     code(&item.proof.r#where),
                     item.proof.tests()
@@ -105,9 +107,13 @@ impl Safety {
 
 impl Proof {
     fn tests(&self) -> String {
-        let kinds = [("", &self.unit), ("e2e ", &self.e2e), ("chaos ", &self.chaos), ("compared: ", &self.compared)];
-        let parts: Vec<String> =
-            kinds.iter().filter(|(_, names)| !names.is_empty()).map(|(kind, names)| format!("{kind}{}", code(names))).collect();
+        let kinds =
+            [("", &self.unit), ("e2e ", &self.e2e), ("chaos ", &self.chaos), ("compared: ", &self.compared)];
+        let parts: Vec<String> = kinds
+            .iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(kind, names)| format!("{kind}{}", code(names)))
+            .collect();
         if parts.is_empty() { "–".to_owned() } else { parts.join("; ") }
     }
 }

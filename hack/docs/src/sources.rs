@@ -18,7 +18,9 @@ impl Sources {
     /// Reads every Rust file of the checkout.
     pub fn scan(checkout: &Path) -> anyhow::Result<Self> {
         // A test function follows its attribute, perhaps with others (`#[case]`) in between.
-        let test = Regex::new(r"#\[(?:tokio::)?(?:test|rstest)\b[^\n]*\]\s*(?:#\[[^\n]*\n\s*|[^\n]*\n\s*)*?(?:async )?fn (\w+)")?;
+        let pattern = Regex::new(
+            r"#\[(?:tokio::)?(?:test|rstest)\b[^\n]*\]\s*(?:#\[[^\n]*\n\s*|[^\n]*\n\s*)*?(?:async )?fn (\w+)",
+        )?;
         let mut tests = HashSet::new();
         let visible = |entry: &walkdir::DirEntry| {
             let name = entry.file_name().to_string_lossy();
@@ -29,7 +31,7 @@ impl Sources {
             if entry.path().extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(entry.path())
                     .with_context(|| format!("failed to read {}", entry.path().display()))?;
-                tests.extend(test.captures_iter(&text).map(|found| found[1].to_owned()));
+                tests.extend(pattern.captures_iter(&text).map(|found| found[1].to_owned()));
             }
         }
         Ok(Self { checkout: checkout.to_owned(), tests })
@@ -44,7 +46,9 @@ impl Sources {
     pub fn has_test(&self, name: &str) -> bool {
         match name.split_once('…') {
             None => self.tests.contains(name),
-            Some((start, end)) => self.tests.iter().any(|test| test.starts_with(start) && test.ends_with(end)),
+            Some((start, end)) => {
+                self.tests.iter().any(|test| test.starts_with(start) && test.ends_with(end))
+            }
         }
     }
 }

@@ -117,7 +117,9 @@ fn compare(document: &Document, outputs: &[String]) -> anyhow::Result<()> {
         .zip(outputs)
         .filter(|((_, expected), printed)| expected != printed)
         .map(|((line, expected), printed)| {
-            format!("$ {line}\n--- docs/reference/admission.md shows\n{expected}--- kubectl printed\n{printed}")
+            format!(
+                "$ {line}\n--- docs/reference/admission.md shows\n{expected}--- kubectl printed\n{printed}"
+            )
         })
         .collect();
     ensure!(

@@ -133,7 +133,11 @@ mod tests {
     fn every_check_is_explained_to_people() {
         let page = include_str!("../../../../docs/reference/findings.md");
         for check in CHECKS {
-            assert!(page.contains(&format!("`{}`", check.id)), "docs/reference/findings.md lacks {}", check.id);
+            assert!(
+                page.contains(&format!("`{}`", check.id)),
+                "docs/reference/findings.md lacks {}",
+                check.id
+            );
         }
     }
 
