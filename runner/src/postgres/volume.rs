@@ -47,12 +47,6 @@ impl Volume {
         Self { root: root.to_owned(), work: root.join(work) }
     }
 
-    /// The mount point.
-    #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// The work directory of this upgrade.
     #[must_use]
     pub fn work(&self) -> &Path {
