@@ -56,70 +56,51 @@ pub struct StepSpec {
 /// The longest time to wait for a pod.
 const MAX_POD_WAIT: Duration = Duration::from_mins(15);
 
+/// An [`Action`] of a function; `sync` if it does not await.
+macro_rules! action {
+    (sync $function:path) => {
+        |upgrade| Box::pin(async { $function(upgrade) })
+    };
+    ($function:path) => {
+        |upgrade| Box::pin($function(upgrade))
+    };
+}
+
 /// All steps, in the order of [`Step`].
 pub static STEPS: [StepSpec; 16] = [
-    StepSpec {
-        interruptible: true,
-        ..step(Step::CopiedOldBinaries, |upgrade| Box::pin(async { copied_old_binaries::run(upgrade) }))
-    },
-    StepSpec { interruptible: true, ..step(Step::Preflight, |upgrade| Box::pin(preflight::run(upgrade))) },
-    StepSpec {
-        undo: Some(|upgrade| Box::pin(async { data_directory_initialized::undo(upgrade) })),
-        interruptible: true,
-        ..step(Step::DataDirectoryInitialized, |upgrade| Box::pin(data_directory_initialized::run(upgrade)))
-    },
-    StepSpec {
-        undo: Some(|upgrade| Box::pin(pause_database::undo(upgrade))),
-        ..step(Step::PauseDatabase, |upgrade| Box::pin(pause_database::run(upgrade)))
-    },
-    StepSpec {
-        undo: Some(|upgrade| Box::pin(stop_database::undo(upgrade))),
-        timeout: Some(MAX_POD_WAIT),
-        undo_timeout: Some(MAX_POD_WAIT),
-        interruptible: true,
-        outage: Some(OutageChange::Begins),
-        ..step(Step::StopDatabase, |upgrade| Box::pin(stop_database::run(upgrade)))
-    },
-    StepSpec {
-        undo: Some(|upgrade| Box::pin(update_stateful_set_image::undo(upgrade))),
-        undo_timeout: Some(MAX_POD_WAIT),
-        ..step(Step::UpdateStatefulSetImage, |upgrade| Box::pin(update_stateful_set_image::run(upgrade)))
-    },
-    StepSpec {
-        undo: Some(|upgrade| Box::pin(pg_upgraded::undo(upgrade))),
-        interruptible: true,
-        ..step(Step::PgUpgraded, |upgrade| Box::pin(pg_upgraded::run(upgrade)))
-    },
-    StepSpec {
-        undo: Some(|upgrade| Box::pin(replaced_data_directory::undo(upgrade))),
-        ..step(Step::ReplacedDataDirectory, |upgrade| Box::pin(replaced_data_directory::run(upgrade)))
-    },
-    StepSpec {
-        undo: Some(|upgrade| Box::pin(start_database::undo(upgrade))),
-        timeout: Some(MAX_POD_WAIT),
-        undo_timeout: Some(MAX_POD_WAIT),
-        outage: Some(OutageChange::Ends),
-        ..step(Step::StartDatabase, |upgrade| Box::pin(start_database::run(upgrade)))
-    },
-    StepSpec {
-        timeout: Some(MAX_POD_WAIT),
-        ..step(Step::VerifyDatabase, |upgrade| Box::pin(verify_database::run(upgrade)))
-    },
-    step(Step::UpdateDatabase, |upgrade| Box::pin(update_database::run(upgrade))),
-    step(Step::ResumeDatabase, |upgrade| Box::pin(resume_database::run(upgrade))),
-    StepSpec {
-        optional: true,
-        ..step(Step::UpdateExtensions, |upgrade| Box::pin(update_extensions::run(upgrade)))
-    },
-    StepSpec {
-        optional: true,
-        ..step(Step::RebuildIndexes, |upgrade| Box::pin(rebuild_indexes::run(upgrade)))
-    },
-    StepSpec { optional: true, ..step(Step::Analyze, |upgrade| Box::pin(analyze::run(upgrade))) },
-    StepSpec { optional: true, ..step(Step::CleanUp, |upgrade| Box::pin(async { clean_up::run(upgrade) })) },
+    step(Step::CopiedOldBinaries, action!(sync copied_old_binaries::run)).interruptible(),
+    step(Step::Preflight, action!(preflight::run)).interruptible(),
+    step(Step::DataDirectoryInitialized, action!(data_directory_initialized::run))
+        .undo(action!(sync data_directory_initialized::undo))
+        .interruptible(),
+    step(Step::PauseDatabase, action!(pause_database::run)).undo(action!(pause_database::undo)),
+    step(Step::StopDatabase, action!(stop_database::run))
+        .undo(action!(stop_database::undo))
+        .timeout(MAX_POD_WAIT)
+        .undo_timeout(MAX_POD_WAIT)
+        .interruptible()
+        .outage(OutageChange::Begins),
+    step(Step::UpdateStatefulSetImage, action!(update_stateful_set_image::run))
+        .undo(action!(update_stateful_set_image::undo))
+        .undo_timeout(MAX_POD_WAIT),
+    step(Step::PgUpgraded, action!(pg_upgraded::run)).undo(action!(pg_upgraded::undo)).interruptible(),
+    step(Step::ReplacedDataDirectory, action!(replaced_data_directory::run))
+        .undo(action!(replaced_data_directory::undo)),
+    step(Step::StartDatabase, action!(start_database::run))
+        .undo(action!(start_database::undo))
+        .timeout(MAX_POD_WAIT)
+        .undo_timeout(MAX_POD_WAIT)
+        .outage(OutageChange::Ends),
+    step(Step::VerifyDatabase, action!(verify_database::run)).timeout(MAX_POD_WAIT),
+    step(Step::UpdateDatabase, action!(update_database::run)),
+    step(Step::ResumeDatabase, action!(resume_database::run)),
+    step(Step::UpdateExtensions, action!(update_extensions::run)).optional(),
+    step(Step::RebuildIndexes, action!(rebuild_indexes::run)).optional(),
+    step(Step::Analyze, action!(analyze::run)).optional(),
+    step(Step::CleanUp, action!(sync clean_up::run)).optional(),
 ];
 
-/// A step that is neither undone, limited, interruptible nor optional.
+/// A step without undo or timeout that is neither interruptible nor optional.
 const fn step(step: Step, run: Action) -> StepSpec {
     StepSpec {
         step,
@@ -130,6 +111,32 @@ const fn step(step: Step, run: Action) -> StepSpec {
         interruptible: false,
         optional: false,
         outage: None,
+    }
+}
+
+impl StepSpec {
+    const fn undo(self, undo: Action) -> Self {
+        Self { undo: Some(undo), ..self }
+    }
+
+    const fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    const fn undo_timeout(self, timeout: Duration) -> Self {
+        Self { undo_timeout: Some(timeout), ..self }
+    }
+
+    const fn interruptible(self) -> Self {
+        Self { interruptible: true, ..self }
+    }
+
+    const fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
+    const fn outage(self, outage: OutageChange) -> Self {
+        Self { outage: Some(outage), ..self }
     }
 }
 

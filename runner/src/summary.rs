@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn failure_before_the_outage_says_first_that_nothing_was_touched() {
+    fn failure_before_the_outage_says_that_nothing_was_touched() {
         let text = message(&rolled_back(Step::Preflight), None, &[], None);
         assert!(text.starts_with("demo/orders was not touched and serves 13.16. no space left"), "{text}");
     }

@@ -64,7 +64,10 @@ async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Re
         explanation.extend(volume.free().ok().and_then(|free| full_volume_hint(free, needed)));
     }
     result?;
-    log_step(Step::PgUpgraded, format!("pg_upgrade completed {stages} stages in {} mode", facts.mode.name()));
+    log_step(
+        Step::PgUpgraded,
+        format!("pg_upgrade has passed {stages} stages in {} mode", facts.mode.name()),
+    );
     Ok(())
 }
 

@@ -67,7 +67,7 @@ fn steps_with_an_effect_before_the_point_of_no_return_have_an_undo() {
 #[test]
 fn steps_that_wait_for_a_pod_are_limited_to_15_minutes() {
     let limits = |limit: fn(&StepSpec) -> Option<Duration>| {
-        assert!(STEPS.iter().filter_map(limit).all(|limit| limit == Duration::from_secs(15 * 60)));
+        assert!(STEPS.iter().filter_map(limit).all(|limit| limit == Duration::from_mins(15)));
         names_where(|spec| limit(spec).is_some())
     };
     assert_eq!(
