@@ -1,59 +1,59 @@
-//! The wish to stop, as the request's owner says it: by deleting the request, or by an annotation on it.
+//! Cancellation: the request's owner deletes it, or sets the annotation `pgops.dev/cancel` on it.
 
 use std::time::Duration;
 
+use pgops_api::display_chain;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cluster::Cluster;
 use crate::saga::Failure;
-use crate::steps::display_chain;
 
-/// Pause between two looks at the request: the worker may read it, not watch.
-const LOOK: Duration = Duration::from_secs(1);
+/// Interval between two reads of the request: the worker's role allows get, not watch.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Looks at the request for as long as this lives.
+/// Watches for a cancellation of the request until it is dropped.
 pub struct Cancel {
-    wish: watch::Receiver<Option<Failure>>,
-    looking: JoinHandle<()>,
+    cancellation: watch::Receiver<Option<Failure>>,
+    poller: JoinHandle<()>,
 }
 
 impl Cancel {
-    /// Begins to look at the request that `cluster` works for.
+    /// Starts to watch the request of `cluster`.
     #[must_use]
-    pub fn of(cluster: Cluster) -> Self {
-        let (said, wish) = watch::channel(None);
-        let looking = tokio::spawn(async move {
+    pub fn watch(cluster: Cluster) -> Self {
+        let (sender, cancellation) = watch::channel(None);
+        let poller = tokio::spawn(async move {
             loop {
                 match cluster.request().await {
                     Ok(request) => {
                         let deleted = request.metadata.deletion_timestamp.is_some();
-                        if let Some(failure) = wish_of(deleted, request.is_cancelled()) {
-                            said.send_replace(Some(failure));
+                        if let Some(failure) = cancellation_of(deleted, request.is_cancelled()) {
+                            sender.send_replace(Some(failure));
                             return;
                         }
                     }
                     Err(error) => tracing::warn!("{}", display_chain(&error)),
                 }
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         });
-        Self { wish, looking }
+        Self { cancellation, poller }
     }
 
-    /// The wish, if it was heard.
+    /// The cancellation, if there is one.
     #[must_use]
-    pub fn heard(&self) -> Option<Failure> {
-        self.wish.borrow().clone()
+    pub fn pending(&self) -> Option<Failure> {
+        self.cancellation.borrow().clone()
     }
 
-    /// The wish, once it is heard.
+    /// The cancellation, once there is one.
     pub fn wait(&self) -> impl Future<Output = Failure> + use<> {
-        let mut wish = self.wish.clone();
+        let mut cancellation = self.cancellation.clone();
         async move {
-            match wish.wait_for(Option::is_some).await.ok().and_then(|wish| wish.clone()) {
+            match cancellation.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone()) {
                 Some(failure) => failure,
-                // Nobody looks any more.
+                // The poller has ended.
                 None => std::future::pending().await,
             }
         }
@@ -62,11 +62,11 @@ impl Cancel {
 
 impl Drop for Cancel {
     fn drop(&mut self) {
-        self.looking.abort();
+        self.poller.abort();
     }
 }
 
-fn wish_of(deleted: bool, cancelled: bool) -> Option<Failure> {
+fn cancellation_of(deleted: bool, cancelled: bool) -> Option<Failure> {
     let how = match (deleted, cancelled) {
         (false, false) => return None,
         (true, _) => "was deleted",
@@ -74,8 +74,8 @@ fn wish_of(deleted: bool, cancelled: bool) -> Option<Failure> {
     };
     Some(Failure {
         reason: "Cancelled".to_owned(),
-        message: format!("the request {how} while there was a way back"),
-        may_pass: false,
+        message: format!("the request {how} before the point of no return"),
+        retryable: false,
     })
 }
 
@@ -84,11 +84,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_that_is_deleted_or_annotated_is_to_stop() {
-        assert_eq!(wish_of(false, false), None);
+    fn deleted_or_annotated_request_is_cancelled() {
+        assert_eq!(cancellation_of(false, false), None);
         for (deleted, cancelled, how) in [(true, true, "deleted"), (false, true, "pgops.dev/cancel")] {
-            let wish = wish_of(deleted, cancelled).unwrap();
-            assert!(wish.message.contains(how) && !wish.may_pass, "{wish:?}");
+            let failure = cancellation_of(deleted, cancelled).unwrap();
+            assert!(failure.message.contains(how) && !failure.retryable, "{failure:?}");
         }
     }
 }

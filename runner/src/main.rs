@@ -1,41 +1,31 @@
-//! `pgops-runner`: executes one upgrade, and the small jobs that its worker pod needs.
+//! `pgops-runner`: executes one upgrade as a journalled saga that can be killed at any instant, and has the subcommands
+//! that its worker pod needs.
+//!
+//! From the bottom up:
+//! - [`postgres`] knows the programs and the data directories, [`cluster`] the Kubernetes objects.
+//! - [`saga`] decides what comes next, from the journal alone, and executes it.
+//! - [`upgrade`] is what every step may use.
+//! - [`steps`] is the table of steps: run, undo, timeout, which of them may be interrupted by a cancel, and the point of
+//!   no return; one file a step.
+//! - [`actions`] lets the saga dispatch through that table.
+//! - [`run`](mod@run) is the life of the process; [`summary`] says how it ended.
+//! - [`worker`] holds the subcommands that run inside database images.
 
-use std::path::PathBuf;
+mod actions;
+mod cancel;
+mod cli;
+mod cluster;
+mod logging;
+mod postgres;
+mod report;
+mod run;
+mod saga;
+mod steps;
+mod summary;
+mod upgrade;
+mod worker;
+
 use std::process::ExitCode;
-
-use clap::{Parser, Subcommand};
-use pgops_runner::{upgrade, worker};
-
-#[derive(Parser)]
-#[command(version, about = "Executes one upgrade of a PostgreSQL database on Kubernetes")]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Copy this program, and a passwd file for the pod's user, to where the database images can run them.
-    Install {
-        /// Directory that receives the program.
-        #[arg(long)]
-        to: PathBuf,
-        /// File that receives the entries of the pod's user.
-        #[arg(long)]
-        passwd: PathBuf,
-    },
-    /// Stage the programs of the old version with their loader and libraries. Runs in the old image.
-    Stage {
-        /// Directory that receives everything.
-        #[arg(long)]
-        to: PathBuf,
-        /// Major version that this image must have.
-        #[arg(long)]
-        major: u32,
-    },
-    /// Execute the plan in the environment variable `PGOPS_PLAN`. Runs in the target image.
-    Upgrade,
-}
 
 fn main() -> anyhow::Result<ExitCode> {
     if let Some(error) = worker::launcher::exec_staged_program() {
@@ -44,11 +34,5 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(result) = worker::dump::run_if_called() {
         return Ok(result?);
     }
-    match Arguments::parse().command {
-        Command::Install { to, passwd } => worker::install::install(&to, &passwd)?,
-        Command::Stage { to, major } => return Ok(worker::stage::run(&to, major)?),
-        Command::Upgrade if worker::init::is_init() => return Ok(worker::init::supervise()?),
-        Command::Upgrade => return upgrade::run().map_err(Into::into),
-    }
-    Ok(ExitCode::SUCCESS)
+    cli::run()
 }

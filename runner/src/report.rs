@@ -1,5 +1,5 @@
-//! What people see of a running upgrade: phase, step, outage and conditions of the request, and
-//! Events. Writing it never delays the work: during the outage only the newest state counts.
+//! What users see of a running upgrade: phase, step, outage and conditions of the request, and Events. Writing it never
+//! delays the upgrade: during the outage only the latest state is written.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -7,14 +7,14 @@ use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter as
 use kube::{Resource, ResourceExt};
 use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase};
 use pgops_api::plan::{Scope, Step, UpgradeKind};
-use pgops_api::{Condition, PostgresOpsRequest, condition};
+use pgops_api::{Condition, PostgresOpsRequest, condition, display_chain};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::saga::{Event, Failure, Outcome, Record};
 
-/// The state to be shown.
+/// The state to show.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct View {
     step: String,
@@ -32,7 +32,14 @@ pub struct Reporter {
     outage: Outage,
 }
 
-/// When the database took no writes.
+/// What a record means for the outage.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OutageChange {
+    Begins,
+    Ends,
+}
+
+/// When the database accepted no writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Outage {
     began: Option<Timestamp>,
@@ -40,36 +47,29 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// Takes one record into account.
-    fn see(&mut self, record: &Record, kind: UpgradeKind) {
-        // The step whose undoing has the old version serve again.
-        let restored = match kind {
-            UpgradeKind::Major => Step::StopDatabase,
-            UpgradeKind::Minor => Step::UpdateStatefulSetImage,
-        };
-        match (record.step, &record.event) {
-            (Step::StopDatabase, Event::Started) => self.began = self.began.or(Some(record.at)),
-            (Step::StartDatabase, Event::Succeeded) => self.ended = Some(record.at),
-            (step, Event::Undone) if step == restored && self.began.is_some() => self.ended = Some(record.at),
-            _ => {}
+    /// Records a change at `at`. The outage begins only once: a restarted runner starts its step again.
+    pub fn record(&mut self, change: OutageChange, at: Timestamp) {
+        match change {
+            OutageChange::Begins => self.began = self.began.or(Some(at)),
+            OutageChange::Ends => self.ended = self.began.and(Some(at)),
         }
     }
 
-    /// How long it lasted, or lasts until now.
+    /// How long it lasted, or has lasted until now.
     #[must_use]
     pub fn duration(&self) -> Option<SignedDuration> {
         Some(self.ended.unwrap_or_else(Timestamp::now).duration_since(self.began?))
     }
 }
 
-/// Seconds with one decimal, as people say them: `5.6s`.
+/// Seconds with one decimal: `5.6s`.
 #[must_use]
 pub fn seconds(duration: SignedDuration) -> String {
     format!("{:.1}s", duration.as_secs_f64())
 }
 
 impl Reporter {
-    /// Begins to show the upgrade of `kind`, or the part of it that is done.
+    /// Starts to show the upgrade of `kind`, or the part of it in `scope`.
     #[must_use]
     pub fn new(cluster: Cluster, kind: UpgradeKind, scope: Scope) -> Self {
         let (view, mut changes) = watch::channel(View::default());
@@ -79,7 +79,7 @@ impl Reporter {
                 while changes.changed().await.is_ok() {
                     let view = changes.borrow_and_update().clone();
                     if let Err(error) = write(&cluster, &view).await {
-                        tracing::warn!("{}", crate::steps::display_chain(&error));
+                        tracing::warn!("{}", display_chain(&error));
                     }
                 }
             }
@@ -93,47 +93,49 @@ impl Reporter {
         self.outage
     }
 
-    /// Shows a record.
-    pub fn show(&mut self, record: &Record) {
-        self.outage.see(record, self.kind);
+    /// Shows a record, and what it means for the outage.
+    pub fn show(&mut self, record: &Record, outage: Option<OutageChange>) {
+        if let Some(change) = outage {
+            self.outage.record(change, record.at);
+        }
         let steps = self.scope.steps(self.kind);
         let number = steps.iter().position(|step| *step == record.step).map_or(0, |index| index + 1);
         let outage = self.outage.duration().map(seconds);
         self.view.send_modify(|view| {
             view.step = format!("{number}/{} {}", steps.len(), record.step);
             view.outage = outage;
-            let keeps_its_reason = record.event == Event::Undone && has_failed(view, record.step);
-            if let Some(condition) = step_condition(record).filter(|_| !keeps_its_reason) {
+            let keeps_reason = record.event == Event::Undone && has_failed(view, record.step);
+            if let Some(condition) = step_condition(record).filter(|_| !keeps_reason) {
                 condition::set(&mut view.conditions, condition);
             }
         });
     }
 
-    /// Shows why a step that is at work, or taken back, is tried once more.
+    /// Shows why a step, or its undo, is retried.
     pub fn retry(&mut self, step: Step, attempt: u32, failure: &Failure) {
-        let message = format!("try {attempt} failed, and another follows: {}", failure.message);
+        let message = format!("attempt {attempt} failed, retrying: {}", failure.message);
         let condition =
             Condition::new(&step.to_string(), "Unknown", "InProgress", message, Time(Timestamp::now()));
         self.view.send_modify(|view| {
-            // Why it failed is more than why it was not taken back at once.
+            // Why it failed matters more than why its undo is retried.
             if !has_failed(view, step) {
                 condition::set(&mut view.conditions, condition);
             }
         });
     }
 
-    /// Writes the end of the request, and waits until it is stored.
+    /// Writes how the request ended, and waits until it is stored.
     pub async fn end(self, outcome: &Outcome, message: String) -> Result<(), ClusterError> {
         let Self { cluster, kind, scope, view, writer, outage, .. } = self;
         let mut last = view.borrow().clone();
-        // The background writer stores nothing after us.
+        // The background writer must store nothing after this.
         drop(view);
         if let Err(error) = writer.await {
-            tracing::warn!("the status writer ended: {error}");
+            tracing::warn!("the status writer failed: {error}");
         }
         last.outage = outage.duration().map(seconds);
         let (phase, type_, reason) = match outcome {
-            Outcome::Upgraded => (Phase::Successful, CONDITION_SUCCESSFUL, success(scope).to_owned()),
+            Outcome::Upgraded => (Phase::Successful, CONDITION_SUCCESSFUL, success_reason(scope).to_owned()),
             Outcome::RolledBack { failure, .. } => (Phase::Failed, CONDITION_FAILED, failure.reason.clone()),
             Outcome::Stuck { .. } => (Phase::Failed, CONDITION_FAILED, "Stuck".to_owned()),
         };
@@ -145,9 +147,9 @@ impl Reporter {
         if let Outcome::Stuck { step, failure } = outcome
             && !has_failed(&last, *step)
         {
-            // Nothing is written down of an undo that was given up.
-            let given_up = Record { at: now.0, step: *step, event: Event::Failed(failure.clone()) };
-            if let Some(condition) = step_condition(&given_up) {
+            // The journal has no record of an undo that failed in every attempt.
+            let failed = Record { at: now.0, step: *step, event: Event::Failed(failure.clone()) };
+            if let Some(condition) = step_condition(&failed) {
                 condition::set(&mut last.conditions, condition);
             }
         }
@@ -162,7 +164,7 @@ impl Reporter {
             })
             .await?;
         let type_ = if phase == Phase::Successful { EventType::Normal } else { EventType::Warning };
-        announce(&cluster, &request, type_, &reason, message).await;
+        publish_event(&cluster, &request, type_, &reason, message).await;
         Ok(())
     }
 }
@@ -171,8 +173,8 @@ fn has_failed(view: &View, step: Step) -> bool {
     condition::find(&view.conditions, &step.to_string()).is_some_and(|it| it.status == "False")
 }
 
-/// The word for machines: nobody must take a dry run for an upgrade.
-fn success(scope: Scope) -> &'static str {
+/// The condition's reason: a dry run must not be mistaken for an upgrade.
+fn success_reason(scope: Scope) -> &'static str {
     match scope {
         Scope::Upgrade => "Upgraded",
         Scope::DryRun => "DryRun",
@@ -203,22 +205,22 @@ fn apply(request: &mut PostgresOpsRequest, view: &View) {
 }
 
 /// A step's condition, as `KubeDB` writes it: type and reason are the step's name once it is done.
-/// One that is not taken back stands as it did.
+/// `None` leaves the condition of a step whose undo was refused unchanged.
 fn step_condition(record: &Record) -> Option<Condition> {
     let step = record.step.to_string();
     let (status, reason, message) = match &record.event {
-        Event::Started => ("Unknown", "InProgress".to_owned(), "at work".to_owned()),
+        Event::Started => ("Unknown", "InProgress".to_owned(), "in progress".to_owned()),
         Event::Succeeded => ("True", step.clone(), "done".to_owned()),
-        Event::Failed(failure) | Event::GivenUp(failure) => {
+        Event::Failed(failure) | Event::Skipped(failure) => {
             ("False", failure.reason.clone(), failure.message.clone())
         }
-        Event::Undone => ("False", "Undone".to_owned(), "taken back".to_owned()),
-        Event::Committed(_) => return None,
+        Event::Undone => ("False", "Undone".to_owned(), "undone".to_owned()),
+        Event::RollForward(_) => return None,
     };
     Some(Condition::new(&step, status, &reason, message, Time(record.at)))
 }
 
-async fn announce(
+async fn publish_event(
     cluster: &Cluster,
     request: &PostgresOpsRequest,
     type_: EventType,
@@ -236,7 +238,7 @@ async fn announce(
         secondary: None,
     };
     if let Err(error) = recorder.publish(&event, &request.object_ref(&())).await {
-        tracing::warn!(request = request.name_any(), "failed to publish the event {reason}: {error}");
+        tracing::warn!(request = request.name_any(), "failed to publish the Event {reason}: {error}");
     }
 }
 
@@ -249,29 +251,11 @@ mod tests {
     }
 
     #[test]
-    fn the_outage_lasts_from_the_stop_to_the_answer() {
-        let mut outage = Outage::default();
-        outage.see(&record(10, Step::StopDatabase, Event::Started), UpgradeKind::Major);
-        outage.see(&record(14, Step::PgUpgraded, Event::Succeeded), UpgradeKind::Major);
-        outage.see(&record(16, Step::StartDatabase, Event::Succeeded), UpgradeKind::Major);
-        assert_eq!(outage.duration().map(seconds).as_deref(), Some("6.0s"));
-    }
-
-    #[test]
-    fn a_second_start_of_the_stop_does_not_shorten_the_outage() {
-        let mut outage = Outage::default();
-        outage.see(&record(10, Step::StopDatabase, Event::Started), UpgradeKind::Major);
-        outage.see(&record(60, Step::StopDatabase, Event::Started), UpgradeKind::Major);
-        outage.see(&record(70, Step::StopDatabase, Event::Undone), UpgradeKind::Major);
-        assert_eq!(outage.duration().map(seconds).as_deref(), Some("60.0s"));
-    }
-
-    #[test]
-    fn a_failed_step_says_why_in_its_condition() {
+    fn failed_step_says_why_in_its_condition() {
         let failure = Failure {
             reason: "PreflightFailed".into(),
             message: "prepared transaction tx_81".into(),
-            may_pass: false,
+            retryable: false,
         };
         let condition = step_condition(&record(1, Step::Preflight, Event::Failed(failure))).unwrap();
         assert_eq!((condition.type_.as_str(), condition.status.as_str()), ("Preflight", "False"));
@@ -279,10 +263,10 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_was_given_up_does_not_stand() {
+    fn skipped_step_has_a_failed_condition() {
         let failure =
-            Failure { reason: "AnalyzeFailed".into(), message: "vacuumdb ended".into(), may_pass: false };
-        let condition = step_condition(&record(1, Step::Analyze, Event::GivenUp(failure))).unwrap();
+            Failure { reason: "AnalyzeFailed".into(), message: "vacuumdb ended".into(), retryable: false };
+        let condition = step_condition(&record(1, Step::Analyze, Event::Skipped(failure))).unwrap();
         assert_eq!(
             (condition.status.as_str(), condition.reason.as_deref()),
             ("False", Some("AnalyzeFailed"))
@@ -291,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_is_done_has_its_name_as_reason() {
+    fn succeeded_step_has_its_name_as_reason() {
         let condition = step_condition(&record(1, Step::PgUpgraded, Event::Succeeded)).unwrap();
         assert_eq!(condition.reason.as_deref(), Some("PgUpgraded"));
         assert!(condition.is_true());

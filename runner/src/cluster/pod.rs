@@ -1,31 +1,29 @@
-//! How the pod of a database is doing, from what the kubelet says.
+//! The state of a database's pod, as the kubelet reports it.
 
 use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod, PodStatus};
 use pgops_api::names;
 
-use super::tie;
+use super::node_affinity;
 
-/// How the pod of a database is doing.
+/// The state of a database's pod.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum PodState {
-    /// There is no pod.
-    Gone,
-    /// It is on its way.
+    Missing,
+    /// It is starting or ending.
     Waiting,
-    /// It answers; its address.
+    /// It answers at this address.
     Ready {
-        /// Address of the pod.
         ip: String,
     },
-    /// It will not come up by waiting.
+    /// Waiting will not bring it up.
     Broken {
-        /// What the kubelet says.
+        /// What the kubelet reports.
         reason: String,
     },
 }
 
-/// Reasons of a waiting container that no waiting mends.
-const HOPELESS: [&str; 6] = [
+/// Reasons of a waiting container that waiting does not fix.
+const PERMANENT_REASONS: [&str; 6] = [
     "ErrImagePull",
     "ImagePullBackOff",
     "ErrImageNeverPull",
@@ -35,9 +33,9 @@ const HOPELESS: [&str; 6] = [
 ];
 
 /// How often a container may end before its pod counts as broken.
-const RESTARTS: i32 = 3;
+const MAX_RESTARTS: i32 = 3;
 
-/// Whether the pod's database is of that image.
+/// Whether the pod's database container has that image.
 #[must_use]
 pub fn has_image(pod: &Pod, image: &str) -> bool {
     let mut containers = pod.spec.iter().flat_map(|spec| &spec.containers);
@@ -45,7 +43,7 @@ pub fn has_image(pod: &Pod, image: &str) -> bool {
     container.and_then(|container| container.image.as_deref()) == Some(image)
 }
 
-/// How the pod is doing, as one with that image.
+/// The state of the pod, as one with that image.
 pub(super) fn state(pod: &Pod, image: &str) -> PodState {
     if pod.metadata.deletion_timestamp.is_some() || !has_image(pod, image) {
         return PodState::Waiting;
@@ -59,13 +57,13 @@ pub(super) fn state(pod: &Pod, image: &str) -> PodState {
     for container in containers(status) {
         let waiting = waiting(container);
         let reason = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
-        let says = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
-        if HOPELESS.contains(&reason) {
-            return PodState::Broken { reason: format!("container {}: {reason}: {says}", container.name) };
+        let message = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
+        if PERMANENT_REASONS.contains(&reason) {
+            return PodState::Broken { reason: format!("container {}: {reason}: {message}", container.name) };
         }
-        // One that runs may be on its way at last: recovery takes its time.
+        // One that runs may come up at last: recovery takes its time.
         let runs = container.state.as_ref().is_some_and(|state| state.running.is_some());
-        if container.restart_count >= RESTARTS && !runs {
+        if container.restart_count >= MAX_RESTARTS && !runs {
             let count = container.restart_count;
             return PodState::Broken {
                 reason: format!("container {} ended {count} times; its log says why", container.name),
@@ -75,12 +73,12 @@ pub(super) fn state(pod: &Pod, image: &str) -> PodState {
     PodState::Waiting
 }
 
-/// Whether the kubelet waits, for up to five minutes, before it tries once more to start a container of the pod.
+/// Whether the kubelet backs off, for up to five minutes, before it tries again to start a container of the pod.
 #[must_use]
-pub fn backs_off(pod: &Pod) -> bool {
+pub fn is_backing_off(pod: &Pod) -> bool {
     let Some(status) = &pod.status else { return false };
     let mut reasons = containers(status).filter_map(|container| waiting(container)?.reason.as_deref());
-    reasons.any(|reason| reason == "CrashLoopBackOff" || HOPELESS.contains(&reason))
+    reasons.any(|reason| reason == "CrashLoopBackOff" || PERMANENT_REASONS.contains(&reason))
 }
 
 fn containers(status: &PodStatus) -> impl Iterator<Item = &ContainerStatus> {
@@ -95,18 +93,21 @@ fn is_ready(status: &PodStatus) -> bool {
     status.conditions.iter().flatten().any(|it| it.type_ == "Ready" && it.status == "True")
 }
 
-/// Whether the pod does not answer, and is on another node than `node`, or tied to one: an earlier worker was there.
+/// Whether the pod does not answer, and runs on another node than `node` or requires one: an earlier worker was there.
 #[must_use]
-pub fn waits_for_another(pod: &Pod, node: &str) -> bool {
-    let on = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref().or_else(|| tie::node(spec)));
+pub fn waits_for_another_node(pod: &Pod, node: &str) -> bool {
+    let on = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.node_name.as_deref().or_else(|| node_affinity::required_node(spec)));
     on.is_some_and(|on| on != node) && !pod.status.as_ref().is_some_and(is_ready)
 }
 
-/// Whether the pod's last process is gone for good, though the object may be there for a moment longer.
+/// Whether the pod's last process has ended permanently, though the object may exist for a moment longer.
 ///
 /// The kubelet gives a pod that is being deleted its last phase once all containers have ended and none of them
-/// is started again. Others give it that phase too, when they have lost sight of its node; the states of the
-/// containers are the kubelet's own word.
+/// is started again. Controllers give it that phase too, when they have lost contact with its node; the states of the
+/// containers come from the kubelet alone.
 #[must_use]
 pub fn has_ended(pod: &Pod) -> bool {
     let Some(status) = &pod.status else { return false };
@@ -134,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_is_tied_to_the_node_of_an_earlier_worker_waits_for_it() {
+    fn pod_that_requires_an_earlier_workers_node_waits_for_it() {
         let mut pod = pod("postgres:17.11", &json!({}));
-        assert!(!waits_for_another(&pod, "here"), "it is tied to none");
-        pod.spec.as_mut().unwrap().affinity = tie::tied(None, Some("there"));
-        assert!(waits_for_another(&pod, "here") && !waits_for_another(&pod, "there"));
+        assert!(!waits_for_another_node(&pod, "here"), "it requires none");
+        pod.spec.as_mut().unwrap().affinity = node_affinity::with_required_node(None, Some("there"));
+        assert!(waits_for_another_node(&pod, "here") && !waits_for_another_node(&pod, "there"));
         pod.status = serde_json::from_value(ready()).unwrap();
-        assert!(!waits_for_another(&pod, "here"), "it answers");
+        assert!(!waits_for_another_node(&pod, "here"), "it answers");
     }
 
     fn ready() -> serde_json::Value {
@@ -148,17 +149,17 @@ mod tests {
     }
 
     #[test]
-    fn a_ready_pod_with_the_image_has_an_address() {
+    fn ready_pod_with_the_image_has_an_address() {
         assert_eq!(state(&pod("pg:17", &ready()), "pg:17"), PodState::Ready { ip: "10.0.0.7".into() });
     }
 
     #[test]
-    fn a_ready_pod_with_another_image_is_not_the_one_we_wait_for() {
+    fn ready_pod_with_another_image_is_not_the_awaited_one() {
         assert_eq!(state(&pod("pg:13", &ready()), "pg:17"), PodState::Waiting);
     }
 
     #[test]
-    fn a_pod_has_ended_when_the_kubelet_says_so_of_every_container() {
+    fn pod_has_ended_once_every_container_is_terminated() {
         let ended = |deleted: bool, phase: &str, state: &serde_json::Value| {
             let containers = json!([{
                 "name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state,
@@ -168,15 +169,16 @@ mod tests {
             pod.metadata.deletion_timestamp = deleted.then(|| now.into());
             has_ended(&pod)
         };
-        let (gone, there) = (json!({ "terminated": { "exitCode": 0 } }), json!({ "running": {} }));
-        assert!(ended(true, "Succeeded", &gone));
-        assert!(!ended(true, "Running", &gone), "it may be started again");
-        assert!(!ended(true, "Failed", &there), "somebody has lost sight of it");
-        assert!(!ended(false, "Failed", &gone), "nobody has told it to go");
+        let terminated = json!({ "terminated": { "exitCode": 0 } });
+        let running = json!({ "running": {} });
+        assert!(ended(true, "Succeeded", &terminated));
+        assert!(!ended(true, "Running", &terminated), "it may be started again");
+        assert!(!ended(true, "Failed", &running), "a controller has lost contact with its node");
+        assert!(!ended(false, "Failed", &terminated), "it is not being deleted");
     }
 
     #[test]
-    fn an_image_that_cannot_be_pulled_is_not_waited_for() {
+    fn image_that_cannot_be_pulled_is_not_waited_for() {
         let status = json!({ "containerStatuses": [{
             "name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 0,
             "state": { "waiting": { "reason": "ImagePullBackOff", "message": "no such image" } },
@@ -185,7 +187,7 @@ mod tests {
         assert!(reason.contains("no such image"), "{reason}");
     }
 
-    fn started_anew(state: &serde_json::Value) -> Pod {
+    fn restarted(state: &serde_json::Value) -> Pod {
         let status = json!({ "containerStatuses": [{
             "name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 3, "state": state,
         }] });
@@ -193,22 +195,22 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_ends_again_and_again_is_not_waited_for() {
+    fn crash_looping_container_is_not_waited_for() {
         let between = [
             json!({}),
             json!({ "terminated": { "exitCode": 1 } }),
             json!({ "waiting": { "reason": "CrashLoopBackOff" } }),
         ];
         for between in between {
-            let pod = started_anew(&between);
+            let pod = restarted(&between);
             assert!(matches!(state(&pod, "pg:17"), PodState::Broken { .. }), "{between}");
-            assert_eq!(backs_off(&pod), between["waiting"].is_object(), "{between}");
+            assert_eq!(is_backing_off(&pod), between["waiting"].is_object(), "{between}");
         }
     }
 
     #[test]
-    fn one_that_runs_at_last_is_waited_for_and_not_replaced() {
-        let pod = started_anew(&json!({ "running": {} }));
-        assert_eq!((state(&pod, "pg:17"), backs_off(&pod)), (PodState::Waiting, false));
+    fn restarted_container_that_runs_is_waited_for_and_kept() {
+        let pod = restarted(&json!({ "running": {} }));
+        assert_eq!((state(&pod, "pg:17"), is_backing_off(&pod)), (PodState::Waiting, false));
     }
 }

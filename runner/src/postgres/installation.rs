@@ -117,6 +117,17 @@ impl Installation {
         self.bindir.join(name)
     }
 
+    /// Whether it has the library of a function, as the system catalog names it.
+    #[must_use]
+    pub fn has_library(&self, library: &str) -> bool {
+        let name = library.strip_prefix("$libdir/").unwrap_or(library);
+        let name = name.strip_suffix(".so").unwrap_or(name);
+        if name.starts_with('/') {
+            return Path::new(library).exists();
+        }
+        self.pkglibdir.join(format!("{name}.so")).exists()
+    }
+
     /// Runs each program with `-V` and compares what it says with `expected`.
     pub fn prove(&self, programs: &[&str], expected: PgVersion) -> Result<(), InstallationError> {
         for name in programs {

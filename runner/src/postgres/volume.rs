@@ -47,12 +47,6 @@ impl Volume {
         Self { root: root.to_owned(), work: root.join(work) }
     }
 
-    /// The mount point.
-    #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// The work directory of this upgrade.
     #[must_use]
     pub fn work(&self) -> &Path {
@@ -403,7 +397,7 @@ mod tests {
             volume.mark(marker).unwrap();
         }
         volume.remove_new(17).unwrap();
-        assert!(!volume.root().join("17").exists());
+        assert!(!volume.root.join("17").exists());
         for marker in [Marker::OwnsNew, Marker::Fresh, Marker::Upgraded] {
             assert!(!volume.is(marker), "{marker:?}");
         }
@@ -413,7 +407,7 @@ mod tests {
     fn what_people_have_put_beside_a_data_directory_stays() {
         let (_root, volume) = volume();
         make(&volume, 17, "PG_VERSION");
-        let backup = volume.root().join("17/data.bak");
+        let backup = volume.root.join("17/data.bak");
         fs::write(&backup, "precious").unwrap();
         volume.mark(Marker::OwnsNew).unwrap();
         volume.remove_new(17).unwrap();

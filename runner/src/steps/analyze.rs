@@ -1,16 +1,15 @@
-//! `Analyze`: `pg_upgrade` carries no statistics before 18, and plans without them are bad ones.
+//! `Analyze`: collects planner statistics, which `pg_upgrade` does not carry before 18; plans without them are bad.
 
 use pgops_api::plan::Step;
 
-use super::world::say;
-use super::{StepError, Upgrade};
 use crate::postgres::command::Program;
 use crate::postgres::server::{SESSION_SETTINGS, lasting};
+use crate::upgrade::{StepError, UpgradeContext, log_step};
 
-/// Statistics come along from this target version on, so that only missing ones are made.
+/// From this target version on `pg_upgrade` carries statistics, so that only missing ones are collected.
 const CARRIES_STATISTICS: u32 = 18;
 
-pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
+pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     let ip = upgrade.cluster.wait_ready(&upgrade.plan.to.image).await?;
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut program = Program::new(upgrade.new_installation()?.program("vacuumdb"))
@@ -27,7 +26,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     program
         .each_line(|line| {
             if line.contains("Generating") {
-                say(Step::Analyze, line.trim_start_matches("vacuumdb: "));
+                log_step(Step::Analyze, line.trim_start_matches("vacuumdb: "));
             }
         })
         .await?;

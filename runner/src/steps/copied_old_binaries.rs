@@ -1,14 +1,13 @@
-//! `CopiedOldBinaries`: the init container has staged the old programs; here they prove that they run
-//! in the target image, and the target's programs prove what they are.
+//! `CopiedOldBinaries`: the init container has staged the old programs; this step proves that they run in the target
+//! image, and that the target's programs are of the target version.
 
 use std::path::Path;
 
 use pgops_api::layout;
 use pgops_api::plan::Step;
 
-use super::world::say;
-use super::{StepError, Upgrade};
-use crate::worker::launcher::PROGRAMS;
+use crate::upgrade::{StepError, UpgradeContext, log_step};
+use crate::worker::launcher::{LIBRARIES, PROGRAMS};
 
 /// The target's programs that the upgrade runs.
 const NEW_PROGRAMS: [&str; 11] = [
@@ -25,17 +24,18 @@ const NEW_PROGRAMS: [&str; 11] = [
     "vacuumdb",
 ];
 
-pub(super) fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
-    let (from, to) = (upgrade.plan.from.pg_version()?, upgrade.plan.to.pg_version()?);
+pub fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
+    let from = upgrade.plan.from.pg_version()?;
+    let to = upgrade.plan.to.pg_version()?;
     upgrade.new_installation()?.prove(&NEW_PROGRAMS, to)?;
     upgrade.old_installation()?.prove(&PROGRAMS, from)?;
-    let staged = Path::new(layout::OLD_DIR).join(crate::worker::launcher::LIBRARIES);
+    let staged = Path::new(layout::OLD_DIR).join(LIBRARIES);
     let libraries =
         std::fs::read_dir(&staged).map_err(StepError::volume("list the staged libraries"))?.count();
-    say(
+    log_step(
         Step::CopiedOldBinaries,
         format!(
-            "image runs PostgreSQL {to}; old programs run there: {from} with its own loader and {libraries} libraries"
+            "image runs PostgreSQL {to}; old programs run in it: {from} with its own loader and {libraries} libraries"
         ),
     );
     Ok(())

@@ -1,97 +1,35 @@
-//! `PgUpgraded`: `pg_upgrade` has run. An interrupted run is taken back and done again on a new cluster.
+//! `PgUpgraded`: runs `pg_upgrade`. An interrupted run is undone and repeated on a new cluster.
 
 use std::fs;
 use std::path::Path;
 
 use pgops_api::plan::Step;
-use serde::{Deserialize, Serialize};
 
-use super::data_directory_initialized::ensure_fresh;
-use super::stop_database::ensure_clean;
-use super::world::{say, warn};
-use super::{StepError, Upgrade};
-use crate::postgres::controldata::ControlData;
 use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
 use crate::postgres::volume::{Marker, Volume, sync_dir};
+use crate::upgrade::{StepError, UpgradeContext, log_step, warn_step};
 
-pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
-    upgrade.exclude_all_but_waiting().await?;
-    if !upgrade.volume.is(Marker::Upgraded) || !old_data_rests(upgrade).await? {
-        take_back(upgrade).await?;
-        let data = ensure_clean(upgrade).await?;
-        ensure_fresh(upgrade).await?;
-        run(upgrade, data.keeps_commit_timestamps()).await?;
+pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
+    upgrade.fence_old_server().await?;
+    if !upgrade.volume.is(Marker::Upgraded) || !upgrade.is_old_data_untouched().await? {
+        undo_run(upgrade).await?;
+        let data = upgrade.ensure_clean().await?;
+        upgrade.ensure_fresh().await?;
+        run_pg_upgrade(upgrade, data.keeps_commit_timestamps()).await?;
         carry_settings(&upgrade.volume, upgrade.old_major, upgrade.new_major)?;
-        let handover = Handover {
-            old_checkpoint: old_data(upgrade).await?.map(|data| data.checkpoint().to_owned()),
-            new_transaction: new_data(upgrade).await?.next_transaction().to_owned(),
-        };
-        serde_json::to_string(&handover)
-            .map_err(std::io::Error::from)
-            .and_then(|words| upgrade.volume.mark_with(Marker::Upgraded, &words))
-            .map_err(StepError::volume("mark the new cluster as upgraded"))?;
+        upgrade.record_handover().await?;
     }
-    // The next step may be the point of no return: a pod that will not come up is better known before.
-    Ok(upgrade.cluster.refuse_broken(&upgrade.plan.to.image).await?)
+    // The next step may be the point of no return: better to learn before it that a pod will not come up.
+    Ok(upgrade.cluster.ensure_pod_not_broken(&upgrade.plan.to.image).await?)
 }
 
-/// Where both clusters stood when `pg_upgrade` had run; the words of [`Marker::Upgraded`].
-#[derive(Deserialize, Serialize)]
-struct Handover {
-    /// Checkpoint of the old data, where it still has a control file.
-    old_checkpoint: Option<String>,
-    /// The transaction of the new cluster that would write next.
-    new_transaction: String,
+pub async fn undo(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
+    upgrade.fence_old_server().await?;
+    undo_run(upgrade).await?;
+    upgrade.remove_new_cluster()
 }
 
-impl Handover {
-    fn read(upgrade: &Upgrade) -> Result<Option<Self>, StepError> {
-        let words = upgrade.volume.words_of(Marker::Upgraded);
-        let words = words.map_err(StepError::volume("read where the clusters stood after pg_upgrade"))?;
-        // A runner of an earlier version says nothing.
-        Ok(words.and_then(|words| serde_json::from_str(&words).ok()))
-    }
-}
-
-/// Whether the old data is as `pg_upgrade` left it. A server that somebody let in while no worker held the interlock
-/// may have told clients that their writes are kept: the new cluster does not have them.
-pub(super) async fn old_data_rests(upgrade: &Upgrade) -> Result<bool, StepError> {
-    let Some(checkpoint) = Handover::read(upgrade)?.and_then(|handover| handover.old_checkpoint) else {
-        return Ok(true);
-    };
-    Ok(old_data(upgrade).await?.is_none_or(|data| data.rests_at(&checkpoint)))
-}
-
-/// Whether nobody has written to the new cluster: its server may have answered while no worker looked.
-pub(super) async fn new_data_is_unwritten(upgrade: &Upgrade) -> Result<bool, StepError> {
-    // Where nothing was kept to compare with, it may have been.
-    let Some(handover) = Handover::read(upgrade)? else { return Ok(false) };
-    Ok(new_data(upgrade).await?.is_unwritten_since(&handover.new_transaction))
-}
-
-async fn new_data(upgrade: &Upgrade) -> Result<ControlData, StepError> {
-    let pgdata = upgrade.volume.pgdata(upgrade.new_major);
-    Ok(ControlData::read(&upgrade.new_installation()?, &pgdata).await?)
-}
-
-/// Control data of the old cluster, where it still has some: `pg_upgrade --link` puts it aside, and no server starts
-/// without it.
-async fn old_data(upgrade: &Upgrade) -> Result<Option<ControlData>, StepError> {
-    if !upgrade.facts()?.mode.leaves_old_data_whole() {
-        return Ok(None);
-    }
-    let pgdata = upgrade.volume.pgdata(upgrade.old_major);
-    Ok(Some(ControlData::read(&upgrade.old_installation()?, &pgdata).await?))
-}
-
-pub(super) async fn undo(upgrade: &mut Upgrade) -> Result<(), StepError> {
-    upgrade.exclude_all_but_waiting().await?;
-    take_back(upgrade).await?;
-    let major = upgrade.new_major;
-    upgrade.volume.remove_new(major).map_err(StepError::volume(format!("remove the new cluster of {major}")))
-}
-
-async fn run(upgrade: &Upgrade, commit_timestamps: bool) -> Result<(), StepError> {
+async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Result<(), StepError> {
     let volume = &upgrade.volume;
     let facts = upgrade.facts()?;
     // From here on the new cluster is no longer as initdb left it, and a kill must not hide that.
@@ -111,71 +49,73 @@ async fn run(upgrade: &Upgrade, commit_timestamps: bool) -> Result<(), StepError
         old_major: upgrade.old_major,
         new_major: upgrade.new_major,
         interlock: upgrade.interlock()?,
-        scratch: &Upgrade::scratch(),
+        scratch: &UpgradeContext::scratch(),
     };
     let mut stages = 0;
     let mut result = program
         .run(|stage| {
             stages += 1;
-            say(Step::PgUpgraded, stage);
+            log_step(Step::PgUpgraded, stage);
         })
         .await;
     if let Err(PgUpgradeError::Failed { explanation, logs, .. }) = &mut result {
         keep_logs(upgrade, logs).await;
-        let wanted = facts.shape.wal_segment_bytes;
-        explanation.extend(volume.free().ok().and_then(|free| want_of_room(free, wanted)));
+        let needed = facts.shape.wal_segment_bytes;
+        explanation.extend(volume.free().ok().and_then(|free| full_volume_hint(free, needed)));
     }
     result?;
-    say(Step::PgUpgraded, format!("pg_upgrade has passed {stages} stages in {} mode", facts.mode.name()));
+    log_step(
+        Step::PgUpgraded,
+        format!("pg_upgrade has passed {stages} stages in {} mode", facts.mode.name()),
+    );
     Ok(())
 }
 
-/// What to say of a volume with fewer bytes free than `wanted`, the size of the pieces in which servers write WAL. Its
-/// own logs would be on that volume, so `pg_upgrade` hardly can.
-fn want_of_room(free: u64, wanted: u64) -> Option<String> {
-    (free < wanted).then(|| {
+/// A hint if fewer bytes are free than `needed`, the size of a WAL segment. `pg_upgrade` can hardly report it: its own
+/// logs would be on that volume.
+fn full_volume_hint(free: u64, needed: u64) -> Option<String> {
+    (free < needed).then(|| {
         format!("; the volume has {} MiB free: enlarge it, or remove what is not needed", free >> 20)
     })
 }
 
-/// The logs go with the new cluster when the run is taken back: people find them in the Job's log and
-/// in the request's report.
-async fn keep_logs(upgrade: &Upgrade, logs: &str) {
+/// Keeps the logs in the Job's log and in the request's report: undoing the run deletes them with the new cluster.
+async fn keep_logs(upgrade: &UpgradeContext, logs: &str) {
     for line in logs.lines() {
-        say(Step::PgUpgraded, line);
+        log_step(Step::PgUpgraded, line);
     }
     if let Err(error) = upgrade.cluster.write_report("pg_upgrade.log", logs).await {
-        warn(Step::PgUpgraded, &error);
+        warn_step(Step::PgUpgraded, &error);
     }
 }
 
-/// Takes an interrupted or failed run back: no server of it is left, the old data has its control
-/// file, and the tablespaces hold nothing of the new version.
-async fn take_back(upgrade: &Upgrade) -> Result<(), StepError> {
+/// Undoes an interrupted or failed run: none of its servers is left, the old data has its control file, and the
+/// tablespaces hold nothing of the new version.
+async fn undo_run(upgrade: &UpgradeContext) -> Result<(), StepError> {
     let volume = &upgrade.volume;
     upgrade.stop_leftovers().await?;
     let old_major = upgrade.old_major;
     volume
         .restore_control_file(old_major)
-        .map_err(StepError::volume(format!("give the data of {old_major} its control file back")))?;
+        .map_err(StepError::volume(format!("restore the control file of the data of {old_major}")))?;
     let new_pgdata = volume.pgdata(upgrade.new_major);
     if volume.is(Marker::Fresh) || !new_pgdata.join("global/pg_control").exists() {
         return Ok(());
     }
     // Only names with the new catalog version: those of the old one hold the data.
-    let data = match new_data(upgrade).await {
+    let data = match upgrade.new_control_data().await {
         Ok(data) => data,
-        // An initdb that was killed, or had no room, may leave an empty one. Nothing in the tablespaces is of it, and
-        // the way back must not end here.
+        // An initdb that was killed, or had no space, may leave an empty one. Nothing in the tablespaces belongs to it,
+        // and the rollback must not fail here.
         Err(error) => {
-            warn(Step::PgUpgraded, &error);
+            warn_step(Step::PgUpgraded, &error);
             return Ok(());
         }
     };
     remove_from_tablespaces(volume, old_major, &data.tablespace_directory(upgrade.new_major))
 }
 
-/// Removes what `pg_upgrade` has made under `name` in the tablespaces of the old data: it blocks the next run.
+/// Removes what `pg_upgrade` has created under `name` in the tablespaces of the old data: it would block the next run.
 fn remove_from_tablespaces(volume: &Volume, old_major: u32, name: &str) -> Result<(), StepError> {
     for tablespace in
         volume.tablespaces(old_major).map_err(StepError::volume("list the tablespaces of the old data"))?
@@ -190,10 +130,11 @@ fn remove_from_tablespaces(volume: &Volume, old_major: u32, name: &str) -> Resul
     Ok(())
 }
 
-/// Settings of `ALTER SYSTEM` live in the data directory; everything else is generated at each start.
+/// Settings of `ALTER SYSTEM` are in the data directory; everything else is generated at each start.
 fn carry_settings(volume: &Volume, old_major: u32, new_major: u32) -> Result<(), StepError> {
     let file = |major| volume.pgdata(major).join("postgresql.auto.conf");
-    let (from, to) = (file(old_major), file(new_major));
+    let from = file(old_major);
+    let to = file(new_major);
     if from.exists() {
         copy_durably(&from, &to).map_err(StepError::volume(format!(
             "copy {} to {}",
@@ -222,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_that_is_full_is_named_with_the_remedy() {
-        let said = want_of_room(3 << 20, 16 << 20).unwrap();
-        assert!(said.contains("3 MiB free") && said.contains("enlarge it"), "{said}");
-        assert_eq!(want_of_room(17 << 20, 16 << 20), None);
+    fn full_volume_is_reported_with_the_remedy() {
+        let hint = full_volume_hint(3 << 20, 16 << 20).unwrap();
+        assert!(hint.contains("3 MiB free") && hint.contains("enlarge it"), "{hint}");
+        assert_eq!(full_volume_hint(17 << 20, 16 << 20), None);
     }
 
     #[test]
-    fn settings_of_alter_system_are_carried() {
+    fn settings_of_alter_system_are_carried_over() {
         let (_root, volume) = volume();
         let file = |major| volume.pgdata(major).join("postgresql.auto.conf");
         fs::write(file(17), "# of initdb\n").unwrap();
@@ -241,16 +182,16 @@ mod tests {
     }
 
     #[test]
-    fn of_a_tablespace_only_what_the_failed_run_made_goes() {
+    fn only_the_failed_runs_directories_leave_a_tablespace() {
         let (root, volume) = volume();
         let tablespace = root.path().join("fast");
-        for name in ["PG_13_202007201", "PG_17_202406281", "of-a-person"] {
+        for name in ["PG_13_202007201", "PG_17_202406281", "user-files"] {
             fs::create_dir_all(tablespace.join(name)).unwrap();
         }
         std::os::unix::fs::symlink(&tablespace, volume.pgdata(13).join("pg_tblspc/16400")).unwrap();
         remove_from_tablespaces(&volume, 13, "PG_17_202406281").unwrap();
         remove_from_tablespaces(&volume, 13, "PG_17_202406281").unwrap();
-        assert!(tablespace.join("PG_13_202007201").exists() && tablespace.join("of-a-person").exists());
+        assert!(tablespace.join("PG_13_202007201").exists() && tablespace.join("user-files").exists());
         assert!(!tablespace.join("PG_17_202406281").exists());
     }
 }

@@ -1,8 +1,7 @@
-//! `ResumeDatabase`: the provisioner may work again.
+//! `ResumeDatabase`: the provisioner manages the database again.
 
-use super::pause_database::resume;
-use super::{StepError, Upgrade};
+use crate::upgrade::{StepError, UpgradeContext};
 
-pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
-    resume(upgrade).await
+pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
+    upgrade.resume().await
 }

@@ -1,7 +1,7 @@
-//! `UpdateDatabase`: the object names the new version.
+//! `UpdateDatabase`: `spec.version` of the `Postgres` names the new version.
 
-use super::{StepError, Upgrade};
+use crate::upgrade::{StepError, UpgradeContext};
 
-pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
+pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     Ok(upgrade.cluster.set_version(&upgrade.plan.to.name).await?)
 }

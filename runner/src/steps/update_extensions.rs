@@ -1,24 +1,23 @@
-//! `UpdateExtensions`: what extensions keep in the databases gets the version that the new image brings.
+//! `UpdateExtensions`: updates the SQL objects of extensions to the version that the new image has.
 
 use pgops_api::plan::Step;
 
-use super::world::say;
-use super::{StepError, Upgrade};
 use crate::postgres::extensions::{outdated, update};
 use crate::postgres::server::databases;
+use crate::upgrade::{StepError, UpgradeContext, log_step};
 
-pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
-    let (step, superuser) = (Step::UpdateExtensions, &upgrade.superuser);
+pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
+    let superuser = &upgrade.superuser;
     let ip = upgrade.cluster.wait_ready(&upgrade.plan.to.image).await?;
     let mut left = Vec::new();
     for database in databases(&superuser.connect(&ip, "postgres").await?).await? {
         for extension in outdated(&superuser.connect(&ip, &database).await?).await? {
-            let update_of = format!(
+            let updated = format!(
                 "extension {} of {database}: {} to {}",
                 extension.name, extension.installed, extension.default
             );
             match update(superuser, &ip, upgrade.new_major, &database, extension).await? {
-                None => say(step, update_of),
+                None => log_step(Step::UpdateExtensions, updated),
                 Some(not_updated) => left.push(not_updated.to_string()),
             }
         }

@@ -1,26 +1,20 @@
-//! `VerifyDatabase`: the server itself says its version, and has every database and relation; it gets
-//! what `pg_upgrade` does not carry.
+//! `VerifyDatabase`: the server itself reports its version, and has every database and relation; it gets the settings
+//! that `pg_upgrade` does not carry.
 
+use pgops_api::display_chain;
 use pgops_api::plan::{Step, UpgradeKind};
 
-use super::world::say;
-use super::{StepError, Upgrade, display_chain};
-use crate::postgres::server::{ServerError, databases, relations, set_for_all, version};
+use crate::postgres::server::{ServerError, databases, relations, set_for_all};
+use crate::upgrade::{StepError, UpgradeContext, ensure_version, log_step};
 
-pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
+pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     let new = upgrade.plan.to.clone();
-    // The worker may be another one, on another node, since the server was started.
-    let ip = upgrade.serve(&new).await?;
+    // This worker may be another one, on another node, than the one that started the server.
+    let ip = upgrade.start_and_wait_ready(&new).await?;
     let mut client = upgrade.superuser.connect(&ip, "postgres").await?;
-    let (planned, live) = (upgrade.plan.to.pg_version()?, version(&client).await?);
-    if live != planned {
-        return Err(StepError::Unexpected(format!(
-            "the server says version {live}, but PostgresVersion {} says {planned}: correct the catalog or the image",
-            upgrade.plan.to.name
-        )));
-    }
+    let version = ensure_version(&client, &new).await?;
     if upgrade.kind == UpgradeKind::Minor {
-        say(Step::VerifyDatabase, format!("the server says {live}"));
+        log_step(Step::VerifyDatabase, format!("the server reports version {version}"));
         return Ok(());
     }
     let facts = upgrade.facts()?;
@@ -31,10 +25,10 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     }
     for (name, value) in &facts.settings_for_all {
         match set_for_all(&mut client, name, value).await {
-            // The preflight has tried it. An upgrade that is done must not end here.
+            // The preflight has tried it. A completed upgrade must not fail here.
             Err(ServerError::Query { source, .. }) if source.as_db_error().is_some() => {
                 let why = display_chain(&source);
-                tracing::warn!(step = %Step::VerifyDatabase, "ALTER ROLE ALL SET {name} is left behind: {why}");
+                tracing::warn!(step = %Step::VerifyDatabase, "ALTER ROLE ALL SET {name} is not carried over: {why}");
             }
             set => set?,
         }
@@ -43,9 +37,9 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     for database in found.iter().filter(|name| facts.databases.contains(name)) {
         count += relations(&upgrade.superuser.connect(&ip, database).await?).await?;
     }
-    say(
+    log_step(
         Step::VerifyDatabase,
-        format!("the server says {live}; {} databases, {count} relations", found.len()),
+        format!("the server reports version {version}; {} databases, {count} relations", found.len()),
     );
     Ok(())
 }

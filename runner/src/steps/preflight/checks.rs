@@ -1,46 +1,46 @@
-//! What the catalogs of the serving database are asked for this pair of versions: everything that
-//! `pg_upgrade --check` would only say when the database is down, and what it does not say at all.
+//! Queries the system catalogs of the serving database for this pair of versions: everything that `pg_upgrade --check`
+//! would report only when the database is down, and what it does not report at all.
 
 use std::borrow::Cow;
 
 use tokio_postgres::Client;
 
-use super::super::finding::{Weight, shortened};
-use super::super::{Finding, StepError, Upgrade};
-use super::table::{CHECKS, Check, Place, Question};
+use super::table::{CHECKS, Check, CheckScope, Question};
 use crate::postgres::server::strings;
+use crate::upgrade::{Finding, StepError, UpgradeContext, Weight, shortened};
 
-/// Asks everything that applies, each database for itself. A check of the whole server gives its objects
+/// Runs every check that applies, those of a database in each database. A check of the whole server returns its objects
 /// without a database's name.
-pub(super) async fn findings(
-    upgrade: &Upgrade,
+pub async fn findings(
+    upgrade: &UpgradeContext,
     ip: &str,
     databases: &[String],
 ) -> Result<Vec<Finding>, StepError> {
-    let pair = (upgrade.old_major, upgrade.new_major);
-    let applying: Vec<&Check> = CHECKS.iter().filter(|check| (check.applies)(pair.0, pair.1)).collect();
+    let applies = |check: &&Check| (check.applies)(upgrade.old_major, upgrade.new_major);
+    let applying: Vec<&Check> = CHECKS.iter().filter(applies).collect();
     let mut found = vec![Vec::new(); applying.len()];
-    let of_server = std::iter::once((Place::Server, "postgres"));
-    for (place, database) in of_server.chain(databases.iter().map(|name| (Place::Database, name.as_str()))) {
+    let server = std::iter::once((CheckScope::Server, "postgres"));
+    let each_database = databases.iter().map(|name| (CheckScope::Database, name.as_str()));
+    for (scope, database) in server.chain(each_database) {
         let client = upgrade.superuser.connect(ip, database).await?;
-        let label = (place == Place::Database).then_some(database);
-        for (check, found) in applying.iter().zip(&mut found).filter(|(check, _)| check.place == place) {
-            found.extend(ask(&client, check, label).await?);
+        let label = (scope == CheckScope::Database).then_some(database);
+        for (check, found) in applying.iter().zip(&mut found).filter(|(check, _)| check.scope == scope) {
+            found.extend(query(&client, check, label).await?);
         }
     }
-    Ok(applying.iter().zip(found).filter_map(|(check, objects)| judge(check, &objects)).collect())
+    Ok(applying.iter().zip(found).filter_map(|(check, objects)| finding(check, &objects)).collect())
 }
 
-/// Databases that let nobody in, the superuser not either.
-pub(super) fn unreachable(databases: &[(String, String)]) -> Option<Finding> {
+/// Databases that reject the superuser's connection.
+pub fn unreachable(databases: &[(String, String)]) -> Option<Finding> {
     let named: Vec<_> = databases.iter().map(|(name, why)| format!("\"{name}\": {why}")).collect();
     (!named.is_empty()).then(|| {
-        let remedy = "pg_upgrade must connect to every database as the superuser; mend what is in its way";
+        let remedy = "pg_upgrade must connect to every database as the superuser; fix the reported error";
         Finding::new("unreachable-database", format!("{remedy}: {}", shortened(&named)))
     })
 }
 
-async fn ask(client: &Client, check: &Check, database: Option<&str>) -> Result<Vec<String>, StepError> {
+async fn query(client: &Client, check: &Check, database: Option<&str>) -> Result<Vec<String>, StepError> {
     let objects = strings(client, check.id, &sql(&check.question)).await?;
     let label = |object: String| match database {
         Some(database) => format!("{object} in \"{database}\""),
@@ -49,7 +49,7 @@ async fn ask(client: &Client, check: &Check, database: Option<&str>) -> Result<V
     Ok(objects.into_iter().map(label).collect())
 }
 
-fn judge(check: &Check, objects: &[String]) -> Option<Finding> {
+fn finding(check: &Check, objects: &[String]) -> Option<Finding> {
     (!objects.is_empty()).then(|| {
         let text = format!("{}: {}", check.remedy, shortened(objects));
         match check.weight {
@@ -67,8 +67,8 @@ fn sql(question: &Question) -> Cow<'static, str> {
     }
 }
 
-/// Columns with storage of their own (tables, materialized views, indexes) whose type is one of those, or
-/// holds one as a domain, an array, a range or a composite type, however deep.
+/// Columns with storage of their own (tables, materialized views, indexes) whose type is one of `types`, or contains one
+/// as a domain, an array, a range or a composite type, at any depth.
 fn stored_columns_of(types: &str) -> String {
     format!(
         "WITH RECURSIVE holds (whole, part) AS (
@@ -100,27 +100,27 @@ mod tests {
     }
 
     #[test]
-    fn no_objects_are_no_finding() {
-        assert_eq!(judge(check("reg-type-column"), &[]), None);
+    fn check_without_objects_has_no_finding() {
+        assert_eq!(finding(check("reg-type-column"), &[]), None);
     }
 
     #[test]
-    fn a_finding_names_objects_and_remedy_and_weighs_what_its_check_does() {
-        let found = judge(check("reg-type-column"), &["public.t.f in \"shop\"".into()]).unwrap();
+    fn finding_names_objects_and_has_the_weight_of_its_check() {
+        let found = finding(check("reg-type-column"), &["public.t.f in \"shop\"".into()]).unwrap();
         assert!(found.blocks() && found.text.ends_with("public.t.f in \"shop\""), "{found}");
-        let found = judge(check("subscription-before-17"), &["s".into()]).unwrap();
+        let found = finding(check("subscription-before-17"), &["s".into()]).unwrap();
         assert!(!found.blocks(), "{found}");
     }
 
     #[test]
-    fn a_database_that_lets_nobody_in_is_named_with_the_servers_words() {
+    fn unreachable_database_is_named_with_the_servers_error() {
         assert_eq!(unreachable(&[]), None);
         let found = unreachable(&[("shop".into(), "FATAL: no entry".into())]).unwrap();
         assert!(found.blocks() && found.text.ends_with("\"shop\": FATAL: no entry"), "{found}");
     }
 
     #[test]
-    fn every_check_has_an_id_of_its_own_and_applies_to_some_pair() {
+    fn checks_have_unique_ids_and_apply_to_some_pair() {
         let ids: BTreeSet<_> = CHECKS.iter().map(|check| check.id).collect();
         assert_eq!(ids.len(), CHECKS.len());
         let pairs = || (10..=18).flat_map(|old| (old + 1..=19).map(move |new| (old, new)));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn every_check_is_explained_to_people() {
+    fn checks_are_documented_in_the_findings_page() {
         let page = include_str!("../../../../docs/reference/findings.md");
         for check in CHECKS {
             assert!(
@@ -146,9 +146,9 @@ mod tests {
     #[case::conversions_and_operators_before_14("postfix-operator", (13, 14), (14, 15))]
     #[case::not_null_is_inherited_from_18("not-null-inheritance", (16, 17), (18, 19))]
     #[case::slots_are_carried_from_17("logical-slot", (16, 17), (17, 18))]
-    #[case::and_must_be_whole_then("unfinished-logical-slot", (17, 18), (16, 17))]
+    #[case::and_must_be_consumed_then("unfinished-logical-slot", (17, 18), (16, 17))]
     #[case::oids_before_12("table-with-oids", (11, 12), (12, 13))]
-    fn a_check_applies_where_postgresql_changed(
+    fn check_applies_to_the_versions_that_changed(
         #[case] id: &str,
         #[case] applies: (u32, u32),
         #[case] not: (u32, u32),

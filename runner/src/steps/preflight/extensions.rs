@@ -1,24 +1,23 @@
-//! Extensions: `pg_upgrade` carries their objects as they are, and never asks whether the target image
-//! has the extension, or which version of it.
+//! Extensions: `pg_upgrade` carries their objects over unchanged, and never checks whether the target image has the
+//! extension, or which version of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use super::super::finding::shortened;
-use super::super::{Finding, StepError};
 use crate::postgres::server::Extension;
+use crate::upgrade::{Finding, StepError, shortened};
 
 /// What an image offers: the files of its extension directory, by name, and the control files' text.
 #[derive(Debug, Default)]
-pub(super) struct Offer {
+pub struct Offer {
     scripts: BTreeSet<String>,
     controls: BTreeMap<String, String>,
 }
 
 impl Offer {
     /// Reads the extension directory of an installation.
-    pub(super) fn read(sharedir: &Path) -> Result<Self, StepError> {
+    pub fn read(sharedir: &Path) -> Result<Self, StepError> {
         let directory = sharedir.join("extension");
         let mut offer = Self::default();
         let mut read = || -> std::io::Result<()> {
@@ -37,7 +36,7 @@ impl Offer {
         Ok(offer)
     }
 
-    /// The version that the control file names.
+    /// The version in the control file.
     fn default_version(&self, extension: &str) -> Option<&str> {
         self.controls.get(extension)?.lines().find_map(|line| {
             let (key, value) = line.split_once('=')?;
@@ -47,7 +46,7 @@ impl Offer {
     }
 
     /// Whether update scripts lead from one version to another.
-    fn has_path(&self, extension: &str, from: &str, to: &str) -> bool {
+    fn has_update_path(&self, extension: &str, from: &str, to: &str) -> bool {
         let mut reached = BTreeSet::from([from]);
         loop {
             let before = reached.len();
@@ -67,28 +66,28 @@ impl Offer {
     }
 }
 
-/// What is to be said of the installed extensions, once for each version of each.
-pub(super) fn notes(installed: &BTreeSet<Extension>, offer: &Offer) -> Vec<Finding> {
+/// Notes about the installed extensions, one for each version of each.
+pub fn notes(installed: &BTreeSet<Extension>, offer: &Offer) -> Vec<Finding> {
     let mut databases: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
     for Extension { name, version, database } in installed {
         databases.entry((name, version)).or_default().push(format!("\"{database}\""));
     }
     let each = databases.into_iter().filter_map(|((name, version), databases)| {
-        let place = format!("extension {name} {version} in database {}", shortened(&databases));
+        let subject = format!("extension {name} {version} in database {}", shortened(&databases));
         if !offer.controls.contains_key(name) {
             let text = format!(
-                "{place}: the target image does not have it; its objects are carried, but a backup of the database \
-                 could not be restored there: DROP EXTENSION it if nobody needs it, or use an image that has it"
+                "{subject}: the target image does not have it; its objects are carried over, but a backup of the \
+                 database could not be restored there: DROP EXTENSION it if it is not needed, or use an image that has it"
             );
             return Some(Finding::note("extension-missing", text));
         }
         let target = offer.default_version(name).filter(|target| *target != version)?;
-        let text = if offer.has_path(name, version, target) {
-            format!("{place}: the target image brings {target}, to which ALTER EXTENSION … UPDATE leads")
+        let text = if offer.has_update_path(name, version, target) {
+            format!("{subject}: the target image has {target}; ALTER EXTENSION … UPDATE updates to it")
         } else {
             format!(
-                "{place}: the target image has {target}, and no script that leads there; ask its documentation how to \
-                 go from one to the other"
+                "{subject}: the target image has {target}, and no script that updates to it; see the extension's \
+                 documentation for how to migrate"
             )
         };
         Some(Finding::note("extension-version", text))
@@ -109,7 +108,7 @@ mod tests {
         }
     }
 
-    fn said(name: &str, version: &str) -> Vec<String> {
+    fn texts(name: &str, version: &str) -> Vec<String> {
         let extension = Extension { name: name.into(), version: version.into(), database: "shop".to_owned() };
         let notes = notes(&[extension].into(), &offer());
         assert!(notes.iter().all(|note| !note.blocks()));
@@ -117,27 +116,24 @@ mod tests {
     }
 
     #[test]
-    fn an_extension_of_the_targets_own_version_needs_no_word() {
-        assert_eq!(said("pg_stat_statements", "1.11"), [""; 0]);
+    fn extension_of_the_targets_version_has_no_note() {
+        assert_eq!(texts("pg_stat_statements", "1.11"), [""; 0]);
     }
 
     #[test]
-    fn an_older_one_can_be_updated_where_scripts_lead_to_the_new_version() {
-        let said_of_old = said("pg_stat_statements", "1.8").concat();
-        assert!(
-            said_of_old.contains("1.8 in database \"shop\"") && said_of_old.contains("UPDATE"),
-            "{said_of_old}"
-        );
-        assert!(said("pg_stat_statements", "1.7").concat().contains("no script"));
+    fn older_extension_is_updated_if_scripts_lead_there() {
+        let old = texts("pg_stat_statements", "1.8").concat();
+        assert!(old.contains("1.8 in database \"shop\"") && old.contains("UPDATE"), "{old}");
+        assert!(texts("pg_stat_statements", "1.7").concat().contains("no script"));
     }
 
     #[test]
-    fn one_that_the_image_lacks_is_named() {
-        assert!(said("adminpack", "2.1").concat().starts_with("[extension-missing]"));
+    fn extension_that_the_image_lacks_is_named() {
+        assert!(texts("adminpack", "2.1").concat().starts_with("[extension-missing]"));
     }
 
     #[test]
-    fn an_image_without_an_extension_directory_is_an_error() {
+    fn image_without_an_extension_directory_is_an_error() {
         assert!(Offer::read(Path::new("/nonexistent")).is_err());
     }
 }

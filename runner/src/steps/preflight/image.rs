@@ -1,30 +1,18 @@
-//! What the database uses and the target image may lack: libraries, settings, options of columns.
+//! What the database uses and the target image may lack: libraries, settings, column options.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use pgops_api::plan::Step;
 
-use super::super::world::say;
-use super::super::{Finding, StepError};
 use crate::postgres::installation::Installation;
 use crate::postgres::server::Inventory;
+use crate::upgrade::{Finding, StepError, log_step};
 use crate::worker::dump;
 
-/// Whether the image has the library of a function.
-pub(super) fn has_library(installation: &Installation, library: &str) -> bool {
-    let name = library.strip_prefix("$libdir/").unwrap_or(library);
-    let name = name.strip_suffix(".so").unwrap_or(name);
-    if name.starts_with('/') {
-        return Path::new(library).exists();
-    }
-    installation.pkglibdir.join(format!("{name}.so")).exists()
-}
-
-/// Options of columns that the target does not know fail the restore, which `pg_upgrade --check` never
-/// tries. Gives a finding for each that is a user's, and whether the dump must leave out the one that
-/// some servers set by themselves.
-pub(super) fn unknown_column_options(
+/// Column options that the target does not know fail the restore, which `pg_upgrade --check` never tries. Returns a
+/// finding for each one that a user has set, and whether the dump must leave out the one that some servers set by
+/// themselves.
+pub fn unknown_column_options(
     inventory: &Inventory,
     installation: &Installation,
 ) -> Result<(Vec<Finding>, bool), StepError> {
@@ -34,9 +22,9 @@ pub(super) fn unknown_column_options(
     let unknown: Vec<_> = inventory.column_options.iter().filter(|option| !knows(option)).collect();
     let (ours, users): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|option| *option == dump::OPTION);
     if !ours.is_empty() {
-        say(
+        log_step(
             Step::Preflight,
-            format!("the target does not know the column option {}: it stays behind", dump::OPTION),
+            format!("the target does not know the column option {}: it is not carried over", dump::OPTION),
         );
     }
     let finding = |option: &String| {
@@ -49,8 +37,8 @@ pub(super) fn unknown_column_options(
 }
 
 /// What the functions and the stored settings of the inventory need, and the target does not have.
-/// `known_settings` is what the target's `postgres --describe-config` prints.
-pub(super) fn findings(
+/// `known_settings` is the output of the target's `postgres --describe-config`.
+pub fn findings(
     inventory: &Inventory,
     known_settings: &str,
     has_library: impl Fn(&str) -> bool,
@@ -75,7 +63,7 @@ pub(super) fn findings(
         Finding::new(
             "removed-setting",
             format!(
-                "ALTER ROLE or ALTER DATABASE keeps the setting \"{setting}\", which the target version does not \
+                "ALTER ROLE or ALTER DATABASE stores the setting \"{setting}\", which the target version does not \
                  know: RESET it (see pg_db_role_setting)"
             ),
         )
@@ -88,7 +76,7 @@ mod tests {
     use super::*;
     use crate::postgres::initdb::{ClusterShape, LocaleProvider};
 
-    fn quiet() -> Inventory {
+    fn empty_inventory() -> Inventory {
         Inventory {
             version: "13.16".parse().unwrap(),
             shape: ClusterShape {
@@ -115,11 +103,11 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_database_has_no_findings() {
+    fn ordinary_database_has_no_findings() {
         let inventory = Inventory {
             libraries: [("$libdir/hstore".to_owned(), "shop".to_owned())].into(),
             stored_settings: ["work_mem".to_owned(), "app.tenant".to_owned()].into(),
-            ..quiet()
+            ..empty_inventory()
         };
         assert_eq!(findings(&inventory, "work_mem\tINTEGER\n", |_| true), []);
     }
@@ -129,7 +117,7 @@ mod tests {
         let inventory = Inventory {
             libraries: [("$libdir/postgis-3".to_owned(), "geo".to_owned())].into(),
             stored_settings: ["old_snapshot_threshold".to_owned()].into(),
-            ..quiet()
+            ..empty_inventory()
         };
         let text: Vec<_> = findings(&inventory, "", |_| false).iter().map(ToString::to_string).collect();
         let text = text.join("\n");

@@ -4,36 +4,31 @@ use pgops_api::Postgres;
 use pgops_api::plan::UpgradeKind;
 use pgops_api::postgres::StorageType;
 
-use super::super::{StepError, Upgrade};
+use crate::upgrade::{PlanMismatch, StepError, UpgradeContext};
 
-pub(super) async fn check(upgrade: &Upgrade) -> Result<(), StepError> {
-    let (plan, database) = (&upgrade.plan, upgrade.cluster.database().await?);
-    let unexpected = |text: String| Err(StepError::Unexpected(text));
+pub async fn check(upgrade: &UpgradeContext) -> Result<(), StepError> {
+    let plan = &upgrade.plan;
+    let name = || plan.database.clone();
+    let database = upgrade.cluster.database().await?;
     if database.metadata.deletion_timestamp.is_some() {
-        return unexpected(format!("database {} is being deleted", plan.database));
+        return Err(PlanMismatch::Deleted { database: name() }.into());
     }
     if database.spec.version != plan.from.name {
-        return unexpected(format!(
-            "database {} has spec.version {}, but the request was admitted for {}: apply a new request",
-            plan.database, database.spec.version, plan.from.name
-        ));
+        let version = database.spec.version;
+        return Err(
+            PlanMismatch::Version { database: name(), version, planned: plan.from.name.clone() }.into()
+        );
     }
-    if upgrade.kind == UpgradeKind::Major && ephemeral(&database) {
-        return unexpected(format!(
-            "database {} has no durable storage: its data would not survive",
-            plan.database
-        ));
+    if upgrade.kind == UpgradeKind::Major && is_ephemeral(&database) {
+        return Err(PlanMismatch::Ephemeral { database: name() }.into());
     }
     let image = upgrade.cluster.image().await?;
     if image != plan.from.image {
-        return unexpected(format!(
-            "StatefulSet {} has image {image}, but the request was admitted for {}: apply a new request",
-            plan.database, plan.from.image
-        ));
+        return Err(PlanMismatch::Image { database: name(), image, planned: plan.from.image.clone() }.into());
     }
     Ok(())
 }
 
-fn ephemeral(database: &Postgres) -> bool {
+fn is_ephemeral(database: &Postgres) -> bool {
     database.spec.storage_type == Some(StorageType::Ephemeral)
 }

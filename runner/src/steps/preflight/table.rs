@@ -1,50 +1,49 @@
-//! The checks of the catalogs, as data.
+//! The checks of the system catalogs, as data.
 
-use super::super::finding::Weight;
+use crate::upgrade::Weight;
 
-/// One question to the serving database.
-pub(super) struct Check {
+/// One check of the serving database.
+pub struct Check {
     /// Id of the finding.
     pub id: &'static str,
-    /// What an object that is found means.
+    /// What an object that is found means for the upgrade.
     pub weight: Weight,
-    /// Who is asked.
-    pub place: Place,
-    /// Whether it matters between these two major versions.
+    /// Where the query runs.
+    pub scope: CheckScope,
+    /// Whether it applies to this pair of major versions.
     pub applies: fn(old: u32, new: u32) -> bool,
-    /// What is asked.
     pub question: Question,
     /// What to do about the objects, whose names follow.
     pub remedy: &'static str,
 }
 
-/// Who is asked.
+/// Where a query runs.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum Place {
+pub enum CheckScope {
     /// The database `postgres`, for the whole server.
     Server,
-    /// Each database for itself.
+    /// Each database.
     Database,
 }
 
-/// What is asked.
-pub(super) enum Question {
+/// What a check looks for.
+pub enum Question {
     /// A query with one column of text: the names of the objects in the way.
     Sql(&'static str),
     /// Stored columns of these types: a condition on `pg_type t` and its `pg_namespace n`.
     StoredColumnsOf(&'static str),
 }
 
-use Place::{Database, Server};
+use CheckScope::{Database, Server};
 use Question::{Sql, StoredColumnsOf};
 use Weight::{Blocks, Note};
 
-/// All of them. What an image has or lacks is looked up in the image, not here.
-pub(super) const CHECKS: &[Check] = &[
+/// All checks of the server. What an image has or lacks is looked up in the image, not here.
+pub const CHECKS: &[Check] = &[
     Check {
         id: "prepared-transaction",
         weight: Blocks,
-        place: Server,
+        scope: Server,
         applies: |_, _| true,
         question: Sql("SELECT format('%s (by %s in %s, %s old)', gid, owner, database, \
              date_trunc('second', now() - prepared)) FROM pg_prepared_xacts ORDER BY prepared"),
@@ -53,7 +52,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "closed-database",
         weight: Blocks,
-        place: Server,
+        scope: Server,
         applies: |_, _| true,
         question: Sql(
             "SELECT datname::text FROM pg_database WHERE NOT datallowconn AND datname <> 'template0'",
@@ -63,7 +62,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "invalid-database",
         weight: Blocks,
-        place: Server,
+        scope: Server,
         applies: |_, _| true,
         question: Sql("SELECT datname::text FROM pg_database WHERE datconnlimit = -2"),
         remedy: "a DROP DATABASE of these was interrupted; DROP DATABASE them again",
@@ -71,32 +70,32 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "database-name",
         weight: Blocks,
-        place: Server,
+        scope: Server,
         applies: |_, _| true,
-        // pg_upgrade gives names to a shell, which takes no line break. Names are stored as bytes and say nothing of
-        // their encoding: read in another one, a name that is not ASCII is another name.
+        // pg_upgrade passes names to a shell, which accepts no line break. Names are stored as bytes, without their
+        // encoding: read in another one, a name that is not ASCII becomes another name.
         question: Sql("SELECT replace(replace(encode(name, 'escape'), E'\\n', '\\n'), E'\\r', '\\r') \
              FROM pg_database d, textsend(d.datname::text) AS name, encode(name, 'hex') AS hex \
              WHERE hex ~ '^(..)*0[ad]' OR hex !~ '^([0-7].)*$' AND (EXISTS (SELECT FROM pg_database o \
                WHERE (o.oid = d.oid OR o.datname IN ('postgres', 'template1')) \
                AND pg_encoding_to_char(o.encoding) NOT IN ('UTF8', 'SQL_ASCII')) \
                OR hex !~ '^([0-7].|[cd].[89ab].|e.([89ab].){2}|f.([89ab].){3})*$') ORDER BY 1"),
-        remedy: "pg_upgrade loses names with line breaks, and names that are not ASCII in a server whose databases \
+        remedy: "pg_upgrade loses names with line breaks, and non-ASCII names in a server whose databases \
              differ in encoding; ALTER DATABASE … RENAME TO",
     },
     Check {
         id: "open-template0",
         weight: Blocks,
-        place: Server,
+        scope: Server,
         applies: |_, _| true,
         question: Sql("SELECT datname::text FROM pg_database WHERE datallowconn AND datname = 'template0'"),
-        remedy: "pg_upgrade wants template0 closed; ALTER DATABASE … ALLOW_CONNECTIONS false",
+        remedy: "pg_upgrade requires that template0 accepts no connections; ALTER DATABASE … ALLOW_CONNECTIONS false",
     },
     Check {
         id: "template-locale",
         weight: Blocks,
-        place: Server,
-        // From 16 on pg_upgrade makes the new cluster's the same.
+        scope: Server,
+        // From 16 on pg_upgrade gives the new cluster the same.
         applies: |_, new| new < 16,
         question: Sql(
             "SELECT d.datname::text FROM pg_database d, pg_database t WHERE t.datname = 'template0' \
@@ -106,85 +105,85 @@ pub(super) const CHECKS: &[Check] = &[
              OR replace(lower(replace(d.datctype::text, '-', '')), 'posix', 'c') <> \
                replace(lower(replace(t.datctype::text, '-', '')), 'posix', 'c')) ORDER BY 1",
         ),
-        remedy: "before 16 pg_upgrade wants template1 and postgres to have the encoding and locale of template0; make them \
-             anew (CREATE DATABASE … TEMPLATE template0), or upgrade to 16 or newer",
+        remedy: "before 16 pg_upgrade requires template1 and postgres to have the encoding and locale of template0; \
+             recreate them (CREATE DATABASE … TEMPLATE template0), or upgrade to 16 or newer",
     },
     Check {
         id: "install-user",
         weight: Blocks,
-        place: Server,
+        scope: Server,
         applies: |_, _| true,
         question: Sql(
             "SELECT rolname::text FROM pg_authid WHERE oid = 10 AND NOT (rolsuper AND rolcanlogin)",
         ),
-        remedy: "pg_upgrade connects as the role that initdb made; ALTER ROLE … SUPERUSER LOGIN",
+        remedy: "pg_upgrade connects as the role that initdb created; ALTER ROLE … SUPERUSER LOGIN",
     },
     Check {
         id: "reserved-role",
         weight: Blocks,
-        place: Server,
+        scope: Server,
         applies: |_, _| true,
         question: Sql("SELECT rolname::text FROM pg_authid WHERE rolname ~ '^pg_' AND oid >= 16384"),
-        remedy: "names that begin with pg_ are PostgreSQL's own; ALTER ROLE … RENAME TO",
+        remedy: "names that begin with pg_ are reserved; ALTER ROLE … RENAME TO",
     },
     Check {
         id: "logical-slot",
         weight: Blocks,
-        place: Server,
+        scope: Server,
         applies: |old, _| old < 17,
         question: Sql(
             "SELECT format('%s (%s in %s)', slot_name, plugin, database) FROM pg_replication_slots \
              WHERE slot_type = 'logical' AND NOT temporary ORDER BY slot_name",
         ),
-        remedy: "logical replication slots do not survive an upgrade from a version before 17; drop them and make \
-             them again afterwards",
+        remedy: "logical replication slots do not survive an upgrade from a version before 17; drop them and \
+             recreate them afterwards",
     },
     Check {
         id: "unfinished-logical-slot",
         weight: Blocks,
-        place: Server,
+        scope: Server,
         applies: |old, _| old >= 17,
-        // One in use catches up when the server shuts down: the walsender waits for its consumer.
+        // A slot in use catches up when the server shuts down: the walsender waits for its consumer.
         question: Sql("SELECT format('%s (%s)', slot_name, CASE WHEN invalidation_reason IS NOT NULL \
              THEN invalidation_reason ELSE 'unused, ' || \
              pg_size_pretty(pg_current_wal_lsn() - confirmed_flush_lsn) || ' behind' END) \
              FROM pg_replication_slots WHERE slot_type = 'logical' AND NOT temporary AND \
              (invalidation_reason IS NOT NULL OR NOT active AND confirmed_flush_lsn < pg_current_wal_lsn()) \
              ORDER BY slot_name"),
-        remedy: "a logical replication slot is carried only if it is valid and everything was consumed; let its \
+        remedy: "a logical replication slot is carried over only if it is valid and everything was consumed; let its \
              consumer catch up, or drop it",
     },
     Check {
         id: "physical-slot",
         weight: Note,
-        place: Server,
+        scope: Server,
         applies: |_, _| true,
         question: Sql("SELECT slot_name::text FROM pg_replication_slots WHERE slot_type = 'physical' \
              AND NOT temporary ORDER BY slot_name"),
-        remedy: "physical replication slots are not carried; make them again afterwards where they are needed",
+        remedy: "physical replication slots are not carried over; recreate them afterwards if they are needed",
     },
     Check {
         id: "md5-password",
         weight: Note,
-        place: Server,
+        scope: Server,
         applies: |old, new| old < 18 && new >= 18,
         question: Sql("SELECT rolname::text FROM pg_authid WHERE rolpassword LIKE 'md5%' ORDER BY rolname"),
-        remedy: "PostgreSQL 18 warns of MD5 passwords and will drop them; set these roles' passwords anew",
+        remedy: "PostgreSQL 18 deprecates MD5 passwords, and a later version removes them; set these roles' passwords again",
     },
     Check {
         id: "subscription-before-17",
         weight: Note,
-        place: Database,
+        scope: Database,
         applies: |old, _| old < 17,
         question: Sql("SELECT quote_ident(subname) FROM pg_subscription WHERE subdbid = \
              (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY subname"),
-        remedy: "subscriptions from before 17 come up disabled, without their tables; afterwards ALTER SUBSCRIPTION … \
+        remedy: "subscriptions from before 17 are disabled after the upgrade, without their tables; then ALTER SUBSCRIPTION … \
              ENABLE and REFRESH PUBLICATION WITH (copy_data = false)",
     },
     Check {
         id: "subscription-state",
         weight: Blocks,
-        place: Database,
+        scope: Database,
         applies: |old, _| old >= 17,
         question: Sql(
             "SELECT format('%I (table %s in state %s)', s.subname, r.srrelid::regclass, r.srsubstate) \
@@ -194,90 +193,90 @@ pub(super) const CHECKS: &[Check] = &[
              JOIN pg_database d ON d.oid = s.subdbid AND d.datname = current_database() \
              WHERE NOT EXISTS (SELECT FROM pg_replication_origin o WHERE o.roname = 'pg_' || s.oid)",
         ),
-        remedy: "subscriptions are carried only when each table is ready or not begun; wait for the copy, or drop and \
-             make them again",
+        remedy: "subscriptions are carried over only if each table is ready or not started; wait for the copy, or drop and \
+             recreate them",
     },
     Check {
         id: "reg-type-column",
         weight: Blocks,
-        place: Database,
+        scope: Database,
         applies: |_, _| true,
-        // The numbers of relations, types and roles stay; those of everything else change.
+        // The OIDs of relations, types and roles stay; those of everything else change.
         question: StoredColumnsOf(
             "n.nspname = 'pg_catalog' AND t.typname IN ('regcollation', 'regconfig', 'regdictionary', \
              'regnamespace', 'regoper', 'regoperator', 'regproc', 'regprocedure')",
         ),
-        remedy: "columns of the reg* data types keep numbers that change; make them text (ALTER TABLE … ALTER COLUMN … \
+        remedy: "columns of the reg* data types store OIDs that change; make them text (ALTER TABLE … ALTER COLUMN … \
              TYPE text), or drop them",
     },
     Check {
         id: "system-composite-column",
         weight: Blocks,
-        place: Database,
+        scope: Database,
         applies: |_, _| true,
         question: StoredColumnsOf("t.typtype = 'c' AND (t.oid < 16384 OR n.nspname = 'information_schema')"),
-        remedy: "columns of the row types of system tables and views cannot be carried; drop them",
+        remedy: "columns of the row types of system tables and views cannot be carried over; drop them",
     },
     Check {
         id: "aclitem-column",
         weight: Blocks,
-        place: Database,
+        scope: Database,
         applies: |old, new| old <= 15 && new >= 16,
         question: StoredColumnsOf("n.nspname = 'pg_catalog' AND t.typname = 'aclitem'"),
-        remedy: "aclitem is stored in another way since 16; make the columns text, or drop them",
+        remedy: "aclitem is stored differently since 16; make the columns text, or drop them",
     },
     Check {
         id: "sql-identifier-column",
         weight: Blocks,
-        place: Database,
+        scope: Database,
         applies: |old, new| old <= 11 && new >= 12,
         question: StoredColumnsOf("n.nspname = 'information_schema' AND t.typname = 'sql_identifier'"),
-        remedy: "sql_identifier is stored in another way since 12; make the columns text, or drop them",
+        remedy: "sql_identifier is stored differently since 12; make the columns text, or drop them",
     },
     Check {
         id: "removed-type-column",
         weight: Blocks,
-        place: Database,
+        scope: Database,
         applies: |old, new| old <= 11 && new >= 12,
         question: StoredColumnsOf(
             "n.nspname = 'pg_catalog' AND t.typname IN ('abstime', 'reltime', 'tinterval')",
         ),
-        remedy: "abstime, reltime and tinterval are gone since 12; make the columns timestamptz or interval",
+        remedy: "abstime, reltime and tinterval were removed in 12; make the columns timestamptz or interval",
     },
     Check {
         id: "table-with-oids",
         weight: Blocks,
-        place: Database,
+        scope: Database,
         applies: |old, new| old <= 11 && new >= 12,
         question: Sql("SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c \
              JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE c.relhasoids AND n.nspname <> 'pg_catalog' ORDER BY 1"),
-        remedy: "tables WITH OIDS are gone since 12; ALTER TABLE … SET WITHOUT OIDS",
+        remedy: "tables WITH OIDS were removed in 12; ALTER TABLE … SET WITHOUT OIDS",
     },
     Check {
         id: "encoding-conversion",
         weight: Blocks,
-        place: Database,
+        scope: Database,
         applies: |old, new| old <= 13 && new >= 14,
         question: Sql("SELECT format('%I.%I', n.nspname, c.conname) FROM pg_conversion c \
              JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.oid >= 16384 ORDER BY 1"),
-        remedy: "the functions of encoding conversions have other parameters since 14; DROP CONVERSION, and make them \
-             again afterwards",
+        remedy: "the functions of encoding conversions have other parameters since 14; DROP CONVERSION, and recreate them \
+             afterwards",
     },
     Check {
         id: "postfix-operator",
         weight: Blocks,
-        place: Database,
+        scope: Database,
         applies: |old, new| old <= 13 && new >= 14,
         question: Sql(
             "SELECT oid::regoperator::text FROM pg_operator WHERE oprright = 0 AND oid >= 16384 ORDER BY 1",
         ),
-        remedy: "postfix operators are gone since 14; drop them, and use a prefix operator or a function",
+        remedy: "postfix operators were removed in 14; drop them, and use a prefix operator or a function",
     },
     Check {
         id: "polymorphic-function",
         weight: Blocks,
-        place: Database,
+        scope: Database,
         applies: |old, new| old <= 13 && new >= 14,
         question: Sql("WITH changed AS (SELECT oid, oid::regprocedure::text AS name FROM pg_proc \
                WHERE pronamespace = 'pg_catalog'::regnamespace AND oid < 16384 AND proname IN ('array_append', \
@@ -290,14 +289,14 @@ pub(super) const CHECKS: &[Check] = &[
              FROM pg_operator o JOIN changed f ON f.oid = o.oprcode::oid \
              WHERE o.oid >= 16384 AND ('anyarray'::regtype IN (o.oprleft, o.oprright) \
                OR 'anyelement'::regtype IN (o.oprleft, o.oprright)) ORDER BY 1"),
-        remedy: "these array functions take anycompatible types since 14; drop the objects, and make them again \
+        remedy: "these array functions take anycompatible types since 14; drop the objects, and recreate them \
              afterwards with anycompatiblearray and anycompatible",
     },
     Check {
         id: "not-null-inheritance",
         weight: Blocks,
-        place: Database,
-        // 18 has it as a rule; the restore into earlier versions fails as well.
+        scope: Database,
+        // Only 18 has it as a rule, but the restore into earlier versions fails as well.
         applies: |old, _| old < 18,
         question: Sql("SELECT format('%I.%I.%I', n.nspname, c.relname, child.attname) FROM pg_inherits i \
              JOIN pg_attribute parent ON parent.attrelid = i.inhparent AND parent.attnum > 0 \
@@ -310,10 +309,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "large-objects",
         weight: Note,
-        place: Database,
+        scope: Database,
         applies: |_, _| true,
         question: Sql("SELECT count(*)::text FROM pg_largeobject_metadata HAVING count(*) > 100000"),
-        remedy: "so many large objects make the dump and restore of the schema slow, and hungry for memory: try it on a \
+        remedy: "this many large objects make the dump and restore of the schema slow and memory-intensive; try it on a \
              copy first",
     },
 ];

@@ -1,60 +1,51 @@
-//! The volume must have the old data where it is expected, and nothing where the new will be.
+//! The volume must have the old data where it is expected, and nothing where the new data will be.
 
 use std::path::PathBuf;
 
-use pgops_api::plan::TransferMode;
-
-use super::super::{Finding, StepError, Upgrade};
-use super::space::{Space, new_cluster};
 use crate::postgres::controldata::ControlData;
 use crate::postgres::scratch::Scratch;
-use crate::postgres::server::Inventory;
 use crate::postgres::volume::Marker;
+use crate::upgrade::{Finding, StepError, UpgradeContext};
 
-pub(super) fn findings(upgrade: &Upgrade) -> Result<Vec<Finding>, StepError> {
-    let (volume, major, mut findings) = (&upgrade.volume, upgrade.old_major, Vec::new());
-    let active = volume.active().map_err(StepError::volume("read which version serves"))?;
+pub fn findings(upgrade: &UpgradeContext) -> Result<Vec<Finding>, StepError> {
+    let volume = &upgrade.volume;
+    let major = upgrade.old_major;
+    let mut findings = Vec::new();
+    let active = volume.active().map_err(StepError::volume("read the active version"))?;
     if active != Some(major) {
         let active = active.map_or("no version".to_owned(), |major| format!("version {major}"));
         let text =
-            format!("the volume says that {active} serves, not {major}: was it made by another operator?");
+            format!("the volume names {active} as active, not {major}: was it created by another operator?");
         findings.push(Finding::new("volume-layout", text));
     }
     let all = volume.tablespaces(major).map_err(StepError::volume("list the tablespaces"))?;
-    let unseen: Vec<_> = all.into_iter().filter(|path| !path.is_dir()).collect();
-    if !unseen.is_empty() {
-        findings.push(Finding::new(
-            "tablespace-not-mounted",
-            format!("are not on the database's volume; move their tables to another: {}", list(&unseen)),
-        ));
+    let outside: Vec<_> = all.into_iter().filter(|path| !path.is_dir()).collect();
+    if !outside.is_empty() {
+        let text = format!(
+            "tablespaces outside the database's volume: {}; move their tables elsewhere",
+            list(&outside)
+        );
+        findings.push(Finding::new("tablespace-not-mounted", text));
     }
     let within = volume.tablespaces_within(major).map_err(StepError::volume("list the tablespaces"))?;
     if !within.is_empty() {
-        findings.push(Finding::new(
-            "tablespace-within-data",
-            format!(
-                "would go with the old data; move them to another directory of the volume: {}",
-                list(&within)
-            ),
-        ));
+        let text = format!(
+            "tablespaces that would be deleted with the old data: {}; move them to another directory of the volume",
+            list(&within)
+        );
+        findings.push(Finding::new("tablespace-within-data", text));
     }
     let new = volume.pgdata(upgrade.new_major);
     if new.symlink_metadata().is_ok() && !volume.is(Marker::OwnsNew) {
-        findings.push(Finding::new(
-            "directory-in-the-way",
-            format!(
-                "{} is there already and is not this upgrade's: move it away or remove it",
-                new.display()
-            ),
-        ));
+        findings.push(Finding::directory_in_the_way(&new));
     }
     Ok(findings)
 }
 
-/// `pg_upgrade` makes a directory of the new version in each tablespace, and fails where there is one: an attempt
-/// by hand may have left it. `scratch` is a cluster of the new version.
-pub(super) async fn left_in_tablespaces(
-    upgrade: &Upgrade,
+/// Directories of the new version in the tablespaces: `pg_upgrade` creates them, and fails if one exists, for example
+/// after a manual attempt. `scratch` is a cluster of the new version.
+pub async fn left_in_tablespaces(
+    upgrade: &UpgradeContext,
     scratch: &Scratch,
 ) -> Result<Option<Finding>, StepError> {
     let data = ControlData::read(&upgrade.new_installation()?, &scratch.pgdata()).await?;
@@ -64,36 +55,12 @@ pub(super) async fn left_in_tablespaces(
     let left: Vec<_> = all.iter().map(|path| path.join(&name)).filter(|path| path.exists()).collect();
     Ok((!left.is_empty()).then(|| {
         let text = format!(
-            "the new version's directories of tablespaces are there already, from another attempt; remove them if \
-             nothing uses them: {}",
+            "tablespace directories of the new version exist already, from another attempt; remove them if nothing uses \
+             them: {}",
             list(&left)
         );
         Finding::new("tablespace-in-the-way", text)
     }))
-}
-
-pub(super) fn space(upgrade: &Upgrade, inventory: &Inventory) -> Result<Space, StepError> {
-    let volume = &upgrade.volume;
-    Ok(Space {
-        reflink: TransferMode::Clone.since() <= upgrade.new_major && volume.can_reflink(),
-        new: new_cluster(inventory.databases.len(), inventory.relations, inventory.shape.wal_segment_bytes),
-        used: volume.size(upgrade.old_major).map_err(StepError::volume("measure the data directory"))?,
-        free: volume.free().map_err(StepError::volume("measure the free space of the volume"))?,
-    })
-}
-
-/// Looks again whether there is the room that the chosen mode needs; what the new cluster takes already is part of it.
-pub(in crate::steps) fn ensure_room(upgrade: &Upgrade) -> Result<(), StepError> {
-    let (facts, volume) = (upgrade.facts()?, &upgrade.volume);
-    let taken = volume.size(upgrade.new_major).map_err(StepError::volume("measure the new cluster"))?;
-    let free = volume.free().map_err(StepError::volume("measure the free space of the volume"))?;
-    let space = Space {
-        reflink: facts.mode == TransferMode::Clone,
-        new: new_cluster(facts.databases.len(), facts.relations, facts.shape.wal_segment_bytes),
-        used: facts.bytes,
-        free: free + taken,
-    };
-    space.choose(Some(facts.mode)).map(drop).map_err(|finding| StepError::Findings(vec![finding]))
 }
 
 fn list(paths: &[PathBuf]) -> String {

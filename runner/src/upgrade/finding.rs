@@ -1,22 +1,22 @@
 //! What the preflight finds: an id, the objects, the remedy.
 
 use std::fmt;
+use std::path::Path;
 
 /// What a finding means for the upgrade.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Weight {
     /// The upgrade would fail, or lose something.
     Blocks,
-    /// The upgrade goes on; a person should know.
+    /// The upgrade proceeds; the operator should know.
     Note,
 }
 
-/// One thing that a person should know before the upgrade.
+/// One thing that the operator should know before the upgrade.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Finding {
     /// A stable name in kebab case.
     pub id: &'static str,
-    /// What it means for the upgrade.
     pub weight: Weight,
     /// What was found, with the objects' names, and what to do about it.
     pub text: String,
@@ -28,12 +28,21 @@ impl Finding {
         Self { id, weight: Weight::Blocks, text: text.into() }
     }
 
-    /// A finding that is not in the way.
+    /// A finding that does not block the upgrade.
     pub fn note(id: &'static str, text: impl Into<String>) -> Self {
         Self { weight: Weight::Note, ..Self::new(id, text) }
     }
 
-    /// Whether the upgrade cannot go on.
+    /// The new data directory exists already, and this upgrade did not create it.
+    #[must_use]
+    pub fn directory_in_the_way(pgdata: &Path) -> Self {
+        let text = format!(
+            "{} exists already and does not belong to this upgrade: move it away or remove it",
+            pgdata.display()
+        );
+        Self::new("directory-in-the-way", text)
+    }
+
     #[must_use]
     pub fn blocks(&self) -> bool {
         self.weight == Weight::Blocks
@@ -48,13 +57,13 @@ impl fmt::Display for Finding {
 }
 
 /// How many objects a finding names.
-const NAMED: usize = 10;
+const MAX_NAMED: usize = 10;
 
 /// The first objects by name, and how many more there are.
 #[must_use]
 pub fn shortened(objects: &[String]) -> String {
-    let named = objects.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match objects.len().saturating_sub(NAMED) {
+    let named = objects.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match objects.len().saturating_sub(MAX_NAMED) {
         0 => named,
         more => format!("{named} and {more} more"),
     }
@@ -65,13 +74,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_note_says_that_it_is_one() {
+    fn note_is_labelled_as_one() {
         assert_eq!(Finding::new("a-b", "x").to_string(), "[a-b] x");
         assert_eq!(Finding::note("a-b", "x").to_string(), "[a-b] note: x");
     }
 
     #[test]
-    fn a_long_list_says_how_much_is_left_out() {
+    fn long_list_is_shortened_and_counted() {
         let objects: Vec<_> = (1..=12).map(|number| format!("t{number}")).collect();
         assert_eq!(shortened(&objects[..2]), "t1, t2");
         assert!(shortened(&objects).ends_with("t10 and 2 more"));

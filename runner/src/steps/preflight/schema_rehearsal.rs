@@ -1,40 +1,38 @@
-//! The rehearsal: a server of the target version is made in the worker's own file system, and the schema
-//! of every database is restored into it. What `pg_upgrade` would stumble over there, after the old server
-//! was stopped and past all that its `--check` looks at, is found while the database serves.
+//! The rehearsal: a scratch server of the target version is created in the worker's own file system, and the schema of
+//! every database is restored into it. This finds, while the database serves, what would fail `pg_upgrade` after the old
+//! server was stopped, and after everything that its `--check` covers.
 
 use std::time::{Duration, Instant};
 
 use pgops_api::plan::Step;
 
-use super::super::world::warn;
-use super::super::{Finding, StepError, Upgrade};
-use super::image::has_library;
-use super::{configuration, left_behind, rules_of_text, volume};
+use super::{configuration, not_carried_over, text_order, volume};
 use crate::postgres::collations::Order;
 use crate::postgres::command::CommandError;
 use crate::postgres::refusal::Refusal;
 use crate::postgres::rehearsal::{Source, Verdict, database, drop_database, globals};
 use crate::postgres::scratch::{Scratch, ScratchError};
 use crate::postgres::server::{Inventory, has_room_for_locks, tables};
+use crate::upgrade::{Finding, StepError, UpgradeContext, warn_step};
 
-/// What came of it.
+/// The result of the rehearsal.
 #[derive(Default)]
-pub(super) struct Rehearsed {
+pub struct Rehearsed {
     pub findings: Vec<Finding>,
-    /// The success in one line and how long it took, if all of it was one.
+    /// The success in one line and how long it took, if all of it succeeded.
     pub success: Option<(String, Duration)>,
 }
 
-/// Rehearses, and leaves nothing behind. `orders` are those of text before, if they are known.
-pub(super) async fn rehearse(
-    upgrade: &Upgrade,
+/// Rehearses, and leaves nothing behind. `collations` are the versions of the old server, if they are known.
+pub async fn rehearse(
+    upgrade: &UpgradeContext,
     ip: &str,
     inventory: &Inventory,
-    orders: Option<&[Order]>,
+    collations: Option<&[Order]>,
     drop_column_option: bool,
 ) -> Result<Rehearsed, StepError> {
     let installation = upgrade.new_installation()?;
-    let directory = Upgrade::scratch().join("rehearsal");
+    let directory = UpgradeContext::scratch().join("rehearsal");
     let scratch = match Scratch::init(&installation, &directory, &inventory.shape).await {
         Ok(scratch) => scratch,
         Err(ScratchError::Command(CommandError::Ended { tail, .. }))
@@ -52,86 +50,107 @@ pub(super) async fn rehearse(
         install_user: &inventory.shape.install_user,
         drop_column_option,
     };
-    let result = perform(upgrade, &source, &scratch, inventory, orders).await;
+    let result = perform(upgrade, &source, &scratch, inventory, collations).await;
     scratch.remove().await?;
     let mut rehearsed = result?;
-    // The libraries that the image lacks have a finding each already.
+    // Libraries that the image lacks have findings of their own already.
     rehearsed.findings.retain(|finding| {
-        let told = |(library, _): &(String, String)| {
-            finding.text.contains(&format!("\"{library}\"")) && !has_library(&installation, library)
+        let is_about_missing = |(library, _): &(String, String)| {
+            finding.text.contains(&format!("\"{library}\"")) && !installation.has_library(library)
         };
-        !inventory.libraries.iter().any(told)
+        !inventory.libraries.iter().any(is_about_missing)
     });
     Ok(rehearsed)
 }
 
 async fn perform(
-    upgrade: &Upgrade,
+    upgrade: &UpgradeContext,
     source: &Source<'_>,
     scratch: &Scratch,
     inventory: &Inventory,
-    orders: Option<&[Order]>,
+    collations: Option<&[Order]>,
 ) -> Result<Rehearsed, StepError> {
     let began = Instant::now();
-    let mut rehearsed = Rehearsed::default();
-    let settings = configuration::look(upgrade, scratch, inventory).await?;
-    rehearsed.findings.extend(volume::left_in_tablespaces(upgrade, scratch).await?);
-    let left_behind = left_behind::notes(&upgrade.volume.pgdata(upgrade.old_major), &scratch.pgdata());
-    rehearsed
-        .findings
-        .extend(left_behind.map_err(StepError::volume("compare the data directory with a new one"))?);
+    let mut findings = Vec::new();
+    let settings = configuration::check(upgrade, scratch, inventory).await?;
+    findings.extend(volume::left_in_tablespaces(upgrade, scratch).await?);
+    let notes = not_carried_over::notes(&upgrade.volume.pgdata(upgrade.old_major), &scratch.pgdata());
+    findings.extend(notes.map_err(StepError::volume("compare the data directory with a new one"))?);
     scratch.start(upgrade.new_major, inventory.largest_database).await?;
-    rehearsed.findings.extend(settings.in_sessions(scratch, &inventory.settings_for_all).await?);
-    rehearsed.findings.extend(settings.findings);
+    findings.extend(settings.check_sessions(scratch, &inventory.settings_for_all).await?);
+    findings.extend(settings.findings);
     // Without its roles no database can be restored.
     let roles = finding(ROLES, &globals(source, scratch).await?);
     if roles.is_some() {
-        rehearsed.findings.extend(roles);
-        return Ok(rehearsed);
+        findings.extend(roles);
+        return Ok(Rehearsed { findings, success: None });
     }
-    let (mut done, mut count) = (0, 0);
     let databases = in_order(&inventory.databases);
+    let restored = restore_all(upgrade, source, scratch, &databases, collations).await?;
+    findings.extend(restored.findings);
+    let success = (restored.databases == databases.len()).then(|| {
+        let took = began.elapsed();
+        let line = format!(
+            "schema of {} databases restored into a scratch {} server: {} tables, {:.1} s",
+            restored.databases,
+            upgrade.plan.to.version,
+            restored.tables,
+            took.as_secs_f64()
+        );
+        (line, took)
+    });
+    Ok(Rehearsed { findings, success })
+}
+
+/// What was restored, and what was found on the way.
+#[derive(Default)]
+struct Restored {
+    findings: Vec<Finding>,
+    databases: usize,
+    tables: u64,
+}
+
+/// Restores the schema of one database after the other, each dropped before the next.
+async fn restore_all(
+    upgrade: &UpgradeContext,
+    source: &Source<'_>,
+    scratch: &Scratch,
+    databases: &[&str],
+    collations: Option<&[Order]>,
+) -> Result<Restored, StepError> {
+    let mut restored = Restored::default();
     let mut dependents = Vec::new();
-    for &name in &databases {
+    for &name in databases {
         if !has_room_for_locks(&upgrade.superuser.connect(source.ip, name).await?).await? {
-            rehearsed.findings.push(too_many_tables(name));
+            restored.findings.push(too_many_tables(name));
             continue;
         }
-        let found = finding(name, &database(source, scratch, name).await?);
-        if found.is_none() {
-            done += 1;
-            let restored = scratch.connect(name).await?;
-            count += tables(&restored).await?;
-            if let Some(orders) = orders {
-                match rules_of_text::dependents(upgrade, source.ip, &restored, orders, name).await {
+        let refused = finding(name, &database(source, scratch, name).await?);
+        if refused.is_none() {
+            restored.databases += 1;
+            let client = scratch.connect(name).await?;
+            restored.tables += tables(&client).await?;
+            if let Some(collations) = collations {
+                match text_order::dependents(upgrade, source.ip, &client, collations, name).await {
                     Ok(found) => dependents.extend(found),
-                    // It is looked for again after the outage.
-                    Err(error) => warn(Step::Preflight, &error),
+                    // They are looked for again after the outage.
+                    Err(error) => warn_step(Step::Preflight, &error),
                 }
             }
         }
-        rehearsed.findings.extend(found);
+        restored.findings.extend(refused);
         if let Err(error) = drop_database(scratch, name).await {
-            warn(Step::Preflight, &error);
+            warn_step(Step::Preflight, &error);
         }
     }
-    rehearsed.findings.extend(rules_of_text::note(&dependents, upgrade.plan.reindex));
-    if done == databases.len() {
-        let took = began.elapsed();
-        let line = format!(
-            "schema of {done} databases restored into a scratch {} server: {count} tables, {:.1} s",
-            upgrade.plan.to.version,
-            took.as_secs_f64()
-        );
-        rehearsed.success = Some((line, took));
-    }
-    Ok(rehearsed)
+    restored.findings.extend(text_order::note(&dependents, upgrade.plan.reindex));
+    Ok(restored)
 }
 
-/// What the roles are called where a database's name stands otherwise.
+/// Stands for the roles where a finding names a database.
 const ROLES: &str = "(roles of the server)";
 
-/// The template first, from which the others are made.
+/// The template comes first: the others are created from it.
 fn in_order(databases: &[String]) -> Vec<&str> {
     let mut names: Vec<_> =
         databases.iter().map(String::as_str).filter(|name| *name != "template0").collect();
@@ -145,12 +164,12 @@ fn finding(database: &str, verdict: &Verdict) -> Option<Finding> {
         Verdict::NotDumped(refusal) if refusal.is_of_a_lock() => (
             "schema-locked",
             refusal,
-            "somebody holds a lock on a table: apply a new request when that has ended",
+            "another session holds a lock on a table: apply a new request when it has ended",
         ),
         Verdict::NotDumped(refusal) => (
             "schema-dump",
             refusal,
-            "the definition cannot be read, and pg_upgrade could not either: mend or drop it",
+            "the definition cannot be dumped, and pg_upgrade could not dump it either: fix or drop it",
         ),
         Verdict::NotRestored(refusal) if refusal.is_of_a_locale() => {
             ("locale", refusal, "the target image lacks a locale: use one that has it")
@@ -158,7 +177,7 @@ fn finding(database: &str, verdict: &Verdict) -> Option<Finding> {
         Verdict::NotRestored(refusal) => (
             "schema-restore",
             refusal,
-            "the target version refuses this definition: change or drop it; it is the first of its database, and there \
+            "the target version rejects this definition: change or drop it; it is the first in its database, and there \
              may be more",
         ),
     };
@@ -169,8 +188,8 @@ fn too_many_tables(database: &str) -> Finding {
     Finding::note(
         "schema-not-rehearsed",
         format!(
-            "database \"{database}\" has so many tables that reading its schema would take most of the server's room for \
-             locks away from others: raise max_locks_per_transaction to have it rehearsed"
+            "database \"{database}\" has so many tables that dumping its schema would use most of the server's lock table: \
+             raise max_locks_per_transaction to have it rehearsed"
         ),
     )
 }
@@ -184,18 +203,18 @@ mod tests {
     }
 
     #[test]
-    fn the_template_comes_first_and_template0_not_at_all() {
+    fn template1_comes_first_and_template0_is_left_out() {
         let names = ["a", "postgres", "template0", "template1"].map(ToOwned::to_owned);
         assert_eq!(in_order(&names), ["template1", "a", "postgres"]);
     }
 
     #[test]
-    fn what_passed_is_no_finding() {
+    fn passed_restore_has_no_finding() {
         assert_eq!(finding("shop", &Verdict::Passed), None);
     }
 
     #[test]
-    fn a_refused_definition_is_named_with_its_database_and_error() {
+    fn rejected_definition_is_named_with_database_and_error() {
         let found = finding("shop", &Verdict::NotRestored(refusal("column does not exist"))).unwrap();
         let text = found.to_string();
         assert!(found.blocks(), "{text}");
@@ -208,7 +227,7 @@ mod tests {
     #[case::lock(Verdict::NotDumped(refusal("canceling statement due to lock timeout")), "schema-locked")]
     #[case::dump(Verdict::NotDumped(refusal("cache lookup failed")), "schema-dump")]
     #[case::locale(Verdict::NotRestored(refusal("invalid LC_CTYPE locale name")), "locale")]
-    fn each_kind_of_refusal_has_its_own_remedy(#[case] verdict: Verdict, #[case] id: &str) {
+    fn kinds_of_refusal_have_their_own_findings(#[case] verdict: Verdict, #[case] id: &str) {
         assert_eq!(finding("shop", &verdict).unwrap().id, id);
     }
 }

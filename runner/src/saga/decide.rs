@@ -1,61 +1,15 @@
-//! The saga: which step comes next, decided from the journal alone.
+//! Which step comes next, decided from the journal alone.
 //!
-//! Each step is written as started before its effect and as succeeded after it. A runner that is
-//! started again does the started step once more: every step, and every undo, finds out what of its
-//! effect is there. A step that fails before the point of no return turns the saga around: what was
-//! started is undone in reverse order. Past it there is only forward.
+//! Each step is recorded as started before its effect and as succeeded after it. A runner that is restarted runs the
+//! started step again: every step, and every undo, finds out what of its effect exists. A step that fails before the
+//! point of no return turns the saga around: what was started is undone in reverse order. Past it the saga only moves
+//! forward.
 
-mod engine;
-mod journal;
-
-pub use engine::{Outcome, UndoError, World, run};
-pub use journal::{FileJournal, Forgetful, Journal, JournalError, ReportJournal};
-
-use jiff::Timestamp;
 use pgops_api::plan::Step;
-use serde::{Deserialize, Serialize};
 
-/// One line of the journal.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Record {
-    /// When it was written.
-    pub at: Timestamp,
-    /// Which step it speaks of.
-    pub step: Step,
-    /// What happened to it.
-    pub event: Event,
-}
+use super::record::{Event, Failure, Record};
 
-/// What happened to a step.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub enum Event {
-    /// Its effect may be there in part.
-    Started,
-    /// Its effect is there.
-    Succeeded,
-    /// It could not be done; the saga turns around, or stays here if it may not.
-    Failed(Failure),
-    /// Its effect is gone.
-    Undone,
-    /// It is not taken back, since that would lose what the new server has taken: there is only forward now.
-    Committed(Failure),
-    /// It could not be done, and the saga goes on without it: the upgrade is good all the same.
-    GivenUp(Failure),
-}
-
-/// Why a step could not be done.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Failure {
-    /// One `CamelCase` word.
-    pub reason: String,
-    /// A sentence with the object and the remedy.
-    pub message: String,
-    /// Whether the same step may succeed when it is done once more.
-    #[serde(default)]
-    pub may_pass: bool,
-}
-
-/// From where on there is only forward.
+/// From here on the saga only moves forward.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PointOfNoReturn {
     /// From the moment that this step starts: the old data does not survive it.
@@ -67,44 +21,53 @@ pub enum PointOfNoReturn {
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// Do the step.
     Do(Step),
-    /// Undo the step.
     Undo(Step),
     /// Nothing is left to do.
     End(Outcome),
 }
 
-/// Where a step stands, after all records.
+/// How the saga ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Every step has succeeded.
+    Upgraded,
+    /// A step failed, and every step was undone.
+    RolledBack { step: Step, failure: Failure },
+    /// A step failed past the point of no return, or an undo failed: an operator must help.
+    Stuck { step: Step, failure: Failure },
+}
+
+/// The status of a step after all records.
 #[derive(Clone, Copy, PartialEq)]
-enum Standing {
+enum StepStatus {
     Untouched,
     Started,
     Succeeded,
     Undone,
 }
 
-fn standing(records: &[Record], step: Step) -> Standing {
+fn status(records: &[Record], step: Step) -> StepStatus {
     let of_step = records.iter().filter(|record| record.step == step);
-    of_step.fold(Standing::Untouched, |before, record| match record.event {
-        Event::Started => Standing::Started,
-        Event::Succeeded | Event::GivenUp(_) => Standing::Succeeded,
-        Event::Undone => Standing::Undone,
-        Event::Committed(_) => before,
+    of_step.fold(StepStatus::Untouched, |before, record| match record.event {
+        Event::Started => StepStatus::Started,
+        Event::Succeeded | Event::Skipped(_) => StepStatus::Succeeded,
+        Event::Undone => StepStatus::Undone,
+        Event::RollForward(_) => before,
         // A failed step may have left half of its effect.
         Event::Failed(_) => {
-            if before == Standing::Untouched {
-                Standing::Untouched
+            if before == StepStatus::Untouched {
+                StepStatus::Untouched
             } else {
-                Standing::Started
+                StepStatus::Started
             }
         }
     })
 }
 
-/// Whether the step was begun, by this runner or an earlier one.
-fn was_begun(records: &[Record], step: Step) -> bool {
-    standing(records, step) != Standing::Untouched
+/// Whether the step was started, by this runner or an earlier one.
+pub fn was_started(records: &[Record], step: Step) -> bool {
+    status(records, step) != StepStatus::Untouched
 }
 
 /// Whether the point of no return has been passed.
@@ -113,17 +76,17 @@ pub fn is_committed(records: &[Record], point: PointOfNoReturn) -> bool {
     records.iter().any(|record| match point {
         PointOfNoReturn::StartOf(step) => record.step == step && record.event == Event::Started,
         PointOfNoReturn::EndOf(step) => record.step == step && record.event == Event::Succeeded,
-    }) || turned(records).is_some()
+    }) || resumed_forward(records).is_some()
 }
 
 /// Whether the saga has paused the database and not resumed it.
 #[must_use]
 pub fn is_paused(records: &[Record]) -> bool {
-    matches!(standing(records, Step::PauseDatabase), Standing::Started | Standing::Succeeded)
-        && standing(records, Step::ResumeDatabase) != Standing::Succeeded
+    matches!(status(records, Step::PauseDatabase), StepStatus::Started | StepStatus::Succeeded)
+        && status(records, Step::ResumeDatabase) != StepStatus::Succeeded
 }
 
-/// The failure that turned the saga around, if one did.
+/// The failure that turned the saga around, if any.
 #[must_use]
 pub fn failure(records: &[Record]) -> Option<(Step, &Failure)> {
     records.iter().find_map(|record| match &record.event {
@@ -132,19 +95,19 @@ pub fn failure(records: &[Record]) -> Option<(Step, &Failure)> {
     })
 }
 
-/// Why the saga went forward again, if it had to.
+/// Why the saga resumed forward after a failure, if it did.
 #[must_use]
-pub fn turned(records: &[Record]) -> Option<&Failure> {
+pub fn resumed_forward(records: &[Record]) -> Option<&Failure> {
     records.iter().find_map(|record| match &record.event {
-        Event::Committed(why) => Some(why),
+        Event::RollForward(why) => Some(why),
         _ => None,
     })
 }
 
-/// The steps that the saga went on without, and why.
-pub fn given_up(records: &[Record]) -> impl Iterator<Item = (Step, &Failure)> {
+/// The optional steps that failed and were skipped, and why.
+pub fn skipped(records: &[Record]) -> impl Iterator<Item = (Step, &Failure)> {
     records.iter().filter_map(|record| match &record.event {
-        Event::GivenUp(failure) => Some((record.step, failure)),
+        Event::Skipped(failure) => Some((record.step, failure)),
         _ => None,
     })
 }
@@ -158,19 +121,20 @@ pub fn next(steps: &[Step], records: &[Record], point: PointOfNoReturn) -> Next 
         let undo = steps
             .iter()
             .rev()
-            .find(|step| matches!(standing(records, **step), Standing::Started | Standing::Succeeded));
+            .find(|step| matches!(status(records, **step), StepStatus::Started | StepStatus::Succeeded));
         return undo.map_or_else(
             || Next::End(Outcome::RolledBack { step, failure: failure.clone() }),
             |step| Next::Undo(*step),
         );
     }
-    let open = steps.iter().find(|step| standing(records, **step) != Standing::Succeeded);
+    let open = steps.iter().find(|step| status(records, **step) != StepStatus::Succeeded);
     open.map_or(Next::End(Outcome::Upgraded), |step| Next::Do(*step))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
     use pgops_api::plan::UpgradeKind;
 
     const POINT: PointOfNoReturn = PointOfNoReturn::EndOf(Step::VerifyDatabase);
@@ -183,23 +147,27 @@ mod tests {
         Record { at: Timestamp::UNIX_EPOCH, step, event }
     }
 
+    fn broken() -> Failure {
+        Failure { reason: "Broken".into(), message: "broken".into(), retryable: false }
+    }
+
     fn failed() -> Event {
-        Event::Failed(Failure { reason: "Broken".into(), message: "broken".into(), may_pass: false })
+        Event::Failed(broken())
     }
 
     #[test]
-    fn begins_at_the_first_step() {
+    fn saga_begins_at_the_first_step() {
         assert_eq!(next(steps(), &[], POINT), Next::Do(Step::Preflight));
     }
 
     #[test]
-    fn a_step_that_was_only_started_is_done_again() {
+    fn step_that_was_only_started_is_done_again() {
         let records = [record(Step::Preflight, Event::Started)];
         assert_eq!(next(steps(), &records, POINT), Next::Do(Step::Preflight));
     }
 
     #[test]
-    fn a_failure_undoes_what_was_started_in_reverse_order() {
+    fn failure_undoes_started_steps_in_reverse_order() {
         let mut records = vec![
             record(Step::Preflight, Event::Started),
             record(Step::Preflight, Event::Succeeded),
@@ -211,13 +179,13 @@ mod tests {
         assert_eq!(next(steps(), &records, POINT), Next::Undo(Step::Preflight));
         records.push(record(Step::Preflight, Event::Undone));
         let Next::End(Outcome::RolledBack { step, .. }) = next(steps(), &records, POINT) else {
-            panic!("goes on")
+            panic!("continues")
         };
         assert_eq!(step, Step::PauseDatabase);
     }
 
     #[test]
-    fn past_the_point_of_no_return_a_failed_step_is_done_again() {
+    fn failed_step_past_the_point_of_no_return_is_done_again() {
         let mut records: Vec<_> = steps()
             .iter()
             .take_while(|step| **step != Step::UpdateDatabase)
@@ -229,19 +197,18 @@ mod tests {
     }
 
     #[test]
-    fn in_link_mode_the_switch_is_the_point_of_no_return() {
-        let (step, point) =
-            (Step::ReplacedDataDirectory, PointOfNoReturn::StartOf(Step::ReplacedDataDirectory));
+    fn start_of_the_switchover_can_be_the_point_of_no_return() {
+        let step = Step::ReplacedDataDirectory;
+        let point = PointOfNoReturn::StartOf(step);
         let records = [record(step, Event::Started), record(step, failed())];
         assert!(is_committed(&records, point));
         assert!(!is_committed(&records[1..], point));
     }
 
     #[test]
-    fn a_way_back_that_would_lose_something_is_not_taken_and_what_was_undone_is_done_again() {
+    fn unsafe_undo_resumes_forward_and_redoes_undone_steps() {
         let steps = Step::sequence(UpgradeKind::Major);
         let point = PointOfNoReturn::EndOf(Step::StartDatabase);
-        let failure = || Failure { reason: "Broken".into(), message: "broken".into(), may_pass: false };
         let mut records: Vec<_> = steps
             .iter()
             .take_while(|step| **step != Step::StartDatabase)
@@ -249,27 +216,26 @@ mod tests {
             .collect();
         records.extend([
             record(Step::StartDatabase, Event::Started),
-            record(Step::StartDatabase, Event::Failed(failure())),
+            record(Step::StartDatabase, failed()),
             record(Step::StartDatabase, Event::Undone),
         ]);
         assert_eq!(next(steps, &records, point), Next::Undo(Step::ReplacedDataDirectory));
-        records.push(record(Step::ReplacedDataDirectory, Event::Committed(failure())));
+        records.push(record(Step::ReplacedDataDirectory, Event::RollForward(broken())));
         assert!(is_committed(&records, point));
         assert_eq!(next(steps, &records, point), Next::Do(Step::StartDatabase));
     }
 
     #[test]
-    fn a_step_that_was_given_up_is_told_and_neither_repeated_nor_turns_the_saga_around() {
+    fn skipped_step_is_reported_and_neither_repeated_nor_fatal() {
         let mut records: Vec<_> = steps().iter().map(|step| record(*step, Event::Succeeded)).collect();
-        let failure = Failure { reason: "Broken".into(), message: "broken".into(), may_pass: false };
         let last = records.pop().unwrap().step;
-        records.push(record(last, Event::GivenUp(failure.clone())));
+        records.push(record(last, Event::Skipped(broken())));
         assert_eq!(next(steps(), &records, POINT), Next::End(Outcome::Upgraded));
-        assert_eq!(given_up(&records).collect::<Vec<_>>(), [(last, &failure)]);
+        assert_eq!(skipped(&records).collect::<Vec<_>>(), [(last, &broken())]);
     }
 
     #[test]
-    fn ends_when_every_step_has_succeeded() {
+    fn saga_ends_when_every_step_has_succeeded() {
         let records: Vec<_> = steps().iter().map(|step| record(*step, Event::Succeeded)).collect();
         assert_eq!(next(steps(), &records, POINT), Next::End(Outcome::Upgraded));
     }

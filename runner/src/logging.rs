@@ -1,4 +1,4 @@
-//! The Job's log as a person at night reads it: time, step, what happened.
+//! The Job's log, formatted for people: time, step, what happened.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Writes one line an event: `21:03:11 PgUpgraded       ok    17 steps, 3.3 s`.
-struct Narrative;
+/// Writes one line an event: `21:03:11  PgUpgraded               ok    done`.
+struct JobLogFormat;
 
 #[derive(Default)]
 struct Parts {
@@ -35,7 +35,7 @@ impl Visit for Parts {
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Narrative
+impl<S, N> FormatEvent<S, N> for JobLogFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -59,9 +59,9 @@ where
     }
 }
 
-/// Sends every event of this process to its standard output.
+/// Sends every event of this process to standard output.
 pub fn init() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("PGOPS_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).event_format(Narrative).init();
+    tracing_subscriber::fmt().with_env_filter(filter).event_format(JobLogFormat).init();
 }

@@ -1,5 +1,5 @@
-//! The proof: killed before and after every record and every effect, the saga ends upgraded, or as it
-//! was, and no effect is there twice.
+//! The proof: killed before and after every record and every effect, the saga ends upgraded, or rolled back, and no
+//! effect exists twice.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use pgops_api::plan::UpgradeKind;
 
 use super::*;
 
-/// Counts down to a kill: work after it never happens, as after SIGKILL.
+/// Counts down to a kill: nothing happens after it, as after SIGKILL.
 #[derive(Clone)]
 struct Fuse(Rc<Cell<Option<u32>>>);
 
@@ -30,16 +30,16 @@ struct Durable {
     effects: BTreeMap<String, u32>,
 }
 
-struct Memory {
+struct FakeActions {
     durable: Rc<std::cell::RefCell<Durable>>,
     fuse: Fuse,
     fails: Option<Step>,
-    /// The step that is not taken back, and why.
-    stays: Option<(Step, UndoError)>,
+    /// The step whose undo fails, and why.
+    undo_fails: Option<(Step, UndoError)>,
     point: PointOfNoReturn,
 }
 
-impl World for Memory {
+impl Actions for FakeActions {
     async fn act(&mut self, step: Step) -> Result<(), Failure> {
         self.fuse.burn().await;
         if self.fails == Some(step) {
@@ -52,7 +52,7 @@ impl World for Memory {
 
     async fn undo(&mut self, step: Step) -> Result<(), UndoError> {
         self.fuse.burn().await;
-        if let Some((_, why)) = self.stays.as_ref().filter(|(stays, _)| *stays == step) {
+        if let Some((_, why)) = self.undo_fails.as_ref().filter(|(fails, _)| *fails == step) {
             return Err(why.clone());
         }
         self.durable.borrow_mut().effects.remove(&step.to_string());
@@ -64,7 +64,7 @@ impl World for Memory {
         self.point
     }
 
-    fn cancelled(&self) -> Option<Failure> {
+    fn cancellation(&self) -> Option<Failure> {
         None
     }
 
@@ -81,12 +81,12 @@ impl World for Memory {
     fn show(&mut self, _: &Record) {}
 }
 
-struct MemoryJournal {
+struct KillableJournal {
     durable: Rc<std::cell::RefCell<Durable>>,
     fuse: Fuse,
 }
 
-impl Journal for MemoryJournal {
+impl Journal for KillableJournal {
     async fn load(&self) -> Result<Vec<Record>, JournalError> {
         Ok(self.durable.borrow().records.clone())
     }
@@ -100,7 +100,7 @@ impl Journal for MemoryJournal {
 }
 
 fn broken() -> Failure {
-    Failure { reason: "Broken".into(), message: "broken".into(), may_pass: true }
+    Failure { reason: "Broken".into(), message: "broken".into(), retryable: true }
 }
 
 /// Runs until the end or until the fuse stops it.
@@ -112,18 +112,18 @@ fn life(
     life_with(durable, kill, fails, None)
 }
 
-/// The same in a world where a step cannot be taken back.
+/// The same with a step whose undo fails.
 fn life_with(
     durable: &Rc<std::cell::RefCell<Durable>>,
     kill: Option<u32>,
     fails: Option<Step>,
-    stays: Option<(Step, UndoError)>,
+    undo_fails: Option<(Step, UndoError)>,
 ) -> Option<Outcome> {
     let fuse = Fuse(Rc::new(Cell::new(kill)));
     let point = PointOfNoReturn::EndOf(Step::StartDatabase);
-    let mut world = Memory { durable: durable.clone(), fuse: fuse.clone(), fails, stays, point };
-    let mut journal = MemoryJournal { durable: durable.clone(), fuse };
-    let mut run = std::pin::pin!(run(Step::sequence(UpgradeKind::Major), &mut world, &mut journal));
+    let mut actions = FakeActions { durable: durable.clone(), fuse: fuse.clone(), fails, undo_fails, point };
+    let mut journal = KillableJournal { durable: durable.clone(), fuse };
+    let mut run = std::pin::pin!(run(Step::sequence(UpgradeKind::Major), &mut actions, &mut journal));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match run.as_mut().poll(&mut context) {
         std::task::Poll::Ready(outcome) => Some(outcome.unwrap()),
@@ -131,7 +131,7 @@ fn life_with(
     }
 }
 
-/// Kills the first life at every instant that there is, then lets a second one end it.
+/// Kills the first life at every possible instant, then lets a second one finish.
 fn end_of_every_kill(fails: Option<Step>, check: impl Fn(&Outcome, &Durable)) -> u32 {
     let mut kills = 0;
     loop {
@@ -147,7 +147,7 @@ fn end_of_every_kill(fails: Option<Step>, check: impl Fn(&Outcome, &Durable)) ->
 }
 
 #[test]
-fn killed_at_any_instant_an_upgrade_completes() {
+fn upgrade_killed_at_any_instant_completes() {
     let all = Step::sequence(UpgradeKind::Major).len();
     let kills = end_of_every_kill(None, |outcome, durable| {
         assert_eq!(*outcome, Outcome::Upgraded);
@@ -158,7 +158,7 @@ fn killed_at_any_instant_an_upgrade_completes() {
 }
 
 #[test]
-fn killed_at_any_instant_a_failing_upgrade_leaves_nothing_behind() {
+fn failing_upgrade_killed_at_any_instant_leaves_nothing() {
     for step in Step::sequence(UpgradeKind::Major).iter().take_while(|step| **step != Step::VerifyDatabase) {
         end_of_every_kill(Some(*step), |outcome, durable| {
             assert_eq!(*outcome, Outcome::RolledBack { step: *step, failure: broken() });
@@ -168,7 +168,7 @@ fn killed_at_any_instant_a_failing_upgrade_leaves_nothing_behind() {
 }
 
 #[test]
-fn past_the_point_of_no_return_a_failure_is_stuck_and_takes_nothing_back() {
+fn failure_past_the_point_of_no_return_undoes_nothing() {
     end_of_every_kill(Some(Step::VerifyDatabase), |outcome, durable| {
         assert_eq!(*outcome, Outcome::Stuck { step: Step::VerifyDatabase, failure: broken() });
         assert!(durable.effects.contains_key("StartDatabase"));
@@ -176,28 +176,32 @@ fn past_the_point_of_no_return_a_failure_is_stuck_and_takes_nothing_back() {
 }
 
 #[test]
-fn an_optional_step_that_fails_does_not_fail_the_upgrade() {
+fn failing_optional_step_does_not_fail_the_upgrade() {
     end_of_every_kill(Some(Step::Analyze), |outcome, durable| {
         assert_eq!(*outcome, Outcome::Upgraded);
-        let told: Vec<_> = super::super::given_up(&durable.records).map(|(step, _)| step).collect();
-        assert_eq!(told, [Step::Analyze]);
+        let skipped: Vec<_> = crate::saga::skipped(&durable.records).map(|(step, _)| step).collect();
+        assert_eq!(skipped, [Step::Analyze]);
     });
 }
 
-/// The new server has answered just when the way back was taken: killed at any instant, the saga ends forward.
+/// The new server has answered just when the rollback began: killed at any instant, the saga ends forward.
 #[test]
-fn a_way_back_that_would_lose_something_turns_into_the_way_forward() {
-    let stays = || Some((Step::ReplacedDataDirectory, UndoError::NoWayBack(broken())));
+fn rollback_that_would_lose_writes_resumes_forward() {
+    let unsafe_undo = || Some((Step::ReplacedDataDirectory, UndoError::Unsafe(broken())));
     let mut kills = 0;
     loop {
         let durable = Rc::default();
-        let ended = life_with(&durable, Some(kills), Some(Step::StartDatabase), stays());
+        let ended = life_with(&durable, Some(kills), Some(Step::StartDatabase), unsafe_undo());
         if ended.is_none() {
-            let outcome = life_with(&durable, None, Some(Step::StartDatabase), stays());
+            let outcome = life_with(&durable, None, Some(Step::StartDatabase), unsafe_undo());
             assert_eq!(outcome, Some(Outcome::Stuck { step: Step::StartDatabase, failure: broken() }));
         }
-        // A person has mended what kept the server from starting.
-        assert_eq!(life_with(&durable, None, None, stays()), Some(Outcome::Upgraded), "killed at {kills}");
+        // An operator has fixed what kept the server from starting.
+        assert_eq!(
+            life_with(&durable, None, None, unsafe_undo()),
+            Some(Outcome::Upgraded),
+            "killed at {kills}"
+        );
         assert_eq!(durable.borrow().effects.len(), Step::sequence(UpgradeKind::Major).len());
         kills += 1;
         if ended.is_some() {
@@ -208,10 +212,10 @@ fn a_way_back_that_would_lose_something_turns_into_the_way_forward() {
 }
 
 #[test]
-fn a_saga_that_was_stuck_on_its_way_back_goes_on_there() {
+fn saga_stuck_in_an_undo_resumes_the_rollback() {
     let durable = Rc::default();
-    let stays = Some((Step::StopDatabase, UndoError::Failed(broken())));
-    let stuck = life_with(&durable, None, Some(Step::PgUpgraded), stays);
+    let undo_fails = Some((Step::StopDatabase, UndoError::Failed(broken())));
+    let stuck = life_with(&durable, None, Some(Step::PgUpgraded), undo_fails);
     assert_eq!(stuck, Some(Outcome::Stuck { step: Step::StopDatabase, failure: broken() }));
     let outcome = life(&durable, None, None);
     assert_eq!(outcome, Some(Outcome::RolledBack { step: Step::PgUpgraded, failure: broken() }));

@@ -1,0 +1,107 @@
+//! What the saga's executor does with a step: it runs it by the table of steps, with its timeout, and shows the result.
+
+use std::time::Duration;
+
+use pgops_api::plan::Step;
+
+use crate::report::{OutageChange, seconds};
+use crate::saga::{Actions, Event, Failure, PointOfNoReturn, Record, UndoError};
+use crate::steps::{self, spec};
+use crate::upgrade::{StepError, UpgradeContext};
+
+/// Retries of a step past the point of no return, where a failure leaves the database down.
+const COMMITTED_RETRIES: u32 = 20;
+
+impl Actions for UpgradeContext {
+    async fn act(&mut self, step: Step) -> Result<(), Failure> {
+        let spec = spec(step);
+        let timeout = self.plan.timeout_seconds.map(Duration::from_secs).or(spec.timeout);
+        let cancelled = self.cancel.wait();
+        let work =
+            async { with_timeout(timeout, (spec.run)(self)).await.map_err(|error| error.failure(step)) };
+        tokio::select! {
+            result = work => result,
+            // An interrupted step leaves nothing running, and is undone.
+            failure = cancelled, if spec.interruptible => Err(failure),
+        }
+    }
+
+    async fn undo(&mut self, step: Step) -> Result<(), UndoError> {
+        tracing::info!(step = %step, mark = "undo", "undoing");
+        // An undo needs a little space, and the failed step may have used up all of it.
+        self.volume.release_reserve();
+        let spec = spec(step);
+        let Some(undo) = spec.undo else { return Ok(()) };
+        with_timeout(spec.undo_timeout, undo(self)).await.map_err(|error| error.undo_error(step))
+    }
+
+    fn point_of_no_return(&self) -> PointOfNoReturn {
+        steps::point_of_no_return(self.kind, self.facts.as_ref().map(|facts| facts.mode))
+    }
+
+    fn cancellation(&self) -> Option<Failure> {
+        // A new server that may start may have answered.
+        self.cancel.pending().filter(|_| !self.is_switched().unwrap_or(true))
+    }
+
+    fn retries(&self, failure: &Failure, committed: bool) -> u32 {
+        match (committed, failure.retryable) {
+            (true, _) => COMMITTED_RETRIES,
+            (false, true) => self.plan.max_retries,
+            // The next attempt would fail too, and each may be an outage.
+            (false, false) => 0,
+        }
+    }
+
+    async fn before_retry(&mut self, step: Step, attempt: u32, failure: &Failure) {
+        let wait = Duration::from_secs(u64::from(attempt.min(30)));
+        tracing::warn!(%step, attempt, "{}; retrying in {} s", failure.message, wait.as_secs());
+        self.reporter.retry(step, attempt, failure);
+        // On a full volume the next attempt may need only a little space: for the switchover, or a server's first files.
+        self.volume.release_reserve();
+        tokio::time::sleep(wait).await;
+    }
+
+    fn is_optional(&self, step: Step) -> bool {
+        spec(step).optional
+    }
+
+    fn show(&mut self, record: &Record) {
+        let outage = steps::outage_change(self.kind, record);
+        self.reporter.show(record, outage);
+        let step = record.step;
+        match (&record.event, outage) {
+            (Event::Started, Some(OutageChange::Begins)) => {
+                tracing::info!(%step, mark = "down", "the outage begins: writes stop");
+            }
+            (Event::Started, _) => tracing::info!(%step, mark = "...", "started"),
+            (Event::Succeeded, Some(OutageChange::Ends)) => {
+                let outage = self.reporter.outage().duration().map(seconds).unwrap_or_default();
+                tracing::info!(%step, mark = "up", "the outage ends after {outage}: the new server answers");
+            }
+            (Event::Succeeded, _) => tracing::info!(%step, mark = "ok", "done"),
+            (Event::Failed(failure), _) => {
+                tracing::error!(%step, reason = failure.reason, "{}", failure.message);
+            }
+            (Event::Skipped(failure), _) => tracing::warn!(
+                %step,
+                reason = failure.reason,
+                "{}; the upgrade continues without this step",
+                failure.message
+            ),
+            (Event::Undone, _) => tracing::info!(%step, mark = "undo", "undone"),
+            (Event::RollForward(why), _) => {
+                tracing::warn!(%step, reason = "UndoUnsafe", "{}; the upgrade resumes forward", why.message);
+            }
+        }
+    }
+}
+
+/// Fails `work` with a timeout error after `limit`.
+async fn with_timeout(
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<(), StepError>>,
+) -> Result<(), StepError> {
+    let Some(limit) = limit else { return work.await };
+    tokio::time::timeout(limit, work).await.unwrap_or(Err(StepError::Timeout(limit)))
+}

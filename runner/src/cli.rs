@@ -1,0 +1,50 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{run, worker};
+
+#[derive(Parser)]
+#[command(version, about = "Executes one upgrade of a PostgreSQL database on Kubernetes")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Copy this program, and a passwd file for the pod's user, to where the database images can run them.
+    Install {
+        /// Directory that receives the program.
+        #[arg(long)]
+        to: PathBuf,
+        /// File that receives the entries of the pod's user.
+        #[arg(long)]
+        passwd: PathBuf,
+    },
+    /// Stage the programs of the old version with their loader and libraries. Runs in the old image.
+    Stage {
+        /// Directory that receives everything.
+        #[arg(long)]
+        to: PathBuf,
+        /// Major version that this image must have.
+        #[arg(long)]
+        major: u32,
+    },
+    /// Execute the plan in the environment variable `PGOPS_PLAN`. Runs in the target image.
+    Upgrade,
+}
+
+/// Parses the command line and runs the subcommand.
+pub fn run() -> anyhow::Result<ExitCode> {
+    match Arguments::parse().command {
+        Command::Install { to, passwd } => worker::install::install(&to, &passwd)?,
+        Command::Stage { to, major } => return Ok(worker::stage::run(&to, major)?),
+        Command::Upgrade if worker::init::is_init() => return Ok(worker::init::supervise()?),
+        Command::Upgrade => return run::run().map_err(Into::into),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,77 @@
+//! The database's one pod: read, deleted, waited for.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, Preconditions};
+use pgops_api::names;
+
+use super::client::Cluster;
+use super::error::{ClusterError, api};
+use super::pod::{self, PodState};
+use super::retry::with_retry;
+
+/// Interval between two reads of a pod: it adds to the outage.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+impl Cluster {
+    /// The database's pod, if it exists.
+    pub async fn pod(&self) -> Result<Option<Pod>, ClusterError> {
+        let name = names::pod(&self.plan.database, 0);
+        with_retry(|| self.pods.get_opt(&name)).await.map_err(api(&format!("get pod {name}")))
+    }
+
+    /// Deletes exactly this pod, within its grace period.
+    pub async fn delete_pod(&self, pod: &Pod) -> Result<(), ClusterError> {
+        let name = pod.name_any();
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions { uid: pod.uid(), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        let result = with_retry(|| async {
+            match self.pods.delete(&name, &parameters).await {
+                // Deleted already, or a newer pod of the same name has taken its place.
+                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+                other => other.map(drop),
+            }
+        });
+        result.await.map_err(api(&format!("delete pod {name}")))
+    }
+
+    /// The state of the database's pod, as one with that image.
+    pub async fn pod_state(&self, image: &str) -> Result<PodState, ClusterError> {
+        Ok(self.pod().await?.map_or(PodState::Missing, |pod| pod::state(&pod, image)))
+    }
+
+    /// Waits until no pod of the database has a process in it.
+    pub async fn wait_pod_ended(&self) -> Result<(), ClusterError> {
+        while self.pod().await?.is_some_and(|pod| !pod::has_ended(&pod)) {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    /// Fails if the database's pod will not come up with that image.
+    pub async fn ensure_pod_not_broken(&self, image: &str) -> Result<(), ClusterError> {
+        match self.pod_state(image).await? {
+            PodState::Broken { reason } => Err(self.broken(reason)),
+            PodState::Missing | PodState::Waiting | PodState::Ready { .. } => Ok(()),
+        }
+    }
+
+    /// Waits until the database's pod answers with that image; returns its address.
+    pub async fn wait_ready(&self, image: &str) -> Result<String, ClusterError> {
+        loop {
+            match self.pod_state(image).await? {
+                PodState::Ready { ip } => return Ok(ip),
+                PodState::Broken { reason } => return Err(self.broken(reason)),
+                PodState::Missing | PodState::Waiting => tokio::time::sleep(POLL_INTERVAL).await,
+            }
+        }
+    }
+
+    fn broken(&self, reason: String) -> ClusterError {
+        ClusterError::PodBroken { pod: names::pod(&self.plan.database, 0), reason }
+    }
+}

@@ -1,0 +1,168 @@
+//! The life of the process: it executes the plan of the Job's environment, and ends on SIGTERM.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, Scope, Step, UpgradeKind, UpgradePlan};
+use pgops_api::{display_chain, layout};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cluster::{Cluster, ClusterError};
+use crate::logging;
+use crate::postgres::leftover;
+use crate::postgres::volume::Volume;
+use crate::saga::{
+    self, ConfigMapJournal, FileJournal, Journal, JournalError, MemoryJournal, Outcome, Record,
+};
+use crate::summary::Summary;
+use crate::upgrade::{StepError, UpgradeContext};
+
+/// The upgrade neither ended nor could its end be recorded; the Job starts another runner.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("failed to read the plan from {PLAN_VARIABLE}: only the launcher creates this Job")]
+    NoPlan(#[source] std::env::VarError),
+    /// The plan is from another version of pgops.
+    #[error("failed to parse the plan in {PLAN_VARIABLE}: launcher and runner must have the same version")]
+    Plan(#[source] serde_json::Error),
+    #[error("failed to start the runtime")]
+    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Step(#[from] StepError),
+}
+
+/// Runs the upgrade to its end. Exit status 42 says that the request has ended without success.
+pub fn run() -> Result<ExitCode, RunError> {
+    logging::init();
+    // Data directories and everything else that is written belong to the database's user alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let json = std::env::var(PLAN_VARIABLE).map_err(RunError::NoPlan)?;
+    let plan: UpgradePlan = serde_json::from_str(&json).map_err(RunError::Plan)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(RunError::Runtime)?;
+    let result = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Runtime)?;
+        tokio::select! {
+            result = execute(&plan) => result,
+            _ = terminate.recv() => {
+                tracing::warn!("this pod is being stopped; the next one continues from the journal");
+                stop_servers(&plan).await;
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    });
+    if let Err(error) = &result {
+        tracing::error!("{}", display_chain(error));
+        write_termination_message(&display_chain(error));
+    }
+    // The status writer may hang on an API server that is unavailable: the journal has everything.
+    runtime.shutdown_background();
+    result
+}
+
+async fn execute(plan: &UpgradePlan) -> Result<ExitCode, RunError> {
+    let cluster = Cluster::connect(plan).await?;
+    let request = cluster.request().await?;
+    if request.phase().is_terminal() {
+        tracing::info!("request {} has ended already", plan.request);
+        return Ok(ExitCode::from(EXIT_ENDED));
+    }
+    let mut upgrade = UpgradeContext::new(plan.clone(), cluster.clone())?;
+    tracing::info!("{}/{}: {} to {}", plan.namespace, plan.database, plan.from.name, plan.to.name);
+    let (outcome, records) = run_saga(&mut upgrade).await?;
+    let summary = Summary {
+        plan,
+        outcome: &outcome,
+        outage: upgrade.reporter.outage().duration(),
+        records: &records,
+        preflight_lines: upgrade.preflight_lines(),
+        kept: kept_old_data(&upgrade, &outcome),
+    };
+    let message = summary.message();
+    let report = summary.report();
+    // The interlock is released, and no cancel is heard any more.
+    let reporter = upgrade.into_reporter();
+    write_termination_message(&message);
+    if let Err(error) = cluster.write_report("report", &report).await {
+        tracing::warn!("{}", display_chain(&error));
+    }
+    reporter.end(&outcome, message.clone()).await?;
+    Ok(match outcome {
+        Outcome::Upgraded => {
+            tracing::info!(mark = "ok", "{message}");
+            ExitCode::SUCCESS
+        }
+        Outcome::RolledBack { .. } | Outcome::Stuck { .. } => {
+            tracing::error!("{message}");
+            ExitCode::from(EXIT_ENDED)
+        }
+    })
+}
+
+/// Runs the saga to its end with the journal of its kind; returns its outcome and records.
+async fn run_saga(upgrade: &mut UpgradeContext) -> Result<(Outcome, Vec<Record>), RunError> {
+    let steps = upgrade.plan.scope.steps(upgrade.kind);
+    let volume = upgrade.volume.clone();
+    match (upgrade.plan.scope, upgrade.kind) {
+        (Scope::DryRun, _) => {
+            let ended = run_with_journal(steps, upgrade, MemoryJournal::default()).await?;
+            volume.remove_empty_work();
+            Ok(ended)
+        }
+        (Scope::Upgrade, UpgradeKind::Major) => {
+            volume.make_work().map_err(StepError::volume("create the work directory"))?;
+            volume.make_reserve().map_err(StepError::volume("reserve space for the journal"))?;
+            let ended = run_with_journal(steps, upgrade, FileJournal::new(volume.clone())).await?;
+            volume.release_reserve();
+            Ok(ended)
+        }
+        (Scope::Upgrade, UpgradeKind::Minor) => {
+            let journal = ConfigMapJournal::new(upgrade.cluster.clone());
+            run_with_journal(steps, upgrade, journal).await
+        }
+    }
+}
+
+async fn run_with_journal(
+    steps: &[Step],
+    upgrade: &mut UpgradeContext,
+    mut journal: impl Journal,
+) -> Result<(Outcome, Vec<Record>), RunError> {
+    let outcome = saga::run(steps, upgrade, &mut journal).await?;
+    Ok((outcome, journal.load().await?))
+}
+
+/// What is kept of the old data, for the summary of an upgrade that succeeded.
+fn kept_old_data(upgrade: &UpgradeContext, outcome: &Outcome) -> Option<String> {
+    match outcome {
+        // The upgrade has succeeded even if this cannot be read.
+        Outcome::Upgraded => upgrade.kept_old_data().unwrap_or_else(|error| {
+            tracing::warn!("{}", display_chain(&error));
+            None
+        }),
+        Outcome::RolledBack { .. } | Outcome::Stuck { .. } => None,
+    }
+}
+
+/// Stops servers of `pg_upgrade` cleanly now, rather than by the kill that ends this pod.
+async fn stop_servers(plan: &UpgradePlan) {
+    let volume = Volume::new(Path::new(layout::VOLUME_ROOT), &plan.request_uid);
+    for version in [&plan.from, &plan.to] {
+        let Ok(version) = version.pg_version() else { continue };
+        if let Err(error) = leftover::stop_server(&volume.pgdata(version.major)).await {
+            tracing::warn!("{}", display_chain(&error));
+        }
+    }
+}
+
+/// The message that `kubectl describe pod` shows for this container's end.
+fn write_termination_message(text: &str) {
+    // Outside a pod the file does not exist, and nothing would read it.
+    if let Err(error) = fs::write("/dev/termination-log", text) {
+        tracing::debug!("failed to write the termination message: {error}");
+    }
+}

@@ -1,0 +1,133 @@
+//! Executes the saga: asks [`next`], acts, and records what happened.
+
+use jiff::Timestamp;
+use pgops_api::plan::Step;
+
+use super::decide::{Next, Outcome, PointOfNoReturn, is_committed, next, was_started};
+use super::journal::{Journal, JournalError};
+use super::record::{Event, Failure, Record};
+
+/// Why a step was not undone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UndoError {
+    Failed(Failure),
+    /// Undoing it would discard writes accepted by the new server.
+    Unsafe(Failure),
+}
+
+/// The actions and undo actions of the steps.
+pub trait Actions {
+    /// Does the step; finds out what of its effect exists already.
+    fn act(&mut self, step: Step) -> impl Future<Output = Result<(), Failure>>;
+    /// Undoes the step's effect, whether it exists in whole or in part.
+    fn undo(&mut self, step: Step) -> impl Future<Output = Result<(), UndoError>>;
+    /// From here on the saga only moves forward; it may depend on what the steps found out.
+    fn point_of_no_return(&self) -> PointOfNoReturn;
+    /// A pending cancellation; honoured only before the point of no return.
+    fn cancellation(&self) -> Option<Failure>;
+    /// How often a step with this failure is retried before it counts as failed; `committed` says whether the point of
+    /// no return has been passed.
+    fn retries(&self, failure: &Failure, committed: bool) -> u32;
+    /// Waits before retry number `attempt`, from 1.
+    fn before_retry(&mut self, step: Step, attempt: u32, failure: &Failure) -> impl Future<Output = ()>;
+    /// Whether the upgrade succeeds without this step: its failure is reported, and the saga continues.
+    fn is_optional(&self, step: Step) -> bool;
+    /// Shows users what was just recorded.
+    fn show(&mut self, record: &Record);
+}
+
+/// Runs the saga to its end, from where the journal left off.
+pub async fn run<A: Actions, J: Journal>(
+    steps: &[Step],
+    actions: &mut A,
+    journal: &mut J,
+) -> Result<Outcome, JournalError> {
+    let mut records = journal.load().await?;
+    for record in &records {
+        actions.show(record);
+    }
+    loop {
+        let committed = is_committed(&records, actions.point_of_no_return());
+        match next(steps, &records, actions.point_of_no_return()) {
+            Next::End(outcome) => return Ok(outcome),
+            Next::Do(step) => {
+                // A step that was started is completed first: a server may be answering already.
+                if !committed
+                    && !was_started(&records, step)
+                    && let Some(failure) = actions.cancellation()
+                {
+                    append(actions, journal, &mut records, step, Event::Failed(failure)).await?;
+                    continue;
+                }
+                append(actions, journal, &mut records, step, Event::Started).await?;
+                // The point of no return may be this very start.
+                let committed = is_committed(&records, actions.point_of_no_return());
+                let optional = actions.is_optional(step);
+                // A skipped step does not leave the database down: it needs no more retries than the user wants.
+                match act_with_retries(actions, step, committed && !optional).await {
+                    Ok(()) => append(actions, journal, &mut records, step, Event::Succeeded).await?,
+                    Err(failure) if optional => {
+                        append(actions, journal, &mut records, step, Event::Skipped(failure)).await?;
+                    }
+                    Err(failure) => {
+                        append(actions, journal, &mut records, step, Event::Failed(failure.clone())).await?;
+                        if committed {
+                            return Ok(Outcome::Stuck { step, failure });
+                        }
+                    }
+                }
+            }
+            Next::Undo(step) => {
+                let event = match undo_with_retries(actions, step).await {
+                    Ok(()) => Event::Undone,
+                    Err(UndoError::Unsafe(why)) => Event::RollForward(why),
+                    Err(UndoError::Failed(failure)) => return Ok(Outcome::Stuck { step, failure }),
+                };
+                append(actions, journal, &mut records, step, event).await?;
+            }
+        }
+    }
+}
+
+async fn act_with_retries<A: Actions>(actions: &mut A, step: Step, committed: bool) -> Result<(), Failure> {
+    let mut attempt = 0;
+    loop {
+        match actions.act(step).await {
+            Err(failure) if attempt < actions.retries(&failure, committed) => {
+                attempt += 1;
+                actions.before_retry(step, attempt, &failure).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn undo_with_retries<A: Actions>(actions: &mut A, step: Step) -> Result<(), UndoError> {
+    let mut attempt = 0;
+    loop {
+        match actions.undo(step).await {
+            Err(UndoError::Failed(failure)) if attempt < actions.retries(&failure, true) => {
+                attempt += 1;
+                actions.before_retry(step, attempt, &failure).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn append<A: Actions, J: Journal>(
+    actions: &mut A,
+    journal: &mut J,
+    records: &mut Vec<Record>,
+    step: Step,
+    event: Event,
+) -> Result<(), JournalError> {
+    let record = Record { at: Timestamp::now(), step, event };
+    journal.append(&record).await?;
+    actions.show(&record);
+    records.push(record);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

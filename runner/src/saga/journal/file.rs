@@ -1,0 +1,131 @@
+//! The journal as a file on the volume.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Journal, JournalError, parse, to_line};
+use crate::postgres::volume::{Volume, sync_dir};
+use crate::saga::record::Record;
+
+/// A file with one JSON document a line, synced after each. For upgrades whose worker mounts the volume.
+#[derive(Debug)]
+pub struct FileJournal {
+    path: PathBuf,
+    volume: Volume,
+}
+
+impl FileJournal {
+    /// The journal of the upgrade on `volume`.
+    #[must_use]
+    pub fn new(volume: Volume) -> Self {
+        Self { path: volume.journal(), volume }
+    }
+
+    fn failed(&self, source: io::Error) -> JournalError {
+        JournalError::File { path: self.path.clone(), source }
+    }
+
+    fn read(&self) -> Result<Vec<Record>, JournalError> {
+        parse(&self.text()?, &self.path.display().to_string())
+    }
+
+    /// The whole file. Only a missing one is empty: treating an unreadable one as empty would lose it.
+    fn text(&self) -> Result<String, JournalError> {
+        match fs::read_to_string(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            result => result.map_err(|error| self.failed(error)),
+        }
+    }
+
+    fn write(&self, record: &Record) -> Result<(), JournalError> {
+        let line = to_line(record)?;
+        let text = self.text()?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&self.path)
+            .map_err(|error| self.failed(error))?;
+        // A cut line is removed first, or the next record would be appended to it.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let written = file
+            .set_len(whole as u64)
+            .and_then(|()| io::Seek::seek(&mut file, io::SeekFrom::End(0)))
+            .and_then(|_| file.write_all(line.as_bytes()))
+            .and_then(|()| file.sync_all())
+            .and_then(|()| sync_dir(self.path.parent().unwrap_or(Path::new("/"))));
+        written.map_err(|error| self.failed(error))
+    }
+}
+
+impl Journal for FileJournal {
+    async fn load(&self) -> Result<Vec<Record>, JournalError> {
+        self.read()
+    }
+
+    async fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        match self.write(record) {
+            Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
+                self.volume.release_reserve();
+                self.write(record)
+            }
+            result => result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saga::record::Event;
+    use jiff::Timestamp;
+    use pgops_api::plan::Step;
+
+    fn record(event: Event) -> Record {
+        Record { at: Timestamp::UNIX_EPOCH, step: Step::PgUpgraded, event }
+    }
+
+    fn journal() -> (tempfile::TempDir, FileJournal) {
+        let root = tempfile::tempdir().unwrap();
+        let volume = Volume::new(root.path(), "3f9c21aa");
+        volume.make_work().unwrap();
+        (root, FileJournal::new(volume))
+    }
+
+    #[test]
+    fn written_records_are_read_back() {
+        let (_root, journal) = journal();
+        assert_eq!(journal.read().unwrap(), []);
+        journal.write(&record(Event::Started)).unwrap();
+        journal.write(&record(Event::Succeeded)).unwrap();
+        assert_eq!(journal.read().unwrap(), [record(Event::Started), record(Event::Succeeded)]);
+    }
+
+    #[test]
+    fn line_cut_by_a_crash_is_dropped_and_the_next_is_whole() {
+        let (_root, journal) = journal();
+        journal.write(&record(Event::Started)).unwrap();
+        let mut text = fs::read_to_string(&journal.path).unwrap();
+        text.push_str("{\"at\":\"19");
+        fs::write(&journal.path, text).unwrap();
+        assert_eq!(journal.read().unwrap(), [record(Event::Started)]);
+        journal.write(&record(Event::Undone)).unwrap();
+        assert_eq!(journal.read().unwrap(), [record(Event::Started), record(Event::Undone)]);
+    }
+
+    #[test]
+    fn unreadable_journal_is_not_treated_as_empty() {
+        let (_root, journal) = journal();
+        fs::write(&journal.path, b"\xff\xfe\n").unwrap();
+        assert!(journal.write(&record(Event::Started)).is_err());
+        assert_eq!(fs::read(&journal.path).unwrap(), b"\xff\xfe\n");
+    }
+
+    #[test]
+    fn garbled_line_in_the_middle_is_an_error() {
+        let (_root, journal) = journal();
+        fs::write(&journal.path, "garbage\n").unwrap();
+        assert!(journal.read().unwrap_err().to_string().contains("line 1"));
+    }
+}

@@ -1,0 +1,153 @@
+//! `Preflight`: what would fail later fails here, while the database serves and is not paused.
+
+mod checks;
+mod configuration;
+mod estimate;
+mod extensions;
+mod image;
+mod not_carried_over;
+mod objects;
+mod preload_libraries;
+mod schema_rehearsal;
+mod table;
+mod text_order;
+mod volume;
+
+use std::time::Duration;
+
+use pgops_api::names;
+use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
+
+use crate::cluster::PodState;
+use crate::postgres::collations::Order;
+use crate::postgres::command::Program;
+use crate::postgres::server::{Inventory, inventory};
+use crate::upgrade::space::Space;
+use crate::upgrade::{Facts, Finding, StepError, UpgradeContext, ensure_version, log_step};
+use estimate::Estimate;
+
+pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
+    objects::check(upgrade).await?;
+    let PodState::Ready { ip } = upgrade.cluster.pod_state(&upgrade.plan.from.image).await? else {
+        return Err(StepError::DatabaseNotReady {
+            pod: names::pod(&upgrade.plan.database, 0),
+            image: upgrade.plan.from.image.clone(),
+            namespace: upgrade.plan.namespace.clone(),
+        });
+    };
+    let client = upgrade.superuser.connect(&ip, "postgres").await?;
+    ensure_version(&client, &upgrade.plan.from).await?;
+    let collations = text_order::store_collations(upgrade, &ip).await;
+    match upgrade.kind {
+        UpgradeKind::Minor => {
+            let target = upgrade.plan.to.pg_version()?;
+            upgrade.new_installation()?.prove(&["postgres"], target)?;
+            log_step(Step::Preflight, format!("image runs PostgreSQL {target}"));
+            Ok(())
+        }
+        UpgradeKind::Major => run_major(upgrade, &ip, collations.as_deref()).await,
+    }
+}
+
+async fn run_major(
+    upgrade: &mut UpgradeContext,
+    ip: &str,
+    collations: Option<&[Order]>,
+) -> Result<(), StepError> {
+    let volume = upgrade.volume.clone();
+    volume
+        .make_work()
+        .map_err(StepError::volume(format!("create the work directory {}", volume.work().display())))?;
+    let inventory = inventory(&upgrade.superuser, ip).await?;
+    let examined = examine(upgrade, ip, &inventory, collations).await?;
+    if examined.findings.iter().any(Finding::blocks) {
+        return Err(StepError::Findings(examined.findings));
+    }
+    let lines = report_lines(upgrade, &inventory, &examined)?;
+    for line in &lines {
+        log_step(Step::Preflight, line);
+    }
+    let facts = Facts {
+        shape: inventory.shape,
+        mode: examined.mode,
+        databases: inventory.databases,
+        settings_for_all: inventory.settings_for_all,
+        drop_column_option: examined.drop_column_option,
+        relations: inventory.relations,
+        largest_database: inventory.largest_database,
+        bytes: examined.space.used,
+        lines,
+    };
+    match upgrade.plan.scope {
+        Scope::Upgrade => {
+            facts.store(volume.work()).map_err(StepError::volume("store the preflight's facts"))?;
+        }
+        Scope::DryRun => {}
+    }
+    upgrade.facts = Some(facts);
+    Ok(())
+}
+
+/// What the checks of a major upgrade found out.
+struct Examined {
+    findings: Vec<Finding>,
+    space: Space,
+    /// How user data is transferred; meaningless if a finding says that it cannot be.
+    mode: TransferMode,
+    drop_column_option: bool,
+    /// The rehearsal's success in one line and how long it took, if all of it succeeded.
+    rehearsal: Option<(String, Duration)>,
+}
+
+/// Runs every check, so that all findings are reported at once.
+async fn examine(
+    upgrade: &UpgradeContext,
+    ip: &str,
+    inventory: &Inventory,
+    collations: Option<&[Order]>,
+) -> Result<Examined, StepError> {
+    let installation = upgrade.new_installation()?;
+    let known = Program::new(installation.program("postgres")).arg("--describe-config").output().await?;
+
+    let mut findings = checks::findings(upgrade, ip, &inventory.databases).await?;
+    findings.extend(checks::unreachable(&inventory.unreachable));
+    findings.extend(image::findings(inventory, &known, |library| installation.has_library(library)));
+    let offer = extensions::Offer::read(&installation.sharedir)?;
+    findings.extend(extensions::notes(&inventory.extensions, &offer));
+    findings.extend(volume::findings(upgrade)?);
+    let space = upgrade.space(inventory)?;
+    let mode = space.choose(upgrade.plan.transfer_mode).unwrap_or_else(|finding| {
+        findings.push(finding);
+        TransferMode::Link
+    });
+    let (unknown, drop_column_option) = image::unknown_column_options(inventory, &installation)?;
+    findings.extend(unknown);
+    let rehearsed =
+        schema_rehearsal::rehearse(upgrade, ip, inventory, collations, drop_column_option).await?;
+    findings.extend(rehearsed.findings);
+    Ok(Examined { findings, space, mode, drop_column_option, rehearsal: rehearsed.success })
+}
+
+/// What users are told: the size of the database, the mode, the estimated outage, and the notes.
+fn report_lines(
+    upgrade: &UpgradeContext,
+    inventory: &Inventory,
+    examined: &Examined,
+) -> Result<Vec<String>, StepError> {
+    let mut lines = vec![
+        format!("{} databases with {} relations", inventory.databases.len(), inventory.relations),
+        examined.space.summary(examined.mode),
+    ];
+    if let Some((line, schema)) = &examined.rehearsal {
+        // The measurement writes to the volume of a serving database: it is made only if its result is used.
+        let (copied, rate) = if examined.mode.copies() {
+            let rate = upgrade.volume.write_rate();
+            (examined.space.used, rate.map_err(StepError::volume("measure how fast the volume is"))?)
+        } else {
+            (0, 0)
+        };
+        lines.extend([line.clone(), Estimate::new(*schema, copied, rate).to_string()]);
+    }
+    lines.extend(examined.findings.iter().map(ToString::to_string));
+    Ok(lines)
+}

@@ -1,0 +1,210 @@
+//! Finds the affected indexes of each database, rebuilds and proves them, and reports what is left.
+
+use pgops_api::names;
+use pgops_api::plan::{Reindex, Step, UpgradeKind};
+use tokio_postgres::Client;
+
+use crate::postgres::amcheck::{self, Verdict};
+use crate::postgres::collations::{refresh, refreshes};
+use crate::postgres::indexes::{self, Index, affected, drop_leftovers, end_rebuilds, has_room};
+use crate::postgres::ordered::{misplaced, worth_a_look};
+use crate::postgres::server::ServerError;
+use crate::postgres::text_rules::Changes;
+use crate::upgrade::rebuild_progress::{IndexRef, PROGRESS, Progress, RebuildStatus};
+use crate::upgrade::{StepError, UpgradeContext, log_step};
+
+/// Part of the report: what was found and done, for users.
+const FOUND: &str = "order-of-text";
+/// A `ConfigMap` holds a mebibyte in all.
+const MAX_REPORT_BYTES: usize = 256 * 1024;
+/// This many failures have one cause, such as a full disk: more attempts would not help.
+pub const MAX_FAILURES: usize = 100;
+/// How many indexes a message names; the report has all.
+const MAX_NAMED: usize = 10;
+
+/// What was found and done so far.
+pub struct Rebuild<'a> {
+    upgrade: &'a UpgradeContext,
+    progress: Progress,
+    /// What the operator must do.
+    follow_ups: Vec<String>,
+    /// Everything, for the report.
+    found: Vec<String>,
+}
+
+impl<'a> Rebuild<'a> {
+    pub fn new(upgrade: &'a UpgradeContext, progress: Progress) -> Self {
+        Self { upgrade, progress, follow_ups: Vec::new(), found: Vec::new() }
+    }
+
+    pub fn has_too_many_failures(&self) -> bool {
+        self.progress.failures().len() >= MAX_FAILURES
+    }
+
+    pub fn add_follow_up(&mut self, text: String) {
+        self.follow_ups.push(text);
+    }
+
+    /// Handles the database that `client` is connected to.
+    pub async fn process(
+        &mut self,
+        client: &mut Client,
+        database: &str,
+        changes: &Changes,
+        reindex: Reindex,
+    ) -> Result<(), StepError> {
+        let marks = changes.marks(client).await?;
+        let indexes = affected(client, &marks).await?;
+        let manual = worth_a_look(client, &marks).await?;
+        // Each major version changes something; only what is in use is worth a line.
+        if !(changes.order.is_empty() && indexes.is_empty() && manual.is_empty()) {
+            self.note(format!("database \"{database}\": {changes}; {} indexes depend on it", indexes.len()));
+        }
+        for what in manual {
+            self.note(format!("database \"{database}\": {what}"));
+        }
+        if reindex == Reindex::Affected {
+            self.rebuild_all(client, database, &indexes).await?;
+        }
+        let misplaced = misplaced(client, &marks).await?;
+        match reindex {
+            Reindex::Report => self.list(client, database, changes, &indexes).await?,
+            Reindex::Affected => {
+                // The server's warning stays as long as anything has the previous order.
+                if self.progress.is_clean(database) && misplaced.is_empty() {
+                    for statement in refreshes(client, self.upgrade.new_major, &changes.order).await? {
+                        refresh(client, &statement).await?;
+                        self.note(statement);
+                    }
+                }
+            }
+            Reindex::Off => {}
+        }
+        self.follow_ups.extend(misplaced.into_iter().map(|what| format!("database \"{database}\": {what}")));
+        Ok(())
+    }
+
+    fn note(&mut self, what: String) {
+        log_step(Step::RebuildIndexes, &what);
+        self.found.push(what);
+    }
+
+    /// Names the indexes, with the statements for the operator to run.
+    async fn list(
+        &mut self,
+        client: &Client,
+        database: &str,
+        changes: &Changes,
+        indexes: &[Index],
+    ) -> Result<(), StepError> {
+        if indexes.is_empty() {
+            return Ok(());
+        }
+        let server = self.upgrade.plan.to.pg_version()?;
+        self.found.extend(indexes.iter().map(|index| index.statement(server)));
+        self.found.extend(refreshes(client, self.upgrade.new_major, &changes.order).await?);
+        let report = names::report(&self.upgrade.plan.request);
+        self.add_follow_up(format!(
+            "{} of database \"{database}\" may miss rows, since the order or parsing of text has changed: the statements \
+             that rebuild them are under {FOUND} in ConfigMap {report}",
+            named(indexes)
+        ));
+        Ok(())
+    }
+
+    async fn rebuild_all(
+        &mut self,
+        client: &mut Client,
+        database: &str,
+        indexes: &[Index],
+    ) -> Result<(), StepError> {
+        end_rebuilds(client).await?;
+        for index in indexes {
+            let reference = IndexRef {
+                database: database.to_owned(),
+                schema: index.schema.clone(),
+                index: index.name.clone(),
+            };
+            match self.progress.status(&reference) {
+                RebuildStatus::Tried => continue,
+                RebuildStatus::Interrupted => drop_leftovers(client, index).await?,
+                RebuildStatus::Open => {}
+            }
+            self.progress.start(reference.clone());
+            let json = serde_json::to_string(&self.progress).unwrap_or_default();
+            self.upgrade.cluster.write_report(PROGRESS, &json).await?;
+            match self.rebuild_one(client, index).await? {
+                None => log_step(Step::RebuildIndexes, format!("{database}: {} rebuilt", index.qualified())),
+                Some(why) => {
+                    tracing::warn!(step = %Step::RebuildIndexes, "{database}: {}: {why}", index.qualified());
+                    self.progress.record_failure(reference, why);
+                    if self.has_too_many_failures() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Rebuilds an index and proves it; returns why it is not as it should be.
+    async fn rebuild_one(&self, client: &mut Client, index: &Index) -> Result<Option<String>, StepError> {
+        let server = self.upgrade.plan.to.pg_version()?;
+        if self.upgrade.kind == UpgradeKind::Major {
+            let volume = &self.upgrade.volume;
+            let free = volume.free().map_err(StepError::volume("measure the free space of the volume"))?;
+            if !has_room(free, index.bytes) {
+                return Ok(Some(format!(
+                    "it has {} MiB, and the volume has {} MiB free: enlarge it, then run {}",
+                    index.bytes >> 20,
+                    free >> 20,
+                    index.statement(server)
+                )));
+            }
+        }
+        if let Some(why) = indexes::rebuild(client, index, server).await? {
+            return Ok(Some(why));
+        }
+        if index.method != "btree" {
+            return Ok(None);
+        }
+        let failed = |source| ServerError::Query { what: "the proof of an index", source };
+        Ok(match amcheck::check(client, &index.qualified()).await.map_err(failed)? {
+            Verdict::Sound => None,
+            Verdict::Unavailable(why) => {
+                log_step(
+                    Step::RebuildIndexes,
+                    format!("{} is not checked by amcheck: {why}", index.qualified()),
+                );
+                None
+            }
+            Verdict::Damaged(why) => Some(format!("it was rebuilt, and amcheck reports: {why}")),
+        })
+    }
+
+    /// Writes everything to the report; fails with what the operator must do, if anything.
+    pub async fn finish(mut self, databases: usize) -> Result<(), StepError> {
+        if self.found.is_empty() && self.follow_ups.is_empty() {
+            log_step(
+                Step::RebuildIndexes,
+                format!("no index of the {databases} databases depends on a change of text order"),
+            );
+            return Ok(());
+        }
+        let failures = self.progress.failures().iter().map(|(index, why)| {
+            format!("index {}.{} of database \"{}\": {why}", index.schema, index.index, index.database)
+        });
+        let left: Vec<String> = failures.chain(std::mem::take(&mut self.follow_ups)).collect();
+        let mut text = self.found.iter().chain(&left).cloned().collect::<Vec<_>>().join("\n");
+        text.truncate(text.floor_char_boundary(MAX_REPORT_BYTES));
+        self.upgrade.cluster.write_report(FOUND, &text).await?;
+        if left.is_empty() { Ok(()) } else { Err(StepError::LeftUndone(left)) }
+    }
+}
+
+/// The first few indexes by name, and how many there are.
+fn named(indexes: &[Index]) -> String {
+    let names: Vec<_> = indexes.iter().take(MAX_NAMED).map(Index::qualified).collect();
+    let more = if indexes.len() > MAX_NAMED { ", …" } else { "" };
+    format!("{} indexes ({}{more})", indexes.len(), names.join(", "))
+}

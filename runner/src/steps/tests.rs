@@ -1,0 +1,139 @@
+//! What the table says of each step is part of the proof in `saga/executor/tests.rs` and of docs/architecture.md.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::report::{Outage, seconds};
+
+fn names(steps: impl IntoIterator<Item = Step>) -> BTreeSet<String> {
+    steps.into_iter().map(|step| step.to_string()).collect()
+}
+
+fn names_where(is: impl Fn(&StepSpec) -> bool) -> BTreeSet<String> {
+    names(STEPS.iter().filter(|spec| is(spec)).map(|spec| spec.step))
+}
+
+#[test]
+fn table_covers_exactly_the_steps_of_both_kinds() {
+    let [minor, major] = [UpgradeKind::Minor, UpgradeKind::Major].map(Step::sequence);
+    let table = names_where(|_| true);
+    assert_eq!(table, names(minor.iter().chain(major).copied()));
+    assert_eq!(table.len(), STEPS.len());
+    for step in major {
+        assert_eq!(spec(*step).step, *step);
+    }
+}
+
+#[test]
+fn cancel_interrupts_only_long_steps_before_the_switchover() {
+    assert_eq!(
+        names_where(|spec| spec.interruptible),
+        names([
+            Step::CopiedOldBinaries,
+            Step::Preflight,
+            Step::DataDirectoryInitialized,
+            Step::StopDatabase,
+            Step::PgUpgraded,
+        ])
+    );
+}
+
+#[test]
+fn upgrade_succeeds_without_the_steps_after_the_outage() {
+    assert_eq!(
+        names_where(|spec| spec.optional),
+        names([Step::UpdateExtensions, Step::RebuildIndexes, Step::Analyze, Step::CleanUp])
+    );
+}
+
+#[test]
+fn steps_with_an_effect_before_the_point_of_no_return_have_an_undo() {
+    assert_eq!(
+        names_where(|spec| spec.undo.is_some()),
+        names([
+            Step::DataDirectoryInitialized,
+            Step::PauseDatabase,
+            Step::StopDatabase,
+            Step::PgUpgraded,
+            Step::ReplacedDataDirectory,
+            Step::UpdateStatefulSetImage,
+            Step::StartDatabase,
+        ])
+    );
+}
+
+#[test]
+fn steps_that_wait_for_a_pod_are_limited_to_15_minutes() {
+    let limits = |limit: fn(&StepSpec) -> Option<Duration>| {
+        assert!(STEPS.iter().filter_map(limit).all(|limit| limit == Duration::from_mins(15)));
+        names_where(|spec| limit(spec).is_some())
+    };
+    assert_eq!(
+        limits(|spec| spec.timeout),
+        names([Step::StopDatabase, Step::StartDatabase, Step::VerifyDatabase])
+    );
+    assert_eq!(
+        limits(|spec| spec.undo_timeout),
+        names([Step::StopDatabase, Step::StartDatabase, Step::UpdateStatefulSetImage])
+    );
+}
+
+#[test]
+fn point_of_no_return_depends_on_kind_and_transfer_mode() {
+    let major = |mode| point_of_no_return(UpgradeKind::Major, mode);
+    for mode in [TransferMode::Copy, TransferMode::CopyFileRange, TransferMode::Clone] {
+        assert_eq!(major(Some(mode)), PointOfNoReturn::EndOf(Step::StartDatabase));
+    }
+    for mode in [Some(TransferMode::Link), None] {
+        assert_eq!(major(mode), PointOfNoReturn::StartOf(Step::ReplacedDataDirectory));
+    }
+    for mode in [Some(TransferMode::Link), Some(TransferMode::Copy), None] {
+        let point = point_of_no_return(UpgradeKind::Minor, mode);
+        assert_eq!(point, PointOfNoReturn::EndOf(Step::VerifyDatabase));
+    }
+}
+
+fn outage(kind: UpgradeKind, events: &[(i64, Step, Event)]) -> Option<String> {
+    let mut outage = Outage::default();
+    for (second, step, event) in events {
+        let at = Timestamp::from_second(*second).unwrap();
+        let record = Record { at, step: *step, event: event.clone() };
+        if let Some(change) = outage_change(kind, &record) {
+            outage.record(change, at);
+        }
+    }
+    outage.duration().map(seconds)
+}
+
+#[test]
+fn outage_lasts_from_the_stop_to_the_answer() {
+    let events = [
+        (10, Step::StopDatabase, Event::Started),
+        (14, Step::PgUpgraded, Event::Succeeded),
+        (16, Step::StartDatabase, Event::Succeeded),
+    ];
+    assert_eq!(outage(UpgradeKind::Major, &events).as_deref(), Some("6.0s"));
+}
+
+#[test]
+fn outage_is_not_shortened_by_a_second_start_of_the_stop() {
+    let events = [
+        (10, Step::StopDatabase, Event::Started),
+        (60, Step::StopDatabase, Event::Started),
+        (70, Step::StopDatabase, Event::Undone),
+    ];
+    assert_eq!(outage(UpgradeKind::Major, &events).as_deref(), Some("60.0s"));
+}
+
+#[test]
+fn outage_of_a_minor_upgrade_ends_when_the_image_is_restored() {
+    let events = [
+        (10, Step::StopDatabase, Event::Started),
+        (12, Step::StopDatabase, Event::Undone),
+        (15, Step::UpdateStatefulSetImage, Event::Undone),
+    ];
+    assert_eq!(outage(UpgradeKind::Minor, &events).as_deref(), Some("5.0s"));
+    assert_eq!(outage(UpgradeKind::Minor, &events[2..]), None);
+}

@@ -1,0 +1,267 @@
+//! The end of a request in words: the message of its last condition, and the report.
+
+use jiff::SignedDuration;
+use pgops_api::opsrequest::resume_command;
+use pgops_api::plan::{Scope, UpgradePlan};
+
+use crate::report::seconds;
+use crate::saga::{self, Event, Outcome, Record};
+
+/// How a request ended.
+pub struct Summary<'a> {
+    pub plan: &'a UpgradePlan,
+    pub outcome: &'a Outcome,
+    pub outage: Option<SignedDuration>,
+    pub records: &'a [Record],
+    /// What the preflight reported to users.
+    pub preflight_lines: &'a [String],
+    /// What is kept of the old data and until when, if anything.
+    pub kept: Option<String>,
+}
+
+impl Summary<'_> {
+    /// The message: first what it means for the database, then why, then what to do.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self.plan.scope {
+            Scope::Upgrade => self.upgrade_message(),
+            Scope::DryRun => self.dry_run_message(),
+        }
+    }
+
+    /// The report: the message, what the preflight reported, and how long each step took.
+    #[must_use]
+    pub fn report(&self) -> String {
+        // The message of a dry run has the preflight's lines already.
+        let preflight = match self.plan.scope {
+            Scope::Upgrade => self.preflight_lines.join("\n"),
+            Scope::DryRun => String::new(),
+        };
+        let mut parts = vec![self.message(), preflight, timings(self.records)];
+        parts.retain(|part| !part.is_empty());
+        parts.join("\n\n")
+    }
+
+    fn upgrade_message(&self) -> String {
+        let UpgradePlan { namespace, database, request, from, to, .. } = self.plan;
+        let after =
+            self.outage.map(|outage| format!(" after {} of outage", seconds(outage))).unwrap_or_default();
+        let resumed = resumed_forward(self.records);
+        match self.outcome {
+            Outcome::Upgraded => {
+                let kept = self.kept.as_ref().map(|kept| format!("; {kept}")).unwrap_or_default();
+                let skipped = skipped(self.records);
+                format!("{namespace}/{database} is on {}{after}{kept}{resumed}{skipped}", to.name)
+            }
+            Outcome::RolledBack { failure, .. } if self.outage.is_none() => {
+                format!(
+                    "{namespace}/{database} was not touched and serves {}. {}",
+                    from.name, failure.message
+                )
+            }
+            Outcome::RolledBack { step, failure } => format!(
+                "{namespace}/{database} serves {} again{after}, no data changed. {step}: {}",
+                from.name, failure.message
+            ),
+            Outcome::Stuck { step, failure } if saga::is_paused(self.records) => format!(
+                "{namespace}/{database} needs help: {step} did not complete; the database stays paused by request \
+                 {request}{resumed}. {}. Nothing more is removed. After fixing the cause, resume with: {} \
+                 (docs/runbook.md)",
+                failure.message,
+                resume_command(namespace, request)
+            ),
+            // Before the pause, or once it is lifted, only what the upgrade created next to the data is left.
+            Outcome::Stuck { step, failure } => format!(
+                "{namespace}/{database} serves {}, no data changed, but {step} could not be undone: {}. \
+                 docs/runbook.md says what to remove before a new request",
+                from.name, failure.message
+            ),
+        }
+    }
+
+    /// Of a dry run: nothing was changed, and what the preflight found.
+    fn dry_run_message(&self) -> String {
+        let UpgradePlan { namespace, database, from, to, .. } = self.plan;
+        let untouched = format!("dry run: {namespace}/{database} was not touched and serves {}", from.name);
+        match self.outcome {
+            Outcome::Upgraded => {
+                let lines = self.preflight_lines.join("\n");
+                format!("{untouched}. No blocking findings for the upgrade to {}\n{lines}", to.name)
+                    .trim_end()
+                    .to_owned()
+            }
+            Outcome::RolledBack { failure, .. } | Outcome::Stuck { failure, .. } => {
+                format!("{untouched}. {}", failure.message)
+            }
+        }
+    }
+}
+
+/// Why the upgrade resumed forward although a step had failed.
+fn resumed_forward(records: &[Record]) -> String {
+    saga::resumed_forward(records)
+        .map(|why| format!("; it resumed forward after a failure, because {}", why.message))
+        .unwrap_or_default()
+}
+
+/// The optional steps that failed.
+fn skipped(records: &[Record]) -> String {
+    saga::skipped(records).fold(String::new(), |text, (step, failure)| {
+        format!("{text}. {step} was not completed: {}", failure.message)
+    })
+}
+
+/// How long each step took.
+fn timings(records: &[Record]) -> String {
+    let mut lines = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        if record.event == Event::Succeeded
+            && let Some(began) = records[..index].iter().rev().find(|other| other.step == record.step)
+        {
+            lines.push(format!("{:<26}{:>8}", record.step, seconds(record.at.duration_since(began.at))));
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saga::Failure;
+    use jiff::Timestamp;
+    use pgops_api::plan::{Reindex, Step, VersionRef};
+
+    fn plan(scope: Scope) -> UpgradePlan {
+        let version =
+            |version: &str| VersionRef { name: version.into(), version: version.into(), image: "pg".into() };
+        UpgradePlan {
+            namespace: "demo".into(),
+            request: "orders-17".into(),
+            request_uid: "3f9c21aa".into(),
+            database: "orders".into(),
+            from: version("13.16"),
+            to: version("17.11"),
+            scope,
+            transfer_mode: None,
+            keep_old_data_seconds: None,
+            reindex: Reindex::default(),
+            timeout_seconds: None,
+            max_retries: 1,
+        }
+    }
+
+    fn failure() -> Failure {
+        Failure {
+            reason: "PgUpgradedFailed".into(),
+            message: "no space left on device".into(),
+            retryable: false,
+        }
+    }
+
+    fn rolled_back(step: Step) -> Outcome {
+        Outcome::RolledBack { step, failure: failure() }
+    }
+
+    fn record(step: Step, event: Event) -> Record {
+        Record { at: Timestamp::UNIX_EPOCH, step, event }
+    }
+
+    fn message(
+        outcome: &Outcome,
+        outage: Option<SignedDuration>,
+        records: &[Record],
+        kept: Option<&str>,
+    ) -> String {
+        let plan = plan(Scope::Upgrade);
+        let kept = kept.map(ToOwned::to_owned);
+        Summary { plan: &plan, outcome, outage, records, preflight_lines: &[], kept }.message()
+    }
+
+    fn dry_run_message(outcome: &Outcome, lines: &[&str]) -> String {
+        let plan = plan(Scope::DryRun);
+        let lines: Vec<_> = lines.iter().map(|&line| line.to_owned()).collect();
+        Summary { plan: &plan, outcome, outage: None, records: &[], preflight_lines: &lines, kept: None }
+            .message()
+    }
+
+    #[test]
+    fn failure_before_the_outage_says_that_nothing_was_touched() {
+        let text = message(&rolled_back(Step::Preflight), None, &[], None);
+        assert!(text.starts_with("demo/orders was not touched and serves 13.16. no space left"), "{text}");
+    }
+
+    #[test]
+    fn dry_run_is_labelled_first_and_its_findings_follow() {
+        let text = dry_run_message(&Outcome::Upgraded, &["mode copy", "[physical-slot] note: a"]);
+        assert_eq!(
+            text,
+            "dry run: demo/orders was not touched and serves 13.16. No blocking findings for the upgrade to 17.11\n\
+             mode copy\n[physical-slot] note: a"
+        );
+        let text = dry_run_message(&rolled_back(Step::Preflight), &[]);
+        assert_eq!(text, "dry run: demo/orders was not touched and serves 13.16. no space left on device");
+    }
+
+    #[test]
+    fn rollback_says_first_that_the_old_version_serves() {
+        let outage = Some(SignedDuration::from_millis(9200));
+        let text = message(&rolled_back(Step::PgUpgraded), outage, &[], None);
+        assert!(
+            text.starts_with("demo/orders serves 13.16 again after 9.2s of outage, no data changed"),
+            "{text}"
+        );
+        assert!(text.contains("PgUpgraded: no space left on device"), "{text}");
+    }
+
+    #[test]
+    fn upgrade_names_kept_data_and_skipped_steps() {
+        let succeeded = [record(Step::Analyze, Event::Succeeded)];
+        let text = message(&Outcome::Upgraded, None, &succeeded, None);
+        assert_eq!(text, "demo/orders is on 17.11");
+        let text = message(&Outcome::Upgraded, None, &succeeded, Some("the data of 13.16 (58 MiB) is kept"));
+        assert_eq!(text, "demo/orders is on 17.11; the data of 13.16 (58 MiB) is kept");
+        let skipped = [record(Step::Analyze, Event::Skipped(failure()))];
+        let text = message(&Outcome::Upgraded, None, &skipped, None);
+        assert_eq!(text, "demo/orders is on 17.11. Analyze was not completed: no space left on device");
+    }
+
+    #[test]
+    fn stuck_upgrade_says_who_holds_the_database_and_how_to_resume() {
+        let outcome = Outcome::Stuck { step: Step::UpdateDatabase, failure: failure() };
+        let text = message(&outcome, None, &[record(Step::PauseDatabase, Event::Succeeded)], None);
+        assert!(text.contains("stays paused by request orders-17") && text.contains("runbook"), "{text}");
+        assert!(text.contains("kubectl annotate pgops orders-17 -n demo pgops.dev/carry-on=true"), "{text}");
+    }
+
+    #[test]
+    fn failed_undo_without_a_pause_is_not_reported_as_paused() {
+        let outcome = Outcome::Stuck { step: Step::DataDirectoryInitialized, failure: failure() };
+        let text = message(&outcome, None, &[], None);
+        assert!(
+            text.starts_with("demo/orders serves 13.16, no data changed, but DataDirectoryInitialized"),
+            "{text}"
+        );
+        assert!(!text.contains("carry-on"), "{text}");
+    }
+
+    #[test]
+    fn upgrade_that_resumed_forward_says_why() {
+        let why = Event::RollForward(Failure { message: "the new server has run".into(), ..failure() });
+        let text = message(&Outcome::Upgraded, None, &[record(Step::ReplacedDataDirectory, why)], None);
+        assert_eq!(
+            text,
+            "demo/orders is on 17.11; it resumed forward after a failure, because the new server has run"
+        );
+    }
+
+    #[test]
+    fn report_has_the_duration_of_each_step() {
+        let at = |milliseconds, event| Record {
+            at: Timestamp::from_millisecond(milliseconds).unwrap(),
+            step: Step::PgUpgraded,
+            event,
+        };
+        let text = timings(&[at(0, Event::Started), at(3300, Event::Succeeded)]);
+        assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["PgUpgraded", "3.3s"]);
+    }
+}

@@ -1,0 +1,102 @@
+//! The state of one upgrade.
+
+use std::path::{Path, PathBuf};
+
+use pgops_api::layout;
+use pgops_api::plan::{NODE_VARIABLE, UpgradeKind, UpgradePlan};
+
+use super::error::StepError;
+use super::facts::Facts;
+use crate::cancel::Cancel;
+use crate::cluster::Cluster;
+use crate::postgres::installation::Installation;
+use crate::postgres::interlock::Interlock;
+use crate::postgres::server::Superuser;
+use crate::postgres::volume::Volume;
+use crate::report::Reporter;
+
+/// Everything that the steps of one upgrade act on.
+pub struct UpgradeContext {
+    pub plan: UpgradePlan,
+    pub kind: UpgradeKind,
+    pub old_major: u32,
+    pub new_major: u32,
+    pub cluster: Cluster,
+    pub volume: Volume,
+    pub superuser: Superuser,
+    /// `None` until the preflight has stored them, and in minor upgrades.
+    pub facts: Option<Facts>,
+    pub reporter: Reporter,
+    pub cancel: Cancel,
+    /// Held from `fence` until a database's server is started.
+    pub(super) interlock: Option<Interlock>,
+    /// Whether this runner has required the worker's node for the database's next pod.
+    pub(super) requires_node: bool,
+    /// The image that this runner has set on the workload.
+    pub(super) image: Option<String>,
+    node: Option<String>,
+}
+
+impl UpgradeContext {
+    /// The upgrade of a plan, from wherever an earlier runner left it.
+    pub fn new(plan: UpgradePlan, cluster: Cluster) -> Result<Self, StepError> {
+        let kind = plan.kind()?;
+        let volume = Volume::new(Path::new(layout::VOLUME_ROOT), &plan.request_uid);
+        let facts = Facts::load(volume.work()).map_err(StepError::volume("read the preflight's facts"))?;
+        Ok(Self {
+            old_major: plan.from.pg_version()?.major,
+            new_major: plan.to.pg_version()?.major,
+            reporter: Reporter::new(cluster.clone(), kind, plan.scope),
+            cancel: Cancel::watch(cluster.clone()),
+            superuser: Superuser::read()?,
+            interlock: None,
+            requires_node: false,
+            image: None,
+            node: std::env::var(NODE_VARIABLE).ok(),
+            plan,
+            kind,
+            cluster,
+            volume,
+            facts,
+        })
+    }
+
+    /// Ends the work on the database, and keeps what is needed to report it.
+    #[must_use]
+    pub fn into_reporter(self) -> Reporter {
+        self.reporter
+    }
+
+    /// What the preflight found out.
+    pub fn facts(&self) -> Result<&Facts, StepError> {
+        self.facts.as_ref().ok_or_else(|| StepError::FactsMissing(self.volume.work().to_owned()))
+    }
+
+    /// What the preflight reported to users, as far as it got.
+    #[must_use]
+    pub fn preflight_lines(&self) -> &[String] {
+        self.facts.as_ref().map_or(&[], |facts| &facts.lines)
+    }
+
+    /// The target's programs, in this image.
+    pub fn new_installation(&self) -> Result<Installation, StepError> {
+        Ok(Installation::find(Path::new("/"), self.new_major)?)
+    }
+
+    /// The old version's programs, staged.
+    pub fn old_installation(&self) -> Result<Installation, StepError> {
+        Ok(Installation::find(Path::new(layout::OLD_DIR), self.old_major)?)
+    }
+
+    /// A directory for logs and generated files, deleted with the worker.
+    #[must_use]
+    pub fn scratch() -> PathBuf {
+        PathBuf::from("/tmp/pgops")
+    }
+
+    /// Node of this worker, and so of a volume that one node at a time may attach.
+    #[must_use]
+    pub fn node(&self) -> Option<&str> {
+        self.node.as_deref().filter(|_| self.kind == UpgradeKind::Major)
+    }
+}

@@ -1,0 +1,196 @@
+//! The data directories: which is active, in what state both are, and until when the old one is kept.
+
+use std::fs;
+use std::io;
+
+use jiff::Timestamp;
+use pgops_api::plan::{TransferMode, UpgradeKind};
+use serde::{Deserialize, Serialize};
+
+use super::context::UpgradeContext;
+use super::error::StepError;
+use super::finding::Finding;
+use super::space::{Space, new_cluster};
+use crate::postgres::controldata::ControlData;
+use crate::postgres::initdb::initdb;
+use crate::postgres::private_server::{Data, private_hba, server_options};
+use crate::postgres::recovery;
+use crate::postgres::server::Inventory;
+use crate::postgres::volume::Marker;
+
+impl UpgradeContext {
+    /// Whether the new version is active on the volume.
+    pub fn is_switched(&self) -> Result<bool, StepError> {
+        let active = self.volume.active().map_err(StepError::volume("read the active version"))?;
+        Ok(active == Some(self.new_major))
+    }
+
+    /// Creates the new cluster, again if it is not as initdb left it. It is never one that has been active: the
+    /// directory is ours only if it did not exist when the preflight looked.
+    pub async fn ensure_fresh(&self) -> Result<(), StepError> {
+        let volume = &self.volume;
+        let major = self.new_major;
+        if volume.is(Marker::Fresh) {
+            return Ok(());
+        }
+        let pgdata = volume.pgdata(major);
+        volume
+            .remove_new(major)
+            .map_err(StepError::volume(format!("remove the unfinished {}", pgdata.display())))?;
+        if pgdata.exists() {
+            return Err(StepError::Findings(vec![Finding::directory_in_the_way(&pgdata)]));
+        }
+        volume.mark(Marker::OwnsNew).map_err(StepError::volume("mark the new data directory as ours"))?;
+        if let Some(parent) = pgdata.parent() {
+            fs::create_dir_all(parent).map_err(StepError::volume(format!("create {}", parent.display())))?;
+        }
+        initdb(&self.new_installation()?, &pgdata, &self.facts()?.shape).await?;
+        volume.mark(Marker::Fresh).map_err(StepError::volume("mark the new cluster as fresh"))
+    }
+
+    /// Removes the new cluster, if this upgrade created it and it is not active.
+    pub fn remove_new_cluster(&self) -> Result<(), StepError> {
+        let major = self.new_major;
+        self.volume.remove_new(major).map_err(StepError::volume(format!("remove the new cluster of {major}")))
+    }
+
+    /// Brings the old data to a clean shutdown, if its last server did not.
+    pub async fn ensure_clean(&self) -> Result<ControlData, StepError> {
+        self.stop_leftovers().await?;
+        let hba = private_hba(&Self::scratch())?;
+        let relations = self.facts()?.largest_database;
+        let options = |data: &ControlData| {
+            let data = Data::Old { commit_timestamps: data.keeps_commit_timestamps() };
+            let options = server_options(self.old_major, relations, &hba, data);
+            format!("{options} -c listen_addresses= -c unix_socket_directories=/tmp")
+        };
+        let pgdata = self.volume.pgdata(self.old_major);
+        Ok(recovery::ensure_clean(&self.old_installation()?, &pgdata, options, self.interlock()?).await?)
+    }
+
+    /// What the volume has, and how large the data is.
+    pub fn space(&self, inventory: &Inventory) -> Result<Space, StepError> {
+        let volume = &self.volume;
+        let shape = &inventory.shape;
+        Ok(Space {
+            reflink: TransferMode::Clone.since() <= self.new_major && volume.can_reflink(),
+            new: new_cluster(inventory.databases.len(), inventory.relations, shape.wal_segment_bytes),
+            used: volume.size(self.old_major).map_err(StepError::volume("measure the data directory"))?,
+            free: volume.free().map_err(StepError::volume("measure the free space of the volume"))?,
+        })
+    }
+
+    /// Checks again that the volume has the space that the chosen mode needs; what the new cluster uses already is part
+    /// of it.
+    pub fn ensure_space(&self) -> Result<(), StepError> {
+        let facts = self.facts()?;
+        let volume = &self.volume;
+        let taken = volume.size(self.new_major).map_err(StepError::volume("measure the new cluster"))?;
+        let free = volume.free().map_err(StepError::volume("measure the free space of the volume"))?;
+        let space = Space {
+            reflink: facts.mode == TransferMode::Clone,
+            new: new_cluster(facts.databases.len(), facts.relations, facts.shape.wal_segment_bytes),
+            used: facts.bytes,
+            free: free + taken,
+        };
+        space.choose(Some(facts.mode)).map(drop).map_err(|finding| StepError::Findings(vec![finding]))
+    }
+
+    /// Control data of the new cluster.
+    pub async fn new_control_data(&self) -> Result<ControlData, StepError> {
+        let pgdata = self.volume.pgdata(self.new_major);
+        Ok(ControlData::read(&self.new_installation()?, &pgdata).await?)
+    }
+
+    /// Control data of the old cluster, if it still has any: `pg_upgrade --link` moves it aside, and no server starts
+    /// without it.
+    async fn old_control_data(&self) -> Result<Option<ControlData>, StepError> {
+        if !self.facts()?.mode.leaves_old_data_whole() {
+            return Ok(None);
+        }
+        let pgdata = self.volume.pgdata(self.old_major);
+        Ok(Some(ControlData::read(&self.old_installation()?, &pgdata).await?))
+    }
+
+    /// Marks the new cluster as upgraded, with the state of both clusters right after `pg_upgrade`.
+    pub async fn record_handover(&self) -> Result<(), StepError> {
+        let handover = Handover {
+            old_checkpoint: self.old_control_data().await?.map(|data| data.checkpoint().to_owned()),
+            new_transaction: self.new_control_data().await?.next_transaction().to_owned(),
+        };
+        serde_json::to_string(&handover)
+            .map_err(io::Error::from)
+            .and_then(|json| self.volume.mark_with(Marker::Upgraded, &json))
+            .map_err(StepError::volume("mark the new cluster as upgraded"))
+    }
+
+    fn handover(&self) -> Result<Option<Handover>, StepError> {
+        let json = self.volume.words_of(Marker::Upgraded);
+        let json = json.map_err(StepError::volume("read the state of the clusters after pg_upgrade"))?;
+        // A runner of an earlier version stored nothing.
+        Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+    }
+
+    /// Whether the old data is as `pg_upgrade` left it. A server that another client started while no worker held the
+    /// interlock may have acknowledged writes: the new cluster does not have them.
+    pub async fn is_old_data_untouched(&self) -> Result<bool, StepError> {
+        let Some(checkpoint) = self.handover()?.and_then(|handover| handover.old_checkpoint) else {
+            return Ok(true);
+        };
+        Ok(self.old_control_data().await?.is_none_or(|data| data.rests_at(&checkpoint)))
+    }
+
+    /// Whether no transaction has written to the new cluster: its server may have answered while no worker looked.
+    pub async fn is_new_data_unwritten(&self) -> Result<bool, StepError> {
+        // If nothing was stored to compare with, there may have been writes.
+        let Some(handover) = self.handover()? else { return Ok(false) };
+        Ok(self.new_control_data().await?.is_unwritten_since(&handover.new_transaction))
+    }
+
+    /// Until when the retired data is kept, if it was retired.
+    pub fn retired_until(&self) -> Result<Option<Timestamp>, StepError> {
+        let major = self.old_major;
+        self.volume
+            .retired(major)
+            .map_err(StepError::volume(format!("read until when the data of {major} is kept")))
+    }
+
+    /// What is kept of the old data and until when, as one clause; `None` if nothing is kept.
+    pub fn kept_old_data(&self) -> Result<Option<String>, StepError> {
+        if self.kind == UpgradeKind::Minor {
+            return Ok(None);
+        }
+        let until = self.retired_until()?.filter(|until| *until > Timestamp::now());
+        Ok(until.map(|until| {
+            let mebibytes = self.facts.as_ref().map_or(0, |facts| facts.bytes) / (1024 * 1024);
+            format!(
+                "the data of {} ({mebibytes} MiB) is kept on the volume until {until:.0}",
+                self.plan.from.name
+            )
+        }))
+    }
+}
+
+/// The state of both clusters right after `pg_upgrade`; the content of [`Marker::Upgraded`].
+#[derive(Deserialize, Serialize)]
+struct Handover {
+    /// Checkpoint of the old data, if it still has a control file.
+    old_checkpoint: Option<String>,
+    /// The next transaction that would write to the new cluster.
+    new_transaction: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As v0.1.0 writes it: the marker of an upgrade that was started then is read now.
+    #[test]
+    fn handover_keeps_its_stored_form() {
+        let stored = r#"{"old_checkpoint":"0/5A3F2E8","new_transaction":"0:751"}"#;
+        let handover: Handover = serde_json::from_str(stored).unwrap();
+        assert_eq!(handover.old_checkpoint.as_deref(), Some("0/5A3F2E8"));
+        assert_eq!(handover.new_transaction, "0:751");
+        assert_eq!(serde_json::to_string(&handover).unwrap(), stored);
+    }
+}

@@ -1,0 +1,195 @@
+//! Why a step failed.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pgops_api::plan::Step;
+use pgops_api::version::ParseVersionError;
+use pgops_api::{PgVersion, display_chain};
+
+use super::finding::Finding;
+use crate::cluster::ClusterError;
+use crate::postgres::command::CommandError;
+use crate::postgres::installation::InstallationError;
+use crate::postgres::pg_upgrade::PgUpgradeError;
+use crate::postgres::recovery::RecoveryError;
+use crate::postgres::scratch::ScratchError;
+use crate::postgres::server::ServerError;
+use crate::saga::{Failure, UndoError};
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// A Kubernetes object.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A program of `PostgreSQL`.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The programs of an image.
+    #[error(transparent)]
+    Installation(#[from] InstallationError),
+    #[error(transparent)]
+    PgUpgrade(#[from] PgUpgradeError),
+    /// The old data.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// The scratch server of the rehearsal.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+    /// The serving database.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// A version in the plan.
+    #[error(transparent)]
+    Version(#[from] ParseVersionError),
+    #[error("failed to {what}")]
+    Volume {
+        /// What was tried, with the path.
+        what: String,
+        #[source]
+        source: io::Error,
+    },
+    /// What would make the upgrade fail, and what else was found.
+    #[error("{} the upgrade:\n{}", count(.0), list(.0))]
+    Findings(Vec<Finding>),
+    /// Most of an optional step was done; these things were not.
+    #[error("{}", shortened(.0))]
+    LeftUndone(Vec<String>),
+    /// The objects are no longer what the plan was made from.
+    #[error(transparent)]
+    PlanMismatch(#[from] PlanMismatch),
+    /// A step after the preflight does not find the preflight's facts.
+    #[error("the preflight's facts are missing from {}; delete the request and apply a new one", .0.display())]
+    FactsMissing(PathBuf),
+    #[error("the interlock is not held; the data was not changed")]
+    NotFenced,
+    #[error(
+        "pod {pod} does not answer with image {image}; see \"kubectl -n {namespace} describe pod {pod}\""
+    )]
+    DatabaseNotReady { pod: String, image: String, namespace: String },
+    /// The image holds another version than the catalog declares.
+    #[error(
+        "the server reports version {reported}, but PostgresVersion {name} declares {expected}: correct the catalog or \
+         the image"
+    )]
+    WrongVersion { name: String, expected: PgVersion, reported: PgVersion },
+    /// Another client started the old server after `pg_upgrade`.
+    #[error(
+        "another client started the server of {version} after pg_upgrade, and it may have accepted writes: apply a new \
+         request, and do not change the StatefulSet meanwhile"
+    )]
+    OldServerRan { version: String },
+    /// The old data must stay, since the new version is not active.
+    #[error("the volume does not name {major} as its active version")]
+    NotActive { major: u32 },
+    /// The old data must stay, since a tablespace would be deleted with it.
+    #[error("the data of {major} is kept: the tablespace {} lies within a data directory", .tablespace.display())]
+    TablespaceWithinData { major: u32, tablespace: PathBuf },
+    /// The step is not undone: clients could reach the new server.
+    #[error("the new server {0} and may have accepted writes: rolling back would lose data")]
+    UndoUnsafe(&'static str),
+    /// The step took longer than `spec.timeout`, or than its own limit.
+    #[error("the step took longer than {} s, the limit of spec.timeout or its own", .0.as_secs())]
+    Timeout(Duration),
+}
+
+/// How the objects differ from what the plan was made from.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanMismatch {
+    #[error("database {database} is being deleted")]
+    Deleted { database: String },
+    #[error(
+        "database {database} has spec.version {version}, but the request was admitted for {planned}: apply a new request"
+    )]
+    Version { database: String, version: String, planned: String },
+    #[error("database {database} has no durable storage: its data would not survive")]
+    Ephemeral { database: String },
+    #[error(
+        "StatefulSet {database} has image {image}, but the request was admitted for {planned}: apply a new request"
+    )]
+    Image { database: String, image: String, planned: String },
+}
+
+fn count(findings: &[Finding]) -> String {
+    match findings.iter().filter(|finding| finding.blocks()).count() {
+        1 => "1 finding blocks".to_owned(),
+        count => format!("{count} findings block"),
+    }
+}
+
+/// Blocking findings come first.
+fn list(findings: &[Finding]) -> String {
+    let (blocking, notes): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.blocks());
+    blocking.into_iter().chain(notes).map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// How many lines a message has.
+const MAX_LINES: usize = 20;
+
+fn shortened(lines: &[String]) -> String {
+    match lines.len().checked_sub(MAX_LINES) {
+        None | Some(0) => lines.join("\n"),
+        Some(more) => format!("{}\n… and {more} more", lines[..MAX_LINES].join("\n")),
+    }
+}
+
+impl StepError {
+    /// An error of the volume.
+    pub fn volume(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Volume { what, source }
+    }
+
+    /// Whether another attempt at the same step may succeed.
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Cluster(error) => !matches!(error, ClusterError::Held { .. }),
+            Self::Server(_) | Self::Timeout(_) => true,
+            _ => false,
+        }
+    }
+
+    /// How the journal and the request's status record it.
+    #[must_use]
+    pub fn failure(&self, step: Step) -> Failure {
+        Failure {
+            reason: format!("{step}Failed"),
+            message: display_chain(self),
+            retryable: self.is_retryable(),
+        }
+    }
+
+    /// The same for an undo.
+    #[must_use]
+    pub fn undo_error(&self, step: Step) -> UndoError {
+        match self {
+            Self::UndoUnsafe(_) => UndoError::Unsafe(self.failure(step)),
+            _ => UndoError::Failed(self.failure(step)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_list_of_undone_things_is_shortened_and_counted() {
+        let lines = |count: usize| (0..count).map(|number| format!("index {number}")).collect::<Vec<_>>();
+        assert_eq!(StepError::LeftUndone(lines(2)).to_string(), "index 0\nindex 1");
+        assert!(StepError::LeftUndone(lines(MAX_LINES)).to_string().ends_with("index 19"));
+        assert!(StepError::LeftUndone(lines(50)).to_string().ends_with("index 19\n… and 30 more"));
+    }
+
+    #[test]
+    fn blocking_findings_are_counted_and_named_before_notes() {
+        let findings = vec![Finding::note("extension-version", "hstore"), Finding::new("free-space", "none")];
+        let text = StepError::Findings(findings).to_string();
+        assert_eq!(
+            text,
+            "1 finding blocks the upgrade:\n[free-space] none\n[extension-version] note: hstore"
+        );
+    }
+}

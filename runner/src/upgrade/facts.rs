@@ -1,0 +1,111 @@
+//! What the preflight found out while the database served, stored next to the journal: a runner that is restarted during
+//! the outage has no server to query.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use pgops_api::plan::TransferMode;
+use serde::{Deserialize, Serialize};
+
+use crate::postgres::initdb::ClusterShape;
+use crate::postgres::volume::replace;
+
+/// What the later steps need to know of the database.
+///
+/// The serialised names are those of v0.1.0: a newer runner reads the facts of an older one, and the reverse.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Facts {
+    /// What the new cluster must have too.
+    pub shape: ClusterShape,
+    pub mode: TransferMode,
+    /// Databases that accept connections.
+    pub databases: Vec<String>,
+    /// Settings of `ALTER ROLE ALL`, by name: `pg_dumpall` does not dump them.
+    pub settings_for_all: Vec<(String, String)>,
+    /// Whether the dump must leave out the column option [`crate::worker::dump::OPTION`].
+    pub drop_column_option: bool,
+    /// Relations of all databases.
+    pub relations: u64,
+    /// Relations of the largest database.
+    pub largest_database: u64,
+    /// Bytes of the data directory.
+    pub bytes: u64,
+    /// What the preflight reported to users, a line each: the report repeats it.
+    #[serde(default, rename = "said")]
+    pub lines: Vec<String>,
+}
+
+const FILE: &str = "facts.json";
+
+impl Facts {
+    /// Reads them from the work directory, if the preflight has stored them.
+    pub fn load(work: &Path) -> io::Result<Option<Self>> {
+        match fs::read(work.join(FILE)) {
+            Ok(json) => Ok(Some(serde_json::from_slice(&json)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stores them in the work directory.
+    pub fn store(&self, work: &Path) -> io::Result<()> {
+        replace(&work.join(FILE), &serde_json::to_vec_pretty(self)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::initdb::LocaleProvider;
+
+    /// Written by v0.1.0: an upgrade that was interrupted then is continued now.
+    const V0_1_0: &str = include_str!("fixtures/facts-v0.1.0.json");
+
+    fn facts() -> Facts {
+        Facts {
+            shape: ClusterShape {
+                install_user: "postgres".into(),
+                encoding: "UTF8".into(),
+                collate: "de_DE.UTF-8".into(),
+                ctype: "de_DE.UTF-8".into(),
+                lc_others: ["C.UTF-8", "de_DE.UTF-8", "C", "POSIX"].map(Into::into),
+                provider: LocaleProvider::Libc,
+                wal_segment_bytes: 16 << 20,
+                checksums: true,
+            },
+            mode: TransferMode::CopyFileRange,
+            databases: vec!["postgres".into(), "template1".into(), "shop".into()],
+            settings_for_all: vec![("work_mem".into(), "64MB".into())],
+            drop_column_option: true,
+            relations: 1234,
+            largest_database: 1000,
+            bytes: 60_817_408,
+            lines: vec!["3 databases with 1234 relations".into(), "[physical-slot] note: a".into()],
+        }
+    }
+
+    #[test]
+    fn facts_of_v0_1_0_are_read() {
+        assert_eq!(serde_json::from_str::<Facts>(V0_1_0).unwrap(), facts());
+    }
+
+    #[test]
+    fn facts_are_written_as_v0_1_0_wrote_them() {
+        let work = tempfile::tempdir().unwrap();
+        facts().store(work.path()).unwrap();
+        assert_eq!(fs::read_to_string(work.path().join(FILE)).unwrap(), V0_1_0);
+        assert_eq!(Facts::load(work.path()).unwrap(), Some(facts()));
+    }
+
+    #[test]
+    fn facts_of_other_locale_providers_are_read() {
+        let with = |provider: &str| V0_1_0.replace("\"Libc\"", provider);
+        let icu = with(r#"{"Icu":{"locale":"de","rules":null}}"#);
+        let provider = serde_json::from_str::<Facts>(&icu).unwrap().shape.provider;
+        assert_eq!(provider, LocaleProvider::Icu { locale: "de".into(), rules: None });
+        let builtin = with(r#"{"Builtin":{"locale":"C.UTF-8"}}"#);
+        let provider = serde_json::from_str::<Facts>(&builtin).unwrap().shape.provider;
+        assert_eq!(provider, LocaleProvider::Builtin { locale: "C.UTF-8".into() });
+    }
+}
