@@ -8,7 +8,7 @@
 pub mod cancel;
 pub mod cluster;
 pub mod narrative;
-pub mod postgres;
+mod postgres;
 pub mod report;
 pub mod saga;
 pub mod steps;

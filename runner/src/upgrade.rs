@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::narrative;
-use crate::postgres::leftover;
+use crate::postgres::server::leftover;
 use crate::postgres::volume::Volume;
 use crate::report::seconds;
 use crate::saga::{self, FileJournal, Forgetful, Journal, JournalError, Outcome, ReportJournal};

@@ -37,7 +37,7 @@ impl Interlock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::command::Program;
+    use crate::postgres::program::command::Program;
 
     #[tokio::test]
     async fn a_server_that_a_program_leaves_behind_keeps_it() {

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use pgops_api::plan::TransferMode;
 
-use super::command::{CommandError, Program};
-use super::installation::Installation;
-use super::interlock::Interlock;
-use super::private_server::{Data, private_hba, server_options};
-use super::server::{SESSION_SETTINGS, lasting};
-use crate::worker::{dump, install};
+use crate::postgres::client::session::{SESSION_SETTINGS, lasting};
+use crate::postgres::interlock::Interlock;
+use crate::postgres::program::command::{CommandError, Program};
+use crate::postgres::program::installation::Installation;
+use crate::postgres::server::private_server::{Data, private_hba, server_options};
+use crate::worker::{install, pg_dump_wrapper as dump};
 
 /// Everything that `pg_upgrade` needs to know.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub struct PgUpgrade<'a> {
     pub old_major: u32,
     /// Major version of the new cluster.
     pub new_major: u32,
-    /// Whether the dump must leave out what [`crate::worker::dump`] speaks of.
+    /// Whether the dump must leave out what [`crate::worker::pg_dump_wrapper`] speaks of.
     pub drop_column_option: bool,
     /// Held by every program that it starts.
     pub interlock: &'a Interlock,
@@ -278,7 +278,7 @@ fn logs(files: &[PathBuf]) -> String {
 
 /// The text without what may hold a secret: statements about roles, foreign servers, user mappings and
 /// subscriptions up to their end, and every line that speaks of one.
-pub(super) fn withhold(text: &str) -> String {
+pub fn withhold(text: &str) -> String {
     const STATEMENTS: [&str; 5] = [" ROLE ", " USER ", " SERVER ", " SUBSCRIPTION ", " MAPPING "];
     const SIGNS: [&str; 6] = ["password", "passwd", "secret", "token", "_key", "scram-sha-256$"];
     let mut within = false;

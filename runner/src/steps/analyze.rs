@@ -4,8 +4,8 @@ use pgops_api::plan::Step;
 
 use super::world::say;
 use super::{StepError, Upgrade};
-use crate::postgres::command::Program;
-use crate::postgres::server::{SESSION_SETTINGS, lasting};
+use crate::postgres::client::session::{SESSION_SETTINGS, lasting};
+use crate::postgres::program::command::Program;
 
 /// Statistics come along from this target version on, so that only missing ones are made.
 const CARRIES_STATISTICS: u32 = 18;

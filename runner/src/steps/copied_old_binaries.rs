@@ -8,7 +8,7 @@ use pgops_api::plan::Step;
 
 use super::world::say;
 use super::{StepError, Upgrade};
-use crate::worker::launcher::PROGRAMS;
+use crate::worker::staged_program::PROGRAMS;
 
 /// The target's programs that the upgrade runs.
 const NEW_PROGRAMS: [&str; 11] = [
@@ -29,7 +29,7 @@ pub(super) fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     let (from, to) = (upgrade.plan.from.pg_version()?, upgrade.plan.to.pg_version()?);
     upgrade.new_installation()?.prove(&NEW_PROGRAMS, to)?;
     upgrade.old_installation()?.prove(&PROGRAMS, from)?;
-    let staged = Path::new(layout::OLD_DIR).join(crate::worker::launcher::LIBRARIES);
+    let staged = Path::new(layout::OLD_DIR).join(crate::worker::staged_program::LIBRARIES);
     let libraries =
         std::fs::read_dir(&staged).map_err(StepError::volume("list the staged libraries"))?.count();
     say(

@@ -6,7 +6,7 @@ use pgops_api::plan::Step;
 
 use super::world::say;
 use super::{Finding, StepError, Upgrade};
-use crate::postgres::initdb::initdb;
+use crate::postgres::program::initdb::initdb;
 use crate::postgres::volume::Marker;
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {

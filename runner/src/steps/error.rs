@@ -8,12 +8,12 @@ use pgops_api::version::ParseVersionError;
 
 use super::Finding;
 use crate::cluster::ClusterError;
-use crate::postgres::command::CommandError;
-use crate::postgres::installation::InstallationError;
+use crate::postgres::client::session::ServerError;
 use crate::postgres::pg_upgrade::PgUpgradeError;
-use crate::postgres::recovery::RecoveryError;
-use crate::postgres::scratch::ScratchError;
-use crate::postgres::server::ServerError;
+use crate::postgres::program::command::CommandError;
+use crate::postgres::program::installation::InstallationError;
+use crate::postgres::server::recovery::RecoveryError;
+use crate::postgres::server::scratch::ScratchError;
 use crate::saga::{Failure, UndoError};
 
 /// Why a step cannot be done.

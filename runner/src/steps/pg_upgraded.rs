@@ -10,8 +10,8 @@ use super::data_directory_initialized::ensure_fresh;
 use super::stop_database::ensure_clean;
 use super::world::{say, warn};
 use super::{StepError, Upgrade};
-use crate::postgres::controldata::ControlData;
 use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
+use crate::postgres::program::controldata::ControlData;
 use crate::postgres::volume::{Marker, Volume, sync_dir};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {

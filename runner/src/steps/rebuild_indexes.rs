@@ -11,12 +11,12 @@ use tokio_postgres::Client;
 
 use super::world::{say, warn};
 use super::{StepError, Upgrade};
-use crate::postgres::amcheck::{Verdict, check};
-use crate::postgres::collations::{Order, in_use, orders, refresh, refreshes};
-use crate::postgres::indexes::{Index, affected, drop_leftovers, end_rebuilds, has_room, rebuild};
-use crate::postgres::ordered::{misplaced, worth_a_look};
-use crate::postgres::server::{ServerError, databases};
-use crate::postgres::text_rules::Changes;
+use crate::postgres::client::session::{ServerError, databases};
+use crate::postgres::collation::amcheck::{Verdict, check};
+use crate::postgres::collation::changes::Changes;
+use crate::postgres::collation::indexes::{Index, affected, drop_leftovers, end_rebuilds, has_room, rebuild};
+use crate::postgres::collation::partitions::{misplaced, worth_a_look};
+use crate::postgres::collation::versions::{Order, in_use, orders, refresh, refreshes};
 
 /// Part of the report: the orders of text before the upgrade.
 const BEFORE: &str = "collations-before";

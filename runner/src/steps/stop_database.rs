@@ -7,9 +7,9 @@ use super::preflight::ensure_room;
 use super::world::{say, warn};
 use super::{StepError, Upgrade};
 use crate::cluster::{PodState, pod};
-use crate::postgres::controldata::ControlData;
-use crate::postgres::private_server::{Data, private_hba, server_options};
-use crate::postgres::recovery;
+use crate::postgres::program::controldata::ControlData;
+use crate::postgres::server::private_server::{Data, private_hba, server_options};
+use crate::postgres::server::recovery;
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     match upgrade.kind {
@@ -69,7 +69,7 @@ async fn checkpoint(upgrade: &Upgrade) {
         if let PodState::Ready { ip } = upgrade.cluster.pod_state(&upgrade.plan.from.image).await? {
             let client = upgrade.superuser.connect(&ip, "postgres").await?;
             client.batch_execute("CHECKPOINT").await.map_err(|source| {
-                crate::postgres::server::ServerError::Query { what: "a checkpoint", source }
+                crate::postgres::client::session::ServerError::Query { what: "a checkpoint", source }
             })?;
         }
         Ok::<_, StepError>(())

@@ -5,7 +5,7 @@ use pgops_api::plan::{Step, UpgradeKind};
 
 use super::world::say;
 use super::{StepError, Upgrade, display_chain};
-use crate::postgres::server::{ServerError, databases, relations, set_for_all, version};
+use crate::postgres::client::session::{ServerError, databases, relations, set_for_all, version};
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     let new = upgrade.plan.to.clone();

@@ -16,10 +16,10 @@ use super::{
 };
 use crate::cancel::Cancel;
 use crate::cluster::{Cluster, pod};
-use crate::postgres::installation::Installation;
+use crate::postgres::client::session::Superuser;
 use crate::postgres::interlock::Interlock;
-use crate::postgres::leftover;
-use crate::postgres::server::Superuser;
+use crate::postgres::program::installation::Installation;
+use crate::postgres::server::leftover;
 use crate::postgres::volume::Volume;
 use crate::report::{Reporter, seconds};
 use crate::saga::{Event, Failure, PointOfNoReturn, Record, UndoError, World};

@@ -16,8 +16,8 @@ use object::{Endianness, elf};
 use pgops_api::plan::EXIT_ENDED;
 
 use super::install::PROGRAM;
-use super::launcher::{LIBRARIES, LOADER, PROGRAMS};
-use crate::postgres::installation::{Installation, InstallationError};
+use super::staged_program::{LIBRARIES, LOADER, PROGRAMS};
+use crate::postgres::program::installation::{Installation, InstallationError};
 
 /// The old version could not be staged; the database has not been touched.
 #[derive(Debug, thiserror::Error)]

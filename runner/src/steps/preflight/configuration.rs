@@ -11,10 +11,10 @@ use pgops_api::{layout, names, serverconf};
 use super::super::finding::shortened;
 use super::super::{Finding, StepError, Upgrade};
 use super::image::has_library;
-use crate::postgres::command::{CommandError, Program};
-use crate::postgres::installation::Installation;
-use crate::postgres::scratch::Scratch;
-use crate::postgres::server::{Inventory, refuses_for_all};
+use crate::postgres::client::session::{Inventory, refuses_for_all};
+use crate::postgres::program::command::{CommandError, Program};
+use crate::postgres::program::installation::Installation;
+use crate::postgres::server::scratch::Scratch;
 
 /// A setting whose libraries the server loads when it starts.
 const OF_THE_SERVER: &str = "shared_preload_libraries";

@@ -7,9 +7,9 @@ use pgops_api::plan::Step;
 
 use super::super::world::say;
 use super::super::{Finding, StepError};
-use crate::postgres::installation::Installation;
-use crate::postgres::server::Inventory;
-use crate::worker::dump;
+use crate::postgres::client::session::Inventory;
+use crate::postgres::program::installation::Installation;
+use crate::worker::pg_dump_wrapper;
 
 /// Whether the image has the library of a function.
 pub(super) fn has_library(installation: &Installation, library: &str) -> bool {
@@ -32,11 +32,15 @@ pub(super) fn unknown_column_options(
     let server = std::fs::read(&program).map_err(StepError::volume(format!("read {}", program.display())))?;
     let knows = |option: &str| memchr::memmem::find(&server, format!("\0{option}\0").as_bytes()).is_some();
     let unknown: Vec<_> = inventory.column_options.iter().filter(|option| !knows(option)).collect();
-    let (ours, users): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|option| *option == dump::OPTION);
+    let (ours, users): (Vec<_>, Vec<_>) =
+        unknown.into_iter().partition(|option| *option == pg_dump_wrapper::OPTION);
     if !ours.is_empty() {
         say(
             Step::Preflight,
-            format!("the target does not know the column option {}: it stays behind", dump::OPTION),
+            format!(
+                "the target does not know the column option {}: it stays behind",
+                pg_dump_wrapper::OPTION
+            ),
         );
     }
     let finding = |option: &String| {
@@ -86,7 +90,7 @@ pub(super) fn findings(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::initdb::{ClusterShape, LocaleProvider};
+    use crate::postgres::program::initdb::{ClusterShape, LocaleProvider};
 
     fn quiet() -> Inventory {
         Inventory {

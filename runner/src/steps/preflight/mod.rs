@@ -19,9 +19,9 @@ use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 use super::world::say;
 use super::{Facts, Finding, StepError, Upgrade};
 use crate::cluster::PodState;
-use crate::postgres::collations::Order;
-use crate::postgres::command::Program;
-use crate::postgres::server::{inventory, version};
+use crate::postgres::client::session::{inventory, version};
+use crate::postgres::collation::versions::Order;
+use crate::postgres::program::command::Program;
 use estimate::Estimate;
 pub(super) use volume::ensure_room;
 

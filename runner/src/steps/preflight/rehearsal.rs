@@ -10,12 +10,12 @@ use super::super::world::warn;
 use super::super::{Finding, StepError, Upgrade};
 use super::image::has_library;
 use super::{configuration, left_behind, rules_of_text, volume};
-use crate::postgres::collations::Order;
-use crate::postgres::command::CommandError;
-use crate::postgres::refusal::Refusal;
-use crate::postgres::rehearsal::{Source, Verdict, database, drop_database, globals};
-use crate::postgres::scratch::{Scratch, ScratchError};
-use crate::postgres::server::{Inventory, has_room_for_locks, tables};
+use crate::postgres::client::session::{Inventory, has_room_for_locks, tables};
+use crate::postgres::collation::versions::Order;
+use crate::postgres::program::command::CommandError;
+use crate::postgres::program::reported_error::Refusal;
+use crate::postgres::schema_rehearsal::{Source, Verdict, database, drop_database, globals};
+use crate::postgres::server::scratch::{Scratch, ScratchError};
 
 /// What came of it.
 #[derive(Default)]

@@ -7,10 +7,10 @@ use tokio_postgres::Client;
 
 use super::super::finding::shortened;
 use super::super::{Finding, Upgrade};
-use crate::postgres::collations::{Order, in_use};
-use crate::postgres::indexes::{affected, bytes};
-use crate::postgres::server::ServerError;
-use crate::postgres::text_rules::Changes;
+use crate::postgres::client::session::ServerError;
+use crate::postgres::collation::changes::Changes;
+use crate::postgres::collation::indexes::{affected, bytes};
+use crate::postgres::collation::versions::{Order, in_use};
 
 /// The indexes of a database, `restored` into the scratch server, that depend on what changes; `before` has the orders of
 /// the server that serves it at `ip`.

@@ -6,9 +6,9 @@ use pgops_api::plan::TransferMode;
 
 use super::super::{Finding, StepError, Upgrade};
 use super::space::{Space, new_cluster};
-use crate::postgres::controldata::ControlData;
-use crate::postgres::scratch::Scratch;
-use crate::postgres::server::Inventory;
+use crate::postgres::client::session::Inventory;
+use crate::postgres::program::controldata::ControlData;
+use crate::postgres::server::scratch::Scratch;
 use crate::postgres::volume::Marker;
 
 pub(super) fn findings(upgrade: &Upgrade) -> Result<Vec<Finding>, StepError> {

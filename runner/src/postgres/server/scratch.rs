@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use tokio_postgres::Client;
 
-use super::command::{CommandError, Program};
-use super::initdb::{ClusterShape, initdb};
-use super::installation::Installation;
-use super::leftover;
-use super::pg_upgrade::PgUpgradeError;
-use super::private_server::{Data, private_hba, server_options};
-use super::server::{SESSION_SETTINGS, ServerError, connect};
+use crate::postgres::client::session::{SESSION_SETTINGS, ServerError, connect};
+use crate::postgres::pg_upgrade::PgUpgradeError;
+use crate::postgres::program::command::{CommandError, Program};
+use crate::postgres::program::initdb::{ClusterShape, initdb};
+use crate::postgres::program::installation::Installation;
+use crate::postgres::server::leftover;
+use crate::postgres::server::private_server::{Data, private_hba, server_options};
 
 /// The server could not be made or removed.
 #[derive(Debug, thiserror::Error)]

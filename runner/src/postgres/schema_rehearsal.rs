@@ -7,12 +7,12 @@ use std::path::Path;
 
 use pgops_api::{layout, names};
 
-use super::command::{CommandError, Program};
-use super::installation::Installation;
-use super::refusal::Refusal;
-use super::scratch::Scratch;
-use super::server::{SESSION_SETTINGS, ServerError, Superuser, identifier};
-use crate::worker::{dump, install};
+use crate::postgres::client::session::{SESSION_SETTINGS, ServerError, Superuser, identifier};
+use crate::postgres::program::command::{CommandError, Program};
+use crate::postgres::program::installation::Installation;
+use crate::postgres::program::reported_error::Refusal;
+use crate::postgres::server::scratch::Scratch;
+use crate::worker::{install, pg_dump_wrapper as dump};
 
 /// How long to wait for a table that somebody has locked: others queue behind us meanwhile.
 const LOCK_WAIT: &str = "--lock-wait-timeout=10000";
@@ -29,7 +29,7 @@ pub struct Source<'a> {
     pub ip: &'a str,
     /// The role with OID 10, whom the scratch server has already.
     pub install_user: &'a str,
-    /// Whether the dump must leave out what [`crate::worker::dump`] speaks of.
+    /// Whether the dump must leave out what [`crate::worker::pg_dump_wrapper`] speaks of.
     pub drop_column_option: bool,
 }
 

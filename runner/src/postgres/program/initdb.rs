@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{CommandError, Program};
-use super::installation::Installation;
+use crate::postgres::program::command::{CommandError, Program};
+use crate::postgres::program::installation::Installation;
 
 /// What of the old cluster the new one must have too.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

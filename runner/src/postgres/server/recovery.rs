@@ -4,10 +4,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::command::{CommandError, Program};
-use super::controldata::{ControlData, SHUT_DOWN};
-use super::installation::Installation;
-use super::interlock::Interlock;
+use crate::postgres::interlock::Interlock;
+use crate::postgres::program::command::{CommandError, Program};
+use crate::postgres::program::controldata::{ControlData, SHUT_DOWN};
+use crate::postgres::program::installation::Installation;
 
 /// The data is not in a state that `pg_upgrade` may begin from.
 #[derive(Debug, thiserror::Error)]

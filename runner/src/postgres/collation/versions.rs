@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
-use super::server::{ServerError, Superuser, as_everybody, databases, strings_with};
+use crate::postgres::client::session::{ServerError, Superuser, as_everybody, databases, strings_with};
 
 /// An order of text, and the version that a server has of it.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -153,7 +153,7 @@ const PINNED_IN_USE: &str = "EXISTS (SELECT FROM pg_attribute WHERE attcollation
 const UNVERSIONED: &str = r"^(C|POSIX)$|^C\.";
 
 /// The OIDs of collations, as queries take them.
-pub(super) fn oids(drift: &[Drift]) -> Vec<u32> {
+pub fn oids(drift: &[Drift]) -> Vec<u32> {
     drift.iter().map(|drift| drift.oid).collect()
 }
 

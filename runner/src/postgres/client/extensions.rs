@@ -5,7 +5,7 @@ use std::fmt;
 use pgops_api::display_chain;
 use tokio_postgres::Client;
 
-use super::server::{ServerError, Superuser, identifier, lasting};
+use crate::postgres::client::session::{ServerError, Superuser, identifier, lasting};
 
 /// An extension whose objects are of another version than the installation's default.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::pg_upgrade::PgUpgradeError;
+use crate::postgres::pg_upgrade::PgUpgradeError;
 
 /// Whose data a private server runs on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

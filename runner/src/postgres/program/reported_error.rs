@@ -1,7 +1,7 @@
 //! What `pg_dump`, `psql` and `pg_restore` say when a definition does not pass: the error, and the
 //! statement that it is about.
 
-use super::pg_upgrade::withhold;
+use crate::postgres::pg_upgrade::withhold;
 
 /// A definition that did not pass.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -3,7 +3,7 @@
 use pgops_api::display_chain;
 use tokio_postgres::{Client, Error};
 
-use super::server::{EVERYBODYS_PATH, SAFE_PATH};
+use crate::postgres::client::session::{EVERYBODYS_PATH, SAFE_PATH};
 
 /// What the proof came to.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -3,8 +3,8 @@
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
-use super::server::{ServerError, strings_with};
-use super::text_rules::Marks;
+use crate::postgres::client::session::{ServerError, strings_with};
+use crate::postgres::collation::changes::Marks;
 
 /// Partitions that hold rows which belong to another one now. Queries look for them there.
 pub async fn misplaced(client: &Client, marks: &Marks) -> Result<Vec<String>, ServerError> {

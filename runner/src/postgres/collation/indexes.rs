@@ -5,8 +5,8 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
-use super::server::{ServerError, as_everybody, identifier, strings};
-use super::text_rules::Marks;
+use crate::postgres::client::session::{ServerError, as_everybody, identifier, strings};
+use crate::postgres::collation::changes::Marks;
 
 /// An index whose order may be wrong.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::command::{CommandError, Program};
-use super::installation::Installation;
+use crate::postgres::program::command::{CommandError, Program};
+use crate::postgres::program::installation::Installation;
 
 /// The output of `pg_controldata`, by label.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

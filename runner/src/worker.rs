@@ -1,8 +1,8 @@
 //! Small jobs inside the worker pod, whose containers are database images: nothing but our own
 //! static binary can be relied on there.
 
-pub mod dump;
 pub mod init;
 pub mod install;
-pub mod launcher;
+pub mod pg_dump_wrapper;
 pub mod stage;
+pub mod staged_program;

@@ -5,8 +5,8 @@ use std::fmt;
 
 use tokio_postgres::Client;
 
-use super::collations::{DEFAULT, Drift, InUse, Order, drift, oids};
-use super::server::{ServerError, strings_with};
+use crate::postgres::client::session::{ServerError, strings_with};
+use crate::postgres::collation::versions::{DEFAULT, Drift, InUse, Order, drift, oids};
 
 /// What may have changed about text in one database.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -71,13 +71,13 @@ impl Changes {
 #[derive(Clone, Debug)]
 pub struct Marks {
     /// OIDs of collations that may sort in another way.
-    pub(super) reordered: Vec<u32>,
+    pub reordered: Vec<u32>,
     /// A regular expression for trees (`{OPEXPR :opno 664 … :inputcollid 100 …`) whose result may be another one now.
-    pub(super) pattern: String,
+    pub pattern: String,
     /// Extensions whose operator classes fold letters of the database's default by themselves.
-    pub(super) extensions: Vec<&'static str>,
+    pub extensions: Vec<&'static str>,
     /// Whether words and trigrams may be made in another way.
-    pub(super) words: bool,
+    pub words: bool,
 }
 
 impl fmt::Display for Changes {

@@ -1,0 +1,4 @@
+//! Sessions with servers, as the superuser.
+
+pub mod extensions;
+pub mod session;
