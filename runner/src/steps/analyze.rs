@@ -4,7 +4,7 @@ use pgops_api::plan::Step;
 
 use super::world::say;
 use super::{StepError, Upgrade};
-use crate::postgres::client::session::{SESSION_SETTINGS, lasting};
+use crate::postgres::client::session::{SESSION_OPTIONS, long_running_options};
 use crate::postgres::program::command::Program;
 
 /// Statistics come along from this target version on, so that only missing ones are made.
@@ -17,7 +17,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
         .env("PGPASSWORD", upgrade.superuser.password())
         .env(
             "PGOPTIONS",
-            &format!("-c vacuum_cost_delay=0 {SESSION_SETTINGS} {}", lasting(upgrade.new_major)),
+            &format!("-c vacuum_cost_delay=0 {SESSION_OPTIONS} {}", long_running_options(upgrade.new_major)),
         )
         .args(["--all", "--analyze-in-stages", "--no-password", "--host", &ip])
         .args(["--username", &upgrade.superuser.name, "--jobs", &jobs.to_string()]);

@@ -41,7 +41,7 @@ pub(super) async fn ensure_fresh(upgrade: &Upgrade) -> Result<(), StepError> {
             ),
         )]));
     }
-    volume.mark(Marker::OwnsNew).map_err(StepError::volume("mark the new data directory as ours"))?;
+    volume.mark(Marker::NewDataOwned).map_err(StepError::volume("mark the new data directory as ours"))?;
     if let Some(parent) = pgdata.parent() {
         fs::create_dir_all(parent).map_err(StepError::volume(format!("make {}", parent.display())))?;
     }

@@ -8,10 +8,11 @@ use pgops_api::version::ParseVersionError;
 
 use super::Finding;
 use crate::cluster::ClusterError;
-use crate::postgres::client::session::ServerError;
+use crate::postgres::client::error::ServerError;
 use crate::postgres::pg_upgrade::PgUpgradeError;
 use crate::postgres::program::command::CommandError;
 use crate::postgres::program::installation::InstallationError;
+use crate::postgres::server::private_server::PrivateServerError;
 use crate::postgres::server::recovery::RecoveryError;
 use crate::postgres::server::scratch::ScratchError;
 use crate::saga::{Failure, UndoError};
@@ -31,6 +32,9 @@ pub enum StepError {
     /// `pg_upgrade`.
     #[error(transparent)]
     PgUpgrade(#[from] PgUpgradeError),
+    /// The access rules of a private server.
+    #[error(transparent)]
+    PrivateServer(#[from] PrivateServerError),
     /// The old data.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),

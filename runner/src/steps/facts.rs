@@ -8,7 +8,7 @@ use std::path::Path;
 use pgops_api::plan::TransferMode;
 use serde::{Deserialize, Serialize};
 
-use crate::postgres::program::initdb::ClusterShape;
+use crate::postgres::cluster_shape::ClusterShape;
 use crate::postgres::volume::replace;
 
 /// What the later steps need to know of the database.
@@ -22,7 +22,7 @@ pub struct Facts {
     pub databases: Vec<String>,
     /// Settings of `ALTER ROLE ALL`, by name: `pg_dumpall` leaves them behind.
     pub settings_for_all: Vec<(String, String)>,
-    /// Whether the dump must leave the column option [`crate::worker::pg_dump_wrapper::OPTION`] behind.
+    /// Whether the dump must leave the column option [`crate::postgres::program::pg_dump::COLUMN_OPTION`] behind.
     pub drop_column_option: bool,
     /// Relations of all databases.
     pub relations: u64,

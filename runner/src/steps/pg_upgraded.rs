@@ -28,7 +28,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
         };
         serde_json::to_string(&handover)
             .map_err(std::io::Error::from)
-            .and_then(|words| upgrade.volume.mark_with(Marker::Upgraded, &words))
+            .and_then(|words| upgrade.volume.write_marker(Marker::Upgraded, &words))
             .map_err(StepError::volume("mark the new cluster as upgraded"))?;
     }
     // The next step may be the point of no return: a pod that will not come up is better known before.
@@ -46,7 +46,7 @@ struct Handover {
 
 impl Handover {
     fn read(upgrade: &Upgrade) -> Result<Option<Self>, StepError> {
-        let words = upgrade.volume.words_of(Marker::Upgraded);
+        let words = upgrade.volume.read_marker(Marker::Upgraded);
         let words = words.map_err(StepError::volume("read where the clusters stood after pg_upgrade"))?;
         // A runner of an earlier version says nothing.
         Ok(words.and_then(|words| serde_json::from_str(&words).ok()))

@@ -11,12 +11,16 @@ use tokio_postgres::Client;
 
 use super::world::{say, warn};
 use super::{StepError, Upgrade};
-use crate::postgres::client::session::{ServerError, databases};
-use crate::postgres::collation::amcheck::{Verdict, check};
-use crate::postgres::collation::changes::Changes;
-use crate::postgres::collation::indexes::{Index, affected, drop_leftovers, end_rebuilds, has_room, rebuild};
-use crate::postgres::collation::partitions::{misplaced, worth_a_look};
-use crate::postgres::collation::versions::{Order, in_use, orders, refresh, refreshes};
+use crate::postgres::client::catalog::databases;
+use crate::postgres::client::error::ServerError;
+use crate::postgres::collation::amcheck::{CheckResult, check};
+use crate::postgres::collation::changes::TextChanges;
+use crate::postgres::collation::follow_ups::manual_follow_ups;
+use crate::postgres::collation::indexes::{Index, affected};
+use crate::postgres::collation::partitions::misrouted_rows;
+use crate::postgres::collation::rebuild::{drop_leftovers, end_rebuilds, has_room, rebuild};
+use crate::postgres::collation::refresh::{refresh, refresh_statements};
+use crate::postgres::collation::versions::{CollationVersion, collation_versions, collations_in_use};
 
 /// Part of the report: the orders of text before the upgrade.
 const BEFORE: &str = "collations-before";
@@ -33,9 +37,9 @@ const NAMED: usize = 10;
 
 /// Keeps the orders of text that the old server has. Without them the upgrade is good all the same, and the
 /// step says that it could not compare.
-pub(super) async fn remember(upgrade: &Upgrade, ip: &str) -> Option<Vec<Order>> {
+pub(super) async fn remember(upgrade: &Upgrade, ip: &str) -> Option<Vec<CollationVersion>> {
     let result = async {
-        let orders = orders(&upgrade.superuser, ip, upgrade.old_major).await?;
+        let orders = collation_versions(&upgrade.superuser, ip, upgrade.old_major).await?;
         let json = serde_json::to_string(&orders).unwrap_or_default();
         upgrade.cluster.write_report(BEFORE, &json).await?;
         // A request of the same name that was deleted may have left its report.
@@ -56,7 +60,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
         return Ok(());
     }
     let before = upgrade.cluster.report(BEFORE).await?;
-    let before: Vec<Order> = before.and_then(|json| serde_json::from_str(&json).ok()).ok_or_else(|| {
+    let before: Vec<CollationVersion> = before.and_then(|json| serde_json::from_str(&json).ok()).ok_or_else(|| {
         StepError::LeftUndone(vec![
             "the order of text before the upgrade is not known: check indexes on text with amcheck, and REINDEX what fails"
                 .to_owned(),
@@ -71,8 +75,8 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     all.sort();
     for database in &all {
         let mut client = work.upgrade.superuser.connect(&ip, database).await?;
-        let now = in_use(&client, work.upgrade.new_major).await?;
-        let changes = Changes::between(&before, &now, work.upgrade.old_major, work.upgrade.new_major);
+        let now = collations_in_use(&client, work.upgrade.new_major).await?;
+        let changes = TextChanges::between(&before, &now, work.upgrade.old_major, work.upgrade.new_major);
         if !changes.is_empty() {
             work.look_at(&mut client, database, &changes, reindex).await?;
         }
@@ -99,14 +103,14 @@ impl Work<'_> {
         &mut self,
         client: &mut Client,
         database: &str,
-        changes: &Changes,
+        changes: &TextChanges,
         reindex: Reindex,
     ) -> Result<(), StepError> {
-        let marks = changes.marks(client).await?;
-        let indexes = affected(client, &marks).await?;
-        let to_look_at = worth_a_look(client, &marks).await?;
+        let dependents = changes.dependents(client).await?;
+        let indexes = affected(client, &dependents).await?;
+        let to_look_at = manual_follow_ups(client, &dependents).await?;
         // Each major version changes something; only what is in use is worth a line.
-        if !(changes.order.is_empty() && indexes.is_empty() && to_look_at.is_empty()) {
+        if !(changes.collations.is_empty() && indexes.is_empty() && to_look_at.is_empty()) {
             self.note(format!("database \"{database}\": {changes}; {} indexes depend on it", indexes.len()));
         }
         for what in to_look_at {
@@ -115,13 +119,15 @@ impl Work<'_> {
         if reindex == Reindex::Affected {
             self.rebuild_all(client, database, &indexes).await?;
         }
-        let misplaced = misplaced(client, &marks).await?;
+        let misplaced = misrouted_rows(client, &dependents).await?;
         match reindex {
             Reindex::Report => self.list(client, database, changes, &indexes).await?,
             Reindex::Affected => {
                 // The server's warning stays as long as something is in the order of before.
                 if self.progress.is_clean(database) && misplaced.is_empty() {
-                    for statement in refreshes(client, self.upgrade.new_major, &changes.order).await? {
+                    for statement in
+                        refresh_statements(client, self.upgrade.new_major, &changes.collations).await?
+                    {
                         refresh(client, &statement).await?;
                         self.note(statement);
                     }
@@ -143,7 +149,7 @@ impl Work<'_> {
         &mut self,
         client: &Client,
         database: &str,
-        changes: &Changes,
+        changes: &TextChanges,
         indexes: &[Index],
     ) -> Result<(), StepError> {
         if indexes.is_empty() {
@@ -151,7 +157,7 @@ impl Work<'_> {
         }
         let server = self.upgrade.plan.to.pg_version()?;
         self.found.extend(indexes.iter().map(|index| index.statement(server)));
-        self.found.extend(refreshes(client, self.upgrade.new_major, &changes.order).await?);
+        self.found.extend(refresh_statements(client, self.upgrade.new_major, &changes.collations).await?);
         let report = names::report(&self.upgrade.plan.request);
         self.left.push(format!(
             "{} of database \"{database}\" may miss rows, as rules of text have changed: the statements that \
@@ -217,14 +223,14 @@ impl Work<'_> {
         if index.method != "btree" {
             return Ok(None);
         }
-        let failed = |source| ServerError::Query { what: "the proof of an index", source };
+        let failed = |source| ServerError::Execute { action: "check an index with amcheck", source };
         Ok(match check(client, &index.qualified()).await.map_err(failed)? {
-            Verdict::Sound => None,
-            Verdict::Unavailable(why) => {
+            CheckResult::Sound => None,
+            CheckResult::Unavailable(why) => {
                 say(Step::RebuildIndexes, format!("{} is not checked by amcheck: {why}", index.qualified()));
                 None
             }
-            Verdict::Damaged(why) => Some(format!("it was rebuilt, and amcheck says: {why}")),
+            CheckResult::Damaged(why) => Some(format!("it was rebuilt, and amcheck says: {why}")),
         })
     }
 

@@ -69,7 +69,7 @@ async fn checkpoint(upgrade: &Upgrade) {
         if let PodState::Ready { ip } = upgrade.cluster.pod_state(&upgrade.plan.from.image).await? {
             let client = upgrade.superuser.connect(&ip, "postgres").await?;
             client.batch_execute("CHECKPOINT").await.map_err(|source| {
-                crate::postgres::client::session::ServerError::Query { what: "a checkpoint", source }
+                crate::postgres::client::error::ServerError::Execute { action: "run a checkpoint", source }
             })?;
         }
         Ok::<_, StepError>(())

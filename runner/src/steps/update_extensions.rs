@@ -4,8 +4,8 @@ use pgops_api::plan::Step;
 
 use super::world::say;
 use super::{StepError, Upgrade};
+use crate::postgres::client::catalog::databases;
 use crate::postgres::client::extensions::{outdated, update};
-use crate::postgres::client::session::databases;
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     let (step, superuser) = (Step::UpdateExtensions, &upgrade.superuser);

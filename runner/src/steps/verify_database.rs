@@ -5,7 +5,9 @@ use pgops_api::plan::{Step, UpgradeKind};
 
 use super::world::say;
 use super::{StepError, Upgrade, display_chain};
-use crate::postgres::client::session::{ServerError, databases, relations, set_for_all, version};
+use crate::postgres::client::catalog::{count_relations, databases, version};
+use crate::postgres::client::error::ServerError;
+use crate::postgres::client::settings::set_for_all;
 
 pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     let new = upgrade.plan.to.clone();
@@ -32,7 +34,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     for (name, value) in &facts.settings_for_all {
         match set_for_all(&mut client, name, value).await {
             // The preflight has tried it. An upgrade that is done must not end here.
-            Err(ServerError::Query { source, .. }) if source.as_db_error().is_some() => {
+            Err(ServerError::Execute { source, .. }) if source.as_db_error().is_some() => {
                 let why = display_chain(&source);
                 tracing::warn!(step = %Step::VerifyDatabase, "ALTER ROLE ALL SET {name} is left behind: {why}");
             }
@@ -41,7 +43,7 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     }
     let mut count = 0;
     for database in found.iter().filter(|name| facts.databases.contains(name)) {
-        count += relations(&upgrade.superuser.connect(&ip, database).await?).await?;
+        count += count_relations(&upgrade.superuser.connect(&ip, database).await?).await?;
     }
     say(
         Step::VerifyDatabase,

@@ -1,10 +1,10 @@
-//! The launchers in the staged bin directory: each is a symbolic link to this binary, which finds
-//! from `argv[0]` that it stands for a program of the old version.
+//! The programs in the staged bin directory: each is a symbolic link to this binary, which recognises by `argv[0]` that it
+//! must act as a program of the old version.
 //!
-//! The real program stands beside it as `<name>.real` and runs under its own dynamic loader with
-//! its own libraries. `LD_LIBRARY_PATH` would leak into every child (the new `pg_dump`, `/bin/sh`);
-//! the loader's `--library-path` does not. PostgreSQL takes only the *directory* of `argv[0]`, so
-//! its siblings and its share directory are found from `<name>.real` too.
+//! The real program is next to the link as `<name>.real`, and runs under its own dynamic loader with its own libraries.
+//! `LD_LIBRARY_PATH` would leak into every child (the new `pg_dump`, `/bin/sh`); the loader's `--library-path` does not.
+//! `PostgreSQL` uses only the *directory* of `argv[0]`, so its other programs and its share directory are found from
+//! `<name>.real` too.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,31 +12,27 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The loader of the old image, in the stage's root, beside its libraries.
+/// The loader of the old image, below the stage's root.
 pub const LOADER: &str = "pgops-stage/ld.so";
-/// The libraries of the old image, in the stage's root.
+/// The libraries of the old image, below the stage's root.
 pub const LIBRARIES: &str = "pgops-stage/lib";
-/// The four programs of the old version that `pg_upgrade` runs.
+/// The programs of the old version that `pg_upgrade` runs.
 pub const PROGRAMS: [&str; 4] = ["postgres", "pg_ctl", "pg_controldata", "pg_resetwal"];
 
 /// A staged program could not be started.
 #[derive(Debug, thiserror::Error)]
-pub enum LaunchError {
-    /// The launcher was moved out of its stage.
-    #[error("failed to find the stage around {0}: no parent directory holds {LOADER}")]
+pub enum StagedProgramError {
+    #[error("failed to find the stage of {0}: no parent directory has {LOADER}")]
     NoStage(PathBuf),
-    /// The loader did not start.
     #[error("failed to run {program} with the staged loader")]
     Exec {
-        /// The real program.
         program: PathBuf,
-        /// What the kernel said.
         #[source]
         source: io::Error,
     },
 }
 
-/// Where a staged program's parts are.
+/// The files that a staged program consists of.
 #[derive(Debug, Eq, PartialEq)]
 struct Staged {
     loader: PathBuf,
@@ -44,9 +40,9 @@ struct Staged {
     program: PathBuf,
 }
 
-/// Becomes the staged program if `argv[0]` names one; returns only if it does not, or on an error.
+/// Executes the staged program if `argv[0]` names one. Returns only if it does not, or with an error.
 #[must_use]
-pub fn exec_staged_program() -> Option<LaunchError> {
+pub fn exec_staged_program() -> Option<StagedProgramError> {
     let mut arguments = std::env::args_os();
     let invoked = PathBuf::from(arguments.next()?);
     let name = invoked.file_name()?.to_str()?;
@@ -54,7 +50,7 @@ pub fn exec_staged_program() -> Option<LaunchError> {
         return None;
     }
     let Some(staged) = locate(&invoked, Path::exists) else {
-        return Some(LaunchError::NoStage(invoked));
+        return Some(StagedProgramError::NoStage(invoked));
     };
     let rest: Vec<OsString> = arguments.collect();
     let source = Command::new(&staged.loader)
@@ -63,7 +59,7 @@ pub fn exec_staged_program() -> Option<LaunchError> {
         .arg(&staged.program)
         .args(rest)
         .exec();
-    Some(LaunchError::Exec { program: staged.program, source })
+    Some(StagedProgramError::Exec { program: staged.program, source })
 }
 
 fn locate(invoked: &Path, exists: impl Fn(&Path) -> bool) -> Option<Staged> {
@@ -82,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_launcher_finds_its_loader_from_the_path_it_was_called_by() {
+    fn staged_program_finds_its_loader_by_its_path() {
         let loader = Path::new("/pgops/old/pgops-stage/ld.so");
         let staged = locate(Path::new("/pgops/old/usr/lib/postgresql/13/bin/pg_ctl"), |path| path == loader);
         let staged = staged.unwrap();
@@ -92,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_launcher_outside_a_stage_is_refused() {
+    fn staged_program_outside_a_stage_is_rejected() {
         assert_eq!(locate(Path::new("/usr/bin/postgres"), |_| false), None);
     }
 }

@@ -1,31 +1,30 @@
-//! Extensions: `pg_upgrade` brings each along in its old SQL version, whatever the new installation has.
+//! Updates extensions: `pg_upgrade` carries each over in its old SQL version, whatever the new installation has.
 
 use std::fmt;
 
 use pgops_api::display_chain;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
-use crate::postgres::client::session::{ServerError, Superuser, identifier, lasting};
+use super::error::ServerError;
+use super::quote::identifier;
+use super::session::{Superuser, long_running_options};
 
-/// An extension whose objects are of another version than the installation's default.
+/// An extension whose objects have another version than the installation's default.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Outdated {
-    /// Its name.
     pub name: String,
-    /// The version that its objects have.
+    /// The version of its objects.
     pub installed: String,
-    /// The version that the installation would give it.
+    /// The version that the installation provides.
     pub default: String,
 }
 
-/// An extension that stays as it is, and what a person can do.
+/// An extension that was not updated.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NotUpdated {
-    /// The database that it is in.
     pub database: String,
-    /// The extension.
     pub extension: Outdated,
-    /// Why, and what to do about it.
+    /// The reason, and what an operator can do about it.
     pub why: String,
 }
 
@@ -34,23 +33,23 @@ impl fmt::Display for NotUpdated {
         let Outdated { name, installed, default } = &self.extension;
         write!(
             f,
-            "extension \"{name}\" of database \"{}\" stays at {installed}, the image brings {default}: {}",
+            "extension \"{name}\" of database \"{}\" stays at {installed}, the image provides {default}: {}",
             self.database, self.why
         )
     }
 }
 
 impl Outdated {
-    /// The first and only statement of a session, as `timescaledb` demands. Members of the `PostGIS` family
-    /// need no more: their own function does the same to each that is installed.
+    /// The first and only statement of a session, as `timescaledb` requires. It is enough for members of the `PostGIS`
+    /// family: their own function does the same to each that is installed.
     #[must_use]
     pub fn statement(&self) -> String {
         format!("ALTER EXTENSION {} UPDATE", identifier(&self.name))
     }
 
-    /// What a person must do, where the update would break what uses the extension.
+    /// What an operator must do if the update would break what uses the extension.
     #[must_use]
-    pub fn by_hand(&self) -> Option<&'static str> {
+    pub fn manual_update(&self) -> Option<&'static str> {
         let major = |version: &str| version.split('.').next().and_then(|major| major.parse::<u32>().ok());
         let crosses = |border| major(&self.installed) < Some(border) && major(&self.default) >= Some(border);
         (self.name == "pg_partman" && crosses(5)).then_some(
@@ -59,25 +58,24 @@ impl Outdated {
     }
 }
 
-/// Locks of running transactions are waited for so long, and not for ever: others queue behind us.
-const PATIENCE: &str = "-c lock_timeout=60s";
+/// How long to wait for locks of running transactions: other clients queue behind this session meanwhile.
+const LOCK_TIMEOUT: &str = "-c lock_timeout=60s";
 
 /// The outdated extensions of the database that `client` is connected to, in an order in which they can be updated.
 pub async fn outdated(client: &Client) -> Result<Vec<Outdated>, ServerError> {
-    // An extension is made after those that it needs.
+    // An extension is created after those that it requires.
     let sql = "SELECT e.extname::text, e.extversion, a.default_version FROM pg_extension e \
                JOIN pg_available_extensions a ON a.name = e.extname \
                WHERE a.default_version <> e.extversion ORDER BY e.oid";
-    let failed = |source| ServerError::Query { what: "its extensions", source };
+    let failed = ServerError::query("outdated extensions");
     let rows = client.query(sql, &[]).await.map_err(failed)?;
-    let read = |row: &tokio_postgres::Row| {
+    let read = |row: &Row| {
         Ok(Outdated { name: row.try_get(0)?, installed: row.try_get(1)?, default: row.try_get(2)? })
     };
     rows.iter().map(|row| read(row).map_err(failed)).collect()
 }
 
-/// Updates an extension of a server of `major`, in a session of its own; gives what a person must do where that does
-/// not work.
+/// Updates an extension on a server of `major`, in a session of its own; returns what an operator must do if that fails.
 pub async fn update(
     superuser: &Superuser,
     host: &str,
@@ -85,21 +83,16 @@ pub async fn update(
     database: &str,
     extension: Outdated,
 ) -> Result<Option<NotUpdated>, ServerError> {
-    let not_updated =
-        |extension, why: String| Ok(Some(NotUpdated { database: database.to_owned(), extension, why }));
-    if let Some(why) = extension.by_hand() {
-        return not_updated(extension, why.to_owned());
+    let database = database.to_owned();
+    if let Some(why) = extension.manual_update() {
+        return Ok(Some(NotUpdated { database, extension, why: why.to_owned() }));
     }
-    let settings = format!("{PATIENCE} {}", lasting(major));
-    let client = superuser.connect_with(host, database, &settings).await?;
+    let options = format!("{LOCK_TIMEOUT} {}", long_running_options(major));
+    let client = superuser.connect_with(host, &database, &options).await?;
     let statement = extension.statement();
-    match client.batch_execute(&statement).await {
-        Ok(()) => Ok(None),
-        Err(error) => {
-            let why = format!("{}; mend that, then run {statement} there", display_chain(&error));
-            not_updated(extension, why)
-        }
-    }
+    let Err(error) = client.batch_execute(&statement).await else { return Ok(None) };
+    let why = format!("{}; fix the cause, then run {statement} there", display_chain(&error));
+    Ok(Some(NotUpdated { database, extension, why }))
 }
 
 #[cfg(test)]
@@ -111,25 +104,25 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_an_extension_is_quoted() {
+    fn extension_name_is_quoted() {
         assert_eq!(outdated("uuid-ossp", "1.0", "1.1").statement(), "ALTER EXTENSION \"uuid-ossp\" UPDATE");
     }
 
     #[test]
-    fn only_an_update_that_breaks_its_users_is_left_to_a_person() {
-        assert!(outdated("pg_partman", "4.7.4", "5.2.4").by_hand().is_some());
-        assert_eq!(outdated("pg_partman", "5.0.0", "5.2.4").by_hand(), None);
-        assert_eq!(outdated("pg_partman", "4.6.0", "4.7.4").by_hand(), None);
-        assert_eq!(outdated("hstore", "4.7", "5.1").by_hand(), None);
+    fn extension_update_that_breaks_its_users_is_manual() {
+        assert!(outdated("pg_partman", "4.7.4", "5.2.4").manual_update().is_some());
+        assert_eq!(outdated("pg_partman", "5.0.0", "5.2.4").manual_update(), None);
+        assert_eq!(outdated("pg_partman", "4.6.0", "4.7.4").manual_update(), None);
+        assert_eq!(outdated("hstore", "4.7", "5.1").manual_update(), None);
     }
 
     #[test]
-    fn an_extension_that_stays_is_told_with_database_versions_and_remedy() {
+    fn not_updated_extension_is_shown_with_versions_and_remedy() {
         let extension = outdated("postgis", "3.3.2", "3.5.0");
         let text = NotUpdated { database: "geo".into(), extension, why: "no path; run X".into() }.to_string();
         assert_eq!(
             text,
-            "extension \"postgis\" of database \"geo\" stays at 3.3.2, the image brings 3.5.0: no path; run X"
+            "extension \"postgis\" of database \"geo\" stays at 3.3.2, the image provides 3.5.0: no path; run X"
         );
     }
 }

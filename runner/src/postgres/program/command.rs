@@ -1,4 +1,4 @@
-//! Runs `PostgreSQL`'s programs: in an environment of our own, with their output at hand.
+//! Runs `PostgreSQL`'s programs in an environment of their own, and captures their output.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -7,46 +7,42 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::postgres::interlock::Interlock;
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
+use tokio::process::{Child, Command};
 
-/// How many of the last lines of each stream an error carries.
+use crate::postgres::interlock::Interlock;
+
+/// Number of last lines of each stream that an error carries.
 const TAIL: usize = 15;
-/// How long to read on after a program's end from streams that stay open without a word.
+/// How long to wait for further output after a program has ended, if its streams stay open.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// The descriptor by which a program holds the interlock: the first behind the three standard ones.
+/// The descriptor by which a program holds the interlock: the first after the three standard ones.
 const INTERLOCK_FD: i32 = 3;
 
-/// A program did not do its work.
+/// A program could not be started, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// It could not be started.
     #[error("failed to start {program}")]
     Start {
-        /// The program.
         program: String,
-        /// What the kernel said.
         #[source]
         source: io::Error,
     },
-    /// It ended with an error.
-    #[error("{program} ended with {status}: {tail}")]
+    #[error("{program} failed with {status}: {tail}")]
     Ended {
-        /// The program.
         program: String,
-        /// Its exit status, or the signal.
+        /// The exit status or the signal, in words.
         status: String,
-        /// Its last lines.
+        /// The last lines of its output.
         tail: String,
     },
 }
 
-/// A program to run. Nothing of the container's environment reaches it but what is named here:
-/// `PGHOST`, `PGOPTIONS`, `PGSERVICE` and their like would change what it does.
+/// A program to run. Only the variables that are named here reach it, not the container's environment: `PGHOST`,
+/// `PGOPTIONS`, `PGSERVICE` and the like would change what it does.
 pub struct Program {
     path: PathBuf,
     command: Command,
@@ -63,22 +59,20 @@ impl Program {
             .env("PATH", format!("{bindir}:/usr/local/bin:/usr/bin:/bin"))
             .env("HOME", "/tmp")
             .env("LC_ALL", "C")
-            // A long crash recovery is no failure: pg_ctl's own limit is 60 s.
+            // A long crash recovery is not a failure: pg_ctl's default limit is 60 s.
             .env("PGCTLTIMEOUT", "86400")
             .stdin(Stdio::null())
-            // Its children too can be reached by one signal, see `Group`.
+            // So that one signal reaches its children too, see `ProcessGroup`.
             .process_group(0);
         Self { path, command }
     }
 
-    /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.command.arg(argument);
         self
     }
 
-    /// Adds arguments.
     #[must_use]
     pub fn args<I: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = I>) -> Self {
         self.command.args(arguments);
@@ -92,63 +86,60 @@ impl Program {
         self
     }
 
-    /// Gives it the interlock, to keep as long as it or any of its children lives.
+    /// Passes the interlock to it, to hold as long as it or any of its children lives.
     pub fn holding(mut self, interlock: &Interlock) -> io::Result<Self> {
         let mapping = FdMapping { parent_fd: interlock.descriptor()?, child_fd: INTERLOCK_FD };
         self.command.fd_mappings(vec![mapping]).map_err(|_| io::ErrorKind::AlreadyExists)?;
         Ok(self)
     }
 
-    /// Sets its working directory.
     #[must_use]
     pub fn current_dir(mut self, directory: &Path) -> Self {
         self.command.current_dir(directory);
         self
     }
 
-    /// Runs it to its end and gives what it printed as its result, without what it remarked beside.
+    /// Runs it and returns its standard output.
     pub async fn output(self) -> Result<String, CommandError> {
         let mut lines = Vec::new();
-        let result = |from, line: &str| {
-            if from == Stream::Out {
+        let keep = |stream, line: &str| {
+            if stream == Stream::Out {
                 lines.push(line.to_owned());
             }
         };
-        self.run(result).await?;
+        self.run(keep).await?;
         Ok(lines.join("\n"))
     }
 
-    /// Runs it to its end and hands over each line that it prints, of both streams.
-    pub async fn each_line(self, mut seen: impl FnMut(&str)) -> Result<(), CommandError> {
-        self.run(|_, line| seen(line)).await
+    /// Runs it and passes each line of both streams to `on_line`.
+    pub async fn each_line(self, mut on_line: impl FnMut(&str)) -> Result<(), CommandError> {
+        self.run(|_, line| on_line(line)).await
     }
 
-    async fn run(mut self, mut seen: impl FnMut(Stream, &str)) -> Result<(), CommandError> {
+    async fn run(mut self, mut on_line: impl FnMut(Stream, &str)) -> Result<(), CommandError> {
         let program = self.path.display().to_string();
         let failed = |source| CommandError::Start { program: program.clone(), source };
         let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
-        let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
-        let (mut stdout, mut stderr) = (
-            BufReader::new(child.stdout.take().ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?)
-                .lines(),
-            BufReader::new(child.stderr.take().ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?)
-                .lines(),
-        );
-        let (mut said, mut complained) = (Tail::default(), Tail::default());
+        let group = ProcessGroup::of(&child);
+        let mut stdout = lines(child.stdout.take()).map_err(failed)?;
+        let mut stderr = lines(child.stderr.take()).map_err(failed)?;
+        let mut out_tail = Tail::default();
+        let mut err_tail = Tail::default();
+        let mut out_open = true;
+        let mut err_open = true;
         let mut status = None;
-        let (mut open_out, mut open_err) = (true, true);
-        while open_out || open_err || status.is_none() {
+        while out_open || err_open || status.is_none() {
             tokio::select! {
-                line = stdout.next_line(), if open_out => match line {
-                    Ok(Some(line)) => { seen(Stream::Out, &line); said.keep(line); }
-                    _ => open_out = false,
+                line = stdout.next_line(), if out_open => match line {
+                    Ok(Some(line)) => { on_line(Stream::Out, &line); out_tail.keep(line); }
+                    _ => out_open = false,
                 },
-                line = stderr.next_line(), if open_err => match line {
-                    Ok(Some(line)) => { seen(Stream::Err, &line); complained.keep(line); }
-                    _ => open_err = false,
+                line = stderr.next_line(), if err_open => match line {
+                    Ok(Some(line)) => { on_line(Stream::Err, &line); err_tail.keep(line); }
+                    _ => err_open = false,
                 },
                 ended = child.wait(), if status.is_none() => status = Some(ended.map_err(failed)?),
-                // Something that outlives the program (a postmaster) may hold the streams open for ever.
+                // A process that outlives the program (a postmaster) may hold the streams open forever.
                 () = tokio::time::sleep(LINGER), if status.is_some() => break,
             }
         }
@@ -157,33 +148,40 @@ impl Program {
         if status.success() {
             return Ok(());
         }
-        // The order between the streams is lost: what was complained of comes last, where it is read first.
-        let tail: Vec<_> = said.0.into_iter().chain(complained.0).collect();
+        // The order between the streams is lost: standard error comes last, where it is read first.
+        let tail: Vec<_> = out_tail.0.into_iter().chain(err_tail.0).collect();
         Err(CommandError::Ended { program, status: status.to_string(), tail: tail.join("\n") })
     }
 }
 
-/// Where a line was printed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stream {
     Out,
     Err,
 }
 
-/// The process group of a program at work. Giving up on the program (a time limit, a signal to the
-/// runner) kills all of it: workers of `pg_upgrade` would go on moving files while its work is undone.
-struct Group(Option<Pid>);
+fn lines<R: AsyncRead + Unpin>(stream: Option<R>) -> io::Result<Lines<BufReader<R>>> {
+    Ok(BufReader::new(stream.ok_or(io::ErrorKind::BrokenPipe)?).lines())
+}
 
-impl Group {
+/// The process group of a running program. Abandoning the program (a timeout, a signal to the runner) kills all of it:
+/// otherwise workers of `pg_upgrade` would continue to move files while its work is undone.
+struct ProcessGroup(Option<Pid>);
+
+impl ProcessGroup {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
+    }
+
     fn has_ended(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(Err(error)) = self.0.map(|pid| kill_process_group(pid, Signal::KILL)) {
-            tracing::warn!("failed to kill a program that was given up: {error}");
+            tracing::warn!("failed to kill an abandoned program: {error}");
         }
     }
 }
@@ -210,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lines_of_both_streams_are_seen_and_only_one_is_the_result() {
+    async fn output_is_stdout_and_each_line_sees_both_streams() {
         let both = || shell("echo one; echo two >&2");
         let mut lines = Vec::new();
         both().each_line(|line| lines.push(line.to_owned())).await.unwrap();
@@ -220,14 +218,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_carries_the_status_and_the_last_lines() {
+    async fn failed_program_is_reported_with_status_and_last_lines() {
         let error = shell("seq 1 100; echo broken >&2; exit 3").output().await.unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("broken"), "{error}");
         assert!(!error.contains("\n10\n"), "{error}");
     }
 
     #[tokio::test]
-    async fn nothing_of_our_environment_reaches_the_program() {
+    async fn program_does_not_inherit_our_environment() {
         let text = shell("env").output().await.unwrap();
         assert!(!text.contains("CARGO"), "{text}");
     }
@@ -239,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_is_given_up_leaves_no_child_at_work() {
+    async fn abandoned_program_leaves_no_running_child() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("beats");
         let script = format!("(while :; do echo beat >> {0}; sleep 0.02; done) & wait", file.display());
@@ -254,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_program_is_named() {
+    async fn missing_program_is_named() {
         let error = Program::new("/nonexistent/initdb".into()).output().await.unwrap_err();
         assert!(error.to_string().contains("/nonexistent/initdb"), "{error}");
     }

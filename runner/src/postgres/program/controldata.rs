@@ -1,10 +1,10 @@
-//! What `pg_controldata` says of a data directory.
+//! What `pg_controldata` reports about a data directory.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::postgres::program::command::{CommandError, Program};
-use crate::postgres::program::installation::Installation;
+use super::command::{CommandError, Program};
+use super::installation::Installation;
 
 /// The output of `pg_controldata`, by label.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -34,7 +34,6 @@ impl ControlData {
         self.get("Database cluster state")
     }
 
-    /// `Catalog version number`.
     fn catalog_version(&self) -> &str {
         self.get("Catalog version number")
     }
@@ -45,7 +44,7 @@ impl ControlData {
         format!("PG_{major}_{}", self.catalog_version())
     }
 
-    /// Whether it keeps the times of commits.
+    /// Whether `track_commit_timestamp` is on.
     #[must_use]
     pub fn keeps_commit_timestamps(&self) -> bool {
         self.get("track_commit_timestamp setting") == "on"
@@ -63,15 +62,15 @@ impl ControlData {
         self.get("Latest checkpoint's NextXID")
     }
 
-    /// Whether no transaction has written since that one would have been the next. A server that was not shut down
-    /// may have let others write.
+    /// Whether no transaction has written since `next_transaction` was the next one. If the server was not shut down
+    /// cleanly, later ones may have.
     #[must_use]
     pub fn is_unwritten_since(&self, next_transaction: &str) -> bool {
         self.state() == SHUT_DOWN && self.next_transaction() == next_transaction
     }
 
-    /// Whether no server has run on the data since it was shut down at that checkpoint: each writes another one
-    /// when it is shut down, and one that was not leaves another state.
+    /// Whether no server has run on the data since it was shut down at `checkpoint`: a clean shutdown writes another
+    /// checkpoint, and any other end leaves another state.
     #[must_use]
     pub fn rests_at(&self, checkpoint: &str) -> bool {
         self.state() == SHUT_DOWN && self.checkpoint() == checkpoint
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_state_and_catalog_version() {
+    fn control_data_has_state_and_catalog_version() {
         let data = ControlData::parse(
             "pg_control version number:            1300\n\
              Catalog version number:               202007201\n\
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn data_rests_until_a_server_runs_on_it() {
+    fn control_data_shows_whether_a_server_has_run() {
         let data = |state, checkpoint| {
             let text = "Database cluster state: STATE\nLatest checkpoint location: AT";
             ControlData::parse(&text.replace("STATE", state).replace("AT", checkpoint))
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_came_and_went_without_a_write_is_told_from_others() {
+    fn control_data_shows_whether_a_transaction_has_written() {
         let data = |state, next| {
             let text = "Database cluster state: STATE\nLatest checkpoint's NextXID:          0:NEXT";
             ControlData::parse(&text.replace("STATE", state).replace("NEXT", next))
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_made_up_for_output_that_lacks_a_line() {
+    fn control_data_is_empty_for_missing_lines() {
         assert_eq!(ControlData::parse("garbage").state(), "");
     }
 }

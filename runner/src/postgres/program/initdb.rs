@@ -1,55 +1,14 @@
-//! Initialises the new cluster so that `pg_upgrade` accepts it: the same install user, encoding,
-//! locale, checksums and WAL segment size as the old one.
+//! Initialises the new cluster so that `pg_upgrade` accepts it: with the install user, encoding, locale, checksums and WAL
+//! segment size of the old one.
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use super::command::{CommandError, Program};
+use super::installation::Installation;
+use crate::postgres::cluster_shape::{ClusterShape, LocaleProvider};
 
-use crate::postgres::program::command::{CommandError, Program};
-use crate::postgres::program::installation::Installation;
-
-/// What of the old cluster the new one must have too.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct ClusterShape {
-    /// The role with OID 10.
-    pub install_user: String,
-    /// Encoding of template0.
-    pub encoding: String,
-    /// `LC_COLLATE` of template0.
-    pub collate: String,
-    /// `LC_CTYPE` of template0.
-    pub ctype: String,
-    /// The locales of messages, money, numbers and times, in that order: initdb writes them down.
-    pub lc_others: [String; 4],
-    /// Locale provider of template0.
-    pub provider: LocaleProvider,
-    /// WAL segment size in bytes.
-    pub wal_segment_bytes: u64,
-    /// Whether pages carry checksums.
-    pub checksums: bool,
-}
-
-/// Where the default collation comes from.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub enum LocaleProvider {
-    /// The C library.
-    Libc,
-    /// ICU, since 15.
-    Icu {
-        /// The ICU locale.
-        locale: String,
-        /// Rules on top of it, since 16.
-        rules: Option<String>,
-    },
-    /// `PostgreSQL` itself, since 17.
-    Builtin {
-        /// Its name for the locale.
-        locale: String,
-    },
-}
-
-/// The options of initdb for a shape. `help` is what `initdb --help` prints: options that it does
-/// not know, such as `--no-data-checksums` before 18, are its default there.
+/// The options of `initdb` for a cluster. `help` is the output of `initdb --help`: options that it does not list, such as
+/// `--no-data-checksums` before 18, are the default there.
 #[must_use]
 pub fn options(shape: &ClusterShape, help: &str) -> Vec<String> {
     let mut options = vec![
@@ -83,12 +42,12 @@ pub fn options(shape: &ClusterShape, help: &str) -> Vec<String> {
             push("--builtin-locale", Some(locale));
         }
     }
-    // A node with huge pages and a pod without: the server that initdb starts would die of a bus error.
+    // On a node with huge pages, in a pod without: the server that initdb starts would die of a bus error.
     push("--set", Some("huge_pages=off"));
     options
 }
 
-/// Runs initdb of `installation` for `pgdata`, which must not exist.
+/// Runs `initdb` of `installation` for `pgdata`, which must not exist.
 pub async fn initdb(
     installation: &Installation,
     pgdata: &Path,
@@ -122,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn locale_encoding_and_segment_size_are_carried() {
+    fn initdb_gets_locale_encoding_and_segment_size() {
         let options = options(&shape(), HELP_18);
         for expected in [
             "--encoding=LATIN1",
@@ -136,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn checksums_are_refused_only_where_they_are_the_default() {
+    fn initdb_disables_checksums_only_if_they_are_the_default() {
         assert!(options(&shape(), HELP_18).contains(&"--no-data-checksums".to_owned()));
         assert!(!options(&shape(), HELP_15).iter().any(|option| option.contains("checksums")));
         let with = ClusterShape { checksums: true, ..shape() };
@@ -145,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn the_install_user_is_the_old_one() {
+    fn initdb_gets_the_old_install_user() {
         let shape = ClusterShape { install_user: "root of all".into(), ..shape() };
         assert!(options(&shape, HELP_15).contains(&"--username=root of all".to_owned()));
     }
 
     #[test]
-    fn an_icu_cluster_stays_one() {
+    fn initdb_gets_the_icu_locale() {
         let provider = LocaleProvider::Icu { locale: "de".into(), rules: None };
         let options = options(&ClusterShape { provider, ..shape() }, HELP_15);
         assert!(options.contains(&"--locale-provider=icu".to_owned()), "{options:?}");

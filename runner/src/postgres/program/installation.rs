@@ -5,7 +5,7 @@ use std::process::Command;
 
 use pgops_api::{PgVersion, layout};
 
-/// An installation, found in this image or in a stage.
+/// An installation, in this image or staged from another one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Installation {
     /// Directory of the programs.
@@ -16,59 +16,43 @@ pub struct Installation {
     pub sharedir: PathBuf,
 }
 
-/// An image does not have what is needed.
+/// An image lacks the installation that it should have.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallationError {
-    /// No directory has the programs.
     #[error(
-        "failed to find PostgreSQL {major} under \"{root}\": none of {searched} has an executable \"postgres\"; \
+        "failed to find PostgreSQL {major} under \"{root}\": no executable \"postgres\" in {searched}; \
          use an image that has PostgreSQL {major}"
     )]
-    NotFound {
-        /// Major version looked for.
-        major: u32,
-        /// Root of the search.
-        root: String,
-        /// Directories looked at.
-        searched: String,
-    },
-    /// Libraries or shared files are missing beside the programs.
+    NotFound { major: u32, root: String, searched: String },
     #[error(
-        "failed to find {file} of PostgreSQL {major} beside {bindir}: the image's installation is incomplete"
+        "failed to find {file} of PostgreSQL {major} next to {bindir}: the image's installation is incomplete"
     )]
     Incomplete {
         /// The file that marks the directory.
         file: &'static str,
-        /// Major version looked for.
         major: u32,
-        /// Directory of the programs.
         bindir: PathBuf,
     },
-    /// A program does not start.
     #[error("failed to run \"{program} -V\": {output}")]
     DoesNotRun {
-        /// The program.
         program: String,
-        /// What it printed, or what the kernel said.
+        /// Its error output, or why it could not be started.
         output: String,
     },
-    /// A program is of another version.
     #[error(
-        "failed to match {program}: it says version {found}, but {expected} is expected; \
+        "unexpected version of {program}: it reports {found}, but {expected} is expected; \
          correct the image or spec.version of the PostgresVersion"
     )]
     OtherVersion {
-        /// The program.
         program: String,
-        /// What the plan says.
+        /// The version in the plan.
         expected: PgVersion,
-        /// What the program says.
         found: String,
     },
 }
 
 impl Installation {
-    /// Looks for an installation below `root`, which is `/` in an image and the stage's root otherwise.
+    /// Finds the installation of a major version below `root`, which is `/` for this image.
     pub fn find(root: &Path, major: u32) -> Result<Self, InstallationError> {
         let below = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
         let candidates = layout::bindir_candidates(major);
@@ -111,13 +95,13 @@ impl Installation {
         Ok(Self { bindir: below(bindir), pkglibdir, sharedir })
     }
 
-    /// Path of a program.
+    /// The path of a program.
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
         self.bindir.join(name)
     }
 
-    /// Runs each program with `-V` and compares what it says with `expected`.
+    /// Runs each program with `-V` and compares the version that it reports with `expected`.
     pub fn prove(&self, programs: &[&str], expected: PgVersion) -> Result<(), InstallationError> {
         for name in programs {
             let program = self.program(name).display().to_string();
@@ -155,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_debians_layout() {
+    fn installation_is_found_in_debians_layout() {
         let root = image(&[
             "usr/lib/postgresql/13/bin/postgres",
             "usr/lib/postgresql/13/lib/plpgsql.so",
@@ -168,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_docker_librarys_layout() {
+    fn installation_is_found_in_the_docker_librarys_layout() {
         let root = image(&[
             "usr/local/bin/postgres",
             "usr/local/lib/postgresql/plpgsql.so",
@@ -180,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn an_image_of_another_major_version_is_refused_by_name() {
+    fn installation_of_another_major_version_is_rejected() {
         let root = image(&["usr/lib/postgresql/15/bin/postgres"]);
         let error = Installation::find(root.path(), 17).unwrap_err().to_string();
         assert!(error.contains("/usr/lib/postgresql/17/bin"), "{error}");
     }
 
     #[test]
-    fn an_installation_without_libraries_is_refused() {
+    fn installation_without_libraries_is_rejected() {
         let root = image(&["usr/lib/postgresql/17/bin/postgres"]);
         let error = Installation::find(root.path(), 17).unwrap_err().to_string();
         assert!(error.contains("plpgsql.so"), "{error}");

@@ -1,36 +1,36 @@
-//! Servers that a killed `pg_upgrade` left running in this pod.
+//! Leftover servers: those that a killed program of the runner left running in this pod.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long a fast shutdown may take before the server is told to drop everything.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a fast shutdown may take before the server is killed.
+const FAST_SHUTDOWN: Duration = Duration::from_mins(1);
 
-/// Stops whatever serves `pgdata` in this pod, and waits until nothing of it is left.
+/// Stops every server of `pgdata` in this pod, and waits until none of its processes is left.
 ///
-/// A postmaster.pid proves nothing: the number may be that of the database's own pod, and a server that
-/// was only just forked has none yet. So the processes themselves are looked at.
+/// A postmaster.pid proves nothing: the number may be that of a process in the database's own pod, and a server that
+/// was only just forked has no such file yet. So the processes themselves are inspected.
 pub async fn stop_server(pgdata: &Path) -> io::Result<()> {
-    let began = std::time::Instant::now();
-    let mut told = Vec::new();
+    let began = Instant::now();
+    let mut signalled = Vec::new();
     loop {
         let processes = servers(pgdata)?;
         if processes.is_empty() {
             return Ok(());
         }
-        let hurry = began.elapsed() > PATIENCE;
+        let overdue = began.elapsed() > FAST_SHUTDOWN;
         for process in &processes {
             let is_postmaster = !processes.iter().any(|other| other.pid == process.parent);
-            if hurry || (is_postmaster && !told.contains(&process.pid)) {
-                tracing::warn!(pid = process.pid, "stopping a server left on {}", pgdata.display());
-                signal(process.pid, if hurry { Signal::KILL } else { Signal::INT })?;
-                told.push(process.pid);
+            if overdue || (is_postmaster && !signalled.contains(&process.pid)) {
+                tracing::warn!(pid = process.pid, "stopping a leftover server on {}", pgdata.display());
+                signal(process.pid, if overdue { Signal::KILL } else { Signal::INT })?;
+                signalled.push(process.pid);
             }
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -50,40 +50,46 @@ struct Process {
     parent: i32,
 }
 
-/// The postmaster of `pgdata` and its children: all of them work in the data directory; one that is just
-/// being started is known by its arguments.
+/// The postmaster of `pgdata` and its children.
 fn servers(pgdata: &Path) -> io::Result<Vec<Process>> {
     let pgdata = match fs::canonicalize(pgdata) {
         Ok(pgdata) => pgdata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let me = i32::try_from(std::process::id()).unwrap_or(0);
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
     let pids = fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    Ok(pids
-        .filter(|pid| *pid != me)
-        .filter_map(|pid: i32| {
-            // A process that ends meanwhile has no directory any more; one that just becomes another program has no
-            // arguments for a moment, like a zombie, but works somewhere.
-            let directory = PathBuf::from(format!("/proc/{pid}"));
-            let stat = fs::read_to_string(directory.join("stat")).ok()?;
-            let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-            let is_zombie = fields.next()? == "Z";
-            let parent = fields.next()?.parse().ok()?;
-            if is_zombie {
-                return None;
-            }
-            let arguments = fs::read(directory.join("cmdline")).ok()?;
-            let works_there = fs::read_link(directory.join("cwd")).is_ok_and(|cwd| cwd == pgdata);
-            let mut arguments =
-                arguments.split(|byte| *byte == 0).map(|argument| Path::new(OsStr::from_bytes(argument)));
-            let is_server = arguments.clone().any(|argument| {
-                argument.file_name().is_some_and(|name| name == "postgres" || name == "postgres.real")
-            });
-            let is_for_it = arguments.any(|argument| argument == pgdata);
-            (works_there || (is_server && is_for_it)).then_some(Process { pid, parent })
-        })
-        .collect())
+    Ok(pids.filter(|pid| *pid != own).filter_map(|pid| Process::serving(&pgdata, pid)).collect())
+}
+
+impl Process {
+    /// The process, if it serves `pgdata`: a server and its children have the data directory as their working directory;
+    /// a server that is just being started has it among its arguments.
+    fn serving(pgdata: &Path, pid: i32) -> Option<Self> {
+        // The directory of a process that ends meanwhile disappears; a process that is just executing another program has
+        // no arguments for a moment, like a zombie, but it has a working directory.
+        let directory = PathBuf::from(format!("/proc/{pid}"));
+        let stat = fs::read_to_string(directory.join("stat")).ok()?;
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let is_zombie = fields.next()? == "Z";
+        let parent = fields.next()?.parse().ok()?;
+        if is_zombie {
+            return None;
+        }
+        let arguments = fs::read(directory.join("cmdline")).ok()?;
+        let works_there = fs::read_link(directory.join("cwd")).is_ok_and(|cwd| cwd == pgdata);
+        (works_there || starts_server(&arguments, pgdata)).then_some(Self { pid, parent })
+    }
+}
+
+/// Whether a command line, as `/proc` has it, is that of a server for `pgdata`.
+fn starts_server(arguments: &[u8], pgdata: &Path) -> bool {
+    let mut arguments =
+        arguments.split(|byte| *byte == 0).map(|argument| Path::new(OsStr::from_bytes(argument)));
+    let is_server = arguments.clone().any(|argument| {
+        argument.file_name().is_some_and(|name| name == "postgres" || name == "postgres.real")
+    });
+    is_server && arguments.any(|argument| argument == pgdata)
 }
 
 #[cfg(test)]
@@ -92,7 +98,7 @@ mod tests {
     use std::process::Command;
 
     #[tokio::test]
-    async fn a_pid_file_of_another_process_stops_nothing() {
+    async fn leftover_is_not_looked_up_in_the_pid_file() {
         let pgdata = tempfile::tempdir().unwrap();
         let me = std::process::id();
         fs::write(pgdata.path().join("postmaster.pid"), format!("{me}\n")).unwrap();
@@ -100,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_in_its_data_directory_is_stopped_without_its_pid_file() {
+    async fn leftover_in_its_data_directory_is_stopped() {
         let pgdata = tempfile::tempdir().unwrap();
         let mut server = Command::new("sleep").arg("1000").current_dir(pgdata.path()).spawn().unwrap();
         let reaper = std::thread::spawn(move || server.wait().unwrap());
@@ -109,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_is_just_being_started_is_stopped() {
+    async fn leftover_that_is_just_being_started_is_stopped() {
         let pgdata = tempfile::tempdir().unwrap();
         let program = tempfile::tempdir().unwrap();
         let postgres = program.path().join("postgres");
@@ -125,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_data_directory_has_no_server() {
+    async fn leftover_of_a_missing_data_directory_does_not_exist() {
         stop_server(Path::new("/nonexistent/data")).await.unwrap();
     }
 }

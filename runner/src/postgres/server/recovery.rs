@@ -1,4 +1,4 @@
-//! Brings a data directory to a clean shutdown, whatever happened to its last server.
+//! Brings a data directory to a clean shutdown, however its last server ended.
 
 use std::fs;
 use std::io;
@@ -9,54 +9,42 @@ use crate::postgres::program::command::{CommandError, Program};
 use crate::postgres::program::controldata::{ControlData, SHUT_DOWN};
 use crate::postgres::program::installation::Installation;
 
-/// The data is not in a state that `pg_upgrade` may begin from.
+/// The data is not in a state that `pg_upgrade` accepts.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
-    /// A program failed.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// The interlock could not be handed on.
-    #[error("failed to hand the interlock to the old server")]
+    #[error("failed to pass the interlock to the old server")]
     Interlock(#[source] io::Error),
-    /// A file could not be removed.
-    #[error("failed to remove {path}, left by a server that is gone")]
+    #[error("failed to remove {path}, which a server that no longer runs has left")]
     StalePid {
-        /// The file.
         path: PathBuf,
-        /// What the kernel said.
         #[source]
         source: io::Error,
     },
     /// The last shutdown was not clean, and a start and stop did not help.
     #[error(
         "the data in {pgdata} is \"{state}\", not \"shut down\": it may be a standby's; \
-         let the old version run and stop once, then apply a new request"
+         start and stop the old version once, then apply a new request"
     )]
     NotClean {
-        /// The data directory.
         pgdata: PathBuf,
-        /// What `pg_controldata` says.
+        /// The state that `pg_controldata` reports.
         state: String,
     },
 }
 
-/// Proves that `pgdata` was shut down cleanly; recovers it by a start and a stop where it was not.
+/// Proves that `pgdata` was shut down cleanly; if it was not, recovers it by a start and a stop.
 ///
-/// `options` gives those of the server. The caller holds the interlock, so a postmaster.pid is stale: its pid belongs to another pid
-/// namespace, and `pg_upgrade` would take a process with that number here for a live server.
+/// `options` returns those of the server. The caller holds the interlock, so a postmaster.pid is stale: its pid belongs
+/// to another pid namespace, and `pg_upgrade` would take a process with that number here for a live server.
 pub async fn ensure_clean(
     installation: &Installation,
     pgdata: &Path,
     options: impl Fn(&ControlData) -> String,
     interlock: &Interlock,
 ) -> Result<ControlData, RecoveryError> {
-    let pid_file = pgdata.join("postmaster.pid");
-    match fs::remove_file(&pid_file) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            return Err(RecoveryError::StalePid { path: pid_file, source });
-        }
-        _ => {}
-    }
+    remove_stale_pid(pgdata)?;
     let data = ControlData::read(installation, pgdata).await?;
     if data.state() == SHUT_DOWN {
         return Ok(data);
@@ -77,4 +65,14 @@ pub async fn ensure_clean(
         return Ok(data);
     }
     Err(RecoveryError::NotClean { pgdata: pgdata.to_owned(), state: data.state().to_owned() })
+}
+
+fn remove_stale_pid(pgdata: &Path) -> Result<(), RecoveryError> {
+    let path = pgdata.join("postmaster.pid");
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(RecoveryError::StalePid { path, source })
+        }
+        _ => Ok(()),
+    }
 }

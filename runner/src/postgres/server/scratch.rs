@@ -1,8 +1,8 @@
-//! A server of the target version without data, for trying things out before the database is stopped.
+//! A scratch server: one of the target version without user data, for trying things before the database is stopped.
 //!
-//! It lives in the worker's own file system, answers on a unix socket alone, and runs as `pg_upgrade`
-//! runs the new server: in binary upgrade mode. That mode is also what keeps it quiet: subscriptions
-//! that are restored into it start no worker, or it would take changes away from the real one.
+//! It lives in the worker's own file system, listens on a unix socket only, and runs as `pg_upgrade` runs the new server:
+//! in binary upgrade mode. That mode also keeps restored subscriptions from starting a worker, which would take changes
+//! away from the real server.
 
 use std::fs;
 use std::io;
@@ -10,35 +10,31 @@ use std::path::{Path, PathBuf};
 
 use tokio_postgres::Client;
 
-use crate::postgres::client::session::{SESSION_SETTINGS, ServerError, connect};
-use crate::postgres::pg_upgrade::PgUpgradeError;
+use super::leftover;
+use super::private_server::{Data, PrivateServerError, private_hba, server_options};
+use crate::postgres::client::error::ServerError;
+use crate::postgres::client::session::{SESSION_OPTIONS, connect};
+use crate::postgres::cluster_shape::ClusterShape;
 use crate::postgres::program::command::{CommandError, Program};
-use crate::postgres::program::initdb::{ClusterShape, initdb};
+use crate::postgres::program::initdb::initdb;
 use crate::postgres::program::installation::Installation;
-use crate::postgres::server::leftover;
-use crate::postgres::server::private_server::{Data, private_hba, server_options};
 
-/// The server could not be made or removed.
+/// The scratch server could not be created or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum ScratchError {
-    /// A program failed.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// Its surroundings could not be prepared.
     #[error(transparent)]
-    Prepare(#[from] PgUpgradeError),
-    /// Its directory could not be made or removed.
-    #[error("failed to make or remove the scratch server in {path}: is there room in the worker's /tmp?")]
+    PrivateServer(#[from] PrivateServerError),
+    #[error("failed to create or remove the scratch server in {path}: is there space in the worker's /tmp?")]
     Directory {
-        /// The directory.
         path: PathBuf,
-        /// What the kernel said.
         #[source]
         source: io::Error,
     },
 }
 
-/// A scratch server. It runs until it is stopped.
+/// A scratch server. Once started it runs until it is removed.
 pub struct Scratch {
     directory: PathBuf,
     installation: Installation,
@@ -46,7 +42,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Initialises one in `directory`, where an earlier one is removed first.
+    /// Initialises a cluster in `directory`, after removing an earlier one.
     pub async fn init(
         installation: &Installation,
         directory: &Path,
@@ -59,13 +55,13 @@ impl Scratch {
         };
         scratch.remove().await?;
         fs::create_dir_all(directory).map_err(scratch.failed())?;
-        // Large segments would only take room, and checksums time.
+        // Large segments would only take space, and checksums time.
         let shape = ClusterShape { wal_segment_bytes: 16 << 20, checksums: false, ..shape.clone() };
         initdb(installation, &scratch.pgdata(), &shape).await?;
         Ok(scratch)
     }
 
-    /// Starts it, with room for a database of so many relations.
+    /// Starts it, with enough locks for a database with that number of relations.
     pub async fn start(&self, major: u32, relations: u64) -> Result<(), ScratchError> {
         let hba = private_hba(&self.directory)?;
         let options = format!(
@@ -79,7 +75,7 @@ impl Scratch {
         Ok(start.arg("start").output().await.map(drop)?)
     }
 
-    /// Stops it, if it runs, and removes all of it.
+    /// Stops it, if it runs, and removes everything.
     pub async fn remove(&self) -> Result<(), ScratchError> {
         leftover::stop_server(&self.pgdata()).await.map_err(self.failed())?;
         match fs::remove_dir_all(&self.directory) {
@@ -88,31 +84,30 @@ impl Scratch {
         }
     }
 
-    /// Its data directory.
     #[must_use]
     pub fn pgdata(&self) -> PathBuf {
         self.directory.join("data")
     }
 
-    /// A file beside its data.
+    /// A file next to its data directory.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    /// The directory of its socket, where clients take a host.
+    /// The directory of its socket, which clients take as a host.
     #[must_use]
     pub fn host(&self) -> String {
         self.directory.display().to_string()
     }
 
-    /// One of the target's client programs, connected to it.
+    /// A client program of the target version, connected to it.
     #[must_use]
     pub fn client(&self, name: &str) -> Program {
         Program::new(self.installation.program(name))
             .env("PGHOST", &self.host())
             .env("PGUSER", &self.user)
-            .env("PGOPTIONS", &format!("-c client_min_messages=error {SESSION_SETTINGS}"))
+            .env("PGOPTIONS", &format!("-c client_min_messages=error {SESSION_OPTIONS}"))
             .arg("--no-password")
     }
 

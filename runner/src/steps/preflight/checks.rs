@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use super::super::finding::{Weight, shortened};
 use super::super::{Finding, StepError, Upgrade};
 use super::table::{CHECKS, Check, Place, Question};
-use crate::postgres::client::session::strings;
+use crate::postgres::client::query::strings;
 
 /// Asks everything that applies, each database for itself. A check of the whole server gives its objects
 /// without a database's name.

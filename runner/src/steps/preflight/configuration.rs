@@ -11,7 +11,8 @@ use pgops_api::{layout, names, serverconf};
 use super::super::finding::shortened;
 use super::super::{Finding, StepError, Upgrade};
 use super::image::has_library;
-use crate::postgres::client::session::{Inventory, refuses_for_all};
+use crate::postgres::client::inventory::Inventory;
+use crate::postgres::client::settings::rejection_for_all;
 use crate::postgres::program::command::{CommandError, Program};
 use crate::postgres::program::installation::Installation;
 use crate::postgres::server::scratch::Scratch;
@@ -94,7 +95,7 @@ impl Looked {
         let mut findings = Vec::new();
         let mut client = scratch.connect("template1").await?;
         for (name, value) in for_all {
-            let refusal = refuses_for_all(&mut client, name, value).await?;
+            let refusal = rejection_for_all(&mut client, name, value).await?;
             findings.extend(refusal.map(|refusal| {
                 let text = format!(
                     "ALTER ROLE ALL keeps {name}, whose value the target refuses; RESET it: {refusal}"

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::super::finding::shortened;
 use super::super::{Finding, StepError};
-use crate::postgres::client::session::Extension;
+use crate::postgres::client::inventory::Extension;
 
 /// What an image offers: the files of its extension directory, by name, and the control files' text.
 #[derive(Debug, Default)]

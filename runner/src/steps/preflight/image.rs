@@ -7,9 +7,9 @@ use pgops_api::plan::Step;
 
 use super::super::world::say;
 use super::super::{Finding, StepError};
-use crate::postgres::client::session::Inventory;
+use crate::postgres::client::inventory::Inventory;
 use crate::postgres::program::installation::Installation;
-use crate::worker::pg_dump_wrapper;
+use crate::postgres::program::pg_dump::COLUMN_OPTION;
 
 /// Whether the image has the library of a function.
 pub(super) fn has_library(installation: &Installation, library: &str) -> bool {
@@ -32,15 +32,11 @@ pub(super) fn unknown_column_options(
     let server = std::fs::read(&program).map_err(StepError::volume(format!("read {}", program.display())))?;
     let knows = |option: &str| memchr::memmem::find(&server, format!("\0{option}\0").as_bytes()).is_some();
     let unknown: Vec<_> = inventory.column_options.iter().filter(|option| !knows(option)).collect();
-    let (ours, users): (Vec<_>, Vec<_>) =
-        unknown.into_iter().partition(|option| *option == pg_dump_wrapper::OPTION);
+    let (ours, users): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|option| *option == COLUMN_OPTION);
     if !ours.is_empty() {
         say(
             Step::Preflight,
-            format!(
-                "the target does not know the column option {}: it stays behind",
-                pg_dump_wrapper::OPTION
-            ),
+            format!("the target does not know the column option {COLUMN_OPTION}: it stays behind"),
         );
     }
     let finding = |option: &String| {
@@ -90,7 +86,7 @@ pub(super) fn findings(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::program::initdb::{ClusterShape, LocaleProvider};
+    use crate::postgres::cluster_shape::{ClusterShape, LocaleProvider};
 
     fn quiet() -> Inventory {
         Inventory {

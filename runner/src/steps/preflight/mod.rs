@@ -19,8 +19,9 @@ use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 use super::world::say;
 use super::{Facts, Finding, StepError, Upgrade};
 use crate::cluster::PodState;
-use crate::postgres::client::session::{inventory, version};
-use crate::postgres::collation::versions::Order;
+use crate::postgres::client::catalog::version;
+use crate::postgres::client::inventory::inventory;
+use crate::postgres::collation::versions::CollationVersion;
 use crate::postgres::program::command::Program;
 use estimate::Estimate;
 pub(super) use volume::ensure_room;
@@ -56,7 +57,11 @@ pub(super) async fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     }
 }
 
-async fn major(upgrade: &mut Upgrade, ip: &str, orders: Option<&[Order]>) -> Result<(), StepError> {
+async fn major(
+    upgrade: &mut Upgrade,
+    ip: &str,
+    orders: Option<&[CollationVersion]>,
+) -> Result<(), StepError> {
     let volume = upgrade.volume.clone();
     volume
         .make_work()

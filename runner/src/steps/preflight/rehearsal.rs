@@ -10,11 +10,12 @@ use super::super::world::warn;
 use super::super::{Finding, StepError, Upgrade};
 use super::image::has_library;
 use super::{configuration, left_behind, rules_of_text, volume};
-use crate::postgres::client::session::{Inventory, has_room_for_locks, tables};
-use crate::postgres::collation::versions::Order;
+use crate::postgres::client::catalog::{count_tables, has_room_for_locks};
+use crate::postgres::client::inventory::Inventory;
+use crate::postgres::collation::versions::CollationVersion;
 use crate::postgres::program::command::CommandError;
-use crate::postgres::program::reported_error::Refusal;
-use crate::postgres::schema_rehearsal::{Source, Verdict, database, drop_database, globals};
+use crate::postgres::program::reported_error::ReportedError;
+use crate::postgres::schema_rehearsal::{RehearsalResult, SchemaSource, database, drop_database, globals};
 use crate::postgres::server::scratch::{Scratch, ScratchError};
 
 /// What came of it.
@@ -30,7 +31,7 @@ pub(super) async fn rehearse(
     upgrade: &Upgrade,
     ip: &str,
     inventory: &Inventory,
-    orders: Option<&[Order]>,
+    orders: Option<&[CollationVersion]>,
     drop_column_option: bool,
 ) -> Result<Rehearsed, StepError> {
     let installation = upgrade.new_installation()?;
@@ -38,14 +39,15 @@ pub(super) async fn rehearse(
     let scratch = match Scratch::init(&installation, &directory, &inventory.shape).await {
         Ok(scratch) => scratch,
         Err(ScratchError::Command(CommandError::Ended { tail, .. }))
-            if Refusal::read(&tail).is_of_a_locale() =>
+            if ReportedError::parse(&tail).is_missing_locale() =>
         {
-            let findings = vec![finding("template0", &Verdict::NotRestored(Refusal::read(&tail)))];
+            let findings =
+                vec![finding("template0", &RehearsalResult::NotRestored(ReportedError::parse(&tail)))];
             return Ok(Rehearsed { findings: findings.into_iter().flatten().collect(), success: None });
         }
         Err(error) => return Err(error.into()),
     };
-    let source = Source {
+    let source = SchemaSource {
         new: &installation,
         superuser: &upgrade.superuser,
         ip,
@@ -67,10 +69,10 @@ pub(super) async fn rehearse(
 
 async fn perform(
     upgrade: &Upgrade,
-    source: &Source<'_>,
+    source: &SchemaSource<'_>,
     scratch: &Scratch,
     inventory: &Inventory,
-    orders: Option<&[Order]>,
+    orders: Option<&[CollationVersion]>,
 ) -> Result<Rehearsed, StepError> {
     let began = Instant::now();
     let mut rehearsed = Rehearsed::default();
@@ -101,7 +103,7 @@ async fn perform(
         if found.is_none() {
             done += 1;
             let restored = scratch.connect(name).await?;
-            count += tables(&restored).await?;
+            count += count_tables(&restored).await?;
             if let Some(orders) = orders {
                 match rules_of_text::dependents(upgrade, source.ip, &restored, orders, name).await {
                     Ok(found) => dependents.extend(found),
@@ -139,23 +141,23 @@ fn in_order(databases: &[String]) -> Vec<&str> {
     names
 }
 
-fn finding(database: &str, verdict: &Verdict) -> Option<Finding> {
+fn finding(database: &str, verdict: &RehearsalResult) -> Option<Finding> {
     let (id, refusal, remedy) = match verdict {
-        Verdict::Passed => return None,
-        Verdict::NotDumped(refusal) if refusal.is_of_a_lock() => (
+        RehearsalResult::Passed => return None,
+        RehearsalResult::NotDumped(refusal) if refusal.is_lock_timeout() => (
             "schema-locked",
             refusal,
             "somebody holds a lock on a table: apply a new request when that has ended",
         ),
-        Verdict::NotDumped(refusal) => (
+        RehearsalResult::NotDumped(refusal) => (
             "schema-dump",
             refusal,
             "the definition cannot be read, and pg_upgrade could not either: mend or drop it",
         ),
-        Verdict::NotRestored(refusal) if refusal.is_of_a_locale() => {
+        RehearsalResult::NotRestored(refusal) if refusal.is_missing_locale() => {
             ("locale", refusal, "the target image lacks a locale: use one that has it")
         }
-        Verdict::NotRestored(refusal) => (
+        RehearsalResult::NotRestored(refusal) => (
             "schema-restore",
             refusal,
             "the target version refuses this definition: change or drop it; it is the first of its database, and there \
@@ -179,8 +181,8 @@ fn too_many_tables(database: &str) -> Finding {
 mod tests {
     use super::*;
 
-    fn refusal(error: &str) -> Refusal {
-        Refusal { error: error.into(), statement: Some("CREATE VIEW v AS".into()) }
+    fn refusal(error: &str) -> ReportedError {
+        ReportedError { message: error.into(), statement: Some("CREATE VIEW v AS".into()) }
     }
 
     #[test]
@@ -191,12 +193,12 @@ mod tests {
 
     #[test]
     fn what_passed_is_no_finding() {
-        assert_eq!(finding("shop", &Verdict::Passed), None);
+        assert_eq!(finding("shop", &RehearsalResult::Passed), None);
     }
 
     #[test]
     fn a_refused_definition_is_named_with_its_database_and_error() {
-        let found = finding("shop", &Verdict::NotRestored(refusal("column does not exist"))).unwrap();
+        let found = finding("shop", &RehearsalResult::NotRestored(refusal("column does not exist"))).unwrap();
         let text = found.to_string();
         assert!(found.blocks(), "{text}");
         for expected in ["[schema-restore]", "\"shop\"", "column does not exist", "CREATE VIEW v AS"] {
@@ -205,10 +207,13 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case::lock(Verdict::NotDumped(refusal("canceling statement due to lock timeout")), "schema-locked")]
-    #[case::dump(Verdict::NotDumped(refusal("cache lookup failed")), "schema-dump")]
-    #[case::locale(Verdict::NotRestored(refusal("invalid LC_CTYPE locale name")), "locale")]
-    fn each_kind_of_refusal_has_its_own_remedy(#[case] verdict: Verdict, #[case] id: &str) {
+    #[case::lock(
+        RehearsalResult::NotDumped(refusal("canceling statement due to lock timeout")),
+        "schema-locked"
+    )]
+    #[case::dump(RehearsalResult::NotDumped(refusal("cache lookup failed")), "schema-dump")]
+    #[case::locale(RehearsalResult::NotRestored(refusal("invalid LC_CTYPE locale name")), "locale")]
+    fn each_kind_of_refusal_has_its_own_remedy(#[case] verdict: RehearsalResult, #[case] id: &str) {
         assert_eq!(finding("shop", &verdict).unwrap().id, id);
     }
 }

@@ -7,10 +7,10 @@ use tokio_postgres::Client;
 
 use super::super::finding::shortened;
 use super::super::{Finding, Upgrade};
-use crate::postgres::client::session::ServerError;
-use crate::postgres::collation::changes::Changes;
+use crate::postgres::client::error::ServerError;
+use crate::postgres::collation::changes::TextChanges;
 use crate::postgres::collation::indexes::{affected, bytes};
-use crate::postgres::collation::versions::{Order, in_use};
+use crate::postgres::collation::versions::{CollationVersion, collations_in_use};
 
 /// The indexes of a database, `restored` into the scratch server, that depend on what changes; `before` has the orders of
 /// the server that serves it at `ip`.
@@ -18,12 +18,12 @@ pub(super) async fn dependents(
     upgrade: &Upgrade,
     ip: &str,
     restored: &Client,
-    before: &[Order],
+    before: &[CollationVersion],
     database: &str,
 ) -> Result<Option<String>, ServerError> {
-    let now = in_use(restored, upgrade.new_major).await?;
-    let changes = Changes::between(before, &now, upgrade.old_major, upgrade.new_major);
-    let indexes = affected(restored, &changes.marks(restored).await?).await?;
+    let now = collations_in_use(restored, upgrade.new_major).await?;
+    let changes = TextChanges::between(before, &now, upgrade.old_major, upgrade.new_major);
+    let indexes = affected(restored, &changes.dependents(restored).await?).await?;
     if indexes.is_empty() {
         return Ok(None);
     }

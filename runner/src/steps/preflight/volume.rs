@@ -6,7 +6,7 @@ use pgops_api::plan::TransferMode;
 
 use super::super::{Finding, StepError, Upgrade};
 use super::space::{Space, new_cluster};
-use crate::postgres::client::session::Inventory;
+use crate::postgres::client::inventory::Inventory;
 use crate::postgres::program::controldata::ControlData;
 use crate::postgres::server::scratch::Scratch;
 use crate::postgres::volume::Marker;
@@ -39,7 +39,7 @@ pub(super) fn findings(upgrade: &Upgrade) -> Result<Vec<Finding>, StepError> {
         ));
     }
     let new = volume.pgdata(upgrade.new_major);
-    if new.symlink_metadata().is_ok() && !volume.is(Marker::OwnsNew) {
+    if new.symlink_metadata().is_ok() && !volume.is(Marker::NewDataOwned) {
         findings.push(Finding::new(
             "directory-in-the-way",
             format!(
