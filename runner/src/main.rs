@@ -1,10 +1,25 @@
-//! `pgops-runner`: executes one upgrade, and the small jobs that its worker pod needs.
+//! `pgops-runner`: executes one upgrade as a journalled saga that can be killed at any instant, and has the subcommands that
+//! its worker pod needs.
+//!
+//! - [`saga`] decides what comes next, from the journal alone.
+//! - [`steps`] has one file a step, in order of execution: what it does and how it is undone.
+//! - [`postgres`] knows the programs and the data directories.
+//! - [`worker`] holds the subcommands that run inside database images.
+
+mod cancel;
+mod cluster;
+mod narrative;
+mod postgres;
+mod report;
+mod saga;
+mod steps;
+mod upgrade;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use pgops_runner::{upgrade, worker};
 
 #[derive(Parser)]
 #[command(version, about = "Executes one upgrade of a PostgreSQL database on Kubernetes")]

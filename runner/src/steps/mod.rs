@@ -25,5 +25,5 @@ mod world;
 
 pub use error::{StepError, display_chain};
 pub use facts::Facts;
-pub use finding::{Finding, Weight};
+pub use finding::Finding;
 pub use world::Upgrade;
