@@ -49,7 +49,7 @@ pub fn supervise() -> Result<ExitCode, InitError> {
                     None => {}
                     Some(NextAction::Exit(code)) => return Ok(ExitCode::from(code)),
                     Some(NextAction::Restart) => {
-                        eprintln!("the runner was killed: restarting it, it resumes from the journal");
+                        eprintln!("the runner was killed: restarting; it resumes from the journal");
                         kill_all_others();
                         restarts -= 1;
                         child = start()?;

@@ -98,7 +98,7 @@ mod tests {
     use std::process::Command;
 
     #[tokio::test]
-    async fn leftover_is_not_looked_up_in_the_pid_file() {
+    async fn pid_file_of_another_process_stops_nothing() {
         let pgdata = tempfile::tempdir().unwrap();
         let me = std::process::id();
         fs::write(pgdata.path().join("postmaster.pid"), format!("{me}\n")).unwrap();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn leftover_of_a_missing_data_directory_does_not_exist() {
+    async fn leftover_in_a_missing_data_directory_is_not_searched() {
         stop_server(Path::new("/nonexistent/data")).await.unwrap();
     }
 }
