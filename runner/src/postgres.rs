@@ -20,8 +20,8 @@ pub mod volume;
 mod tests {
     use std::path::Path;
 
-    /// The server converts a query, comments too, from UTF-8 to the encoding of the database, which fails for characters
-    /// that this encoding does not have.
+    /// The server converts a query, comments too, from UTF-8 to the encoding of the database, which fails for
+    /// characters that this encoding does not have.
     #[test]
     fn sql_files_are_ascii_and_begin_with_a_comment() {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/postgres/sql");

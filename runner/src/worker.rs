@@ -1,5 +1,5 @@
-//! Subcommands that run inside the worker pod, whose containers are database images: only this static binary can be relied
-//! on there.
+//! Subcommands that run inside the worker pod, whose containers are database images: only this static binary can be
+//! relied on there.
 
 pub mod init;
 pub mod install;

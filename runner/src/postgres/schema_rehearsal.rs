@@ -1,5 +1,5 @@
-//! Dumps the schema of a serving database as `pg_upgrade` will, and restores it into a scratch server: the same programs,
-//! options and order. Only tablespaces are left out, since their directories are the real ones.
+//! Dumps the schema of a serving database as `pg_upgrade` will, and restores it into a scratch server: the same
+//! programs, options and order. Only tablespaces are left out, since their directories are the real ones.
 
 use std::io;
 use std::os::unix::fs::symlink;
@@ -73,7 +73,7 @@ pub async fn database(
     if let Err(error) = attempt(dump).await? {
         return Ok(RehearsalResult::NotDumped(error));
     }
-    // These two exist already, and pg_restore gives its settings only to a database that it creates.
+    // These two exist already, and pg_restore applies the settings of a database only when it creates it.
     let (options, through) = match name {
         "template1" => (&["--clean"][..], "postgres"),
         "postgres" => (&["--clean"][..], "template1"),

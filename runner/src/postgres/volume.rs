@@ -1,5 +1,5 @@
-//! The database's volume: data directories, the file that names the active version, and the work directory of one upgrade.
-//! Every change here is durable before the call returns.
+//! The database's volume: data directories, the file that names the active version, and the work directory of one
+//! upgrade. Every change here is durable before the call returns.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -119,7 +119,8 @@ impl Volume {
         self.work.join("journal")
     }
 
-    /// Schedules the removal of the data of a major version that was replaced: the new instance deletes it after `until`.
+    /// Schedules the removal of the data of a major version that was replaced: the new instance deletes it after
+    /// `until`.
     pub fn retire(&self, major: u32, until: Timestamp) -> io::Result<()> {
         let file = self.retired_file(major);
         let directory = file.parent().unwrap_or(&self.root);

@@ -1,14 +1,14 @@
 //! PID 1 of the worker's container: reaps zombies, forwards signals, and restarts a killed runner.
 //!
-//! `pg_ctl` leaves its postmaster to PID 1. A zombie still answers `kill(pid, 0)`, so programs that wait for a server's end
-//! that way would wait forever if it were not reaped.
+//! `pg_ctl` leaves its postmaster to PID 1. A zombie still answers `kill(pid, 0)`, so programs that wait for a
+//! server's end that way would wait forever if it were not reaped.
 //!
-//! A runner that is killed alone, for example by the OOM killer, resumes in the same container at once: the Job creates the
-//! next pod only after a back-off that doubles each time, and the database may be down meanwhile.
+//! A runner that is killed alone, for example by the OOM killer, resumes in the same container at once: the Job
+//! creates the next pod only after a back-off that doubles each time, and the database may be down meanwhile.
 //!
-//! `instance/src/reaper.rs` is another reaper, and differs on purpose: there PID 1 itself starts programs and needs their
-//! exit statuses, so it owns every child and hands the statuses out. Here PID 1 has a single child, and restarts it; the
-//! runner waits for its own programs in its own process.
+//! `instance/src/reaper.rs` is another reaper, and differs on purpose: there PID 1 itself starts programs and needs
+//! their exit statuses, so it owns every child and hands the statuses out. Here PID 1 has a single child, and
+//! restarts it; the runner waits for its own programs in its own process.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -17,8 +17,8 @@ use std::process::{Command, ExitCode, ExitStatus};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, wait};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How often a killed runner is restarted before its pod ends. What kills it repeatedly may disappear with the container,
-/// or during the back-off before the next one.
+/// How often a killed runner is restarted before its pod ends. What kills it repeatedly may disappear with the
+/// container, or during the back-off before the next one.
 const RESTARTS: u32 = 3;
 
 /// The child could not be started or watched.

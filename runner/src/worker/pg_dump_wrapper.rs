@@ -1,10 +1,11 @@
 //! A `pg_dump` for `pg_upgrade` that leaves out column options which the target does not know.
 //!
-//! Some builds of `PostgreSQL` (Debian's security updates of November 2026, `17.12-0+deb13u1` among them) store an option of
-//! their own, `pg_attver`, with every column. `pg_dump` of a version without it writes it like a user's option, and the
-//! restore fails with `unrecognized parameter`, after the old server was stopped; `pg_upgrade --check` does not detect it.
-//! Here the statement is overwritten with blanks in the finished archive. Its length stays the same, so every offset and
-//! length in the archive remains valid; the definitions in an archive's table of contents are never compressed.
+//! Some builds of `PostgreSQL` (Debian's security updates of November 2026, `17.12-0+deb13u1` among them) store an
+//! option of their own, `pg_attver`, with every column. `pg_dump` of a version without it writes it like a user's
+//! option, and the restore fails with `unrecognized parameter`, after the old server was stopped; `pg_upgrade
+//! --check` does not detect it. Here the statement is overwritten with blanks in the finished archive. Its length
+//! stays the same, so every offset and length in the archive remains valid; the definitions in an archive's table of
+//! contents are never compressed.
 
 use std::ffi::OsString;
 use std::fs;

@@ -4,17 +4,18 @@
 //! The absolute layout is kept below the stage's root, because `PostgreSQL` finds its share directory relative to its
 //! programs only if both paths end as compiled in.
 
+mod shared_objects;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use object::read::elf::{FileHeader, ProgramHeader};
-use object::{Endianness, elf};
 use pgops_api::plan::EXIT_ENDED;
 
+use self::shared_objects::{interpreter, resolve};
 use super::staged_program::{LIBRARIES, LOADER, PROGRAMS};
 use crate::postgres::program::installation::{Installation, InstallationError};
 use crate::postgres::program::pg_dump::runner_path;
@@ -159,22 +160,9 @@ fn loader(program: &Path) -> Result<PathBuf, StageError> {
     interpreter(&data).ok_or_else(|| StageError::NoLoader(program.to_owned()))
 }
 
-fn interpreter(data: &[u8]) -> Option<PathBuf> {
-    let header = elf::FileHeader64::<Endianness>::parse(data).ok()?;
-    let endian = header.endian().ok()?;
-    let path = header
-        .program_headers(endian, data)
-        .ok()?
-        .iter()
-        .find_map(|segment| segment.interpreter(endian, data).ok().flatten())?;
-    Some(PathBuf::from(String::from_utf8_lossy(path).into_owned()))
-}
-
 /// The closure of a file's shared objects, as the image's own loader resolves it.
 fn required(loader: &Path, file: &Path, missing: Missing) -> Result<Vec<PathBuf>, StageError> {
-    // musl's loader exits non-zero for a library whose symbols only the server provides: the list counts.
-    let output = Command::new(loader).arg("--list").arg(file).env_clear().output().map_err(failed(file))?;
-    let resolved = parse_list(&String::from_utf8_lossy(&output.stdout));
+    let resolved = resolve(loader, file).map_err(failed(file))?;
     if missing == Missing::Reject && !resolved.missing.is_empty() {
         return Err(StageError::MissingLibrary {
             file: file.to_owned(),
@@ -182,24 +170,6 @@ fn required(loader: &Path, file: &Path, missing: Missing) -> Result<Vec<PathBuf>
         });
     }
     Ok(resolved.found)
-}
-
-#[derive(Debug, Default, PartialEq)]
-struct Resolved {
-    found: Vec<PathBuf>,
-    missing: Vec<String>,
-}
-
-fn parse_list(text: &str) -> Resolved {
-    let mut resolved = Resolved::default();
-    for line in text.lines() {
-        let Some((name, rest)) = line.trim().split_once(" => ") else { continue };
-        match rest.split(" (").next().map(str::trim) {
-            Some(path) if path.starts_with('/') => resolved.found.push(PathBuf::from(path)),
-            _ => resolved.missing.push(name.to_owned()),
-        }
-    }
-    resolved
 }
 
 #[cfg(test)]
@@ -212,24 +182,6 @@ mod tests {
         assert_eq!(run(to.path(), 3).unwrap(), ExitCode::from(EXIT_ENDED));
         let full = failed(to.path())(io::ErrorKind::StorageFull.into());
         assert!(!full.is_final());
-    }
-
-    #[test]
-    fn loader_list_is_parsed() {
-        let text = "\tlinux-vdso.so.1 (0x00007ffd)\n\
-                    \tlibssl.so.1.1 => /usr/lib/x86_64-linux-gnu/libssl.so.1.1 (0x00007f0a)\n\
-                    \tlibxml2.so.2 => not found\n\
-                    \t/lib64/ld-linux-x86-64.so.2 (0x00007f0b)\n";
-        let resolved = parse_list(text);
-        assert_eq!(resolved.found, [PathBuf::from("/usr/lib/x86_64-linux-gnu/libssl.so.1.1")]);
-        assert_eq!(resolved.missing, ["libxml2.so.2"]);
-    }
-
-    #[test]
-    fn loader_is_found_only_in_dynamic_programs() {
-        let shell = fs::read("/bin/sh").unwrap();
-        assert!(interpreter(&shell).unwrap().to_string_lossy().contains("ld-"));
-        assert_eq!(interpreter(b"#!/bin/sh\n"), None);
     }
 
     #[test]

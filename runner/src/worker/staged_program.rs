@@ -1,10 +1,10 @@
-//! The programs in the staged bin directory: each is a symbolic link to this binary, which recognises by `argv[0]` that it
-//! must act as a program of the old version.
+//! The programs in the staged bin directory: each is a symbolic link to this binary, which recognises by `argv[0]`
+//! that it must act as a program of the old version.
 //!
-//! The real program is next to the link as `<name>.real`, and runs under its own dynamic loader with its own libraries.
-//! `LD_LIBRARY_PATH` would leak into every child (the new `pg_dump`, `/bin/sh`); the loader's `--library-path` does not.
-//! `PostgreSQL` uses only the *directory* of `argv[0]`, so its other programs and its share directory are found from
-//! `<name>.real` too.
+//! The real program is next to the link as `<name>.real`, and runs under its own dynamic loader with its own
+//! libraries. `LD_LIBRARY_PATH` would leak into every child (the new `pg_dump`, `/bin/sh`); the loader's
+//! `--library-path` does not. `PostgreSQL` uses only the *directory* of `argv[0]`, so its other programs and its
+//! share directory are found from `<name>.real` too.
 
 use std::ffi::OsString;
 use std::io;

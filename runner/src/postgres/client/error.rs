@@ -1,4 +1,4 @@
-//! Why a server could not be reached or did not do what it was told.
+//! Why a server could not be reached, queried or changed.
 
 use std::io;
 use std::path::PathBuf;

@@ -75,7 +75,8 @@ pub async fn outdated(client: &Client) -> Result<Vec<Outdated>, ServerError> {
     rows.iter().map(|row| read(row).map_err(failed)).collect()
 }
 
-/// Updates an extension on a server of `major`, in a session of its own; returns what an operator must do if that fails.
+/// Updates an extension on a server of `major`, in a session of its own; returns what an operator must do if that
+/// fails.
 pub async fn update(
     superuser: &Superuser,
     host: &str,

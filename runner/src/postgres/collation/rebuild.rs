@@ -27,7 +27,7 @@ pub async fn rebuild(
     server: PgVersion,
 ) -> Result<Option<String>, ServerError> {
     let statement = index.statement(server);
-    // A concurrent rebuild waits for old transactions and blocks nobody; behind one that waits for a lock others queue.
+    // A concurrent rebuild waits for old transactions without blocking; behind one that waits for a lock others queue.
     let timeout = if index.can_rebuild_concurrently(server) { "0" } else { "60s" };
     let settings = format!("SET lock_timeout = '{timeout}'");
     client.batch_execute(&settings).await.map_err(ServerError::execute("set lock_timeout"))?;

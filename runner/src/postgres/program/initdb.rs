@@ -1,5 +1,5 @@
-//! Initialises the new cluster so that `pg_upgrade` accepts it: with the install user, encoding, locale, checksums and WAL
-//! segment size of the old one.
+//! Initialises the new cluster so that `pg_upgrade` accepts it: with the install user, encoding, locale, checksums
+//! and WAL segment size of the old one.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use super::command::{CommandError, Program};
 use super::installation::Installation;
 use crate::postgres::cluster_shape::{ClusterShape, LocaleProvider};
 
-/// The options of `initdb` for a cluster. `help` is the output of `initdb --help`: options that it does not list, such as
-/// `--no-data-checksums` before 18, are the default there.
+/// The options of `initdb` for a cluster. `help` is the output of `initdb --help`: options that it does not list,
+/// such as `--no-data-checksums` before 18, are the default there.
 #[must_use]
 pub fn options(shape: &ClusterShape, help: &str) -> Vec<String> {
     let mut options = vec![

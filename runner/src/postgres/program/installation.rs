@@ -40,7 +40,7 @@ pub enum InstallationError {
         output: String,
     },
     #[error(
-        "failed to verify {program}: it reports version {found}, but {expected} is expected; \
+        "failed to verify {program}: it reports \"{found}\", but version {expected} is expected; \
          correct the image or spec.version of the PostgresVersion"
     )]
     OtherVersion {

@@ -1,5 +1,5 @@
-//! The wrapper of `pg_dump`: this binary under the name `pg_dump`, which leaves a column option out that the target does
-//! not know (see `worker/pg_dump_wrapper.rs`). What starts the wrapper and the wrapper itself share this file.
+//! The wrapper of `pg_dump`: this binary under the name `pg_dump`, which leaves a column option out that the target
+//! does not know (see `worker/pg_dump_wrapper.rs`). What starts the wrapper and the wrapper itself share this file.
 
 use std::path::{Path, PathBuf};
 

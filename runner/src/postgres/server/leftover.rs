@@ -63,11 +63,11 @@ fn servers(pgdata: &Path) -> io::Result<Vec<Process>> {
 }
 
 impl Process {
-    /// The process, if it serves `pgdata`: a server and its children have the data directory as their working directory;
-    /// a server that is just being started has it among its arguments.
+    /// The process, if it serves `pgdata`: a server and its children have the data directory as their working
+    /// directory; a server that is just being started has it among its arguments.
     fn serving(pgdata: &Path, pid: i32) -> Option<Self> {
-        // The directory of a process that ends meanwhile disappears; a process that is just executing another program has
-        // no arguments for a moment, like a zombie, but it has a working directory.
+        // The directory of a process that ends meanwhile disappears; a process that is just executing another program
+        // has no arguments for a moment, like a zombie, but it has a working directory.
         let directory = PathBuf::from(format!("/proc/{pid}"));
         let stat = fs::read_to_string(directory.join("stat")).ok()?;
         let mut fields = stat.rsplit_once(") ")?.1.split(' ');

@@ -1,8 +1,8 @@
 //! A scratch server: one of the target version without user data, for trying things before the database is stopped.
 //!
-//! It lives in the worker's own file system, listens on a unix socket only, and runs as `pg_upgrade` runs the new server:
-//! in binary upgrade mode. That mode also keeps restored subscriptions from starting a worker, which would take changes
-//! away from the real server.
+//! It lives in the worker's own file system, listens on a unix socket only, and runs as `pg_upgrade` runs the new
+//! server: in binary upgrade mode. That mode also keeps restored subscriptions from starting a worker, which would
+//! take changes away from the real server.
 
 use std::fs;
 use std::io;
