@@ -28,10 +28,10 @@ mod worker;
 use std::process::ExitCode;
 
 fn main() -> anyhow::Result<ExitCode> {
-    if let Some(error) = worker::launcher::exec_staged_program() {
+    if let Some(error) = worker::staged_program::exec_staged_program() {
         return Err(error.into());
     }
-    if let Some(result) = worker::dump::run_if_called() {
+    if let Some(result) = worker::pg_dump_wrapper::run_if_called() {
         return Ok(result?);
     }
     cli::run()

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::logging;
-use crate::postgres::leftover;
+use crate::postgres::server::leftover;
 use crate::postgres::volume::Volume;
 use crate::saga::{
     self, ConfigMapJournal, FileJournal, Journal, JournalError, MemoryJournal, Outcome, Record,

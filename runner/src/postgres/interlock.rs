@@ -1,6 +1,6 @@
-//! The interlock: whoever runs a `PostgreSQL` program on the data holds an exclusive flock(2).
+//! The interlock: an exclusive flock(2), held by every pod that runs a `PostgreSQL` program on the data.
 //!
-//! `PostgreSQL`'s own guards (the pid in postmaster.pid, shared memory) do not see across containers.
+//! `PostgreSQL`'s own guards (the pid in postmaster.pid, shared memory) do not work across containers.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -9,12 +9,12 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
-/// Held as long as this value lives, or a program that was given it.
+/// Held as long as this value lives, or a program that it was passed to.
 #[derive(Debug)]
 pub struct Interlock(File);
 
 impl Interlock {
-    /// Takes the interlock; `None` if somebody else holds it.
+    /// Takes the interlock; `None` if it is held elsewhere.
     pub fn try_take(path: &Path) -> io::Result<Option<Self>> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
@@ -27,8 +27,8 @@ impl Interlock {
         }
     }
 
-    /// A descriptor to give to a program: a server that outlives us keeps the interlock, and the instance
-    /// waits instead of starting a second one on the same data.
+    /// A descriptor to pass to a program: a server that outlives the runner keeps the interlock, and the instance waits
+    /// instead of starting a second server on the same data.
     pub fn descriptor(&self) -> io::Result<OwnedFd> {
         Ok(self.0.try_clone()?.into())
     }
@@ -37,10 +37,10 @@ impl Interlock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::command::Program;
+    use crate::postgres::program::command::Program;
 
     #[tokio::test]
-    async fn a_server_that_a_program_leaves_behind_keeps_it() {
+    async fn interlock_is_kept_by_a_server_that_outlives_its_program() {
         let directory = tempfile::tempdir().unwrap();
         let (path, end) = (directory.path().join(".pgops/interlock"), directory.path().join("end"));
         assert!(std::process::Command::new("mkfifo").arg(&end).status().unwrap().success());
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_holds_it_and_it_is_free_again_afterwards() {
+    fn interlock_has_one_holder_and_is_released() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(".pgops/interlock");
         let held = Interlock::try_take(&path).unwrap();

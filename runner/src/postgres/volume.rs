@@ -1,5 +1,5 @@
-//! The database's volume: data directories, the file that says which of them serves, and the work
-//! directory of one upgrade. Every change here is durable before the call returns.
+//! The database's volume: data directories, the file that names the active version, and the work directory of one
+//! upgrade. Every change here is durable before the call returns.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -16,25 +16,22 @@ pub struct Volume {
     work: PathBuf,
 }
 
-/// So many are enough to tell a slow volume from a quick one, and few enough to disturb nobody.
+/// Large enough to rate the volume, small enough not to disturb the database.
 const RATE_BYTES: usize = 16 * 1024 * 1024;
-/// Room for some hundreds of records, and for what the way back writes.
+/// Room for some hundreds of records, and for what a rollback writes.
 const RESERVE_BYTES: usize = 256 * 1024;
-/// Marker: the directory of the new version is ours to remove.
-const OWNS_NEW: &str = "owns-new-data";
-/// Marker: the new cluster is as initdb left it.
+const NEW_DATA_OWNED: &str = "owns-new-data";
 const FRESH: &str = "fresh";
-/// Marker: `pg_upgrade` has succeeded.
 const UPGRADED: &str = "upgraded";
 
-/// A stage of the new data directory, durable on the volume.
+/// A state of the new data directory, recorded durably on the volume.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Marker {
-    /// The directory of the new version is ours to remove.
-    OwnsNew,
-    /// The new cluster is as initdb left it: `pg_upgrade` may begin.
+    /// This upgrade has created the directory of the new version, and may remove it.
+    NewDataOwned,
+    /// The new cluster is as `initdb` left it: `pg_upgrade` may begin.
     Fresh,
-    /// `pg_upgrade` has succeeded. It says where both clusters stood then.
+    /// `pg_upgrade` has succeeded. The content is the state of both clusters at that time.
     Upgraded,
 }
 
@@ -59,19 +56,19 @@ impl Volume {
         self.root.join(major.to_string()).join("data")
     }
 
-    /// The interlock's file.
+    /// The file of the interlock.
     #[must_use]
     pub fn interlock(&self) -> PathBuf {
         self.root.join(".pgops/interlock")
     }
 
-    /// The major version that serves, if the volume says so.
+    /// The active version, if the volume has one.
     pub fn active(&self) -> io::Result<Option<u32>> {
         match fs::read_to_string(self.active_file()) {
             Ok(text) => text.trim().parse().map(Some).map_err(|_| {
                 io::Error::new(
                     io::ErrorKind::InvalidData,
-                    format!("{:?} names no major version", text.trim()),
+                    format!("{:?} is not a major version", text.trim()),
                 )
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -79,7 +76,7 @@ impl Volume {
         }
     }
 
-    /// Says which major version serves: the switch of a major upgrade, and its way back.
+    /// Makes a major version the active one: the switchover of a major upgrade, and its undo.
     pub fn set_active(&self, major: u32) -> io::Result<()> {
         replace(&self.active_file(), format!("{major}\n").as_bytes())
     }
@@ -88,15 +85,15 @@ impl Volume {
         self.root.join(".pgops/active")
     }
 
-    /// Makes the work directory.
+    /// Creates the work directory.
     pub fn make_work(&self) -> io::Result<()> {
         fs::create_dir_all(&self.work)?;
         sync_dir(self.work.parent().unwrap_or(&self.root))
     }
 
-    /// Keeps a little room for the journal of this upgrade: a full volume must not keep it from being taken back.
+    /// Reserves space for the journal of this upgrade: a full volume must not prevent a rollback.
     ///
-    /// Only before the first record: later on it may have been needed already.
+    /// Only before the first record: later the reserve may have been needed already.
     pub fn make_reserve(&self) -> io::Result<()> {
         if self.journal().exists() {
             return Ok(());
@@ -106,9 +103,9 @@ impl Volume {
         file.sync_all()
     }
 
-    /// Gives that room up.
+    /// Releases the reserve.
     pub fn release_reserve(&self) {
-        // What cannot be given up was not there, or nothing else can be written either.
+        // If this fails, there was no reserve, or nothing else can be written either.
         let _ = fs::remove_file(self.reserve());
     }
 
@@ -122,8 +119,8 @@ impl Volume {
         self.work.join("journal")
     }
 
-    /// Says from when on the data of a major version, whose place another one has taken, is not needed any more.
-    /// The server that took its place removes it then.
+    /// Schedules the removal of the data of a major version that was replaced: the new instance deletes it after
+    /// `until`.
     pub fn retire(&self, major: u32, until: Timestamp) -> io::Result<()> {
         let file = self.retired_file(major);
         let directory = file.parent().unwrap_or(&self.root);
@@ -132,7 +129,7 @@ impl Volume {
         replace(&file, format!("{until}\n").as_bytes())
     }
 
-    /// Until when the data of a major version is kept, if it was replaced.
+    /// When the retention of a major version's data expires, if it was replaced.
     pub fn retired(&self, major: u32) -> io::Result<Option<Timestamp>> {
         match fs::read_to_string(self.retired_file(major)) {
             Ok(text) => text.trim().parse().map(Some).map_err(io::Error::other),
@@ -145,15 +142,15 @@ impl Volume {
         self.root.join(".pgops/retired").join(major.to_string())
     }
 
-    /// Removes the directory of an upgrade that has left nothing in it.
+    /// Removes the work directory if it is empty.
     pub fn remove_empty_work(&self) {
-        // A directory that stays is in nobody's way.
+        // A directory that stays does no harm.
         let _ = fs::remove_dir(&self.work);
     }
 
     fn marker(&self, marker: Marker) -> PathBuf {
         self.work.join(match marker {
-            Marker::OwnsNew => OWNS_NEW,
+            Marker::NewDataOwned => NEW_DATA_OWNED,
             Marker::Fresh => FRESH,
             Marker::Upgraded => UPGRADED,
         })
@@ -167,18 +164,18 @@ impl Volume {
 
     /// Sets a marker.
     pub fn mark(&self, marker: Marker) -> io::Result<()> {
-        self.mark_with(marker, "")
+        self.write_marker(marker, "")
     }
 
-    /// Sets a marker that says something.
-    pub fn mark_with(&self, marker: Marker, words: &str) -> io::Result<()> {
-        replace(&self.marker(marker), words.as_bytes())
+    /// Sets a marker with content.
+    pub fn write_marker(&self, marker: Marker, content: &str) -> io::Result<()> {
+        replace(&self.marker(marker), content.as_bytes())
     }
 
-    /// What a marker says, if it is set.
-    pub fn words_of(&self, marker: Marker) -> io::Result<Option<String>> {
+    /// The content of a marker, if it is set.
+    pub fn read_marker(&self, marker: Marker) -> io::Result<Option<String>> {
         match fs::read_to_string(self.marker(marker)) {
-            Ok(words) => Ok(Some(words)),
+            Ok(content) => Ok(Some(content)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -190,18 +187,18 @@ impl Volume {
         if self.work.exists() { sync_dir(&self.work) } else { Ok(()) }
     }
 
-    /// Removes the directory of the new version, if this upgrade made it and it does not serve.
+    /// Removes the data directory of the new version, if this upgrade has created it and it is not active.
     pub fn remove_new(&self, major: u32) -> io::Result<()> {
-        if !self.is(Marker::OwnsNew) || self.active()? == Some(major) {
+        if !self.is(Marker::NewDataOwned) || self.active()? == Some(major) {
             return Ok(());
         }
         self.unmark(Marker::Upgraded)?;
         self.unmark(Marker::Fresh)?;
         self.remove_pgdata(major)?;
-        self.unmark(Marker::OwnsNew)
+        self.unmark(Marker::NewDataOwned)
     }
 
-    /// Removes the data directory of a major version, and nothing that people have put beside it.
+    /// Removes the data directory of a major version, but not what users have put next to it.
     fn remove_pgdata(&self, major: u32) -> io::Result<()> {
         ignore_missing(fs::remove_dir_all(self.pgdata(major)))?;
         match fs::remove_dir(self.root.join(major.to_string())) {
@@ -214,7 +211,7 @@ impl Volume {
         }
     }
 
-    /// Tablespaces of a major version that lie within a data directory, and would go with it.
+    /// Tablespaces of a major version that are inside a data directory, and would be deleted with it.
     pub fn tablespaces_within(&self, major: u32) -> io::Result<Vec<PathBuf>> {
         let root = fs::canonicalize(&self.root)?;
         let within = |path: &PathBuf| {
@@ -224,7 +221,7 @@ impl Volume {
         Ok(self.tablespaces(major)?.into_iter().filter(within).collect())
     }
 
-    /// Gives the old data its control file back, which `pg_upgrade --link` puts aside.
+    /// Restores the control file of the old data, which `pg_upgrade --link` renames.
     pub fn restore_control_file(&self, old_major: u32) -> io::Result<()> {
         let global = self.pgdata(old_major).join("global");
         let (aside, control) = (global.join("pg_control.old"), global.join("pg_control"));
@@ -235,7 +232,7 @@ impl Volume {
         Ok(())
     }
 
-    /// Directories of tablespaces that a data directory points to, whether they can be seen here or not.
+    /// Directories of tablespaces that a data directory points to, whether they exist in this pod or not.
     pub fn tablespaces(&self, major: u32) -> io::Result<Vec<PathBuf>> {
         let entries = match fs::read_dir(self.pgdata(major).join("pg_tblspc")) {
             Ok(entries) => entries,
@@ -243,25 +240,25 @@ impl Volume {
             Err(error) => return Err(error),
         };
         let location = |path: PathBuf| match fs::read_link(&path) {
-            // One that was made in place (`allow_in_place_tablespaces`) is a directory itself.
+            // An in-place tablespace (`allow_in_place_tablespaces`) is a directory itself.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(path),
             target => target,
         };
         entries.map(|entry| location(entry?.path())).collect()
     }
 
-    /// Bytes in use below a data directory, each hard link counted once per name.
+    /// Bytes in use below a data directory; a hard link counts once for each name.
     pub fn size(&self, major: u32) -> io::Result<u64> {
         size_of(&self.pgdata(major))
     }
 
-    /// Bytes that are free for us on the volume.
+    /// Bytes of the volume that are available to us.
     pub fn free(&self) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.root)?;
         Ok(stat.f_bavail * stat.f_frsize)
     }
 
-    /// Bytes a second that the volume takes for good, by a small try; 0 where there is no room for it.
+    /// Bytes per second that the volume writes durably, by a small probe; 0 if there is no space for it.
     pub fn write_rate(&self) -> io::Result<u64> {
         let path = self.work.join("write-rate");
         let began = Instant::now();
@@ -291,7 +288,7 @@ impl Volume {
     }
 }
 
-/// Makes `path` hold `content`: readers see the old or the new, and a crash leaves one of them.
+/// Replaces the content of `path` atomically: readers see the old or the new one, and so does a crash.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("new");
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).open(&temporary)?;
@@ -317,7 +314,7 @@ fn size_of(path: &Path) -> io::Result<u64> {
     let mut sum = 0;
     for entry in fs::read_dir(path)? {
         let entry = entry?;
-        // A file of a serving database may vanish between the listing and the look.
+        // A file of a serving database may be deleted between the listing and this call.
         let metadata = match fs::metadata(entry.path()) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -347,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn the_active_version_is_what_was_said_last() {
+    fn active_version_is_the_last_one_set() {
         let (_root, volume) = volume();
         assert_eq!(volume.active().unwrap(), None);
         volume.set_active(13).unwrap();
@@ -356,23 +353,23 @@ mod tests {
     }
 
     #[test]
-    fn a_garbled_active_file_is_an_error_and_not_nothing() {
+    fn invalid_active_file_is_an_error() {
         let (_root, volume) = volume();
         fs::write(volume.active_file(), "seventeen\n").unwrap();
         assert!(volume.active().unwrap_err().to_string().contains("seventeen"));
     }
 
     #[test]
-    fn a_marker_keeps_what_it_says() {
+    fn marker_keeps_its_content() {
         let (_root, volume) = volume();
-        assert_eq!(volume.words_of(Marker::Upgraded).unwrap(), None);
-        volume.mark_with(Marker::Upgraded, "0/5A3F2E8").unwrap();
+        assert_eq!(volume.read_marker(Marker::Upgraded).unwrap(), None);
+        volume.write_marker(Marker::Upgraded, "0/5A3F2E8").unwrap();
         assert!(volume.is(Marker::Upgraded));
-        assert_eq!(volume.words_of(Marker::Upgraded).unwrap().as_deref(), Some("0/5A3F2E8"));
+        assert_eq!(volume.read_marker(Marker::Upgraded).unwrap().as_deref(), Some("0/5A3F2E8"));
     }
 
     #[test]
-    fn a_new_directory_that_is_not_ours_is_left_alone() {
+    fn new_directory_is_kept_if_it_is_not_ours() {
         let (_root, volume) = volume();
         let file = make(&volume, 17, "PG_VERSION");
         volume.remove_new(17).unwrap();
@@ -380,42 +377,42 @@ mod tests {
     }
 
     #[test]
-    fn a_new_directory_that_serves_is_left_alone() {
+    fn new_directory_is_kept_if_it_is_active() {
         let (_root, volume) = volume();
         let file = make(&volume, 17, "PG_VERSION");
-        volume.mark(Marker::OwnsNew).unwrap();
+        volume.mark(Marker::NewDataOwned).unwrap();
         volume.set_active(17).unwrap();
         volume.remove_new(17).unwrap();
         assert!(file.exists());
     }
 
     #[test]
-    fn our_new_directory_is_removed_with_its_markers() {
+    fn new_directory_of_ours_is_removed_with_its_markers() {
         let (_root, volume) = volume();
         make(&volume, 17, "PG_VERSION");
-        for marker in [Marker::OwnsNew, Marker::Fresh, Marker::Upgraded] {
+        for marker in [Marker::NewDataOwned, Marker::Fresh, Marker::Upgraded] {
             volume.mark(marker).unwrap();
         }
         volume.remove_new(17).unwrap();
         assert!(!volume.root.join("17").exists());
-        for marker in [Marker::OwnsNew, Marker::Fresh, Marker::Upgraded] {
+        for marker in [Marker::NewDataOwned, Marker::Fresh, Marker::Upgraded] {
             assert!(!volume.is(marker), "{marker:?}");
         }
     }
 
     #[test]
-    fn what_people_have_put_beside_a_data_directory_stays() {
+    fn files_next_to_a_data_directory_are_kept() {
         let (_root, volume) = volume();
         make(&volume, 17, "PG_VERSION");
         let backup = volume.root.join("17/data.bak");
         fs::write(&backup, "precious").unwrap();
-        volume.mark(Marker::OwnsNew).unwrap();
+        volume.mark(Marker::NewDataOwned).unwrap();
         volume.remove_new(17).unwrap();
         assert!(backup.exists() && !volume.pgdata(17).exists());
     }
 
     #[test]
-    fn a_tablespace_within_a_data_directory_is_told_from_one_outside() {
+    fn tablespace_within_a_data_directory_is_found() {
         let (root, volume) = volume();
         make(&volume, 13, "PG_VERSION");
         let links = volume.pgdata(13).join("pg_tblspc");
@@ -431,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tablespace_that_was_made_in_place_is_within_the_data() {
+    fn tablespace_in_place_is_within_a_data_directory() {
         let (_root, volume) = volume();
         let in_place = volume.pgdata(17).join("pg_tblspc/16400");
         fs::create_dir_all(&in_place).unwrap();
@@ -439,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn the_control_file_comes_back_once() {
+    fn control_file_is_restored_once() {
         let (_root, volume) = volume();
         let aside = make(&volume, 13, "global/pg_control.old");
         volume.restore_control_file(13).unwrap();
@@ -450,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_file_in_use_is_never_replaced_by_one_put_aside() {
+    fn control_file_in_use_is_never_replaced() {
         let (_root, volume) = volume();
         make(&volume, 13, "global/pg_control.old");
         let control = make(&volume, 13, "global/pg_control");
@@ -460,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn data_that_was_replaced_has_its_time() {
+    fn retired_data_has_an_expiry_time() {
         let (_root, volume) = volume();
         assert_eq!(volume.retired(13).unwrap(), None);
         let until = "2026-11-26T02:14:03Z".parse().unwrap();
@@ -471,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reserve_is_not_made_again_once_there_is_a_journal() {
+    fn reserve_is_not_made_once_a_journal_exists() {
         let (_root, volume) = volume();
         volume.make_reserve().unwrap();
         assert_eq!(fs::metadata(volume.reserve()).unwrap().len(), RESERVE_BYTES as u64);
@@ -482,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_counts_files_in_subdirectories() {
+    fn size_includes_subdirectories() {
         let (_root, volume) = volume();
         make(&volume, 13, "PG_VERSION");
         make(&volume, 13, "base/1/1249");

@@ -2,8 +2,8 @@
 
 use pgops_api::plan::Step;
 
-use crate::postgres::command::Program;
-use crate::postgres::server::{SESSION_SETTINGS, lasting};
+use crate::postgres::client::session::{SESSION_OPTIONS, long_running_options};
+use crate::postgres::program::command::Program;
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 
 /// From this target version on `pg_upgrade` carries statistics, so that only missing ones are collected.
@@ -16,7 +16,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         .env("PGPASSWORD", upgrade.superuser.password())
         .env(
             "PGOPTIONS",
-            &format!("-c vacuum_cost_delay=0 {SESSION_SETTINGS} {}", lasting(upgrade.new_major)),
+            &format!("-c vacuum_cost_delay=0 {SESSION_OPTIONS} {}", long_running_options(upgrade.new_major)),
         )
         .args(["--all", "--analyze-in-stages", "--no-password", "--host", &ip])
         .args(["--username", &upgrade.superuser.name, "--jobs", &jobs.to_string()]);

@@ -7,7 +7,7 @@ use pgops_api::layout;
 use pgops_api::plan::Step;
 
 use crate::upgrade::{StepError, UpgradeContext, log_step};
-use crate::worker::launcher::{LIBRARIES, PROGRAMS};
+use crate::worker::staged_program::{LIBRARIES, PROGRAMS};
 
 /// The target's programs that the upgrade runs.
 const NEW_PROGRAMS: [&str; 11] = [

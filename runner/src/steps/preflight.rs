@@ -19,9 +19,9 @@ use pgops_api::names;
 use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 
 use crate::cluster::PodState;
-use crate::postgres::collations::Order;
-use crate::postgres::command::Program;
-use crate::postgres::server::{Inventory, inventory};
+use crate::postgres::client::inventory::{Inventory, inventory};
+use crate::postgres::collation::versions::CollationVersion;
+use crate::postgres::program::command::Program;
 use crate::upgrade::space::Space;
 use crate::upgrade::{Facts, Finding, StepError, UpgradeContext, ensure_version, log_step};
 use estimate::Estimate;
@@ -52,7 +52,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
 async fn run_major(
     upgrade: &mut UpgradeContext,
     ip: &str,
-    collations: Option<&[Order]>,
+    collations: Option<&[CollationVersion]>,
 ) -> Result<(), StepError> {
     let volume = upgrade.volume.clone();
     volume
@@ -104,7 +104,7 @@ async fn examine(
     upgrade: &UpgradeContext,
     ip: &str,
     inventory: &Inventory,
-    collations: Option<&[Order]>,
+    collations: Option<&[CollationVersion]>,
 ) -> Result<Examined, StepError> {
     let installation = upgrade.new_installation()?;
     let known = Program::new(installation.program("postgres")).arg("--describe-config").output().await?;

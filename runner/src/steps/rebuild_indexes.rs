@@ -7,9 +7,9 @@ mod rebuild;
 use pgops_api::names;
 use pgops_api::plan::{Reindex, Step};
 
-use crate::postgres::collations::{Order, in_use};
-use crate::postgres::server::databases;
-use crate::postgres::text_rules::Changes;
+use crate::postgres::client::catalog::databases;
+use crate::postgres::collation::changes::TextChanges;
+use crate::postgres::collation::versions::{CollationVersion, collations_in_use};
 use crate::upgrade::rebuild_progress::{COLLATIONS_BEFORE, PROGRESS};
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 use rebuild::{MAX_FAILURES, Rebuild};
@@ -24,7 +24,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         return Ok(());
     }
     let before = upgrade.cluster.report(COLLATIONS_BEFORE).await?;
-    let before: Vec<Order> = before.and_then(|json| serde_json::from_str(&json).ok()).ok_or_else(|| {
+    let before: Vec<CollationVersion> = before.and_then(|json| serde_json::from_str(&json).ok()).ok_or_else(|| {
         StepError::LeftUndone(vec![
             "the order of text before the upgrade is unknown: check indexes on text with amcheck, and REINDEX those that \
              fail"
@@ -40,8 +40,8 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     let mut rebuild = Rebuild::new(upgrade, progress);
     for database in &all {
         let mut client = upgrade.superuser.connect(&ip, database).await?;
-        let now = in_use(&client, upgrade.new_major).await?;
-        let changes = Changes::between(&before, &now, upgrade.old_major, upgrade.new_major);
+        let now = collations_in_use(&client, upgrade.new_major).await?;
+        let changes = TextChanges::between(&before, &now, upgrade.old_major, upgrade.new_major);
         if !changes.is_empty() {
             rebuild.process(&mut client, database, &changes, reindex).await?;
         }

@@ -4,7 +4,7 @@
 use pgops_api::plan::{Step, UpgradeKind};
 
 use crate::cluster::PodState;
-use crate::postgres::server::ServerError;
+use crate::postgres::client::error::ServerError;
 use crate::upgrade::{StepError, UpgradeContext, log_step, warn_step};
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
@@ -44,7 +44,7 @@ async fn checkpoint(upgrade: &UpgradeContext) {
             client
                 .batch_execute("CHECKPOINT")
                 .await
-                .map_err(|source| ServerError::Query { what: "a checkpoint", source })?;
+                .map_err(|source| ServerError::Execute { action: "run a checkpoint", source })?;
         }
         Ok::<_, StepError>(())
     };

@@ -2,8 +2,8 @@
 
 use pgops_api::plan::Step;
 
-use crate::postgres::extensions::{outdated, update};
-use crate::postgres::server::databases;
+use crate::postgres::client::catalog::databases;
+use crate::postgres::client::extensions::{outdated, update};
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {

@@ -4,7 +4,9 @@
 use pgops_api::display_chain;
 use pgops_api::plan::{Step, UpgradeKind};
 
-use crate::postgres::server::{ServerError, databases, relations, set_for_all};
+use crate::postgres::client::catalog::{count_relations, databases};
+use crate::postgres::client::error::ServerError;
+use crate::postgres::client::settings::set_for_all;
 use crate::upgrade::{StepError, UpgradeContext, ensure_version, log_step};
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
@@ -26,7 +28,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     for (name, value) in &facts.settings_for_all {
         match set_for_all(&mut client, name, value).await {
             // The preflight has tried it. A completed upgrade must not fail here.
-            Err(ServerError::Query { source, .. }) if source.as_db_error().is_some() => {
+            Err(ServerError::Execute { source, .. }) if source.as_db_error().is_some() => {
                 let why = display_chain(&source);
                 tracing::warn!(step = %Step::VerifyDatabase, "ALTER ROLE ALL SET {name} is not carried over: {why}");
             }
@@ -35,7 +37,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     }
     let mut count = 0;
     for database in found.iter().filter(|name| facts.databases.contains(name)) {
-        count += relations(&upgrade.superuser.connect(&ip, database).await?).await?;
+        count += count_relations(&upgrade.superuser.connect(&ip, database).await?).await?;
     }
     log_step(
         Step::VerifyDatabase,

@@ -9,9 +9,9 @@ use super::error::StepError;
 use super::facts::Facts;
 use crate::cancel::Cancel;
 use crate::cluster::Cluster;
-use crate::postgres::installation::Installation;
+use crate::postgres::client::session::Superuser;
 use crate::postgres::interlock::Interlock;
-use crate::postgres::server::Superuser;
+use crate::postgres::program::installation::Installation;
 use crate::postgres::volume::Volume;
 use crate::report::Reporter;
 

@@ -11,11 +11,11 @@ use super::context::UpgradeContext;
 use super::error::StepError;
 use super::finding::Finding;
 use super::space::{Space, new_cluster};
-use crate::postgres::controldata::ControlData;
-use crate::postgres::initdb::initdb;
-use crate::postgres::private_server::{Data, private_hba, server_options};
-use crate::postgres::recovery;
-use crate::postgres::server::Inventory;
+use crate::postgres::client::inventory::Inventory;
+use crate::postgres::program::controldata::ControlData;
+use crate::postgres::program::initdb::initdb;
+use crate::postgres::server::private_server::{Data, private_hba, server_options};
+use crate::postgres::server::recovery;
 use crate::postgres::volume::Marker;
 
 impl UpgradeContext {
@@ -40,7 +40,9 @@ impl UpgradeContext {
         if pgdata.exists() {
             return Err(StepError::Findings(vec![Finding::directory_in_the_way(&pgdata)]));
         }
-        volume.mark(Marker::OwnsNew).map_err(StepError::volume("mark the new data directory as ours"))?;
+        volume
+            .mark(Marker::NewDataOwned)
+            .map_err(StepError::volume("mark the new data directory as ours"))?;
         if let Some(parent) = pgdata.parent() {
             fs::create_dir_all(parent).map_err(StepError::volume(format!("create {}", parent.display())))?;
         }
@@ -120,12 +122,12 @@ impl UpgradeContext {
         };
         serde_json::to_string(&handover)
             .map_err(io::Error::from)
-            .and_then(|json| self.volume.mark_with(Marker::Upgraded, &json))
+            .and_then(|json| self.volume.write_marker(Marker::Upgraded, &json))
             .map_err(StepError::volume("mark the new cluster as upgraded"))
     }
 
     fn handover(&self) -> Result<Option<Handover>, StepError> {
-        let json = self.volume.words_of(Marker::Upgraded);
+        let json = self.volume.read_marker(Marker::Upgraded);
         let json = json.map_err(StepError::volume("read the state of the clusters after pg_upgrade"))?;
         // A runner of an earlier version stored nothing.
         Ok(json.and_then(|json| serde_json::from_str(&json).ok()))

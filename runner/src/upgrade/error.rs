@@ -10,12 +10,13 @@ use pgops_api::{PgVersion, display_chain};
 
 use super::finding::Finding;
 use crate::cluster::ClusterError;
-use crate::postgres::command::CommandError;
-use crate::postgres::installation::InstallationError;
+use crate::postgres::client::error::ServerError;
 use crate::postgres::pg_upgrade::PgUpgradeError;
-use crate::postgres::recovery::RecoveryError;
-use crate::postgres::scratch::ScratchError;
-use crate::postgres::server::ServerError;
+use crate::postgres::program::command::CommandError;
+use crate::postgres::program::installation::InstallationError;
+use crate::postgres::server::private_server::PrivateServerError;
+use crate::postgres::server::recovery::RecoveryError;
+use crate::postgres::server::scratch::ScratchError;
 use crate::saga::{Failure, UndoError};
 
 /// Why a step failed.
@@ -32,6 +33,9 @@ pub enum StepError {
     Installation(#[from] InstallationError),
     #[error(transparent)]
     PgUpgrade(#[from] PgUpgradeError),
+    /// The access rules of a private server.
+    #[error(transparent)]
+    PrivateServer(#[from] PrivateServerError),
     /// The old data.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),

@@ -8,7 +8,7 @@ use std::path::Path;
 use pgops_api::plan::TransferMode;
 use serde::{Deserialize, Serialize};
 
-use crate::postgres::initdb::ClusterShape;
+use crate::postgres::cluster_shape::ClusterShape;
 use crate::postgres::volume::replace;
 
 /// What the later steps need to know of the database.
@@ -57,7 +57,7 @@ impl Facts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::initdb::LocaleProvider;
+    use crate::postgres::cluster_shape::LocaleProvider;
 
     /// Written by v0.1.0: an upgrade that was interrupted then is continued now.
     const V0_1_0: &str = include_str!("fixtures/facts-v0.1.0.json");

@@ -11,8 +11,9 @@ use super::context::UpgradeContext;
 use super::error::StepError;
 use super::log::warn_step;
 use crate::cluster::{PodState, pod};
+use crate::postgres::client::catalog::version;
 use crate::postgres::interlock::Interlock;
-use crate::postgres::{leftover, server};
+use crate::postgres::server::leftover;
 
 impl UpgradeContext {
     /// Makes sure that no other server can run on the data: no pod, and the interlock is ours.
@@ -148,7 +149,7 @@ impl UpgradeContext {
 /// Fails unless the server reports the version that the catalog declares; returns it.
 pub async fn ensure_version(client: &Client, declared: &VersionRef) -> Result<PgVersion, StepError> {
     let expected = declared.pg_version()?;
-    let reported = server::version(client).await?;
+    let reported = version(client).await?;
     if reported != expected {
         return Err(StepError::WrongVersion { name: declared.name.clone(), expected, reported });
     }

@@ -1,10 +1,14 @@
-//! PID 1 of the worker's container: reaps, hands signals on, and starts a killed runner again.
+//! PID 1 of the worker's container: reaps zombies, forwards signals, and restarts a killed runner.
 //!
-//! `pg_ctl` leaves its postmaster to PID 1. A zombie still answers `kill(pid, 0)`, so programs that
-//! wait for a server's end that way would wait for ever if nobody reaped it.
+//! `pg_ctl` leaves its postmaster to PID 1. A zombie still answers `kill(pid, 0)`, so programs that wait for a
+//! server's end that way would wait forever if it were not reaped.
 //!
-//! A runner that is killed alone, as where memory runs out, carries on in the same container at once: the Job
-//! makes the next pod only after a pause that doubles each time, and the database may be down meanwhile.
+//! A runner that is killed alone, for example by the OOM killer, resumes in the same container at once: the Job
+//! creates the next pod only after a back-off that doubles each time, and the database may be down meanwhile.
+//!
+//! `instance/src/reaper.rs` is another reaper, and differs on purpose: there PID 1 itself starts programs and needs
+//! their exit statuses, so it owns every child and hands the statuses out. Here PID 1 has a single child, and
+//! restarts it; the runner waits for its own programs in its own process.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -13,8 +17,8 @@ use std::process::{Command, ExitCode, ExitStatus};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, wait};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How often a killed runner is started again before its pod ends. What kills it again and again may go
-/// with the container, or with the pause before the next one.
+/// How often a killed runner is restarted before its pod ends. What kills it repeatedly may disappear with the
+/// container, or during the back-off before the next one.
 const RESTARTS: u32 = 3;
 
 /// The child could not be started or watched.
@@ -28,7 +32,7 @@ pub fn is_init() -> bool {
     getpid().is_init()
 }
 
-/// Runs this very command as a child, until it ends; gives its exit status.
+/// Runs this command line as a child until it ends; returns its exit status.
 pub fn supervise() -> Result<ExitCode, InitError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -41,12 +45,12 @@ pub fn supervise() -> Result<ExitCode, InitError> {
             tokio::select! {
                 _ = terminate.recv() => restarts = stop(child)?,
                 _ = interrupt.recv() => restarts = stop(child)?,
-                _ = ended.recv() => match reap(child).map(|status| after(status, restarts)) {
+                _ = ended.recv() => match reap(child).map(|status| next_action(status, restarts)) {
                     None => {}
-                    Some(After::End(code)) => return Ok(ExitCode::from(code)),
-                    Some(After::Restart) => {
-                        eprintln!("the runner was killed: starting it again, it carries on from the journal");
-                        end_all_others();
+                    Some(NextAction::Exit(code)) => return Ok(ExitCode::from(code)),
+                    Some(NextAction::Restart) => {
+                        eprintln!("the runner was killed: restarting; it resumes from the journal");
+                        kill_all_others();
                         restarts -= 1;
                         child = start()?;
                     }
@@ -61,31 +65,30 @@ fn start() -> io::Result<Pid> {
     Ok(Pid::from_child(&child))
 }
 
-/// Tells the runner to end; gives how often it may be started again after that.
+/// Terminates the runner; returns how often it may be restarted after that.
 fn stop(child: Pid) -> io::Result<u32> {
     kill_process(child, Signal::TERM)?;
     Ok(0)
 }
 
-/// What comes after the runner's end.
+/// What to do after the runner has ended.
 #[derive(Debug, Eq, PartialEq)]
-enum After {
-    /// The container ends with this status.
-    End(u8),
-    /// The runner is started again.
+enum NextAction {
+    /// End the container with this status.
+    Exit(u8),
     Restart,
 }
 
-/// A runner that ended by itself has said what it had to say; one that was killed has not.
-fn after(status: ExitStatus, restarts: u32) -> After {
+/// A runner that exited has reported its result; one that was killed has not.
+fn next_action(status: ExitStatus, restarts: u32) -> NextAction {
     match status.code() {
-        Some(code) => After::End(u8::try_from(code).unwrap_or(1)),
-        None if restarts > 0 => After::Restart,
-        None => After::End(1),
+        Some(code) => NextAction::Exit(u8::try_from(code).unwrap_or(1)),
+        None if restarts > 0 => NextAction::Restart,
+        None => NextAction::Exit(1),
     }
 }
 
-/// Reaps whatever has ended; the exit status of `child` if that was among it.
+/// Reaps every process that has ended; returns the exit status of `child` if it was one of them.
 fn reap(child: Pid) -> Option<ExitStatus> {
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
         if pid == child {
@@ -95,14 +98,14 @@ fn reap(child: Pid) -> Option<ExitStatus> {
     None
 }
 
-/// Kills every other process of the container, as the end of the container would, and waits until they are
-/// gone: programs that a killed runner has left would go on changing the data beside the next one.
-fn end_all_others() {
-    // To the group of PID 1 means to everybody: outside of a container that would be the whole machine.
+/// Kills every other process of the container, as the end of the container would, and waits until they have ended:
+/// programs that a killed runner has left would continue to change the data next to those of the next one.
+fn kill_all_others() {
+    // The group of PID 1 is every process: outside of a container that would be the whole machine.
     if !is_init() {
         return;
     }
-    // Fails if there is nobody else.
+    // Fails if there is no other process.
     let _ = kill_process_group(Pid::INIT, Signal::KILL);
     while let Ok(Some(_)) = wait(WaitOptions::empty()) {}
 }
@@ -112,11 +115,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_runner_that_was_killed_is_started_again_and_one_that_ended_is_not() {
+    fn runner_is_restarted_only_if_it_was_killed() {
         let killed = ExitStatus::from_raw(9);
-        assert_eq!(after(killed, 1), After::Restart);
-        assert_eq!(after(killed, 0), After::End(1));
-        assert_eq!(after(ExitStatus::from_raw(42 << 8), 3), After::End(42));
-        assert_eq!(after(ExitStatus::from_raw(0), 3), After::End(0));
+        assert_eq!(next_action(killed, 1), NextAction::Restart);
+        assert_eq!(next_action(killed, 0), NextAction::Exit(1));
+        assert_eq!(next_action(ExitStatus::from_raw(42 << 8), 3), NextAction::Exit(42));
+        assert_eq!(next_action(ExitStatus::from_raw(0), 3), NextAction::Exit(0));
     }
 }

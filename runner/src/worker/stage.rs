@@ -1,54 +1,44 @@
-//! Stages the old version in the old image: its programs, libraries and shared files, with the
-//! whole closure of shared objects and the dynamic loader, so that they run in the new image.
+//! Stages the old version in the old image: its programs, libraries and shared files, with the closure of their shared
+//! objects and the dynamic loader, so that they run in the new image.
 //!
-//! The absolute layout is kept below the stage's root, because `PostgreSQL` finds its share directory
-//! relative to its programs only as long as the ends of both paths are the compiled-in ones.
+//! The absolute layout is kept below the stage's root, because `PostgreSQL` finds its share directory relative to its
+//! programs only if both paths end as compiled in.
+
+mod shared_objects;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use object::read::elf::{FileHeader, ProgramHeader};
-use object::{Endianness, elf};
 use pgops_api::plan::EXIT_ENDED;
 
-use super::install::PROGRAM;
-use super::launcher::{LIBRARIES, LOADER, PROGRAMS};
-use crate::postgres::installation::{Installation, InstallationError};
+use self::shared_objects::{interpreter, resolve};
+use super::staged_program::{LIBRARIES, LOADER, PROGRAMS};
+use crate::postgres::program::installation::{Installation, InstallationError};
+use crate::postgres::program::pg_dump::runner_path;
 
 /// The old version could not be staged; the database has not been touched.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
-    /// The image has no such installation.
     #[error(transparent)]
     Installation(#[from] InstallationError),
-    /// A file could not be read or written.
     #[error("failed to stage {path}")]
     File {
-        /// The file.
         path: PathBuf,
-        /// What the kernel said.
         #[source]
         source: io::Error,
     },
-    /// A program is no dynamically linked ELF file.
-    #[error("failed to read the dynamic loader's path from {0}: it is no dynamically linked program")]
+    #[error("failed to read the dynamic loader's path from {0}: it is not a dynamically linked ELF program")]
     NoLoader(PathBuf),
-    /// A program needs a library that the image does not have.
     #[error("failed to resolve the libraries of {file}: the old image lacks {missing}")]
-    MissingLibrary {
-        /// The program.
-        file: PathBuf,
-        /// Names of the libraries.
-        missing: String,
-    },
+    MissingLibrary { file: PathBuf, missing: String },
 }
 
 impl StageError {
-    /// Whether the image itself is in the way: it will be the same at the next try. A disk may not.
+    /// Whether the image itself is the cause: it will be the same at the next attempt. A disk may not.
     fn is_final(&self) -> bool {
         match self {
             Self::Installation(_) | Self::NoLoader(_) | Self::MissingLibrary { .. } => true,
@@ -57,12 +47,12 @@ impl StageError {
     }
 }
 
-/// Stages as the worker's container; the exit status says whether another try may succeed.
+/// Stages as an init container of the worker; the exit status says whether another attempt may succeed.
 pub fn run(to: &Path, major: u32) -> Result<ExitCode, StageError> {
     match stage(to, major) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) if error.is_final() => {
-            // The end of the log becomes the container's last words, and so the request's.
+            // The end of the log becomes the termination message of the container, and so the message of the request.
             eprintln!("{}", pgops_api::display_chain(&error));
             Ok(ExitCode::from(EXIT_ENDED))
         }
@@ -83,14 +73,14 @@ fn stage(to: &Path, major: u32) -> Result<(), StageError> {
     let mut closure = BTreeSet::new();
     for program in PROGRAMS {
         let source = installation.program(program);
-        closure.extend(required(&loader, &source, Missing::Refuse)?);
+        closure.extend(required(&loader, &source, Missing::Reject)?);
         copy(&source, &bindir.join(format!("{program}.real")))?;
         let link = bindir.join(program);
-        remove_if_there(&link)?;
-        symlink(Path::new(pgops_api::layout::TOOLS_DIR).join(PROGRAM), &link).map_err(failed(&link))?;
+        remove_if_exists(&link)?;
+        symlink(runner_path(), &link).map_err(failed(&link))?;
     }
     for library in copy_tree(&installation.pkglibdir, &below(to, &installation.pkglibdir))? {
-        // A library of an extension that does not load in the old image either is not in use there.
+        // An extension's library that does not load in the old image either is not in use there.
         closure.extend(required(&loader, &library, Missing::Accept)?);
     }
     copy_tree(&installation.sharedir, &below(to, &installation.sharedir))?;
@@ -109,7 +99,7 @@ fn stage(to: &Path, major: u32) -> Result<(), StageError> {
 /// What to do about a library that the image does not have.
 #[derive(Clone, Copy, PartialEq)]
 enum Missing {
-    Refuse,
+    Reject,
     Accept,
 }
 
@@ -126,7 +116,7 @@ fn make_dir(path: &Path) -> Result<(), StageError> {
     fs::create_dir_all(path).map_err(failed(path))
 }
 
-fn remove_if_there(path: &Path) -> Result<(), StageError> {
+fn remove_if_exists(path: &Path) -> Result<(), StageError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
         _ => Ok(()),
@@ -134,16 +124,15 @@ fn remove_if_there(path: &Path) -> Result<(), StageError> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), StageError> {
-    // A container that is started again finds its own read-only copies: they would refuse to be opened.
-    remove_if_there(to)?;
+    // A restarted container finds its own read-only copies, which cannot be opened for writing.
+    remove_if_exists(to)?;
     fs::copy(from, to).map(drop).map_err(failed(from))
 }
 
-/// Copies a directory, following links, and gives the shared objects in it.
+/// Copies a directory, following links, and returns the shared objects in it.
 ///
-/// The JIT's parts stay behind: its `libLLVM` has another name in each release, and a server that
-/// finds `llvmjit.so` without it fails on the first expensive query; without `llvmjit.so` it just
-/// does not compile.
+/// The JIT is left out: its `libLLVM` has another name in each release, and a server that finds `llvmjit.so` without it
+/// fails on the first expensive query; without `llvmjit.so` it just does not compile.
 fn copy_tree(from: &Path, to: &Path) -> Result<Vec<PathBuf>, StageError> {
     make_dir(to)?;
     let mut libraries = Vec::new();
@@ -165,29 +154,16 @@ fn copy_tree(from: &Path, to: &Path) -> Result<Vec<PathBuf>, StageError> {
     Ok(libraries)
 }
 
-/// The dynamic loader that a program asks for.
+/// The dynamic loader that a program requires.
 fn loader(program: &Path) -> Result<PathBuf, StageError> {
     let data = fs::read(program).map_err(failed(program))?;
     interpreter(&data).ok_or_else(|| StageError::NoLoader(program.to_owned()))
 }
 
-fn interpreter(data: &[u8]) -> Option<PathBuf> {
-    let header = elf::FileHeader64::<Endianness>::parse(data).ok()?;
-    let endian = header.endian().ok()?;
-    let path = header
-        .program_headers(endian, data)
-        .ok()?
-        .iter()
-        .find_map(|segment| segment.interpreter(endian, data).ok().flatten())?;
-    Some(PathBuf::from(String::from_utf8_lossy(path).into_owned()))
-}
-
 /// The closure of a file's shared objects, as the image's own loader resolves it.
 fn required(loader: &Path, file: &Path, missing: Missing) -> Result<Vec<PathBuf>, StageError> {
-    // musl's loader exits non-zero for a library whose symbols only the server provides: the list counts.
-    let output = Command::new(loader).arg("--list").arg(file).env_clear().output().map_err(failed(file))?;
-    let resolved = parse_list(&String::from_utf8_lossy(&output.stdout));
-    if missing == Missing::Refuse && !resolved.missing.is_empty() {
+    let resolved = resolve(loader, file).map_err(failed(file))?;
+    if missing == Missing::Reject && !resolved.missing.is_empty() {
         return Err(StageError::MissingLibrary {
             file: file.to_owned(),
             missing: resolved.missing.join(", "),
@@ -196,30 +172,12 @@ fn required(loader: &Path, file: &Path, missing: Missing) -> Result<Vec<PathBuf>
     Ok(resolved.found)
 }
 
-#[derive(Debug, Default, PartialEq)]
-struct Resolved {
-    found: Vec<PathBuf>,
-    missing: Vec<String>,
-}
-
-fn parse_list(text: &str) -> Resolved {
-    let mut resolved = Resolved::default();
-    for line in text.lines() {
-        let Some((name, rest)) = line.trim().split_once(" => ") else { continue };
-        match rest.split(" (").next().map(str::trim) {
-            Some(path) if path.starts_with('/') => resolved.found.push(PathBuf::from(path)),
-            _ => resolved.missing.push(name.to_owned()),
-        }
-    }
-    resolved
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_image_without_that_version_is_not_tried_again_and_a_full_disk_is() {
+    fn stage_retries_a_full_disk_but_not_a_missing_version() {
         let to = tempfile::tempdir().unwrap();
         assert_eq!(run(to.path(), 3).unwrap(), ExitCode::from(EXIT_ENDED));
         let full = failed(to.path())(io::ErrorKind::StorageFull.into());
@@ -227,25 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_the_loader_lists() {
-        let text = "\tlinux-vdso.so.1 (0x00007ffd)\n\
-                    \tlibssl.so.1.1 => /usr/lib/x86_64-linux-gnu/libssl.so.1.1 (0x00007f0a)\n\
-                    \tlibxml2.so.2 => not found\n\
-                    \t/lib64/ld-linux-x86-64.so.2 (0x00007f0b)\n";
-        let resolved = parse_list(text);
-        assert_eq!(resolved.found, [PathBuf::from("/usr/lib/x86_64-linux-gnu/libssl.so.1.1")]);
-        assert_eq!(resolved.missing, ["libxml2.so.2"]);
-    }
-
-    #[test]
-    fn finds_the_loader_of_a_dynamic_program_and_none_in_other_files() {
-        let shell = fs::read("/bin/sh").unwrap();
-        assert!(interpreter(&shell).unwrap().to_string_lossy().contains("ld-"));
-        assert_eq!(interpreter(b"#!/bin/sh\n"), None);
-    }
-
-    #[test]
-    fn a_tree_is_copied_without_the_jit() {
+    fn tree_is_copied_without_the_jit() {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::create_dir_all(from.path().join("bitcode/x")).unwrap();
         for file in ["plpgsql.so", "llvmjit.so", "llvmjit_types.bc", "bitcode/x/a.bc"] {

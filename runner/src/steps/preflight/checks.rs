@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use tokio_postgres::Client;
 
 use super::table::{CHECKS, Check, CheckScope, Question};
-use crate::postgres::server::strings;
+use crate::postgres::client::query::strings;
 use crate::upgrade::{Finding, StepError, UpgradeContext, Weight, shortened};
 
 /// Runs every check that applies, those of a database in each database. A check of the whole server returns its objects

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use pgops_api::{layout, names, serverconf};
 
 use super::preload_libraries::{SERVER_SETTING, SESSION_SETTINGS, libraries, missing, refused};
-use crate::postgres::command::{CommandError, Program};
-use crate::postgres::installation::Installation;
-use crate::postgres::scratch::Scratch;
-use crate::postgres::server::{Inventory, refuses_for_all};
+use crate::postgres::client::inventory::Inventory;
+use crate::postgres::client::settings::rejection_for_all;
+use crate::postgres::program::command::{CommandError, Program};
+use crate::postgres::program::installation::Installation;
+use crate::postgres::server::scratch::Scratch;
 use crate::upgrade::{Finding, StepError, UpgradeContext};
 
 /// From this version on a server that is only asked for its `shared_memory_size` loads its libraries.
@@ -88,7 +89,7 @@ impl Checked {
         let mut findings = Vec::new();
         let mut client = scratch.connect("template1").await?;
         for (name, value) in for_all {
-            let refusal = refuses_for_all(&mut client, name, value).await?;
+            let refusal = rejection_for_all(&mut client, name, value).await?;
             findings.extend(refusal.map(|refusal| {
                 let text = format!(
                     "ALTER ROLE ALL sets {name} to a value that the target rejects; RESET it: {refusal}"

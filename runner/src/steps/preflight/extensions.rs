@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::postgres::server::Extension;
+use crate::postgres::client::inventory::Extension;
 use crate::upgrade::{Finding, StepError, shortened};
 
 /// What an image offers: the files of its extension directory, by name, and the control files' text.

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use pgops_api::plan::Step;
 
-use crate::postgres::installation::Installation;
-use crate::postgres::server::Inventory;
+use crate::postgres::client::inventory::Inventory;
+use crate::postgres::program::installation::Installation;
+use crate::postgres::program::pg_dump::COLUMN_OPTION;
 use crate::upgrade::{Finding, StepError, log_step};
-use crate::worker::dump;
 
 /// Column options that the target does not know fail the restore, which `pg_upgrade --check` never tries. Returns a
 /// finding for each one that a user has set, and whether the dump must leave out the one that some servers set by
@@ -20,11 +20,11 @@ pub fn unknown_column_options(
     let server = std::fs::read(&program).map_err(StepError::volume(format!("read {}", program.display())))?;
     let knows = |option: &str| memchr::memmem::find(&server, format!("\0{option}\0").as_bytes()).is_some();
     let unknown: Vec<_> = inventory.column_options.iter().filter(|option| !knows(option)).collect();
-    let (ours, users): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|option| *option == dump::OPTION);
+    let (ours, users): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|option| *option == COLUMN_OPTION);
     if !ours.is_empty() {
         log_step(
             Step::Preflight,
-            format!("the target does not know the column option {}: it is not carried over", dump::OPTION),
+            format!("the target does not know the column option {COLUMN_OPTION}: it is not carried over"),
         );
     }
     let finding = |option: &String| {
@@ -74,7 +74,7 @@ pub fn findings(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::initdb::{ClusterShape, LocaleProvider};
+    use crate::postgres::cluster_shape::{ClusterShape, LocaleProvider};
 
     fn empty_inventory() -> Inventory {
         Inventory {

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use pgops_api::plan::Step;
 
 use super::{configuration, not_carried_over, text_order, volume};
-use crate::postgres::collations::Order;
-use crate::postgres::command::CommandError;
-use crate::postgres::refusal::Refusal;
-use crate::postgres::rehearsal::{Source, Verdict, database, drop_database, globals};
-use crate::postgres::scratch::{Scratch, ScratchError};
-use crate::postgres::server::{Inventory, has_room_for_locks, tables};
+use crate::postgres::client::catalog::{count_tables, has_room_for_locks};
+use crate::postgres::client::inventory::Inventory;
+use crate::postgres::collation::versions::CollationVersion;
+use crate::postgres::program::command::CommandError;
+use crate::postgres::program::reported_error::ReportedError;
+use crate::postgres::schema_rehearsal::{RehearsalResult, SchemaSource, database, drop_database, globals};
+use crate::postgres::server::scratch::{Scratch, ScratchError};
 use crate::upgrade::{Finding, StepError, UpgradeContext, warn_step};
 
 /// The result of the rehearsal.
@@ -28,7 +29,7 @@ pub async fn rehearse(
     upgrade: &UpgradeContext,
     ip: &str,
     inventory: &Inventory,
-    collations: Option<&[Order]>,
+    collations: Option<&[CollationVersion]>,
     drop_column_option: bool,
 ) -> Result<Rehearsed, StepError> {
     let installation = upgrade.new_installation()?;
@@ -36,14 +37,15 @@ pub async fn rehearse(
     let scratch = match Scratch::init(&installation, &directory, &inventory.shape).await {
         Ok(scratch) => scratch,
         Err(ScratchError::Command(CommandError::Ended { tail, .. }))
-            if Refusal::read(&tail).is_of_a_locale() =>
+            if ReportedError::parse(&tail).is_missing_locale() =>
         {
-            let findings = vec![finding("template0", &Verdict::NotRestored(Refusal::read(&tail)))];
+            let findings =
+                vec![finding("template0", &RehearsalResult::NotRestored(ReportedError::parse(&tail)))];
             return Ok(Rehearsed { findings: findings.into_iter().flatten().collect(), success: None });
         }
         Err(error) => return Err(error.into()),
     };
-    let source = Source {
+    let source = SchemaSource {
         new: &installation,
         superuser: &upgrade.superuser,
         ip,
@@ -65,10 +67,10 @@ pub async fn rehearse(
 
 async fn perform(
     upgrade: &UpgradeContext,
-    source: &Source<'_>,
+    source: &SchemaSource<'_>,
     scratch: &Scratch,
     inventory: &Inventory,
-    collations: Option<&[Order]>,
+    collations: Option<&[CollationVersion]>,
 ) -> Result<Rehearsed, StepError> {
     let began = Instant::now();
     let mut findings = Vec::new();
@@ -113,10 +115,10 @@ struct Restored {
 /// Restores the schema of one database after the other, each dropped before the next.
 async fn restore_all(
     upgrade: &UpgradeContext,
-    source: &Source<'_>,
+    source: &SchemaSource<'_>,
     scratch: &Scratch,
     databases: &[&str],
-    collations: Option<&[Order]>,
+    collations: Option<&[CollationVersion]>,
 ) -> Result<Restored, StepError> {
     let mut restored = Restored::default();
     let mut dependents = Vec::new();
@@ -129,7 +131,7 @@ async fn restore_all(
         if refused.is_none() {
             restored.databases += 1;
             let client = scratch.connect(name).await?;
-            restored.tables += tables(&client).await?;
+            restored.tables += count_tables(&client).await?;
             if let Some(collations) = collations {
                 match text_order::dependents(upgrade, source.ip, &client, collations, name).await {
                     Ok(found) => dependents.extend(found),
@@ -158,23 +160,23 @@ fn in_order(databases: &[String]) -> Vec<&str> {
     names
 }
 
-fn finding(database: &str, verdict: &Verdict) -> Option<Finding> {
+fn finding(database: &str, verdict: &RehearsalResult) -> Option<Finding> {
     let (id, refusal, remedy) = match verdict {
-        Verdict::Passed => return None,
-        Verdict::NotDumped(refusal) if refusal.is_of_a_lock() => (
+        RehearsalResult::Passed => return None,
+        RehearsalResult::NotDumped(refusal) if refusal.is_lock_timeout() => (
             "schema-locked",
             refusal,
             "another session holds a lock on a table: apply a new request when it has ended",
         ),
-        Verdict::NotDumped(refusal) => (
+        RehearsalResult::NotDumped(refusal) => (
             "schema-dump",
             refusal,
             "the definition cannot be dumped, and pg_upgrade could not dump it either: fix or drop it",
         ),
-        Verdict::NotRestored(refusal) if refusal.is_of_a_locale() => {
+        RehearsalResult::NotRestored(refusal) if refusal.is_missing_locale() => {
             ("locale", refusal, "the target image lacks a locale: use one that has it")
         }
-        Verdict::NotRestored(refusal) => (
+        RehearsalResult::NotRestored(refusal) => (
             "schema-restore",
             refusal,
             "the target version rejects this definition: change or drop it; it is the first in its database, and there \
@@ -198,8 +200,8 @@ fn too_many_tables(database: &str) -> Finding {
 mod tests {
     use super::*;
 
-    fn refusal(error: &str) -> Refusal {
-        Refusal { error: error.into(), statement: Some("CREATE VIEW v AS".into()) }
+    fn refusal(error: &str) -> ReportedError {
+        ReportedError { message: error.into(), statement: Some("CREATE VIEW v AS".into()) }
     }
 
     #[test]
@@ -210,12 +212,12 @@ mod tests {
 
     #[test]
     fn passed_restore_has_no_finding() {
-        assert_eq!(finding("shop", &Verdict::Passed), None);
+        assert_eq!(finding("shop", &RehearsalResult::Passed), None);
     }
 
     #[test]
     fn rejected_definition_is_named_with_database_and_error() {
-        let found = finding("shop", &Verdict::NotRestored(refusal("column does not exist"))).unwrap();
+        let found = finding("shop", &RehearsalResult::NotRestored(refusal("column does not exist"))).unwrap();
         let text = found.to_string();
         assert!(found.blocks(), "{text}");
         for expected in ["[schema-restore]", "\"shop\"", "column does not exist", "CREATE VIEW v AS"] {
@@ -224,10 +226,13 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case::lock(Verdict::NotDumped(refusal("canceling statement due to lock timeout")), "schema-locked")]
-    #[case::dump(Verdict::NotDumped(refusal("cache lookup failed")), "schema-dump")]
-    #[case::locale(Verdict::NotRestored(refusal("invalid LC_CTYPE locale name")), "locale")]
-    fn kinds_of_refusal_have_their_own_findings(#[case] verdict: Verdict, #[case] id: &str) {
+    #[case::lock(
+        RehearsalResult::NotDumped(refusal("canceling statement due to lock timeout")),
+        "schema-locked"
+    )]
+    #[case::dump(RehearsalResult::NotDumped(refusal("cache lookup failed")), "schema-dump")]
+    #[case::locale(RehearsalResult::NotRestored(refusal("invalid LC_CTYPE locale name")), "locale")]
+    fn kinds_of_refusal_have_their_own_findings(#[case] verdict: RehearsalResult, #[case] id: &str) {
         assert_eq!(finding("shop", &verdict).unwrap().id, id);
     }
 }

@@ -5,18 +5,18 @@ use pgops_api::names::ANNOTATION_REINDEX;
 use pgops_api::plan::{Reindex, Step};
 use tokio_postgres::Client;
 
-use crate::postgres::collations::{Order, in_use, orders};
-use crate::postgres::indexes::{affected, bytes};
-use crate::postgres::server::ServerError;
-use crate::postgres::text_rules::Changes;
+use crate::postgres::client::error::ServerError;
+use crate::postgres::collation::changes::TextChanges;
+use crate::postgres::collation::indexes::{affected, bytes};
+use crate::postgres::collation::versions::{CollationVersion, collation_versions, collations_in_use};
 use crate::upgrade::rebuild_progress::{COLLATIONS_BEFORE, PROGRESS, Progress};
 use crate::upgrade::{Finding, StepError, UpgradeContext, shortened, warn_step};
 
 /// Stores the collation versions of the old server in the report, for `RebuildIndexes`. The upgrade succeeds without
 /// them too, and that step then reports that it could not compare.
-pub async fn store_collations(upgrade: &UpgradeContext, ip: &str) -> Option<Vec<Order>> {
+pub async fn store_collations(upgrade: &UpgradeContext, ip: &str) -> Option<Vec<CollationVersion>> {
     let result = async {
-        let collations = orders(&upgrade.superuser, ip, upgrade.old_major).await?;
+        let collations = collation_versions(&upgrade.superuser, ip, upgrade.old_major).await?;
         let json = serde_json::to_string(&collations).unwrap_or_default();
         upgrade.cluster.write_report(COLLATIONS_BEFORE, &json).await?;
         // A deleted request of the same name may have left its report.
@@ -33,12 +33,12 @@ pub async fn dependents(
     upgrade: &UpgradeContext,
     ip: &str,
     restored: &Client,
-    before: &[Order],
+    before: &[CollationVersion],
     database: &str,
 ) -> Result<Option<String>, ServerError> {
-    let now = in_use(restored, upgrade.new_major).await?;
-    let changes = Changes::between(before, &now, upgrade.old_major, upgrade.new_major);
-    let indexes = affected(restored, &changes.marks(restored).await?).await?;
+    let now = collations_in_use(restored, upgrade.new_major).await?;
+    let changes = TextChanges::between(before, &now, upgrade.old_major, upgrade.new_major);
+    let indexes = affected(restored, &changes.dependents(restored).await?).await?;
     if indexes.is_empty() {
         return Ok(None);
     }

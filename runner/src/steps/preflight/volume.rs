@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::postgres::controldata::ControlData;
-use crate::postgres::scratch::Scratch;
+use crate::postgres::program::controldata::ControlData;
+use crate::postgres::server::scratch::Scratch;
 use crate::postgres::volume::Marker;
 use crate::upgrade::{Finding, StepError, UpgradeContext};
 
@@ -36,7 +36,7 @@ pub fn findings(upgrade: &UpgradeContext) -> Result<Vec<Finding>, StepError> {
         findings.push(Finding::new("tablespace-within-data", text));
     }
     let new = volume.pgdata(upgrade.new_major);
-    if new.symlink_metadata().is_ok() && !volume.is(Marker::OwnsNew) {
+    if new.symlink_metadata().is_ok() && !volume.is(Marker::NewDataOwned) {
         findings.push(Finding::directory_in_the_way(&new));
     }
     Ok(findings)

@@ -4,12 +4,14 @@ use pgops_api::names;
 use pgops_api::plan::{Reindex, Step, UpgradeKind};
 use tokio_postgres::Client;
 
-use crate::postgres::amcheck::{self, Verdict};
-use crate::postgres::collations::{refresh, refreshes};
-use crate::postgres::indexes::{self, Index, affected, drop_leftovers, end_rebuilds, has_room};
-use crate::postgres::ordered::{misplaced, worth_a_look};
-use crate::postgres::server::ServerError;
-use crate::postgres::text_rules::Changes;
+use crate::postgres::client::error::ServerError;
+use crate::postgres::collation::amcheck::{self, CheckResult};
+use crate::postgres::collation::changes::TextChanges;
+use crate::postgres::collation::follow_ups::manual_follow_ups;
+use crate::postgres::collation::indexes::{Index, affected};
+use crate::postgres::collation::partitions::misrouted_rows;
+use crate::postgres::collation::rebuild::{drop_leftovers, end_rebuilds, has_room, rebuild};
+use crate::postgres::collation::refresh::{refresh, refresh_statements};
 use crate::upgrade::rebuild_progress::{IndexRef, PROGRESS, Progress, RebuildStatus};
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 
@@ -50,14 +52,14 @@ impl<'a> Rebuild<'a> {
         &mut self,
         client: &mut Client,
         database: &str,
-        changes: &Changes,
+        changes: &TextChanges,
         reindex: Reindex,
     ) -> Result<(), StepError> {
-        let marks = changes.marks(client).await?;
-        let indexes = affected(client, &marks).await?;
-        let manual = worth_a_look(client, &marks).await?;
+        let dependents = changes.dependents(client).await?;
+        let indexes = affected(client, &dependents).await?;
+        let manual = manual_follow_ups(client, &dependents).await?;
         // Each major version changes something; only what is in use is worth a line.
-        if !(changes.order.is_empty() && indexes.is_empty() && manual.is_empty()) {
+        if !(changes.collations.is_empty() && indexes.is_empty() && manual.is_empty()) {
             self.note(format!("database \"{database}\": {changes}; {} indexes depend on it", indexes.len()));
         }
         for what in manual {
@@ -66,13 +68,15 @@ impl<'a> Rebuild<'a> {
         if reindex == Reindex::Affected {
             self.rebuild_all(client, database, &indexes).await?;
         }
-        let misplaced = misplaced(client, &marks).await?;
+        let misrouted_rows = misrouted_rows(client, &dependents).await?;
         match reindex {
             Reindex::Report => self.list(client, database, changes, &indexes).await?,
             Reindex::Affected => {
                 // The server's warning stays as long as anything has the previous order.
-                if self.progress.is_clean(database) && misplaced.is_empty() {
-                    for statement in refreshes(client, self.upgrade.new_major, &changes.order).await? {
+                if self.progress.is_clean(database) && misrouted_rows.is_empty() {
+                    for statement in
+                        refresh_statements(client, self.upgrade.new_major, &changes.collations).await?
+                    {
                         refresh(client, &statement).await?;
                         self.note(statement);
                     }
@@ -80,7 +84,8 @@ impl<'a> Rebuild<'a> {
             }
             Reindex::Off => {}
         }
-        self.follow_ups.extend(misplaced.into_iter().map(|what| format!("database \"{database}\": {what}")));
+        self.follow_ups
+            .extend(misrouted_rows.into_iter().map(|what| format!("database \"{database}\": {what}")));
         Ok(())
     }
 
@@ -94,7 +99,7 @@ impl<'a> Rebuild<'a> {
         &mut self,
         client: &Client,
         database: &str,
-        changes: &Changes,
+        changes: &TextChanges,
         indexes: &[Index],
     ) -> Result<(), StepError> {
         if indexes.is_empty() {
@@ -102,7 +107,7 @@ impl<'a> Rebuild<'a> {
         }
         let server = self.upgrade.plan.to.pg_version()?;
         self.found.extend(indexes.iter().map(|index| index.statement(server)));
-        self.found.extend(refreshes(client, self.upgrade.new_major, &changes.order).await?);
+        self.found.extend(refresh_statements(client, self.upgrade.new_major, &changes.collations).await?);
         let report = names::report(&self.upgrade.plan.request);
         self.add_follow_up(format!(
             "{} of database \"{database}\" may miss rows, since the order or parsing of text has changed: the statements \
@@ -162,23 +167,23 @@ impl<'a> Rebuild<'a> {
                 )));
             }
         }
-        if let Some(why) = indexes::rebuild(client, index, server).await? {
+        if let Some(why) = rebuild(client, index, server).await? {
             return Ok(Some(why));
         }
         if index.method != "btree" {
             return Ok(None);
         }
-        let failed = |source| ServerError::Query { what: "the proof of an index", source };
+        let failed = |source| ServerError::Execute { action: "check an index with amcheck", source };
         Ok(match amcheck::check(client, &index.qualified()).await.map_err(failed)? {
-            Verdict::Sound => None,
-            Verdict::Unavailable(why) => {
+            CheckResult::Sound => None,
+            CheckResult::Unavailable(why) => {
                 log_step(
                     Step::RebuildIndexes,
                     format!("{} is not checked by amcheck: {why}", index.qualified()),
                 );
                 None
             }
-            Verdict::Damaged(why) => Some(format!("it was rebuilt, and amcheck reports: {why}")),
+            CheckResult::Damaged(why) => Some(format!("it was rebuilt, and amcheck reports: {why}")),
         })
     }
 

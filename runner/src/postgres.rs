@@ -1,0 +1,36 @@
+//! `PostgreSQL`'s programs, its servers and their data. Each module uses only those above it:
+//!
+//! - [`volume`] and [`interlock`] are about the files, [`cluster_shape`] about what two clusters must have in common;
+//! - [`program`] has the programs of an installation, [`client`] the superuser's sessions;
+//! - [`server`] has the servers that the runner itself starts, recovers or stops;
+//! - [`collation`] finds and repairs what depends on text rules that the upgrade changes;
+//! - [`pg_upgrade`] runs `pg_upgrade`, [`schema_rehearsal`] tries its dump and restore beforehand.
+
+pub mod client;
+pub mod cluster_shape;
+pub mod collation;
+pub mod interlock;
+pub mod pg_upgrade;
+pub mod program;
+pub mod schema_rehearsal;
+pub mod server;
+pub mod volume;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// The server converts a query, comments too, from UTF-8 to the encoding of the database, which fails for
+    /// characters that this encoding does not have.
+    #[test]
+    fn sql_files_are_ascii_and_begin_with_a_comment() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/postgres/sql");
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let sql = std::fs::read_to_string(&path).unwrap();
+            assert!(sql.is_ascii(), "{}", path.display());
+            assert!(sql.starts_with("-- "), "{}", path.display());
+            assert!(sql.contains("Run by "), "{}", path.display());
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Sessions with servers as the superuser, and the queries that several steps share.
+
+pub mod catalog;
+pub mod cluster_shape;
+pub mod error;
+pub mod extensions;
+pub mod inventory;
+pub mod query;
+pub mod quote;
+pub mod session;
+pub mod settings;

@@ -1,0 +1,129 @@
+//! Updates extensions: `pg_upgrade` carries each over in its old SQL version, whatever the new installation has.
+
+use std::fmt;
+
+use pgops_api::display_chain;
+use tokio_postgres::{Client, Row};
+
+use super::error::ServerError;
+use super::quote::identifier;
+use super::session::{Superuser, long_running_options};
+
+/// An extension whose objects have another version than the installation's default.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outdated {
+    pub name: String,
+    /// The version of its objects.
+    pub installed: String,
+    /// The version that the installation provides.
+    pub default: String,
+}
+
+/// An extension that was not updated.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NotUpdated {
+    pub database: String,
+    pub extension: Outdated,
+    /// The reason, and what an operator can do about it.
+    pub why: String,
+}
+
+impl fmt::Display for NotUpdated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outdated { name, installed, default } = &self.extension;
+        write!(
+            f,
+            "extension \"{name}\" of database \"{}\" stays at {installed}, the image provides {default}: {}",
+            self.database, self.why
+        )
+    }
+}
+
+impl Outdated {
+    /// The first and only statement of a session, as `timescaledb` requires. It is enough for members of the `PostGIS`
+    /// family: their own function does the same to each that is installed.
+    #[must_use]
+    pub fn statement(&self) -> String {
+        format!("ALTER EXTENSION {} UPDATE", identifier(&self.name))
+    }
+
+    /// What an operator must do if the update would break what uses the extension.
+    #[must_use]
+    pub fn manual_update(&self) -> Option<&'static str> {
+        let major = |version: &str| version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        let crosses = |border| major(&self.installed) < Some(border) && major(&self.default) >= Some(border);
+        (self.name == "pg_partman" && crosses(5)).then_some(
+            "version 5 dropped trigger-based partitioning: follow its own upgrade instructions, then update it",
+        )
+    }
+}
+
+/// How long to wait for locks of running transactions: other clients queue behind this session meanwhile.
+const LOCK_TIMEOUT: &str = "-c lock_timeout=60s";
+
+/// The outdated extensions of the database that `client` is connected to, in an order in which they can be updated.
+pub async fn outdated(client: &Client) -> Result<Vec<Outdated>, ServerError> {
+    // An extension is created after those that it requires.
+    let sql = "SELECT e.extname::text, e.extversion, a.default_version FROM pg_extension e \
+               JOIN pg_available_extensions a ON a.name = e.extname \
+               WHERE a.default_version <> e.extversion ORDER BY e.oid";
+    let failed = ServerError::query("outdated extensions");
+    let rows = client.query(sql, &[]).await.map_err(failed)?;
+    let read = |row: &Row| {
+        Ok(Outdated { name: row.try_get(0)?, installed: row.try_get(1)?, default: row.try_get(2)? })
+    };
+    rows.iter().map(|row| read(row).map_err(failed)).collect()
+}
+
+/// Updates an extension on a server of `major`, in a session of its own; returns what an operator must do if that
+/// fails.
+pub async fn update(
+    superuser: &Superuser,
+    host: &str,
+    major: u32,
+    database: &str,
+    extension: Outdated,
+) -> Result<Option<NotUpdated>, ServerError> {
+    let database = database.to_owned();
+    if let Some(why) = extension.manual_update() {
+        return Ok(Some(NotUpdated { database, extension, why: why.to_owned() }));
+    }
+    let options = format!("{LOCK_TIMEOUT} {}", long_running_options(major));
+    let client = superuser.connect_with(host, &database, &options).await?;
+    let statement = extension.statement();
+    let Err(error) = client.batch_execute(&statement).await else { return Ok(None) };
+    let why = format!("{}; fix the cause, then run {statement} there", display_chain(&error));
+    Ok(Some(NotUpdated { database, extension, why }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outdated(name: &str, installed: &str, default: &str) -> Outdated {
+        Outdated { name: name.into(), installed: installed.into(), default: default.into() }
+    }
+
+    #[test]
+    fn extension_name_is_quoted() {
+        assert_eq!(outdated("uuid-ossp", "1.0", "1.1").statement(), "ALTER EXTENSION \"uuid-ossp\" UPDATE");
+    }
+
+    #[test]
+    fn extension_update_that_breaks_its_users_is_manual() {
+        assert!(outdated("pg_partman", "4.7.4", "5.2.4").manual_update().is_some());
+        assert_eq!(outdated("pg_partman", "5.0.0", "5.2.4").manual_update(), None);
+        assert_eq!(outdated("pg_partman", "4.6.0", "4.7.4").manual_update(), None);
+        assert_eq!(outdated("hstore", "4.7", "5.1").manual_update(), None);
+    }
+
+    #[test]
+    fn not_updated_extension_is_shown_with_versions_and_remedy() {
+        let extension = outdated("postgis", "3.3.2", "3.5.0");
+        let text = NotUpdated { database: "geo".into(), extension, why: "no path; run X".into() }.to_string();
+        assert_eq!(
+            text,
+            "extension \"postgis\" of database \"geo\" stays at 3.3.2, the image provides 3.5.0: no path; run X"
+        );
+    }
+}

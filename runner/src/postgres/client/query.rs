@@ -1,0 +1,64 @@
+//! Queries of one column, as text or as a count.
+
+use std::error::Error;
+
+use tokio_postgres::types::{FromSql, ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use super::error::ServerError;
+
+/// The column of a query that returns one row.
+pub async fn text(client: &Client, what: &'static str, sql: &str) -> Result<String, ServerError> {
+    let failed = ServerError::query(what);
+    client.query_one(sql, &[]).await.map_err(failed)?.try_get(0).map_err(failed)
+}
+
+/// The number that a query returns as text.
+pub async fn count(client: &Client, what: &'static str, sql: &str) -> Result<u64, ServerError> {
+    let answer = text(client, what, sql).await?;
+    answer.parse().map_err(|_| ServerError::Answer { what, answer: answer.clone() })
+}
+
+/// The column of a query, one string for each row.
+pub async fn strings(client: &Client, what: &'static str, sql: &str) -> Result<Vec<String>, ServerError> {
+    strings_with(client, what, sql, &[]).await
+}
+
+/// The column of a query with parameters, one string for each row.
+pub async fn strings_with(
+    client: &Client,
+    what: &'static str,
+    sql: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<String>, ServerError> {
+    let failed = ServerError::query(what);
+    let rows = client.query(sql, parameters).await.map_err(failed)?;
+    let text = |row: &Row| Ok(row.try_get::<_, Lossy>(0)?.0);
+    rows.iter().map(|row| text(row).map_err(failed)).collect()
+}
+
+/// Text that the server may be unable to give in valid UTF-8, such as a name given in a database of another encoding.
+/// Invalid bytes are shown as replacement characters.
+struct Lossy(String);
+
+impl<'a> FromSql<'a> for Lossy {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(String::from_utf8_lossy(raw).into_owned()))
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        <String as FromSql>::accepts(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_in_another_encoding_is_shown_lossily() {
+        let read = |raw| Lossy::from_sql(&Type::TEXT, raw).map(|text| text.0).unwrap();
+        assert_eq!(read("Zoë".as_bytes()), "Zoë");
+        assert_eq!(read(b"Zo\xeb"), "Zo\u{fffd}");
+    }
+}

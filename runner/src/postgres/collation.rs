@@ -1,0 +1,15 @@
+//! What an upgrade changes about text, and what in a database depends on it: indexes above all, which would miss rows.
+//!
+//! - [`versions`] asks a server for the versions of its collations, [`changes`] compares two servers.
+//! - [`indexes`] finds the indexes that depend on a change, [`rebuild`] rebuilds them, [`amcheck`] proves them.
+//! - [`partitions`] and [`follow_ups`] find what no statement of `PostgreSQL` repairs.
+//! - [`refresh`] tells the server that everything is in the new order.
+
+pub mod amcheck;
+pub mod changes;
+pub mod follow_ups;
+pub mod indexes;
+pub mod partitions;
+pub mod rebuild;
+pub mod refresh;
+pub mod versions;

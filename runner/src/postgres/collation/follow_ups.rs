@@ -1,0 +1,17 @@
+//! What else than indexes and partitions stores results of text rules that have changed. No statement of `PostgreSQL`
+//! repairs these: an operator decides.
+
+use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
+
+use super::changes::Dependents;
+use crate::postgres::client::error::ServerError;
+use crate::postgres::client::query::strings_with;
+
+/// A sentence for each object, with what an operator can do about it.
+pub async fn manual_follow_ups(client: &Client, dependents: &Dependents) -> Result<Vec<String>, ServerError> {
+    let parameters: [&(dyn ToSql + Sync); 3] =
+        [&dependents.reordered, &dependents.pattern, &dependents.words];
+    let sql = include_str!("../sql/manual_follow_ups.sql");
+    strings_with(client, "objects that depend on text rules", sql, &parameters).await
+}

@@ -1,0 +1,126 @@
+//! Indexes that depend on what an upgrade changes about text.
+
+use pgops_api::PgVersion;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
+
+use super::changes::Dependents;
+use crate::postgres::client::error::ServerError;
+use crate::postgres::client::quote::identifier;
+
+/// An index whose order may be wrong.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Index {
+    pub schema: String,
+    pub name: String,
+    /// The table's quoted and qualified name.
+    pub table: String,
+    pub table_oid: u32,
+    /// The access method, such as `btree`.
+    pub method: String,
+    pub bytes: u64,
+    /// Whether it backs an exclusion constraint.
+    pub excludes: bool,
+    /// Whether it belongs to the system catalog.
+    pub is_system: bool,
+}
+
+impl Index {
+    /// Its quoted and qualified name.
+    #[must_use]
+    pub fn qualified(&self) -> String {
+        format!("{}.{}", identifier(&self.schema), identifier(&self.name))
+    }
+
+    /// Whether `REINDEX CONCURRENTLY` is safe for it.
+    #[must_use]
+    pub fn can_rebuild_concurrently(&self, server: PgVersion) -> bool {
+        // Before 12 the option does not exist, and 14.0 to 14.3 may leave rows out.
+        let trusted = server.major >= 12 && !(server.major == 14 && server.minor < 4);
+        trusted && !self.excludes && !self.is_system
+    }
+
+    /// The statement that rebuilds it: concurrently if that is safe, else with a lock on its table.
+    #[must_use]
+    pub fn statement(&self, server: PgVersion) -> String {
+        let concurrently = if self.can_rebuild_concurrently(server) { "CONCURRENTLY " } else { "" };
+        format!("REINDEX INDEX {concurrently}{}", self.qualified())
+    }
+
+    fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            schema: row.try_get(0)?,
+            name: row.try_get(1)?,
+            table: row.try_get(2)?,
+            table_oid: row.try_get(3)?,
+            method: row.try_get(4)?,
+            bytes: u64::try_from(row.try_get::<_, i64>(5)?).unwrap_or(0),
+            excludes: row.try_get(6)?,
+            is_system: row.try_get(7)?,
+        })
+    }
+}
+
+/// The indexes of the database that `client` is connected to which depend on a change.
+pub async fn affected(client: &Client, dependents: &Dependents) -> Result<Vec<Index>, ServerError> {
+    let failed = ServerError::query("indexes that depend on text rules");
+    let parameters: [&(dyn ToSql + Sync); 3] =
+        [&dependents.reordered, &dependents.pattern, &dependents.extensions];
+    let sql = include_str!("../sql/affected_indexes.sql");
+    let rows = client.query(sql, &parameters).await.map_err(failed)?;
+    let mut indexes =
+        rows.iter().map(|row| Index::read(row).map_err(failed)).collect::<Result<Vec<_>, _>>()?;
+    indexes.sort();
+    Ok(indexes)
+}
+
+/// The total size of indexes in bytes, in the database that `client` is connected to.
+pub async fn bytes(client: &Client, indexes: &[Index]) -> Result<u64, ServerError> {
+    let sql =
+        "SELECT COALESCE(sum(pg_relation_size(to_regclass(name))), 0)::int8 FROM unnest($1::text[]) AS name";
+    let names: Vec<String> = indexes.iter().map(Index::qualified).collect();
+    let answer = client.query_one(sql, &[&names]).await.and_then(|row| row.try_get::<_, i64>(0));
+    let bytes = answer.map_err(ServerError::query("the size of indexes"))?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index() -> Index {
+        Index {
+            schema: "public".into(),
+            name: "words w".into(),
+            table: "public.words".into(),
+            table_oid: 16400,
+            method: "btree".into(),
+            bytes: 0,
+            excludes: false,
+            is_system: false,
+        }
+    }
+
+    fn statement(index: &Index, version: &str) -> String {
+        index.statement(version.parse().unwrap())
+    }
+
+    #[test]
+    fn index_is_rebuilt_concurrently_only_if_that_is_safe() {
+        let plain = index();
+        assert_eq!(statement(&plain, "17.11"), "REINDEX INDEX CONCURRENTLY \"public\".\"words w\"");
+        assert_eq!(statement(&plain, "14.4"), "REINDEX INDEX CONCURRENTLY \"public\".\"words w\"");
+        for (index, version) in [
+            (index(), "14.3"),
+            (index(), "11.22"),
+            (Index { excludes: true, ..index() }, "17.11"),
+            (Index { is_system: true, ..index() }, "17.11"),
+        ] {
+            assert_eq!(
+                statement(&index, version),
+                "REINDEX INDEX \"public\".\"words w\"",
+                "{index:?} {version}"
+            );
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The programs of a `PostgreSQL` installation: where they are, and how they are run.
+
+pub mod command;
+pub mod controldata;
+pub mod initdb;
+pub mod installation;
+pub mod pg_dump;
+pub mod redact;
+pub mod reported_error;

@@ -1,0 +1,189 @@
+//! Where an installation of `PostgreSQL` has its programs, libraries and shared files.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pgops_api::{PgVersion, layout};
+
+/// An installation, in this image or staged from another one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Installation {
+    /// Directory of the programs.
+    pub bindir: PathBuf,
+    /// Directory of the server's loadable libraries.
+    pub pkglibdir: PathBuf,
+    /// Directory of the shared files.
+    pub sharedir: PathBuf,
+}
+
+/// An image lacks the installation that it should have.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallationError {
+    #[error(
+        "failed to find PostgreSQL {major} under \"{root}\": no executable \"postgres\" in {searched}; \
+         use an image that has PostgreSQL {major}"
+    )]
+    NotFound { major: u32, root: String, searched: String },
+    #[error(
+        "failed to find {file} of PostgreSQL {major} next to {bindir}: the image's installation is incomplete"
+    )]
+    Incomplete {
+        /// The file that marks the directory.
+        file: &'static str,
+        major: u32,
+        bindir: PathBuf,
+    },
+    #[error("failed to run \"{program} -V\": {output}")]
+    DoesNotRun {
+        program: String,
+        /// Its error output, or why it could not be started.
+        output: String,
+    },
+    #[error(
+        "failed to verify {program}: it reports \"{found}\", but version {expected} is expected; \
+         correct the image or spec.version of the PostgresVersion"
+    )]
+    OtherVersion {
+        program: String,
+        /// The version in the plan.
+        expected: PgVersion,
+        found: String,
+    },
+}
+
+impl Installation {
+    /// Finds the installation of a major version below `root`, which is `/` for this image.
+    pub fn find(root: &Path, major: u32) -> Result<Self, InstallationError> {
+        let below = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
+        let candidates = layout::bindir_candidates(major);
+        let bindir =
+            candidates.iter().find(|dir| below(&dir.join("postgres")).exists()).ok_or_else(|| {
+                let names: Vec<_> = candidates.iter().map(|dir| dir.display().to_string()).collect();
+                InstallationError::NotFound {
+                    major,
+                    root: root.display().to_string(),
+                    searched: names.join(", "),
+                }
+            })?;
+        let prefix = bindir.parent().unwrap_or(bindir);
+        let search = |file: &'static str, directories: &[PathBuf]| {
+            directories
+                .iter()
+                .map(|dir| below(dir))
+                .find(|dir| dir.join(file).exists())
+                .ok_or_else(|| InstallationError::Incomplete { file, major, bindir: bindir.clone() })
+        };
+        let pkglibdir = search(
+            "plpgsql.so",
+            &[
+                prefix.join("lib"),
+                prefix.join("lib/postgresql"),
+                PathBuf::from(format!("/usr/lib/postgresql{major}")),
+                PathBuf::from("/usr/lib/postgresql"),
+            ],
+        )?;
+        let sharedir = search(
+            "postgres.bki",
+            &[
+                PathBuf::from(format!("/usr/share/postgresql/{major}")),
+                prefix.join("share/postgresql"),
+                prefix.join("share"),
+                PathBuf::from(format!("/usr/share/postgresql{major}")),
+                PathBuf::from("/usr/share/postgresql"),
+            ],
+        )?;
+        Ok(Self { bindir: below(bindir), pkglibdir, sharedir })
+    }
+
+    /// The path of a program.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.bindir.join(name)
+    }
+
+    /// Whether it has the library of a function, as the system catalog names it.
+    pub fn has_library(&self, library: &str) -> bool {
+        let name = library.strip_prefix("$libdir/").unwrap_or(library);
+        let name = name.strip_suffix(".so").unwrap_or(name);
+        if name.starts_with('/') {
+            return Path::new(library).exists();
+        }
+        self.pkglibdir.join(format!("{name}.so")).exists()
+    }
+
+    /// Runs each program with `-V` and compares the version that it reports with `expected`.
+    pub fn prove(&self, programs: &[&str], expected: PgVersion) -> Result<(), InstallationError> {
+        for name in programs {
+            let program = self.program(name).display().to_string();
+            let failed = |output: String| InstallationError::DoesNotRun { program: program.clone(), output };
+            let output = Command::new(&program)
+                .arg("-V")
+                .env_clear()
+                .output()
+                .map_err(|error| failed(error.to_string()))?;
+            if !output.status.success() {
+                return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+            }
+            let banner = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            if PgVersion::from_banner(&banner).ok() != Some(expected) {
+                return Err(InstallationError::OtherVersion { program, expected, found: banner });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn image(files: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn installation_is_found_in_debians_layout() {
+        let root = image(&[
+            "usr/lib/postgresql/13/bin/postgres",
+            "usr/lib/postgresql/13/lib/plpgsql.so",
+            "usr/share/postgresql/13/postgres.bki",
+        ]);
+        let found = Installation::find(root.path(), 13).unwrap();
+        assert_eq!(found.bindir, root.path().join("usr/lib/postgresql/13/bin"));
+        assert_eq!(found.pkglibdir, root.path().join("usr/lib/postgresql/13/lib"));
+        assert_eq!(found.sharedir, root.path().join("usr/share/postgresql/13"));
+    }
+
+    #[test]
+    fn installation_is_found_in_the_docker_librarys_layout() {
+        let root = image(&[
+            "usr/local/bin/postgres",
+            "usr/local/lib/postgresql/plpgsql.so",
+            "usr/local/share/postgresql/postgres.bki",
+        ]);
+        let found = Installation::find(root.path(), 17).unwrap();
+        assert_eq!(found.pkglibdir, root.path().join("usr/local/lib/postgresql"));
+        assert_eq!(found.sharedir, root.path().join("usr/local/share/postgresql"));
+    }
+
+    #[test]
+    fn installation_of_another_major_version_is_rejected() {
+        let root = image(&["usr/lib/postgresql/15/bin/postgres"]);
+        let error = Installation::find(root.path(), 17).unwrap_err().to_string();
+        assert!(error.contains("/usr/lib/postgresql/17/bin"), "{error}");
+    }
+
+    #[test]
+    fn installation_without_libraries_is_rejected() {
+        let root = image(&["usr/lib/postgresql/17/bin/postgres"]);
+        let error = Installation::find(root.path(), 17).unwrap_err().to_string();
+        assert!(error.contains("plpgsql.so"), "{error}");
+    }
+}

@@ -1,0 +1,142 @@
+//! Errors as `pg_dump`, `psql`, `pg_restore` and `initdb` report them: the message, and the statement that it is about.
+
+use std::fmt;
+
+use super::redact::redact;
+
+/// An error that a client program has reported. Lines that may contain a secret are redacted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReportedError {
+    /// The message of the server, or of the program.
+    pub message: String,
+    /// The first line of the statement, if it is reported.
+    pub statement: Option<String>,
+}
+
+/// What precedes the statement.
+const STATEMENT: [&str; 3] = ["Command was:", "STATEMENT:", "Query was:"];
+
+impl ReportedError {
+    /// Parses the output of a program that has failed.
+    #[must_use]
+    pub fn parse(output: &str) -> Self {
+        // The program reports the failure of its query first, the server's message follows on the same line.
+        let is_error = |line: &str| line.contains("ERROR:") || line.contains("error:");
+        let position = output.lines().position(is_error);
+        let output = redact(output);
+        let mut lines = output.lines();
+        let message = position.and_then(|position| lines.nth(position)).map(message);
+        let rest: Vec<_> = lines.collect();
+        Self {
+            message: message.unwrap_or_else(|| output.lines().next_back().unwrap_or_default()).to_owned(),
+            statement: statement(&rest).map(ToOwned::to_owned),
+        }
+    }
+
+    /// Whether a locale does not exist.
+    #[must_use]
+    pub fn is_missing_locale(&self) -> bool {
+        ["LC_COLLATE", "LC_CTYPE", "invalid locale", "create locale"]
+            .iter()
+            .any(|it| self.message.contains(it))
+    }
+
+    /// Whether another client holds a lock.
+    #[must_use]
+    pub fn is_lock_timeout(&self) -> bool {
+        self.message.contains("canceling statement due to") && self.message.contains("timeout")
+    }
+}
+
+impl fmt::Display for ReportedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.statement.as_ref().map_or(Ok(()), |statement| write!(f, " (at: {statement})"))
+    }
+}
+
+fn message(line: &str) -> &str {
+    let parts = line.split_once("ERROR:").or_else(|| line.split_once("error:"));
+    parts.map_or(line, |(_, message)| message).trim()
+}
+
+/// The first line of the statement among the lines after the message.
+fn statement<'a>(lines: &[&'a str]) -> Option<&'a str> {
+    let begin = lines.iter().position(|line| STATEMENT.iter().any(|mark| line.contains(mark)))?;
+    let first = STATEMENT.iter().find_map(|mark| Some(lines[begin].split_once(mark)?.1));
+    first.into_iter().chain(lines[begin + 1..].iter().copied()).map(str::trim).find(|line| defines(line))
+}
+
+/// Whether a line is neither blank nor a comment nor what only sets the OID of the next object.
+fn defines(line: &str) -> bool {
+    !line.is_empty() && !line.starts_with("--") && !line.contains("binary_upgrade_set_next")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reported_statement_is_the_definition() {
+        let error = ReportedError::parse(
+            "pg_restore: error: could not execute query: ERROR:  column b.buffers_backend does not exist\n\
+             LINE 14:  SELECT buffers_backend\n\
+             \x20                ^\n\
+             Command was: \n\
+             -- For binary upgrade, must preserve pg_type oid\n\
+             SELECT pg_catalog.binary_upgrade_set_next_pg_type_oid('16560'::pg_catalog.oid);\n\
+             \n\
+             CREATE VIEW \"public\".\"written\" AS\n SELECT buffers_backend FROM pg_stat_bgwriter b;\n",
+        );
+        assert_eq!(error.message, "column b.buffers_backend does not exist");
+        assert_eq!(error.statement.as_deref(), Some("CREATE VIEW \"public\".\"written\" AS"));
+    }
+
+    #[test]
+    fn reported_statement_of_psql_is_found() {
+        let error = ReportedError::parse(
+            "psql:/tmp/globals.sql:40: ERROR:  permission denied to grant role\n\
+             STATEMENT:  GRANT \"a\" TO \"b\" GRANTED BY \"c\";\n",
+        );
+        assert_eq!(
+            error.to_string(),
+            "permission denied to grant role (at: GRANT \"a\" TO \"b\" GRANTED BY \"c\";)"
+        );
+    }
+
+    #[test]
+    fn reported_error_redacts_options_of_a_foreign_server() {
+        let text = ReportedError::parse(
+            "pg_restore: error: could not execute query: ERROR:  no such wrapper\n\
+             Command was: CREATE USER MAPPING FOR \"a\" SERVER \"s\" OPTIONS (\n    \"password\" 'sesame');\n",
+        );
+        assert!(!text.to_string().contains("sesame"), "{text}");
+    }
+
+    #[test]
+    fn reported_error_with_a_secret_is_redacted_in_place() {
+        let text = "pg_restore: error: could not execute query: ERROR:  invalid value for \"my_password\": \"x\"\n\
+                    Command was: -- For binary upgrade\nUPDATE pg_database SET datistemplate = false;\n";
+        let error = ReportedError::parse(text);
+        assert!(error.message.starts_with("(redacted"), "{error}");
+    }
+
+    #[test]
+    fn reported_error_tells_lock_and_locale_apart() {
+        let lock = ReportedError::parse(
+            "pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout\n\
+             pg_dump: detail: Query was: LOCK TABLE \"public\".\"t\" IN ACCESS SHARE MODE\n",
+        );
+        assert!(lock.is_lock_timeout() && !lock.is_missing_locale(), "{lock}");
+        let locale = ReportedError::parse(
+            "pg_restore: error: could not execute query: ERROR:  invalid LC_COLLATE locale name: \"xx_YY\"\n",
+        );
+        assert!(locale.is_missing_locale() && !locale.is_lock_timeout(), "{locale}");
+        assert!(ReportedError::parse("initdb: error: invalid locale name \"xx_YY\"").is_missing_locale());
+    }
+
+    #[test]
+    fn reported_error_without_a_message_is_the_last_line() {
+        assert_eq!(ReportedError::parse("Killed").message, "Killed");
+    }
+}

@@ -1,0 +1,170 @@
+//! Dumps the schema of a serving database as `pg_upgrade` will, and restores it into a scratch server: the same
+//! programs, options and order. Only tablespaces are left out, since their directories are the real ones.
+
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use pgops_api::names;
+
+use super::client::error::ServerError;
+use super::client::quote::{conninfo, identifier};
+use super::client::session::{SESSION_OPTIONS, Superuser};
+use super::program::command::{CommandError, Program};
+use super::program::installation::Installation;
+use super::program::pg_dump;
+use super::program::reported_error::ReportedError;
+use super::server::scratch::Scratch;
+
+/// How long to wait for a table that another client has locked: further clients queue behind the dump meanwhile.
+const LOCK_WAIT: &str = "--lock-wait-timeout=10000";
+/// Number of lines of a program's output that are enough to understand it.
+const LINES: usize = 60;
+
+/// Where the schema comes from.
+pub struct SchemaSource<'a> {
+    /// The installation of the target version.
+    pub new: &'a Installation,
+    pub superuser: &'a Superuser,
+    /// Address of the serving database.
+    pub ip: &'a str,
+    /// The role with OID 10, which the scratch server already has.
+    pub install_user: &'a str,
+    /// Whether the dump must leave out [`pg_dump::COLUMN_OPTION`].
+    pub drop_column_option: bool,
+}
+
+/// The result for one part of the schema.
+#[derive(Debug, Eq, PartialEq)]
+pub enum RehearsalResult {
+    Passed,
+    NotDumped(ReportedError),
+    NotRestored(ReportedError),
+}
+
+/// Rehearses roles and their memberships, without tablespaces and passwords.
+pub async fn globals(source: &SchemaSource<'_>, scratch: &Scratch) -> Result<RehearsalResult, CommandError> {
+    let file = scratch.file("globals.sql");
+    let dump = source
+        .client(Program::new(source.new.program("pg_dumpall")))
+        .args(["--globals-only", "--no-role-passwords"])
+        .arg(option("--file", &file));
+    if let Err(error) = attempt(dump).await? {
+        return Ok(RehearsalResult::NotDumped(error));
+    }
+    let restore =
+        scratch.client("psql").args(["-X", "--quiet", "--echo-errors", "--set", "ON_ERROR_STOP=on"]);
+    let restore = restore.args(["--output=/dev/null", "--dbname=template1"]).arg(option("--file", &file));
+    Ok(attempt(restore).await?.map_or_else(RehearsalResult::NotRestored, |()| RehearsalResult::Passed))
+}
+
+/// Rehearses the schema of one database. `template1` must come first, as it does in `pg_upgrade`.
+pub async fn database(
+    source: &SchemaSource<'_>,
+    scratch: &Scratch,
+    name: &str,
+) -> Result<RehearsalResult, CommandError> {
+    let file = scratch.file("schema.dump");
+    let dump = source
+        .client(source.pg_dump(scratch)?)
+        .args(["--schema-only", "--format=custom", "--no-sync"])
+        .arg(option("--file", &file))
+        .arg(format!("--dbname={}", conninfo(name)));
+    if let Err(error) = attempt(dump).await? {
+        return Ok(RehearsalResult::NotDumped(error));
+    }
+    // These two exist already, and pg_restore applies the settings of a database only when it creates it.
+    let (options, through) = match name {
+        "template1" => (&["--clean"][..], "postgres"),
+        "postgres" => (&["--clean"][..], "template1"),
+        _ => (&[][..], "template1"),
+    };
+    let restore = scratch.client("pg_restore").args(["--create", "--exit-on-error", "--no-tablespaces"]);
+    let restore = restore.args(options).arg(format!("--dbname={through}")).arg(&file);
+    Ok(attempt(restore).await?.map_or_else(RehearsalResult::NotRestored, |()| RehearsalResult::Passed))
+}
+
+/// Drops a rehearsed database, if it exists: there is never more than one in the worker's file system.
+pub async fn drop_database(scratch: &Scratch, name: &str) -> Result<(), ServerError> {
+    if ["template1", "postgres"].contains(&name) {
+        return Ok(());
+    }
+    let client = scratch.connect("template1").await?;
+    // Neither a template nor a database with subscriptions can be dropped.
+    let templates =
+        "UPDATE pg_database SET datistemplate = false WHERE datname NOT IN ('template0', 'template1')";
+    let subscriptions = "DELETE FROM pg_subscription";
+    let drop = format!("DROP DATABASE IF EXISTS {}", identifier(name));
+    for statement in [templates, subscriptions, &drop] {
+        let failed = ServerError::execute("drop a rehearsed database");
+        client.batch_execute(statement).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+impl SchemaSource<'_> {
+    /// A dump program, connected to the serving database.
+    fn client(&self, program: Program) -> Program {
+        program
+            .env("PGHOST", self.ip)
+            .env("PGPORT", &names::POSTGRES_PORT.to_string())
+            .env("PGUSER", &self.superuser.name)
+            .env("PGPASSWORD", self.superuser.password())
+            .env("PGAPPNAME", "pgops")
+            .env("PGCONNECT_TIMEOUT", "10")
+            .env("PGOPTIONS", SESSION_OPTIONS)
+            .args(["--binary-upgrade", "--quote-all-identifiers", "--no-tablespaces", "--no-password"])
+            // The dump leaves out its own role; that must be the one that exists already.
+            .arg(format!("--role={}", self.install_user))
+            .arg(LOCK_WAIT)
+    }
+
+    fn pg_dump(&self, scratch: &Scratch) -> Result<Program, CommandError> {
+        let real = self.new.program(pg_dump::NAME);
+        if !self.drop_column_option {
+            return Ok(Program::new(real));
+        }
+        let wrapper = scratch.file(pg_dump::NAME);
+        match symlink(pg_dump::runner_path(), &wrapper) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                Err(CommandError::Start { program: wrapper.display().to_string(), source })
+            }
+            _ => Ok(Program::new(wrapper).env(pg_dump::REAL_VARIABLE, &real.display().to_string())),
+        }
+    }
+}
+
+/// Runs a program; returns the error that it reports if it fails.
+async fn attempt(program: Program) -> Result<Result<(), ReportedError>, CommandError> {
+    let mut lines = Vec::new();
+    let result = program.each_line(|line| {
+        if lines.len() < LINES {
+            lines.push(line.to_owned());
+        }
+    });
+    match result.await {
+        Ok(()) => Ok(Ok(())),
+        Err(CommandError::Ended { status, .. }) if lines.is_empty() => Ok(Err(ReportedError::parse(&status))),
+        Err(CommandError::Ended { .. }) => Ok(Err(ReportedError::parse(&lines.join("\n")))),
+        Err(error) => Err(error),
+    }
+}
+
+fn option(name: &str, file: &Path) -> String {
+    format!("{name}={}", file.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn failed_program_without_output_is_reported_by_its_status() {
+        let shell = |script: &str| Program::new("/bin/sh".into()).arg("-c").arg(script);
+        assert_eq!(attempt(shell("true")).await.unwrap(), Ok(()));
+        let error = attempt(shell("exit 3")).await.unwrap().unwrap_err();
+        assert!(error.message.contains("exit status: 3"), "{error}");
+        let error = attempt(shell("echo 'x: error: broken' >&2; exit 1")).await.unwrap().unwrap_err();
+        assert_eq!(error.message, "broken");
+    }
+}

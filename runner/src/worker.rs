@@ -1,0 +1,8 @@
+//! Subcommands that run inside the worker pod, whose containers are database images: only this static binary can be
+//! relied on there.
+
+pub mod init;
+pub mod install;
+pub mod pg_dump_wrapper;
+pub mod stage;
+pub mod staged_program;
