@@ -15,7 +15,7 @@ use std::time::Duration;
 pub use denial::{Denial, DenialReason};
 pub use duration::{GoDurationError, parse_go_duration};
 pub use options::{RequestOptions, requested_scope};
-pub use warnings::{MAX_WARNING, headline, move_warnings, shorten_warning, unhandled_type};
+pub use warnings::{MAX_WARNING, headline, shorten_warning, unhandled_type, version_change_warnings};
 
 use crate::matrix::{Allowed, Catalog};
 use crate::opsrequest::{Apply, Phase};

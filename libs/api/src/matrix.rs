@@ -182,7 +182,7 @@ impl Entry {
 
     /// What is known against a database of this version, if anything.
     #[must_use]
-    pub fn outdated(&self) -> Option<String> {
+    pub fn lifecycle_warning(&self) -> Option<String> {
         let name = self.name();
         match (self.end_of_life, self.deprecated) {
             (true, _) => {
@@ -205,7 +205,7 @@ impl Entry {
     }
 
     fn platform_objection(&self, target: &Self, change: BaseOsChange) -> Option<Reason> {
-        if self.other_base_os(target).is_some_and(|(from, to)| !base_os::is_accepted(from, to, change)) {
+        if self.changed_base_os(target).is_some_and(|(from, to)| !base_os::is_accepted(from, to, change)) {
             return Some(Reason::BaseOs);
         }
         differ(self.distribution, target.distribution).then_some(Reason::Distribution)
@@ -213,12 +213,12 @@ impl Entry {
 
     /// Both base systems, where they are known and differ.
     #[must_use]
-    pub fn other_base_os<'a>(&'a self, target: &'a Self) -> Option<(&'a str, &'a str)> {
+    pub fn changed_base_os<'a>(&'a self, target: &'a Self) -> Option<(&'a str, &'a str)> {
         self.base_os().zip(target.base_os()).filter(|(from, to)| from != to)
     }
 
     /// The release of `PostgreSQL` that this is; fails for what no program of pgops knows.
-    pub fn release(&self) -> Result<PgVersion, NoRelease> {
+    pub fn release(&self) -> Result<PgVersion, UnsupportedRelease> {
         release(&self.version_ref.version, &self.version)
     }
 
@@ -235,7 +235,7 @@ impl Entry {
 
 /// A version that the matrix can compare, and that pgops cannot upgrade from or to.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum NoRelease {
+pub enum UnsupportedRelease {
     /// Before 10, two numbers made a major version.
     #[error("\"{0}\" is older than PostgreSQL 10")]
     Old(String),
@@ -244,9 +244,9 @@ pub enum NoRelease {
     Other(#[from] ParseVersionError),
 }
 
-fn release(text: &str, version: &Version) -> Result<PgVersion, NoRelease> {
+fn release(text: &str, version: &Version) -> Result<PgVersion, UnsupportedRelease> {
     if version.major < 10 {
-        return Err(NoRelease::Old(text.to_owned()));
+        return Err(UnsupportedRelease::Old(text.to_owned()));
     }
     Ok(text.parse()?)
 }

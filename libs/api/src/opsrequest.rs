@@ -9,7 +9,7 @@ use crate::plan::Scope;
 use crate::{Condition, condition};
 
 /// What is wrong with a request that names two targets.
-pub const TWO_TARGETS: &str = "this is the older name of spec.updateVersion, and the two name different targets: keep spec.updateVersion only";
+pub const CONFLICTING_TARGETS: &str = "this is the older name of spec.updateVersion, and the two name different targets: keep spec.updateVersion only";
 
 /// What should be done, to which database. Immutable once created.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -44,7 +44,7 @@ pub const TWO_TARGETS: &str = "this is the older name of spec.updateVersion, and
         .field_path(".updateVersion")
         .reason(Reason::FieldValueRequired),
     validation = Rule::new("!has(self.updateVersion) || !has(self.upgrade) || self.updateVersion.targetVersion == self.upgrade.targetVersion")
-        .message(TWO_TARGETS)
+        .message(CONFLICTING_TARGETS)
         .field_path(".upgrade")
         .reason(Reason::FieldValueForbidden),
 )]
@@ -207,7 +207,7 @@ pub fn resume_command(namespace: &str, request: &str) -> String {
 
 /// Whether a request has its type, or the target of an upgrade, under the name of `KubeDB`'s first years.
 #[must_use]
-pub fn is_older_form(type_: RequestType, has_upgrade: bool) -> bool {
+pub fn is_deprecated_form(type_: RequestType, has_upgrade: bool) -> bool {
     type_ == RequestType::Upgrade || (type_ == RequestType::UpdateVersion && has_upgrade)
 }
 
@@ -257,10 +257,10 @@ impl PostgresOpsRequest {
         matches!(self.spec.type_, RequestType::UpdateVersion | RequestType::Upgrade)
     }
 
-    /// See [`is_older_form`].
+    /// See [`is_deprecated_form`].
     #[must_use]
-    pub fn has_older_form(&self) -> bool {
-        is_older_form(self.spec.type_, self.spec.upgrade.is_some())
+    pub fn uses_deprecated_form(&self) -> bool {
+        is_deprecated_form(self.spec.type_, self.spec.upgrade.is_some())
     }
 
     /// Name of the target `PostgresVersion`, if the request has one, under either name of the field.

@@ -30,7 +30,7 @@ pub(super) fn act(upgrade: &mut Upgrade) -> Result<(), StepError> {
     // A runner that is started again keeps to the time that was said before.
     if volume.retired(old_major).map_err(unread(old_major))?.is_none() {
         let asked = upgrade.plan.keep_old_data_seconds.map(Duration::from_secs);
-        let until = Timestamp::now().saturating_add(upgrade.facts()?.mode.keeps_for(asked));
+        let until = Timestamp::now().saturating_add(upgrade.facts()?.mode.old_data_retention(asked));
         let until = until.map_err(|error| StepError::volume("tell the time")(io::Error::other(error)))?;
         // Nothing is left to be taken back. On a full volume the old data may be all that can go.
         volume.release_reserve();

@@ -77,7 +77,7 @@ async fn new_data(upgrade: &Upgrade) -> Result<ControlData, StepError> {
 /// Control data of the old cluster, where it still has some: `pg_upgrade --link` puts it aside, and no server starts
 /// without it.
 async fn old_data(upgrade: &Upgrade) -> Result<Option<ControlData>, StepError> {
-    if !upgrade.facts()?.mode.leaves_old_data_whole() {
+    if !upgrade.facts()?.mode.preserves_old_data() {
         return Ok(None);
     }
     let pgdata = upgrade.volume.pgdata(upgrade.old_major);

@@ -233,7 +233,7 @@ impl Upgrade {
 
     /// Where the old data becomes useless in the mode that the preflight chose.
     fn point(&self) -> PointOfNoReturn {
-        match (self.kind, self.facts.as_ref().map(|facts| facts.mode.leaves_old_data_whole())) {
+        match (self.kind, self.facts.as_ref().map(|facts| facts.mode.preserves_old_data())) {
             // Clients write as soon as the new server answers: going back would lose what they were told is kept.
             (UpgradeKind::Major, Some(true)) => PointOfNoReturn::EndOf(Step::StartDatabase),
             // The new pod waits for nothing but the switch, and for the interlock, which a killed runner lets go.

@@ -2,7 +2,7 @@
 
 use super::{GoDurationError, NamespacedName};
 use crate::PostgresOpsRequest;
-use crate::matrix::{NoRelease, Reason, Refusal};
+use crate::matrix::{Reason, Refusal, UnsupportedRelease};
 use crate::names::{
     ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
     ANNOTATION_TRANSFER_MODE,
@@ -100,7 +100,7 @@ impl DenialReason {
 
     /// Whether a field of the request itself is wrong, whatever else is in the cluster.
     #[must_use]
-    pub fn is_shape(self) -> bool {
+    pub fn is_field_error(self) -> bool {
         matches!(
             self,
             Self::MissingTarget
@@ -272,7 +272,7 @@ pub(super) fn matrix(refusal: &Refusal, message: String) -> Denial {
     deny(DenialReason::Matrix(refusal.reason()), field, message)
 }
 
-pub(super) fn unsupported_version(name: &str, error: &NoRelease) -> Denial {
+pub(super) fn unsupported_version(name: &str, error: &UnsupportedRelease) -> Denial {
     deny(
         DenialReason::UnsupportedVersion,
         TARGET,

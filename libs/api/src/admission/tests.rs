@@ -277,7 +277,7 @@ fn takes_no_other_word_for_a_dry_run_than_true_and_false() {
         let field = "metadata.annotations[pgops.dev/dry-run]";
         assert_eq!(answer(text), Err((DenialReason::InvalidDryRun, field)), "{text}");
     }
-    assert!(DenialReason::InvalidDryRun.is_shape());
+    assert!(DenialReason::InvalidDryRun.is_field_error());
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn takes_no_other_word_for_the_base_system_than_true_and_false() {
     for text in ["True", "yes", ""] {
         assert_eq!(answer(text), Err((DenialReason::InvalidBaseOsChange, field)), "{text}");
     }
-    assert!(DenialReason::InvalidBaseOsChange.is_shape());
+    assert!(DenialReason::InvalidBaseOsChange.is_field_error());
 }
 
 #[test]
@@ -410,7 +410,7 @@ fn goes_on_with_a_database_that_it_paused_itself_and_with_no_other() {
 fn tells_apart_what_may_pass_from_what_never_will() {
     assert!(DenialReason::RequestActive.is_transient());
     assert!(!DenialReason::Matrix(matrix::Reason::Downgrade).is_transient());
-    assert!(DenialReason::InvalidTimeout.is_shape());
-    assert!(!DenialReason::DatabaseNotFound.is_shape());
+    assert!(DenialReason::InvalidTimeout.is_field_error());
+    assert!(!DenialReason::DatabaseNotFound.is_field_error());
     assert_eq!(DenialReason::Matrix(matrix::Reason::BaseOs).as_str(), "BaseOS");
 }

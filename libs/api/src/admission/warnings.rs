@@ -38,7 +38,7 @@ pub(super) fn upgrade_warnings(
 ) -> Vec<String> {
     let mut lines: Vec<_> =
         (scope == Scope::DryRun).then(|| shorten_warning(&dry_run(place))).into_iter().collect();
-    lines.extend(move_warnings(allowed, &place.to_string(), reindex));
+    lines.extend(version_change_warnings(allowed, &place.to_string(), reindex));
     lines.extend(not_ready(database, place).map(|line| shorten_warning(&line)));
     lines
 }
@@ -46,12 +46,12 @@ pub(super) fn upgrade_warnings(
 /// What is to be said of any upgrade between these two versions; the line that says what kind it is
 /// comes first. `database` is what the database is called: its `namespace/name`, where there is one.
 #[must_use]
-pub fn move_warnings(allowed: &Allowed<'_>, database: &str, reindex: Reindex) -> Vec<String> {
+pub fn version_change_warnings(allowed: &Allowed<'_>, database: &str, reindex: Reindex) -> Vec<String> {
     let lines = [
         Some(headline(allowed, database)),
         lower_minor(allowed),
         fault(allowed),
-        allowed.to.outdated(),
+        allowed.to.lifecycle_warning(),
         Some(outage(allowed, database)),
         image(allowed, reindex),
     ];
@@ -128,7 +128,7 @@ fn image(allowed: &Allowed<'_>, reindex: Reindex) -> Option<String> {
         }
         Reindex::Off => format!("indexes on text need REINDEX; pgops does not look ({ANNOTATION_REINDEX})"),
     };
-    if let Some((from, to)) = allowed.from.other_base_os(allowed.to) {
+    if let Some((from, to)) = allowed.from.changed_base_os(allowed.to) {
         return Some(format!(
             "the base system changes from {from} to {to}, and with it the order of text may: where it does, {then}"
         ));

@@ -58,7 +58,7 @@ impl TransferMode {
 
     /// Whether the old data is whole for as long as it is there, whatever the new server has done.
     #[must_use]
-    pub fn leaves_old_data_whole(self) -> bool {
+    pub fn preserves_old_data(self) -> bool {
         self != Self::Link
     }
 
@@ -71,8 +71,8 @@ impl TransferMode {
     /// How long the old data is kept once the upgrade is done: as the user said, or a day. Not at all where it is
     /// of no use any more.
     #[must_use]
-    pub fn keeps_for(self, asked: Option<Duration>) -> Duration {
-        if self.leaves_old_data_whole() { asked.unwrap_or(KEPT) } else { Duration::ZERO }
+    pub fn old_data_retention(self, asked: Option<Duration>) -> Duration {
+        if self.preserves_old_data() { asked.unwrap_or(KEPT) } else { Duration::ZERO }
     }
 }
 
@@ -92,9 +92,9 @@ mod tests {
     #[test]
     fn old_data_is_kept_for_a_day_unless_it_is_of_no_use() {
         let hour = Duration::from_hours(1);
-        assert_eq!(TransferMode::Copy.keeps_for(None), Duration::from_hours(24));
-        assert_eq!(TransferMode::Clone.keeps_for(Some(hour)), hour);
-        assert_eq!(TransferMode::Clone.keeps_for(Some(Duration::ZERO)), Duration::ZERO);
-        assert_eq!(TransferMode::Link.keeps_for(Some(hour)), Duration::ZERO);
+        assert_eq!(TransferMode::Copy.old_data_retention(None), Duration::from_hours(24));
+        assert_eq!(TransferMode::Clone.old_data_retention(Some(hour)), hour);
+        assert_eq!(TransferMode::Clone.old_data_retention(Some(Duration::ZERO)), Duration::ZERO);
+        assert_eq!(TransferMode::Link.old_data_retention(Some(hour)), Duration::ZERO);
     }
 }
