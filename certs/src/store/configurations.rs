@@ -159,7 +159,7 @@ async fn write_one<K: Configuration>(
             Ok(())
         }
         // Another client was faster; its change triggers the next reconciliation.
-        Err(kube::Error::Api(status)) if status.is_conflict() => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
         Err(source) => Err(kube_error::<K>("write the caBundle of", name, source)),
     }
 }

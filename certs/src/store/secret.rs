@@ -132,7 +132,7 @@ impl SecretStore {
         encode(&mut secret, set);
         match self.secrets.replace(&self.name, &PostParams::default(), &secret).await {
             Ok(secret) => Ok(Some(secret)),
-            Err(kube::Error::Api(status)) if status.is_conflict() => Ok(None),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
             Err(source) => Err(self.kube_error("write", source)),
         }
     }
