@@ -66,8 +66,8 @@ impl CertificateManager {
         Self { backend, certificates, last_error: None }
     }
 
-    /// Waits until there is a certificate to serve with. An unusable Secret fails at once, so that an operator
-    /// notices.
+    /// Waits until there is a certificate to serve with. An unusable Secret fails at once, so that an
+    /// operator notices.
     pub async fn initial_certificate(&mut self) -> Result<(), Error> {
         loop {
             match self.backend.reconcile().await {

@@ -32,15 +32,15 @@ impl Resolver {
 }
 
 impl ResolvesServerCert for Resolver {
-    // The requested name is ignored: the client checks the names itself, and its name mismatch error is easier
-    // to diagnose than a handshake that fails for want of a certificate.
+    // The requested name is ignored: the client checks the names itself, and its name mismatch error is
+    // easier to diagnose than a handshake that fails for want of a certificate.
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.serving().map(|serving| serving.key())
     }
 }
 
-/// TLS 1.2 and 1.3 with certificates from the resolver, for HTTP/1.1, the protocol with which API servers call
-/// webhooks. Uses the process's default crypto provider, which must be installed.
+/// TLS 1.2 and 1.3 with certificates from the resolver, for HTTP/1.1, the protocol with which API servers
+/// call webhooks. Uses the process's default crypto provider, which must be installed.
 #[must_use]
 pub fn server_config(resolver: Arc<Resolver>) -> ServerConfig {
     let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver);

@@ -119,7 +119,8 @@ impl CaSet {
     }
 
     /// The set that replaces one whose current CA has expired. It applies at once, since no API server trusts
-    /// an expired CA: the announced CA signs if there is one, which is trusted already, and otherwise a new one.
+    /// an expired CA: the announced CA signs if there is one, which is trusted already, and otherwise a new
+    /// one.
     pub(crate) fn replace_expired(
         &self,
         now: Timestamp,

@@ -1,8 +1,8 @@
 //! Replicas and API servers in random orders of events: no replica ever serves what an API server rejects.
 //!
 //! The code under test is all of [`SelfSigned::reconcile`]. Each of its requests waits until the schedule
-//! answers it, so that a replica may sleep, fail or die between any two of them, and continue with what it had
-//! read.
+//! answers it, so that a replica may sleep, fail or die between any two of them, and continue with what it
+//! had read.
 
 use std::collections::HashMap;
 use std::sync::Arc;

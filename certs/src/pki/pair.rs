@@ -71,7 +71,8 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Reads `tls.crt`, `tls.key` and `ca.crt`, and checks them as an API server does that calls `server_name`.
+    /// Reads `tls.crt`, `tls.key` and `ca.crt`, and checks them as an API server does that calls
+    /// `server_name`.
     pub(crate) fn read(directory: &Path, server_name: &str, now: Timestamp) -> Result<Self, PairError> {
         let read = |file: &'static str| {
             std::fs::read(directory.join(file)).map_err(|source| PairError::Read(file, source))

@@ -83,7 +83,8 @@ impl SelfSigned {
         let after = set
             .after(step, now, &self.context.settings)
             .map_err(|source| self.store.generate_error(source))?;
-        // Without a result another replica was faster. Its write triggers the next reconciliation, as does ours.
+        // Without a result another replica was faster. Its write triggers the next reconciliation, as does
+        // ours.
         if self.store.write(secret, &after).await?.is_some() {
             log_step(step, &self.store.name, &after, self.context.settings.overlap);
         }

@@ -77,8 +77,8 @@ impl Configurations {
         Ok(Observed { validating, mutating, at: clock.monotonic() })
     }
 
-    /// Writes the bundle to each webhook that has another one, unless a configuration has changed since it was
-    /// read.
+    /// Writes the bundle to each webhook that has another one, unless a configuration has changed since it
+    /// was read.
     pub(crate) async fn write(&self, observed: &Observed, bundle: &Bundle) -> Result<(), ConfigurationError> {
         let bundle = bundle.to_pem().into_bytes();
         write_one(&self.validating, &self.name, observed.validating.as_ref(), &bundle).await?;
@@ -173,9 +173,9 @@ fn kube_error<K: Configuration>(verb: &'static str, name: &str, source: kube::Er
     }
 }
 
-/// A strategic merge patch of the webhooks whose bundle differs; `None` if none does. It is conditioned on the
-/// `resourceVersion` that was read: a webhook that was deleted since must not be recreated as a fragment, and a
-/// replica that slept must not restore an older bundle.
+/// A strategic merge patch of the webhooks whose bundle differs; `None` if none does. It is conditioned on
+/// the `resourceVersion` that was read: a webhook that was deleted since must not be recreated as a fragment,
+/// and a replica that slept must not restore an older bundle.
 fn patch(observed: &impl Configuration, bundle: &[u8]) -> Option<Value> {
     let differs =
         |client: &WebhookClientConfig| client.ca_bundle.as_ref().is_none_or(|current| current.0 != bundle);

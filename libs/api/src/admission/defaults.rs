@@ -22,7 +22,8 @@ pub fn request_defaults(spec: &Value) -> Vec<Default> {
     absent(spec, [("apply", json!("IfReady")), ("maxRetries", json!(1))])
 }
 
-/// Defaults of the spec of a `Postgres`. The Secret's name is left to the provisioner, which creates the Secret.
+/// Defaults of the spec of a `Postgres`. The Secret's name is left to the provisioner, which creates the
+/// Secret.
 #[must_use]
 pub fn postgres_defaults(spec: &Value) -> Vec<Default> {
     let mut defaults = absent(spec, [("replicas", json!(1)), ("storageType", json!("Durable"))]);

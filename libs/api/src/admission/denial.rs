@@ -23,7 +23,8 @@ pub enum DenialReason {
     InvalidTimeout,
     /// `spec.maxRetries` is negative.
     InvalidRetries,
-    /// The annotation `pgops.dev/transfer-mode` has an unknown value, or one that the target does not support.
+    /// The annotation `pgops.dev/transfer-mode` has an unknown value, or one that the target does not
+    /// support.
     InvalidTransferMode,
     /// The annotation `pgops.dev/keep-old-data` is not a duration.
     InvalidKeepOldData,

@@ -16,7 +16,8 @@ pub enum GoDurationError {
     TooLong(String),
 }
 
-/// Parses what Go's `time.ParseDuration` parses: `300ms`, `1.5h`, `2h45m`, `0`; negative durations are errors.
+/// Parses what Go's `time.ParseDuration` parses: `300ms`, `1.5h`, `2h45m`, `0`; negative durations are
+/// errors.
 ///
 /// ```
 /// use pgops_api::admission::parse_go_duration;

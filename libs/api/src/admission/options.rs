@@ -46,8 +46,8 @@ impl RequestOptions {
         })
     }
 
-    /// The options of a request that was admitted earlier: an annotation that has become invalid since must not
-    /// keep an upgrade from completing, so it counts as absent.
+    /// The options of a request that was admitted earlier: an annotation that has become invalid since must
+    /// not keep an upgrade from completing, so it counts as absent.
     #[must_use]
     pub fn parse_lenient(request: &PostgresOpsRequest) -> Self {
         Self {

@@ -124,7 +124,8 @@ fn fault(allowed: &Allowed<'_>) -> Option<String> {
     })
 }
 
-/// A change of the sort order of text. The catalog tells the C library of an image only if it has the base system.
+/// A change of the sort order of text. The catalog tells the C library of an image only if it has the base
+/// system.
 fn sort_order(allowed: &Allowed<'_>, reindex: Reindex) -> Option<String> {
     let consequence = match reindex {
         Reindex::Affected => "indexes on text are rebuilt afterwards".to_owned(),

@@ -11,8 +11,8 @@ impl Constraint {
 }
 
 impl Alternative {
-    /// The set that a comparison admits starts at zero, at its bound or at the next version after its bound, and
-    /// so does the intersection of several. Between two pre-releases there is always room for a third.
+    /// The set that a comparison admits starts at zero, at its bound or at the next version after its bound,
+    /// and so does the intersection of several. Between two pre-releases there is always room for a third.
     fn admits_something(&self) -> bool {
         let bounds = self.comparisons.iter().map(|comparison| &comparison.version);
         self.considers_pre

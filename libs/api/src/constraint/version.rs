@@ -117,7 +117,8 @@ impl std::fmt::Display for PostgresMajor {
 }
 
 impl PostgresMajor {
-    /// The major versions between two, oldest first, from 10 on; older ones cannot be enumerated without a list.
+    /// The major versions between two, oldest first, from 10 on; older ones cannot be enumerated without a
+    /// list.
     pub fn between(low: Self, high: Self) -> impl Iterator<Item = u64> {
         (low.0 + 1).max(10)..high.0
     }

@@ -49,7 +49,8 @@ impl Catalog {
         self.with_base_os_change(BaseOsChange::Refused).explain(refusal, database)
     }
 
-    /// The message for a name that [`Catalog::get`] does not find: what is wrong with it, and the names that exist.
+    /// The message for a name that [`Catalog::get`] does not find: what is wrong with it, and the names that
+    /// exist.
     #[must_use]
     pub fn explain_unknown(&self, name: &str) -> String {
         let unknown = self.unknown(name, |_| true).to_string();

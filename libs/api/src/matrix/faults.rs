@@ -21,7 +21,8 @@ const CONCURRENTLY: &str = "CREATE INDEX CONCURRENTLY and REINDEX CONCURRENTLY m
 const SET_ROLE: &str = "ALTER ROLE ... SET role and ALTER DATABASE ... SET role are ignored";
 /// 2024-11-21, since 14: also "Repair ABI break for extensions that work with struct `ResultRelInfo`".
 const ABI: &str = "extensions such as timescaledb may crash, and ALTER ROLE ... SET role is ignored";
-/// 2025-02-20: "`PQescapeLiteral()` and `PQescapeIdentifier()` failed to honor their string length parameter".
+/// 2025-02-20: "`PQescapeLiteral()` and `PQescapeIdentifier()` failed to honor their string length
+/// parameter".
 const QUOTING: &str = "PQescapeLiteral and PQescapeIdentifier of its libpq read past the given length";
 /// 2026-02-26: "Avoid incorrect complaint of invalid encoding when `substring()` is applied to toasted
 /// data", "Fix failure after replaying a multixid truncation record from WAL [of] an older minor version".

@@ -10,8 +10,8 @@ const MAX_SUGGESTIONS: usize = 3;
 const MIN_SIMILARITY: f64 = 0.87;
 
 impl Catalog {
-    /// Describes a name that [`Catalog::get`] does not find. Suggests similar names, and of these only the ones
-    /// for which `fits` holds, if there are any.
+    /// Describes a name that [`Catalog::get`] does not find. Suggests similar names, and of these only the
+    /// ones for which `fits` holds, if there are any.
     pub(super) fn unknown(&self, name: &str, fits: impl Fn(&Entry) -> bool) -> Unknown {
         // The name of an ignored entry is not a typo, so no other name is suggested.
         if let Some(error) = self.ignored_error(name) {

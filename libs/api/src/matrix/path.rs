@@ -9,12 +9,13 @@ use super::rules::Matrix;
 const SEARCH_BUDGET: usize = 50_000;
 
 impl<'a> Matrix<'a> {
-    /// The names of the versions on the shortest path from one version to another. Among paths of equal length
-    /// it prefers new versions, and avoids versions that are deprecated, end of life or known to be faulty.
+    /// The names of the versions on the shortest path from one version to another. Among paths of equal
+    /// length it prefers new versions, and avoids versions that are deprecated, end of life or known to be
+    /// faulty.
     ///
     /// No upgrade on the path leads to an older minor release, and every stop must fit the platform of both
-    /// ends: a stop with an unspecified platform must not be a way around a rule. None if there is no path, or
-    /// the search exceeds its budget.
+    /// ends: a stop with an unspecified platform must not be a way around a rule. None if there is no path,
+    /// or the search exceeds its budget.
     #[must_use]
     pub fn shortest_path(self, from: &str, to: &str) -> Option<Vec<&'a str>> {
         let start = self.catalog.get(from)?;
