@@ -10,8 +10,8 @@
 //! whenever another client removes it. A serving certificate is replaced behind [`Resolver`], without a
 //! restart and without a dropped connection.
 //!
-//! Layers, each of which uses only those before it: [`pki`] (X.509), [`rotation`] (the decision), [`store`]
-//! (Kubernetes objects), [`sources`] (one reconciliation), [`manager`] (the loop).
+//! Layers, each of which uses only those before it: `pki` (X.509), `rotation` (the decision), `store`
+//! (Kubernetes objects), `sources` (one reconciliation), `manager` (the loop).
 
 mod certificates;
 mod clock;

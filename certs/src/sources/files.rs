@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pair_of_a_new_ca_waits_for_the_overlap_and_the_old_stays_trusted() {
+    async fn pair_of_a_new_ca_is_served_after_the_overlap() {
         let mut scene = Scene::new();
         let old = authority();
         let new = authority();

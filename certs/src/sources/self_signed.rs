@@ -55,16 +55,16 @@ impl SelfSigned {
         self.renew(&set, now)?;
 
         let observed = observed?;
-        let ours = set.bundle();
+        let bundle = set.bundle();
         let foreign = match &loaded {
             // CAs of the other source may be in use until all replicas have changed to this one.
             Ok(_) => observed.trusted_by_any(now).without_subject_of(set.current.der()),
             // Another replica may have read what this one cannot read.
             Err(_) => observed.trusted_by_any(now),
         };
-        self.context.configurations.write(&observed, &ours.union(&foreign)).await?;
-        let is_visible = observed.all_trust(&ours);
-        let visible = self.visible.observe((ours, set.changed_at), is_visible, observed.at);
+        self.context.configurations.write(&observed, &bundle.union(&foreign)).await?;
+        let is_visible = observed.all_trust(&bundle);
+        let visible = self.visible.observe((bundle, set.changed_at), is_visible, observed.at);
         let secret = loaded?;
         let step = set.next_step(visible, now, &self.context.settings);
         if step != Step::Stay {
@@ -83,8 +83,7 @@ impl SelfSigned {
         let after = set
             .after(step, now, &self.context.settings)
             .map_err(|source| self.store.generate_error(source))?;
-        // Without a result another replica was faster. Its write triggers the next reconciliation, as does
-        // ours.
+        // Without a result another replica was faster. Either write triggers the next reconciliation.
         if self.store.write(secret, &after).await?.is_some() {
             log_step(step, &self.store.name, &after, self.context.settings.overlap);
         }
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requested_rotation_signs_after_the_overlap_and_both_cas_are_trusted() {
+    async fn requested_rotation_ends_with_both_cas_trusted() {
         let mut scene = Scene::begin().await;
         let served = scene.served();
         let [first, _] = trusted(&scene.api);

@@ -92,7 +92,7 @@ pub struct DatabaseRef {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateVersion {
-    /// *Name* of a `PostgresVersion` object, which need not be a version number.
+    /// Name of a `PostgresVersion` object, which need not be a version number.
     #[schemars(length(min = 1))]
     pub target_version: String,
 }

@@ -67,8 +67,8 @@ mod tests {
         let at = |text: &str| conf.find(text).unwrap();
         let users = at("/etc/config/user.conf");
         assert!(at("password_encryption") < users);
-        for ours in ["listen_addresses", "port", "unix_socket_directories"] {
-            assert!(at(ours) > users, "{conf}");
+        for setting in ["listen_addresses", "port", "unix_socket_directories"] {
+            assert!(at(setting) > users, "{conf}");
         }
     }
 }
