@@ -123,7 +123,8 @@ mod tests {
 
         fn swap(&mut self, [certificate, key, authority]: [&str; 3]) {
             self.swaps += 1;
-            let (path, new) = (self.directory.path(), format!("..{}", self.swaps));
+            let path = self.directory.path();
+            let new = format!("..{}", self.swaps);
             fs::create_dir(path.join(&new)).unwrap();
             for (file, text) in [("tls.crt", certificate), ("tls.key", key), ("ca.crt", authority)] {
                 fs::write(path.join(&new).join(file), text).unwrap();

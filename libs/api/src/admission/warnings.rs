@@ -61,7 +61,8 @@ pub fn version_change_warnings(allowed: &Allowed<'_>, database: &str, reindex: R
 /// The kind of upgrade, with the major versions that it skips.
 #[must_use]
 pub fn headline(allowed: &Allowed<'_>, database: &str) -> String {
-    let (from, to) = (allowed.from.name(), allowed.to.name());
+    let from = allowed.from.name();
+    let to = allowed.to.name();
     if from == to {
         return format!(
             "{database} already runs {to}: the image will be rolled out again and the server restarted"
@@ -72,7 +73,8 @@ pub fn headline(allowed: &Allowed<'_>, database: &str) -> String {
             "minor upgrade {from} → {to} of {database}: the data is unchanged, the server restarts"
         );
     }
-    let (low, high) = (allowed.from.version.postgres_major(), allowed.to.version.postgres_major());
+    let low = allowed.from.version.postgres_major();
+    let high = allowed.to.version.postgres_major();
     let skipped: Vec<String> = PostgresMajor::between(low, high).map(|major| major.to_string()).collect();
     match skipped.as_slice() {
         [] => format!("major upgrade {from} → {to} of {database}: read the release notes of {high}"),
@@ -87,7 +89,8 @@ pub fn headline(allowed: &Allowed<'_>, database: &str) -> String {
 }
 
 fn lower_minor(allowed: &Allowed<'_>) -> Option<String> {
-    let (from, to) = (&allowed.from.version_ref.version, &allowed.to.version_ref.version);
+    let from = &allowed.from.version_ref.version;
+    let to = &allowed.to.version_ref.version;
     (allowed.kind() == UpgradeKind::Minor && allowed.to.version < allowed.from.version).then(|| {
         format!("{to} is an older minor release than {from}: it lacks the fixes in between, including security fixes")
     })
@@ -115,7 +118,8 @@ fn outage(allowed: &Allowed<'_>, database: &str) -> String {
 
 fn fault(allowed: &Allowed<'_>) -> Option<String> {
     allowed.to.fault().map(|fault| {
-        let (version, fixed) = (&allowed.to.version_ref.version, fault.fixed());
+        let version = &allowed.to.version_ref.version;
+        let fixed = fault.fixed();
         format!(
             "{version} should be skipped: {}; use {fixed} or later ({})",
             fault.symptom,
@@ -141,7 +145,8 @@ fn sort_order(allowed: &Allowed<'_>, reindex: Reindex) -> Option<String> {
             "the base system changes from {from} to {to}, and with it possibly the order of text: if so, {consequence}"
         ));
     }
-    let (from, to) = (&allowed.from.version_ref.image, &allowed.to.version_ref.image);
+    let from = &allowed.from.version_ref.image;
+    let to = &allowed.to.version_ref.image;
     (from != to && allowed.from.name() != allowed.to.name()).then(|| {
         format!("the image changes to {to}: if its C library or ICU sorts text differently, {consequence}")
     })

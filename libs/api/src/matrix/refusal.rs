@@ -92,7 +92,8 @@ pub enum Refusal {
 impl Refusal {
     /// Collects the details of the message; `reason` is the rule that the pair violates.
     pub(super) fn new(reason: Reason, current: &Entry, target: &Entry) -> Self {
-        let (from, to) = (current.name().to_owned(), target.name().to_owned());
+        let from = current.name().to_owned();
+        let to = target.name().to_owned();
         match (reason, current.distribution.zip(target.distribution)) {
             (Reason::Downgrade, _) => {
                 let majors = (current.version.postgres_major(), target.version.postgres_major());
