@@ -1,26 +1,28 @@
-//! What others see: the certificate of the moment, and how it stands with it.
+//! What the rest of the process sees: the current certificate and its status.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
-use crate::{Resolver, Serving, Source};
+use crate::pki::ServingCertificate;
+use crate::resolver::Resolver;
+use crate::settings::Source;
 
-/// How it stands with the certificates of this replica.
+/// The state of this replica's certificates.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Status {
-    /// Where they come from; none before anything [keeps](crate::Keeper) them.
+    /// Where they come from; none before a [manager](crate::CertificateManager) exists.
     pub source: Option<Source>,
-    /// Until when the serving certificate is valid; none yet while there is none.
+    /// When the serving certificate expires; none while there is no certificate.
     pub serving_until: Option<Timestamp>,
-    /// Until when the authority is valid that signed it.
+    /// When the CA expires that signed it.
     pub authority_until: Option<Timestamp>,
-    /// Why what was found last was not taken, if it was not. What was good before is kept.
+    /// Why the latest certificate or CA was rejected, if it was. The previous one stays in use.
     pub rejection: Option<String>,
 }
 
-/// The certificates of this replica, for whoever serves with them or tells about them. All clones show the same.
+/// The certificates of this replica, for the TLS server and for metrics. All clones share one state.
 #[derive(Clone, Debug, Default)]
 pub struct Certificates {
     resolver: Arc<Resolver>,
@@ -28,26 +30,26 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// What a TLS server asks for its certificate.
+    /// The certificate resolver of a TLS server.
     #[must_use]
     pub fn resolver(&self) -> Arc<Resolver> {
         self.resolver.clone()
     }
 
-    /// How it stands with them now.
+    /// The current status.
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
         self.status.load_full()
     }
 
-    /// Whether there is one to serve with.
+    /// Whether there is a certificate to serve with.
     #[must_use]
     pub fn is_serving(&self) -> bool {
         self.status.load().serving_until.is_some()
     }
 
     #[cfg(test)]
-    pub(crate) fn serving(&self) -> Option<Arc<Serving>> {
+    pub(crate) fn serving(&self) -> Option<Arc<ServingCertificate>> {
         self.resolver.serving()
     }
 
@@ -55,21 +57,22 @@ impl Certificates {
         self.resolver.is_due(now)
     }
 
-    pub(crate) fn serve(&self, serving: Serving, authority_until: Option<Timestamp>) {
+    /// Serves with this certificate from now on.
+    pub(crate) fn serve(&self, serving: ServingCertificate, authority_until: Option<Timestamp>) {
         let serving_until = Some(serving.not_after());
         self.resolver.replace(serving);
-        self.change(|status| Status { serving_until, authority_until, ..status });
+        self.update(|status| Status { serving_until, authority_until, ..status });
     }
 
-    pub(crate) fn begin(&self, source: &Source) {
-        self.change(|status| Status { source: Some(source.clone()), ..status });
+    pub(crate) fn set_source(&self, source: &Source) {
+        self.update(|status| Status { source: Some(source.clone()), ..status });
     }
 
-    pub(crate) fn reject(&self, rejection: Option<&String>) {
-        self.change(|status| Status { rejection: rejection.cloned(), ..status });
+    pub(crate) fn set_rejection(&self, rejection: Option<&String>) {
+        self.update(|status| Status { rejection: rejection.cloned(), ..status });
     }
 
-    fn change(&self, change: impl Fn(Status) -> Status) {
-        self.status.rcu(|status| change(Status::clone(status)));
+    fn update(&self, update: impl Fn(Status) -> Status) {
+        self.status.rcu(|status| update(Status::clone(status)));
     }
 }

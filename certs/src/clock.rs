@@ -1,28 +1,28 @@
-//! Two clocks: what certificates are dated by, and what cannot jump.
+//! Two clocks: the wall clock that dates certificates, and a monotonic one.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Where time comes from; tests bring their own.
+/// Source of time; tests inject their own.
 #[derive(Clone)]
 pub(crate) struct Clock {
     wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    steady: Arc<dyn Fn() -> Instant + Send + Sync>,
+    monotonic: Arc<dyn Fn() -> Instant + Send + Sync>,
 }
 
 impl Clock {
-    /// The machine's.
+    /// The clocks of this machine.
     pub(crate) fn system() -> Self {
         Self::new(Timestamp::now, Instant::now)
     }
 
     pub(crate) fn new(
         wall: impl Fn() -> Timestamp + Send + Sync + 'static,
-        steady: impl Fn() -> Instant + Send + Sync + 'static,
+        monotonic: impl Fn() -> Instant + Send + Sync + 'static,
     ) -> Self {
-        Self { wall: Arc::new(wall), steady: Arc::new(steady) }
+        Self { wall: Arc::new(wall), monotonic: Arc::new(monotonic) }
     }
 
     /// The date. It may be set, also backwards.
@@ -30,31 +30,31 @@ impl Clock {
         (self.wall)()
     }
 
-    /// Never set; stands still while the machine sleeps, so it measures too little rather than too much.
-    pub(crate) fn steady(&self) -> Instant {
-        (self.steady)()
+    /// Never set. It stops while the machine sleeps, so it measures too little rather than too much.
+    pub(crate) fn monotonic(&self) -> Instant {
+        (self.monotonic)()
     }
 }
 
-/// How long API servers have been able to see one and the same thing, as far as this process saw it itself.
-pub(crate) struct Settled<T>(Option<(T, Instant)>);
+/// For how long a value has been visible to API servers without interruption, as observed by this process.
+pub(crate) struct VisibleSince<T>(Option<(T, Instant)>);
 
-impl<T: PartialEq> Settled<T> {
+impl<T: PartialEq> VisibleSince<T> {
     pub(crate) fn new() -> Self {
         Self(None)
     }
 
-    /// Whether the thing was to be seen in what was read by `at`, and for how long without a break.
-    pub(crate) fn observe(&mut self, thing: T, is_seen: bool, at: Instant) -> SignedDuration {
+    /// Records whether the value was visible in what was read by `at`; returns for how long it has been.
+    pub(crate) fn observe(&mut self, value: T, is_visible: bool, at: Instant) -> SignedDuration {
+        if !is_visible {
+            self.0 = None;
+            return SignedDuration::ZERO;
+        }
         let since = match &self.0 {
-            _ if !is_seen => {
-                self.0 = None;
-                return SignedDuration::ZERO;
-            }
-            Some((same, since)) if *same == thing => *since,
+            Some((previous, since)) if *previous == value => *since,
             _ => at,
         };
-        self.0 = Some((thing, since));
+        self.0 = Some((value, since));
         SignedDuration::try_from(at.saturating_duration_since(since)).unwrap_or(SignedDuration::MAX)
     }
 }
@@ -65,11 +65,12 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn what_changes_or_vanishes_settles_anew() {
+    fn visible_time_restarts_when_the_value_changes_or_disappears() {
         let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
-        let mut settled = Settled::new();
-        let mut observe = |thing, is_seen, seconds| settled.observe(thing, is_seen, at(seconds)).as_secs();
+        let mut visible = VisibleSince::new();
+        let mut observe =
+            |value, is_visible, seconds| visible.observe(value, is_visible, at(seconds)).as_secs();
         assert_eq!(observe("a", true, 0), 0);
         assert_eq!(observe("a", true, 5), 5);
         assert_eq!(observe("b", true, 6), 0);

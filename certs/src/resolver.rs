@@ -1,4 +1,4 @@
-//! What a TLS server asks for its certificate.
+//! The certificate resolver of a TLS server.
 
 use std::sync::Arc;
 
@@ -8,39 +8,39 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::Serving;
+use crate::pki::ServingCertificate;
 
-/// Holds the serving certificate of the moment. Connections that stand keep theirs.
+/// Holds the current serving certificate. Established connections keep the one they started with.
 #[derive(Debug, Default)]
-pub struct Resolver(ArcSwapOption<Serving>);
+pub struct Resolver(ArcSwapOption<ServingCertificate>);
 
 impl Resolver {
-    /// Hands out this certificate from now on.
-    pub fn replace(&self, serving: Serving) {
+    /// Serves with this certificate from now on.
+    pub fn replace(&self, serving: ServingCertificate) {
         self.0.store(Some(Arc::new(serving)));
     }
 
-    /// Whether another certificate should be made.
+    /// Whether a new certificate is due, or there is none.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.serving().is_none_or(|serving| serving.is_due(now))
     }
 
-    pub(crate) fn serving(&self) -> Option<Arc<Serving>> {
+    pub(crate) fn serving(&self) -> Option<Arc<ServingCertificate>> {
         self.0.load_full()
     }
 }
 
 impl ResolvesServerCert for Resolver {
-    // Whatever name the client asks for: it checks the names itself, and a clear mismatch there
-    // is easier to find than a handshake that ends without a certificate.
+    // The requested name is ignored: the client checks the names itself, and its name mismatch error is
+    // easier to diagnose than a handshake that fails for want of a certificate.
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.serving().map(|serving| serving.key())
     }
 }
 
-/// TLS 1.2 and 1.3 with certificates from the resolver, for HTTP/1.1, which is what API servers
-/// speak to webhooks. Uses the process's crypto provider, which must be installed.
+/// TLS 1.2 and 1.3 with certificates from the resolver, for HTTP/1.1, the protocol with which API servers
+/// call webhooks. Uses the process's default crypto provider, which must be installed.
 #[must_use]
 pub fn server_config(resolver: Arc<Resolver>) -> ServerConfig {
     let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver);
@@ -51,7 +51,7 @@ pub fn server_config(resolver: Arc<Resolver>) -> ServerConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Authority;
+    use crate::pki::Authority;
     use jiff::SignedDuration;
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, ServerName};
@@ -59,7 +59,7 @@ mod tests {
 
     const NAME: &str = "pgops-webhook.pgops-system.svc";
 
-    fn serving(authority: &Authority) -> Serving {
+    fn serving(authority: &Authority) -> ServingCertificate {
         authority.issue(&[NAME.to_owned()], Timestamp::now(), SignedDuration::from_hours(1)).unwrap()
     }
 
@@ -85,8 +85,8 @@ mod tests {
         ServerConnection::new(Arc::new(server_config(resolver.clone()))).unwrap()
     }
 
-    /// A whole handshake in memory, and the certificate that the client has seen.
-    fn shake(
+    /// Performs a handshake in memory; returns the certificate that the client received.
+    fn handshake(
         mut client: ClientConnection,
         mut server: ServerConnection,
     ) -> Result<CertificateDer<'static>, rustls::Error> {
@@ -108,31 +108,31 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_trusts_the_authority_accepts_the_service_name() {
+    fn client_that_trusts_the_ca_accepts_the_service_name() {
         let authority = authority();
         let resolver = resolver(&authority);
         let server = server(&resolver);
-        shake(client(&authority, NAME), server).unwrap();
+        handshake(client(&authority, NAME), server).unwrap();
     }
 
     #[test]
-    fn a_client_of_another_name_or_authority_is_turned_away() {
-        let (authority, other) = (authority(), authority());
-
+    fn client_with_another_name_or_ca_fails_the_handshake() {
+        let other = authority();
+        let authority = authority();
         let resolver = resolver(&authority);
         let first = server(&resolver);
-        assert!(shake(client(&authority, "elsewhere.pgops-system.svc"), first).is_err());
-        assert!(shake(client(&other, NAME), server(&resolver)).is_err());
+        assert!(handshake(client(&authority, "elsewhere.pgops-system.svc"), first).is_err());
+        assert!(handshake(client(&other, NAME), server(&resolver)).is_err());
     }
 
     #[test]
-    fn a_replaced_certificate_is_seen_by_the_next_connection() {
+    fn next_connection_gets_a_replaced_certificate() {
         let authority = authority();
         let resolver = resolver(&authority);
         let before = server(&resolver);
-        let before = shake(client(&authority, NAME), before).unwrap();
+        let before = handshake(client(&authority, NAME), before).unwrap();
         resolver.replace(serving(&authority));
-        let after = shake(client(&authority, NAME), server(&resolver)).unwrap();
+        let after = handshake(client(&authority, NAME), server(&resolver)).unwrap();
         assert_ne!(before, after);
     }
 }

@@ -1,75 +1,78 @@
-//! When one authority follows another. Pure but for the making of keys.
+//! The decision when one CA follows another. Pure except for the generation of keys.
 //!
 //! ```text
-//!  current ──announce──► current, next ──promote──► current (the next), previous ──retire──► current
+//!  current ──announce──► current, next ──promote──► current (was next), previous ──retire──► current
 //! ```
 //!
-//! Everything that is held is trusted, and only `current` signs. So an authority signs only after every
-//! API server trusts it, and is trusted until nobody serves with what it signed.
+//! API servers trust every CA of the set, and only `current` signs. So a CA signs only after every API server
+//! trusts it, and is trusted until no replica serves with a certificate that it signed.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::bundle::Bundle;
-use crate::{Authority, AuthorityError, Settings};
+use crate::pki::{Authority, AuthorityError, Bundle};
+use crate::settings::Settings;
 
-/// The authorities of an installation.
+/// The CAs of an installation.
 #[derive(Clone, Debug)]
-pub(crate) struct Held {
+pub(crate) struct CaSet {
     /// Signs.
     pub current: Arc<Authority>,
-    /// Will sign.
+    /// Signs after its promotion.
     pub next: Option<Arc<Authority>>,
-    /// Signed once; their keys are gone.
+    /// Signed earlier; their keys are deleted.
     pub previous: Bundle,
-    /// When the last of these moved, by the clock of the replica that moved it.
-    pub since: Option<Timestamp>,
-    /// A person asks for another authority.
-    pub asked: bool,
+    /// When the set last changed, by the clock of the replica that changed it.
+    pub changed_at: Option<Timestamp>,
+    /// An operator requests a rotation.
+    pub rotation_requested: bool,
 }
 
-/// What is to be done with the authorities.
+/// The next change of the set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Step {
-    /// Nothing.
+    /// No change.
     Stay,
-    /// Make the next one, to be trusted.
+    /// Generate the next CA, and trust it.
     Announce,
-    /// The next one signs from now on; the key of the current one is thrown away.
+    /// The next CA signs from now on; the key of the current one is deleted.
     Promote,
-    /// Trust the previous ones no more.
+    /// Stop trusting the previous CAs.
     Retire,
 }
 
-impl Held {
-    /// A first authority.
-    pub(crate) fn first(now: Timestamp, settings: &Settings) -> Result<Self, AuthorityError> {
+impl CaSet {
+    /// A set with one new CA.
+    pub(crate) fn generate(now: Timestamp, settings: &Settings) -> Result<Self, AuthorityError> {
         Ok(Self {
             current: Arc::new(Authority::generate(now, settings.authority_life)?),
             next: None,
             previous: Bundle::default(),
-            since: Some(now),
-            asked: false,
+            changed_at: Some(now),
+            rotation_requested: false,
         })
     }
 
-    /// Whom API servers are to trust.
+    /// All CAs, for API servers to trust.
     pub(crate) fn bundle(&self) -> Bundle {
-        let held = [Some(&self.current), self.next.as_ref()];
-        let held: Bundle = held.into_iter().flatten().map(|authority| authority.der().clone()).collect();
-        held.union(&self.previous)
+        let with_keys = [Some(&self.current), self.next.as_ref()];
+        let bundle: Bundle =
+            with_keys.into_iter().flatten().map(|authority| authority.der().clone()).collect();
+        bundle.union(&self.previous)
     }
 
-    /// The step to take now. `settled` is how long all of these were seen in every configuration.
-    pub(crate) fn step(&self, settled: SignedDuration, now: Timestamp, settings: &Settings) -> Step {
-        // The date counts for what other replicas did, and the steady time is a guard against a clock
-        // that jumps. Without a date, or with one that is yet to come, the steady time alone counts.
-        let elapsed =
-            self.since.filter(|since| *since <= now).map_or(settled, |since| since.duration_until(now));
-        let overlapped = settled >= settings.overlap && elapsed >= settings.overlap;
-        // By then even what a replica serves that cannot read the Secret any more has expired, also where
-        // clocks differ.
+    /// The step that is due now. `visible` is for how long the whole set was seen in every configuration.
+    pub(crate) fn next_step(&self, visible: SignedDuration, now: Timestamp, settings: &Settings) -> Step {
+        // The date covers what other replicas did; the monotonic time guards against a clock that jumps.
+        // Without a date, or with one in the future, the monotonic time alone counts.
+        let elapsed = self
+            .changed_at
+            .filter(|changed_at| *changed_at <= now)
+            .map_or(visible, |changed_at| changed_at.duration_until(now));
+        let overlapped = visible >= settings.overlap && elapsed >= settings.overlap;
+        // By then even the certificate of a replica that can no longer read the Secret has expired, clock
+        // differences included.
         let outlived = elapsed >= settings.serving_life * 2;
         match &self.next {
             Some(next) if !next.is_expired(now) => {
@@ -79,46 +82,53 @@ impl Held {
                     Step::Stay
                 }
             }
-            _ if self.asked || now >= self.current.due(settings.authority_life) => Step::Announce,
+            _ if self.rotation_requested || now >= self.current.rotation_due(settings.authority_life) => {
+                Step::Announce
+            }
             _ if !self.previous.is_empty() && overlapped && outlived => Step::Retire,
             _ => Step::Stay,
         }
     }
 
-    /// The authorities after the step.
+    /// The set after the step.
     pub(crate) fn after(
         &self,
         step: Step,
         now: Timestamp,
         settings: &Settings,
     ) -> Result<Self, AuthorityError> {
-        let mut held = self.clone();
-        held.previous = held.previous.valid(now);
+        let mut set = self.clone();
+        set.previous = set.previous.valid(now);
         match step {
-            Step::Stay => return Ok(held),
+            Step::Stay => return Ok(set),
             Step::Announce => {
-                held.next = Some(Arc::new(Authority::generate(now, settings.authority_life)?));
-                held.asked = false;
+                set.next = Some(Arc::new(Authority::generate(now, settings.authority_life)?));
+                set.rotation_requested = false;
             }
             Step::Promote => {
-                if let Some(next) = held.next.take() {
-                    held.previous =
-                        held.previous.union(&Bundle::from_iter([self.current.der().clone()]).valid(now));
-                    held.current = next;
+                if let Some(next) = set.next.take() {
+                    set.previous =
+                        set.previous.union(&Bundle::from_iter([self.current.der().clone()]).valid(now));
+                    set.current = next;
                 }
             }
-            Step::Retire => held.previous = Bundle::default(),
+            Step::Retire => set.previous = Bundle::default(),
         }
-        held.since = Some(now);
-        Ok(held)
+        set.changed_at = Some(now);
+        Ok(set)
     }
 
-    /// What follows an authority that has expired, at once: nobody trusts it any more. The next one, if it
-    /// is there, is trusted already.
-    pub(crate) fn succeed(&self, now: Timestamp, settings: &Settings) -> Result<Self, AuthorityError> {
+    /// The set that replaces one whose current CA has expired. It applies at once, since no API server trusts
+    /// an expired CA: the announced CA signs if there is one, which is trusted already, and otherwise a new
+    /// one.
+    pub(crate) fn replace_expired(
+        &self,
+        now: Timestamp,
+        settings: &Settings,
+    ) -> Result<Self, AuthorityError> {
         match &self.next {
             Some(next) if !next.is_expired(now) => self.after(Step::Promote, now, settings),
-            _ => Self::first(now, settings),
+            _ => Self::generate(now, settings),
         }
     }
 }
@@ -141,51 +151,51 @@ mod tests {
         Settings::new(days(365), days(7), Duration::from_mins(10)).unwrap()
     }
 
-    fn held(steps: &[Step]) -> Held {
-        let first = Held::first(begin(), &settings()).unwrap();
-        steps.iter().fold(first, |held, step| held.after(*step, begin(), &settings()).unwrap())
+    fn set(steps: &[Step]) -> CaSet {
+        let first = CaSet::generate(begin(), &settings()).unwrap();
+        steps.iter().fold(first, |set, step| set.after(*step, begin(), &settings()).unwrap())
     }
 
-    fn step(held: &Held, settled: SignedDuration, elapsed: SignedDuration) -> Step {
-        held.step(settled, begin() + elapsed, &settings())
+    fn step(set: &CaSet, visible: SignedDuration, elapsed: SignedDuration) -> Step {
+        set.next_step(visible, begin() + elapsed, &settings())
     }
 
     #[test]
-    fn a_successor_is_announced_after_two_thirds_of_a_life_or_when_a_person_asks() {
-        let mut held = held(&[]);
-        assert_eq!(step(&held, DAY, DAY * 243), Step::Stay);
-        assert_eq!(step(&held, SignedDuration::ZERO, DAY * 244), Step::Announce);
-        held.asked = true;
-        assert_eq!(step(&held, SignedDuration::ZERO, SignedDuration::ZERO), Step::Announce);
-        let announced = held.after(Step::Announce, begin(), &settings()).unwrap();
-        assert!(!announced.asked);
-        assert_eq!(announced.current.certificate(), held.current.certificate());
+    fn rotation_starts_after_two_thirds_of_a_life_or_on_request() {
+        let mut set = set(&[]);
+        assert_eq!(step(&set, DAY, DAY * 243), Step::Stay);
+        assert_eq!(step(&set, SignedDuration::ZERO, DAY * 244), Step::Announce);
+        set.rotation_requested = true;
+        assert_eq!(step(&set, SignedDuration::ZERO, SignedDuration::ZERO), Step::Announce);
+        let announced = set.after(Step::Announce, begin(), &settings()).unwrap();
+        assert!(!announced.rotation_requested);
+        assert_eq!(announced.current.certificate(), set.current.certificate());
     }
 
     #[rstest]
     #[case::both(10, 10, Step::Promote)]
-    #[case::the_bundle_was_away(9, 60, Step::Stay)]
-    #[case::the_clock_was_put_back(60, 9, Step::Stay)]
-    #[case::the_date_is_yet_to_come(10, -60, Step::Promote)]
-    fn a_successor_signs_when_its_announcement_has_settled(
-        #[case] settled: i64,
+    #[case::bundle_was_removed(9, 60, Step::Stay)]
+    #[case::clock_was_set_back(60, 9, Step::Stay)]
+    #[case::date_is_in_the_future(10, -60, Step::Promote)]
+    fn next_ca_signs_once_it_was_visible_for_the_overlap(
+        #[case] visible: i64,
         #[case] elapsed: i64,
         #[case] expected: Step,
     ) {
         let minutes = SignedDuration::from_mins;
-        assert_eq!(step(&held(&[Step::Announce]), minutes(settled), minutes(elapsed)), expected);
+        assert_eq!(step(&set(&[Step::Announce]), minutes(visible), minutes(elapsed)), expected);
     }
 
     #[test]
-    fn without_a_date_only_what_was_seen_counts() {
-        let announced = Held { since: None, ..held(&[Step::Announce]) };
+    fn without_a_date_only_the_visible_time_counts() {
+        let announced = CaSet { changed_at: None, ..set(&[Step::Announce]) };
         assert_eq!(step(&announced, MINUTE * 9, DAY), Step::Stay);
         assert_eq!(step(&announced, MINUTE * 10, DAY), Step::Promote);
     }
 
     #[test]
-    fn a_predecessor_is_trusted_until_all_that_it_signed_has_expired() {
-        let promoted = held(&[Step::Announce, Step::Promote]);
+    fn previous_ca_is_trusted_until_all_it_signed_has_expired() {
+        let promoted = set(&[Step::Announce, Step::Promote]);
         assert_eq!(step(&promoted, DAY, DAY * 14 - MINUTE), Step::Stay);
         assert_eq!(step(&promoted, MINUTE * 9, DAY * 14), Step::Stay);
         assert_eq!(step(&promoted, MINUTE * 10, DAY * 14), Step::Retire);
@@ -194,24 +204,24 @@ mod tests {
     }
 
     #[test]
-    fn two_rotations_in_a_row_keep_both_predecessors() {
-        let first = held(&[]);
+    fn two_rotations_in_a_row_keep_both_previous_cas() {
+        let first = set(&[]);
         let steps = [Step::Announce, Step::Promote, Step::Announce, Step::Promote];
         let twice =
-            steps.iter().fold(first.clone(), |held, step| held.after(*step, begin(), &settings()).unwrap());
+            steps.iter().fold(first.clone(), |set, step| set.after(*step, begin(), &settings()).unwrap());
         assert_eq!(twice.bundle().len(), 3);
         assert!(twice.bundle().contains_all(&first.bundle()));
     }
 
     #[test]
-    fn an_expired_authority_is_followed_by_its_announced_successor_or_by_a_new_one() {
-        let first = held(&[]);
+    fn expired_ca_is_replaced_by_the_announced_or_a_new_one() {
+        let first = set(&[]);
         let late = begin() + DAY * 400;
-        let new = first.succeed(late, &settings()).unwrap();
+        let new = first.replace_expired(late, &settings()).unwrap();
         assert_eq!(new.bundle(), Bundle::from_iter([new.current.der().clone()]));
         assert!(!new.current.is_expired(late));
         let announced = first.after(Step::Announce, begin() + DAY * 250, &settings()).unwrap();
-        let promoted = announced.succeed(late, &settings()).unwrap();
+        let promoted = announced.replace_expired(late, &settings()).unwrap();
         assert_eq!(promoted.current.certificate(), announced.next.unwrap().certificate());
         assert!(promoted.previous.is_empty());
     }

@@ -1,7 +1,8 @@
-//! Replicas and API servers in every order of events: nobody ever serves what an API server refuses.
+//! Replicas and API servers in random orders of events: no replica ever serves what an API server rejects.
 //!
-//! The code under test is all of [`Own::pass`]. Each of its requests waits until the schedule answers it, so
-//! that a replica may sleep, fail or die between any two of them, and go on with what it had seen.
+//! The code under test is all of [`SelfSigned::reconcile`]. Each of its requests waits until the schedule
+//! answers it, so that a replica may sleep, fail or die between any two of them, and continue with what it
+//! had read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,35 +17,37 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::bundle::Bundle;
+use crate::certificates::Certificates;
 use crate::clock::Clock;
-use crate::own::Own;
-use crate::pair::check;
-use crate::world::{Asked, CALLED, World, own, respond, settings};
-use crate::{Certificates, Error, Settings};
+use crate::error::Error;
+use crate::fake_api_server::{FakeApiServer, PendingRequest, respond};
+use crate::fixtures::{SERVER_NAME, self_signed, settings, trusted};
+use crate::pki::{Bundle, verify};
+use crate::settings::Settings;
+use crate::sources::SelfSigned;
 
 const REPLICAS: usize = 3;
 const API_SERVERS: usize = 2;
 /// Within this time every API server learns of a changed configuration.
 const LEARNS_WITHIN: i64 = 10 * 60;
-/// Replicas look at the Secret at least as often, but for the first, which may be cut off as long as it
-/// has a certificate.
-const LOOKS_WITHIN: i64 = 20 * 60;
+/// Replicas reconcile at least this often, except the first, which may be cut off as long as it has a valid
+/// certificate.
+const RECONCILES_WITHIN: i64 = 20 * 60;
 
 #[derive(Clone, Debug)]
 enum Event {
-    /// A replica goes on to its next request.
-    Go(usize),
-    /// A replica's request fails; what it asks for may have been done.
+    /// A replica's request is answered, and it continues to the next.
+    Continue(usize),
+    /// A replica's request fails, although it may have been performed.
     Fail { replica: usize, done: bool },
-    /// A replica dies; what it asked for may have been done. Another one takes its place.
+    /// A replica dies; its request may have been performed. A new one replaces it.
     Die { replica: usize, done: bool },
     /// An API server reads one of the configurations.
     Learn { server: usize, kind: usize },
-    /// A replica's clock is set, by seconds beside the true time.
+    /// A replica's clock is set to the true time plus an offset in seconds.
     SetClock { replica: usize, offset: i64 },
-    /// A person asks for another authority.
-    Ask,
+    /// An operator requests a rotation.
+    RequestRotation,
     /// Seconds pass.
     Pass(i64),
 }
@@ -52,18 +55,18 @@ enum Event {
 fn schedule() -> impl Strategy<Value = Vec<Event>> {
     let replica = || 0..REPLICAS;
     let event = prop_oneof![
-        30 => replica().prop_map(Event::Go),
+        30 => replica().prop_map(Event::Continue),
         1 => (replica(), any::<bool>()).prop_map(|(replica, done)| Event::Fail { replica, done }),
         1 => (replica(), any::<bool>()).prop_map(|(replica, done)| Event::Die { replica, done }),
         4 => (0..API_SERVERS, 0..2_usize).prop_map(|(server, kind)| Event::Learn { server, kind }),
         1 => (replica(), -600..600_i64).prop_map(|(replica, offset)| Event::SetClock { replica, offset }),
-        1 => Just(Event::Ask),
+        1 => Just(Event::RequestRotation),
         12 => (0..1200_i64).prop_map(Event::Pass),
     ];
     proptest::collection::vec(event, 400)
 }
 
-/// True time, in seconds; the steady clock goes with it.
+/// True time, in seconds; the monotonic clock follows it.
 #[derive(Clone)]
 struct Time {
     origin: Instant,
@@ -75,12 +78,14 @@ impl Time {
         self.seconds.load(Ordering::SeqCst)
     }
 
-    /// The clocks of a machine that is wrong by this offset.
+    /// The clocks of a machine whose wall clock has this offset.
     fn clock(&self, offset: &Arc<AtomicI64>) -> Clock {
-        let (wall, steady, offset) = (self.clone(), self.clone(), offset.clone());
+        let wall = self.clone();
+        let monotonic = self.clone();
+        let offset = offset.clone();
         Clock::new(
             move || date(wall.now() + offset.load(Ordering::SeqCst)),
-            move || steady.origin + Duration::from_secs(steady.now().unsigned_abs()),
+            move || monotonic.origin + Duration::from_secs(monotonic.now().unsigned_abs()),
         )
     }
 }
@@ -89,54 +94,55 @@ fn date(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }
 
-/// One replica: what it does is a task that stops at each request.
+/// One replica: a task that stops at each of its requests.
 struct Replica {
     offset: Arc<AtomicI64>,
     certificates: Certificates,
-    asks: mpsc::UnboundedReceiver<Asked>,
-    asked: Option<Asked>,
-    task: JoinHandle<(Own, Result<(), Error>)>,
-    /// When the pass that it is in began, and the last one that ended well.
+    requests: mpsc::UnboundedReceiver<PendingRequest>,
+    pending: Option<PendingRequest>,
+    task: JoinHandle<(SelfSigned, Result<(), Error>)>,
+    /// When the running reconciliation began.
     began: i64,
-    looked: i64,
+    /// When the last successful reconciliation began.
+    reconciled: i64,
 }
 
 impl Replica {
     async fn begin(time: &Time, settings: Settings) -> Self {
-        let (sender, asks) = mpsc::unbounded_channel();
+        let (sender, requests) = mpsc::unbounded_channel();
         let offset = Arc::new(AtomicI64::new(0));
-        let own = own(&World::gated(sender), time.clock(&offset), settings);
-        let certificates = own.certificates.clone();
+        let source = self_signed(&FakeApiServer::gated_client(sender), time.clock(&offset), settings);
+        let certificates = source.context.certificates.clone();
         let mut replica = Self {
             offset,
             certificates,
-            asks,
-            asked: None,
-            task: pass(own),
+            requests,
+            pending: None,
+            task: reconcile(source),
             began: time.now(),
-            looked: time.now(),
+            reconciled: time.now(),
         };
         replica.next(time).await;
         replica
     }
 
-    /// Runs up to the next request; a pass that has ended is followed by another. Says if one has.
+    /// Runs up to the next request, if need be of the next reconciliation. Returns whether one has ended.
     async fn next(&mut self, time: &Time) -> bool {
         let mut ended = false;
         loop {
             tokio::select! {
                 biased;
-                asked = self.asks.recv() => {
-                    self.asked = asked;
+                request = self.requests.recv() => {
+                    self.pending = request;
                     return ended;
                 }
                 done = &mut self.task => {
-                    let (own, result) = done.unwrap();
+                    let (source, result) = done.unwrap();
                     if result.is_ok() {
-                        self.looked = self.began;
+                        self.reconciled = self.began;
                     }
                     self.began = time.now();
-                    self.task = pass(own);
+                    self.task = reconcile(source);
                     ended = true;
                 }
             }
@@ -144,29 +150,29 @@ impl Replica {
     }
 }
 
-fn pass(mut own: Own) -> JoinHandle<(Own, Result<(), Error>)> {
+fn reconcile(mut source: SelfSigned) -> JoinHandle<(SelfSigned, Result<(), Error>)> {
     tokio::spawn(async move {
-        let result = own.pass().await;
-        (own, result)
+        let result = source.reconcile().await;
+        (source, result)
     })
 }
 
 struct Simulation {
-    world: World,
+    api: FakeApiServer,
     time: Time,
     settings: Settings,
     replicas: Vec<Replica>,
-    /// For both configurations: what was written, and when.
+    /// For both configurations: the bundles that were written, and when.
     written: [Vec<(i64, Bundle)>; 2],
-    /// For each API server and both configurations: up to where it knows what was written.
+    /// For each API server and both configurations: the index of the bundle that it knows.
     learnt: [[usize; 2]; API_SERVERS],
-    /// Which certificate is accepted by what was written.
+    /// Whether a certificate is accepted with a bundle, by its configuration and index.
     accepted: HashMap<(Vec<u8>, usize, usize), bool>,
 }
 
 impl Simulation {
     async fn begin(settings: Settings) -> Self {
-        let world = World::new();
+        let api = FakeApiServer::new();
         let time = Time { origin: Instant::now(), seconds: Arc::new(AtomicI64::new(0)) };
         let mut replicas = Vec::new();
         for _ in 0..REPLICAS {
@@ -174,7 +180,7 @@ impl Simulation {
         }
         let nothing = || vec![(0, Bundle::default())];
         let mut simulation = Self {
-            world,
+            api,
             time,
             settings,
             replicas,
@@ -182,30 +188,30 @@ impl Simulation {
             learnt: [[0; 2]; API_SERVERS],
             accepted: HashMap::new(),
         };
-        // An installation that is done: before, nobody trusts anybody.
+        // A complete installation: before that, no CA is trusted.
         for replica in 0..REPLICAS {
-            simulation.look(replica).await;
+            simulation.reconcile(replica).await;
         }
         simulation.learn_all();
         simulation
     }
 
-    async fn happen(&mut self, event: &Event) {
+    async fn apply(&mut self, event: &Event) {
         match *event {
-            Event::Go(replica) => _ = self.go(replica).await,
+            Event::Continue(replica) => _ = self.answer_next(replica).await,
             Event::Fail { replica, done } => {
-                let asked = self.replicas[replica].asked.take().unwrap();
+                let request = self.replicas[replica].pending.take().unwrap();
                 if done {
-                    self.perform(&asked);
+                    self.perform(&request);
                 }
                 let failed = json!({ "status": "Failure", "code": 500 });
-                asked.answer.send(respond(StatusCode::INTERNAL_SERVER_ERROR, &failed)).unwrap();
+                request.answer.send(respond(StatusCode::INTERNAL_SERVER_ERROR, &failed)).unwrap();
                 self.replicas[replica].next(&self.time).await;
             }
             Event::Die { replica, done } => {
                 if done {
-                    let asked = self.replicas[replica].asked.take().unwrap();
-                    self.perform(&asked);
+                    let request = self.replicas[replica].pending.take().unwrap();
+                    self.perform(&request);
                 }
                 self.replicas[replica].task.abort();
                 self.replicas[replica] = Replica::begin(&self.time, self.settings).await;
@@ -214,7 +220,7 @@ impl Simulation {
             Event::SetClock { replica, offset } => {
                 self.replicas[replica].offset.store(offset, Ordering::SeqCst);
             }
-            Event::Ask => self.world.change_secret(|secret| {
+            Event::RequestRotation => self.api.change_secret(|secret| {
                 let annotations = secret.metadata.annotations.get_or_insert_default();
                 annotations.insert("pgops.dev/rotate-authority".into(), "now".into());
             }),
@@ -222,17 +228,17 @@ impl Simulation {
         }
     }
 
-    /// Answers the request of a replica. Says if its pass has ended with that.
-    async fn go(&mut self, replica: usize) -> bool {
-        let asked = self.replicas[replica].asked.take().unwrap();
-        let response = self.perform(&asked);
-        asked.answer.send(response).unwrap();
+    /// Answers the request of a replica. Returns whether that ended its reconciliation.
+    async fn answer_next(&mut self, replica: usize) -> bool {
+        let request = self.replicas[replica].pending.take().unwrap();
+        let response = self.perform(&request);
+        request.answer.send(response).unwrap();
         self.replicas[replica].next(&self.time).await
     }
 
-    fn perform(&mut self, asked: &Asked) -> http::Response<kube::client::Body> {
-        let response = self.world.perform(asked);
-        for (written, bundle) in self.written.iter_mut().zip(self.world.trusted()) {
+    fn perform(&mut self, request: &PendingRequest) -> http::Response<kube::client::Body> {
+        let response = self.api.perform(request);
+        for (written, bundle) in self.written.iter_mut().zip(trusted(&self.api)) {
             if written.last().is_none_or(|(_, last)| *last != bundle) {
                 written.push((self.time.now(), bundle));
             }
@@ -240,11 +246,11 @@ impl Simulation {
         response
     }
 
-    /// One whole pass.
-    async fn look(&mut self, replica: usize) {
-        // The rest of the one that it is in, which began with older reads.
-        while !self.go(replica).await {}
-        while !self.go(replica).await {}
+    /// One complete reconciliation.
+    async fn reconcile(&mut self, replica: usize) {
+        // First the rest of the running one, which began with older reads.
+        while !self.answer_next(replica).await {}
+        while !self.answer_next(replica).await {}
     }
 
     async fn elapse(&mut self, seconds: i64) {
@@ -253,8 +259,8 @@ impl Simulation {
             let replica = &self.replicas[index];
             let until = replica.certificates.status().serving_until;
             let cut_off = index == 0 && until.is_some_and(|until| until > date(then));
-            if !cut_off && replica.looked + LOOKS_WITHIN <= then {
-                self.look(index).await;
+            if !cut_off && replica.reconciled + RECONCILES_WITHIN <= then {
+                self.reconcile(index).await;
             }
         }
         self.time.seconds.store(then, Ordering::SeqCst);
@@ -270,22 +276,23 @@ impl Simulation {
         self.learnt = [[self.written[0].len() - 1, self.written[1].len() - 1]; API_SERVERS];
     }
 
-    /// Whether every API server accepts what every replica serves, at this instant.
+    /// Asserts that every API server accepts what every replica serves at this instant.
     fn check(&mut self) -> Result<(), TestCaseError> {
         let now = date(self.time.now());
         for (index, replica) in self.replicas.iter().enumerate() {
             let Some(serving) = replica.certificates.serving() else { continue };
-            prop_assert!(serving.not_after() > now, "replica {index} serves what has expired");
+            prop_assert!(serving.not_after() > now, "replica {index} serves an expired certificate");
             let certificate = serving.key().cert[0].to_vec();
             for (server, learnt) in self.learnt.iter().enumerate() {
                 for (kind, known) in learnt.iter().copied().enumerate() {
                     let bundle = &self.written[kind][known].1;
                     let accepted = self.accepted.entry((certificate.clone(), kind, known));
-                    let accepted = accepted
-                        .or_insert_with(|| check(&serving.key().cert[0], &[], bundle, CALLED, now).is_ok());
+                    let accepted = accepted.or_insert_with(|| {
+                        verify(&serving.key().cert[0], &[], bundle, SERVER_NAME, now).is_ok()
+                    });
                     prop_assert!(
                         *accepted,
-                        "API server {server} refuses replica {index} by what it knows of configuration {kind}"
+                        "API server {server} rejects replica {index} with its view of configuration {kind}"
                     );
                 }
             }
@@ -294,7 +301,7 @@ impl Simulation {
     }
 }
 
-/// Runs a number of random schedules. Says how many bundles were written in all.
+/// Runs random schedules; returns how many bundles were written in total.
 fn run(runner: &mut TestRunner, settings: Settings) -> Result<usize, String> {
     let written = AtomicUsize::new(0);
     let result = runner.run(&schedule(), |events| {
@@ -303,7 +310,7 @@ fn run(runner: &mut TestRunner, settings: Settings) -> Result<usize, String> {
             let mut simulation = Simulation::begin(settings).await;
             simulation.check()?;
             for event in &events {
-                simulation.happen(event).await;
+                simulation.apply(event).await;
                 simulation.check()?;
             }
             written.fetch_add(simulation.written[0].len(), Ordering::SeqCst);
@@ -317,18 +324,18 @@ fn run(runner: &mut TestRunner, settings: Settings) -> Result<usize, String> {
 }
 
 #[test]
-fn whatever_happens_every_api_server_accepts_what_every_replica_serves() {
+fn simulation_every_api_server_accepts_every_replica() {
     let config = Config { cases: 24, failure_persistence: None, max_shrink_iters: 50, ..Config::default() };
     let written = run(&mut TestRunner::new(config), settings()).unwrap();
-    assert!(written > 24 * 6, "only {written} bundles were written: hardly a rotation was tried");
+    assert!(written > 24 * 6, "only {written} bundles were written: too few rotations happened");
 }
 
 #[test]
-fn the_simulation_finds_out_a_successor_that_signs_before_it_is_known() {
+fn simulation_detects_a_ca_that_signs_before_it_is_known() {
     let day = Duration::from_hours(24);
     let hasty = Settings::new(day, day / 8, Duration::ZERO).unwrap();
     let config = Config { failure_persistence: None, max_shrink_iters: 0, ..Config::default() };
     let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let error = run(&mut TestRunner::new_with_rng(config, random), hasty).unwrap_err();
-    assert!(error.contains("refuses replica"), "{error}");
+    assert!(error.contains("rejects replica"), "{error}");
 }

@@ -159,7 +159,7 @@ pub fn spec(step: Step) -> &'static StepSpec {
 /// chose.
 #[must_use]
 pub fn point_of_no_return(kind: UpgradeKind, mode: Option<TransferMode>) -> PointOfNoReturn {
-    match (kind, mode.map(TransferMode::leaves_old_data_whole)) {
+    match (kind, mode.map(TransferMode::preserves_old_data)) {
         // Clients write as soon as the new server answers: rolling back would lose acknowledged writes.
         (UpgradeKind::Major, Some(true)) => PointOfNoReturn::EndOf(Step::StartDatabase),
         // The new pod waits only for the switchover, and for the interlock, which a killed runner releases.

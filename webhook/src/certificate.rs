@@ -34,7 +34,7 @@ impl Options {
     pub(crate) fn source(&self) -> Source {
         match &self.certificate_dir {
             Some(directory) => Source::Directory(directory.clone()),
-            None => Source::Own { secret: self.ca_secret.clone() },
+            None => Source::SelfSigned { secret: self.ca_secret.clone() },
         }
     }
 
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn without_arguments_the_authority_is_our_own() {
         let options = options(&[]).unwrap();
-        assert_eq!(options.source(), Source::Own { secret: "pgops-webhook-ca".into() });
+        assert_eq!(options.source(), Source::SelfSigned { secret: "pgops-webhook-ca".into() });
         assert!(options.settings().is_ok());
     }
 

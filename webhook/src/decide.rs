@@ -173,7 +173,7 @@ impl<'a> Verdict<'a> {
                 });
                 unsupported
                     .into_iter()
-                    .chain(admission::move_warnings(&allowed, DATABASE, Reindex::default()))
+                    .chain(admission::version_change_warnings(&allowed, DATABASE, Reindex::default()))
                     .collect()
             }
             Err(refusal) => {

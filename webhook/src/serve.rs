@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use kube::{Api, Client};
-use pgops_certs::{Certificates, Keeper, Names};
+use pgops_certs::{CertificateManager, Certificates, Names};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -69,14 +69,14 @@ enum LogFormat {
 
 impl Options {
     /// What keeps the certificates.
-    fn keeper(&self, client: &Client, certificates: Certificates) -> anyhow::Result<Keeper> {
+    fn keeper(&self, client: &Client, certificates: Certificates) -> anyhow::Result<CertificateManager> {
         let names = Names {
             namespace: self.namespace.clone(),
             service: self.service.clone(),
             configuration: self.webhook_config.clone(),
         };
         let (source, settings) = (self.certificate.source(), self.certificate.settings()?);
-        Ok(Keeper::new(client, &names, source, settings, certificates))
+        Ok(CertificateManager::new(client, &names, source, settings, certificates))
     }
 
     /// What the launcher needs; none if this replica launches nothing.
@@ -151,19 +151,19 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 
 /// Admission, as soon as there is a certificate, which is kept meanwhile.
 async fn serve(
-    mut keeper: Keeper,
+    mut keeper: CertificateManager,
     admission: impl Future<Output = anyhow::Result<()>>,
     readiness: Readiness,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     tokio::select! {
-        obtained = keeper.obtain() => obtained?,
+        obtained = keeper.initial_certificate() => obtained?,
         () = shutdown.begun() => return Ok(()),
     }
     readiness.met(CERTIFICATE);
     tokio::select! {
         served = admission => served,
-        ended = keeper.keep() => match ended? {},
+        ended = keeper.run() => match ended? {},
     }
 }
 

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-const HEADER: &str = "# Generated from the Rust types in api/ by `make generate`: edit those.\n";
+const HEADER: &str = "# Generated from the Rust types in libs/api/ by `make generate`: edit those.\n";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory: PathBuf = std::env::args_os().nth(1).ok_or("usage: crds DIRECTORY")?.into();
     for mut crd in pgops_api::crds::all() {
-        // Deleting a definition deletes every object of its kind, so uninstalling leaves it in place.
+        // Deleting a definition deletes every object of its kind, so uninstalling the chart keeps it.
         crd.metadata.annotations =
             Some(BTreeMap::from([("helm.sh/resource-policy".to_owned(), "keep".to_owned())]));
         let path = directory.join(format!("{}.yaml", crd.spec.names.plural));
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The API server stores `default: null` and the like, and tools then see a difference that is none.
+/// The API server stores `default: null` and the like, which tools report as a difference.
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -37,7 +37,7 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
-/// Helm reads the file as a template: braces in a description must stay what they are.
+/// Helm parses the file as a template, so braces in a description are escaped.
 fn literal(yaml: &str) -> String {
     yaml.replace("{{", "{{ \"{{\" }}")
 }

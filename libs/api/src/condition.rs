@@ -1,4 +1,4 @@
-//! Conditions as `KubeDB` writes them: `severity` is known, and only type, status and time are required.
+//! Conditions in `KubeDB`'s form: with `severity`, and only type, status and time are required.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What the condition is about, such as `Ready` or a step's name.
+    /// Subject of the condition, such as `Ready` or a step's name.
     #[serde(rename = "type")]
     pub type_: String,
     /// `True`, `False` or `Unknown`.
@@ -16,22 +16,22 @@ pub struct Condition {
     /// When `status` last changed.
     #[schemars(schema_with = "crate::schema::time")]
     pub last_transition_time: Time,
-    /// The generation of the object that this was observed on.
+    /// The generation of the object to which the condition applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// One `CamelCase` word for machines.
+    /// A `CamelCase` word for machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// A sentence for people.
+    /// A sentence for users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// `Error`, `Warning`, `Info` or empty, as `KubeDB` knows it.
+    /// `Error`, `Warning`, `Info` or empty, as `KubeDB` defines it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
 }
 
 impl Condition {
-    /// A condition that changes at `now`; [`set`] keeps the old time when nothing changed.
+    /// A condition that changes at `now`; [`set`] keeps the previous time if the status is unchanged.
     pub fn new(type_: &str, status: &str, reason: &str, message: impl Into<String>, now: Time) -> Self {
         Self {
             type_: type_.to_owned(),
@@ -44,20 +44,20 @@ impl Condition {
         }
     }
 
-    /// Whether the condition stands, that is, its status is `True`.
+    /// Whether the status is `True`.
     #[must_use]
     pub fn is_true(&self) -> bool {
         self.status == "True"
     }
 }
 
-/// The condition of that type, if there is one.
+/// The condition of this type, if it exists.
 #[must_use]
 pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
     conditions.iter().find(|condition| condition.type_ == type_)
 }
 
-/// Replaces the condition of the same type, or appends; the time stays unless the status changes.
+/// Replaces the condition of the same type, or appends; the time is kept unless the status changes.
 pub fn set(conditions: &mut Vec<Condition>, mut new: Condition) {
     match conditions.iter_mut().find(|condition| condition.type_ == new.type_) {
         Some(old) => {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_moves_only_when_the_status_changes() {
+    fn transition_time_changes_only_with_the_status() {
         let mut conditions = vec![Condition::new("Ready", "False", "Starting", "starts", at(1))];
         set(&mut conditions, Condition::new("Ready", "False", "StillStarting", "starts", at(2)));
         assert_eq!(conditions[0].last_transition_time, at(1));

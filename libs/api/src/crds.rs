@@ -1,17 +1,17 @@
-//! The custom resource definitions, made from the Rust types.
+//! The custom resource definitions, generated from the Rust types.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
 use crate::{Postgres, PostgresOpsRequest, PostgresVersion};
 
-/// The three definitions, ready to be written as YAML.
+/// The three definitions.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
     vec![postgres(), PostgresOpsRequest::crd(), PostgresVersion::crd()]
 }
 
-/// `v1` is stored; `v1alpha2` has the same shape, for manifests that still name it.
+/// `v1` is stored; `v1alpha2` has the same schema, for manifests that still use it.
 fn postgres() -> CustomResourceDefinition {
     let mut crd = Postgres::crd();
     let mut old = crd.spec.versions[0].clone();

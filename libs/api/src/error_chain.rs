@@ -1,17 +1,17 @@
-//! An error with everything that led to it, in one line.
+//! An error with its sources, on one line.
 
 use std::error::Error;
 
-/// The error with its sources: "failed to …: because …".
+/// The error followed by its sources: "failed to …: cause: cause".
 #[must_use]
 pub fn display_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        let said = error.to_string();
-        // Some libraries repeat their source in their own text.
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
+        let message = error.to_string();
+        // Some libraries repeat their source in their own message.
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
         }
         source = error.source();
     }
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn every_source_is_told_once() {
+    fn error_chain_shows_each_source_once() {
         let text = |texts: &[&'static str]| display_chain(&layers(texts));
         assert_eq!(
             text(&["failed to create Job a", "403", "quota used up"]),

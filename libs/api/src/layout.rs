@@ -1,12 +1,12 @@
-//! Where things are: on the volume of a database, and inside `PostgreSQL` images.
+//! Paths on the volume of a database, and inside `PostgreSQL` images.
 //!
 //! ```text
-//! /var/pv/                     the volume's root, mounted once, so that links and renames work
-//!   13/data  17/data           a data directory for each major version
-//!   .pgops/active              the major version that serves: one line, replaced atomically
-//!   .pgops/interlock           held with flock(2) by whoever runs a PostgreSQL program on the data
-//!   .pgops/requests/<uid>/     the journal and the work of one upgrade
-//!   .pgops/retired/<major>     an upgrade took the place of this data: one line, the time when it may be removed
+//! /var/pv/                     root of the volume, a single mount, so that links and renames work
+//!   13/data  17/data           a data directory per major version
+//!   .pgops/active              the active major version: one line, replaced atomically
+//!   .pgops/interlock           flock(2), held while a PostgreSQL program may touch the data
+//!   .pgops/requests/<uid>/     journal and work files of one upgrade
+//!   .pgops/retired/<major>     data replaced by an upgrade: one line, the time from which it may be deleted
 //! ```
 
 use std::path::PathBuf;
@@ -17,24 +17,25 @@ use crate::names::CONTAINER_POSTGRES;
 
 /// Mount point of a database's volume, in the database's pod and in the worker.
 pub const VOLUME_ROOT: &str = "/var/pv";
-/// What belongs to pgops on the volume.
+/// Directory of pgops on the volume.
 pub const STATE_DIR: &str = "/var/pv/.pgops";
-/// One line: the major version whose data directory serves. The switch of a major upgrade.
+/// One line: the active major version, whose data directory serves. Replacing it is the switchover of a major
+/// upgrade.
 pub const ACTIVE_FILE: &str = "/var/pv/.pgops/active";
-/// A file for each major version whose data an upgrade has replaced, with the time (RFC 3339) from which on the
-/// server that took its place removes it.
+/// A file per major version whose data an upgrade has replaced, with the time (RFC 3339) from which the new
+/// instance deletes it.
 pub const RETIRED_DIR: &str = "/var/pv/.pgops/retired";
-/// Held with flock(2) as long as any `PostgreSQL` program may touch the data.
+/// The interlock: held with flock(2) while any `PostgreSQL` program may touch the data.
 pub const INTERLOCK_FILE: &str = "/var/pv/.pgops/interlock";
-/// Directory that init containers fill with our static binaries.
+/// Directory into which init containers copy pgops' static binaries.
 pub const TOOLS_DIR: &str = "/pgops/bin";
-/// Directory of an upgrade worker in which the old version's programs are staged.
+/// Directory of the worker in which the old programs are staged.
 pub const OLD_DIR: &str = "/pgops/old";
-/// Directory with the generated `passwd`, so that any uid has a name (initdb requires one).
+/// Directory with the generated `passwd`, so that any uid has a user name, which initdb requires.
 pub const PASSWD_DIR: &str = "/pgops/etc";
-/// Where the secret with the superuser's `username` and `password` is mounted.
+/// Mount point of the Secret with the superuser's `username` and `password`.
 pub const AUTH_DIR: &str = "/etc/pgops/auth";
-/// Where the user's settings (`user.conf`) are mounted.
+/// Mount point of the user's settings (`user.conf`).
 pub const CONFIG_DIR: &str = "/etc/config";
 /// Directory of the server's unix socket.
 pub const SOCKET_DIR: &str = "/var/run/postgresql";
@@ -45,7 +46,7 @@ pub fn pgdata(major: u32) -> String {
     format!("{VOLUME_ROOT}/{major}/data")
 }
 
-/// Major version whose data directory a database's pod has, by its `PGDATA`.
+/// Major version of the data directory that a database's pod uses, from its `PGDATA`.
 #[must_use]
 pub fn pgdata_major(pod: &PodSpec) -> Option<u32> {
     let server = pod.containers.iter().find(|container| container.name == CONTAINER_POSTGRES)?;
@@ -53,14 +54,14 @@ pub fn pgdata_major(pod: &PodSpec) -> Option<u32> {
     pgdata.strip_prefix(VOLUME_ROOT)?.split('/').nth(1)?.parse().ok()
 }
 
-/// The directory of one upgrade on the volume.
+/// Directory of one upgrade on the volume.
 #[must_use]
 pub fn request_dir(uid: &str) -> PathBuf {
     PathBuf::from(STATE_DIR).join("requests").join(uid)
 }
 
-/// Where `PostgreSQL`'s programs may be in an image, most specific first: Debian's and the PGDG's
-/// packages, Red Hat's, the docker library's own build, Alpine's packages.
+/// Directories that may hold `PostgreSQL`'s programs in an image, most specific first: packages of Debian and
+/// the PGDG, of Red Hat, the Docker library's own build, packages of Alpine.
 #[must_use]
 pub fn bindir_candidates(major: u32) -> Vec<PathBuf> {
     [
@@ -75,7 +76,7 @@ pub fn bindir_candidates(major: u32) -> Vec<PathBuf> {
     .collect()
 }
 
-/// A `passwd` file in which the pod's user is called `postgres`, whatever its number.
+/// A `passwd` file in which the pod's user is named `postgres`, whatever its uid.
 #[must_use]
 pub fn passwd(user: u32, group: u32) -> String {
     format!(

@@ -1,10 +1,10 @@
-//! The API that pgops speaks: `KubeDB`'s custom resources, `PostgreSQL` versions and the decision
-//! which version a database may move to.
+//! The API of pgops: `KubeDB`'s custom resources, `PostgreSQL` versions and the decision which version a
+//! database may be upgraded to.
 //!
-//! Everything here is pure: no client, no async, no clock. A room that talks to the world
-//! (webhook, runner, provisioner, instance) takes its names, types and decisions from here.
+//! Everything here is pure: no client, no async, no clock. The components that do I/O (webhook, runner,
+//! provisioner, instance) share the names, types and decisions of this crate.
 
-#![allow(clippy::duplicated_attributes, reason = "taken for duplicates: several printcolumn of one #[kube]")]
+#![allow(clippy::duplicated_attributes, reason = "false positive: several printcolumn of one #[kube]")]
 
 pub mod admission;
 pub mod condition;

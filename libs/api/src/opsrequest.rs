@@ -8,10 +8,10 @@ use crate::names::{ANNOTATION_CANCEL, ANNOTATION_RESUME};
 use crate::plan::Scope;
 use crate::{Condition, condition};
 
-/// What is wrong with a request that names two targets.
-pub const TWO_TARGETS: &str = "this is the older name of spec.updateVersion, and the two name different targets: keep spec.updateVersion only";
+/// The validation error of a request with two different targets.
+pub const CONFLICTING_TARGETS: &str = "this is a deprecated alias of spec.updateVersion, and the two name different targets: keep only spec.updateVersion";
 
-/// What should be done, to which database. Immutable once created.
+/// The operation and its database. Immutable once created.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "ops.kubedb.com",
@@ -44,7 +44,7 @@ pub const TWO_TARGETS: &str = "this is the older name of spec.updateVersion, and
         .field_path(".updateVersion")
         .reason(Reason::FieldValueRequired),
     validation = Rule::new("!has(self.updateVersion) || !has(self.upgrade) || self.updateVersion.targetVersion == self.upgrade.targetVersion")
-        .message(TWO_TARGETS)
+        .message(CONFLICTING_TARGETS)
         .field_path(".upgrade")
         .reason(Reason::FieldValueForbidden),
 )]
@@ -57,20 +57,20 @@ pub struct PostgresOpsRequestSpec {
     /// The version to move to; required for `UpdateVersion`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_version: Option<UpdateVersion>,
-    /// The older name of `updateVersion`, of the time when its type was `Upgrade`.
+    /// Deprecated alias of `updateVersion`, used with type `Upgrade`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<UpdateVersion>,
-    /// Longest time that one step may take, as a Go duration such as `5m` or `1h30m`.
+    /// Time limit of one step, as a Go duration such as `5m` or `1h30m`; no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
         validation = ("self.matches('^([0-9]+(\\\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$')", "timeout must be a Go duration such as \"5m\" or \"1h30m\""),
-        validation = ("!self.matches('^([0-9]+(\\\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$') || duration(self) >= duration('1s')", "timeout is too short for any step: give at least \"1s\""),
+        validation = ("!self.matches('^([0-9]+(\\\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$') || duration(self) >= duration('1s')", "timeout is too short for any step: set at least \"1s\""),
     )]
     pub timeout: Option<String>,
-    /// Whether the database must be Ready before anything is done.
+    /// Whether the database must be Ready for the operation to start.
     #[serde(default)]
     pub apply: Apply,
-    /// How often a failed step is tried again before everything is rolled back.
+    /// How often a failed step is retried before the operation is rolled back.
     #[serde(default = "one")]
     #[schemars(range(min = 0))]
     pub max_retries: i32,
@@ -80,7 +80,7 @@ fn one() -> i32 {
     1
 }
 
-/// The name of a `Postgres`.
+/// Reference to a `Postgres` in the same namespace.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct DatabaseRef {
     /// Name of the `Postgres` object.
@@ -92,15 +92,15 @@ pub struct DatabaseRef {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateVersion {
-    /// The *name* of a `PostgresVersion` object, which need not be a version number.
+    /// Name of a `PostgresVersion` object, which need not be a version number.
     #[schemars(length(min = 1))]
     pub target_version: String,
 }
 
-/// The operations of `KubeDB`'s API. pgops acts on `UpdateVersion`, by both its names, and leaves the
-/// others alone.
+/// The operations of `KubeDB`'s API. pgops executes `UpdateVersion`, under both its names, and ignores the
+/// others.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "the names of KubeDB's operations say what they are")]
+#[allow(missing_docs, reason = "the names of KubeDB's operations are self-explanatory")]
 pub enum RequestType {
     #[default]
     UpdateVersion,
@@ -115,40 +115,40 @@ pub enum RequestType {
     ForceFailOver,
     SetRaftKeyPair,
     StorageMigration,
-    /// The older name of `UpdateVersion`; its target is in `upgrade`. The mutating webhook replaces it.
+    /// Deprecated alias of `UpdateVersion`; its target is in `upgrade`. The mutating webhook replaces it.
     Upgrade,
 }
 
-/// When the operation may begin.
+/// When the operation may start.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum Apply {
     /// Only while the database is Ready.
     #[default]
     IfReady,
-    /// Whatever the database's phase.
+    /// In any phase of the database.
     Always,
 }
 
-/// How far the request is.
+/// Progress of the request.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresOpsRequestStatus {
-    /// The state in one word.
+    /// The state of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
-    /// The generation of the request that the status speaks of.
+    /// The generation of the request to which the status applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// One condition a step, and one of `Successful`, `Failed` at the end.
+    /// One condition per step, and `Successful` or `Failed` at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
-    /// Name of the `PostgresVersion` that the database had when the request was taken up.
+    /// Name of the database's `PostgresVersion` when the request started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// The step at work, as `n/N Name`.
+    /// The running step, as `n/N Name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// How long the database took no writes, such as `5.6s`.
+    /// How long the database accepted no writes, such as `5.6s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outage: Option<String>,
 }
@@ -156,41 +156,41 @@ pub struct PostgresOpsRequestStatus {
 /// The phases of a request in `KubeDB`'s API.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum Phase {
-    /// Stored, nothing done yet.
+    /// Not started.
     Pending,
-    /// Its Job is at work.
+    /// Its Job is running.
     Progressing,
-    /// Done: the database has the target version.
+    /// Completed: the database runs the target version.
     Successful,
-    /// `KubeDB`'s approval flow; pgops leaves such a request alone.
+    /// `KubeDB`'s approval flow; pgops ignores such a request.
     WaitingForApproval,
-    /// Ended without the target version; the database serves its old one unless the conditions say otherwise.
+    /// Ended without the target version; the database runs the old one unless the conditions say otherwise.
     Failed,
-    /// `KubeDB`'s approval flow: may begin.
+    /// `KubeDB`'s approval flow: may start.
     Approved,
-    /// Refused by the decision that is made again before a Job is made.
+    /// Denied by the decision that is repeated before the Job is created.
     Denied,
-    /// `KubeDB`: overtaken by a newer request.
+    /// `KubeDB`: superseded by a newer request.
     Skipped,
 }
 
 impl Phase {
-    /// Whether nothing will happen any more.
+    /// Whether the phase is final.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Successful | Self::Failed | Self::Denied | Self::Skipped)
     }
 }
 
-/// Condition of a request that ended well.
+/// Condition of a request that completed.
 pub const CONDITION_SUCCESSFUL: &str = "Successful";
-/// Condition of a request that ended otherwise.
+/// Condition of a request that did not complete.
 pub const CONDITION_FAILED: &str = "Failed";
-/// Condition of a request that waits; its message names what for.
+/// Condition of a request that waits; its message says for what.
 pub const CONDITION_WAITING: &str = "Waiting";
-/// Condition of a request whose preflight alone runs. It is written when the request is taken up, and what it
-/// says counts from then on: an annotation that comes or goes later must not stop an upgrade half way, nor
-/// make one of a dry run.
+/// Condition of a dry run. It is written when the request starts and is authoritative from then on: an
+/// annotation that is added or removed later must not stop an upgrade in the middle, nor turn a dry run into
+/// an upgrade.
 pub const CONDITION_DRY_RUN: &str = "DryRun";
 
 impl std::fmt::Display for RequestType {
@@ -199,26 +199,26 @@ impl std::fmt::Display for RequestType {
     }
 }
 
-/// What a person runs to have a request go on that has ended half way.
+/// The command with which an operator resumes a failed request.
 #[must_use]
 pub fn resume_command(namespace: &str, request: &str) -> String {
     format!("kubectl annotate pgops {request} -n {namespace} {ANNOTATION_RESUME}=true")
 }
 
-/// Whether a request has its type, or the target of an upgrade, under the name of `KubeDB`'s first years.
+/// Whether a request uses the deprecated type `Upgrade` or the deprecated field `upgrade`.
 #[must_use]
-pub fn is_older_form(type_: RequestType, has_upgrade: bool) -> bool {
+pub fn is_deprecated_form(type_: RequestType, has_upgrade: bool) -> bool {
     type_ == RequestType::Upgrade || (type_ == RequestType::UpdateVersion && has_upgrade)
 }
 
 impl PostgresOpsRequest {
-    /// The phase; a request without one has just been stored.
+    /// The phase; `Pending` before the first status.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.status.as_ref().and_then(|status| status.phase).unwrap_or(Phase::Pending)
     }
 
-    /// How much of the upgrade is done, as it was decided when the request was taken up.
+    /// The whole upgrade or a dry run, as decided when the request started.
     #[must_use]
     pub fn scope(&self) -> Scope {
         let conditions = self.status.as_ref().map_or(&[][..], |status| &status.conditions);
@@ -234,36 +234,36 @@ impl PostgresOpsRequest {
         self.updates_version() && !self.phase().is_terminal()
     }
 
-    /// Whether its owner has taken it back by the annotation `pgops.dev/cancel`.
+    /// Whether the user cancelled it with the annotation `pgops.dev/cancel`.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.says(ANNOTATION_CANCEL)
+        self.has_true(ANNOTATION_CANCEL)
     }
 
-    /// Whether somebody wants it to go on although it has ended, by the annotation `pgops.dev/carry-on`.
+    /// Whether an operator asked to resume it after it failed, with the annotation `pgops.dev/carry-on`.
     #[must_use]
     pub fn wants_resume(&self) -> bool {
-        self.says(ANNOTATION_RESUME)
+        self.has_true(ANNOTATION_RESUME)
     }
 
-    fn says(&self, annotation: &str) -> bool {
+    fn has_true(&self, annotation: &str) -> bool {
         let annotations = self.metadata.annotations.as_ref();
-        annotations.and_then(|it| it.get(annotation)).is_some_and(|value| value == "true")
+        annotations.and_then(|all| all.get(annotation)).is_some_and(|value| value == "true")
     }
 
-    /// Whether the request is one that pgops executes, in the form of today or in the older one.
+    /// Whether pgops executes the request, which may use the deprecated form.
     #[must_use]
     pub fn updates_version(&self) -> bool {
         matches!(self.spec.type_, RequestType::UpdateVersion | RequestType::Upgrade)
     }
 
-    /// See [`is_older_form`].
+    /// See [`is_deprecated_form`].
     #[must_use]
-    pub fn has_older_form(&self) -> bool {
-        is_older_form(self.spec.type_, self.spec.upgrade.is_some())
+    pub fn uses_deprecated_form(&self) -> bool {
+        is_deprecated_form(self.spec.type_, self.spec.upgrade.is_some())
     }
 
-    /// Name of the target `PostgresVersion`, if the request has one, under either name of the field.
+    /// Name of the target `PostgresVersion`, if the request has one, from either field.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
         let update = self.spec.update_version.as_ref().or(self.spec.upgrade.as_ref());

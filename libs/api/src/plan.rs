@@ -1,4 +1,4 @@
-//! The plan of one upgrade: what the launcher hands to the runner, and the steps that it takes.
+//! The plan of one upgrade, which the launcher passes to the runner, and its steps.
 
 mod reindex;
 mod transfer;
@@ -11,16 +11,16 @@ use serde::{Deserialize, Serialize};
 use crate::PgVersion;
 use crate::version::ParseVersionError;
 
-/// Environment variable of the Job in which the plan stands as JSON.
+/// Environment variable of the Job with the plan as JSON.
 pub const PLAN_VARIABLE: &str = "PGOPS_PLAN";
-/// Environment variable of the Job with the name of the node that its pod runs on.
+/// Environment variable of the Job with the name of the node on which its pod runs.
 pub const NODE_VARIABLE: &str = "PGOPS_NODE";
-/// Exit status of a container of the worker when another try would change nothing: the runner's when the
-/// request has ended, `stage`'s when the old image lacks what must be staged.
+/// Exit status of a worker container whose retry would have the same result: of the runner when the request
+/// has ended, of `stage` when the old image lacks a file to be staged.
 pub const EXIT_ENDED: u8 = 42;
 
-/// Everything that is decided before the Job is made. It never changes afterwards, so that a
-/// runner that is started again carries on with the same plan.
+/// Everything that is decided before the Job is created. It never changes afterwards, so that a restarted
+/// runner resumes with the same plan.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpgradePlan {
@@ -28,35 +28,35 @@ pub struct UpgradePlan {
     pub namespace: String,
     /// Name of the `PostgresOpsRequest`.
     pub request: String,
-    /// Uid of the `PostgresOpsRequest`: the owner of pause, journal and work directory.
+    /// Uid of the `PostgresOpsRequest`, which owns the pause, the journal and the work directory.
     pub request_uid: String,
     /// Name of the `Postgres`.
     pub database: String,
-    /// The version that the database has.
+    /// Version of the database before the upgrade.
     pub from: VersionRef,
-    /// The version that it shall have.
+    /// Version of the database after the upgrade.
     pub to: VersionRef,
-    /// How much of the upgrade is done.
+    /// The whole upgrade or a dry run.
     #[serde(default)]
     pub scope: Scope,
-    /// The user's choice, if there is one.
+    /// How data is transferred, if the user chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer_mode: Option<TransferMode>,
-    /// How long the old data is kept once the upgrade is done, in seconds; as the transfer mode has it where the
-    /// user did not say.
+    /// How long the old data is kept after the upgrade, in seconds; the transfer mode decides if absent, see
+    /// [`TransferMode::old_data_retention`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_old_data_seconds: Option<u64>,
-    /// What is done about indexes that the new image would sort in another way.
+    /// What happens to indexes that the new image would sort differently.
     #[serde(default)]
     pub reindex: Reindex,
-    /// Longest time of one step, in seconds; no limit where the user gave none.
+    /// Time limit of one step, in seconds; no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
-    /// How often a failed step is tried again.
+    /// How often a failed step is retried.
     pub max_retries: u32,
 }
 
-/// One side of an upgrade.
+/// The source or the target of an upgrade: a catalog entry by name, version and image.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VersionRef {
@@ -64,29 +64,29 @@ pub struct VersionRef {
     pub name: String,
     /// `spec.version` of the `PostgresVersion`.
     pub version: String,
-    /// The server's image.
+    /// Image of the server.
     pub image: String,
 }
 
 impl VersionRef {
-    /// The version of `PostgreSQL`.
+    /// The version, parsed.
     pub fn pg_version(&self) -> Result<PgVersion, ParseVersionError> {
         self.version.parse()
     }
 }
 
-/// How much of an upgrade is done.
+/// How much of an upgrade is executed.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Scope {
-    /// All of it.
+    /// All steps.
     #[default]
     Upgrade,
-    /// Up to its preflight, which changes nothing.
+    /// The steps up to the preflight, which change nothing.
     DryRun,
 }
 
 impl Scope {
-    /// The steps that are taken, in order.
+    /// The steps that are executed, in order.
     #[must_use]
     pub fn steps(self, kind: UpgradeKind) -> &'static [Step] {
         let all = Step::sequence(kind);
@@ -103,46 +103,46 @@ impl Scope {
 /// Whether data must be converted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum UpgradeKind {
-    /// Same major version: the image changes, the data stays.
+    /// Same major version: the image changes, the data does not.
     Minor,
-    /// Another major version: `pg_upgrade`.
+    /// Another major version: `pg_upgrade` converts the data.
     Major,
 }
 
-/// The steps, under `KubeDB`'s names where the step is the same.
+/// A step of an upgrade; it has `KubeDB`'s name if `KubeDB` has the same step.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Step {
-    /// The target's programs run, and so do the staged old ones.
+    /// Verifies that the target's programs and the staged old programs run in the worker.
     CopiedOldBinaries,
-    /// What would fail later fails here, while the database serves.
+    /// Checks everything that would fail later, while the database still serves.
     Preflight,
-    /// The new cluster is initialised to match the old one.
+    /// Initialises the new cluster with the settings of the old one.
     DataDirectoryInitialized,
-    /// The provisioner is kept away.
+    /// Pauses the database, so that the provisioner leaves it alone.
     PauseDatabase,
-    /// The old server is shut down cleanly; the outage begins.
+    /// Shuts the old server down cleanly; the outage begins.
     StopDatabase,
-    /// The workload has the new image; of a major upgrade, its pod comes up meanwhile and waits.
+    /// Sets the new image in the workload; in a major upgrade its pod starts during `pg_upgrade` and waits.
     UpdateStatefulSetImage,
-    /// `pg_upgrade` has run.
+    /// Runs `pg_upgrade`.
     PgUpgraded,
-    /// The volume says that the new data directory serves.
+    /// Makes the new major version the active one on the volume (the switchover).
     ReplacedDataDirectory,
-    /// The pod runs with the new image; the outage ends.
+    /// Starts the pod with the new image; the outage ends.
     StartDatabase,
-    /// The server itself was asked for its version and contents.
+    /// Verifies the version and the contents by queries to the new server.
     VerifyDatabase,
-    /// `Postgres.spec.version` names the new version.
+    /// Sets `Postgres.spec.version` to the new version.
     UpdateDatabase,
-    /// The provisioner may work again.
+    /// Lifts the pause.
     ResumeDatabase,
-    /// Extensions have the SQL version that the new image brings.
+    /// Updates extensions to the SQL version that the new image provides.
     UpdateExtensions,
-    /// Indexes on text have the order of the new image.
+    /// Rebuilds indexes on text that the new image sorts differently.
     RebuildIndexes,
-    /// Statistics for the planner.
+    /// Collects statistics for the planner.
     Analyze,
-    /// The old data is removed.
+    /// Schedules the deletion of the old data.
     CleanUp,
 }
 
@@ -202,7 +202,7 @@ impl UpgradePlan {
         Ok(if same { UpgradeKind::Minor } else { UpgradeKind::Major })
     }
 
-    /// The message of the `Paused` condition: who holds the database, and what for.
+    /// The message of the `Paused` condition: which request paused the database, and why.
     #[must_use]
     pub fn pause_message(&self) -> String {
         let Self { request, request_uid, from, to, .. } = self;
@@ -213,13 +213,13 @@ impl UpgradePlan {
     }
 }
 
-/// Uid of the request that holds a database, read from the message of its `Paused` condition.
+/// Uid of the request that paused a database, parsed from the message of its `Paused` condition.
 #[must_use]
 pub fn pause_owner_uid(message: &str) -> Option<&str> {
     message.split_once("(uid ")?.1.split_once(')').map(|(uid, _)| uid)
 }
 
-/// Name of the request that holds a database, read from the same message.
+/// Name of the request that paused a database, parsed from the same message.
 #[must_use]
 pub fn pause_owner_name(message: &str) -> Option<&str> {
     message.strip_prefix("paused by PostgresOpsRequest ")?.split_once(" (uid ").map(|(name, _)| name)
@@ -229,7 +229,7 @@ pub fn pause_owner_name(message: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn side(version: &str) -> VersionRef {
+    fn version_ref(version: &str) -> VersionRef {
         VersionRef { name: version.into(), version: version.into(), image: format!("postgres:{version}") }
     }
 
@@ -239,8 +239,8 @@ mod tests {
             request: "orders-17".into(),
             request_uid: "3f9c21aa".into(),
             database: "orders".into(),
-            from: side(from),
-            to: side(to),
+            from: version_ref(from),
+            to: version_ref(to),
             scope: Scope::Upgrade,
             transfer_mode: None,
             keep_old_data_seconds: None,
@@ -251,14 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn another_major_version_is_a_major_upgrade() {
+    fn upgrade_kind_depends_on_the_major_version() {
         assert_eq!(plan("13.16", "13.23").kind().unwrap(), UpgradeKind::Minor);
         assert_eq!(plan("13.16", "17.11").kind().unwrap(), UpgradeKind::Major);
         assert!(plan("13.16", "latest").kind().is_err());
     }
 
     #[test]
-    fn a_dry_run_ends_before_anything_is_touched() {
+    fn dry_run_ends_with_the_preflight() {
         use Step::{CopiedOldBinaries, Preflight};
         assert_eq!(Scope::DryRun.steps(UpgradeKind::Minor), [Preflight]);
         assert_eq!(Scope::DryRun.steps(UpgradeKind::Major), [CopiedOldBinaries, Preflight]);
@@ -268,16 +268,16 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_names_its_owner() {
+    fn pause_message_names_its_owner() {
         let message = plan("13.16", "17.11").pause_message();
         assert_eq!(pause_owner_uid(&message), Some("3f9c21aa"));
         assert_eq!(pause_owner_name(&message), Some("orders-17"));
-        assert_eq!(pause_owner_uid("paused by a person"), None);
-        assert_eq!(pause_owner_name("paused by a person"), None);
+        assert_eq!(pause_owner_uid("paused by hand"), None);
+        assert_eq!(pause_owner_name("paused by hand"), None);
     }
 
     #[test]
-    fn a_plan_survives_its_way_through_the_job() {
+    fn plan_round_trips_through_json() {
         let plan = plan("13.16", "17.11");
         let json = serde_json::to_string(&plan).unwrap();
         assert_eq!(serde_json::from_str::<UpgradePlan>(&json).unwrap(), plan);

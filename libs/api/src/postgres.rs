@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::plan::pause_owner_uid;
 use crate::{Condition, PostgresOpsRequest, condition};
 
-/// Why `spec.storageType` cannot change, whether it is written or left at its default.
+/// The validation error of a changed `spec.storageType`, explicit or by default.
 pub const STORAGE_TYPE_IS_IMMUTABLE: &str =
-    "storageType is immutable: the data would stay behind; create another database and copy the data";
+    "storageType is immutable: the data would be left behind; create another database and copy the data";
 
-/// The fields that pgops reads; the API server keeps every other field of `KubeDB`'s API as it is.
+/// The fields that pgops reads; the API server preserves all other fields of `KubeDB`'s API.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "kubedb.com",
@@ -46,29 +46,29 @@ pub struct PostgresSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub replicas: Option<i32>,
-    /// `Durable` (a claim for each pod) or `Ephemeral` (an emptyDir).
+    /// `Durable` (a volume claim per pod) or `Ephemeral` (an emptyDir).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_type: Option<StorageType>,
-    /// The claim of each pod; required for `Durable`.
+    /// The volume claim of each pod; required for `Durable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::open_object")]
     pub storage: Option<Box<PersistentVolumeClaimSpec>>,
-    /// Secret with `username` and `password`; `<name>-auth` is made where none is named.
+    /// Secret with `username` and `password`; `<name>-auth` is created if none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_secret: Option<LocalRef>,
-    /// Secret whose key `user.conf` holds settings of `PostgreSQL`.
+    /// Secret whose key `user.conf` holds `PostgreSQL` settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_secret: Option<LocalRef>,
-    /// How passwords are checked; `md5` accepts SCRAM verifiers too.
+    /// How clients authenticate; `md5` accepts SCRAM verifiers too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_auth_mode: Option<ClientAuthMode>,
-    /// What stays when the object is deleted.
+    /// What is kept when the object is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "terminationPolicy")]
     pub deletion_policy: Option<DeletionPolicy>,
     /// Stops the database and keeps its data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<bool>,
-    /// Resources of the database's container, and arguments of initdb.
+    /// Resources of the database's container, and arguments for initdb.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::open_object")]
     pub pod_template: Option<serde_json::Value>,
@@ -83,17 +83,17 @@ pub struct LocalRef {
     pub name: String,
 }
 
-/// What the data is kept on.
+/// Where the data is stored.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum StorageType {
-    /// A claim for each pod.
+    /// A volume claim per pod.
     #[default]
     Durable,
-    /// An emptyDir, gone with its pod; such a database cannot be upgraded.
+    /// An emptyDir, deleted with its pod; such a database cannot be upgraded.
     Ephemeral,
 }
 
-/// How passwords are checked.
+/// How clients authenticate.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientAuthMode {
@@ -105,15 +105,15 @@ pub enum ClientAuthMode {
     Cert,
 }
 
-/// What stays when a `Postgres` is deleted.
+/// What is kept when a `Postgres` is deleted.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum DeletionPolicy {
-    /// Claims and secrets stay.
+    /// Volume claims and Secrets are kept.
     Halt,
-    /// Claims go, the secrets stay.
+    /// Volume claims are deleted, Secrets are kept.
     #[default]
     Delete,
-    /// Everything goes.
+    /// Everything is deleted.
     WipeOut,
     /// The object cannot be deleted.
     DoNotTerminate,
@@ -124,13 +124,14 @@ pub enum DeletionPolicy {
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = crate::schema::keep_unknown)]
 pub struct PostgresStatus {
-    /// The state in one word.
+    /// The state of the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<PostgresPhase>,
-    /// The generation that the status speaks of.
+    /// The generation to which the status applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `ProvisioningStarted`, `ReplicaReady`, `AcceptingConnection`, `Ready`, `Provisioned`, `Halted`, `Paused`.
+    /// `ProvisioningStarted`, `ReplicaReady`, `AcceptingConnection`, `Ready`, `Provisioned`, `Halted`,
+    /// `Paused`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
@@ -142,15 +143,15 @@ pub enum PostgresPhase {
     Provisioning,
     /// Being restored from a backup.
     DataRestoring,
-    /// Every server answers.
+    /// All servers answer.
     Ready,
     /// The primary answers, a standby does not.
     Critical,
     /// The primary does not answer.
     NotReady,
-    /// Stopped at the user's wish; the data is there.
+    /// Stopped by its owner; the data is kept.
     Halted,
-    /// Cannot be said.
+    /// Not known.
     Unknown,
 }
 
@@ -160,11 +161,12 @@ impl std::fmt::Display for PostgresPhase {
     }
 }
 
-/// Condition that keeps the provisioner away; its message names the owner, see [`Paused`].
+/// Condition by which the provisioner leaves the database alone; its message names the request that paused
+/// it, see [`UpgradePlan::pause_message`](crate::UpgradePlan::pause_message).
 pub const CONDITION_PAUSED: &str = "Paused";
-/// Condition that stands once the first server has answered.
+/// Condition that is set once the first server has answered.
 pub const CONDITION_PROVISIONED: &str = "Provisioned";
-/// Condition: the primary answers a query.
+/// Condition: the primary answers queries.
 pub const CONDITION_READY: &str = "Ready";
 
 impl Postgres {
@@ -180,20 +182,20 @@ impl Postgres {
         self.status.as_ref().and_then(|status| status.phase).unwrap_or(PostgresPhase::Unknown)
     }
 
-    /// The condition that keeps the provisioner away, if it stands.
+    /// The condition `Paused`, if it is true.
     #[must_use]
     pub fn paused(&self) -> Option<&Condition> {
         condition::find(self.conditions(), CONDITION_PAUSED).filter(|paused| paused.is_true())
     }
 
-    /// Whether it is paused by that very request.
+    /// Whether this request paused it.
     #[must_use]
     pub fn is_paused_by(&self, request: &PostgresOpsRequest) -> bool {
         let owner = self.paused().and_then(|paused| pause_owner_uid(paused.message.as_deref()?));
         owner.is_some() && owner == request.metadata.uid.as_deref()
     }
 
-    /// Whether a server ever ran on this object's volume: then nothing may initialise it again.
+    /// Whether a server ever ran on this object's volume, which must then never be initialised again.
     #[must_use]
     pub fn was_initialized(&self) -> bool {
         let annotated = |annotations: &std::collections::BTreeMap<String, String>| {
@@ -203,32 +205,34 @@ impl Postgres {
             || condition::find(self.conditions(), CONDITION_PROVISIONED).is_some()
     }
 
-    /// Whether the annotation stands that lifts the guards of admission.
+    /// Whether an annotation overrides the guards of admission.
     #[must_use]
     pub fn overrides_guards(&self) -> bool {
         let annotations = self.metadata.annotations.as_ref();
-        annotations.and_then(|all| all.get(crate::names::ANNOTATION_OVERRIDE)).is_some_and(|it| it == "true")
+        annotations
+            .and_then(|all| all.get(crate::names::ANNOTATION_OVERRIDE))
+            .is_some_and(|value| value == "true")
     }
 
-    /// What the data is kept on.
+    /// Where the data is stored.
     #[must_use]
     pub fn storage_type(&self) -> StorageType {
         self.spec.storage_type.unwrap_or_default()
     }
 
-    /// What stays when the object is deleted.
+    /// What is kept when the object is deleted.
     #[must_use]
     pub fn deletion_policy(&self) -> DeletionPolicy {
         self.spec.deletion_policy.unwrap_or_default()
     }
 
-    /// Number of servers asked for.
+    /// The desired number of servers.
     #[must_use]
     pub fn replicas(&self) -> i32 {
         self.spec.replicas.unwrap_or(1)
     }
 
-    /// Name of the secret with the superuser's name and password.
+    /// Name of the Secret with the superuser's name and password.
     #[must_use]
     pub fn auth_secret(&self) -> String {
         match &self.spec.auth_secret {

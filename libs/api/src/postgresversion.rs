@@ -4,7 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A version that databases may have, its images, and where one may go from it.
+/// A version that databases can run, its image, and the versions they may be upgraded to from it.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[kube(
     group = "catalog.kubedb.com",
@@ -29,45 +29,46 @@ pub struct PostgresVersionSpec {
     /// The version of `PostgreSQL`, such as `16.10`.
     #[schemars(length(min = 1))]
     pub version: String,
-    /// Who builds the server.
+    /// Distribution of the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distribution: Option<Distribution>,
-    /// The server's image.
+    /// Image of the server.
     pub db: DatabaseImage,
-    /// User and group of the server.
+    /// User that the server runs as.
     #[serde(default)]
     pub security_context: VersionSecurityContext,
     /// Admitted as a target, with a warning.
     #[serde(default)]
     pub deprecated: bool,
-    /// Admitted as a target, with a warning: `PostgreSQL` no longer mends this major version.
+    /// Admitted as a target, with a warning: the `PostgreSQL` project no longer releases fixes for this major
+    /// version.
     #[serde(default, rename = "endOfLife")]
     pub end_of_life: bool,
-    /// Which versions a database may move to from this one.
+    /// Which versions a database may be upgraded to from this one.
     #[serde(default)]
     pub update_constraints: UpdateConstraints,
 }
 
-/// The server's image.
+/// Image of the server.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseImage {
     /// Reference of the image.
     #[schemars(length(min = 1))]
     pub image: String,
-    /// The family of base systems that the image is of, such as `alpine`, `bookworm`, `debian`.
+    /// Family of the image's base system, such as `alpine`, `bookworm`, `debian`.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "baseOS")]
     pub base_os: Option<String>,
 }
 
-/// User and group of the server.
+/// User that the server runs as.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionSecurityContext {
-    /// Numeric id of the user that the image's server runs as: 70 in Alpine's images, 999 in Debian's.
+    /// Numeric user id of the server in the image: 70 in Alpine images, 999 in Debian images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as_user: Option<i64>,
-    /// The image runs under any user.
+    /// The image runs as any non-root user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as_any_non_root: Option<bool>,
 }
@@ -102,11 +103,11 @@ impl std::fmt::Display for Distribution {
     }
 }
 
-/// User id of Debian's and the docker library's Debian images, where a catalog entry names none.
+/// User id in the Debian images of the Docker library, the default of a catalog entry.
 pub const DEFAULT_RUN_AS_USER: i64 = 999;
 
 impl PostgresVersionSpec {
-    /// The user that a new database of this version runs as.
+    /// The user id of a new database of this version.
     #[must_use]
     pub fn run_as_user(&self) -> i64 {
         self.security_context.run_as_user.unwrap_or(DEFAULT_RUN_AS_USER)

@@ -1,4 +1,4 @@
-//! Schemas that schemars cannot derive: foreign types, and objects whose unknown fields are kept.
+//! Schemas that schemars cannot derive: foreign types, and objects that preserve unknown fields.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
@@ -7,12 +7,12 @@ pub(crate) fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time" })
 }
 
-/// An object of which pgops reads a part, or nothing; the API server keeps the rest as it is.
+/// An object of which pgops reads only a part, or nothing; the API server preserves the rest.
 pub(crate) fn open_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
 }
 
-/// Conditions, merged by type when two managers apply them.
+/// Makes the API server preserve fields that are not in the schema.
 pub(crate) fn keep_unknown(schema: &mut Schema) {
     schema.insert("x-kubernetes-preserve-unknown-fields".to_owned(), true.into());
 }

@@ -1,16 +1,16 @@
-//! The server's configuration, generated outside the data directory at each start, so that it
-//! need not be carried from one major version's data directory to the next.
+//! The server's configuration, generated outside the data directory at each start, so that it need not be
+//! copied from one major version's data directory to the next.
 
 use std::path::Path;
 
 use crate::layout;
 use crate::postgres::ClientAuthMode;
 
-/// `postgresql.conf`: what initdb chose for the data directory `pgdata`, then our settings and the user's.
+/// `postgresql.conf`: initdb's settings for the data directory `pgdata`, then those of pgops and of the user.
 ///
-/// Without initdb's choices a server with large WAL segments does not start, and text search would not
-/// speak the language of the database's locale. The user's settings win, but for those that the pod
-/// relies on. `ALTER SYSTEM` still works: its file stays in the data directory and is read last.
+/// Without initdb's settings a server with large WAL segments does not start, and text search would not use
+/// the language of the database's locale. The user's settings take precedence, except over those that the pod
+/// relies on. `ALTER SYSTEM` still works: its file is in the data directory and is read last.
 #[must_use]
 pub fn postgresql_conf(pgdata: &Path) -> String {
     format!(
@@ -30,9 +30,9 @@ pub fn postgresql_conf(pgdata: &Path) -> String {
     )
 }
 
-/// `pg_hba.conf`: the socket is the pod's own and open to its one user; everyone else gives a password.
+/// `pg_hba.conf`: the socket is private to the pod and needs no password; all other connections do.
 ///
-/// The method `md5` takes SCRAM verifiers too, so roles from before an upgrade keep their access.
+/// The method `md5` accepts SCRAM verifiers too, so roles created before an upgrade keep their access.
 #[must_use]
 pub fn pg_hba(mode: Option<ClientAuthMode>) -> String {
     let method = match mode {
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_from_before_scram_open_the_door_unless_their_owner_says_otherwise() {
+    fn md5_passwords_are_accepted_unless_scram_is_required() {
         let method = |mode| {
             let hba = pg_hba(mode);
             hba.lines().filter(|line| line.starts_with("host")).all(|line| line.ends_with(" md5"))
@@ -62,13 +62,13 @@ mod tests {
     }
 
     #[test]
-    fn what_the_pod_relies_on_comes_after_the_users_settings() {
+    fn settings_of_the_pod_override_the_users() {
         let conf = postgresql_conf(Path::new("/var/pv/17/data"));
         let at = |text: &str| conf.find(text).unwrap();
         let users = at("/etc/config/user.conf");
         assert!(at("password_encryption") < users);
-        for ours in ["listen_addresses", "port", "unix_socket_directories"] {
-            assert!(at(ours) > users, "{conf}");
+        for setting in ["listen_addresses", "port", "unix_socket_directories"] {
+            assert!(at(setting) > users, "{conf}");
         }
     }
 }

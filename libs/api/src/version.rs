@@ -1,9 +1,9 @@
-//! `PostgreSQL`'s own version numbers.
+//! Version numbers of `PostgreSQL` releases.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A version of `PostgreSQL` since 10: a major number, and a minor number.
+/// A release of `PostgreSQL` 10 or newer: a major and a minor number.
 ///
 /// ```
 /// use pgops_api::PgVersion;
@@ -19,9 +19,9 @@ pub struct PgVersion {
     pub minor: u32,
 }
 
-/// Text that is no version of `PostgreSQL`.
+/// Text that is not a version of `PostgreSQL`.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("\"{0}\" is no PostgreSQL version: expected MAJOR.MINOR, such as \"16.10\"")]
+#[error("\"{0}\" is not a PostgreSQL version: expected MAJOR.MINOR, such as \"16.10\"")]
 pub struct ParseVersionError(String);
 
 impl FromStr for PgVersion {
@@ -39,7 +39,7 @@ impl FromStr for PgVersion {
 }
 
 impl PgVersion {
-    /// Reads what `postgres -V` prints: `postgres (PostgreSQL) 13.16 (Debian 13.16-0+deb11u1)`.
+    /// Parses the output of `postgres -V`: `postgres (PostgreSQL) 13.16 (Debian 13.16-0+deb11u1)`.
     pub fn from_banner(banner: &str) -> Result<Self, ParseVersionError> {
         banner
             .split_once("(PostgreSQL) ")
@@ -63,7 +63,7 @@ mod tests {
     #[rstest]
     #[case("13.16", 13, 16)]
     #[case("17.0", 17, 0)]
-    fn reads_a_version(#[case] text: &str, #[case] major: u32, #[case] minor: u32) {
+    fn version_is_parsed(#[case] text: &str, #[case] major: u32, #[case] minor: u32) {
         let version: PgVersion = text.parse().unwrap();
         assert_eq!(version, PgVersion { major, minor });
         assert_eq!(version.to_string(), text);
@@ -77,13 +77,13 @@ mod tests {
     #[case("13.16-alpine")]
     #[case("v13.16")]
     #[case("99999999999.1")]
-    fn refuses_what_is_no_version_and_names_it(#[case] text: &str) {
+    fn malformed_version_is_rejected_and_quoted(#[case] text: &str) {
         let error = text.parse::<PgVersion>().unwrap_err();
         assert!(error.to_string().contains(&format!("\"{text}\"")), "{error}");
     }
 
     #[test]
-    fn reads_the_banner_of_a_program() {
+    fn version_is_parsed_from_a_banner() {
         let banner = "postgres (PostgreSQL) 13.16 (Debian 13.16-0+deb11u1)\n";
         assert_eq!(PgVersion::from_banner(banner).unwrap(), PgVersion { major: 13, minor: 16 });
         assert!(PgVersion::from_banner("sh: not found").is_err());

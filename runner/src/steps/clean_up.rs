@@ -23,7 +23,7 @@ pub fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     // A restarted runner keeps the time that was set before.
     if upgrade.retired_until()?.is_none() {
         let requested = upgrade.plan.keep_old_data_seconds.map(Duration::from_secs);
-        let until = Timestamp::now().saturating_add(upgrade.facts()?.mode.keeps_for(requested));
+        let until = Timestamp::now().saturating_add(upgrade.facts()?.mode.old_data_retention(requested));
         let until = until.map_err(|error| StepError::volume("read the clock")(io::Error::other(error)))?;
         // Nothing is left to undo. On a full volume the old data may be all that can be deleted.
         volume.release_reserve();

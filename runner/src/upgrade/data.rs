@@ -107,7 +107,7 @@ impl UpgradeContext {
     /// Control data of the old cluster, if it still has any: `pg_upgrade --link` moves it aside, and no server starts
     /// without it.
     async fn old_control_data(&self) -> Result<Option<ControlData>, StepError> {
-        if !self.facts()?.mode.leaves_old_data_whole() {
+        if !self.facts()?.mode.preserves_old_data() {
             return Ok(None);
         }
         let pgdata = self.volume.pgdata(self.old_major);

@@ -91,7 +91,7 @@ fn check_version(catalog: &Catalog, new: &Postgres) -> Result<Vec<String>, Verdi
             field: "spec.version".into(),
         }));
     };
-    Ok(entry.outdated().into_iter().collect())
+    Ok(entry.lifecycle_warning().into_iter().collect())
 }
 
 fn check_replicas(new: &Postgres) -> Result<(), Verdict> {

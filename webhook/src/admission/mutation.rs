@@ -4,7 +4,7 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, PatchOperation, RemoveOperation};
 use kube::core::admission::Operation;
 use pgops_api::admission::defaults;
-use pgops_api::opsrequest::{RequestType, is_older_form};
+use pgops_api::opsrequest::{RequestType, is_deprecated_form};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ fn modernize(request: &Request<'_>, new: &Value, old: Option<&Value>) -> Option<
 
 fn is_older(spec: &Value) -> bool {
     let type_ = RequestType::deserialize(&spec["type"]);
-    type_.is_ok_and(|type_| is_older_form(type_, !spec["upgrade"].is_null()))
+    type_.is_ok_and(|type_| is_deprecated_form(type_, !spec["upgrade"].is_null()))
 }
 
 /// Adds the field, or replaces it.

@@ -3,7 +3,7 @@
 use kube::core::admission::Operation;
 use pgops_api::PostgresOpsRequest;
 use pgops_api::admission;
-use pgops_api::opsrequest::TWO_TARGETS;
+use pgops_api::opsrequest::CONFLICTING_TARGETS;
 use serde::Deserialize;
 
 use super::mutation::OLDER_FORM;
@@ -40,13 +40,13 @@ fn create(caches: &Caches, new: &PostgresOpsRequest) -> Verdict {
     {
         return Verdict::Invalid(Cause {
             reason: "TwoTargets",
-            message: format!("spec.upgrade: {TWO_TARGETS}"),
+            message: format!("spec.upgrade: {CONFLICTING_TARGETS}"),
             field: "spec.upgrade".into(),
         });
     }
     match admission::decide(&caches.snapshot(new).facts(new)) {
         Ok(admitted) => {
-            let older = new.has_older_form().then(|| OLDER_FORM.to_owned());
+            let older = new.uses_deprecated_form().then(|| OLDER_FORM.to_owned());
             Verdict::Allowed(older.into_iter().chain(admitted.warnings).collect())
         }
         Err(denial) => denial.into(),

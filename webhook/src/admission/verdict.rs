@@ -136,7 +136,7 @@ impl From<Denial> for Verdict {
     fn from(denial: Denial) -> Self {
         let Denial { reason, message, field } = denial;
         let cause = Cause { reason: reason.as_str(), message, field: field.into() };
-        if reason.is_shape() { Self::Invalid(cause) } else { Self::Forbidden(cause) }
+        if reason.is_field_error() { Self::Invalid(cause) } else { Self::Forbidden(cause) }
     }
 }
 

@@ -1,13 +1,13 @@
-//! What an object means where it says nothing, made visible in the object itself.
+//! Defaults, made visible in the object itself.
 
 use serde_json::{Value, json};
 
-/// A field to add: absent so far, or null.
+/// A field to add, which is absent or null in the object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Default {
-    /// The path in the object, such as `["spec", "apply"]`.
+    /// Path in the object, such as `["spec", "apply"]`.
     pub path: [&'static str; 2],
-    /// The value that it gets.
+    /// The default value.
     pub value: Value,
 }
 
@@ -22,11 +22,12 @@ pub fn request_defaults(spec: &Value) -> Vec<Default> {
     absent(spec, [("apply", json!("IfReady")), ("maxRetries", json!(1))])
 }
 
-/// Defaults of the spec of a `Postgres`. The secret's name is left to the provisioner, which makes the secret.
+/// Defaults of the spec of a `Postgres`. The Secret's name is left to the provisioner, which creates the
+/// Secret.
 #[must_use]
 pub fn postgres_defaults(spec: &Value) -> Vec<Default> {
     let mut defaults = absent(spec, [("replicas", json!(1)), ("storageType", json!("Durable"))]);
-    // `terminationPolicy` is the older name of the same field; both at once cannot be read.
+    // `terminationPolicy` is a deprecated alias of the same field; an object with both cannot be parsed.
     if spec["terminationPolicy"].is_null() {
         defaults.extend(absent(spec, [("deletionPolicy", json!("Delete"))]));
     }
@@ -34,7 +35,7 @@ pub fn postgres_defaults(spec: &Value) -> Vec<Default> {
 }
 
 fn absent<const N: usize>(spec: &Value, defaults: [(&'static str, Value); N]) -> Vec<Default> {
-    // Without a spec there is nowhere to add; the API server refuses such an object by itself.
+    // An object without a spec is rejected by the API server.
     let Some(spec) = spec.as_object() else { return Vec::new() };
     defaults
         .into_iter()
@@ -52,22 +53,22 @@ mod tests {
     }
 
     #[test]
-    fn adds_to_a_request_only_what_it_does_not_say() {
+    fn request_defaults_fill_only_absent_fields() {
         let bare = json!({"type": "UpdateVersion", "apply": null});
         assert_eq!(fields(&request_defaults(&bare)), ["apply", "maxRetries"]);
-        let said = json!({"type": "UpdateVersion", "apply": "Always", "maxRetries": 0});
-        assert_eq!(request_defaults(&said), []);
+        let explicit = json!({"type": "UpdateVersion", "apply": "Always", "maxRetries": 0});
+        assert_eq!(request_defaults(&explicit), []);
         let older = json!({"type": "Upgrade", "maxRetries": 0});
         assert_eq!(fields(&request_defaults(&older)), ["apply"]);
     }
 
     #[test]
-    fn leaves_requests_of_other_operations_alone() {
+    fn requests_of_other_types_get_no_defaults() {
         assert_eq!(request_defaults(&json!({"type": "Restart"})), []);
     }
 
     #[test]
-    fn adds_no_deletion_policy_beside_its_older_name() {
+    fn deletion_policy_is_not_added_next_to_its_alias() {
         let old = json!({"version": "13.16", "terminationPolicy": "WipeOut"});
         assert_eq!(fields(&postgres_defaults(&old)), ["replicas", "storageType"]);
         let new = json!({"version": "13.16", "replicas": 3});
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_an_object_without_a_spec_to_the_api_server() {
+    fn object_without_a_spec_gets_no_defaults() {
         assert_eq!(postgres_defaults(&json!([])), []);
         assert_eq!(postgres_defaults(&json!(null)), []);
     }

@@ -1,22 +1,23 @@
-//! Durations as Go writes them.
+//! Durations in Go's notation.
 
 use std::time::Duration;
 
-/// Text that is no duration of Go.
+/// Text that is not a Go duration.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum GoDurationError {
     /// It does not fit the notation.
-    #[error("\"{0}\" is no duration: expected numbers with units, such as \"5m\" or \"1h30m\"")]
+    #[error("\"{0}\" is not a duration: expected numbers with units, such as \"5m\" or \"1h30m\"")]
     Malformed(String),
-    /// It runs backwards.
+    /// It is negative.
     #[error("\"{0}\" is negative: expected a duration such as \"5m\"")]
     Negative(String),
-    /// Longer than Go can say, about 292 years.
+    /// Longer than Go's range, about 292 years.
     #[error("\"{0}\" is too long: expected a duration such as \"5m\"")]
     TooLong(String),
 }
 
-/// Reads what Go's `time.ParseDuration` reads: `300ms`, `1.5h`, `2h45m`, `0`; below zero is an error.
+/// Parses what Go's `time.ParseDuration` parses: `300ms`, `1.5h`, `2h45m`, `0`; negative durations are
+/// errors.
 ///
 /// ```
 /// use pgops_api::admission::parse_go_duration;
@@ -44,7 +45,7 @@ pub fn parse_go_duration(text: &str) -> Result<Duration, GoDurationError> {
     }
 }
 
-/// Nanoseconds of each unit; "ms" before "m", so that it is not cut in half.
+/// Nanoseconds of each unit; "ms" before "m", which is its prefix.
 const UNITS: [(&str, u128); 8] = [
     ("ns", 1),
     ("us", 1_000),
@@ -56,7 +57,7 @@ const UNITS: [(&str, u128); 8] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// One number with its unit, in nanoseconds, and the text behind it.
+/// One number with its unit, in nanoseconds, and the text after it.
 fn take_term(text: &str) -> Option<(u128, &str)> {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let (whole, rest) = text.split_at(digits(text));
@@ -68,9 +69,9 @@ fn take_term(text: &str) -> Option<(u128, &str)> {
         return None;
     }
     let (unit, rest) = UNITS.iter().find_map(|(name, unit)| Some((*unit, rest.strip_prefix(name)?)))?;
-    // What overflows is too long in any case.
+    // A number that overflows is too long in any unit.
     let whole = if whole.is_empty() { 0 } else { whole.parse().unwrap_or(u128::MAX) };
-    // An hour has 3.6e12 nanoseconds: later digits stand for nothing.
+    // An hour has 3.6e12 nanoseconds: later digits have no effect.
     let fraction = &fraction[..fraction.len().min(15)];
     let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
     let part = if fraction.is_empty() { 0 } else { fraction.parse::<u128>().ok()? * unit / scale };
@@ -95,7 +96,7 @@ mod tests {
     #[case("1500μs", 1)]
     #[case("-0s", 0)]
     #[case("0.3333333333333333333h", 1_199_999)]
-    fn reads_what_go_reads(#[case] text: &str, #[case] milliseconds: u128) {
+    fn go_durations_are_parsed(#[case] text: &str, #[case] milliseconds: u128) {
         assert_eq!(parse_go_duration(text).unwrap().as_millis(), milliseconds);
     }
 
@@ -112,12 +113,12 @@ mod tests {
     #[case("5m3")]
     #[case("00")]
     #[case("--5m")]
-    fn refuses_what_is_no_duration_and_names_it(#[case] text: &str) {
+    fn malformed_duration_is_rejected_and_quoted(#[case] text: &str) {
         assert_eq!(parse_go_duration(text), Err(GoDurationError::Malformed(text.to_owned())));
     }
 
     #[test]
-    fn refuses_what_runs_backwards_or_takes_centuries() {
+    fn negative_or_overlong_duration_is_rejected() {
         assert_eq!(parse_go_duration("-5m"), Err(GoDurationError::Negative("-5m".into())));
         assert_eq!(parse_go_duration("2562048h"), Err(GoDurationError::TooLong("2562048h".into())));
         let endless = format!("{}s", "9".repeat(60));

@@ -1,9 +1,10 @@
-//! What a request asks for in its fields and annotations, apart from any other object.
+//! The options of a request, from its fields and annotations alone.
 
 use std::time::Duration;
 
-use super::denial::{self, Denial};
+use super::denial::Denial;
 use super::duration::parse_go_duration;
+use super::messages;
 use crate::PostgresOpsRequest;
 use crate::matrix::BaseOsChange;
 use crate::names::{
@@ -17,17 +18,17 @@ use crate::plan::{Reindex, Scope, TransferMode};
 pub struct RequestOptions {
     /// Whether the base system may change.
     pub base_os: BaseOsChange,
-    /// How much of the upgrade is done.
+    /// The whole upgrade or a dry run.
     pub scope: Scope,
-    /// How data is transferred, if the user has chosen.
+    /// How data is transferred, if the user chose.
     pub transfer_mode: Option<TransferMode>,
-    /// How long the old data is kept once the upgrade is done, if the user has chosen.
+    /// How long the old data is kept after the upgrade, if the user chose.
     pub keep_old_data: Option<Duration>,
-    /// What is done about indexes that the new image would sort differently.
+    /// What happens to indexes that the new image would sort differently.
     pub reindex: Reindex,
-    /// Longest time of one step, at least a second.
+    /// Time limit of one step, at least a second; no limit if absent.
     pub timeout: Option<Duration>,
-    /// How often a failed step is tried again.
+    /// How often a failed step is retried.
     pub max_retries: u32,
 }
 
@@ -45,8 +46,8 @@ impl RequestOptions {
         })
     }
 
-    /// The options of a request that was admitted earlier: an annotation that has become invalid since must not
-    /// keep an upgrade from completing, so it counts as absent.
+    /// The options of a request that was admitted earlier: an annotation that has become invalid since must
+    /// not keep an upgrade from completing, so it counts as absent.
     #[must_use]
     pub fn parse_lenient(request: &PostgresOpsRequest) -> Self {
         Self {
@@ -69,47 +70,48 @@ fn timeout(request: &PostgresOpsRequest) -> Result<Option<Duration>, Denial> {
     let Some(text) = request.spec.timeout.as_deref() else { return Ok(None) };
     match parse_go_duration(text) {
         Ok(timeout) if timeout >= Duration::from_secs(1) => Ok(Some(timeout)),
-        Ok(_) => Err(denial::short_timeout(text)),
-        Err(error) => Err(denial::bad_timeout(&error)),
+        Ok(_) => Err(messages::short_timeout(text)),
+        Err(error) => Err(messages::invalid_timeout(&error)),
     }
 }
 
 fn max_retries(request: &PostgresOpsRequest) -> Result<u32, Denial> {
     let retries = request.spec.max_retries;
-    u32::try_from(retries).map_err(|_| denial::bad_retries(retries))
+    u32::try_from(retries).map_err(|_| messages::negative_retries(retries))
 }
 
 fn transfer_mode(request: &PostgresOpsRequest) -> Result<Option<TransferMode>, Denial> {
     annotation(request, ANNOTATION_TRANSFER_MODE)
-        .map(|text| TransferMode::parse(text).ok_or_else(|| denial::bad_transfer_mode(text)))
+        .map(|text| TransferMode::parse(text).ok_or_else(|| messages::unknown_transfer_mode(text)))
         .transpose()
 }
 
 fn keep_old_data(request: &PostgresOpsRequest) -> Result<Option<Duration>, Denial> {
     annotation(request, ANNOTATION_KEEP_OLD_DATA)
-        .map(|text| parse_go_duration(text).map_err(|error| denial::bad_keep_old_data(&error)))
+        .map(|text| parse_go_duration(text).map_err(|error| messages::invalid_keep_old_data(&error)))
         .transpose()
 }
 
 fn reindex(request: &PostgresOpsRequest) -> Result<Reindex, Denial> {
-    annotation(request, ANNOTATION_REINDEX)
-        .map_or(Ok(Reindex::default()), |text| Reindex::parse(text).ok_or_else(|| denial::bad_reindex(text)))
+    annotation(request, ANNOTATION_REINDEX).map_or(Ok(Reindex::default()), |text| {
+        Reindex::parse(text).ok_or_else(|| messages::unknown_reindex(text))
+    })
 }
 
 fn base_os(request: &PostgresOpsRequest) -> Result<BaseOsChange, Denial> {
     match annotation(request, ANNOTATION_ALLOW_BASE_OS_CHANGE) {
         None | Some("false") => Ok(BaseOsChange::Refused),
         Some("true") => Ok(BaseOsChange::Accepted),
-        Some(text) => Err(denial::bad_base_os_change(text)),
+        Some(text) => Err(messages::unknown_base_os_change(text)),
     }
 }
 
-/// How much of the upgrade the request's annotation asks for.
+/// Whether the request's annotation asks for the whole upgrade or a dry run.
 pub fn requested_scope(request: &PostgresOpsRequest) -> Result<Scope, Denial> {
     match annotation(request, ANNOTATION_DRY_RUN) {
         None | Some("false") => Ok(Scope::Upgrade),
         Some("true") => Ok(Scope::DryRun),
-        Some(text) => Err(denial::bad_dry_run(text)),
+        Some(text) => Err(messages::unknown_dry_run(text)),
     }
 }
 
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_the_same_in_both_modes_where_all_are_valid() {
+    fn valid_options_are_equal_in_both_modes() {
         let request = request(&json!({
             "pgops.dev/transfer-mode": "clone",
             "pgops.dev/keep-old-data": "72h",
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn options_that_became_invalid_deny_admission_and_are_ignored_later() {
+    fn invalid_options_are_denied_first_and_ignored_later() {
         let request = request(&json!({ "pgops.dev/transfer-mode": "swap", "pgops.dev/reindex": "all" }));
         assert!(RequestOptions::parse(&request).unwrap_err().message.contains("transfer-mode"));
         let options = RequestOptions::parse_lenient(&request);

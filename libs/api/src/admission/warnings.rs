@@ -1,6 +1,6 @@
-//! What a user should hear about an upgrade that is admitted: the plan, before anything stops.
+//! The warnings for an admitted upgrade: what it does, before anything stops.
 
-use super::NamespacedName;
+use super::namespaced_name::NamespacedName;
 use crate::Postgres;
 use crate::constraint::PostgresMajor;
 use crate::matrix::Allowed;
@@ -8,10 +8,10 @@ use crate::names::ANNOTATION_REINDEX;
 use crate::plan::{Reindex, Scope, UpgradeKind};
 use crate::postgres::PostgresPhase;
 
-/// Characters of a warning that the API server passes on.
+/// Characters of a warning that the API server forwards.
 pub const MAX_WARNING: usize = 256;
 
-/// Cuts a warning to what the API server passes on.
+/// Truncates a warning to the length that the API server forwards.
 #[must_use]
 pub fn shorten_warning(text: &str) -> String {
     if text.chars().count() <= MAX_WARNING {
@@ -20,121 +20,134 @@ pub fn shorten_warning(text: &str) -> String {
     text.chars().take(MAX_WARNING - 1).chain(['…']).collect()
 }
 
-/// What the author of a request for another operation should hear.
+/// The warning for a request of a type that pgops does not execute.
 #[must_use]
 pub fn unhandled_type(operation: &str) -> String {
-    format!(
-        "pgops executes requests of type UpdateVersion; it does nothing with this one of type {operation}"
-    )
+    format!("pgops executes only requests of type UpdateVersion; it ignores this one of type {operation}")
 }
 
-/// What is to be said of an upgrade of this very database.
+/// Warnings for an upgrade of this database.
 pub(super) fn upgrade_warnings(
     allowed: &Allowed<'_>,
     scope: Scope,
     database: &Postgres,
-    place: &NamespacedName<'_>,
+    name: &NamespacedName<'_>,
     reindex: Reindex,
 ) -> Vec<String> {
-    let mut lines: Vec<_> =
-        (scope == Scope::DryRun).then(|| shorten_warning(&dry_run(place))).into_iter().collect();
-    lines.extend(move_warnings(allowed, &place.to_string(), reindex));
-    lines.extend(not_ready(database, place).map(|line| shorten_warning(&line)));
-    lines
+    let mut warnings = Vec::new();
+    if scope == Scope::DryRun {
+        warnings.push(shorten_warning(&dry_run(name)));
+    }
+    warnings.extend(version_change_warnings(allowed, &name.to_string(), reindex));
+    warnings.extend(not_ready(database.phase(), name).map(|line| shorten_warning(&line)));
+    warnings
 }
 
-/// What is to be said of any upgrade between these two versions; the line that says what kind it is
-/// comes first. `database` is what the database is called: its `namespace/name`, where there is one.
+/// Warnings for any upgrade between these two versions, [`headline`] first. `database` is how to refer to the
+/// database: its `namespace/name`, if it exists.
 #[must_use]
-pub fn move_warnings(allowed: &Allowed<'_>, database: &str, reindex: Reindex) -> Vec<String> {
+pub fn version_change_warnings(allowed: &Allowed<'_>, database: &str, reindex: Reindex) -> Vec<String> {
     let lines = [
         Some(headline(allowed, database)),
         lower_minor(allowed),
         fault(allowed),
-        allowed.to.outdated(),
+        allowed.to.lifecycle_warning(),
         Some(outage(allowed, database)),
-        image(allowed, reindex),
+        sort_order(allowed, reindex),
     ];
     lines.into_iter().flatten().map(|line| shorten_warning(&line)).collect()
 }
 
-/// What kind of upgrade it is, with the major versions that it skips.
+/// The kind of upgrade, with the major versions that it skips.
 #[must_use]
-pub fn headline(allowed: &Allowed<'_>, place: &str) -> String {
-    let (from, to) = (allowed.from.name(), allowed.to.name());
+pub fn headline(allowed: &Allowed<'_>, database: &str) -> String {
+    let from = allowed.from.name();
+    let to = allowed.to.name();
     if from == to {
-        return format!("{place} has {to} already: its image is rolled out anew, and the server restarts");
+        return format!(
+            "{database} already runs {to}: the image will be rolled out again and the server restarted"
+        );
     }
     if allowed.kind() == UpgradeKind::Minor {
         return format!(
-            "minor upgrade {from} → {to} of {place}: the data stays as it is, the server restarts"
+            "minor upgrade {from} → {to} of {database}: the data is unchanged, the server restarts"
         );
     }
-    let (low, high) = (allowed.from.version.postgres_major(), allowed.to.version.postgres_major());
+    let low = allowed.from.version.postgres_major();
+    let high = allowed.to.version.postgres_major();
     let skipped: Vec<String> = PostgresMajor::between(low, high).map(|major| major.to_string()).collect();
     match skipped.as_slice() {
-        [] => format!("major upgrade {from} → {to} of {place}: read the release notes of {high}"),
+        [] => format!("major upgrade {from} → {to} of {database}: read the release notes of {high}"),
         [one] => format!(
-            "major upgrade {from} → {to} of {place}; it skips {one}: read the release notes of {one} and {high}"
+            "major upgrade {from} → {to} of {database}; it skips {one}: read the release notes of {one} and {high}"
         ),
         [most @ .., last] => format!(
-            "major upgrade {from} → {to} of {place}; it skips {} and {last}: read the release notes of each",
+            "major upgrade {from} → {to} of {database}; it skips {} and {last}: read the release notes of each",
             most.join(", ")
         ),
     }
 }
 
 fn lower_minor(allowed: &Allowed<'_>) -> Option<String> {
-    let (from, to) = (&allowed.from.version_ref.version, &allowed.to.version_ref.version);
+    let from = &allowed.from.version_ref.version;
+    let to = &allowed.to.version_ref.version;
     (allowed.kind() == UpgradeKind::Minor && allowed.to.version < allowed.from.version).then(|| {
-        format!("{to} is an older minor release than {from}: it lacks the fixes made in between, security fixes among them")
+        format!("{to} is an older minor release than {from}: it lacks the fixes in between, including security fixes")
     })
 }
 
-fn dry_run(place: &NamespacedName<'_>) -> String {
+fn dry_run(database: &NamespacedName<'_>) -> String {
     format!(
-        "dry run: the preflight of {place} runs and nothing is changed; the other warnings are of the upgrade itself"
+        "dry run: only the preflight of {database} runs and nothing is changed; the other warnings apply to the upgrade itself"
     )
 }
 
-fn not_ready(database: &Postgres, place: &NamespacedName<'_>) -> Option<String> {
-    let phase = database.phase();
+fn not_ready(phase: PostgresPhase, database: &NamespacedName<'_>) -> Option<String> {
     (phase != PostgresPhase::Ready).then(|| {
-        format!("{place} is {phase}, and the request goes on all the same (apply: Always): the preflight may find no server to ask")
+        format!("{database} is {phase}, and the request proceeds anyway (apply: Always); the preflight may not be able to connect")
     })
 }
 
-fn outage(allowed: &Allowed<'_>, place: &str) -> String {
+fn outage(allowed: &Allowed<'_>, database: &str) -> String {
     let meanwhile = match allowed.kind() {
         UpgradeKind::Minor => "the server restarts",
         UpgradeKind::Major => "pg_upgrade runs",
     };
-    format!("{place} has no standby: reads and writes stop while {meanwhile}")
+    format!("{database} has no standby: reads and writes stop while {meanwhile}")
 }
 
 fn fault(allowed: &Allowed<'_>) -> Option<String> {
     allowed.to.fault().map(|fault| {
-        let (version, fixed) = (&allowed.to.version_ref.version, fault.fixed());
-        format!("{version} is a release to skip: {}; take {fixed} or later ({})", fault.what, fault.source())
+        let version = &allowed.to.version_ref.version;
+        let fixed = fault.fixed();
+        format!(
+            "{version} should be skipped: {}; use {fixed} or later ({})",
+            fault.symptom,
+            fault.release_notes()
+        )
     })
 }
 
-/// Which C library an image brings is in the catalog only where it says the base system.
-fn image(allowed: &Allowed<'_>, reindex: Reindex) -> Option<String> {
-    let then = match reindex {
+/// A change of the sort order of text. The catalog tells the C library of an image only if it has the base
+/// system.
+fn sort_order(allowed: &Allowed<'_>, reindex: Reindex) -> Option<String> {
+    let consequence = match reindex {
         Reindex::Affected => "indexes on text are rebuilt afterwards".to_owned(),
         Reindex::Report => {
-            format!("indexes on text are named afterwards, not rebuilt ({ANNOTATION_REINDEX})")
+            format!("indexes on text are listed afterwards, not rebuilt ({ANNOTATION_REINDEX})")
         }
-        Reindex::Off => format!("indexes on text need REINDEX; pgops does not look ({ANNOTATION_REINDEX})"),
+        Reindex::Off => {
+            format!("indexes on text need REINDEX; pgops does not check them ({ANNOTATION_REINDEX})")
+        }
     };
-    if let Some((from, to)) = allowed.from.other_base_os(allowed.to) {
+    if let Some((from, to)) = allowed.from.changed_base_os(allowed.to) {
         return Some(format!(
-            "the base system changes from {from} to {to}, and with it the order of text may: where it does, {then}"
+            "the base system changes from {from} to {to}, and with it possibly the order of text: if so, {consequence}"
         ));
     }
-    let (from, to) = (&allowed.from.version_ref.image, &allowed.to.version_ref.image);
+    let from = &allowed.from.version_ref.image;
+    let to = &allowed.to.version_ref.image;
     (from != to && allowed.from.name() != allowed.to.name()).then(|| {
-        format!("the image changes to {to}: where its C library or ICU sorts text in another way, {then}")
+        format!("the image changes to {to}: if its C library or ICU sorts text differently, {consequence}")
     })
 }

@@ -3,7 +3,7 @@
 use super::{Alternative, Constraint, Version};
 
 impl Constraint {
-    /// Whether no version at all matches: then the author meant something else.
+    /// Whether no version at all can match, which its author cannot have intended.
     #[must_use]
     pub fn admits_nothing(&self) -> bool {
         !self.alternatives.iter().any(Alternative::admits_something)
@@ -11,17 +11,18 @@ impl Constraint {
 }
 
 impl Alternative {
-    /// What a comparison admits begins with zero, with its bound or with what follows its bound, and so
-    /// does what several admit together. Between two pre-releases there is always room for a third.
+    /// The set that a comparison admits starts at zero, at its bound or at the next version after its bound,
+    /// and so does the intersection of several. Between two pre-releases there is always room for a third.
     fn admits_something(&self) -> bool {
         let bounds = self.comparisons.iter().map(|comparison| &comparison.version);
         self.considers_pre
             || self.matches(&Version::release(0, 0, 0))
-            || bounds.flat_map(beginnings).any(|version| self.matches(&version))
+            || bounds.flat_map(starts).any(|version| self.matches(&version))
     }
 }
 
-fn beginnings(bound: &Version) -> [Version; 4] {
+/// The versions at which a comparison's set may start.
+fn starts(bound: &Version) -> [Version; 4] {
     let Version { major, minor, patch, .. } = *bound;
     [
         Version::release(major, minor, patch),
@@ -44,7 +45,7 @@ mod tests {
     #[case("> 16.8, < 16.9")]
     #[case(">= 16, < 17, != 16")]
     #[case("17.0 - 16.0 || < 0")]
-    fn knows_what_admits_nothing(#[case] constraint: &str) {
+    fn unsatisfiable_constraint_is_detected(#[case] constraint: &str) {
         assert!(constraint.parse::<Constraint>().unwrap().admits_nothing());
     }
 
@@ -60,7 +61,7 @@ mod tests {
     #[case("> 18, < 17 || 15")]
     #[case("> 17.0-beta1, < 17.0")]
     #[case("> 17, <= 18.0.0")]
-    fn admits_what_any_version_satisfies(#[case] constraint: &str) {
+    fn satisfiable_constraint_is_not_reported(#[case] constraint: &str) {
         assert!(!constraint.parse::<Constraint>().unwrap().admits_nothing());
     }
 }

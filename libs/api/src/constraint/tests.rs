@@ -1,9 +1,9 @@
-//! The verdicts follow from the rules at the top of the module, worked out by hand.
+//! The expected results follow from the rules at the top of the module, worked out by hand.
 
 use super::*;
 use rstest::rstest;
 
-fn verdict(constraint: &str, version: &str) -> bool {
+fn matches(constraint: &str, version: &str) -> bool {
     let constraint: Constraint = constraint.parse().unwrap();
     constraint.matches(&Version::parse(version).unwrap())
 }
@@ -85,7 +85,7 @@ fn verdict(constraint: &str, version: &str) -> bool {
 #[case(">= 16.0-0 || 13", "16.0-rc1 13.2", "13.2-rc1")]
 #[case("!= 16.1-rc1, >= 16.0", "16.1 16.1-rc2 16.2", "16.1-rc1")]
 #[case("= 16.1.0-rc1", "16.1-rc1", "16.1 16.1-rc2")]
-// Hyphen ranges: `>= low, <= high`, where a high end of fewer parts takes its whole range in.
+// Hyphen ranges: `>= low, <= high`, where a high end of fewer parts includes its whole range.
 #[case("13.4 - 14", "13.4 14.0 14.99", "13.3 15.0")]
 #[case("13 - 14.2", "13.0 14.2 14.2.7", "12.99 14.3")]
 #[case("13.4  -  14.2", "13.4 14.2", "13.3 14.3")]
@@ -143,7 +143,7 @@ fn verdict(constraint: &str, version: &str) -> bool {
 #[case("=< 16.3.1", "16.3.1 16.3", "16.3.2 16.4")]
 #[case("=>13.4,=<14.1", "13.4 14.0 14.1", "13.3 14.2")]
 #[case("=>13.4 =<14", "13.4 14.99", "13.3 15.0")]
-// `||` with and without spaces, on one side, and many times.
+// `||` with and without spaces, on one side, and repeated.
 #[case("13 ||14", "13.1 14.1", "15.1")]
 #[case("13|| 14", "13.1 14.1", "15.1")]
 #[case("  13   ||   14  ", "13.1 14.1", "12.1 15.1")]
@@ -166,7 +166,7 @@ fn verdict(constraint: &str, version: &str) -> bool {
 #[case("v16", "16.0 16.9", "17.0")]
 #[case("016", "16.0 16.9", "1.6 17.0")]
 #[case("16.03", "16.3", "16.0 16.30")]
-// `!=` of fewer parts leaves out the whole range.
+// `!=` of fewer parts excludes the whole range.
 #[case("!= 16, != 14", "13.9 15.0 17.0", "14.0 14.9 16.0 16.9")]
 #[case("!=14.1", "14.0 14.2 14.10 13.1", "14.1 14.1.3")]
 #[case("!= 0", "1.0 16.3", "0.0 0.9")]
@@ -183,23 +183,23 @@ fn verdict(constraint: &str, version: &str) -> bool {
 #[case("> 16, < 18", "17.0 17.9", "17.0-rc1 16.9-rc1 18.0-rc1 18.0")]
 #[case("!= 17.0.0-rc1", "17.0 17.0-rc2 16.3", "17.0-rc1")]
 #[case("16.x-0", "16.0-alpha 16.0 16.9-rc1", "15.9 17.0")]
-// Metadata counts for nothing on either side.
+// Metadata is ignored on either side.
 #[case(">= 16.3+build.7", "16.3 16.3+other 16.4", "16.2+zzz")]
 #[case("~16.3.1-rc1+b", "16.3.1-rc1+c 16.3.1 16.3.2", "16.3.0 16.4")]
 // What surrounds the numbers.
 #[case("v16.3", "16.3 v16.3", "v16.4")]
 #[case(">= v013.04", "13.4", "13.3")]
 #[case("16.3.0+build", "16.3 16.3+other", "16.3.1")]
-fn gives_the_verdict_that_follows_from_the_rules(
+fn constraint_matches_by_the_documented_rules(
     #[case] constraint: &str,
     #[case] admitted: &str,
     #[case] refused: &str,
 ) {
     for version in admitted.split_whitespace() {
-        assert!(verdict(constraint, version), "{constraint:?} admits {version}");
+        assert!(matches(constraint, version), "{constraint:?} admits {version}");
     }
     for version in refused.split_whitespace() {
-        assert!(!verdict(constraint, version), "{constraint:?} refuses {version}");
+        assert!(!matches(constraint, version), "{constraint:?} refuses {version}");
     }
 }
 
@@ -238,19 +238,19 @@ fn gives_the_verdict_that_follows_from_the_rules(
 #[case("\u{a0}16", "\u{a0}16")]
 #[case("13 - 14||16 - 17", "- 17")]
 #[case("≥ 16", "≥ 16")]
-fn refuses_what_is_no_constraint_and_shows_where(#[case] text: &str, #[case] piece: &str) {
+fn malformed_constraint_is_rejected_with_its_position(#[case] text: &str, #[case] piece: &str) {
     let error = text.parse::<Constraint>().unwrap_err();
     assert_eq!(error, ConstraintError::Malformed { text: text.to_owned(), piece: piece.to_owned() });
 }
 
 #[test]
-fn refuses_a_constraint_that_nobody_would_write() {
+fn overlong_constraint_is_rejected() {
     let text = "1".repeat(MAX_LENGTH + 1);
     assert_eq!(text.parse::<Constraint>().unwrap_err(), ConstraintError::TooLong(1025));
 }
 
 #[test]
-fn shows_a_constraint_as_it_was_written() {
+fn constraint_displays_its_original_text() {
     assert_eq!(" >=13.4 ,<14||  15".parse::<Constraint>().unwrap().to_string(), " >=13.4 ,<14||  15");
 }
 
@@ -260,7 +260,7 @@ fn shows_a_constraint_as_it_was_written() {
 #[case("v13.4.1-alpine+meta", (13, 4, 1), "alpine")]
 #[case("013.04", (13, 4, 0), "")]
 #[case("17-rc.1", (17, 0, 0), "rc.1")]
-fn reads_a_loose_version(#[case] text: &str, #[case] numbers: (u64, u64, u64), #[case] pre: &str) {
+fn loose_version_is_parsed(#[case] text: &str, #[case] numbers: (u64, u64, u64), #[case] pre: &str) {
     let version = Version::parse(text).unwrap();
     assert_eq!((version.major, version.minor, version.patch), numbers);
     assert_eq!(version.pre(), pre);
@@ -285,13 +285,13 @@ fn reads_a_loose_version(#[case] text: &str, #[case] numbers: (u64, u64, u64), #
 #[case("17-")]
 #[case("17+")]
 #[case("latest")]
-fn refuses_what_is_no_version_and_names_it(#[case] text: &str) {
+fn malformed_version_is_rejected_and_quoted(#[case] text: &str) {
     let error = Version::parse(text).unwrap_err();
     assert!(error.to_string().contains(&format!("\"{text}\"")), "{error}");
 }
 
 #[test]
-fn orders_versions_by_number_and_pre_releases_before_their_release() {
+fn versions_order_by_number_and_pre_releases_first() {
     let ascending = [
         "9.6.24",
         "16.0-alpha",
@@ -308,7 +308,7 @@ fn orders_versions_by_number_and_pre_releases_before_their_release() {
 }
 
 #[test]
-fn knows_that_before_10_two_numbers_made_a_major_version() {
+fn major_version_has_two_numbers_before_10() {
     let major = |text| Version::parse(text).unwrap().postgres_major();
     assert!(major("9.5.25") < major("9.6.1"));
     assert_eq!(major("9.6.24").to_string(), "9.6");
@@ -319,28 +319,28 @@ fn knows_that_before_10_two_numbers_made_a_major_version() {
 }
 
 proptest::proptest! {
-    /// Whatever stands in a catalog, reading it ends in a value or an error.
+    /// Parsing arbitrary catalog text returns a value or an error, and never panics.
     #[test]
-    fn reads_any_text_without_harm(text in "[-0-9xv.,|<>=~^!* a+]{0,40}|.{0,40}") {
+    fn any_text_parses_or_fails_without_panic(text in "[-0-9xv.,|<>=~^!* a+]{0,40}|.{0,40}") {
         if let Ok(constraint) = text.parse::<Constraint>() {
             proptest::prop_assert_eq!(constraint.to_string(), text);
         }
     }
 
-    /// The operators that exclude each other share out all versions between them.
+    /// Operators that exclude each other partition all versions.
     #[test]
-    fn less_or_equal_is_the_opposite_of_greater(bound in "[0-9]{1,2}(\\.[0-9]{1,2}){0,2}", version in "[0-9]{1,2}\\.[0-9]{1,2}") {
+    fn opposite_operators_partition_all_versions(bound in "[0-9]{1,2}(\\.[0-9]{1,2}){0,2}", version in "[0-9]{1,2}\\.[0-9]{1,2}") {
         proptest::prop_assert_ne!(
-            verdict(&format!("<= {bound}"), &version),
-            verdict(&format!("> {bound}"), &version)
+            matches(&format!("<= {bound}"), &version),
+            matches(&format!("> {bound}"), &version)
         );
         proptest::prop_assert_ne!(
-            verdict(&format!(">= {bound}"), &version),
-            verdict(&format!("< {bound}"), &version)
+            matches(&format!(">= {bound}"), &version),
+            matches(&format!("< {bound}"), &version)
         );
         proptest::prop_assert_ne!(
-            verdict(&format!("= {bound}"), &version),
-            verdict(&format!("!= {bound}"), &version)
+            matches(&format!("= {bound}"), &version),
+            matches(&format!("!= {bound}"), &version)
         );
     }
 }

@@ -1,26 +1,26 @@
-//! Versions as the catalog writes them: `16.10`, `13`, `v13.4.1-alpine+meta`.
+//! Versions in the catalog's notation: `16.10`, `13`, `v13.4.1-alpine+meta`.
 
 use std::cmp::Ordering;
 
-/// A version of one to three numbers, parsed once; the build metadata behind `+` is no part of it.
+/// A version of one to three numbers, parsed once; build metadata after `+` is dropped.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Version {
     /// 16 in 16.10.
     pub major: u64,
-    /// 10 in 16.10; zero where it is not written.
+    /// 10 in 16.10; zero if it is missing.
     pub minor: u64,
-    /// Zero where it is not written, as in every version of `PostgreSQL` since 10.
+    /// Zero if it is missing, as in every version of `PostgreSQL` since 10.
     pub patch: u64,
     pre: Box<str>,
 }
 
-/// Text that is no version.
+/// Text that is not a version.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("\"{0}\" is no version: expected numbers such as \"16.10\"")]
+#[error("\"{0}\" is not a version: expected numbers such as \"16.10\"")]
 pub struct VersionError(String);
 
 impl Version {
-    /// Reads one to three numbers, with an optional `v` before and `-PRERELEASE`, `+METADATA` behind.
+    /// Parses one to three numbers, with an optional `v` before and `-PRERELEASE` and `+METADATA` after them.
     pub fn parse(text: &str) -> Result<Self, VersionError> {
         Parts::take(text, |byte| byte.is_ascii_digit())
             .filter(|parts| parts.rest.is_empty())
@@ -28,7 +28,7 @@ impl Version {
             .ok_or_else(|| VersionError(text.to_owned()))
     }
 
-    /// None if a part is no number, or an identifier of the pre-release has a leading zero.
+    /// None if a part is not a number, or an identifier of the pre-release has a leading zero.
     pub(super) fn from_parts(parts: &Parts<'_>) -> Option<Self> {
         let number = |part: Option<&str>| part.unwrap_or("0").parse().ok();
         let pre = parts.pre.unwrap_or_default();
@@ -49,7 +49,7 @@ impl Version {
         Self { major, minor, patch, pre: Box::default() }
     }
 
-    /// The identifiers behind `-`; empty for a release.
+    /// The pre-release identifiers after `-`; empty for a release.
     #[must_use]
     pub fn pre(&self) -> &str {
         &self.pre
@@ -67,7 +67,7 @@ impl Version {
         (self.major, self.minor, self.patch) == (0, 0, 0)
     }
 
-    /// The numbers that `PostgreSQL` calls the major version: one since 10, two before.
+    /// The major version as `PostgreSQL` counts it: one number since 10, two before.
     #[must_use]
     pub fn postgres_major(&self) -> PostgresMajor {
         PostgresMajor(self.major, if self.major < 10 { self.minor } else { 0 })
@@ -90,7 +90,7 @@ impl PartialOrd for Version {
     }
 }
 
-/// Identifier by identifier: numbers before words, numbers by value, fewer identifiers first.
+/// Compares identifier by identifier: numbers before words, numbers by value, fewer identifiers first.
 fn compare_pre(left: &str, right: &str) -> Ordering {
     let identifiers = |pre: &str| -> Vec<(bool, u64, String)> {
         pre.split('.')
@@ -117,13 +117,14 @@ impl std::fmt::Display for PostgresMajor {
 }
 
 impl PostgresMajor {
-    /// The major versions between two, oldest first; only those since 10 are known without a list.
+    /// The major versions between two, oldest first, from 10 on; older ones cannot be enumerated without a
+    /// list.
     pub fn between(low: Self, high: Self) -> impl Iterator<Item = u64> {
         (low.0 + 1).max(10)..high.0
     }
 }
 
-/// A version's parts as text, and the text behind it.
+/// The parts of a version as text, and the text after it.
 #[derive(Clone, Copy)]
 pub(super) struct Parts<'a> {
     /// All parts together, as written.
@@ -136,7 +137,7 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Reads as many parts as there are; `is_part` says which characters a number may have.
+    /// Takes as many parts as there are; `is_part` accepts the characters of a number.
     pub fn take(text: &'a str, is_part: fn(u8) -> bool) -> Option<Self> {
         let (major, rest) = take_run(text.strip_prefix('v').unwrap_or(text), is_part)?;
         let dotted = |rest: &'a str| match rest.strip_prefix('.').and_then(|rest| take_run(rest, is_part)) {
@@ -151,13 +152,13 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The longest beginning of such characters, unless it is empty, and what follows it.
+/// The longest non-empty prefix of accepted characters, and the text after it.
 fn take_run(text: &str, accept: fn(u8) -> bool) -> Option<(&str, &str)> {
     let length = text.bytes().take_while(|byte| accept(*byte)).count();
     (length > 0).then(|| text.split_at(length))
 }
 
-/// Identifiers separated by dots behind a mark, and what follows them.
+/// Identifiers separated by dots after a mark, and the text after them.
 fn take_identifiers(text: &str, mark: char) -> (Option<&str>, &str) {
     let word = |text| take_run(text, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let Some((_, mut rest)) = text.strip_prefix(mark).and_then(word) else { return (None, text) };
@@ -167,7 +168,15 @@ fn take_identifiers(text: &str, mark: char) -> (Option<&str>, &str) {
     (Some(&text[1..text.len() - rest.len()]), rest)
 }
 
-/// What separates the words of a constraint: ASCII white space without the vertical tab.
+/// The white space of a constraint: ASCII white space without the vertical tab.
 pub(super) fn is_space(character: char) -> bool {
     character.is_ascii_whitespace()
+}
+
+/// Characters of a part in a constraint: the reference implementation counts `|` among them.
+///
+/// No part with a `|` is a number, so this only matters where a hyphen range touches `||` without
+/// white space: `3||1 - 2` means `>= 3 || 1, <= 2` there, and so it does here.
+pub(super) fn is_part(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'|' | b'x' | b'X' | b'*')
 }

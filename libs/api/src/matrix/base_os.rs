@@ -1,21 +1,21 @@
-//! Base systems of images, and the C library that sorts text in them.
+//! Base systems of images, and the C library that determines the sort order of text in them.
 
-/// Whether a database may come to an image of another base system.
+/// Whether a request accepts a change of the base system.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum BaseOsChange {
-    /// Both must be the same.
+    /// The base systems must be the same.
     #[default]
     Refused,
-    /// Between systems of the GNU C library, at the wish of someone who will check the indexes on text.
+    /// They may differ if both use the GNU C library: the user takes care of the indexes on text.
     Accepted,
 }
 
-/// The C library of a base system. PostgreSQL sorts text by it, unless a collation of ICU says otherwise.
+/// The C library of a base system. `PostgreSQL` sorts text with it, unless a collation uses ICU.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CLibrary {
-    /// The GNU C library. Its order of text depends on the locale, and changes between versions.
+    /// The GNU C library. Its sort order depends on the locale, and changes between versions.
     Glibc,
-    /// musl, whose order of text is that of the bytes in every locale.
+    /// musl, whose sort order is that of the bytes in every locale.
     Musl,
 }
 
@@ -25,24 +25,24 @@ const MUSL: [&str; 1] = ["alpine"];
 const GLIBC: [&str; 49] = [
     // Debian, by name and by code name.
     "debian", "jessie", "stretch", "buster", "bullseye", "bookworm", "trixie", "forky", "sid",
-    // Ubuntu, of long-term support and between.
+    // Ubuntu, LTS and interim releases.
     "ubuntu", "trusty", "xenial", "bionic", "focal", "jammy", "lunar", "mantic", "noble", "oracular", "plucky",
     "questing",
-    // Red Hat's, and what is built from it.
+    // Red Hat and its derivatives.
     "rhel", "redhat", "ubi", "el", "centos", "fedora", "rocky", "rockylinux", "alma", "almalinux", "oraclelinux",
     "ol", "amazonlinux", "amazon", "amzn", "al",
-    // VMware's, SUSE's, Microsoft's, Chainguard's.
+    // VMware, SUSE, Microsoft, Chainguard.
     "photon", "photonos", "suse", "sles", "opensuse", "leap", "tumbleweed", "bci", "mariner", "azurelinux",
     "wolfi", "clearlinux",
 ];
 
-/// Words beside a system's name that say nothing about its C library.
+/// Parts of a name that do not affect the C library.
 const VARIANTS: [&str; 8] = ["slim", "minimal", "micro", "init", "stream", "linux", "lts", "v"];
 
 impl CLibrary {
     /// The C library of a base system by its name in the catalog: `bookworm`, `ubi9-minimal`, `alpine3.20`.
     ///
-    /// None for a name with any word that is not known: a guess could break every index on text.
+    /// None for a name with any unknown part: a wrong guess could break every index on text.
     #[must_use]
     pub fn of(base_os: &str) -> Option<Self> {
         let mut library = None;
@@ -64,37 +64,37 @@ impl CLibrary {
     }
 }
 
-/// Whether a database may come from one base system to the other, whose names differ.
+/// Whether a database may change from one base system to the other, whose names differ.
 pub(super) fn is_accepted(from: &str, to: &str, change: BaseOsChange) -> bool {
     change == BaseOsChange::Accepted
         && [from, to].iter().all(|name| CLibrary::of(name) == Some(CLibrary::Glibc))
 }
 
-/// Why a database may not come from one to the other, and what can be done; the end of a sentence.
+/// Why a database may not change from one to the other, and what to do instead; the end of a sentence.
 pub(super) fn advice(from: &str, to: &str) -> String {
     use CLibrary::{Glibc, Musl};
     let unknown = |name: &str| {
         format!(
-            "pgops does not know \"{name}\", so it cannot tell how text is sorted there; mend spec.db.baseOS of \
-             that PostgresVersion if it is misspelt, else dump and restore into a new database"
+            "pgops does not know \"{name}\", so it cannot tell how text is sorted there; correct spec.db.baseOS of \
+             that PostgresVersion if it is misspelled, or dump and restore into a new database"
         )
     };
     match (CLibrary::of(from), CLibrary::of(to)) {
         (None, _) => unknown(from),
         (_, None) => unknown(to),
         (Some(Glibc), Some(Glibc)) => format!(
-            "another version of the C library may sort text in another way, and indexes on text would miss rows; \
-             to upgrade all the same, and have them rebuilt afterwards, set the annotation {}: \"true\" on the request",
+            "another version of the C library may sort text differently, and indexes on text would miss rows; \
+             to upgrade anyway and have them rebuilt afterwards, set the annotation {}: \"true\" on the request",
             crate::names::ANNOTATION_ALLOW_BASE_OS_CHANGE
         ),
         (Some(Musl), Some(Musl)) => {
-            "pgops accepts another base system only where both have the GNU C library; give both the same \
-             spec.db.baseOS if they are one system, else dump and restore into a new database"
+            "pgops accepts another base system only if both use the GNU C library; set the same spec.db.baseOS on \
+             both if they are the same system, or dump and restore into a new database"
                 .to_owned()
         }
         (Some(Glibc), Some(Musl)) | (Some(Musl), Some(Glibc)) => {
-            "their C libraries differ (glibc and musl), and with them the order of text, so no index on text could \
-             be trusted; dump and restore into a new database instead"
+            "their C libraries (glibc and musl) sort text differently, so no index on text could be trusted; dump \
+             and restore into a new database instead"
                 .to_owned()
         }
     }
@@ -113,7 +113,7 @@ mod tests {
         Some(CLibrary::Glibc)
     )]
     #[case("plan9 alpine-glibc debian-musl alpine-debian busybox 12 -", None)]
-    fn knows_the_c_library_of_a_base_system(#[case] names: &str, #[case] library: Option<CLibrary>) {
+    fn base_os_names_map_to_their_c_library(#[case] names: &str, #[case] library: Option<CLibrary>) {
         for name in names.split_whitespace() {
             assert_eq!(CLibrary::of(name), library, "{name}");
         }
@@ -128,7 +128,7 @@ mod tests {
     #[case("alpine3.19", "alpine3.20", false)]
     #[case("debian", "plan9", false)]
     #[case("plan9", "debian", false)]
-    fn accepts_a_change_only_between_known_systems_of_glibc(
+    fn base_os_change_is_accepted_between_glibc_systems_only(
         #[case] from: &str,
         #[case] to: &str,
         #[case] accepted: bool,

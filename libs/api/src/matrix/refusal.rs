@@ -1,30 +1,32 @@
-//! Why a move is refused: for machines a reason, for people the sentence.
+//! Why an upgrade is refused: a reason for machines, a message for users.
 
 use std::fmt;
 
-use super::{Entry, base_os};
-use crate::constraint::{Constraint, ConstraintError, PostgresMajor, VersionError};
+use super::base_os;
+use super::constraints::{InvalidConstraint, List};
+use super::entry::Entry;
+use crate::constraint::{ConstraintError, PostgresMajor, VersionError};
 use crate::postgresversion::Distribution;
 
-/// The kinds of refusal, in one word.
+/// The violated rule.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reason {
-    /// The target is of a lower major version.
+    /// The target's major version is lower.
     Downgrade,
-    /// The current version's constraints do not admit the target, or cannot be read.
+    /// The current version's constraints do not admit the target, or are invalid.
     Constraints,
-    /// Another base system.
+    /// The base systems differ.
     BaseOs,
-    /// Another distribution.
+    /// The distributions differ.
     Distribution,
-    /// The catalog has no target of that name.
+    /// The target is not in the catalog.
     UnknownTarget,
-    /// The catalog does not have the database's own version.
+    /// The database's current version is not in the catalog.
     UnknownSource,
 }
 
 impl Reason {
-    /// The word that machines see.
+    /// The reason as a word for machines.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -38,40 +40,14 @@ impl Reason {
     }
 }
 
-/// One of the two lists of constraints.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum List {
-    /// One of these must match.
-    Allow,
-    /// None of these may match.
-    Deny,
-}
-
-impl fmt::Display for List {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Allow => "allowlist",
-            Self::Deny => "denylist",
-        })
-    }
-}
-
-/// An entry of a list that is no constraint: what it meant to admit or forbid can only be guessed, so
-/// nothing is admitted.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Unreadable {
-    pub list: List,
-    pub error: ConstraintError,
-}
-
-/// A name that the catalog does not have, or had to set aside.
+/// A name that is not in the catalog, or whose entry is ignored.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unknown {
-    /// The name.
+    /// The name as requested.
     pub name: String,
-    /// Why the entry of that name was set aside.
+    /// Why the entry of that name is ignored, if it exists.
     pub ignored: Option<VersionError>,
-    /// Names like it, the most alike first.
+    /// Similar names, the most similar first.
     pub nearest: Vec<String>,
 }
 
@@ -80,7 +56,7 @@ impl fmt::Display for Unknown {
         let Self { name, ignored, nearest } = self;
         match (ignored, nearest.as_slice()) {
             (Some(error), _) => {
-                write!(f, "PostgresVersion \"{name}\" is ignored: {error}; mend its spec.version")
+                write!(f, "PostgresVersion \"{name}\" is ignored: {error}; correct its spec.version")
             }
             (None, []) => write!(f, "there is no PostgresVersion \"{name}\""),
             (None, nearest) => {
@@ -90,33 +66,34 @@ impl fmt::Display for Unknown {
     }
 }
 
-/// A move that is refused. Its `Display` is the sentence without the advice, see
+/// A refused upgrade. Its `Display` is the message without the possible targets, see
 /// [`Matrix::explain`](super::Matrix::explain).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[allow(missing_docs, reason = "`from` and `to` are names of PostgresVersions throughout")]
 pub enum Refusal {
-    /// The database's own version is not in the catalog, or set aside because it cannot be read.
+    /// The database's current version is not in the catalog, or its entry is ignored.
     UnknownSource { from: String, to: String, ignored: Option<VersionError> },
-    /// The target is not in the catalog, or set aside because it cannot be read.
+    /// The target is not in the catalog, or its entry is ignored.
     UnknownTarget { from: String, to: Unknown },
-    /// A lower major version.
+    /// The target's major version is lower.
     Downgrade { from: String, to: String, majors: (PostgresMajor, PostgresMajor) },
-    /// No entry of the allowlist matches the target.
+    /// No item of the allowlist matches the target.
     NotAllowed { from: String, to: String, allow: Vec<String> },
-    /// An entry of the denylist matches the target.
+    /// An item of the denylist matches the target.
     Denied { from: String, to: String, deny: String },
-    /// An entry of either list cannot be read, so that no target is known to be right.
-    Unreadable { from: String, to: String, list: List, error: ConstraintError },
-    /// Another base system.
+    /// An item of either list is not a constraint, so no target is known to be intended.
+    InvalidConstraint { from: String, to: String, list: List, error: ConstraintError },
+    /// The base systems differ.
     BaseOs { from: String, to: String, systems: (String, String) },
-    /// Another distribution.
+    /// The distributions differ.
     Distribution { from: String, to: String, distributions: (Distribution, Distribution) },
 }
 
 impl Refusal {
-    /// Gathers what the sentence needs; `reason` is what [`Entry::objection`] said of the two.
+    /// Collects the details of the message; `reason` is the rule that the pair violates.
     pub(super) fn new(reason: Reason, current: &Entry, target: &Entry) -> Self {
-        let (from, to) = (current.name().to_owned(), target.name().to_owned());
+        let from = current.name().to_owned();
+        let to = target.name().to_owned();
         match (reason, current.distribution.zip(target.distribution)) {
             (Reason::Downgrade, _) => {
                 let majors = (current.version.postgres_major(), target.version.postgres_major());
@@ -133,14 +110,12 @@ impl Refusal {
 
     fn constraints(from: String, to: String, current: &Entry, target: &Entry) -> Self {
         match &current.constraints {
-            Err(Unreadable { list, error }) => {
-                Self::Unreadable { from, to, list: *list, error: error.clone() }
+            Err(InvalidConstraint { list, error }) => {
+                Self::InvalidConstraint { from, to, list: *list, error: error.clone() }
             }
             Ok(lists) => {
-                let matching = |deny: &&Constraint| deny.matches(&target.version);
-                let allowed = lists.allow.is_empty()
-                    || lists.allow.iter().any(|constraint| constraint.matches(&target.version));
-                match lists.deny.iter().find(matching).filter(|_| allowed) {
+                let allowed = lists.allows(&target.version);
+                match lists.denied_by(&target.version).filter(|_| allowed) {
                     Some(deny) => Self::Denied { from, to, deny: deny.to_string() },
                     None => Self::NotAllowed {
                         from,
@@ -152,20 +127,22 @@ impl Refusal {
         }
     }
 
-    /// The kind of refusal.
+    /// The violated rule.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
             Self::UnknownSource { .. } => Reason::UnknownSource,
             Self::UnknownTarget { .. } => Reason::UnknownTarget,
             Self::Downgrade { .. } => Reason::Downgrade,
-            Self::NotAllowed { .. } | Self::Denied { .. } | Self::Unreadable { .. } => Reason::Constraints,
+            Self::NotAllowed { .. } | Self::Denied { .. } | Self::InvalidConstraint { .. } => {
+                Reason::Constraints
+            }
             Self::BaseOs { .. } => Reason::BaseOs,
             Self::Distribution { .. } => Reason::Distribution,
         }
     }
 
-    /// The names of what the database has and of what was asked for.
+    /// The names of the current and the requested version.
     #[must_use]
     pub fn names(&self) -> (&str, &str) {
         match self {
@@ -174,7 +151,7 @@ impl Refusal {
             | Self::Downgrade { from, to, .. }
             | Self::NotAllowed { from, to, .. }
             | Self::Denied { from, to, .. }
-            | Self::Unreadable { from, to, .. }
+            | Self::InvalidConstraint { from, to, .. }
             | Self::BaseOs { from, to, .. }
             | Self::Distribution { from, to, .. } => (from, to),
         }
@@ -190,13 +167,13 @@ impl fmt::Display for Refusal {
         match self {
             Self::UnknownSource { ignored: None, .. } => write!(
                 f,
-                "the database has PostgresVersion \"{from}\", which is not in the catalog, so its constraints \
-                 are unknown; create that PostgresVersion, then try again"
+                "the database's PostgresVersion \"{from}\" is not in the catalog, so its constraints are unknown; \
+                 create that PostgresVersion, then try again"
             ),
             Self::UnknownSource { ignored: Some(error), .. } => {
                 write!(
                     f,
-                    "PostgresVersion \"{from}\", which the database has, is ignored: {error}; mend its spec.version"
+                    "the database's PostgresVersion \"{from}\" is ignored: {error}; correct its spec.version"
                 )
             }
             Self::UnknownTarget { to, .. } => to.fmt(f),
@@ -209,9 +186,9 @@ impl fmt::Display for Refusal {
                 write!(f, "the constraints of {from} allow {}", quoted(allow))
             }
             Self::Denied { deny, .. } => write!(f, "the constraints of {from} exclude \"{deny}\""),
-            Self::Unreadable { list, error, .. } => write!(
+            Self::InvalidConstraint { list, error, .. } => write!(
                 f,
-                "the {list} of PostgresVersion \"{from}\" cannot be read: {error}; mend its \
+                "the {list} of PostgresVersion \"{from}\" is invalid: {error}; correct its \
                  spec.updateConstraints.{list}"
             ),
             Self::BaseOs { systems: (current, target), .. } => write!(
@@ -230,7 +207,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// `"a" or "b"`; a catalog's list may be long, and a few entries show its drift.
+/// `"a" or "b"`; a list may be long, and its first items show its intent.
 fn quoted(constraints: &[String]) -> String {
     const SHOWN: usize = 6;
     let shown: Vec<_> = constraints.iter().take(SHOWN).map(|text| format!("\"{text}\"")).collect();

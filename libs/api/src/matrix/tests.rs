@@ -1,8 +1,8 @@
 use super::*;
-use crate::postgresversion::DatabaseImage;
+use crate::postgresversion::{DatabaseImage, Distribution, PostgresVersionSpec, UpdateConstraints};
 use rstest::rstest;
 
-/// A line of a test's catalog: name, version, then allowlist entries.
+/// An entry of a test's catalog: its version and its allowlist.
 fn spec(version: &str, allow: &[&str]) -> PostgresVersionSpec {
     PostgresVersionSpec {
         version: version.to_owned(),
@@ -19,7 +19,7 @@ fn catalog_of(specs: &[(&str, PostgresVersionSpec)]) -> Catalog {
     Catalog::new(specs.iter().map(|(name, spec)| (*name, spec)))
 }
 
-/// The catalog that the chart brings, in short.
+/// An excerpt of the chart's catalog.
 fn catalog() -> Catalog {
     let versions = [
         ("13.16", ">= 13.16, < 18"),
@@ -48,14 +48,14 @@ fn path<'a>(catalog: &'a Catalog, from: &str, to: &str) -> Option<Vec<&'a str>> 
 #[case("13.16", "13.23")]
 #[case("13.16", "17.12")]
 #[case("17.12", "18.6")]
-fn allows_what_the_constraints_of_the_current_version_admit(#[case] from: &str, #[case] to: &str) {
+fn targets_that_the_current_constraints_admit_are_allowed(#[case] from: &str, #[case] to: &str) {
     let catalog = catalog();
     let allowed = catalog.decide(from, to).unwrap();
     assert_eq!((allowed.from.name(), allowed.to.name()), (from, to));
 }
 
 #[test]
-fn refuses_an_older_major_version_whatever_the_constraints_say() {
+fn older_major_version_is_refused_whatever_the_constraints() {
     let catalog = catalog_of(&[("17.11", spec("17.11", &[])), ("16.4", spec("16.4", &[]))]);
     assert_eq!(
         explain(&catalog, "17.11", "16.4"),
@@ -68,7 +68,7 @@ fn refuses_an_older_major_version_whatever_the_constraints_say() {
 }
 
 #[test]
-fn follows_the_constraints_to_an_older_minor_version() {
+fn older_minor_version_follows_the_constraints() {
     let catalog = catalog_of(&[("13.23", spec("13.23", &[])), ("13.16", spec("13.16", &[">= 13.16"]))]);
     assert!(catalog.decide("13.23", "13.16").is_ok());
     let strict = super::tests::catalog();
@@ -76,7 +76,7 @@ fn follows_the_constraints_to_an_older_minor_version() {
 }
 
 #[test]
-fn names_the_constraints_the_targets_and_the_way_in_several_upgrades() {
+fn refusal_names_constraints_targets_and_path() {
     assert_eq!(
         explain(&catalog(), "13.16", "18.6"),
         "upgrade from version 13.16 to 18.6 is not supported: the constraints of 13.16 allow \">= 13.16, < 18\". \
@@ -86,7 +86,7 @@ fn names_the_constraints_the_targets_and_the_way_in_several_upgrades() {
 }
 
 #[test]
-fn proposes_the_shortest_path_and_avoids_what_is_outdated() {
+fn path_is_shortest_and_avoids_outdated_versions() {
     let mut outdated = spec("15.20", &["~18"]);
     outdated.deprecated = true;
     let catalog = catalog_of(&[
@@ -103,7 +103,7 @@ fn proposes_the_shortest_path_and_avoids_what_is_outdated() {
 }
 
 #[test]
-fn proposes_a_path_around_a_release_known_to_be_faulty() {
+fn path_avoids_faulty_releases() {
     let catalog = catalog_of(&[
         ("13.16", spec("13.16", &["~16"])),
         ("16.4", spec("16.4", &["~18"])),
@@ -114,7 +114,7 @@ fn proposes_a_path_around_a_release_known_to_be_faulty() {
 }
 
 #[test]
-fn proposes_a_path_of_three_upgrades_where_there_is_no_shorter_one() {
+fn path_may_take_three_upgrades() {
     let catalog = catalog_of(&[
         ("13.16", spec("13.16", &["~14"])),
         ("14.9", spec("14.9", &["~15"])),
@@ -126,7 +126,7 @@ fn proposes_a_path_of_three_upgrades_where_there_is_no_shorter_one() {
 }
 
 #[test]
-fn proposes_no_path_that_goes_back_to_an_older_minor_version() {
+fn path_never_returns_to_an_older_minor_version() {
     let catalog = catalog_of(&[
         ("13.16", spec("13.16", &["~15.20"])),
         ("15.18", spec("15.18", &[])),
@@ -137,7 +137,7 @@ fn proposes_no_path_that_goes_back_to_an_older_minor_version() {
 }
 
 #[test]
-fn proposes_no_path_around_another_base_system() {
+fn path_does_not_bypass_the_base_system_rule() {
     let with_os = |version: &str, allow: &str, base_os: Option<&str>| {
         let mut spec = spec(version, &[allow]);
         spec.db.base_os = base_os.map(str::to_owned);
@@ -152,7 +152,7 @@ fn proposes_no_path_around_another_base_system() {
 }
 
 #[test]
-fn names_the_denied_constraint_only_where_the_allowlist_admits() {
+fn denylist_is_named_only_if_the_allowlist_admits() {
     let mut source = spec("13.16", &["< 18"]);
     source.update_constraints.denylist = vec!["15.18".to_owned(), ">= 18".to_owned()];
     let catalog = catalog_of(&[
@@ -170,7 +170,7 @@ fn names_the_denied_constraint_only_where_the_allowlist_admits() {
 }
 
 #[test]
-fn proposes_names_like_an_unknown_one() {
+fn unknown_target_gets_similar_names() {
     assert_eq!(
         explain(&catalog(), "17.11", "17.1"),
         "upgrade from version 17.11 to 17.1 is not supported: there is no PostgresVersion \"17.1\"; did you mean \
@@ -184,7 +184,7 @@ fn proposes_names_like_an_unknown_one() {
 }
 
 #[test]
-fn proposes_only_names_that_the_database_may_move_to_if_there_are_any() {
+fn suggested_names_are_allowed_targets_if_there_are_any() {
     let refusal = catalog().decide("17.12", "17.1").unwrap_err();
     assert!(refusal.to_string().ends_with("did you mean 17.12?"), "{refusal}");
     let refusal = catalog().decide("18.6", "17.1").unwrap_err();
@@ -192,24 +192,24 @@ fn proposes_only_names_that_the_database_may_move_to_if_there_are_any() {
 }
 
 #[test]
-fn proposes_every_minor_release_of_a_bare_major_version() {
+fn bare_major_version_suggests_its_minor_releases() {
     let refusal = catalog().decide("13.16", "17").unwrap_err();
     assert!(refusal.to_string().ends_with("did you mean 17.12 or 17.11?"), "{refusal}");
 }
 
 #[test]
-fn says_that_the_databases_own_version_is_not_in_the_catalog() {
+fn unknown_source_is_reported() {
     let refusal = catalog().decide("12.4", "17.99").unwrap_err();
     assert_eq!(refusal.reason(), Reason::UnknownSource);
     assert_eq!(
         catalog().with_base_os_change(BaseOsChange::Refused).explain(&refusal, "demo/orders"),
-        "upgrade from version 12.4 to 17.99 is not supported: the database has PostgresVersion \"12.4\", which is \
+        "upgrade from version 12.4 to 17.99 is not supported: the database's PostgresVersion \"12.4\" is \
          not in the catalog, so its constraints are unknown; create that PostgresVersion, then try again"
     );
 }
 
 #[test]
-fn sets_an_entry_aside_whose_version_cannot_be_read_and_disturbs_no_other() {
+fn entry_with_an_invalid_version_is_ignored_alone() {
     let catalog = catalog_of(&[
         ("13.16", spec("13.16", &[])),
         ("13.23", spec("13.23", &[])),
@@ -220,34 +220,30 @@ fn sets_an_entry_aside_whose_version_cannot_be_read_and_disturbs_no_other() {
     assert_eq!(
         explain(&catalog, "13.16", "broken"),
         "upgrade from version 13.16 to broken is not supported: PostgresVersion \"broken\" is ignored: \"thirteen\" \
-         is no version: expected numbers such as \"16.10\"; mend its spec.version. \
+         is not a version: expected numbers such as \"16.10\"; correct its spec.version. \
          Allowed targets for demo/orders (13.16): 13.23"
     );
     let refusal = catalog.decide("broken", "13.23").unwrap_err();
     assert_eq!(refusal.reason(), Reason::UnknownSource);
-    assert!(refusal.to_string().contains("mend its spec.version"), "{refusal}");
+    assert!(refusal.to_string().contains("correct its spec.version"), "{refusal}");
 }
 
 #[rstest]
 #[case(&[">= 13", "nonsense"], &[], "allowlist")]
 #[case(&[], &["=> 18, or so"], "denylist")]
-fn admits_nothing_where_a_constraint_cannot_be_read(
-    #[case] allow: &[&str],
-    #[case] deny: &[&str],
-    #[case] list: &str,
-) {
+fn invalid_constraint_admits_no_target(#[case] allow: &[&str], #[case] deny: &[&str], #[case] list: &str) {
     let mut source = spec("13.16", allow);
     source.update_constraints.denylist = deny.iter().map(ToString::to_string).collect();
     let catalog = catalog_of(&[("13.16", source), ("13.23", spec("13.23", &[]))]);
     let refusal = catalog.decide("13.16", "13.23").unwrap_err();
     assert_eq!(refusal.reason(), Reason::Constraints);
     let text = refusal.to_string();
-    assert!(text.contains(&format!("the {list} of PostgresVersion \"13.16\" cannot be read")), "{text}");
+    assert!(text.contains(&format!("the {list} of PostgresVersion \"13.16\" is invalid")), "{text}");
     assert_eq!(
         catalog.with_base_os_change(BaseOsChange::Refused).allowed_targets("13.16"),
         Vec::<&str>::new()
     );
-    assert!(catalog.decide("13.23", "13.23").is_ok(), "another entry is not disturbed");
+    assert!(catalog.decide("13.23", "13.23").is_ok(), "another entry is not affected");
 }
 
 #[rstest]
@@ -256,7 +252,7 @@ fn admits_nothing_where_a_constraint_cannot_be_read(
 #[case(Some(""), Some("debian"), true)]
 #[case(None, Some("debian"), true)]
 #[case(Some("alpine"), None, true)]
-fn compares_base_systems_where_both_are_known(
+fn base_systems_are_compared_if_both_are_known(
     #[case] from: Option<&str>,
     #[case] to: Option<&str>,
     #[case] admitted: bool,
@@ -271,7 +267,7 @@ fn compares_base_systems_where_both_are_known(
 }
 
 #[test]
-fn names_both_base_systems_and_distributions_in_kubedbs_words() {
+fn base_system_and_distribution_use_kubedbs_wording() {
     let mut alpine = spec("17.11", &[]);
     alpine.db.base_os = Some("alpine".to_owned());
     let with = |distribution| PostgresVersionSpec { distribution, ..spec("15.20", &[]) };
@@ -284,8 +280,8 @@ fn names_both_base_systems_and_distributions_in_kubedbs_words() {
     assert_eq!(
         explain(&catalog, "13.16", "17.11-alpine"),
         "upgrading between different base OS variants is not allowed: current version \"13.16\" uses baseOS \
-         \"debian\" but target version \"17.11-alpine\" uses baseOS \"alpine\": their C libraries differ (glibc and \
-         musl), and with them the order of text, so no index on text could be trusted; dump and restore into a new \
+         \"debian\" but target version \"17.11-alpine\" uses baseOS \"alpine\": their C libraries (glibc and \
+         musl) sort text differently, so no index on text could be trusted; dump and restore into a new \
          database instead. Allowed targets for demo/orders (13.16): 15.20"
     );
     assert_eq!(
@@ -297,7 +293,7 @@ fn names_both_base_systems_and_distributions_in_kubedbs_words() {
 }
 
 #[test]
-fn names_constraints_before_base_system_before_distribution() {
+fn constraints_precede_base_system_and_distribution() {
     let mut target = spec("17.11", &[]);
     target.db.base_os = Some("alpine".to_owned());
     target.distribution = Some(Distribution::PostGIS);
@@ -318,14 +314,14 @@ fn names_constraints_before_base_system_before_distribution() {
 }
 
 #[test]
-fn takes_the_same_name_the_same_way() {
+fn same_name_is_judged_by_the_same_rules() {
     let catalog = catalog_of(&[("13.16", spec("13.16", &["> 13.16"])), ("17.11", spec("17.11", &[]))]);
     assert_eq!(catalog.decide("13.16", "13.16").unwrap_err().reason(), Reason::Constraints);
     assert!(catalog.decide("17.11", "17.11").is_ok());
 }
 
 #[test]
-fn lists_the_newest_of_each_major_version_when_there_are_too_many() {
+fn long_target_list_keeps_the_newest_of_each_major() {
     let minors: Vec<String> = (1..=20).map(|minor| format!("17.{minor}")).collect();
     let mut specs: Vec<_> = minors.iter().map(|name| (name.as_str(), spec(name, &[]))).collect();
     specs.push(("13.16", spec("13.16", &["< 18"])));
@@ -342,7 +338,7 @@ fn lists_the_newest_of_each_major_version_when_there_are_too_many() {
 }
 
 #[test]
-fn names_what_the_catalog_has_instead_of_an_unknown_name() {
+fn unknown_name_lists_the_catalog() {
     assert_eq!(
         catalog().explain_unknown("13.1"),
         "there is no PostgresVersion \"13.1\"; did you mean 13.16? \
@@ -355,20 +351,26 @@ fn names_what_the_catalog_has_instead_of_an_unknown_name() {
 }
 
 #[test]
-fn tells_the_author_of_an_entry_what_is_wrong_and_what_follows() {
-    let complaint = |version: &str, allow: &[&str]| problems(&spec(version, allow)).join("\n");
-    assert_eq!(complaint("13.16", &["< 18"]), "");
+fn problems_name_the_error_and_its_consequence() {
+    let report = |version: &str, allow: &[&str]| problems(&spec(version, allow)).join("\n");
+    assert_eq!(report("13.16", &["< 18"]), "");
     assert!(
-        complaint("thirteen", &[])
-            .starts_with("this PostgresVersion is ignored until it is mended: spec.version")
+        report("thirteen", &[])
+            .starts_with("this PostgresVersion is ignored until spec.version is corrected: ")
     );
-    let text = complaint("9.6.24", &["< 18", "x.y.z"]);
-    assert!(text.contains("nothing is upgraded from or to this PostgresVersion: spec.version"), "{text}");
-    assert!(text.contains("spec.updateConstraints.allowlist: \"x.y.z\" is no version constraint"), "{text}");
+    let text = report("9.6.24", &["< 18", "x.y.z"]);
+    assert!(
+        text.contains("databases cannot be upgraded from or to this PostgresVersion: spec.version"),
+        "{text}"
+    );
+    assert!(
+        text.contains("spec.updateConstraints.allowlist is corrected: \"x.y.z\" is not a version constraint"),
+        "{text}"
+    );
 }
 
 #[test]
-fn lets_the_base_system_change_between_systems_of_glibc_for_whoever_accepts_that() {
+fn accepted_base_os_change_is_limited_to_glibc() {
     let with_os = |version: &str, base_os: &str| {
         let mut spec = spec(version, &[]);
         spec.db.base_os = Some(base_os.to_owned());
@@ -390,9 +392,9 @@ fn lets_the_base_system_change_between_systems_of_glibc_for_whoever_accepts_that
     assert_eq!(
         explain(&catalog, "13.16", "17.11"),
         "upgrading between different base OS variants is not allowed: current version \"13.16\" uses baseOS \
-         \"debian\" but target version \"17.11\" uses baseOS \"ubi9\": another version of the C library may sort text in \
-         another way, and indexes on text would miss rows; to upgrade all the same, and have them rebuilt afterwards, set \
-         the annotation pgops.dev/allow-base-os-change: \"true\" on the request. \
+         \"debian\" but target version \"17.11\" uses baseOS \"ubi9\": another version of the C library may sort text \
+         differently, and indexes on text would miss rows; to upgrade anyway and have them rebuilt afterwards, set the \
+         annotation pgops.dev/allow-base-os-change: \"true\" on the request. \
          The catalog has no allowed target for demo/orders (13.16)"
     );
     let unknown = explain(&catalog, "13.16", "17.11-own");
@@ -400,7 +402,7 @@ fn lets_the_base_system_change_between_systems_of_glibc_for_whoever_accepts_that
 }
 
 #[test]
-fn proposes_nothing_that_would_be_refused_for_its_version() {
+fn unsupported_releases_are_never_suggested() {
     let catalog = catalog_of(&[
         ("13.16", spec("13.16", &["13 - 17", ">= 17.0-0, < 18"])),
         ("17.0-rc1", spec("17.0-rc1", &[])),

@@ -1,23 +1,23 @@
-//! What is done about indexes that were built with another order of text.
+//! What happens to indexes that were built with another sort order of text.
 
 use serde::{Deserialize, Serialize};
 
-/// What is done about indexes that were built with another order of text than the new image has.
+/// What happens to indexes that were built with another sort order of text than that of the new image.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reindex {
     /// They are rebuilt.
     #[default]
     Affected,
-    /// They are named, and left to the user.
+    /// They are reported, and left to the user.
     Report,
-    /// Nobody looks for them.
+    /// They are not looked for.
     #[serde(rename = "none")]
     Off,
 }
 
 impl Reindex {
-    /// Reads the annotation's value.
+    /// Parses the annotation's value.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_the_annotation_are_those_of_the_plan() {
+    fn reindex_values_are_those_of_the_plan() {
         for word in ["affected", "report", "none"] {
             let parsed = Reindex::parse(word).unwrap();
             assert_eq!(serde_json::to_value(parsed).unwrap(), serde_json::json!(word));

@@ -1,9 +1,9 @@
-//! The webhook configurations, whose `caBundle` is how API servers learn whom to trust.
+//! The webhook configurations, whose `caBundle` tells API servers which CAs to trust.
 
 use std::fmt::Debug;
 use std::time::Instant;
 
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{self, Stream};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -14,28 +14,30 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::bundle::Bundle;
+use super::watch::changes;
 use crate::clock::Clock;
-use crate::keeper::changes;
+use crate::pki::Bundle;
 
-/// Why the configurations cannot be read or written.
+/// Why the webhook configurations cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
-    /// The API server does not answer, or refuses.
+    /// A call of the API server failed.
     #[error("failed to {verb} {kind} \"{name}\"")]
     Kube {
-        /// What was tried.
+        /// The operation.
         verb: &'static str,
         /// Kind of the configuration.
         kind: String,
         /// Name of the configuration.
         name: String,
-        /// The API server's answer.
+        /// The client's error.
         #[source]
         source: Box<kube::Error>,
     },
-    /// Nothing calls this webhook.
-    #[error("there is no {kind} \"{name}\", so nothing calls this webhook: install the chart, which has it")]
+    /// A configuration does not exist, so API servers do not call this webhook.
+    #[error(
+        "{kind} \"{name}\" does not exist, so API servers do not call this webhook: install the chart, which creates it"
+    )]
     Missing {
         /// Kind of the configuration.
         kind: &'static str,
@@ -44,7 +46,7 @@ pub enum ConfigurationError {
     },
 }
 
-/// The validating and the mutating configuration, of one name.
+/// The validating and the mutating configuration, which have one name.
 #[derive(Clone)]
 pub(crate) struct Configurations {
     validating: Api<ValidatingWebhookConfiguration>,
@@ -52,11 +54,11 @@ pub(crate) struct Configurations {
     name: String,
 }
 
-/// Both as they were read. One that does not exist calls nobody, and whatever it should hold, it holds.
-pub(crate) struct Seen {
+/// Both configurations as they were read. A missing one calls no webhook, so it counts as up to date.
+pub(crate) struct Observed {
     validating: Option<ValidatingWebhookConfiguration>,
     mutating: Option<MutatingWebhookConfiguration>,
-    /// When they had been read.
+    /// When both had been read.
     pub at: Instant,
 }
 
@@ -69,44 +71,45 @@ impl Configurations {
         }
     }
 
-    pub(crate) async fn read(&self, clock: &Clock) -> Result<Seen, ConfigurationError> {
-        let validating = read(&self.validating, &self.name).await?;
-        let mutating = read(&self.mutating, &self.name).await?;
-        Ok(Seen { validating, mutating, at: clock.steady() })
+    pub(crate) async fn read(&self, clock: &Clock) -> Result<Observed, ConfigurationError> {
+        let validating = read_one(&self.validating, &self.name).await?;
+        let mutating = read_one(&self.mutating, &self.name).await?;
+        Ok(Observed { validating, mutating, at: clock.monotonic() })
     }
 
-    /// Writes the bundle where another one was seen, unless somebody has written since then.
-    pub(crate) async fn write(&self, seen: &Seen, bundle: &Bundle) -> Result<(), ConfigurationError> {
+    /// Writes the bundle to each webhook that has another one, unless a configuration has changed since it
+    /// was read.
+    pub(crate) async fn write(&self, observed: &Observed, bundle: &Bundle) -> Result<(), ConfigurationError> {
         let bundle = bundle.to_pem().into_bytes();
-        write(&self.validating, &self.name, seen.validating.as_ref(), &bundle).await?;
-        write(&self.mutating, &self.name, seen.mutating.as_ref(), &bundle).await
+        write_one(&self.validating, &self.name, observed.validating.as_ref(), &bundle).await?;
+        write_one(&self.mutating, &self.name, observed.mutating.as_ref(), &bundle).await
     }
 
-    /// That both were there.
-    pub(crate) fn check(&self, seen: &Seen) -> Result<(), ConfigurationError> {
+    /// Fails unless both configurations exist.
+    pub(crate) fn require_both(&self, observed: &Observed) -> Result<(), ConfigurationError> {
         let missing = |kind| Err(ConfigurationError::Missing { kind, name: self.name.clone() });
-        match seen {
-            Seen { validating: None, .. } => missing("ValidatingWebhookConfiguration"),
-            Seen { mutating: None, .. } => missing("MutatingWebhookConfiguration"),
-            Seen { .. } => Ok(()),
+        match observed {
+            Observed { validating: None, .. } => missing("ValidatingWebhookConfiguration"),
+            Observed { mutating: None, .. } => missing("MutatingWebhookConfiguration"),
+            Observed { .. } => Ok(()),
         }
     }
 
     /// An item whenever one of them may have changed.
-    pub(crate) fn changes(&self) -> BoxStream<'static, ()> {
+    pub(crate) fn changes(&self) -> impl Stream<Item = ()> + Send + 'static {
         let validating = changes(self.validating.clone(), &self.name);
-        futures::stream::select(validating, changes(self.mutating.clone(), &self.name)).boxed()
+        stream::select(validating, changes(self.mutating.clone(), &self.name))
     }
 }
 
-impl Seen {
-    /// Whether every webhook trusts all of these.
-    pub(crate) fn trusts(&self, bundle: &Bundle) -> bool {
+impl Observed {
+    /// Whether every webhook trusts all of these certificates.
+    pub(crate) fn all_trust(&self, bundle: &Bundle) -> bool {
         self.bundles().iter().all(|trusted| trusted.contains_all(bundle))
     }
 
-    /// All that some webhook trusts and that has not expired.
-    pub(crate) fn trusted(&self, now: Timestamp) -> Bundle {
+    /// The unexpired certificates that at least one webhook trusts.
+    pub(crate) fn trusted_by_any(&self, now: Timestamp) -> Bundle {
         self.bundles().iter().fold(Bundle::default(), |all, trusted| all.union(trusted)).valid(now)
     }
 
@@ -121,9 +124,9 @@ impl Seen {
     }
 }
 
-/// A configuration of either kind.
+/// A webhook configuration of either kind.
 trait Configuration: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned {
-    /// Name and client of each webhook in it.
+    /// Name and client configuration of each webhook.
     fn clients(&self) -> Vec<(&str, &WebhookClientConfig)>;
 }
 
@@ -139,29 +142,29 @@ impl Configuration for MutatingWebhookConfiguration {
     }
 }
 
-async fn read<K: Configuration>(api: &Api<K>, name: &str) -> Result<Option<K>, ConfigurationError> {
-    api.get_opt(name).await.map_err(|source| failed::<K>("read", name, source))
+async fn read_one<K: Configuration>(api: &Api<K>, name: &str) -> Result<Option<K>, ConfigurationError> {
+    api.get_opt(name).await.map_err(|source| kube_error::<K>("read", name, source))
 }
 
-async fn write<K: Configuration>(
+async fn write_one<K: Configuration>(
     api: &Api<K>,
     name: &str,
-    seen: Option<&K>,
+    observed: Option<&K>,
     bundle: &[u8],
 ) -> Result<(), ConfigurationError> {
-    let Some(patch) = seen.and_then(|seen| patch(seen, bundle)) else { return Ok(()) };
+    let Some(patch) = observed.and_then(|observed| patch(observed, bundle)) else { return Ok(()) };
     match api.patch(name, &PatchParams::default(), &Patch::Strategic(patch)).await {
         Ok(_) => {
             tracing::info!(kind = %K::kind(&()), name, "wrote the caBundle of a webhook configuration");
             Ok(())
         }
-        // Somebody was faster; that change wakes us again.
+        // Another client was faster; its change triggers the next reconciliation.
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-        Err(source) => Err(failed::<K>("write the caBundle of", name, source)),
+        Err(source) => Err(kube_error::<K>("write the caBundle of", name, source)),
     }
 }
 
-fn failed<K: Configuration>(verb: &'static str, name: &str, source: kube::Error) -> ConfigurationError {
+fn kube_error<K: Configuration>(verb: &'static str, name: &str, source: kube::Error) -> ConfigurationError {
     ConfigurationError::Kube {
         verb,
         kind: K::kind(&()).into_owned(),
@@ -170,19 +173,19 @@ fn failed<K: Configuration>(verb: &'static str, name: &str, source: kube::Error)
     }
 }
 
-/// A strategic merge patch of the webhooks whose bundle differs; `None` if none does. It names the version
-/// that was seen: a webhook that is gone meanwhile must not come back as a fragment, and a replica that
-/// slept must not put back an older bundle.
-fn patch(seen: &impl Configuration, bundle: &[u8]) -> Option<Value> {
+/// A strategic merge patch of the webhooks whose bundle differs; `None` if none does. It is conditioned on
+/// the `resourceVersion` that was read: a webhook that was deleted since must not be recreated as a fragment,
+/// and a replica that slept must not restore an older bundle.
+fn patch(observed: &impl Configuration, bundle: &[u8]) -> Option<Value> {
     let differs =
         |client: &WebhookClientConfig| client.ca_bundle.as_ref().is_none_or(|current| current.0 != bundle);
-    let stale: Vec<Value> = seen
+    let stale: Vec<Value> = observed
         .clients()
         .into_iter()
         .filter(|(_, client)| differs(client))
         .map(|(name, _)| json!({ "name": name, "clientConfig": { "caBundle": ByteString(bundle.to_vec()) } }))
         .collect();
-    let version = seen.resource_version();
+    let version = observed.resource_version();
     (!stale.is_empty()).then(|| json!({ "metadata": { "resourceVersion": version }, "webhooks": stale }))
 }
 
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn patches_only_the_webhooks_that_differ_and_names_the_version_that_was_seen() {
+    fn patch_has_the_differing_webhooks_and_the_read_version() {
         let configuration = configuration(&[("a", Some("ours")), ("b", None), ("c", Some("old"))]);
         assert_eq!(
             patch(&configuration, b"ours").unwrap(),
@@ -221,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_a_configuration_alone_that_has_the_bundle() {
+    fn up_to_date_configuration_is_not_patched() {
         assert_eq!(patch(&configuration(&[("a", Some("ours"))]), b"ours"), None);
         assert_eq!(patch(&configuration(&[]), b"ours"), None);
     }

@@ -1,4 +1,4 @@
-//! A set of certificates to trust, and its text.
+//! A set of trusted certificates, and its PEM.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +7,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::authority::validity;
+use super::validity::validity;
 
-/// Certificates to trust. A set has one text only, so that replicas that mean the same write the same.
+/// Certificates to trust. Equal sets have equal PEM, so that replicas that trust the same CAs write the same
+/// `caBundle`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Bundle(BTreeSet<Vec<u8>>);
 
@@ -20,7 +21,7 @@ impl FromIterator<CertificateDer<'static>> for Bundle {
 }
 
 impl Bundle {
-    /// The certificates in a PEM; what is none is left out.
+    /// The certificates in a PEM; anything else in it is skipped.
     pub(crate) fn read(pem: &[u8]) -> Self {
         CertificateDer::pem_slice_iter(pem)
             .flatten()
@@ -50,26 +51,27 @@ impl Bundle {
         Self(&self.0 | &other.0)
     }
 
-    /// Those that have not expired.
+    /// Without expired certificates.
     pub(crate) fn valid(&self, now: Timestamp) -> Self {
         self.filter(|certificate| validity(certificate).1 > now)
     }
 
-    /// Those of another name than this certificate's.
-    pub(crate) fn unlike(&self, certificate: &CertificateDer<'_>) -> Self {
+    /// Without certificates that have the same subject as this one.
+    pub(crate) fn without_subject_of(&self, certificate: &CertificateDer<'_>) -> Self {
         let Ok((_, named)) = X509Certificate::from_der(certificate) else { return self.clone() };
         self.filter(|other| other.subject().as_raw() != named.subject().as_raw())
     }
 
-    /// When the last of them expires.
+    /// When the last of the certificates expires.
     pub(crate) fn not_after(&self) -> Option<Timestamp> {
         self.0.iter().filter_map(|der| Some(validity(&X509Certificate::from_der(der).ok()?.1).1)).max()
     }
 
-    fn filter(&self, keep: impl Fn(&X509Certificate<'_>) -> bool) -> Self {
-        let kept =
-            |der: &&Vec<u8>| X509Certificate::from_der(der).is_ok_and(|(_, certificate)| keep(&certificate));
-        Self(self.0.iter().filter(kept).cloned().collect())
+    fn filter(&self, predicate: impl Fn(&X509Certificate<'_>) -> bool) -> Self {
+        let matching = |der: &&Vec<u8>| {
+            X509Certificate::from_der(der).is_ok_and(|(_, certificate)| predicate(&certificate))
+        };
+        Self(self.0.iter().filter(matching).cloned().collect())
     }
 
     #[cfg(test)]
@@ -81,23 +83,25 @@ impl Bundle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Authority;
+    use crate::pki::Authority;
     use jiff::SignedDuration;
 
     #[test]
-    fn what_is_no_certificate_is_left_out_and_the_text_does_not_depend_on_the_order() {
-        let (one, other) = (authority(1), authority(1));
+    fn bundle_skips_garbage_and_its_pem_has_one_order() {
+        let one = authority(1);
+        let other = authority(1);
         let garbage = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
-        let text = |parts: &[&str]| Bundle::read(parts.concat().as_bytes()).to_pem();
-        let both = text(&[one.certificate(), other.certificate()]);
+        let pem = |parts: &[&str]| Bundle::read(parts.concat().as_bytes()).to_pem();
+        let both = pem(&[one.certificate(), other.certificate()]);
         assert_eq!(both.matches("BEGIN").count(), 2);
-        assert_eq!(text(&["# ours\n", other.certificate(), garbage, one.certificate()]), both);
-        assert_eq!(text(&[&both, one.certificate()]), both);
+        assert_eq!(pem(&["# a comment\n", other.certificate(), garbage, one.certificate()]), both);
+        assert_eq!(pem(&[&both, one.certificate()]), both);
     }
 
     #[test]
-    fn the_expired_are_left_out() {
-        let (short, long) = (authority(1), authority(2));
+    fn bundle_drops_expired_certificates() {
+        let short = authority(1);
+        let long = authority(2);
         let both = Bundle::from_iter([short.der().clone(), long.der().clone()]);
         assert_eq!(both.valid(short.not_after()), Bundle::from_iter([long.der().clone()]));
         assert_eq!(both.not_after(), Some(long.not_after()));

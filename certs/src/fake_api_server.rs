@@ -1,60 +1,39 @@
-//! An API server in memory, for tests: one Secret and two webhook configurations, and writes that are
-//! refused when they name another version than the one that is stored.
+//! An in-memory API server for tests: one Secret and two webhook configurations. A write conditioned on a
+//! `resourceVersion` fails with a conflict unless that is the stored one.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
 use kube::client::Body;
-use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::bundle::Bundle;
-use crate::clock::Clock;
-use crate::configurations::Configurations;
-use crate::own::{Own, State};
-use crate::secret::Store;
-use crate::{Certificates, Names, Settings};
-
 pub(crate) const SECRET: &str = "pgops-webhook-ca";
 pub(crate) const CONFIGURATION: &str = "pgops-webhook";
-pub(crate) const CALLED: &str = "pgops-webhook.pgops-system.svc";
-
-/// Short lives, so that little time makes many generations.
-pub(crate) fn settings() -> Settings {
-    Settings::new(Duration::from_hours(24), Duration::from_hours(3), Duration::from_mins(10)).unwrap()
-}
-
-pub(crate) fn names() -> Names {
-    Names {
-        namespace: "pgops-system".into(),
-        service: "pgops-webhook".into(),
-        configuration: CONFIGURATION.into(),
-    }
-}
 
 #[derive(Clone)]
-pub(crate) struct World(Arc<Mutex<Stored>>);
+pub(crate) struct FakeApiServer(Arc<Mutex<Stored>>);
 
 struct Stored {
     version: u64,
     secret: Value,
-    /// The validating and the mutating one.
+    /// The validating and the mutating configuration.
     configurations: [Value; 2],
 }
 
-/// A request that waits to be answered by whoever decides on the order of things.
-pub(crate) struct Asked {
+/// A request that waits until the test answers it.
+pub(crate) struct PendingRequest {
     pub method: Method,
     path: String,
     body: Vec<u8>,
     pub answer: oneshot::Sender<Response<Body>>,
 }
 
-impl World {
+impl FakeApiServer {
     pub(crate) fn new() -> Self {
         let configuration = |hooks: &[&str]| {
             let hook = |name: &&str| json!({ "name": name, "clientConfig": {}, "sideEffects": "None", "admissionReviewVersions": [] });
@@ -70,54 +49,50 @@ impl World {
         })))
     }
 
-    /// A client whose requests are answered at once, each after others had their turn.
+    /// A client whose requests are answered at once; each yields first, so that concurrent ones interleave.
     pub(crate) fn client(&self) -> Client {
-        let world = self.clone();
+        let server = self.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
-            let world = world.clone();
+            let server = server.clone();
             async move {
                 let (parts, body) = request.into_parts();
                 tokio::task::yield_now().await;
                 let body = body.collect_bytes().await.unwrap();
-                Ok::<_, Infallible>(world.answer(&parts.method, parts.uri.path(), &body))
+                Ok::<_, Infallible>(server.answer(&parts.method, parts.uri.path(), &body))
             }
         });
         Client::new(service, "pgops-system")
     }
 
-    /// A client whose requests are handed over to be answered.
-    pub(crate) fn gated(asked: mpsc::UnboundedSender<Asked>) -> Client {
+    /// A client whose requests are sent to the test, which answers them.
+    pub(crate) fn gated_client(requests: mpsc::UnboundedSender<PendingRequest>) -> Client {
         let service = tower::service_fn(move |request: Request<Body>| {
-            let asked = asked.clone();
+            let requests = requests.clone();
             async move {
                 let (parts, body) = request.into_parts();
                 let body = body.collect_bytes().await.unwrap().to_vec();
                 let (answer, answered) = oneshot::channel();
                 let path = parts.uri.path().to_owned();
-                asked.send(Asked { method: parts.method, path, body, answer }).unwrap();
+                requests.send(PendingRequest { method: parts.method, path, body, answer }).unwrap();
                 answered.await
             }
         });
         Client::new(service, "pgops-system")
     }
 
-    pub(crate) fn store(&self) -> Store {
-        Store { secrets: Api::default_namespaced(self.client()), name: SECRET.into() }
+    /// Performs the request; the caller sends the response.
+    pub(crate) fn perform(&self, request: &PendingRequest) -> Response<Body> {
+        self.answer(&request.method, &request.path, &request.body)
     }
 
-    /// What the request does, without its answer.
-    pub(crate) fn perform(&self, asked: &Asked) -> Response<Body> {
-        self.answer(&asked.method, &asked.path, &asked.body)
-    }
-
-    /// What each webhook of both configurations trusts: those of the validating one, then the other's.
-    pub(crate) fn trusted(&self) -> [Bundle; 2] {
+    /// The `caBundle` of the validating and of the mutating configuration, which all their webhooks share.
+    pub(crate) fn ca_bundles(&self) -> [Vec<u8>; 2] {
         let stored = self.lock();
         [0, 1].map(|kind| {
             let bundle = |hook: &Value| {
                 let text = hook["clientConfig"]["caBundle"].clone();
-                let bytes: Option<k8s_openapi::ByteString> = serde_json::from_value(text).unwrap();
-                Bundle::read(&bytes.map(|bytes| bytes.0).unwrap_or_default())
+                let bytes: Option<ByteString> = serde_json::from_value(text).unwrap();
+                bytes.map(|bytes| bytes.0).unwrap_or_default()
             };
             let hooks = stored.configurations[kind]["webhooks"].as_array().unwrap();
             let bundles: Vec<_> = hooks.iter().map(bundle).collect();
@@ -129,7 +104,7 @@ impl World {
         })
     }
 
-    /// Somebody else changes the Secret.
+    /// Changes the Secret as another client does.
     pub(crate) fn change_secret(&self, change: impl FnOnce(&mut Secret)) {
         let mut stored = self.lock();
         let mut secret = serde_json::from_value(stored.secret.clone()).unwrap();
@@ -153,11 +128,11 @@ impl World {
         };
         let sent: Value =
             if *method == Method::GET { Value::Null } else { serde_json::from_slice(body).unwrap() };
-        let named = &sent["metadata"]["resourceVersion"];
-        let stands = named.is_null() || *named == target["metadata"]["resourceVersion"];
+        let expected = &sent["metadata"]["resourceVersion"];
+        let is_current = expected.is_null() || *expected == target["metadata"]["resourceVersion"];
         match *method {
             Method::GET => {}
-            _ if !stands => {
+            _ if !is_current => {
                 return respond(StatusCode::CONFLICT, &json!({ "status": "Failure", "code": 409 }));
             }
             Method::PUT => *target = sent,
@@ -189,17 +164,4 @@ impl Stored {
 
 pub(crate) fn respond(status: StatusCode, body: &Value) -> Response<Body> {
     Response::builder().status(status).body(Body::from(serde_json::to_vec(body).unwrap())).unwrap()
-}
-
-/// A replica with an authority of our own, of whom nobody has heard yet.
-pub(crate) fn own(client: &Client, clock: Clock, settings: Settings) -> Own {
-    Own {
-        store: Store { secrets: Api::namespaced(client.clone(), "pgops-system"), name: SECRET.into() },
-        configurations: Configurations::new(client, CONFIGURATION),
-        dns: names().dns(),
-        settings,
-        clock,
-        certificates: Certificates::default(),
-        state: State::new(),
-    }
 }

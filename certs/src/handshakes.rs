@@ -1,4 +1,4 @@
-//! Years of real TLS on loopback: authorities come and go, and no handshake fails.
+//! Years of real TLS handshakes on loopback, with rotations of the CA: none fails.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -11,19 +11,21 @@ use rustls::pki_types::{ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
 
-use crate::bundle::Bundle;
 use crate::clock::Clock;
-use crate::own::Own;
-use crate::world::{CALLED, World, own};
-use crate::{Resolver, Settings, server_config};
+use crate::fake_api_server::FakeApiServer;
+use crate::fixtures::{SERVER_NAME, self_signed, trusted};
+use crate::pki::Bundle;
+use crate::resolver::{Resolver, server_config};
+use crate::settings::Settings;
+use crate::sources::SelfSigned;
 
 const DAY: i64 = 24 * 60 * 60;
 const YEAR: i64 = 365 * DAY;
 const STEP: i64 = DAY / 2;
-/// How many steps later the API server knows what was written.
-const LATE: usize = 3;
+/// Steps after which the API server has learned of a written bundle.
+const DELAY: usize = 3;
 
-/// The date of everybody, which the test moves.
+/// The date on all machines, which the test advances.
 #[derive(Clone, Debug)]
 struct Calendar(Arc<AtomicI64>);
 
@@ -37,11 +39,13 @@ impl Calendar {
     }
 
     fn clock(&self) -> Clock {
-        let (wall, steady, origin) = (self.clone(), self.clone(), Instant::now());
+        let wall = self.clone();
+        let monotonic = self.clone();
+        let origin = Instant::now();
         let begin = self.seconds();
         Clock::new(
             move || wall.date(),
-            move || origin + Duration::from_secs((steady.seconds() - begin).unsigned_abs()),
+            move || origin + Duration::from_secs((monotonic.seconds() - begin).unsigned_abs()),
         )
     }
 }
@@ -52,22 +56,23 @@ impl TimeProvider for Calendar {
     }
 }
 
-/// A TLS server on loopback, for one replica; it ends with the test.
+/// A TLS server on loopback for one replica, until the test ends.
 fn listen(resolver: Arc<Resolver>) -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (accepting, config) = (listener.try_clone().unwrap(), Arc::new(server_config(resolver)));
+    let accepting = listener.try_clone().unwrap();
+    let config = Arc::new(server_config(resolver));
     std::thread::spawn(move || {
         for stream in accepting.incoming() {
             let mut connection = ServerConnection::new(config.clone()).unwrap();
-            // A client that refuses us ends it; whether it did is for the client to say.
+            // A client that rejects the certificate ends the connection, and reports that itself.
             let _ = connection.complete_io(&mut stream.unwrap());
         }
     });
     listener
 }
 
-/// Connects as an API server that trusts these, at this date.
-fn shake(server: &TcpListener, trusted: &Bundle, calendar: &Calendar) -> std::io::Result<()> {
+/// Performs a handshake as an API server with this bundle, at this date.
+fn handshake(server: &TcpListener, trusted: &Bundle, calendar: &Calendar) -> std::io::Result<()> {
     let mut roots = RootCertStore::empty();
     for certificate in trusted.certificates() {
         roots.add(certificate.into_owned()).unwrap();
@@ -77,7 +82,7 @@ fn shake(server: &TcpListener, trusted: &Bundle, calendar: &Calendar) -> std::io
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let name = ServerName::try_from(CALLED).unwrap();
+    let name = ServerName::try_from(SERVER_NAME).unwrap();
     let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
     let mut stream = TcpStream::connect(server.local_addr()?)?;
     while connection.is_handshaking() {
@@ -92,27 +97,29 @@ struct Count {
     authorities: usize,
 }
 
-/// Two replicas for some years, which look after their certificates as long as the function says so.
-async fn live(years: i64, settings: Settings, looks_after: fn(usize) -> bool) -> Count {
+/// Runs two replicas for some years; they reconcile in the steps for which the function returns true.
+async fn run(years: i64, settings: Settings, reconciles: fn(usize) -> bool) -> Count {
     let _ = default_provider().install_default();
     let calendar = Calendar(Arc::new(AtomicI64::new(1_800_000_000)));
-    let world = World::new();
-    let mut replicas: Vec<Own> = (0..2).map(|_| own(&world.client(), calendar.clock(), settings)).collect();
-    let servers: Vec<_> = replicas.iter().map(|own| listen(own.certificates.resolver())).collect();
+    let api = FakeApiServer::new();
+    let mut replicas: Vec<SelfSigned> =
+        (0..2).map(|_| self_signed(&api.client(), calendar.clock(), settings)).collect();
+    let servers: Vec<_> =
+        replicas.iter().map(|replica| listen(replica.context.certificates.resolver())).collect();
     let mut count = Count { handshakes: 0, failed: 0, authorities: 0 };
     let mut written = Vec::new();
     for step in 0..usize::try_from(years * YEAR / STEP).unwrap() {
-        if looks_after(step) {
+        if reconciles(step) {
             for replica in &mut replicas {
-                replica.pass().await.unwrap();
+                replica.reconcile().await.unwrap();
             }
         }
-        written.push(world.trusted()[0].clone());
-        // At first nobody trusts anybody.
-        let known = &written[step.saturating_sub(LATE)];
+        written.push(trusted(&api)[0].clone());
+        // In the first steps no CA is trusted.
+        let known = &written[step.saturating_sub(DELAY)];
         for server in &servers {
             count.handshakes += 1;
-            count.failed += usize::from(shake(server, known, &calendar).is_err());
+            count.failed += usize::from(handshake(server, known, &calendar).is_err());
         }
         calendar.0.fetch_add(STEP, Ordering::SeqCst);
     }
@@ -127,18 +134,18 @@ fn settings(overlap: i64) -> Settings {
 }
 
 #[tokio::test]
-async fn no_handshake_fails_in_three_years_of_rotations() {
-    let count = live(3, settings(4 * STEP), |_| true).await;
+async fn handshakes_never_fail_in_three_years_of_rotations() {
+    let count = run(3, settings(4 * STEP), |_| true).await;
     assert_eq!((count.handshakes, count.failed), (2 * 2190, 0));
     assert!(count.authorities > 15, "only {} authorities", count.authorities);
 }
 
 #[tokio::test]
-async fn the_count_shows_an_overlap_that_is_too_short() {
-    assert!(live(1, settings(STEP), |_| true).await.failed > 0);
+async fn handshakes_fail_when_the_overlap_is_too_short() {
+    assert!(run(1, settings(STEP), |_| true).await.failed > 0);
 }
 
 #[tokio::test]
-async fn the_count_shows_a_renewal_that_is_forgotten() {
-    assert!(live(1, settings(4 * STEP), |step| step < 10).await.failed > 0);
+async fn handshakes_fail_when_renewal_stops() {
+    assert!(run(1, settings(4 * STEP), |step| step < 10).await.failed > 0);
 }

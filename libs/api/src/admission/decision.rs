@@ -1,0 +1,154 @@
+//! Whether a request is admitted, and the upgrade that it stands for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::denial::Denial;
+use super::messages;
+use super::namespaced_name::NamespacedName;
+use super::options::RequestOptions;
+use super::warnings::{unhandled_type, upgrade_warnings};
+use crate::matrix::{Allowed, Catalog};
+use crate::opsrequest::{Apply, Phase};
+use crate::plan::{Reindex, Scope, TransferMode, UpgradeKind, VersionRef};
+use crate::postgres::{PostgresPhase, StorageType};
+use crate::{Postgres, PostgresOpsRequest};
+
+/// Everything that the decision depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The request; its database is in the same namespace.
+    pub request: &'a PostgresOpsRequest,
+    /// The database that it names, if it exists.
+    pub database: Option<&'a Postgres>,
+    /// The catalog, with which the compatibility matrix is evaluated.
+    pub catalog: &'a Catalog,
+    /// Other requests that may still change the same database, see [`PostgresOpsRequest::is_active`].
+    pub active: &'a [Arc<PostgresOpsRequest>],
+}
+
+/// An admitted request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admitted {
+    /// Warnings for the user, each of at most [`MAX_WARNING`](super::MAX_WARNING) characters.
+    pub warnings: Vec<String>,
+    /// The upgrade; none for an operation that pgops does not execute.
+    pub upgrade: Option<AdmittedUpgrade>,
+}
+
+/// The upgrade of an admitted request, with parsed options.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdmittedUpgrade {
+    /// Version of the database now.
+    pub from: VersionRef,
+    /// Version of the database after the upgrade.
+    pub to: VersionRef,
+    /// Whether data must be converted.
+    pub kind: UpgradeKind,
+    /// The whole upgrade or a dry run.
+    pub scope: Scope,
+    /// How data is transferred, if the user chose.
+    pub transfer_mode: Option<TransferMode>,
+    /// How long the old data is kept after the upgrade, if the user chose.
+    pub keep_old_data: Option<Duration>,
+    /// What happens to indexes that the new image would sort differently.
+    pub reindex: Reindex,
+    /// Time limit of one step, at least a second; no limit if absent.
+    pub timeout: Option<Duration>,
+    /// How often a failed step is retried.
+    pub max_retries: u32,
+}
+
+/// Decides whether the request is admitted, and returns the upgrade that it stands for.
+///
+/// Errors that can never go away come before those that may: the request's own fields, the database, another
+/// active request (whose outcome the matrix would have to guess), the matrix, then the database's state.
+pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
+    let request = facts.request;
+    if !request.updates_version() {
+        return Ok(Admitted {
+            warnings: vec![unhandled_type(&format!("{:?}", request.spec.type_))],
+            upgrade: None,
+        });
+    }
+    let target = request.target().filter(|name| !name.is_empty()).ok_or_else(messages::no_target)?;
+    let options = RequestOptions::parse(request)?;
+    let name = NamespacedName::named_by(request);
+    let database = facts.database.ok_or_else(|| messages::not_found(&name))?;
+    if database.metadata.deletion_timestamp.is_some() {
+        return Err(messages::deleting(&name));
+    }
+    if let Some(other) = facts.active.first() {
+        let phases: Vec<Phase> = facts.active.iter().map(|request| request.phase()).collect();
+        let running = facts.active.iter().zip(&phases).find(|(_, phase)| **phase == Phase::Progressing);
+        return Err(messages::active(&name, running.map_or(other, |(request, _)| request)));
+    }
+    let matrix = facts.catalog.with_base_os_change(options.base_os);
+    let allowed = matrix
+        .decide(&database.spec.version, target)
+        .map_err(|refusal| messages::matrix(&refusal, matrix.explain(&refusal, &name.to_string())))?;
+    check_versions(&allowed)?;
+    check_transfer_mode(options.transfer_mode, &allowed)?;
+    check_database(database, request, &name)?;
+    Ok(Admitted {
+        warnings: upgrade_warnings(&allowed, options.scope, database, &name, options.reindex),
+        upgrade: Some(AdmittedUpgrade {
+            from: allowed.from.version_ref.clone(),
+            to: allowed.to.version_ref.clone(),
+            kind: allowed.kind(),
+            scope: options.scope,
+            transfer_mode: options.transfer_mode,
+            keep_old_data: options.keep_old_data,
+            reindex: options.reindex,
+            timeout: options.timeout,
+            max_retries: options.max_retries,
+        }),
+    })
+}
+
+/// Denies versions that the matrix can compare, but that do not exist as releases or are older than
+/// `PostgreSQL` 10: no program of pgops supports them.
+pub fn check_versions(allowed: &Allowed<'_>) -> Result<(), Denial> {
+    for entry in [allowed.from, allowed.to] {
+        entry.release().map_err(|error| messages::unsupported_version(entry.name(), &error))?;
+    }
+    Ok(())
+}
+
+/// The target's `pg_upgrade` must support the mode.
+fn check_transfer_mode(mode: Option<TransferMode>, allowed: &Allowed<'_>) -> Result<(), Denial> {
+    let major = allowed.to.release().map(|version| version.major).unwrap_or_default();
+    match mode {
+        Some(mode) if allowed.kind() == UpgradeKind::Major && mode.since() > major => {
+            Err(messages::early_transfer_mode(mode, allowed.to.name()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The state of the database: first what the user must change, then what may pass by itself.
+fn check_database(
+    database: &Postgres,
+    request: &PostgresOpsRequest,
+    name: &NamespacedName<'_>,
+) -> Result<(), Denial> {
+    if database.spec.storage_type == Some(StorageType::Ephemeral) {
+        return Err(messages::ephemeral(name));
+    }
+    if database.replicas() > 1 {
+        return Err(messages::replicas(name, database.replicas()));
+    }
+    if database.spec.halted == Some(true) || database.phase() == PostgresPhase::Halted {
+        return Err(messages::halted(name));
+    }
+    if let Some(paused) = database.paused() {
+        let message = paused.message.as_deref().unwrap_or("no reason given");
+        // A launcher that was interrupted finds the pause of the request itself.
+        if !database.is_paused_by(request) {
+            return Err(messages::paused(name, message));
+        }
+    } else if database.phase() != PostgresPhase::Ready && request.spec.apply == Apply::IfReady {
+        return Err(messages::not_ready(name, database.phase()));
+    }
+    Ok(())
+}

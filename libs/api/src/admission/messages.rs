@@ -1,0 +1,243 @@
+//! The message of each denial: what was requested, why it is denied, what to do instead.
+
+use super::denial::{Denial, DenialReason};
+use super::duration::GoDurationError;
+use super::namespaced_name::NamespacedName;
+use crate::PostgresOpsRequest;
+use crate::matrix::{Reason, Refusal, UnsupportedRelease};
+use crate::names::{
+    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
+    ANNOTATION_TRANSFER_MODE,
+};
+use crate::opsrequest::resume_command;
+use crate::plan::{TransferMode, pause_owner_name};
+use crate::postgres::PostgresPhase;
+
+const TARGET: &str = "spec.updateVersion.targetVersion";
+const DATABASE: &str = "spec.databaseRef.name";
+const TRANSFER_MODE: &str = "metadata.annotations[pgops.dev/transfer-mode]";
+const KEEP_OLD_DATA: &str = "metadata.annotations[pgops.dev/keep-old-data]";
+const REINDEX: &str = "metadata.annotations[pgops.dev/reindex]";
+const DRY_RUN: &str = "metadata.annotations[pgops.dev/dry-run]";
+const BASE_OS_CHANGE: &str = "metadata.annotations[pgops.dev/allow-base-os-change]";
+
+fn deny(reason: DenialReason, field: &'static str, message: impl Into<String>) -> Denial {
+    Denial { reason, message: message.into(), field }
+}
+
+pub(super) fn no_target() -> Denial {
+    deny(
+        DenialReason::MissingTarget,
+        TARGET,
+        "`spec.updateVersion` nil not supported in UpdateVersion type: name the PostgresVersion to move to in \
+         spec.updateVersion.targetVersion",
+    )
+}
+
+pub(super) fn invalid_timeout(error: &GoDurationError) -> Denial {
+    deny(DenialReason::InvalidTimeout, "spec.timeout", format!("spec.timeout: {error}"))
+}
+
+pub(super) fn short_timeout(text: &str) -> Denial {
+    deny(
+        DenialReason::InvalidTimeout,
+        "spec.timeout",
+        format!(
+            "spec.timeout: \"{text}\" is too short for any step: set at least \"1s\", or omit it for no limit"
+        ),
+    )
+}
+
+pub(super) fn negative_retries(retries: i32) -> Denial {
+    deny(
+        DenialReason::InvalidRetries,
+        "spec.maxRetries",
+        format!("spec.maxRetries: {retries} is negative: set 0 for a single attempt"),
+    )
+}
+
+pub(super) fn unknown_transfer_mode(text: &str) -> Denial {
+    let why = if text == "swap" {
+        "is not supported, since an interruption while pg_upgrade moves the old files would leave neither version \
+         intact: use link, or"
+    } else {
+        "is not one of copy, copy-file-range, clone and link:"
+    };
+    deny(
+        DenialReason::InvalidTransferMode,
+        TRANSFER_MODE,
+        format!("annotation {ANNOTATION_TRANSFER_MODE}: \"{text}\" {why} omit it to let pgops choose"),
+    )
+}
+
+pub(super) fn early_transfer_mode(mode: TransferMode, target: &str) -> Denial {
+    deny(
+        DenialReason::InvalidTransferMode,
+        TRANSFER_MODE,
+        format!(
+            "annotation {ANNOTATION_TRANSFER_MODE}: \"{}\" requires a target of PostgreSQL {} or newer, and {target} \
+             is older: omit it to let pgops choose",
+            mode.name(),
+            mode.since()
+        ),
+    )
+}
+
+pub(super) fn invalid_keep_old_data(error: &GoDurationError) -> Denial {
+    deny(
+        DenialReason::InvalidKeepOldData,
+        KEEP_OLD_DATA,
+        format!(
+            "annotation {ANNOTATION_KEEP_OLD_DATA}: {error}; omit it to keep old data that is still intact for a day"
+        ),
+    )
+}
+
+pub(super) fn unknown_reindex(text: &str) -> Denial {
+    deny(
+        DenialReason::InvalidReindex,
+        REINDEX,
+        format!(
+            "annotation {ANNOTATION_REINDEX}: \"{text}\" is not one of affected, report and none: omit it to have \
+             affected indexes rebuilt"
+        ),
+    )
+}
+
+pub(super) fn unknown_base_os_change(text: &str) -> Denial {
+    deny(
+        DenialReason::InvalidBaseOsChange,
+        BASE_OS_CHANGE,
+        format!(
+            "annotation {ANNOTATION_ALLOW_BASE_OS_CHANGE}: \"{text}\" is neither \"true\" nor \"false\": omit it to \
+             keep the base system"
+        ),
+    )
+}
+
+pub(super) fn unknown_dry_run(text: &str) -> Denial {
+    deny(
+        DenialReason::InvalidDryRun,
+        DRY_RUN,
+        format!(
+            "annotation {ANNOTATION_DRY_RUN}: \"{text}\" is neither \"true\" nor \"false\": set \"true\" to run only \
+             the preflight, or omit it to upgrade"
+        ),
+    )
+}
+
+pub(super) fn not_found(database: &NamespacedName<'_>) -> Denial {
+    let NamespacedName { namespace, name } = database;
+    deny(
+        DenialReason::DatabaseNotFound,
+        DATABASE,
+        format!(
+            "spec.databaseRef {database}, is invalid or not found: there is no Postgres \"{name}\" in namespace \
+             \"{namespace}\"; create the request in its database's namespace (kubectl get pg -A lists all)"
+        ),
+    )
+}
+
+pub(super) fn deleting(database: &NamespacedName<'_>) -> Denial {
+    deny(
+        DenialReason::DatabaseDeleting,
+        DATABASE,
+        format!(
+            "{database} is being deleted and can no longer be upgraded; once it is deleted, create it again with the \
+             version you want"
+        ),
+    )
+}
+
+pub(super) fn active(database: &NamespacedName<'_>, other: &PostgresOpsRequest) -> Denial {
+    let name = other.metadata.name.as_deref().unwrap_or_default();
+    let target = other.target().map(|target| format!(", to {target}")).unwrap_or_default();
+    deny(
+        DenialReason::RequestActive,
+        DATABASE,
+        format!(
+            "another request is active on {database}: PostgresOpsRequest {name} ({:?}{target}); wait until it ends \
+             (kubectl get pgops {name} -n {} -w), or delete it if it has not started",
+            other.phase(),
+            database.namespace
+        ),
+    )
+}
+
+pub(super) fn matrix(refusal: &Refusal, message: String) -> Denial {
+    let field = if refusal.reason() == Reason::UnknownSource { DATABASE } else { TARGET };
+    deny(DenialReason::Matrix(refusal.reason()), field, message)
+}
+
+pub(super) fn unsupported_version(name: &str, error: &UnsupportedRelease) -> Denial {
+    deny(
+        DenialReason::UnsupportedVersion,
+        TARGET,
+        format!(
+            "PostgresVersion {name} cannot be upgraded from or to: {error}; pgops upgrades between releases of \
+             PostgreSQL 10 or newer: correct its spec.version if it is wrong"
+        ),
+    )
+}
+
+pub(super) fn ephemeral(database: &NamespacedName<'_>) -> Denial {
+    deny(
+        DenialReason::EphemeralStorage,
+        DATABASE,
+        format!(
+            "{database} has storageType Ephemeral: its data is deleted with its pod, so there is nothing to upgrade; \
+             create a database of the target version instead"
+        ),
+    )
+}
+
+pub(super) fn replicas(database: &NamespacedName<'_>, replicas: i32) -> Denial {
+    deny(
+        DenialReason::ReplicasUnsupported,
+        DATABASE,
+        format!(
+            "{database} has {replicas} replicas, and pgops upgrades only databases with one server: set \
+             spec.replicas: 1 first"
+        ),
+    )
+}
+
+pub(super) fn halted(database: &NamespacedName<'_>) -> Denial {
+    deny(
+        DenialReason::DatabaseHalted,
+        DATABASE,
+        format!(
+            "{database} is halted: set spec.halted: false, wait until it is Ready, then apply the request again"
+        ),
+    )
+}
+
+pub(super) fn paused(database: &NamespacedName<'_>, message: &str) -> Denial {
+    let remedy = pause_owner_name(message).map_or_else(
+        || {
+            "wait until the pause is lifted; if it is no longer needed, remove the condition Paused from the \
+             database's status"
+                .to_owned()
+        },
+        |request| {
+            format!(
+                "wait until that request ends; if it has failed, fix the cause and resume it: {}; if it was deleted, \
+                 see docs/runbook.md",
+                resume_command(database.namespace, request)
+            )
+        },
+    );
+    deny(DenialReason::DatabasePaused, DATABASE, format!("{database} is paused (\"{message}\"): {remedy}"))
+}
+
+pub(super) fn not_ready(database: &NamespacedName<'_>, phase: PostgresPhase) -> Denial {
+    let NamespacedName { namespace, name } = database;
+    deny(
+        DenialReason::DatabaseNotReady,
+        DATABASE,
+        format!(
+            "{database} is {phase}, and a request with apply: IfReady starts only when it is Ready: wait for that \
+             (kubectl get pg {name} -n {namespace} -w), or set spec.apply: Always"
+        ),
+    )
+}
