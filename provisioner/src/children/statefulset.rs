@@ -1,4 +1,4 @@
-//! The pods of a database.
+//! The StatefulSet of a database: its pods.
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{
@@ -12,28 +12,29 @@ use kube::ResourceExt;
 use pgops_api::postgres::ClientAuthMode;
 use pgops_api::{Postgres, layout, names};
 
-use super::Images;
+use super::images::Images;
+use super::metadata::{labels, metadata, selector};
 use crate::design::{Design, Storage};
 
 /// Seconds that a server has for a clean shutdown: its last checkpoint may write all of its memory.
 const GRACE_SECONDS: i64 = 300;
 /// Read by the owner and by the pod's group.
 const SECRET_MODE: i32 = 0o440;
-/// Volume with our programs, the generated passwd file and what lives as long as a container.
+/// Volume with pgops' programs, the generated passwd file and files that live as long as a container.
 const VOLUME_TOOLS: &str = "pgops";
 
 pub fn statefulset(database: &Postgres, design: &Design, images: &Images) -> StatefulSet {
     let name = database.name_any();
     let halted = database.spec.halted.unwrap_or_default();
     StatefulSet {
-        metadata: super::metadata(database, name.clone()),
+        metadata: metadata(database, name.clone()),
         spec: Some(StatefulSetSpec {
             replicas: Some(if halted { 0 } else { database.replicas() }),
-            selector: super::selector(database),
+            selector: selector(database),
             service_name: Some(names::pods_service(&name)),
-            // In order, a pod that waits would keep the one that it waits for from being made.
+            // With OrderedReady, a pod that waits would block the creation of the pod that it waits for.
             pod_management_policy: Some("Parallel".to_owned()),
-            // Pods are replaced by those who know when, never by the change of a template.
+            // Pods are replaced by whichever component knows when it is safe, never by a change of the template.
             update_strategy: Some(StatefulSetUpdateStrategy {
                 type_: Some("OnDelete".to_owned()),
                 ..StatefulSetUpdateStrategy::default()
@@ -49,21 +50,21 @@ pub fn statefulset(database: &Postgres, design: &Design, images: &Images) -> Sta
     }
 }
 
-/// The label of the role stands in the template as long as there is one server, which is the primary.
+/// The role is a label in the template as long as there is one server, which is the primary.
 fn pod_metadata(database: &str, design: &Design) -> ObjectMeta {
     let user = &design.pod.metadata;
-    let mut labels = user.labels.clone();
-    labels.extend(super::labels(database));
-    labels.insert(names::LABEL_ROLE.to_owned(), names::ROLE_PRIMARY.to_owned());
+    let mut pod_labels = user.labels.clone();
+    pod_labels.extend(labels(database));
+    pod_labels.insert(names::LABEL_ROLE.to_owned(), names::ROLE_PRIMARY.to_owned());
     let annotations = Some(user.annotations.clone()).filter(|annotations| !annotations.is_empty());
-    ObjectMeta { labels: Some(labels), annotations, ..ObjectMeta::default() }
+    ObjectMeta { labels: Some(pod_labels), annotations, ..ObjectMeta::default() }
 }
 
 fn pod(database: &Postgres, design: &Design, images: &Images) -> PodSpec {
     let user = design.pod.spec.clone();
     PodSpec {
         service_account_name: Some(database.name_any()),
-        // Variables such as ORDERS_PORT for each Service of the namespace: nobody here wants them.
+        // Variables such as ORDERS_PORT for each Service of the namespace are of no use here.
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
         security_context: Some(PodSecurityContext {
@@ -71,7 +72,7 @@ fn pod(database: &Postgres, design: &Design, images: &Images) -> PodSpec {
             run_as_group: Some(design.uid),
             run_as_non_root: Some(true),
             fs_group: Some(design.uid),
-            // Not on every mount: it would open the data directory to the group again and again.
+            // Not on every mount: it would open the data directory to the group each time.
             fs_group_change_policy: Some("OnRootMismatch".to_owned()),
             seccomp_profile: Some(SeccompProfile {
                 type_: "RuntimeDefault".to_owned(),
@@ -106,8 +107,8 @@ fn install(images: &Images) -> Container {
     }
 }
 
-/// No liveness probe: a server that recovers, or an instance that waits for an upgrade, must be left
-/// alone, and one that is dead ends its container by itself.
+/// No liveness probe: a server that recovers, or an instance that waits for an upgrade, must not be
+/// restarted, and the end of a server ends its container anyway.
 fn server(database: &Postgres, design: &Design, images: &Images) -> Container {
     let user = &design.pod.server;
     let instance = format!("{}/pgops-instance", layout::TOOLS_DIR);
@@ -147,14 +148,14 @@ fn environment(database: &Postgres, design: &Design) -> Vec<EnvVar> {
         ClientAuthMode::Scram => "scram",
         ClientAuthMode::Cert => "cert",
     });
-    let ours = [
+    let own = [
         ("PGDATA", layout::pgdata(design.major)),
         ("PGOPS_NAMESPACE", database.namespace().unwrap_or_default()),
         ("PGOPS_DATABASE", database.name_any()),
         ("PGOPS_GRACE_SECONDS", GRACE_SECONDS.to_string()),
     ];
     let mode = mode.map(|mode| ("PGOPS_CLIENT_AUTH_MODE", mode.to_owned()));
-    ours.into_iter()
+    own.into_iter()
         .chain(mode)
         .map(|(name, value)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None })
         .chain(design.pod.server.env().cloned())
@@ -165,7 +166,7 @@ fn mounts(database: &Postgres) -> Vec<VolumeMount> {
     let mut mounts = vec![
         mount(names::VOLUME_DATA, layout::VOLUME_ROOT),
         mount(VOLUME_TOOLS, "/pgops"),
-        // initdb refuses a user that has no name, and an image knows only its own.
+        // initdb refuses a user without a name, and an image has names for its own users only.
         VolumeMount {
             sub_path: Some("etc/passwd".to_owned()),
             read_only: Some(true),
@@ -193,12 +194,12 @@ fn volumes(database: &Postgres, storage: &Storage) -> Vec<Volume> {
         empty(VOLUME_TOOLS, EmptyDirVolumeSource::default()),
         empty("socket", EmptyDirVolumeSource::default()),
         empty("tmp", EmptyDirVolumeSource::default()),
-        // The runtime's own is of 64 MB, which a parallel query outgrows.
+        // The container runtime's default is 64 MB, which is too small for a parallel query.
         empty("shm", EmptyDirVolumeSource { medium: Some("Memory".to_owned()), size_limit: None }),
         Volume { name: "auth".to_owned(), secret: Some(auth), ..Volume::default() },
     ];
     if let Some(name) = config_secret(database) {
-        // Required: a server without the settings that were asked for is worse than one that waits.
+        // Required: a server without the requested settings is worse than one that waits.
         let secret = SecretVolumeSource {
             secret_name: Some(name),
             default_mode: Some(SECRET_MODE),
@@ -229,8 +230,8 @@ fn claims(database: &str, storage: &Storage) -> Option<Vec<PersistentVolumeClaim
     Some(vec![PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(names::VOLUME_DATA.to_owned()),
-            // By these the claims are found when the deletion policy says that they go.
-            labels: Some(super::labels(database)),
+            // The claims are found by these labels when the deletion policy removes them.
+            labels: Some(labels(database)),
             ..ObjectMeta::default()
         },
         spec: Some(PersistentVolumeClaimSpec { access_modes: Some(access_modes), ..spec }),
