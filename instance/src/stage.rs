@@ -45,7 +45,7 @@ impl fmt::Display for Stage {
             Self::Unanswered(reason) => {
                 write!(
                     f,
-                    "waiting: the volume is empty, and the API server does not answer whether it is new: {reason}"
+                    "waiting: the volume is empty, and the API server has not confirmed that the database is new: {reason}"
                 )
             }
             Self::Initialising => f.write_str("initialising the database"),

@@ -10,7 +10,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::ApiError;
+use crate::api_error::ApiError;
 
 /// Conditions a merge patch on the `resourceVersion` of the object that was read.
 #[must_use]

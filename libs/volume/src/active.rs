@@ -1,7 +1,9 @@
 //! The active version: the major version whose data directory serves. Only its server may start.
 
-use crate::paths::ACTIVE_FILE;
-use crate::{FileError, Volume, read_if_exists, replace};
+use crate::durable::replace;
+use crate::error::FileError;
+use crate::missing::read_if_exists;
+use crate::paths::{ACTIVE_FILE, Volume};
 
 impl Volume {
     /// The active version, if the volume names one.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use crate::FileError;
+use crate::error::FileError;
 
 /// Makes `path` hold `content`: readers see the old or the new content, and a crash leaves one of them.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {

@@ -11,7 +11,8 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use crate::{FileError, create_private_dir};
+use crate::durable::create_private_dir;
+use crate::error::FileError;
 
 /// The lock, held until this value is dropped and every program that was given its descriptor has ended.
 #[derive(Debug)]

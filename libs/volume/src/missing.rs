@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::FileError;
+use crate::error::FileError;
 
 /// Ignores that the file was missing: what does not exist need not be removed.
 pub fn ignore_not_found(result: io::Result<()>) -> io::Result<()> {

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::paths::RETIRED_DIR;
-use crate::{
-    FileError, Volume, create_private_dir, ignore_not_found, list_if_exists, read_if_exists, replace,
-    sync_dir,
-};
+use crate::durable::{create_private_dir, replace, sync_dir};
+use crate::error::FileError;
+use crate::missing::{ignore_not_found, list_if_exists, read_if_exists};
+use crate::paths::{RETIRED_DIR, Volume};
 
 /// Data of a major version that another one has replaced.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{FileError, list_if_exists};
+use crate::error::FileError;
+use crate::missing::list_if_exists;
 
 /// The directories of the tablespaces that a data directory links to, whether they can be seen here or not.
 pub fn tablespaces(data_dir: &Path) -> Result<Vec<PathBuf>, FileError> {
