@@ -4,10 +4,12 @@ mod access;
 mod budget;
 mod images;
 mod metadata;
+mod pod;
 mod services;
 mod statefulset;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Service, ServiceAccount};
