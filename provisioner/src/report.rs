@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::context::{Context, patch_params};
 use crate::status;
 
-/// Writes the status, if it has changed, and publishes a Warning for each new complaint in it.
+/// Writes the status, if it has changed, and publishes a Warning for each condition that newly reports a problem.
 pub async fn report(
     context: &Context,
     mut database: Postgres,
@@ -38,15 +38,15 @@ pub async fn report(
     // causes a conflict, and is never lost.
     let change = json!({ "status": status });
     patch::patch_status(&databases, "write the status of", &database, &patch_params(), change).await?;
-    warn_of_new_complaints(context, &database, &status).await;
+    publish_new_warnings(context, &database, &status).await;
     Ok(())
 }
 
-/// Publishes a Warning for each complaint in `status` that the database's previous status did not have.
-async fn warn_of_new_complaints(context: &Context, database: &Postgres, status: &PostgresStatus) {
-    let complaints =
+/// Publishes a Warning for each condition that reports a problem, unless the previous status reported the same.
+async fn publish_new_warnings(context: &Context, database: &Postgres, status: &PostgresStatus) {
+    let problems =
         [(status::CONDITION_PROVISIONING_STARTED, "False"), (status::CONDITION_DELETION_BLOCKED, "True")];
-    for (type_, bad) in complaints {
+    for (type_, bad) in problems {
         let Some(new) = condition::find(&status.conditions, type_).filter(|new| new.status == bad) else {
             continue;
         };

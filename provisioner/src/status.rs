@@ -34,7 +34,7 @@ pub struct Observed<'a> {
 struct Servers {
     wanted: i32,
     ready: i32,
-    left: i32,
+    remaining: i32,
     /// Whether the counts are of the current workload.
     current: bool,
 }
@@ -45,7 +45,7 @@ impl Servers {
         Self {
             wanted: workload.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1),
             ready: status.and_then(|status| status.ready_replicas).unwrap_or(0),
-            left: status.map_or(0, |status| status.replicas),
+            remaining: status.map_or(0, |status| status.replicas),
             current: status.and_then(|status| status.observed_generation) >= workload.metadata.generation,
         }
     }
@@ -64,7 +64,7 @@ pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
         Some(servers) => servers.wanted > 0 && servers.ready >= servers.wanted,
     };
     let halted = database.spec.halted.unwrap_or_default()
-        && servers.is_none_or(|servers| servers.wanted == 0 && servers.left == 0);
+        && servers.is_none_or(|servers| servers.wanted == 0 && servers.remaining == 0);
     status.phase = Some(match (halted, ready, database.was_initialized()) {
         (true, _, _) => PostgresPhase::Halted,
         (_, true, _) => PostgresPhase::Ready,
@@ -73,19 +73,19 @@ pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
     });
     status.observed_generation = database.metadata.generation;
 
-    let mut write = Writer { conditions: &mut status.conditions, database, now: &observed.now };
-    write.provisioning_started(observed);
-    write.readiness(observed, servers, ready);
+    let mut writer = Writer { conditions: &mut status.conditions, database, now: &observed.now };
+    writer.provisioning_started(observed);
+    writer.readiness(observed, servers, ready);
     if halted {
-        write.set(CONDITION_HALTED, true, "Halted", "stopped because spec.halted is true; the data is kept");
+        writer.set(CONDITION_HALTED, true, "Halted", "stopped because spec.halted is true; the data is kept");
     } else {
-        write.clear(CONDITION_HALTED);
+        writer.clear(CONDITION_HALTED);
     }
     match observed.blocker {
         Some(blocker) => {
-            write.set(CONDITION_DELETION_BLOCKED, true, blocker.reason(), &blocker.to_string());
+            writer.set(CONDITION_DELETION_BLOCKED, true, blocker.reason(), &blocker.to_string());
         }
-        None => write.clear(CONDITION_DELETION_BLOCKED),
+        None => writer.clear(CONDITION_DELETION_BLOCKED),
     }
     status
 }
