@@ -1,116 +1,110 @@
-//! What to do with a volume: one pure decision on what is seen there.
+//! What an instance does with its volume: one pure decision on what the volume holds.
 
 use std::fmt;
 
 use pgops_api::Postgres;
-use pgops_api::layout;
 use pgops_api::names;
 use pgops_api::postgres::StorageType;
+use pgops_volume::paths::{ACTIVE_FILE, VOLUME_ROOT, pgdata};
 
-/// What is on a volume.
+/// What a volume holds.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct VolumeState {
-    /// The major version that the volume says serves.
+    /// The active version.
     pub active: Option<u32>,
     /// Major versions that have a data directory, ascending.
     pub data_dirs: Vec<u32>,
-    /// A data directory that is not ours is there: `KubeDB`'s `/var/pv/data`.
+    /// Whether there is a data directory that pgops did not create: `KubeDB`'s `/var/pv/data`.
     pub foreign: bool,
 }
 
 /// What an instance does with a volume.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Boot {
-    /// The own major version serves: start.
+    /// The own major version is active: start.
     Start,
-    /// initdb had finished when an earlier instance was killed: write down who serves, then start.
+    /// initdb had finished when a previous instance was killed: record the active version, then start.
     Adopt,
-    /// Nothing is there: initialise, if the `Postgres` object says that nothing ever was.
+    /// The volume is empty: initialise, if the `Postgres` object says that the database is new.
     Initialise,
-    /// Another major version serves.
-    WaitFor {
-        /// The version that serves.
-        serving: u32,
-    },
-    /// Something is wrong that only a person can put right.
-    Refuse(Refusal),
+    /// Another major version is active.
+    WaitFor { active: u32 },
+    /// Something is wrong that only an operator can fix.
+    Refuse(BootRefusal),
 }
 
 /// Why an instance neither starts nor initialises.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Refusal {
-    /// The volume says that a version serves whose data directory is gone.
+pub enum BootRefusal {
+    /// The active version has no data directory.
     DataMissing(u32),
-    /// Data directories without a word on which one serves.
+    /// There are data directories, but no active version.
     Undecided {
         /// Major version of this pod.
         own: u32,
-        /// Major versions that have data.
+        /// Major versions that have a data directory.
         found: Vec<u32>,
     },
-    /// The volume belongs to a database of another operator.
+    /// The volume belongs to a database of another controller.
     Foreign,
     /// The volume is empty, but the database is not new.
     InitialisedBefore,
-    /// The volume is empty, and there is no such `Postgres`.
+    /// The volume is empty, and its `Postgres` does not exist.
     NoSuchDatabase,
 }
 
 /// Decides what an instance of the major version `own` does with a volume.
 pub fn decide(own: u32, volume: &VolumeState) -> Boot {
     match (volume.active, volume.data_dirs.as_slice()) {
-        (Some(serving), _) if serving != own => Boot::WaitFor { serving },
+        (Some(active), _) if active != own => Boot::WaitFor { active },
         (Some(_), found) if found.contains(&own) => Boot::Start,
-        (Some(_), _) => Boot::Refuse(Refusal::DataMissing(own)),
-        (None, _) if volume.foreign => Boot::Refuse(Refusal::Foreign),
+        (Some(_), _) => Boot::Refuse(BootRefusal::DataMissing(own)),
+        (None, _) if volume.foreign => Boot::Refuse(BootRefusal::Foreign),
         (None, []) => Boot::Initialise,
         (None, [one]) if *one == own => Boot::Adopt,
-        (None, found) => Boot::Refuse(Refusal::Undecided { own, found: found.to_vec() }),
+        (None, found) => Boot::Refuse(BootRefusal::Undecided { own, found: found.to_vec() }),
     }
 }
 
-/// Whether an empty volume may be initialised, by what the API server knows of the database.
+/// Whether an empty volume may be initialised, according to the `Postgres` object.
 ///
-/// An ephemeral database is new with each pod: its volume never was another pod's.
-pub fn may_initialise(database: Option<&Postgres>) -> Result<(), Refusal> {
-    let database = database.ok_or(Refusal::NoSuchDatabase)?;
+/// An ephemeral database is new in each pod: its volume never belonged to another pod.
+pub fn may_initialise(database: Option<&Postgres>) -> Result<(), BootRefusal> {
+    let database = database.ok_or(BootRefusal::NoSuchDatabase)?;
     let ephemeral = database.spec.storage_type == Some(StorageType::Ephemeral);
-    if database.was_initialized() && !ephemeral { Err(Refusal::InitialisedBefore) } else { Ok(()) }
+    if database.was_initialized() && !ephemeral { Err(BootRefusal::InitialisedBefore) } else { Ok(()) }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for BootRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DataMissing(major) => write!(
                 f,
-                "{} says that major version {major} serves, but {} is missing: restore the volume from a backup",
-                layout::ACTIVE_FILE,
-                layout::pgdata(*major),
+                "{ACTIVE_FILE} names major version {major}, but {} is missing: restore the volume from a backup",
+                pgdata(*major),
             ),
             Self::Undecided { own, found } => {
-                let found = found.iter().map(|major| layout::pgdata(*major)).collect::<Vec<_>>().join(", ");
+                let found = found.iter().map(|major| pgdata(*major)).collect::<Vec<_>>().join(", ");
                 write!(
                     f,
-                    "the volume holds {found} and no {}, so this pod of major version {own} cannot tell which one \
-                     serves: set the Postgres's spec.version back, or write the major version that serves into that file",
-                    layout::ACTIVE_FILE,
+                    "the volume holds {found} but no {ACTIVE_FILE}, so this pod of major version {own} cannot tell \
+                     which version is active: set spec.version of the Postgres back, or write the active major version \
+                     to that file",
                 )
             }
             Self::Foreign => write!(
                 f,
-                "the volume holds {}/data, which pgops did not make: give the database a volume of its own",
-                layout::VOLUME_ROOT,
+                "the volume holds {VOLUME_ROOT}/data, which pgops did not create: give the database its own volume",
             ),
             Self::InitialisedBefore => write!(
                 f,
-                "the volume at {} is empty although this database was initialised before, so it is not initialised \
-                 again: restore the volume from a backup, or, to begin anew without the old data, delete the Postgres \
-                 and create it again",
-                layout::VOLUME_ROOT,
+                "the volume at {VOLUME_ROOT} is empty although this database was initialised before, so it is not \
+                 initialised again: restore the volume from a backup or, to start without the old data, delete the \
+                 Postgres and create it again",
             ),
             Self::NoSuchDatabase => write!(
                 f,
-                "the volume is empty and there is no such Postgres (kubectl get {}), so it is not initialised",
+                "the volume is empty and its Postgres does not exist (kubectl get {}), so it is not initialised",
                 names::LABEL_NAME_VALUE,
             ),
         }
@@ -124,21 +118,21 @@ mod tests {
     use rstest::rstest;
 
     fn refuse(own: u32, found: &[u32]) -> Boot {
-        Boot::Refuse(Refusal::Undecided { own, found: found.to_vec() })
+        Boot::Refuse(BootRefusal::Undecided { own, found: found.to_vec() })
     }
 
     #[rstest]
-    #[case::the_own_version_serves(Some(13), &[13], Boot::Start)]
-    #[case::the_new_data_stands_beside_it(Some(13), &[13, 17], Boot::Start)]
-    #[case::another_version_serves(Some(17), &[13, 17], Boot::WaitFor { serving: 17 })]
-    #[case::another_version_serves_alone(Some(17), &[17], Boot::WaitFor { serving: 17 })]
-    #[case::its_data_is_gone(Some(13), &[], Boot::Refuse(Refusal::DataMissing(13)))]
-    #[case::only_other_data_is_left(Some(13), &[17], Boot::Refuse(Refusal::DataMissing(13)))]
+    #[case::own_version_is_active(Some(13), &[13], Boot::Start)]
+    #[case::own_version_is_active_next_to_new_data(Some(13), &[13, 17], Boot::Start)]
+    #[case::another_version_is_active(Some(17), &[13, 17], Boot::WaitFor { active: 17 })]
+    #[case::another_version_is_active_without_own_data(Some(17), &[17], Boot::WaitFor { active: 17 })]
+    #[case::active_data_is_missing(Some(13), &[], Boot::Refuse(BootRefusal::DataMissing(13)))]
+    #[case::active_data_is_missing_next_to_other_data(Some(13), &[17], Boot::Refuse(BootRefusal::DataMissing(13)))]
     #[case::new(None, &[], Boot::Initialise)]
-    #[case::killed_before_the_last_step(None, &[13], Boot::Adopt)]
+    #[case::killed_before_the_activation(None, &[13], Boot::Adopt)]
     #[case::data_of_another_version(None, &[17], refuse(13, &[17]))]
     #[case::data_of_two_versions(None, &[13, 17], refuse(13, &[13, 17]))]
-    fn decides_for_a_pod_of_major_version_13(
+    fn boot_decision_of_a_pod_of_major_version_13(
         #[case] active: Option<u32>,
         #[case] data_dirs: &[u32],
         #[case] expected: Boot,
@@ -148,29 +142,29 @@ mod tests {
     }
 
     #[test]
-    fn never_initialises_or_adopts_beside_data_that_is_not_ours() {
+    fn volume_with_foreign_data_is_neither_initialised_nor_adopted() {
         for data_dirs in [vec![], vec![13]] {
             let volume = VolumeState { active: None, data_dirs, foreign: true };
-            assert_eq!(decide(13, &volume), Boot::Refuse(Refusal::Foreign));
+            assert_eq!(decide(13, &volume), Boot::Refuse(BootRefusal::Foreign));
         }
     }
 
     #[test]
-    fn initialises_nothing_that_was_initialised_before() {
+    fn database_is_not_initialised_twice() {
         let mut database = Postgres::new("orders", PostgresSpec::default());
         assert_eq!(may_initialise(Some(&database)), Ok(()));
-        assert_eq!(may_initialise(None), Err(Refusal::NoSuchDatabase));
+        assert_eq!(may_initialise(None), Err(BootRefusal::NoSuchDatabase));
         database.metadata.annotations =
             Some([(names::ANNOTATION_INITIALIZED.to_owned(), "2026-11-16T19:40:00Z".to_owned())].into());
-        assert_eq!(may_initialise(Some(&database)), Err(Refusal::InitialisedBefore));
+        assert_eq!(may_initialise(Some(&database)), Err(BootRefusal::InitialisedBefore));
         database.spec.storage_type = Some(StorageType::Ephemeral);
         assert_eq!(may_initialise(Some(&database)), Ok(()));
     }
 
     #[test]
-    fn a_refusal_names_the_place_and_the_remedy() {
-        let text = Refusal::Undecided { own: 13, found: vec![13, 17] }.to_string();
-        assert!(text.contains("/var/pv/13/data, /var/pv/17/data and no /var/pv/.pgops/active"), "{text}");
-        assert!(Refusal::InitialisedBefore.to_string().contains("restore the volume"));
+    fn refusal_names_the_path_and_the_remedy() {
+        let text = BootRefusal::Undecided { own: 13, found: vec![13, 17] }.to_string();
+        assert!(text.contains("/var/pv/13/data, /var/pv/17/data but no /var/pv/.pgops/active"), "{text}");
+        assert!(BootRefusal::InitialisedBefore.to_string().contains("restore the volume"));
     }
 }

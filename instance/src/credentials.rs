@@ -1,16 +1,14 @@
-//! The superuser's name and password, as mounted from the database's secret.
+//! The superuser's name and password, mounted from the database's secret.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::volume::FileError;
+use pgops_volume::FileError;
 
-/// The superuser's name and password. It has no `Debug`, so that it cannot get into a log.
+/// The superuser's name and password. No `Debug`, so that they cannot get into a log.
 pub struct Credentials {
-    /// Name of the superuser that initdb makes.
     pub username: String,
-    /// Its password.
     pub password: String,
 }
 
@@ -21,14 +19,14 @@ impl Credentials {
     }
 }
 
-/// initdb reads the first line only, so a second one would silently make another password.
+/// initdb reads the first line only, so with a second one the password would silently be another one.
 fn one_line(directory: &Path, key: &str) -> Result<String, FileError> {
     let path = directory.join(key);
     let text = fs::read_to_string(&path).map_err(FileError::on("read", &path))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     if line.is_empty() || line.contains(['\n', '\r', '\0']) {
-        let why = format!("key \"{key}\" of the database's auth secret must be one line of text");
-        return Err(FileError::on("read", &path)(io::Error::new(io::ErrorKind::InvalidData, why)));
+        let reason = format!("key \"{key}\" of the database's auth secret must be one line of text");
+        return Err(FileError::on("read", &path)(io::Error::new(io::ErrorKind::InvalidData, reason)));
     }
     Ok(line.to_owned())
 }
@@ -44,7 +42,7 @@ mod tests {
     #[case("", false)]
     #[case("\n", false)]
     #[case("two\nlines", false)]
-    fn takes_one_line_and_never_repeats_it(#[case] password: &str, #[case] accepted: bool) {
+    fn password_must_be_one_line_and_is_never_in_an_error(#[case] password: &str, #[case] accepted: bool) {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("username"), "postgres").unwrap();
         fs::write(directory.path().join("password"), password).unwrap();

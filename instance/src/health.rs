@@ -1,4 +1,4 @@
-//! What the kubelet asks: is this process alive, and does the server answer a query?
+//! The probes of the kubelet: whether this process is alive, and whether the server answers a query.
 
 use std::error::Error;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,15 +16,15 @@ use tokio_postgres::{Config, NoTls};
 
 use crate::stage::Stage;
 
-/// Longest time that an answer may take; the kubelet waits for 3 s.
-const LIMIT: Duration = Duration::from_secs(2);
-/// First pause between two questions to a server that has not answered yet; each is twice the one before,
-/// since a server that recovers logs every question.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Timeout of an answer; the kubelet waits for 3 s.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// First pause between two queries to a server that has not answered yet. Each further pause is twice as long, since
+/// a server that recovers logs every connection.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 struct Health {
     stage: watch::Receiver<Stage>,
-    // One at a time: however many ask, they take one connection of the superuser's reserve.
+    // One query at a time: however many probes there are, they use one of the connections reserved for superusers.
     server: Mutex<Server>,
 }
 
@@ -35,7 +35,7 @@ struct Server {
     has_answered: bool,
 }
 
-/// Listens on the instance's port, on IPv6 and IPv4, or on IPv4 alone where the node has no IPv6.
+/// Listens on the instance's port, on IPv6 and IPv4, or on IPv4 alone if the node has no IPv6.
 pub async fn listen() -> std::io::Result<TcpListener> {
     let port = names::INSTANCE_PORT;
     match TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).await {
@@ -60,30 +60,30 @@ pub fn router(stage: watch::Receiver<Stage>, superuser: &str) -> Router {
         .with_state(Arc::new(health))
 }
 
-/// As long as the server has never answered, the answer to the kubelet waits for it: a "no" would be mended by
-/// the next question at the earliest, a second later, and until then no client is let in.
+/// Until the server has answered for the first time, the response waits for it: a negative response would be
+/// corrected by the next probe at the earliest, a second later, and until then no client can connect.
 async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     let mut stage = health.stage.clone();
     let mut server = health.server.lock().await;
-    let mut why = String::new();
-    let answered = tokio::time::timeout(LIMIT, async {
-        let mut pause = PAUSE;
+    let mut reason = String::new();
+    let answered = tokio::time::timeout(TIMEOUT, async {
+        let mut pause = FIRST_PAUSE;
         loop {
             let now = stage.borrow_and_update().clone();
             if now == Stage::Running {
-                why = format!("the server did not answer SELECT 1 within {} s", LIMIT.as_secs());
-                match answers(&server.config).await {
+                reason = format!("the server did not answer SELECT 1 within {} s", TIMEOUT.as_secs());
+                match query(&server.config).await {
                     Ok(()) => return true,
-                    Err(error) => why = reason(&error),
+                    Err(error) => reason = describe(&error),
                 }
             } else {
-                why = now.to_string();
+                reason = now.to_string();
             }
             if server.has_answered || now == Stage::Stopping {
                 return false;
             }
             tokio::select! {
-                Ok(()) = stage.changed() => pause = PAUSE,
+                Ok(()) = stage.changed() => pause = FIRST_PAUSE,
                 () = tokio::time::sleep(pause) => pause *= 2,
             }
         }
@@ -92,21 +92,21 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
         server.has_answered = true;
         return (StatusCode::OK, "the server answers".to_owned());
     }
-    (StatusCode::SERVICE_UNAVAILABLE, why)
+    (StatusCode::SERVICE_UNAVAILABLE, reason)
 }
 
-/// A new connection each time: a server that answers old ones and takes no new ones is not ready.
-async fn answers(server: &Config) -> Result<(), tokio_postgres::Error> {
+/// A new connection each time: a server that answers existing connections and accepts no new ones is not ready.
+async fn query(server: &Config) -> Result<(), tokio_postgres::Error> {
     let (client, connection) = server.connect(NoTls).await?;
-    // It ends with `client`; its failure is the query's failure too.
+    // It ends with `client`, and its failure makes the query fail too.
     tokio::spawn(connection);
     client.query_one("SELECT 1", &[]).await?.try_get::<_, i32>(0).map(drop)
 }
 
-/// The server's own words, such as "the database system is starting up".
-fn reason(error: &tokio_postgres::Error) -> String {
+/// The server's message, such as "the database system is starting up".
+fn describe(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), error.source()) {
-        (Some(server), _) => format!("the server says: {}", server.message()),
+        (Some(server), _) => format!("the server reports: {}", server.message()),
         (None, Some(source)) => format!("the server cannot be reached: {source}"),
         (None, None) => format!("the server cannot be reached: {error}"),
     }
@@ -115,8 +115,8 @@ fn reason(error: &tokio_postgres::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot::Refusal;
-    use crate::stage::Board;
+    use crate::boot::BootRefusal;
+    use crate::stage::StageReporter;
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
     use tokio::time::Instant;
@@ -131,34 +131,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn is_alive_but_not_ready_and_says_what_it_waits_for() {
-        let (board, reader) = Board::new();
+    async fn waiting_instance_is_alive_but_not_ready_and_says_why() {
+        let (reporter, reader) = StageReporter::new();
         let router = router(reader, "postgres");
-        board.set(Stage::WaitingForVersion { own: 13, serving: 17 });
+        reporter.report(Stage::WaitingForVersion { own: 13, active: 17 });
         assert_eq!(ask(&router, "/live").await.0, StatusCode::OK);
         let (status, text) = ask(&router, "/ready").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(text.contains("major version 17 serves, and this pod has 13"), "{text}");
-        board.set(Stage::Refused(Refusal::InitialisedBefore));
+        assert!(text.contains("major version 17 is active on the volume, and this pod has 13"), "{text}");
+        reporter.report(Stage::Refused(BootRefusal::InitialisedBefore));
         assert!(ask(&router, "/ready").await.1.contains("restore the volume"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_answer_waits_for_a_change_and_not_for_ever() {
-        let (board, reader) = Board::new();
+    async fn readiness_response_waits_for_a_change_or_a_timeout() {
+        let (reporter, reader) = StageReporter::new();
         let router = router(reader, "postgres");
-        let began = Instant::now();
+        let started_at = Instant::now();
         assert_eq!(ask(&router, "/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(began.elapsed(), LIMIT);
+        assert_eq!(started_at.elapsed(), TIMEOUT);
 
-        let began = Instant::now();
+        let started_at = Instant::now();
         let second = Duration::from_secs(1);
         let stop = async {
             tokio::time::sleep(second).await;
-            board.set(Stage::Stopping);
+            reporter.report(Stage::Stopping);
         };
         let ((status, text), ()) = tokio::join!(ask(&router, "/ready"), stop);
-        assert_eq!((status, began.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, second));
+        assert_eq!((status, started_at.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, second));
         assert!(text.contains("stopping"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! The init container's work: this program and a `passwd` file, put where the database's container
+//! The work of the init container: puts this program and a `passwd` file where the database's container
 //! finds them. The image of the init container holds nothing but this program.
 
 use std::fs::{self, Permissions};
@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use pgops_api::layout;
 
-use crate::volume::FileError;
+use pgops_volume::FileError;
 
-/// What `pgops-instance install` takes.
+/// The options of `pgops-instance install`.
 #[derive(clap::Args)]
 pub struct Options {
     /// Directory that gets this program.
@@ -20,30 +20,30 @@ pub struct Options {
     passwd: PathBuf,
 }
 
-/// Copies this program and writes the `passwd` file; both appear whole or not at all.
+/// Copies this program and writes the `passwd` file; both appear complete or not at all.
 pub fn install(options: &Options) -> Result<(), FileError> {
     let own = std::env::current_exe().map_err(FileError::on("find", Path::new("/proc/self/exe")))?;
-    make_directory(&options.to)?;
+    create_dir(&options.to)?;
     let target = options.to.join("pgops-instance");
     let temporary = options.to.join(".pgops-instance.new");
     fs::copy(&own, &temporary).map_err(FileError::on("copy this program to", &temporary))?;
-    publish(&temporary, &target, 0o755)?;
+    rename_with_mode(&temporary, &target, 0o755)?;
 
     if let Some(parent) = options.passwd.parent() {
-        make_directory(parent)?;
+        create_dir(parent)?;
     }
     let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let temporary = options.passwd.with_extension("new");
     fs::write(&temporary, layout::passwd(user, group)).map_err(FileError::on("write", &temporary))?;
-    publish(&temporary, &options.passwd, 0o644)
+    rename_with_mode(&temporary, &options.passwd, 0o644)
 }
 
-fn make_directory(path: &Path) -> Result<(), FileError> {
+fn create_dir(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(FileError::on("create", path))
 }
 
-/// The mode is set before the rename, and without regard to the umask.
-fn publish(temporary: &Path, target: &Path, mode: u32) -> Result<(), FileError> {
+/// The mode is set before the rename, and independently of the umask.
+fn rename_with_mode(temporary: &Path, target: &Path, mode: u32) -> Result<(), FileError> {
     fs::set_permissions(temporary, Permissions::from_mode(mode))
         .map_err(FileError::on("set the mode of", temporary))?;
     fs::rename(temporary, target).map_err(FileError::on("rename a new file to", target))
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn installs_an_executable_copy_and_a_name_for_its_user_twice() {
+    fn install_is_repeatable_and_writes_an_executable_and_a_passwd() {
         let directory = tempfile::tempdir().unwrap();
         let options =
             Options { to: directory.path().join("bin"), passwd: directory.path().join("etc/passwd") };

@@ -1,13 +1,13 @@
-//! What the instance is told: by flags, and in a pod by the environment.
+//! The options of the instance: flags, or in a pod the environment.
 
 use std::str::FromStr;
 
-use pgops_api::layout;
 use pgops_api::postgres::ClientAuthMode;
+use pgops_volume::paths::{VOLUME_ROOT, major_of_pgdata, pgdata};
 
 use crate::initdb::Arguments;
 
-/// What `pgops-instance run` takes; in a pod, all of it comes from the environment.
+/// The options of `pgops-instance run`. In a pod, all of them come from the environment.
 #[derive(clap::Args)]
 pub struct Options {
     /// The data directory, `/var/pv/<major version>/data`.
@@ -22,7 +22,7 @@ pub struct Options {
     /// How passwords are checked: md5, scram or cert.
     #[arg(long, env = "PGOPS_CLIENT_AUTH_MODE", value_name = "MODE", value_parser = client_auth_mode)]
     pub client_auth_mode: Option<ClientAuthMode>,
-    /// Arguments of the first initdb, as a shell would split them.
+    /// Arguments of initdb, split as by a shell.
     #[arg(
         long,
         env = "POSTGRES_INITDB_ARGS",
@@ -39,7 +39,6 @@ pub struct Options {
 /// The major version that a data directory's path names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct DataDirectory {
-    /// The major version.
     pub major: u32,
 }
 
@@ -47,12 +46,10 @@ impl FromStr for DataDirectory {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number = text.strip_prefix(layout::VOLUME_ROOT).and_then(|rest| rest.split('/').nth(1));
-        number
-            .and_then(|number| number.parse().ok())
-            .filter(|major| layout::pgdata(*major) == text)
+        major_of_pgdata(text)
+            .filter(|major| pgdata(*major) == text)
             .map(|major| Self { major })
-            .ok_or_else(|| format!("expected {}/<major version>/data", layout::VOLUME_ROOT))
+            .ok_or_else(|| format!("expected {VOLUME_ROOT}/<major version>/data"))
     }
 }
 
@@ -76,7 +73,7 @@ mod tests {
     #[case("/var/pv/013/data", None)]
     #[case("/var/pv/13/data/", None)]
     #[case("/var/lib/postgresql/13/data", None)]
-    fn reads_the_major_version_from_the_path(#[case] path: &str, #[case] major: Option<u32>) {
+    fn data_directory_path_names_the_major_version(#[case] path: &str, #[case] major: Option<u32>) {
         assert_eq!(path.parse().ok(), major.map(|major| DataDirectory { major }));
     }
 }

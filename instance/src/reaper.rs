@@ -1,7 +1,11 @@
-//! The duty of a PID 1: collect every process that ends, ours and those whose parent is gone.
+//! The duty of PID 1: reaping every process that ends, its own children and orphans.
 //!
-//! Waiting for any child would steal the exit status that `std` or `tokio` waits for, so all
-//! programs are spawned here and their status is handed out from here.
+//! Waiting for any child would take the exit status that `std` or `tokio` waits for, so all
+//! programs are spawned here and their exit status is handed out from here.
+//!
+//! The runner's PID 1 (`runner/src/worker/init.rs`) differs on purpose. It runs one child, the runner, and starts it
+//! again if it is killed, so it needs no exit status but that child's. This one runs the server and its helpers side by
+//! side and restarts nothing: the kubelet restarts the container.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,14 +20,11 @@ use tokio::sync::oneshot;
 /// How a program ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exit {
-    /// It returned this status.
     Status(i32),
-    /// It was ended by this signal.
     Signal(i32),
 }
 
 impl Exit {
-    /// Whether all went well.
     pub fn success(self) -> bool {
         self == Self::Status(0)
     }
@@ -44,43 +45,42 @@ impl fmt::Display for Exit {
 
 type Waiting = HashMap<Pid, oneshot::Sender<Exit>>;
 
-/// Who waits for which program. One for the process, as its children are: a child that another reaper than its
-/// own collects (tests have several) has its end handed out all the same.
+/// The receiver of each program's exit status. Global, as the children of a process are: a child that is reaped by
+/// another `Reaper` than its own (tests have several) still has its exit status delivered.
 static WAITING: LazyLock<Mutex<Waiting>> = LazyLock::new(Mutex::default);
 
-/// Spawns programs and collects every process that ends.
+/// Spawns programs and reaps every process that ends.
 #[derive(Clone)]
 pub struct Reaper {
-    // Held while a program is spawned and while processes are collected: a program that ends at
-    // once is not collected before it is known, and a pid is not signalled after it was freed.
+    // Locked while a program is spawned and while processes are reaped: a program that ends at
+    // once is not reaped before it is registered, and a pid is not signalled after it was freed.
     waiting: &'static Mutex<Waiting>,
 }
 
 impl Reaper {
-    /// Begins to collect, in a task of its own.
+    /// Starts reaping, in a separate task.
     pub fn start() -> io::Result<Self> {
         let reaper = Self { waiting: &WAITING };
         let mut ended = signal(SignalKind::child())?;
-        let collector = reaper.clone();
+        let task_reaper = reaper.clone();
         tokio::spawn(async move {
             while ended.recv().await.is_some() {
-                collector.collect();
+                task_reaper.reap();
             }
         });
         Ok(reaper)
     }
 
-    fn collect(&self) {
+    fn reap(&self) {
         let mut waiting = self.lock();
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             if let (Some(exit), Some(sender)) = (Exit::of(status), waiting.remove(&pid)) {
-                // Nobody listens any more: then nobody wants to know.
+                // The receiver was dropped; the status is not needed.
                 let _ = sender.send(exit);
             }
         }
     }
 
-    /// Starts a program.
     pub fn spawn(&self, command: &mut Command) -> io::Result<Process> {
         let mut waiting = self.lock();
         let mut child = command.spawn()?;
@@ -95,11 +95,11 @@ impl Reaper {
     }
 }
 
-/// A program that was started. Dropping it leaves the program alone.
+/// A running program. Dropping it does not end the program.
 pub struct Process {
     pid: Pid,
     exit: oneshot::Receiver<Exit>,
-    /// Its output, if the command asked for a pipe.
+    /// Its output, if the command has a pipe for it.
     pub stdout: Option<ChildStdout>,
     reaper: Reaper,
 }
@@ -109,12 +109,12 @@ impl Process {
     pub fn signal(&self, signal: Signal) {
         let waiting = self.reaper.lock();
         if waiting.contains_key(&self.pid) {
-            // The one failure left is a program that has ended and is about to be collected.
+            // The only failure left is a program that has ended and is about to be reaped.
             let _ = rustix::process::kill_process(self.pid, signal);
         }
     }
 
-    /// Waits for the end; may be dropped and called again, but not after it answered.
+    /// Waits for the end. May be dropped and called again, but not after it has returned.
     pub async fn wait(&mut self) -> Exit {
         // The sender lives in the map until it is used.
         (&mut self.exit).await.unwrap_or(Exit::Status(-1))
@@ -127,7 +127,7 @@ mod tests {
     use std::process::Stdio;
 
     #[tokio::test]
-    async fn hands_each_program_its_own_end() {
+    async fn each_program_gets_its_own_exit_status() {
         let reaper = Reaper::start().unwrap();
         let mut programs: Vec<_> = (0..20)
             .map(|n| reaper.spawn(Command::new("sh").args(["-c", &format!("exit {n}")])).unwrap())

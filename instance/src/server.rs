@@ -1,4 +1,4 @@
-//! The server: its configuration, its start, and its end.
+//! The server: configuration, start and stop.
 
 use std::fs;
 use std::future::Future;
@@ -8,33 +8,31 @@ use std::time::Duration;
 
 use pgops_api::postgres::ClientAuthMode;
 use pgops_api::serverconf;
+use pgops_volume::{FileError, Interlock, Volume};
 use rustix::process::Signal;
 
-use crate::interlock::Interlock;
-use crate::programs::{self, Programs};
+use crate::environment;
+use crate::programs::Programs;
 use crate::reaper::{Exit, Process, Reaper};
-use crate::volume::{FileError, Volume};
+use crate::volume::prepare_for_start;
 
-/// Why there is no server, or no longer.
+/// Why the server does not run, or no longer.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// A file could not be written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The server could not be started.
     #[error("failed to start the server")]
     Start(#[source] io::Error),
-    /// The server ended and nobody had told it to; its own words stand in the log.
-    #[error("the server ended by itself with {0}; its own words stand in the log above")]
+    /// The server ended without having been asked to stop.
+    #[error("the server ended unexpectedly with {0}; see its output above")]
     Ended(Exit),
-    /// The server did not shut down cleanly.
-    #[error("the server did not shut down cleanly, but ended with {0}; it recovers at its next start")]
+    #[error("the server did not shut down cleanly: it ended with {0}; the next start recovers it")]
     Unclean(Exit),
 }
 
 /// Writes the configuration and starts the server under the interlock.
 ///
-/// The caller holds the interlock; the server inherits it, see [`Interlock::inheritable`].
+/// The caller holds the interlock; the server inherits it, see [`Interlock::inheritable_fd`].
 pub fn start(
     volume: &Volume,
     interlock: &Interlock,
@@ -44,8 +42,8 @@ pub fn start(
     reaper: &Reaper,
 ) -> Result<Process, ServerError> {
     let major = programs.version.major;
-    volume.ready(major)?;
-    let data = volume.data(major);
+    prepare_for_start(volume, major)?;
+    let data = volume.data_dir(major);
     let write = |name: &str, text: String| {
         let path = run_dir.join(name);
         fs::write(&path, text).map_err(FileError::on("write", &path)).map(|()| path)
@@ -56,40 +54,40 @@ pub fn start(
         ("ident_file", data.join("pg_ident.conf")),
     ];
     let mut command = programs.command("postgres");
-    command.arg("-D").arg(&data).envs(programs::server_environment(std::env::vars_os()));
+    command.arg("-D").arg(&data).envs(environment::server(std::env::vars_os()));
     for (name, path) in settings {
         command.arg("-c").arg(format!("{name}={}", path.display()));
     }
-    let inherited = interlock.inheritable().map_err(|error| ServerError::Start(error.into()))?;
+    let inherited = interlock.inheritable_fd().map_err(ServerError::Start)?;
     let process = reaper.spawn(&mut command).map_err(ServerError::Start)?;
     drop(inherited);
     Ok(process)
 }
 
-/// Stops the server: fast, and at once when `hurry` comes or `grace` is nearly over.
+/// Stops the server by a fast shutdown, and by an immediate one when `hurry` completes or `grace` is nearly over.
 ///
 /// A fast shutdown writes a checkpoint, so that the next start, or `pg_upgrade`, finds a clean state.
-/// An immediate one loses nothing either, but must be recovered from.
+/// An immediate one loses nothing either, but requires recovery.
 pub async fn stop(
     mut server: Process,
     grace: Duration,
     hurry: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
     server.signal(Signal::INT);
-    let why = tokio::select! {
+    let reason = tokio::select! {
         exit = server.wait() => {
             return if exit.success() { Ok(()) } else { Err(ServerError::Unclean(exit)) };
         }
-        () = hurry => "it was told to stop a second time",
-        () = tokio::time::sleep(patience(grace)) => "the grace period is nearly over",
+        () = hurry => "received a second termination signal",
+        () = tokio::time::sleep(fast_shutdown_timeout(grace)) => "the grace period is nearly over",
     };
-    tracing::warn!(why, "stopping the server at once");
+    tracing::warn!(reason, "stopping the server by an immediate shutdown");
     server.signal(Signal::QUIT);
     Err(ServerError::Unclean(server.wait().await))
 }
 
-/// How long a fast shutdown may take: what is left of the grace period is for the immediate one.
-fn patience(grace: Duration) -> Duration {
+/// Timeout of the fast shutdown: the rest of the grace period is for the immediate one.
+fn fast_shutdown_timeout(grace: Duration) -> Duration {
     grace.saturating_sub(Duration::from_secs(10)).max(grace / 2)
 }
 
@@ -99,10 +97,10 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn leaves_time_for_an_immediate_shutdown() {
-        let patience = |seconds| super::patience(Duration::from_secs(seconds)).as_secs_f32();
-        assert!((patience(300) - 290.0).abs() < 0.1);
-        assert!((patience(8) - 4.0).abs() < 0.1);
+    fn fast_shutdown_leaves_time_for_an_immediate_one() {
+        let timeout = |seconds| fast_shutdown_timeout(Duration::from_secs(seconds)).as_secs_f32();
+        assert!((timeout(300) - 290.0).abs() < 0.1);
+        assert!((timeout(8) - 4.0).abs() < 0.1);
     }
 
     fn server(reaper: &Reaper, script: &str) -> Process {
@@ -117,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clean_stop_is_a_fast_shutdown_that_succeeds() {
+    async fn stop_is_clean_if_the_fast_shutdown_succeeds() {
         let reaper = Reaper::start().unwrap();
         let clean = server(&reaper, "trap 'exit 0' INT");
         stop(clean, Duration::from_mins(1), std::future::pending()).await.unwrap();
@@ -127,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn does_not_wait_for_the_kubelet_to_kill_it() {
+    async fn stop_turns_immediate_before_the_kubelet_kills_the_server() {
         let reaper = Reaper::start().unwrap();
         let stubborn = server(&reaper, "trap '' INT; trap 'exit 2' QUIT");
         let error = stop(stubborn, Duration::from_millis(200), std::future::pending()).await.unwrap_err();

@@ -1,35 +1,33 @@
-//! How far the instance is: the answer to a readiness probe, and the log line of each change.
+//! The stage of the instance: the response to a readiness probe, and a log line for each change.
 
 use std::fmt;
 
-use pgops_api::layout;
+use pgops_volume::paths::INTERLOCK_FILE;
 use tokio::sync::watch;
 
-use crate::boot::Refusal;
+use crate::boot::BootRefusal;
 
-/// How far the instance is.
+/// The stage of the instance.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Stage {
-    /// Looks around.
     Starting,
-    /// Someone else holds the interlock.
+    /// Another process holds the interlock.
     WaitingForInterlock,
-    /// The volume says that another major version serves.
+    /// Another major version is active.
     WaitingForVersion {
         /// Major version of this pod.
         own: u32,
-        /// Major version that serves.
-        serving: u32,
+        active: u32,
     },
-    /// A person has to put something right.
-    Refused(Refusal),
-    /// The volume is empty and the API server does not say whether it may be initialised.
+    /// An operator has to fix something.
+    Refused(BootRefusal),
+    /// The volume is empty and the API server does not answer whether it may be initialised.
     Unanswered(String),
-    /// initdb is at work.
+    /// initdb runs.
     Initialising,
     /// The server was started.
     Running,
-    /// The server was told to stop.
+    /// The server was asked to stop.
     Stopping,
 }
 
@@ -37,18 +35,18 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Starting => f.write_str("starting"),
-            Self::WaitingForInterlock => write!(
-                f,
-                "waiting: another server, or the worker of an upgrade, holds {}",
-                layout::INTERLOCK_FILE
-            ),
-            Self::WaitingForVersion { own, serving } => write!(
-                f,
-                "waiting: the volume says that major version {serving} serves, and this pod has {own}"
-            ),
+            Self::WaitingForInterlock => {
+                write!(f, "waiting: another server, or the worker of an upgrade, holds {INTERLOCK_FILE}")
+            }
+            Self::WaitingForVersion { own, active } => {
+                write!(f, "waiting: major version {active} is active on the volume, and this pod has {own}")
+            }
             Self::Refused(refusal) => refusal.fmt(f),
-            Self::Unanswered(why) => {
-                write!(f, "the volume is empty; waiting for the API server to say whether it is new: {why}")
+            Self::Unanswered(reason) => {
+                write!(
+                    f,
+                    "waiting: the volume is empty, and the API server has not confirmed that the database is new: {reason}"
+                )
             }
             Self::Initialising => f.write_str("initialising the database"),
             Self::Running => f.write_str("the server was started"),
@@ -57,28 +55,28 @@ impl fmt::Display for Stage {
     }
 }
 
-/// Where the stage is written up.
-pub struct Board(watch::Sender<Stage>);
+/// Reports the stage to the readiness probe and to the log.
+pub struct StageReporter(watch::Sender<Stage>);
 
-impl Board {
-    /// A board that says [`Stage::Starting`], and its reader.
+impl StageReporter {
+    /// A reporter at [`Stage::Starting`], and its reader.
     pub fn new() -> (Self, watch::Receiver<Stage>) {
         let (sender, receiver) = watch::channel(Stage::Starting);
         (Self(sender), receiver)
     }
 
-    /// Writes up a stage; it is logged when it is new.
-    pub fn set(&self, stage: Stage) {
-        self.0.send_if_modified(|shown| {
-            let new = *shown != stage;
-            if new {
+    /// Reports a stage; it is logged if it is new.
+    pub fn report(&self, stage: Stage) {
+        self.0.send_if_modified(|current| {
+            let is_new = *current != stage;
+            if is_new {
                 match stage {
                     Stage::Refused(_) | Stage::Unanswered(_) => tracing::warn!("{stage}"),
                     _ => tracing::info!("{stage}"),
                 }
-                *shown = stage;
+                *current = stage;
             }
-            new
+            is_new
         });
     }
 }

@@ -1,4 +1,4 @@
-//! Writing children by server-side apply, and the errors of every call to the API server.
+//! Reads and writes of objects whose shape or name users chose.
 
 use std::fmt::Debug;
 
@@ -6,69 +6,27 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::Postgres;
+use pgops_kube::ApiError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::design::Problem;
+use crate::build_error::BuildError;
 
-/// Field manager of all that the provisioner writes.
+/// Field manager of all that the provisioner writes, and the name of its lease.
 pub const MANAGER: &str = "pgops-provisioner";
 
-/// A call to the API server that failed.
+/// Why an object was not read.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to {action} {kind} {name}")]
-pub struct ApiError {
-    action: &'static str,
-    kind: String,
-    name: String,
-    #[source]
-    source: Box<Cause>,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Cause {
+pub enum ReadError {
     #[error(transparent)]
-    Client(kube::Error),
-    #[error("{0}")]
-    Shape(serde_path_to_error::Error<serde_json::Error>),
+    Api(#[from] ApiError),
+    /// It exists, but one of its fields is of a shape that this program does not know; the error names the field.
+    #[error(transparent)]
+    Unreadable(serde_path_to_error::Error<serde_json::Error>),
 }
 
-impl ApiError {
-    /// The cause: the API server's own words, where it answered.
-    pub fn cause(&self) -> String {
-        match self.source.as_ref() {
-            Cause::Client(kube::Error::Api(status)) => status.message.clone(),
-            other => other.to_string(),
-        }
-    }
-
-    /// Whether the object is there, but of a shape that this program does not know; then
-    /// [`Self::cause`] names the field.
-    pub fn is_unreadable(&self) -> bool {
-        matches!(self.source.as_ref(), Cause::Shape(_))
-    }
-
-    /// Whether someone else wrote the object meanwhile: then it is read again.
-    pub fn is_conflict(&self) -> bool {
-        matches!(self.source.as_ref(), Cause::Client(kube::Error::Api(status)) if status.is_conflict())
-    }
-}
-
-/// Makes the error of an action on an object, for `map_err`.
-pub fn on<K: Resource<DynamicType = ()>>(
-    action: &'static str,
-    name: &str,
-) -> impl FnOnce(kube::Error) -> ApiError {
-    let name = name.to_owned();
-    move |source| error::<K>(action, name, Cause::Client(source))
-}
-
-fn error<K: Resource<DynamicType = ()>>(action: &'static str, name: String, cause: Cause) -> ApiError {
-    ApiError { action, kind: K::kind(&()).into_owned(), name, source: Box::new(cause) }
-}
-
-/// Reads an object whose shape people chose, so that an error can name the field that does not fit.
-pub async fn read<K>(client: &Client, namespace: Option<&str>, name: &str) -> Result<Option<K>, ApiError>
+/// Reads an object whose shape users chose, so that an error can name the field that does not fit.
+pub async fn read<K>(client: &Client, namespace: Option<&str>, name: &str) -> Result<Option<K>, ReadError>
 where
     K: Resource<DynamicType = ()> + DeserializeOwned,
 {
@@ -77,8 +35,10 @@ where
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
         None => Api::all_with(client.clone(), &resource),
     };
-    let Some(object) = api.get_opt(name).await.map_err(on::<K>("read", name))? else { return Ok(None) };
-    parse(&object).map(Some).map_err(|cause| error::<K>("read", name.to_owned(), Cause::Shape(cause)))
+    match api.get_opt(name).await.map_err(ApiError::on::<K>("read", name))? {
+        Some(object) => parse(&object).map(Some).map_err(ReadError::Unreadable),
+        None => Ok(None),
+    }
 }
 
 fn parse<K: DeserializeOwned>(
@@ -91,10 +51,9 @@ fn parse<K: DeserializeOwned>(
 /// Why a child was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// Something that a person has to put right.
+    /// An operator has to fix something.
     #[error(transparent)]
-    Problem(#[from] Problem),
-    /// The API server.
+    Build(#[from] BuildError),
     #[error(transparent)]
     Api(#[from] ApiError),
 }
@@ -104,7 +63,7 @@ pub fn is_owned(object: &impl ResourceExt, database: &Postgres) -> bool {
     object.owner_references().iter().any(|owner| Some(&owner.uid) == database.metadata.uid.as_ref())
 }
 
-/// Writes a child, unless its name is taken by an object of someone else.
+/// Writes a child by server-side apply, unless an object of that name belongs to another owner.
 pub async fn apply<K>(client: &Client, database: &Postgres, child: &K) -> Result<K, ApplyError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
@@ -115,12 +74,13 @@ where
 {
     let name = child.name_any();
     let api: Api<K> = Api::namespaced(client.clone(), &child.namespace().unwrap_or_default());
-    let existing = api.get_metadata_opt(&name).await.map_err(on::<K>("read", &name))?;
+    let existing = api.get_metadata_opt(&name).await.map_err(ApiError::on::<K>("read", name.as_str()))?;
     if existing.is_some_and(|existing| !is_owned(&existing, database)) {
-        return Err(Problem::Taken { kind: K::kind(&()).into_owned(), name }.into());
+        return Err(BuildError::Taken { kind: K::kind(&()).into_owned(), name }.into());
     }
     let params = PatchParams::apply(MANAGER).force();
-    Ok(api.patch(&name, &params, &Patch::Apply(child)).await.map_err(on::<K>("apply", &name))?)
+    let applied = api.patch(&name, &params, &Patch::Apply(child)).await;
+    Ok(applied.map_err(ApiError::on::<K>("apply", name))?)
 }
 
 #[cfg(test)]
@@ -129,7 +89,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn names_the_field_that_does_not_fit() {
+    fn unreadable_object_is_reported_with_the_field() {
         let object: DynamicObject = serde_json::from_value(json!({
             "apiVersion": "kubedb.com/v1",
             "kind": "Postgres",

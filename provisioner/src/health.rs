@@ -1,4 +1,4 @@
-//! What the kubelet asks of the provisioner.
+//! The probes of the kubelet.
 
 use std::net::SocketAddr;
 
@@ -8,10 +8,10 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// `/livez`, and `/readyz`: whether the API server has answered once.
-pub fn router(reached: watch::Receiver<bool>) -> Router {
+/// `/livez`, and `/readyz`: whether the API server has answered so far.
+pub fn router(connected: watch::Receiver<bool>) -> Router {
     let ready = move || async move {
-        if *reached.borrow() {
+        if *connected.borrow() {
             (StatusCode::OK, "ready")
         } else {
             (StatusCode::SERVICE_UNAVAILABLE, "the API server has not answered yet")
@@ -20,9 +20,9 @@ pub fn router(reached: watch::Receiver<bool>) -> Router {
     Router::new().route("/livez", get(|| async { "alive" })).route("/readyz", get(ready))
 }
 
-/// Answers until the program ends.
-pub async fn serve(address: SocketAddr, reached: watch::Receiver<bool>) -> std::io::Result<()> {
-    axum::serve(TcpListener::bind(address).await?, router(reached)).await
+/// Answers until the process ends.
+pub async fn serve(address: SocketAddr, connected: watch::Receiver<bool>) -> std::io::Result<()> {
+    axum::serve(TcpListener::bind(address).await?, router(connected)).await
 }
 
 #[cfg(test)]
@@ -33,9 +33,9 @@ mod tests {
     use tower::ServiceExt;
 
     #[tokio::test]
-    async fn is_ready_once_the_api_server_has_answered() {
-        let (sender, reached) = watch::channel(false);
-        let router = router(reached);
+    async fn replica_is_ready_once_the_api_server_has_answered() {
+        let (sender, connected) = watch::channel(false);
+        let router = router(connected);
         let ask = |path: &str| router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
         assert_eq!(ask("/livez").await.unwrap().status(), StatusCode::OK);
         assert_eq!(ask("/readyz").await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);

@@ -1,12 +1,19 @@
-//! `pgops-provisioner`: turns each `Postgres` into the objects that run it, and says how it is.
+//! `pgops-provisioner`: turns each `Postgres` into the objects that run it, and reports its status.
 
 mod apply;
+mod build;
+mod build_error;
 mod children;
+mod context;
 mod controller;
 mod deletion;
 mod design;
+#[cfg(test)]
+mod fixtures;
 mod health;
+mod options;
 mod pod_template;
+mod report;
 mod run;
 mod secret;
 mod status;
@@ -14,20 +21,14 @@ mod status;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 /// Without the lines in which the client repeats each failure that is reported here with its meaning,
 /// and without the controller's own spans: each line names its database.
-const FILTER: &str = "info,kube_client=off,kube_runtime=warn";
+const LOG_FILTER: &str = "info,kube_client=off,kube_runtime=warn";
 
 fn main() -> ExitCode {
-    let options = run::Options::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
-    match options.log_format {
-        run::LogFormat::Text => log.with_ansi(false).init(),
-        run::LogFormat::Json => log.json().flatten_event(true).init(),
-    }
+    let options = options::Options::parse();
+    pgops_kube::logging::init(options.log_format, LOG_FILTER);
     match run::run(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

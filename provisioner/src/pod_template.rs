@@ -1,9 +1,9 @@
-//! What a user may set in `spec.podTemplate`, of all that `KubeDB` knows there.
+//! What a user may set in `spec.podTemplate`: a part of `KubeDB`'s fields.
 //!
 //! Honoured: `metadata.labels` and `metadata.annotations`; of `spec`: `nodeSelector`, `tolerations`,
 //! `affinity`, `topologySpreadConstraints`, `imagePullSecrets`, `priorityClassName`, and `env`,
 //! `envFrom` and `resources` of the container `postgres` (in `v1alpha2`'s form, of `spec` itself).
-//! The rest is kept in the object and has no effect.
+//! The other fields stay in the object and have no effect.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -19,29 +19,23 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PodTemplate {
-    /// Labels and annotations of the pod.
     pub metadata: Metadata,
-    /// The pod.
     pub spec: PodSpec,
     /// The server's container.
     #[serde(skip)]
     pub server: Container,
 }
 
-/// Labels and annotations.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Metadata {
-    /// Labels; pgops' own win.
+    /// pgops' own labels take precedence.
     pub labels: BTreeMap<String, String>,
-    /// Annotations.
     pub annotations: BTreeMap<String, String>,
 }
 
-/// The pod.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-#[allow(missing_docs, reason = "the names of Kubernetes' fields say what they are")]
 pub struct PodSpec {
     pub node_selector: Option<BTreeMap<String, String>>,
     pub tolerations: Option<Vec<Toleration>>,
@@ -50,7 +44,7 @@ pub struct PodSpec {
     pub image_pull_secrets: Option<Vec<LocalObjectReference>>,
     pub priority_class_name: Option<String>,
     containers: Vec<Container>,
-    // v1alpha2's form of the server's container. Not flattened: errors would lose the field's name.
+    // The server's container in v1alpha2's form. Not flattened: errors would lose the field's name.
     env: Vec<EnvVar>,
     env_from: Option<Vec<EnvFromSource>>,
     resources: Option<ResourceRequirements>,
@@ -62,33 +56,31 @@ pub struct PodSpec {
 pub struct Container {
     name: String,
     env: Vec<EnvVar>,
-    /// Variables from config maps and secrets.
     pub env_from: Option<Vec<EnvFromSource>>,
-    /// Requests and limits.
     pub resources: Option<ResourceRequirements>,
 }
 
 impl PodTemplate {
-    /// Reads `spec.podTemplate`.
-    pub fn read(
+    /// Parses `spec.podTemplate`.
+    pub fn parse(
         template: Option<&serde_json::Value>,
     ) -> Result<Self, serde_path_to_error::Error<serde_json::Error>> {
         let Some(template) = template else { return Ok(Self::default()) };
-        let mut read: Self = serde_path_to_error::deserialize(template)?;
-        let spec = &mut read.spec;
+        let mut parsed: Self = serde_path_to_error::deserialize(template)?;
+        let spec = &mut parsed.spec;
         let named = spec.containers.iter().find(|container| container.name == names::CONTAINER_POSTGRES);
-        read.server = named.cloned().unwrap_or_else(|| Container {
+        parsed.server = named.cloned().unwrap_or_else(|| Container {
             name: names::CONTAINER_POSTGRES.to_owned(),
             env: mem::take(&mut spec.env),
             env_from: spec.env_from.take(),
             resources: spec.resources.take(),
         });
-        Ok(read)
+        Ok(parsed)
     }
 }
 
 impl Container {
-    /// The user's variables, without those that are pgops' to set.
+    /// The user's variables, without those that pgops sets.
     pub fn env(&self) -> impl Iterator<Item = &EnvVar> {
         self.env.iter().filter(|variable| variable.name != "PGDATA" && !variable.name.starts_with("PGOPS_"))
     }
@@ -106,18 +98,18 @@ mod tests {
         { "name": "postgres", "env": [{ "name": "A", "value": "b" }, { "name": "PGDATA", "value": "/x" }] },
     ] } }))]
     #[case(json!({ "spec": { "env": [{ "name": "A", "value": "b" }, { "name": "PGOPS_DATABASE", "value": "x" }] } }))]
-    fn takes_the_servers_variables_in_either_form_and_leaves_ours(#[case] template: Value) {
-        let template = PodTemplate::read(Some(&template)).unwrap();
+    fn env_is_read_in_both_forms_without_pgops_own(#[case] template: Value) {
+        let template = PodTemplate::parse(Some(&template)).unwrap();
         let env: Vec<_> = template.server.env().map(|variable| variable.name.as_str()).collect();
         assert_eq!(env, ["A"]);
         assert_eq!(template.server.env[0].value.as_deref(), Some("b"));
     }
 
     #[test]
-    fn what_has_no_effect_is_no_error_and_what_does_not_fit_is_named() {
+    fn unknown_fields_are_ignored_and_invalid_ones_are_named() {
         let template = json!({ "controller": {}, "spec": { "containers": [], "serviceAccountName": "x" } });
-        assert!(PodTemplate::read(Some(&template)).is_ok());
-        let error = PodTemplate::read(Some(&json!({ "spec": { "tolerations": "all" } }))).unwrap_err();
+        assert!(PodTemplate::parse(Some(&template)).is_ok());
+        let error = PodTemplate::parse(Some(&json!({ "spec": { "tolerations": "all" } }))).unwrap_err();
         assert!(error.to_string().starts_with("spec.tolerations: "), "{error}");
     }
 }

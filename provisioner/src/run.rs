@@ -1,132 +1,76 @@
-//! The provisioner's life: wait to be the leader, watch, build; stop when it is no longer.
+//! The life of the process: becomes the leader, watches and builds, and ends when it no longer leads.
 
-use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use clap::{Parser, ValueEnum};
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Controller, controller, watcher};
 use kube::{Api, Client};
-use kube_lease_manager::LeaseManagerBuilder;
 use pgops_api::{Postgres, PostgresVersion, names};
-use tokio::signal::unix::{SignalKind, signal};
+use pgops_kube::lease::Election;
+use pgops_kube::shutdown::{self, CancellationToken};
 use tokio::sync::watch;
 
 use crate::apply::MANAGER;
 use crate::children::Images;
-use crate::controller::{Context, reconcile, retry};
+use crate::context::Context;
+use crate::controller::{reconcile, retry};
 use crate::health;
+use crate::options::Options;
 
-/// Turns each `Postgres` into the objects that run it.
-#[derive(Parser)]
-#[command(name = "pgops-provisioner", version)]
-pub struct Options {
-    /// Image of the instance, which becomes PID 1 of each database pod.
-    #[arg(long, env = "PGOPS_INSTANCE_IMAGE", value_name = "IMAGE")]
-    instance_image: String,
-    /// When the images of database pods are pulled.
-    #[arg(long, env = "PGOPS_IMAGE_PULL_POLICY", value_name = "POLICY", default_value = "IfNotPresent")]
-    image_pull_policy: PullPolicy,
-    /// Namespace of the provisioner's lease.
-    #[arg(long, env = "POD_NAMESPACE")]
-    namespace: String,
-    /// Name of this replica in the lease and in Events.
-    #[arg(long, env = "POD_NAME", default_value = MANAGER)]
-    name: String,
-    /// Address of /livez and /readyz.
-    #[arg(long, env = "PGOPS_HEALTH_BIND", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
-    health_bind: SocketAddr,
-    /// Form of the log.
-    #[arg(long, env = "PGOPS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
-}
-
-/// Form of the log.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum LogFormat {
-    /// A line for people.
-    Text,
-    /// A JSON object a line.
-    Json,
-}
-
-/// `imagePullPolicy`.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-#[value(rename_all = "PascalCase")]
-enum PullPolicy {
-    Always,
-    IfNotPresent,
-    Never,
-}
-
-/// Seconds after which another replica takes over from one that is silent.
-const LEASE_SECONDS: u64 = 15;
-/// Seconds before that at which the leader renews.
-const LEASE_GRACE_SECONDS: u64 = 5;
-
-/// Runs until the lease is lost or the program is told to stop.
+/// Runs until leadership is lost or the process is asked to stop.
 #[tokio::main]
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    // Fails only where one is installed, and then it is the same: there is one in this program.
+    // Fails only if a provider is installed already, which can only be the same one: there is no other in this program.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    let (reached, reached_reader) = watch::channel(false);
+    let shutdown = shutdown::on_signal().context("failed to listen for termination signals")?;
+    let (connected, connected_reader) = watch::channel(false);
     let address = options.health_bind;
     tokio::select! {
-        served = health::serve(address, reached_reader) => {
+        served = health::serve(address, connected_reader) => {
             served.with_context(|| format!("failed to answer probes on --health-bind {address}"))
         }
-        done = lead(options, &reached, stop) => done,
+        done = lead(options, &connected, &shutdown) => done,
     }
 }
 
-/// Works as long as this replica holds the lease.
+/// Works as long as this replica leads.
 async fn lead(
     options: Options,
-    reached: &watch::Sender<bool>,
-    stop: impl Future<Output = ()>,
+    connected: &watch::Sender<bool>,
+    shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
     let client = Client::try_default().await.context("failed to find the API server")?;
-    let lease = LeaseManagerBuilder::new(client.clone(), MANAGER)
-        .with_namespace(&options.namespace)
-        .with_identity(&options.name)
-        .with_duration(LEASE_SECONDS)
-        .with_grace(LEASE_GRACE_SECONDS)
-        .build()
+    let leases: Api<Lease> = Api::namespaced(client.clone(), &options.namespace);
+    // A standby is ready too, once the API server has answered.
+    leases
+        .get_opt(MANAGER)
         .await
         .with_context(|| format!("failed to read lease {}/{MANAGER}", options.namespace))?;
-    reached.send_replace(true);
-    let (mut leads, lease_task) = lease.watch().await;
-    let work = async {
-        tracing::info!(name = options.name, "waiting to be the leader");
-        leads.wait_for(|leads| *leads).await.context("failed to keep the lease")?;
-        tracing::info!(name = options.name, "leading");
-        tokio::select! {
-            () = watch_databases(client, &options) => anyhow::bail!("the watches ended"),
-            _ = leads.wait_for(|leads| !*leads) => {
-                anyhow::bail!("another replica leads: ending, to begin anew as one that waits")
-            }
-        }
+    connected.send_replace(true);
+
+    let election = Election::new(leases, MANAGER, options.name.clone());
+    tracing::info!(name = options.name, "waiting for leadership");
+    let mut leadership = tokio::select! {
+        leadership = election.acquire() => leadership,
+        () = shutdown.cancelled() => return Ok(()),
     };
+    tracing::info!(name = options.name, "leading");
     tokio::select! {
-        done = work => return done,
-        () = stop => tracing::info!("told to stop"),
+        () = watch_databases(client, &options) => anyhow::bail!("the watches ended"),
+        () = leadership.lost() => {
+            anyhow::bail!("lost leadership; exiting so that the pod restarts as a standby")
+        }
+        () = shutdown.cancelled() => {}
     }
-    // Gives the lease back, so that another replica need not wait for its end.
-    drop(leads);
-    lease_task.await.context("failed to end the lease's task")?.context("failed to give back the lease")?;
+    // Another replica need not wait until the lease expires.
+    leadership.release().await;
     Ok(())
 }
 
@@ -136,33 +80,33 @@ async fn watch_databases(client: Client, options: &Options) {
         recorder: Recorder::new(client.clone(), reporter),
         images: Images {
             instance: options.instance_image.clone(),
-            pull_policy: format!("{:?}", options.image_pull_policy),
+            pull_policy: options.image_pull_policy.as_str().to_owned(),
         },
         client: client.clone(),
     };
     let databases: Api<PartialObjectMeta<Postgres>> = Api::all(client.clone());
     let workloads: Api<PartialObjectMeta<StatefulSet>> = Api::all(client.clone());
     let versions: Api<PartialObjectMeta<PostgresVersion>> = Api::all(client);
-    let ours = format!("{}={}", names::LABEL_NAME, names::LABEL_NAME_VALUE);
+    let own_label = format!("{}={}", names::LABEL_NAME, names::LABEL_NAME_VALUE);
 
     let controller = Controller::new(databases, watcher::Config::default());
     let known = controller.store();
-    // A catalog changes seldom, and which databases wait for an entry is known only to themselves.
-    let all = move |_| {
-        known.state().iter().map(|database| ObjectRef::from_obj(database.as_ref())).collect::<Vec<_>>()
+    // The catalog changes seldom, and which databases wait for an entry is known only to themselves.
+    let all_databases = move |_| {
+        let databases = known.state();
+        databases.iter().map(|database| ObjectRef::from_obj(database.as_ref())).collect::<Vec<_>>()
     };
-    controller
-        .owns(workloads, watcher::Config::default().labels(&ours))
-        .watches(versions, watcher::Config::default(), all)
-        .run(reconcile, |object, error, _| retry(&object, error), Arc::new(context))
-        .for_each(|done| async {
-            match done {
-                // A failed reconciliation is logged where it is decided when to try again; an object
-                // that is gone was woken by one of its children.
-                Ok(_)
-                | Err(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
-                Err(error) => tracing::warn!("{error}"),
-            }
-        })
-        .await;
+    let reconciled = controller
+        .owns(workloads, watcher::Config::default().labels(&own_label))
+        .watches(versions, watcher::Config::default(), all_databases)
+        .run(reconcile, |object, error, _| retry(&object, error), Arc::new(context));
+    let mut reconciled = pin!(reconciled);
+    while let Some(result) = reconciled.next().await {
+        match result {
+            // A failed reconciliation is logged where its retry is scheduled; an object that does not exist any more
+            // was enqueued by one of its children.
+            Ok(_) | Err(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What is said of a database: a pure function of what is seen.
+//! The status of a database: a pure function of what was observed.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -7,26 +7,25 @@ use pgops_api::condition;
 use pgops_api::postgres::{CONDITION_PROVISIONED, CONDITION_READY, PostgresPhase, PostgresStatus};
 use pgops_api::{Condition, Postgres, names};
 
-use crate::deletion::Block;
-use crate::design::Problem;
+use crate::build_error::BuildError;
+use crate::deletion::DeletionBlocker;
 
-/// Condition: the children stand as the spec asks for; if not, it says why.
+/// Condition: the children match the spec; if not, why.
 pub const CONDITION_PROVISIONING_STARTED: &str = "ProvisioningStarted";
-/// Condition: the object was deleted and stays, and why.
+/// Condition: the object was deleted and is kept, and why.
 pub const CONDITION_DELETION_BLOCKED: &str = "DeletionBlocked";
 const CONDITION_REPLICA_READY: &str = "ReplicaReady";
 const CONDITION_ACCEPTING: &str = "AcceptingConnection";
 const CONDITION_HALTED: &str = "Halted";
 
-/// What is seen of a database.
+/// What was observed of a database.
 pub struct Observed<'a> {
     /// The workload, if it is the database's own.
     pub workload: Option<&'a StatefulSet>,
-    /// Why the children are not built as the spec asks for.
-    pub problem: Option<&'a Problem>,
-    /// Why the object stays although it was deleted.
-    pub blocked: Option<&'a Block>,
-    /// Now.
+    /// Why the children do not match the spec.
+    pub build_error: Option<&'a BuildError>,
+    /// Why the object is kept although it was deleted.
+    pub blocker: Option<&'a DeletionBlocker>,
     pub now: Time,
 }
 
@@ -35,8 +34,8 @@ pub struct Observed<'a> {
 struct Servers {
     wanted: i32,
     ready: i32,
-    left: i32,
-    /// Whether the counts speak of the workload as it is now.
+    remaining: i32,
+    /// Whether the counts are of the current workload.
     current: bool,
 }
 
@@ -46,26 +45,26 @@ impl Servers {
         Self {
             wanted: workload.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1),
             ready: status.and_then(|status| status.ready_replicas).unwrap_or(0),
-            left: status.map_or(0, |status| status.replicas),
+            remaining: status.map_or(0, |status| status.replicas),
             current: status.and_then(|status| status.observed_generation) >= workload.metadata.generation,
         }
     }
 }
 
-/// The status of a database. Conditions that are not the provisioner's are kept as they are.
+/// The status of a database. Conditions that are not the provisioner's stay unchanged.
 pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
     let mut status = database.status.clone().unwrap_or_default();
     let servers = observed.workload.map(Servers::of);
     let ready = match servers {
         None => false,
-        // Just changed, not yet counted: what was true a moment ago is the best that can be said.
+        // Just changed and not counted yet: the previous status is the best answer.
         Some(servers) if !servers.current => {
             condition::find(&status.conditions, CONDITION_READY).is_some_and(Condition::is_true)
         }
         Some(servers) => servers.wanted > 0 && servers.ready >= servers.wanted,
     };
     let halted = database.spec.halted.unwrap_or_default()
-        && servers.is_none_or(|servers| servers.wanted == 0 && servers.left == 0);
+        && servers.is_none_or(|servers| servers.wanted == 0 && servers.remaining == 0);
     status.phase = Some(match (halted, ready, database.was_initialized()) {
         (true, _, _) => PostgresPhase::Halted,
         (_, true, _) => PostgresPhase::Ready,
@@ -74,17 +73,19 @@ pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
     });
     status.observed_generation = database.metadata.generation;
 
-    let mut write = Writer { conditions: &mut status.conditions, database, now: &observed.now };
-    write.provisioning_started(observed);
-    write.readiness(observed, servers, ready);
+    let mut writer = Writer { conditions: &mut status.conditions, database, now: &observed.now };
+    writer.provisioning_started(observed);
+    writer.readiness(observed, servers, ready);
     if halted {
-        write.set(CONDITION_HALTED, true, "Halted", "stopped as spec.halted asks; the data is there");
+        writer.set(CONDITION_HALTED, true, "Halted", "stopped because spec.halted is true; the data is kept");
     } else {
-        write.clear(CONDITION_HALTED);
+        writer.clear(CONDITION_HALTED);
     }
-    match observed.blocked {
-        Some(block) => write.set(CONDITION_DELETION_BLOCKED, true, block.reason(), &block.to_string()),
-        None => write.clear(CONDITION_DELETION_BLOCKED),
+    match observed.blocker {
+        Some(blocker) => {
+            writer.set(CONDITION_DELETION_BLOCKED, true, blocker.reason(), &blocker.to_string());
+        }
+        None => writer.clear(CONDITION_DELETION_BLOCKED),
     }
     status
 }
@@ -96,8 +97,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn set(&mut self, type_: &str, stands: bool, reason: &str, message: &str) {
-        let status = if stands { "True" } else { "False" };
+    fn set(&mut self, type_: &str, holds: bool, reason: &str, message: &str) {
+        let status = if holds { "True" } else { "False" };
         let mut new = Condition::new(type_, status, reason, message, self.now.clone());
         new.observed_generation = self.database.metadata.generation;
         condition::set(self.conditions, new);
@@ -107,26 +108,26 @@ impl Writer<'_> {
         self.conditions.retain(|condition| condition.type_ != type_);
     }
 
-    /// While the database is paused nothing is built, so nothing is said of it either.
+    /// While the database is paused nothing is built, so the condition stays unchanged.
     fn provisioning_started(&mut self, observed: &Observed) {
-        match (observed.problem, observed.workload) {
-            (Some(problem), _) => {
-                self.set(CONDITION_PROVISIONING_STARTED, false, problem.reason(), &problem.to_string());
+        match (observed.build_error, observed.workload) {
+            (Some(error), _) => {
+                self.set(CONDITION_PROVISIONING_STARTED, false, error.reason(), &error.to_string());
             }
             (None, Some(_)) if self.database.paused().is_none() => {
-                let message = "all objects of the database are as its spec asks for";
+                let message = "all objects of the database match its spec";
                 self.set(CONDITION_PROVISIONING_STARTED, true, "ProvisioningStarted", message);
             }
             _ => {}
         }
     }
 
-    /// Readiness is a real `SELECT 1`, which the instance in the pod makes for the kubelet.
+    /// Readiness is a real `SELECT 1`, which the instance in the pod runs for the kubelet.
     fn readiness(&mut self, observed: &Observed, servers: Option<Servers>, ready: bool) {
-        let (reason, message) = match (observed.problem, servers) {
+        let (reason, message) = match (observed.build_error, servers) {
             _ if ready => ("Ready", "the server answers queries".to_owned()),
-            (Some(problem), None) => (problem.reason(), problem.to_string()),
-            (None, None) => ("NotBuilt", "there is no StatefulSet".to_owned()),
+            (Some(error), None) => (error.reason(), error.to_string()),
+            (None, None) => ("NotBuilt", "the StatefulSet does not exist".to_owned()),
             (_, Some(servers)) if servers.wanted == 0 => {
                 ("Stopped", "the StatefulSet is scaled to 0".to_owned())
             }
@@ -136,14 +137,14 @@ impl Writer<'_> {
             self.set(type_, ready, reason, &message);
         }
         if ready && condition::find(self.conditions, CONDITION_PROVISIONED).is_none() {
-            self.set(CONDITION_PROVISIONED, true, "Provisioned", "the first server has answered");
+            self.set(CONDITION_PROVISIONED, true, "Provisioned", "the server has answered its first query");
         }
     }
 
     fn not_ready(&self, servers: Servers) -> String {
         format!(
-            "{} of {} servers answer; `kubectl -n {} logs {} -c {}` says what it waits for, or `kubectl describe pod` \
-             why it does not run",
+            "{} of {} servers answer; `kubectl -n {} logs {} -c {}` shows what the server waits for, `kubectl describe \
+             pod` why it does not run",
             servers.ready,
             servers.wanted,
             self.database.namespace().unwrap_or_default(),
@@ -156,7 +157,7 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::design::tests::{database, version, workload};
+    use crate::fixtures::{database, version, workload};
     use k8s_openapi::api::apps::v1::StatefulSetStatus;
     use k8s_openapi::jiff::Timestamp;
     use pgops_api::postgres::CONDITION_PAUSED;
@@ -183,10 +184,10 @@ mod tests {
     fn observe(
         database: &mut Postgres,
         workload: Option<&StatefulSet>,
-        problem: Option<&Problem>,
+        build_error: Option<&BuildError>,
         second: i64,
     ) {
-        let observed = Observed { workload, problem, blocked: None, now: at(second) };
+        let observed = Observed { workload, build_error, blocker: None, now: at(second) };
         database.status = Some(status(database, &observed));
     }
 
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn is_provisioning_until_the_first_answer_and_provisioned_ever_after() {
+    fn database_is_provisioning_until_its_first_answer() {
         let mut database = database(json!({}));
         observe(&mut database, Some(&built(1, 0, 2)), None, 1);
         assert_eq!(database.phase(), PostgresPhase::Provisioning);
@@ -215,7 +216,7 @@ mod tests {
     #[case::scaled_down_by_an_upgrade(0, 0, PostgresPhase::NotReady)]
     #[case::its_pod_does_not_answer(1, 0, PostgresPhase::NotReady)]
     #[case::it_answers(1, 1, PostgresPhase::Ready)]
-    fn a_paused_database_keeps_its_pause_and_shows_how_it_is(
+    fn paused_database_keeps_its_pause_and_has_a_phase(
         #[case] wanted: i32,
         #[case] ready: i32,
         #[case] expected: PostgresPhase,
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_that_was_just_changed_is_as_it_was() {
+    fn changed_workload_keeps_the_previous_readiness() {
         let mut fresh = database(json!({}));
         observe(&mut fresh, Some(&built(1, 1, 1)), None, 1);
         assert_eq!(fresh.phase(), PostgresPhase::Provisioning);
@@ -241,24 +242,24 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_told_and_does_not_deny_that_the_server_answers() {
-        let problem = Problem::UnknownVersion("17.99".into());
+    fn build_error_is_reported_and_does_not_change_readiness() {
+        let error = BuildError::UnknownVersion("17.99".into());
         let mut fresh = database(json!({}));
-        observe(&mut fresh, None, Some(&problem), 1);
+        observe(&mut fresh, None, Some(&error), 1);
         assert_eq!(fresh.phase(), PostgresPhase::Provisioning);
         let ready = condition::find(fresh.conditions(), CONDITION_READY).unwrap();
         assert_eq!((ready.status.as_str(), ready.reason.as_deref()), ("False", Some("UnknownVersion")));
 
         let mut serving = database(json!({}));
         observe(&mut serving, Some(&built(1, 1, 2)), None, 1);
-        observe(&mut serving, Some(&built(1, 1, 2)), Some(&problem), 2);
+        observe(&mut serving, Some(&built(1, 1, 2)), Some(&error), 2);
         assert_eq!(serving.phase(), PostgresPhase::Ready);
         let started = condition::find(serving.conditions(), CONDITION_PROVISIONING_STARTED).unwrap();
         assert!(!started.is_true() && started.message.as_ref().unwrap().contains("17.99"));
     }
 
     #[test]
-    fn is_halted_only_when_its_servers_are_gone() {
+    fn database_is_halted_only_without_servers() {
         let mut database = database(json!({}));
         observe(&mut database, Some(&built(1, 1, 2)), None, 1);
         database.spec.halted = Some(true);
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn says_the_same_twice_when_nothing_changes() {
+    fn status_is_stable_when_nothing_changes() {
         let mut database = database(json!({}));
         observe(&mut database, Some(&built(1, 1, 2)), None, 1);
         let first = database.status.clone();

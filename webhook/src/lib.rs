@@ -9,7 +9,6 @@ pub mod caches;
 mod certificate;
 pub mod decide;
 mod launcher;
-pub mod lifecycle;
 pub mod metrics;
 pub mod serve;
 pub mod server;

@@ -9,14 +9,15 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use kube::{Api, Client};
 use pgops_certs::{CertificateManager, Certificates, Names};
+use pgops_kube::shutdown::{self, CancellationToken};
+use pgops_kube::{PullPolicy, Readiness};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::admission;
 use crate::caches::Caches;
 use crate::certificate;
-use crate::launcher::{self, PullPolicy};
-use crate::lifecycle::{Readiness, Shutdown};
+use crate::launcher;
 use crate::metrics::Metrics;
 use crate::server;
 use crate::watch::fill;
@@ -105,7 +106,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         bail!("failed to install the crypto provider: another one is installed");
     }
     let launcher_options = options.launcher()?;
-    let shutdown = Shutdown::on_signal()?;
+    let shutdown = shutdown::on_signal().context("failed to listen for termination signals")?;
     let client = Client::try_default()
         .await
         .context("failed to find an API server: run in a pod with a service account, or set KUBECONFIG")?;
@@ -133,7 +134,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     // A launcher that was told to end is done long before the last review is answered.
     let launch = async {
         launch.await?;
-        if shutdown.has_begun() {
+        if shutdown.is_cancelled() {
             std::future::pending::<()>().await;
         }
         bail!("the launcher ended by itself")
@@ -154,11 +155,11 @@ async fn serve(
     mut keeper: CertificateManager,
     admission: impl Future<Output = anyhow::Result<()>>,
     readiness: Readiness,
-    shutdown: Shutdown,
+    shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     tokio::select! {
         obtained = keeper.initial_certificate() => obtained?,
-        () = shutdown.begun() => return Ok(()),
+        () = shutdown.cancelled() => return Ok(()),
     }
     readiness.met(CERTIFICATE);
     tokio::select! {

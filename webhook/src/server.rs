@@ -15,10 +15,11 @@ use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use pgops_certs::Certificates;
+use pgops_kube::Readiness;
+use pgops_kube::shutdown::CancellationToken;
 use rustls::ServerConfig;
 
 use crate::caches::Caches;
-use crate::lifecycle::{Readiness, Shutdown};
 use crate::metrics::Metrics;
 
 /// How long requests are still taken after SIGTERM: the time in which every node learns that this pod
@@ -39,7 +40,7 @@ pub async fn admission(
     tls: ServerConfig,
     router: Router,
     readiness: Readiness,
-    shutdown: Shutdown,
+    shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let handle = Handle::new();
     let router = router.layer(middleware::from_fn_with_state(shutdown.clone(), part));
@@ -49,7 +50,7 @@ pub async fn admission(
     let mut server = axum_server::bind(bind).acceptor(accept).handle(handle.clone()).http1_only();
     server.http_builder().http1().header_read_timeout(HEAD_TIMEOUT);
     let drain = async {
-        shutdown.begun().await;
+        shutdown.cancelled().await;
         readiness.lose("the process ends");
         tokio::time::sleep(LINGER).await;
         handle.graceful_shutdown(Some(DRAIN));
@@ -65,9 +66,9 @@ pub async fn admission(
 
 /// While the process ends, asks each client that is busy to come back on a new connection, which leads
 /// to another replica. So hardly a connection is left to be closed under a client's next request.
-async fn part(State(shutdown): State<Shutdown>, request: Request, next: Next) -> Response {
+async fn part(State(shutdown): State<CancellationToken>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    if shutdown.has_begun() {
+    if shutdown.is_cancelled() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -141,12 +142,12 @@ mod tests {
 
     #[tokio::test]
     async fn connections_are_closed_only_while_the_process_ends() {
-        let (signal, shutdown) = Shutdown::manual();
+        let shutdown = CancellationToken::new();
         let router = Router::new()
             .route("/", get(|| async {}))
             .layer(middleware::from_fn_with_state(shutdown.clone(), part));
         assert!(!ask(router.clone(), "/").await.headers().contains_key(header::CONNECTION));
-        signal.send_replace(true);
+        shutdown.cancel();
         assert_eq!(ask(router, "/").await.headers()[header::CONNECTION], "close");
     }
 
@@ -201,7 +202,7 @@ mod tests {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         let (server_tls, client_tls) = tls();
         let router = Router::new().route("/", get(|| async { "answered" }));
-        let (_signal, shutdown) = Shutdown::manual();
+        let shutdown = CancellationToken::new();
         tokio::spawn(admission(address, server_tls, router, Readiness::awaiting(&[]), shutdown));
         let asked = |mut client: Client| aside(move || (client.ask(), client));
 

@@ -1,21 +1,23 @@
-//! The names under which a database is reached.
+//! The Services of a database.
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use pgops_api::{Postgres, names};
 
+use super::metadata::{labels, metadata};
+
 /// `<db>-pods` for each pod by name, `<db>` for the primary, `<db>-standby` for the standbys.
 pub fn services(database: &Postgres) -> [Service; 3] {
     let name = database.name_any();
     let pods = ServiceSpec {
         cluster_ip: Some("None".to_owned()),
-        // A pod that waits or recovers must be reachable by those who put it right.
+        // A pod that waits or recovers must be reachable for an operator who repairs it.
         publish_not_ready_addresses: Some(true),
         ..spec(database, None)
     };
     let primary = ServiceSpec {
-        // Said, so that it is so again whoever has left it otherwise: an upgrade's runner sets it for its outage.
+        // Explicit, so that it is reset if an upgrade's runner, which sets it during the outage, has left it set.
         publish_not_ready_addresses: Some(false),
         ..spec(database, Some(names::ROLE_PRIMARY))
     };
@@ -28,11 +30,11 @@ pub fn services(database: &Postgres) -> [Service; 3] {
 }
 
 fn service(database: &Postgres, name: String, spec: ServiceSpec) -> Service {
-    Service { metadata: super::metadata(database, name), spec: Some(spec), status: None }
+    Service { metadata: metadata(database, name), spec: Some(spec), status: None }
 }
 
 fn spec(database: &Postgres, role: Option<&str>) -> ServiceSpec {
-    let mut selector = super::labels(&database.name_any());
+    let mut selector = labels(&database.name_any());
     selector.extend(role.map(|role| (names::LABEL_ROLE.to_owned(), role.to_owned())));
     ServiceSpec {
         selector: Some(selector),

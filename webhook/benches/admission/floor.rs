@@ -13,7 +13,7 @@ use axum::http::header;
 use axum::routing::post;
 use jiff::{SignedDuration, Timestamp};
 use pgops_certs::{Authority, Resolver};
-use pgops_webhook::lifecycle::{Readiness, Shutdown};
+use pgops_kube::{Readiness, shutdown};
 use pgops_webhook::server;
 
 use crate::client;
@@ -40,7 +40,7 @@ pub async fn serve(bind: SocketAddr) -> anyhow::Result<()> {
     std::io::stdout().write_all(authority.certificate().as_bytes())?;
     println!("{END}");
     let router = Router::new().route("/validate", post(answer));
-    server::admission(bind, tls, router, Readiness::awaiting(&[]), Shutdown::on_signal()?).await
+    server::admission(bind, tls, router, Readiness::awaiting(&[]), shutdown::on_signal()?).await
 }
 
 async fn answer(_: Bytes) -> ([(header::HeaderName, &'static str); 1], &'static str) {

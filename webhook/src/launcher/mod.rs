@@ -15,7 +15,6 @@ mod catalog;
 mod claim;
 mod controller;
 mod job;
-mod lease;
 mod next;
 mod pods;
 mod prepare;
@@ -33,14 +32,14 @@ mod queue_tests;
 use std::sync::Arc;
 
 use anyhow::bail;
-use clap::ValueEnum;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Api, Client};
+use pgops_kube::PullPolicy;
+use pgops_kube::lease::Election;
+use pgops_kube::shutdown::CancellationToken;
 
 use crate::caches::Caches;
-use crate::lifecycle::Shutdown;
 use crate::metrics::Metrics;
-use lease::Election;
 
 /// The Lease of the leader.
 const LEASE: &str = "pgops-launcher";
@@ -67,15 +66,6 @@ pub struct Images {
     pub pull_policy: Option<PullPolicy>,
 }
 
-/// When images are pulled, in Kubernetes' words.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-#[value(rename_all = "PascalCase")]
-pub enum PullPolicy {
-    Always,
-    IfNotPresent,
-    Never,
-}
-
 /// Launches, whenever this process leads, until it is told to end. An error means that a part which
 /// never ends has ended.
 pub async fn run(
@@ -83,7 +73,7 @@ pub async fn run(
     options: Options,
     caches: Arc<Caches>,
     metrics: Metrics,
-    shutdown: Shutdown,
+    shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let reporter = Reporter { controller: REPORTER.to_owned(), instance: Some(options.identity.clone()) };
     let recorder = Recorder::new(client.clone(), reporter);
@@ -91,8 +81,8 @@ pub async fn run(
     let election = Election::new(leases, LEASE, options.identity.clone());
     loop {
         let mut held = tokio::select! {
-            held = election.win() => held,
-            () = shutdown.begun() => return Ok(()),
+            held = election.acquire() => held,
+            () = shutdown.cancelled() => return Ok(()),
         };
         tracing::info!(lease = LEASE, identity = %options.identity, "leads");
         metrics.leads(true);
@@ -102,7 +92,7 @@ pub async fn run(
             () = act => bail!("the launcher's controller ended"),
             () = catalog::warn(client.clone(), recorder.clone()) => bail!("the watch on PostgresVersion ended"),
             () = held.lost() => tracing::warn!(lease = LEASE, "lost the lease; stops acting"),
-            () = shutdown.begun() => {
+            () = shutdown.cancelled() => {
                 held.release().await;
                 return Ok(());
             }

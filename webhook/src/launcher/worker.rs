@@ -167,7 +167,7 @@ impl Worker {
         let Place { node, node_selector, tolerations, image_pull_secrets, priority_class } =
             self.place.clone();
         let pull = |container: Container| Container {
-            image_pull_policy: images.pull_policy.map(|policy| format!("{policy:?}")),
+            image_pull_policy: images.pull_policy.map(|policy| policy.as_str().to_owned()),
             ..container
         };
         let stage = self.stage().into_iter();

@@ -1,6 +1,6 @@
 use super::*;
-use crate::launcher::PullPolicy;
 use crate::launcher::fixtures::worker;
+use pgops_kube::PullPolicy;
 
 fn images() -> Images {
     Images { runner: "registry/pgops-runner:1".into(), pull_policy: Some(PullPolicy::IfNotPresent) }

@@ -1,0 +1,25 @@
+//! What every program of pgops that talks to Kubernetes needs.
+//!
+//! | module | content |
+//! |---|---|
+//! | [`ApiError`] | a call to the API server that failed |
+//! | [`patch`] | patches that apply only to the version of the object that was read |
+//! | [`finalizers`] | adding and removing one finalizer and leaving the others alone |
+//! | [`lease`] | leader election |
+//! | [`logging`] | the log's format and filter |
+//! | [`shutdown`] | termination signals |
+//! | [`Readiness`] | what a process waits for before it is ready |
+//! | [`PullPolicy`] | the flag for `imagePullPolicy` |
+
+mod api_error;
+pub mod finalizers;
+pub mod lease;
+pub mod logging;
+pub mod patch;
+mod pull_policy;
+mod readiness;
+pub mod shutdown;
+
+pub use api_error::ApiError;
+pub use pull_policy::PullPolicy;
+pub use readiness::Readiness;

@@ -1,0 +1,49 @@
+//! The objects that a `Postgres` consists of, as pure functions of its design.
+
+mod access;
+mod budget;
+mod images;
+mod metadata;
+mod pod;
+mod services;
+mod statefulset;
+#[cfg(test)]
+mod tests;
+mod volumes;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Service, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use pgops_api::Postgres;
+
+use crate::design::Design;
+pub use images::Images;
+pub use metadata::labels;
+
+/// The objects that a `Postgres` consists of, all owned by it. Its secret and volume claims are not among
+/// them: they outlive it, unless its deletion policy says otherwise.
+#[derive(Clone, Debug)]
+pub struct Children {
+    /// Identity of the instance.
+    pub account: ServiceAccount,
+    /// Permissions of the instance.
+    pub role: Role,
+    pub binding: RoleBinding,
+    /// Names of the pods, the primary, the standbys.
+    pub services: [Service; 3],
+    pub budget: PodDisruptionBudget,
+    pub workload: StatefulSet,
+}
+
+/// The children of a database.
+pub fn children(database: &Postgres, design: &Design, images: &Images) -> Children {
+    Children {
+        account: access::account(database),
+        role: access::role(database),
+        binding: access::binding(database),
+        services: services::services(database),
+        budget: budget::budget(database),
+        workload: statefulset::statefulset(database, design, images),
+    }
+}

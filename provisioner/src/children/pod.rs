@@ -1,0 +1,148 @@
+//! The pod of a database.
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, PodSecurityContext, PodSpec, Probe,
+    SeccompProfile, SecurityContext,
+};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::ResourceExt;
+use pgops_api::postgres::ClientAuthMode;
+use pgops_api::{Postgres, layout, names};
+
+use super::images::Images;
+use super::volumes::{install_mounts, server_mounts, volumes};
+use crate::design::Design;
+
+/// Seconds that a server has for a clean shutdown: its last checkpoint may write all of its memory.
+const GRACE_SECONDS: i64 = 300;
+
+pub fn pod(database: &Postgres, design: &Design, images: &Images) -> PodSpec {
+    let user = design.pod.spec.clone();
+    PodSpec {
+        service_account_name: Some(database.name_any()),
+        // Variables such as ORDERS_PORT for each Service of the namespace are of no use here.
+        enable_service_links: Some(false),
+        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        security_context: Some(PodSecurityContext {
+            run_as_user: Some(design.uid),
+            run_as_group: Some(design.uid),
+            run_as_non_root: Some(true),
+            fs_group: Some(design.uid),
+            // Not on every mount: it would open the data directory to the group each time.
+            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                localhost_profile: None,
+            }),
+            ..PodSecurityContext::default()
+        }),
+        init_containers: Some(vec![install(images)]),
+        containers: vec![server(database, design, images)],
+        volumes: Some(volumes(database, &design.storage)),
+        node_selector: user.node_selector,
+        tolerations: user.tolerations,
+        affinity: user.affinity,
+        topology_spread_constraints: user.topology_spread_constraints,
+        image_pull_secrets: user.image_pull_secrets,
+        priority_class_name: user.priority_class_name,
+        ..PodSpec::default()
+    }
+}
+
+fn install(images: &Images) -> Container {
+    let passwd = format!("{}/passwd", layout::PASSWD_DIR);
+    Container {
+        name: "install".to_owned(),
+        image: Some(images.instance.clone()),
+        image_pull_policy: Some(images.pull_policy.clone()),
+        command: Some(strings(&[
+            "/pgops-instance",
+            "install",
+            "--to",
+            layout::TOOLS_DIR,
+            "--passwd",
+            &passwd,
+        ])),
+        security_context: Some(restricted()),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(install_mounts()),
+        ..Container::default()
+    }
+}
+
+/// No liveness probe: a server that recovers, or an instance that waits for an upgrade, must not be
+/// restarted, and the end of a server ends its container anyway.
+fn server(database: &Postgres, design: &Design, images: &Images) -> Container {
+    let user = &design.pod.server;
+    let instance = format!("{}/pgops-instance", layout::TOOLS_DIR);
+    Container {
+        name: names::CONTAINER_POSTGRES.to_owned(),
+        image: Some(design.image.clone()),
+        image_pull_policy: Some(images.pull_policy.clone()),
+        command: Some(strings(&[&instance, "run"])),
+        env: Some(environment(database, design)),
+        env_from: user.env_from.clone(),
+        resources: user.resources.clone(),
+        ports: Some(vec![
+            port(names::CONTAINER_POSTGRES, names::POSTGRES_PORT),
+            port("instance", names::INSTANCE_PORT),
+        ]),
+        readiness_probe: Some(Probe {
+            http_get: Some(HTTPGetAction {
+                path: Some("/ready".to_owned()),
+                port: IntOrString::Int(names::INSTANCE_PORT.into()),
+                ..HTTPGetAction::default()
+            }),
+            period_seconds: Some(1),
+            timeout_seconds: Some(3),
+            failure_threshold: Some(3),
+            ..Probe::default()
+        }),
+        security_context: Some(restricted()),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(server_mounts(database)),
+        ..Container::default()
+    }
+}
+
+fn environment(database: &Postgres, design: &Design) -> Vec<EnvVar> {
+    let mode = database.spec.client_auth_mode.map(|mode| match mode {
+        ClientAuthMode::Md5 => "md5",
+        ClientAuthMode::Scram => "scram",
+        ClientAuthMode::Cert => "cert",
+    });
+    let own = [
+        ("PGDATA", layout::pgdata(design.major)),
+        ("PGOPS_NAMESPACE", database.namespace().unwrap_or_default()),
+        ("PGOPS_DATABASE", database.name_any()),
+        ("PGOPS_GRACE_SECONDS", GRACE_SECONDS.to_string()),
+    ];
+    let mode = mode.map(|mode| ("PGOPS_CLIENT_AUTH_MODE", mode.to_owned()));
+    own.into_iter()
+        .chain(mode)
+        .map(|(name, value)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None })
+        .chain(design.pod.server.env().cloned())
+        .collect()
+}
+
+fn restricted() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) }),
+        read_only_root_filesystem: Some(true),
+        ..SecurityContext::default()
+    }
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn port(name: &str, port: u16) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: port.into(),
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    }
+}

@@ -1,0 +1,63 @@
+use super::*;
+use crate::fixtures::{self, database, version};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+fn built(change: Value) -> Children {
+    fixtures::built(&database(change), &version("13.16", "13.16", None))
+}
+
+fn pretty(object: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(object).unwrap()
+}
+
+#[test]
+fn typical_database_matches_the_snapshots() {
+    let built = built(json!({}));
+    insta::assert_snapshot!("statefulset", pretty(&built.workload));
+    insta::assert_snapshot!("services", pretty(&built.services));
+    insta::assert_snapshot!("access", pretty(&(&built.account, &built.role, &built.binding)));
+    insta::assert_snapshot!("budget", pretty(&built.budget));
+}
+
+#[test]
+fn selectors_find_the_pods_and_only_the_primary_is_writable() {
+    let built = built(json!({}));
+    let template = built.workload.spec.unwrap().template;
+    let labels = template.metadata.unwrap().labels.unwrap();
+    let finds = |selector: BTreeMap<String, String>| {
+        selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+    };
+    assert!(finds(built.budget.spec.unwrap().selector.unwrap().match_labels.unwrap()));
+    let reached =
+        built.services.map(|service| (service.name_any(), finds(service.spec.unwrap().selector.unwrap())));
+    let expected = [("orders-pods", true), ("orders-standby", false), ("orders", true)];
+    assert_eq!(reached, expected.map(|(name, found)| (name.to_owned(), found)));
+}
+
+#[test]
+fn database_with_every_setting_matches_the_snapshot() {
+    let built = built(json!({
+        "storageType": "Ephemeral",
+        "halted": true,
+        "authSecret": { "name": "my-auth" },
+        "configSecret": { "name": "my-config" },
+        "clientAuthMode": "scram",
+        "podTemplate": {
+            "metadata": { "labels": { "team": "shop", "kubedb.com/role": "standby" }, "annotations": { "a": "b" } },
+            "spec": {
+                "nodeSelector": { "disk": "fast" },
+                "tolerations": [{ "key": "db", "operator": "Exists" }],
+                "imagePullSecrets": [{ "name": "registry" }],
+                "priorityClassName": "important",
+                "containers": [{
+                    "name": "postgres",
+                    "env": [{ "name": "POSTGRES_INITDB_ARGS", "value": "--wal-segsize=64" }],
+                    "resources": { "limits": { "memory": "1Gi" } },
+                }],
+            },
+        },
+    }));
+    insta::assert_snapshot!("statefulset_with_everything", pretty(&built.workload));
+}

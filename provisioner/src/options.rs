@@ -1,0 +1,33 @@
+//! The command line.
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+use pgops_kube::PullPolicy;
+use pgops_kube::logging::LogFormat;
+
+use crate::apply::MANAGER;
+
+/// Turns each `Postgres` into the objects that run it.
+#[derive(Parser)]
+#[command(name = "pgops-provisioner", version)]
+pub struct Options {
+    /// Image of the instance, which becomes PID 1 of each database pod.
+    #[arg(long, env = "PGOPS_INSTANCE_IMAGE", value_name = "IMAGE")]
+    pub instance_image: String,
+    /// When the images of database pods are pulled.
+    #[arg(long, env = "PGOPS_IMAGE_PULL_POLICY", value_name = "POLICY", default_value = "IfNotPresent")]
+    pub image_pull_policy: PullPolicy,
+    /// Namespace of the provisioner's lease.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub namespace: String,
+    /// Name of this replica in the lease and in Events.
+    #[arg(long, env = "POD_NAME", default_value = MANAGER)]
+    pub name: String,
+    /// Address of /livez and /readyz.
+    #[arg(long, env = "PGOPS_HEALTH_BIND", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub health_bind: SocketAddr,
+    /// Format of the log.
+    #[arg(long, env = "PGOPS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
