@@ -4,16 +4,16 @@ use std::sync::LazyLock;
 
 use kube::runtime::watcher::Event;
 use pgops_webhook::admission::{Answered, Webhook, answer};
-use pgops_webhook::caches::Caches;
+use pgops_webhook::cache::Caches;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// demo/orders on 13.16, with an upgrade of demo/busy at work.
 static CACHES: LazyLock<Caches> = LazyLock::new(|| {
-    let (caches, mut feeds) = Caches::new();
+    let (caches, mut writers) = Caches::new();
     for version in ["13.16", "13.23", "17.11", "18.6"] {
-        feeds.versions.apply(Event::Apply(of(json!({
+        writers.versions.apply(Event::Apply(of(json!({
             "metadata": {"name": version},
             "spec": {
                 "version": version, "db": {"image": "i", "baseOS": "debian"},
@@ -22,12 +22,12 @@ static CACHES: LazyLock<Caches> = LazyLock::new(|| {
         }))));
     }
     for database in ["orders", "busy"] {
-        feeds.databases.apply(Event::Apply(of(json!({
+        writers.databases.apply(Event::Apply(of(json!({
             "metadata": {"name": database, "namespace": "demo"},
             "spec": {"version": "13.16"}, "status": {"phase": "Ready"},
         }))));
     }
-    feeds.requests.apply(Event::Apply(of(json!({
+    writers.requests.apply(Event::Apply(of(json!({
         "metadata": {"name": "first", "namespace": "demo", "uid": "1"},
         "spec": {"type": "UpdateVersion", "databaseRef": {"name": "busy"}, "updateVersion": {"targetVersion": "17.11"}},
         "status": {"phase": "Progressing"},

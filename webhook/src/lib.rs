@@ -5,7 +5,7 @@
 //! [`decide::run`] away from a cluster.
 
 pub mod admission;
-pub mod caches;
+pub mod cache;
 mod certificate;
 pub mod decide;
 mod launcher;
@@ -13,8 +13,6 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod serve;
 pub mod server;
-mod unreadable;
-mod watch;
 
 /// Of the program, and of the floor that the benchmark compares it with.
 #[global_allocator]

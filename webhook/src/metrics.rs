@@ -15,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::admission::{Outcome, Webhook};
-use crate::caches::Caches;
+use crate::cache::Caches;
 
 /// Upper bounds in seconds: a review takes some microseconds, one of a large object milliseconds.
 const LATENCIES: [f64; 11] = [20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 20e-3, 100e-3, 1.0];

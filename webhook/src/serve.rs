@@ -13,13 +13,12 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::admission;
-use crate::caches::Caches;
+use crate::cache::{Caches, run_reflector};
 use crate::certificate;
 use crate::launcher::{self, PullPolicy};
 use crate::lifecycle::{Readiness, Shutdown};
 use crate::metrics::Metrics;
 use crate::server;
-use crate::watch::fill;
 
 const CACHES: &str = "caches";
 const CERTIFICATE: &str = "certificate";
@@ -111,7 +110,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .context("failed to find an API server: run in a pod with a service account, or set KUBECONFIG")?;
     let readiness = Readiness::awaiting(&[CACHES, CERTIFICATE]);
 
-    let (caches, feeds) = Caches::new();
+    let (caches, writers) = Caches::new();
     let caches = Arc::new(caches);
     let metrics = Metrics::default();
     let certificates = Certificates::default();
@@ -142,9 +141,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         served = serve => served,
         ended = launch => ended,
         ended = server::serve_plain(options.health_bind, plain) => ended,
-        ended = fill(Api::all(client.clone()), feeds.databases) => match ended? {},
-        ended = fill(Api::all(client.clone()), feeds.requests) => match ended? {},
-        ended = fill(Api::all(client.clone()), feeds.versions) => match ended? {},
+        ended = run_reflector(Api::all(client.clone()), writers.databases) => match ended? {},
+        ended = run_reflector(Api::all(client.clone()), writers.requests) => match ended? {},
+        ended = run_reflector(Api::all(client.clone()), writers.versions) => match ended? {},
         ended = announce(&caches, &readiness) => match ended? {},
     }
 }

@@ -17,7 +17,7 @@ use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use pgops_certs::Certificates;
 use rustls::ServerConfig;
 
-use crate::caches::Caches;
+use crate::cache::Caches;
 use crate::lifecycle::{Readiness, Shutdown};
 use crate::metrics::Metrics;
 

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 
 use super::review::Request;
 use super::verdict::{Asked, Cause, Verdict};
-use crate::caches::Caches;
+use crate::cache::Caches;
 
 /// A new database must be one that can run; a change must not make it one that cannot, and its version
 /// changes with its data only; one that is protected or being upgraded is not deleted.

@@ -20,7 +20,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 
-use crate::caches::Caches;
+use crate::cache::Caches;
 use crate::metrics::Metrics;
 use intake::Intake;
 pub use review::{Answered, Malformed};

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::mutation::OLDER_FORM;
 use super::review::Request;
 use super::verdict::{Asked, Cause, Verdict};
-use crate::caches::Caches;
+use crate::cache::Caches;
 
 /// New requests are decided on. A stored one keeps its spec, and may always be deleted.
 pub fn judge(caches: &Caches, request: &Request<'_>) -> Verdict {

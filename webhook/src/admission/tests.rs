@@ -11,7 +11,7 @@ use tower::ServiceExt;
 
 use super::intake::BODY_LIMIT;
 use super::router;
-use crate::caches::{Caches, Feed, Slim};
+use crate::cache::{Caches, Prune, StoreWriter};
 use crate::metrics::Metrics;
 
 mod databases;
@@ -48,10 +48,10 @@ impl Cluster {
     }
 
     fn router(&self) -> axum::Router {
-        let (caches, mut feeds) = Caches::new();
-        fill(&mut feeds.databases, &self.databases);
-        fill(&mut feeds.requests, &self.requests);
-        fill(&mut feeds.versions, &self.versions);
+        let (caches, mut writers) = Caches::new();
+        fill(&mut writers.databases, &self.databases);
+        fill(&mut writers.requests, &self.requests);
+        fill(&mut writers.versions, &self.versions);
         router(Arc::new(caches), Metrics::default())
     }
 
@@ -101,9 +101,9 @@ impl Cluster {
     }
 }
 
-fn fill<K: Slim + DeserializeOwned>(feed: &mut Feed<K>, objects: &[Value]) {
+fn fill<K: Prune + DeserializeOwned>(writer: &mut StoreWriter<K>, objects: &[Value]) {
     for object in objects {
-        feed.apply(Event::Apply(serde_json::from_value(object.clone()).unwrap()));
+        writer.apply(Event::Apply(serde_json::from_value(object.clone()).unwrap()));
     }
 }
 

@@ -11,7 +11,7 @@ use pgops_api::admission::{Denial, shorten_warning};
 use super::object::{Object, Reviewed};
 use super::review::Request;
 use super::{databases, requests, versions};
-use crate::caches::Caches;
+use crate::cache::Caches;
 
 /// What becomes of a review.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -7,7 +7,7 @@ use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
 
 use super::review::Request;
 use super::verdict::{Asked, Cause, UNREADABLE, Verdict};
-use crate::caches::Caches;
+use crate::cache::Caches;
 
 /// Users of an entry that a refusal names before it only counts them.
 const SHOWN_USERS: usize = 3;

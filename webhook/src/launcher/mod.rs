@@ -37,7 +37,7 @@ use clap::ValueEnum;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Api, Client};
 
-use crate::caches::Caches;
+use crate::cache::Caches;
 use crate::lifecycle::Shutdown;
 use crate::metrics::Metrics;
 use lease::Election;

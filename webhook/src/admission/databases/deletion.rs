@@ -11,7 +11,7 @@ use super::DeletionPolicies;
 use crate::admission::object::Object;
 use crate::admission::review::Request;
 use crate::admission::verdict::{Cause, Verdict};
-use crate::caches::Caches;
+use crate::cache::Caches;
 
 /// A database that its owner protected stays, and so does one whose data is being converted.
 pub fn judge(caches: &Caches, request: &Request<'_>, old: &Postgres) -> Result<Vec<String>, Verdict> {

@@ -8,7 +8,7 @@ use pgops_api::{Postgres, PostgresOpsRequest};
 
 use super::check_version;
 use crate::admission::verdict::{Cause, Verdict};
-use crate::caches::Caches;
+use crate::cache::Caches;
 
 /// Another version by anyone but the worker of an active request is refused, unless the object carries the
 /// override.
