@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::intake::BODY_LIMIT;
+use super::body_limits::BODY_LIMIT;
 use super::router;
 use crate::cache::{Caches, Prune, StoreWriter};
 use crate::metrics::Metrics;

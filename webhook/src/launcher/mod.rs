@@ -95,7 +95,7 @@ pub async fn run(
             () = shutdown.begun() => return Ok(()),
         };
         tracing::info!(lease = LEASE, identity = %options.identity, "leads");
-        metrics.leads(true);
+        metrics.set_leader(true);
         let act = controller::run(client.clone(), options.images.clone(), caches.clone(), recorder.clone());
         // Whichever ends first, the others are dropped with it, and with them everything in flight.
         tokio::select! {
@@ -107,6 +107,6 @@ pub async fn run(
                 return Ok(());
             }
         }
-        metrics.leads(false);
+        metrics.set_leader(false);
     }
 }

@@ -1,6 +1,7 @@
 //! What comes back whatever comes in: defaults, foreign kinds, and bodies that are no review.
 
 use super::*;
+use crate::admission::rules::defaults::DEPRECATED_FORM;
 use insta::assert_snapshot;
 
 async fn patch(object: &Value) -> Value {
@@ -81,7 +82,7 @@ async fn puts_the_older_form_of_a_request_into_todays_and_says_so() {
     ] {
         let (object, warnings) = stored(create(&older(spec.clone()))).await;
         assert_eq!(object["spec"], today, "{spec}");
-        assert_eq!(warnings, [super::super::mutation::OLDER_FORM], "{spec}");
+        assert_eq!(warnings, [DEPRECATED_FORM], "{spec}");
     }
     let (_, warnings) = stored(create(&opsrequest("17.11"))).await;
     assert!(warnings.is_empty());

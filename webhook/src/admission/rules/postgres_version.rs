@@ -1,40 +1,43 @@
-//! Reviews of `PostgresVersion`s.
+//! Rules for `PostgresVersion`s.
 
 use kube::ResourceExt;
 use pgops_api::constraint::{Constraint, Version};
 use pgops_api::matrix::{Catalog, Constraints, problems};
 use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
 
-use super::review::Request;
-use super::verdict::{Asked, Cause, UNREADABLE, Verdict};
+use crate::admission::decision::{Cause, Decision, UNREADABLE};
+use crate::admission::operation::Operation;
+use crate::admission::request::AdmissionRequest;
 use crate::cache::Caches;
 
-/// Users of an entry that a refusal names before it only counts them.
-const SHOWN_USERS: usize = 3;
+/// Maximum number of users of an entry that a denial names; it only counts the others.
+const MAX_NAMED_USERS: usize = 3;
 
-/// A new or changed entry must be one that can be read; one that is used stays.
+/// A new or changed entry must be readable; one in use must not be deleted.
 ///
-/// Entries that slip in while no replica answers are ignored by the matrix as far as they cannot be read.
-pub fn judge(caches: &Caches, request: &Request<'_>) -> Verdict {
-    let verdict = match Asked::<PostgresVersion>::read(request) {
-        Ok(Asked::Create(new) | Asked::Change { new, .. }) => check(&caches.catalog(), &new),
-        Ok(Asked::Delete(old)) => keep_if_used(caches, &old.name_any()),
-        Ok(Asked::Nothing) => Ok(Vec::new()),
+/// The matrix ignores unreadable entries, which can be created while no replica answers.
+pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
+    let decision = match Operation::<PostgresVersion>::parse(request) {
+        Ok(Operation::Create(new) | Operation::Update { new, .. }) => check(&caches.catalog(), &new),
+        Ok(Operation::Delete(old)) => check_unused(caches, &old.name_any()),
+        Ok(Operation::Irrelevant) => Ok(Vec::new()),
         Err(unreadable) => Err(unreadable),
     };
-    verdict.map_or_else(|refused| refused, Verdict::Allowed)
+    decision.map_or_else(|denied| denied, Decision::Allowed)
 }
 
-/// What cannot be read is refused; what admits nothing, or can be upgraded by nobody, is told.
-fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Verdict> {
+/// Denies what cannot be read; warns of constraints that match no version, or leave no upgrade.
+fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Decision> {
     let spec = &new.spec;
     let version = Version::parse(&spec.version).map_err(|error| invalid("spec.version", &error))?;
     if spec.db.image.trim().is_empty() {
         return Err(invalid("spec.db.image", &"it is empty: name the image of the server"));
     }
     let lists = &spec.update_constraints;
-    let constraints =
-        Constraints { allow: read("allowlist", &lists.allowlist)?, deny: read("denylist", &lists.denylist)? };
+    let constraints = Constraints {
+        allow: parse_constraints("allowlist", &lists.allowlist)?,
+        deny: parse_constraints("denylist", &lists.denylist)?,
+    };
 
     let mut warnings = problems(spec);
     let lists = [("allowlist", "allows", &constraints.allow), ("denylist", "denies", &constraints.deny)];
@@ -46,7 +49,7 @@ fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Verdic
             ));
         }
     }
-    // Itself counts: the newest version of a catalog often leads nowhere else.
+    // The version itself counts: the newest one of a catalog often has no other target.
     if !constraints.admit(&version)
         && !catalog.entries().iter().any(|entry| constraints.admit(&entry.version))
     {
@@ -59,42 +62,44 @@ fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Verdic
     Ok(warnings)
 }
 
-fn read(list: &str, texts: &[String]) -> Result<Box<[Constraint]>, Verdict> {
+fn parse_constraints(list: &str, texts: &[String]) -> Result<Box<[Constraint]>, Decision> {
     let parse = |(at, text): (usize, &String)| {
         text.parse().map_err(|error| invalid(&format!("spec.updateConstraints.{list}[{at}]"), &error))
     };
     texts.iter().enumerate().map(parse).collect()
 }
 
-fn invalid(field: &str, error: &dyn std::fmt::Display) -> Verdict {
-    Verdict::Invalid(Cause {
+fn invalid(field: &str, error: &dyn std::fmt::Display) -> Decision {
+    Decision::Invalid(Cause {
         reason: UNREADABLE,
         message: format!("{field}: {error}"),
         field: field.to_owned().into(),
     })
 }
 
-fn keep_if_used(caches: &Caches, name: &str) -> Result<Vec<String>, Verdict> {
+fn check_unused(caches: &Caches, name: &str) -> Result<Vec<String>, Decision> {
     let databases = caches.databases_where(|database| database.spec.version == name);
-    // One that has ended half way can go on.
+    // A request that ended halfway can be resumed.
     let paused = caches.databases_where(|database| database.paused().is_some());
-    let is_half_way =
+    let is_resumable =
         |request: &PostgresOpsRequest| paused.iter().any(|database| database.is_paused_by(request));
     let requests = caches
-        .requests_where(|request| (request.is_active() || is_half_way(request)) && moves(request, name));
+        .requests_where(|request| (request.is_active() || is_resumable(request)) && involves(request, name));
     let mut users: Vec<String> =
-        databases.iter().map(|database| user::<Postgres>("Postgres", database)).collect();
-    users.extend(requests.iter().map(|request| user::<PostgresOpsRequest>("PostgresOpsRequest", request)));
+        databases.iter().map(|database| display_user::<Postgres>("Postgres", database)).collect();
+    users.extend(
+        requests.iter().map(|request| display_user::<PostgresOpsRequest>("PostgresOpsRequest", request)),
+    );
     users.sort();
     if users.is_empty() {
         return Ok(Vec::new());
     }
-    let more = match users.len().saturating_sub(SHOWN_USERS) {
+    let more = match users.len().saturating_sub(MAX_NAMED_USERS) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    users.truncate(SHOWN_USERS);
-    Err(Verdict::Forbidden(Cause {
+    users.truncate(MAX_NAMED_USERS);
+    Err(Decision::Forbidden(Cause {
         reason: "InUse",
         message: format!(
             "PostgresVersion {name} stays as long as it is used, by {}{more}: its image and its constraints are needed. \
@@ -105,12 +110,12 @@ fn keep_if_used(caches: &Caches, name: &str) -> Result<Vec<String>, Verdict> {
     }))
 }
 
-/// Whether the request moves a database from or to the version.
-fn moves(request: &PostgresOpsRequest, version: &str) -> bool {
+/// Whether the request upgrades a database from or to the version.
+fn involves(request: &PostgresOpsRequest, version: &str) -> bool {
     let from = request.status.as_ref().and_then(|status| status.from.as_deref());
     [from, request.target()].contains(&Some(version))
 }
 
-fn user<K: ResourceExt>(kind: &str, object: &K) -> String {
+fn display_user<K: ResourceExt>(kind: &str, object: &K) -> String {
     format!("{kind} {}/{}", object.namespace().unwrap_or_default(), object.name_any())
 }
