@@ -6,7 +6,7 @@ use rstest::rstest;
 #[derive(Parser)]
 struct Line {
     #[command(flatten)]
-    options: Options,
+    args: DecideArgs,
 }
 
 fn entry(name: &str, version: &str, more: &str) -> String {
@@ -39,10 +39,10 @@ struct Answer {
 
 fn ask(yaml: &str, arguments: &[&str]) -> Answer {
     let line = ["decide", "--catalog", "-"].iter().chain(arguments);
-    let options = Line::try_parse_from(line).unwrap().options;
+    let args = Line::try_parse_from(line).unwrap().args;
     let (mut out, mut notes) = (Vec::new(), Vec::new());
     let documents = Documents::read(yaml.as_bytes()).unwrap();
-    let status = answer(&options, &documents, &mut out, &mut notes).unwrap();
+    let status = answer(&args, &documents, &mut out, &mut notes).unwrap();
     Answer { status, out: String::from_utf8(out).unwrap(), notes: String::from_utf8(notes).unwrap() }
 }
 
@@ -228,8 +228,8 @@ fn a_reader_that_has_gone_away_is_no_error_and_a_full_disk_is() {
     }
     let documents = Documents::read(catalog().as_bytes()).unwrap();
     let line = ["decide", "--catalog", "-", "--from", "17.11", "--to", "13.16"];
-    let options = Line::try_parse_from(line).unwrap().options;
-    let write = |kind| answer(&options, &documents, Broken(kind), Vec::new());
+    let args = Line::try_parse_from(line).unwrap().args;
+    let write = |kind| answer(&args, &documents, Broken(kind), Vec::new());
     assert_eq!(write(ErrorKind::BrokenPipe).unwrap(), 1);
     assert_eq!(write(ErrorKind::StorageFull).unwrap_err().kind(), ErrorKind::StorageFull);
 }
