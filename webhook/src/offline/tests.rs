@@ -51,7 +51,7 @@ fn error(yaml: &str) -> String {
 }
 
 #[test]
-fn prints_an_allowed_move_with_its_warnings() {
+fn allowed_move_is_printed_with_warnings() {
     let Answer { status, out, .. } = ask(&catalog(), &["--from", "13.16", "--to", "17.11"]);
     assert_eq!(status, 0);
     assert_snapshot!(out, @"
@@ -63,14 +63,14 @@ fn prints_an_allowed_move_with_its_warnings() {
 }
 
 #[test]
-fn prints_a_refused_move_with_what_else_is_possible() {
+fn refused_move_is_printed_with_alternatives() {
     let Answer { status, out, .. } = ask(&catalog(), &["--from", "13.16", "--to", "18.6"]);
     assert_eq!(status, 1);
     assert_snapshot!(out, @r#"refused: upgrade from version 13.16 to 18.6 is not supported: the constraints of 13.16 allow ">= 13.16, < 18". Allowed targets for the database (13.16): 17.12, 17.11. In two upgrades: 13.16 → 17.12 → 18.6"#);
 }
 
 #[test]
-fn prints_a_verdict_as_one_object() {
+fn decision_is_printed_as_one_json_object() {
     let answer = ask(&catalog(), &["--from", "17.11", "--to", "17.12", "--output", "json"]);
     assert_snapshot!(answer.out, @r#"{"from":"17.11","to":"17.12","allowed":true,"reason":"Allowed","message":"minor upgrade 17.11 → 17.12 of the database: the data stays as it is, the server restarts","warnings":["minor upgrade 17.11 → 17.12 of the database: the data stays as it is, the server restarts","the database has no standby: reads and writes stop while the server restarts","the image changes to postgres:17.12: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards"]}"#);
     let refused = ask(&catalog(), &["--from", "17.11", "--to", "17.1", "--output", "json"]);
@@ -79,7 +79,7 @@ fn prints_a_verdict_as_one_object() {
 }
 
 #[test]
-fn says_of_an_allowed_move_that_pgops_cannot_make_it() {
+fn allowed_but_unsupported_move_gets_a_warning() {
     let yaml = entry("16.4", "16.4", "") + &entry("17-rc", "17.0-rc1", "") + &entry("17", "17", "");
     let Answer { status, out, .. } = ask(&yaml, &["--from", "16.4", "--to", "17"]);
     assert_eq!(status, 0);
@@ -90,7 +90,7 @@ fn says_of_an_allowed_move_that_pgops_cannot_make_it() {
 }
 
 #[test]
-fn lists_the_targets_of_a_version_newest_first() {
+fn targets_are_listed_newest_first() {
     let text = ask(&catalog(), &["--from", "13.16"]);
     assert_eq!((text.status, text.out.as_str()), (0, "17.12\n17.11\n"));
     let json = ask(&catalog(), &["--from", "13.16", "--output", "json"]);
@@ -102,14 +102,14 @@ fn lists_the_targets_of_a_version_newest_first() {
 #[rstest]
 #[case("13.1", "error: there is no PostgresVersion \"13.1\"; did you mean 13.16?")]
 #[case("broken", "error: PostgresVersion \"broken\" is ignored: \"seventeen\" is no version")]
-fn lists_no_targets_of_an_unknown_version_and_says_why(#[case] from: &str, #[case] note: &str) {
+fn unknown_version_has_no_targets_but_an_error(#[case] from: &str, #[case] note: &str) {
     let answer = ask(&catalog(), &["--from", from]);
     assert_eq!((answer.status, answer.out.as_str()), (1, ""));
     assert!(answer.notes.contains(note), "{}", answer.notes);
 }
 
 #[test]
-fn prints_the_verdicts_on_all_pairs_in_the_order_of_the_file() {
+fn all_pairs_are_printed_in_the_order_of_the_file() {
     let yaml = entry("17.11", "17.11", &allow(">= 17.11, < 19"))
         + &entry("broken", "seventeen", "")
         + &entry("13.16", "13.16", &allow("> 13.16"));
@@ -129,7 +129,7 @@ fn prints_the_verdicts_on_all_pairs_in_the_order_of_the_file() {
 }
 
 #[test]
-fn tells_the_kinds_of_refusal_apart() {
+fn each_kind_of_refusal_has_its_reason() {
     let yaml = catalog()
         + &entry("17.11-alpine", "17.11", "").replace("baseOS: debian", "baseOS: alpine")
         + &entry("17.11-percona", "17.11", "  distribution: Percona\n")
@@ -150,7 +150,7 @@ fn tells_the_kinds_of_refusal_apart() {
 }
 
 #[test]
-fn decides_as_for_a_request_that_accepts_another_base_system() {
+fn base_os_change_is_allowed_if_accepted() {
     let yaml = entry("17.11", "17.11", "") + &entry("17.12", "17.12", "").replace("debian", "ubi9");
     let refused = ask(&yaml, &["--from", "17.11", "--to", "17.12"]);
     assert_eq!(refused.status, 1);
@@ -167,7 +167,7 @@ fn decides_as_for_a_request_that_accepts_another_base_system() {
 }
 
 #[test]
-fn reads_lists_and_passes_over_what_is_no_postgres_version() {
+fn lists_are_read_and_other_kinds_skipped() {
     let item = "  - metadata: {name: '13.16', creationTimestamp: null}\n    spec:\n      version: '13.16'\n      \
                 distribution: ''\n      db: {image: a, baseOS: null}\n      updateConstraints: {denylist: null}\n";
     let yaml = format!(
@@ -184,7 +184,7 @@ fn reads_lists_and_passes_over_what_is_no_postgres_version() {
 }
 
 #[test]
-fn tells_of_entries_that_cannot_be_read() {
+fn unreadable_entries_are_noted() {
     let yaml = catalog() + &entry("16.4", "16.4", &allow("sixteen"));
     let notes = ask(&yaml, &["--from", "13.16"]).notes;
     assert_snapshot!(notes, @r#"
@@ -194,7 +194,7 @@ fn tells_of_entries_that_cannot_be_read() {
 }
 
 #[test]
-fn refuses_what_is_no_catalog_and_names_document_and_field() {
+fn invalid_catalog_error_names_document_and_field() {
     assert_snapshot!(error("a: [1"), @"failed to read the YAML: unclosed bracket '[' at line 1, column 4");
     assert_snapshot!(error("replicas: 3\n"), @"the document in line 1: kind: expected an object of Kubernetes");
     assert_snapshot!(error("kind: Pod\n"), @"the document in line 1: apiVersion: expected an object of Kubernetes");
@@ -209,14 +209,14 @@ fn refuses_what_is_no_catalog_and_names_document_and_field() {
 }
 
 #[test]
-fn refuses_a_target_without_a_source() {
+fn target_requires_a_source() {
     let line = ["decide", "--catalog", "-", "--to", "17.11"];
     let error = Line::try_parse_from(line).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("--from"), "{error}");
 }
 
 #[test]
-fn a_reader_that_has_gone_away_is_no_error_and_a_full_disk_is() {
+fn closed_pipe_is_not_an_error_but_a_full_disk_is() {
     struct Broken(ErrorKind);
     impl Write for Broken {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -235,7 +235,7 @@ fn a_reader_that_has_gone_away_is_no_error_and_a_full_disk_is() {
 }
 
 #[test]
-fn takes_a_long_comment_for_what_it_is() {
+fn long_comment_is_ignored() {
     let yaml = "# a licence of many lines\n".repeat(200) + &entry("17.11", "17.11", "");
     assert_eq!(Documents::read(yaml.as_bytes()).unwrap().versions.len(), 1);
 }
