@@ -69,8 +69,8 @@ struct Object<'a> {
     spec: &'a RawValue,
 }
 
-/// Answers the body as both webhooks. Every answer has the uid of its review, is no longer than the API server
-/// accepts, and patches only what can be patched.
+/// Answers the body as both webhooks. Every answer has the uid of its review, is no longer than the API
+/// server accepts, and patches only what can be patched.
 pub fn check(body: &[u8]) {
     for webhook in [Webhook::Mutate, Webhook::Validate] {
         let Ok(Answered { review, outcome, .. }) = answer(&CACHES, webhook, body) else { continue };

@@ -1,7 +1,7 @@
 //! Admission: decides on each `AdmissionReview` from the caches, without writing anything.
 //!
-//! Vocabulary at the bottom (`request`, `object`, `operation`, `decision`, `outcome`), the rules on it, and HTTP
-//! on top (`envelope`, `response`, `audit`, `body_limits`, `handler`).
+//! Vocabulary at the bottom (`request`, `object`, `operation`, `decision`, `outcome`), the rules on it, and
+//! HTTP on top (`envelope`, `response`, `audit`, `body_limits`, `handler`).
 
 mod audit;
 mod body_limits;

@@ -1,8 +1,8 @@
-//! `pgops-webhook`: admission of `PostgresOpsRequest`s, and the launcher that creates exactly one Job for each
-//! admitted one.
+//! `pgops-webhook`: admission of `PostgresOpsRequest`s, and the launcher that creates exactly one Job for
+//! each admitted one.
 //!
-//! A library, so that its parts can be benchmarked and fuzzed. [`serve::run`] is the program, [`offline::run`] its
-//! `decide` command, which needs no cluster.
+//! A library, so that its parts can be benchmarked and fuzzed. [`serve::run`] is the program,
+//! [`offline::run`] its `decide` command, which needs no cluster.
 
 pub mod admission;
 pub mod args;

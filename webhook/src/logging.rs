@@ -6,7 +6,8 @@ use clap::ValueEnum;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-/// Lines that may be buffered; the crate's default reserves memory for 128,000 of them, 4 MiB, from the start.
+/// Lines that may be buffered; the crate's default reserves memory for 128,000 of them, 4 MiB, from the
+/// start.
 const BUFFERED_LINES: usize = 4096;
 
 /// The format of log lines.
@@ -18,8 +19,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging. A thread writes the lines, in batches under load; none is ever dropped. The guard writes the
-/// remaining lines when it is dropped.
+/// Starts logging. A thread writes the lines, in batches under load; none is ever dropped. The guard writes
+/// the remaining lines when it is dropped.
 pub fn log_to_stderr(format: LogFormat) -> WorkerGuard {
     // The client also returns the errors that it logs, and the caller reports them with their context.
     let default_filter = || EnvFilter::new("info,kube_client::client::builder=off");

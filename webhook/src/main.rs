@@ -6,8 +6,8 @@ use clap::Parser;
 use pgops_webhook::args::{Cli, Command};
 use pgops_webhook::{offline, serve};
 
-// Two threads decide on more reviews than an API server can send; on a node with 64 cores the default number of
-// threads would only cost memory.
+// Two threads decide on more reviews than an API server can send; on a node with 64 cores the default number
+// of threads would only cost memory.
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {

@@ -70,28 +70,36 @@ impl Default for Metrics {
         let expiries = Family::<CertificateLabel, Gauge<f64, AtomicU64>>::default();
         let rejected = Gauge::default();
         let leader = Gauge::default();
-        registry.register("admission_reviews", "Reviews, by what became of them", reviews.clone());
+        registry.register("admission_reviews", "Admission reviews by outcome", reviews.clone());
         registry.register_with_unit(
             "admission_duration",
-            "Time from a review that is there to its answer",
+            "Time from the complete request body to the response",
             Unit::Seconds,
             latencies.clone(),
         );
-        registry.register("cache_objects", "Objects that decisions are made from", objects.clone());
+        registry.register(
+            "cache_objects",
+            "Objects in the caches that decisions are made from",
+            objects.clone(),
+        );
         registry.register_with_unit(
             "certificate_expiry_timestamp",
-            "When the certificate ends, in Unix time",
+            "Expiry of the certificate in Unix time",
             Unit::Seconds,
             expiries.clone(),
         );
         registry.register(
             "certificate_rejected",
-            "1 while what was found last is refused, and what was good before is kept",
+            "1 while the latest certificate is rejected and the previous one is still served",
             rejected.clone(),
         );
-        registry.register("launcher_leader", "1 where this replica makes the Jobs", leader.clone());
+        registry.register(
+            "launcher_leader",
+            "1 while this replica is the leader and creates the Jobs",
+            leader.clone(),
+        );
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "This program", version);
+        registry.register("build", "Version of this program", version);
         Self(Arc::new(Inner { registry, reviews, latencies, objects, expiries, rejected, leader }))
     }
 }

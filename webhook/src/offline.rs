@@ -1,7 +1,7 @@
 //! `pgops-webhook decide`: the compatibility matrix without a cluster, from a file of `PostgresVersion`s.
 //!
-//! For pipelines and reviews: the decision on one move, the targets of one version, or the decisions on all moves.
-//! The state of a database and other requests are not considered.
+//! For pipelines and reviews: the decision on one move, the targets of one version, or the decisions on all
+//! moves. The state of a database and other requests are not considered.
 
 mod documents;
 
@@ -55,8 +55,8 @@ enum Output {
     Json,
 }
 
-/// Prints the decision. The exit status is 0 for an allowed move or a list, 1 for a refused move or an unknown
-/// version, 2 if there is no decision.
+/// Prints the decision. The exit status is 0 for an allowed move or a list, 1 for a refused move or an
+/// unknown version, 2 if there is no decision.
 #[must_use]
 pub fn run(args: &DecideArgs) -> ExitCode {
     let answered = read(&args.catalog).and_then(|documents| {
@@ -91,8 +91,8 @@ fn problems(documents: &Documents) -> impl Iterator<Item = String> {
     })
 }
 
-/// Writes the result to `out`, everything else to `notes`, and returns the exit status. A closed pipe is not an
-/// error: its reader has read enough.
+/// Writes the result to `out`, everything else to `notes`, and returns the exit status. A closed pipe is not
+/// an error: its reader has read enough.
 fn answer(
     args: &DecideArgs,
     documents: &Documents,
@@ -166,10 +166,7 @@ impl<'a> MoveDecision<'a> {
         let warnings = match decision {
             Ok(allowed) => {
                 let unsupported = admission::check_versions(&allowed).err().map(|denial| {
-                    format!(
-                        "a request for this is refused all the same ({}): {denial}",
-                        denial.reason.as_str()
-                    )
+                    format!("a request for this move is denied anyway ({}): {denial}", denial.reason.as_str())
                 });
                 unsupported
                     .into_iter()

@@ -19,8 +19,8 @@ use crate::server::{probes, tls};
 const CACHES: &str = "caches";
 const CERTIFICATE: &str = "certificate";
 
-/// Serves until a termination signal. If any part ends by itself, the whole process ends: a webhook with a dead
-/// cache would decide on outdated state.
+/// Serves until a termination signal. If any part ends by itself, the whole process ends: a webhook with a
+/// dead cache would decide on outdated state.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let _log = logging::log_to_stderr(args.log_format);
     if rustls::crypto::ring::default_provider().install_default().is_err() {
@@ -74,8 +74,8 @@ async fn serve_admission(
     }
 }
 
-/// Runs the launcher, if this replica has one. After a termination signal the launcher ends long before the last
-/// review is answered, so this waits.
+/// Runs the launcher, if this replica has one. After a termination signal the launcher ends long before the
+/// last review is answered, so this waits.
 async fn run_launcher(
     client: Client,
     options: Option<launcher::Options>,

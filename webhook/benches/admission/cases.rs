@@ -151,8 +151,8 @@ impl Bench {
     }
 }
 
-/// Reviews per second; then, in microseconds, median and 99th percentile of the latency and the server's own CPU
-/// time per review.
+/// Reviews per second; then, in microseconds, median and 99th percentile of the latency and the server's own
+/// CPU time per review.
 struct Figures([f64; 4]);
 
 impl Figures {

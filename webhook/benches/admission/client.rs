@@ -1,5 +1,5 @@
-//! The API server's side of a connection, as cheap as possible: blocking, one write and hardly more than one read
-//! per review, no HTTP library.
+//! The API server's side of a connection, as cheap as possible: blocking, one write and hardly more than one
+//! read per review, no HTTP library.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -30,8 +30,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// A server with a certificate of this authority. The client behaves like Go's, which never resumes a session
-    /// here and prefers AES-128 if the processor supports it.
+    /// A server with a certificate of this authority. The client behaves like Go's, which never resumes a
+    /// session here and prefers AES-128 if the processor supports it.
     pub fn new(address: SocketAddr, authority: &[u8], reads: bool) -> anyhow::Result<Self> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(authority)?)?;

@@ -1,5 +1,5 @@
-//! A fake API server: paged lists of thousands of objects, a few objects that can be written, and watches without
-//! events.
+//! A fake API server: paged lists of thousands of objects, a few objects that can be written, and watches
+//! without events.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;

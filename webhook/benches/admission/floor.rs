@@ -1,7 +1,7 @@
 //! The floor: the webhook's server with a handler that reads nothing and always allows.
 //!
-//! It has the certificates, the listener and the limits of the real one. The difference between subject and floor is
-//! the cost of admission itself.
+//! It has the certificates, the listener and the limits of the real one. The difference between subject and
+//! floor is the cost of admission itself.
 
 use std::io::Write;
 use std::net::SocketAddr;

@@ -54,8 +54,8 @@ pub fn closed(target: &Target, review: &Review, connections: u32, time: Duration
     })
 }
 
-/// Sends reviews at a fixed rate, whether the previous ones are answered or not. Latency is measured from the time
-/// at which the review was due, so a stalled server is charged with every review that it delayed.
+/// Sends reviews at a fixed rate, whether the previous ones are answered or not. Latency is measured from the
+/// time at which the review was due, so a stalled server is charged with every review that it delayed.
 pub fn open(
     target: &Target,
     review: &Review,

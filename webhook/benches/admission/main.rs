@@ -1,8 +1,8 @@
 //! `make bench-admission`: the cost of admission on top of TLS and HTTP.
 //!
 //! The released program and a floor, the same server with a handler that reads nothing, run side by side as
-//! separate processes. Both get the same load in turn, so that other activity of the machine affects both equally;
-//! the result is a ratio.
+//! separate processes. Both get the same load in turn, so that other activity of the machine affects both
+//! equally; the result is a ratio.
 
 mod cases;
 mod client;

@@ -156,8 +156,8 @@ impl VerifiedResponse {
     }
 }
 
-/// The review of a new object. Go serialises struct fields in the order of their declaration, and those of an object
-/// sorted, like `serde_json`.
+/// The review of a new object. Go serialises struct fields in the order of their declaration, and those of an
+/// object sorted, like `serde_json`.
 fn create(object: &Value) -> String {
     let (group, version) =
         object["apiVersion"].as_str().and_then(|it| it.split_once('/')).unwrap_or_default();

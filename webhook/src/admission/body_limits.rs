@@ -1,5 +1,5 @@
-//! Limits on the bodies of reviews: their size, the time to receive them, and how many large ones are received at
-//! once.
+//! Limits on the bodies of reviews: their size, the time to receive them, and how many large ones are
+//! received at once.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use tokio::time::timeout;
 pub const BODY_LIMIT: usize = 7 * 1024 * 1024;
 /// Bodies of up to this many bytes, as nearly all are, are never queued.
 const SMALL_BODY: usize = 64 * 1024;
-/// Maximum number of larger bodies in memory at once. Further ones wait: otherwise a few clients could exhaust the
-/// memory of the pod.
+/// Maximum number of larger bodies in memory at once. Further ones wait: otherwise a few clients could
+/// exhaust the memory of the pod.
 const MAX_LARGE_BODIES: usize = 8;
 /// Maximum time to receive a body. The API server itself does not wait that long for a response.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ pub enum BodyError {
     #[error("failed to receive the review: it did not arrive within {} s", BODY_TIMEOUT.as_secs())]
     Slow,
     /// No permit became available in time.
-    #[error("failed to receive the review: too many large ones arrive at once")]
+    #[error("failed to receive the review: too many large reviews at once")]
     Busy,
 }
 

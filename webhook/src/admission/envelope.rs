@@ -70,7 +70,7 @@ fn deny_unreadable(body: &[u8], error: serde_json::Error) -> Result<Answered, Ma
     let Ok(Envelope { request }) = serde_json::from_slice(body) else {
         return Err(Malformed::NotAReview(error));
     };
-    tracing::warn!(uid = request.uid, %error, "a review could not be read, and was refused");
+    tracing::warn!(uid = request.uid, %error, "denied a review that could not be read");
     let mut response =
         AdmissionResponse::invalid(format!("failed to read the request under review: {error}"));
     response.uid = request.uid;

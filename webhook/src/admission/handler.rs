@@ -51,7 +51,7 @@ impl Admission {
         let body = match self.bodies.read(request).await {
             Ok(body) => body,
             Err(error) => {
-                tracing::warn!(%error, "a review could not be received");
+                tracing::warn!(%error, "failed to receive a review");
                 self.metrics.record_review(labels(webhook, Outcome::MALFORMED), None);
                 return error.into_response();
             }
@@ -67,7 +67,11 @@ impl Admission {
                 response
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn Error, bytes = body.len(), "a body is no review");
+                tracing::warn!(
+                    error = &error as &dyn Error,
+                    bytes = body.len(),
+                    "the body is not an AdmissionReview"
+                );
                 self.metrics.record_review(labels(webhook, Outcome::MALFORMED), None);
                 let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
                 (StatusCode::BAD_REQUEST, format!("{error}{source}\n")).into_response()

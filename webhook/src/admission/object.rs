@@ -63,8 +63,9 @@ impl ReviewedObject for PostgresVersion {
     }
 }
 
-/// The object as received. Only the metadata is parsed, and of that only what rules need: managed fields and the
-/// last applied configuration are most of an object's text. Spec and status are parsed once the rule is known.
+/// The object as received. Only the metadata is parsed, and of that only what rules need: managed fields and
+/// the last applied configuration are most of an object's text. Spec and status are parsed once the rule is
+/// known.
 #[derive(Debug, Deserialize)]
 pub struct Object<'a> {
     /// The metadata that rules need.

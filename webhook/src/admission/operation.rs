@@ -24,8 +24,8 @@ pub enum Operation<K> {
 }
 
 impl<K: ReviewedObject> Operation<K> {
-    /// Parses the objects of the request. One that cannot be parsed is denied if it is new, and passes if it was
-    /// stored before.
+    /// Parses the objects of the request. One that cannot be parsed is denied if it is new, and passes if it
+    /// was stored before.
     pub fn parse(request: &AdmissionRequest<'_>) -> Result<Self, Decision> {
         let parse = |object: &Object<'_>| object.parse::<K>(request.namespace.as_deref());
         let (new, old) = match (&request.operation, &request.object, &request.old_object) {

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::object::Object;
 
-/// The request under review. Of its objects only the parts that a rule needs are parsed: parsing is most of the
-/// work of a review.
+/// The request under review. Of its objects only the parts that a rule needs are parsed: parsing is most of
+/// the work of a review.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdmissionRequest<'a> {

@@ -10,8 +10,8 @@ use pgops_api::admission::shorten_warning;
 use super::decision::{Answer, Cause, Decision};
 use super::request::AdmissionRequest;
 
-/// Formats the answer so that kubectl prints its message: of a 403 it prints the whole message, of a 422 only the
-/// causes. The API server's audit log records the reason under the name of this webhook.
+/// Formats the answer so that kubectl prints its message: of a 403 it prints the whole message, of a 422 only
+/// the causes. The API server's audit log records the reason under the name of this webhook.
 pub fn admission_response(answer: Answer, request: &AdmissionRequest<'_>) -> AdmissionResponse {
     let Answer { decision, patch } = answer;
     let mut response = AdmissionResponse::invalid("");
@@ -57,7 +57,7 @@ fn allow(
     match response.clone().with_patch(Patch(patch)) {
         Ok(patched) => patched,
         Err(error) => {
-            tracing::error!(uid = response.uid, %error, "the object was left as it is");
+            tracing::error!(uid = response.uid, %error, "failed to serialise the patch; leaving the object unchanged");
             response
         }
     }

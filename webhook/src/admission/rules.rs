@@ -14,8 +14,8 @@ use crate::cache::Caches;
 
 /// The decision of the validating webhook.
 ///
-/// Status writes, objects that are being deleted and changes that leave the spec unchanged always pass: a webhook
-/// that denies those blocks finalizers and the deletion of namespaces.
+/// Status writes, objects that are being deleted and changes that leave the spec unchanged always pass: a
+/// webhook that denies those blocks finalizers and the deletion of namespaces.
 pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
     if request.is_for_subresource() {
         return Decision::Allowed(Vec::new());
@@ -25,8 +25,8 @@ pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
         Some(ReviewedKind::Postgres) => postgres::decide(caches, request),
         Some(ReviewedKind::PostgresVersion) => postgres_version::decide(caches, request),
         None => Decision::Allowed(vec![format!(
-            "pgops has no rules for {} of group \"{}\", so this passed unchecked: its webhook \
-             configuration names a kind too many",
+            "pgops has no rules for {} of group \"{}\", so this was not checked: remove that \
+             kind from the webhook configuration",
             request.kind.kind, request.kind.group
         )]),
     }

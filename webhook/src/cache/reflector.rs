@@ -41,7 +41,7 @@ where
                     writer.apply(event);
                 }
             }
-            Err(error) => tracing::warn!(%kind, %error, "failed to watch; tries again"),
+            Err(error) => tracing::warn!(%kind, %error, "failed to watch; retrying"),
         }
     }
     bail!("the watch on {kind} ended")

@@ -1,7 +1,7 @@
 //! Objects that this version of pgops cannot read, such as those of a newer API: skipped, and logged once.
 //!
-//! Otherwise one of them would fail every list and every watch that contains it, and so stop admission and the
-//! upgrades of all databases.
+//! Otherwise one of them would fail every list and every watch that contains it, and so stop admission and
+//! the upgrades of all databases.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -31,7 +31,7 @@ impl Unreadable {
                         namespace = object.namespace(),
                         name = object.name_any(),
                         error,
-                        "cannot read an object and leaves it alone: is it of a newer pgops?"
+                        "skipping an object that cannot be read: was it written by a newer version of pgops?"
                     );
                 }
                 None

@@ -46,14 +46,14 @@ pub enum DocumentError {
     },
     /// Two entries with the same name: neither may be preferred silently.
     #[error(
-        "{place}: metadata.name: a PostgresVersion of this name stands before it in the file; remove one of the two"
+        "{place}: metadata.name: the file already has a PostgresVersion of this name; remove one of the two"
     )]
     Duplicate {
         /// The second document.
         place: String,
     },
     /// A file without any entry, most likely the wrong file.
-    #[error("there is no PostgresVersion in it")]
+    #[error("it contains no PostgresVersion")]
     Empty,
 }
 
@@ -64,7 +64,7 @@ impl Documents {
         let yaml = serde_saphyr::read_with_options::<_, Spanned<Value>>(&mut input, options());
         for document in yaml {
             let document = document.map_err(|error| DocumentError::Syntax(Box::new(error)))?;
-            let place = format!("the document in line {}", document.referenced.line());
+            let place = format!("the document at line {}", document.referenced.line());
             documents.add(document.value, &place)?;
         }
         if documents.versions.is_empty() {
@@ -81,9 +81,9 @@ impl Documents {
     fn add(&mut self, mut object: Value, place: &str) -> Result<(), DocumentError> {
         let missing = |field, message| DocumentError::NotAnObject { place: place.to_owned(), field, message };
         let text = |field: &str| object[field].as_str().map(str::to_owned);
-        let kind = text("kind").ok_or_else(|| missing("kind", "expected an object of Kubernetes"))?;
+        let kind = text("kind").ok_or_else(|| missing("kind", "expected a Kubernetes object"))?;
         let group_version =
-            text("apiVersion").ok_or_else(|| missing("apiVersion", "expected an object of Kubernetes"))?;
+            text("apiVersion").ok_or_else(|| missing("apiVersion", "expected a Kubernetes object"))?;
         match (group_version.as_str(), kind.as_str()) {
             (GROUP_VERSION, KIND) => self.add_version(object, place),
             ("v1", "List") | (GROUP_VERSION, "PostgresVersionList") => {
@@ -102,8 +102,8 @@ impl Documents {
                 )
             }
             _ => {
-                let name = object["metadata"]["name"].as_str().unwrap_or("without a name");
-                self.skipped.push(format!("passed over {kind} {name} ({group_version})"));
+                let name = object["metadata"]["name"].as_str().unwrap_or("(unnamed)");
+                self.skipped.push(format!("skipped {kind} {name} ({group_version})"));
                 Ok(())
             }
         }
@@ -111,7 +111,7 @@ impl Documents {
 
     fn add_version(&mut self, mut object: Value, place: &str) -> Result<(), DocumentError> {
         drop_unset(&mut object);
-        let message = "expected a text; put a number in quotes, or 17.10 becomes 17.1";
+        let message = "expected a string; put a number in quotes, or 17.10 becomes 17.1";
         let Some(name) = object["metadata"]["name"].as_str() else {
             let (place, field) = (place.to_owned(), "metadata.name");
             return Err(DocumentError::NotAnObject { place, field, message });

@@ -84,7 +84,7 @@ fn allowed_but_unsupported_move_gets_a_warning() {
     let Answer { status, out, .. } = ask(&yaml, &["--from", "16.4", "--to", "17"]);
     assert_eq!(status, 0);
     assert!(
-        out.contains("Warning: a request for this is refused all the same (UnsupportedVersion): "),
+        out.contains("Warning: a request for this move is denied anyway (UnsupportedVersion): "),
         "{out}"
     );
 }
@@ -136,9 +136,9 @@ fn each_kind_of_refusal_has_its_reason() {
         + &entry("13.16-official", "13.16", "  distribution: Official\n");
     let reason = |from: &str, to: &str| {
         let answer = ask(&yaml, &["--from", from, "--to", to, "--output", "json"]);
-        let verdict: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
-        assert_eq!(verdict["allowed"], answer.status == 0);
-        verdict["reason"].as_str().unwrap().to_owned()
+        let decision: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+        assert_eq!(decision["allowed"], answer.status == 0);
+        decision["reason"].as_str().unwrap().to_owned()
     };
     assert_eq!(reason("13.16", "17.11"), "Allowed");
     assert_eq!(reason("17.11", "13.16"), "Downgrade");
@@ -179,7 +179,7 @@ fn lists_are_read_and_other_kinds_skipped() {
     let answer = ask(&yaml, &["--from", "13.16"]);
     assert_eq!(
         (answer.out.as_str(), answer.notes.as_str()),
-        ("17.11\n", "note: passed over ConfigMap settings (v1)\n")
+        ("17.11\n", "note: skipped ConfigMap settings (v1)\n")
     );
 }
 
@@ -196,16 +196,16 @@ fn unreadable_entries_are_noted() {
 #[test]
 fn invalid_catalog_error_names_document_and_field() {
     assert_snapshot!(error("a: [1"), @"failed to read the YAML: unclosed bracket '[' at line 1, column 4");
-    assert_snapshot!(error("replicas: 3\n"), @"the document in line 1: kind: expected an object of Kubernetes");
-    assert_snapshot!(error("kind: Pod\n"), @"the document in line 1: apiVersion: expected an object of Kubernetes");
-    assert_snapshot!(error("just text\n"), @"the document in line 1: kind: expected an object of Kubernetes");
-    assert_snapshot!(error("apiVersion: v1\nkind: List\nitems: 3\n"), @"the document in line 1: items: expected a list");
-    assert_snapshot!(error("apiVersion: v1\nkind: ConfigMap\n"), @"there is no PostgresVersion in it");
-    assert_snapshot!(error(&(catalog() + &entry("a", "17.11", "").replace("spec:", "spec: {}\nx:"))), @r#"failed to read PostgresVersion "a" (the document in line 40): spec: missing field `version`"#);
-    assert_snapshot!(error(&entry("a", "17.11", "").replace("\"17.11\"\n", "17.10\n")), @r#"PostgresVersion "a" (the document in line 1): spec.version: expected a text; put a number in quotes, or 17.10 becomes 17.1"#);
-    assert_snapshot!(error(&entry("a", "17.11", "  distribution: Debian\n")), @r#"failed to read PostgresVersion "a" (the document in line 1): spec.distribution: unknown variant `Debian`, expected one of `Official`, `TimescaleDB`, `PostGIS`, `KubeDB`, `DocumentDB`, `PostgreSQL`, `Percona`"#);
-    assert_snapshot!(error(&entry("a", "17.11", "").replace("name:", "generateName:")), @"the document in line 1: metadata.name: expected a text; put a number in quotes, or 17.10 becomes 17.1");
-    assert_snapshot!(error(&(entry("a", "17.11", "") + &entry("b", "17.11", "") + &entry("a", "17.12", ""))), @r#"PostgresVersion "a" (the document in line 15): metadata.name: a PostgresVersion of this name stands before it in the file; remove one of the two"#);
+    assert_snapshot!(error("replicas: 3\n"), @"the document at line 1: kind: expected a Kubernetes object");
+    assert_snapshot!(error("kind: Pod\n"), @"the document at line 1: apiVersion: expected a Kubernetes object");
+    assert_snapshot!(error("just text\n"), @"the document at line 1: kind: expected a Kubernetes object");
+    assert_snapshot!(error("apiVersion: v1\nkind: List\nitems: 3\n"), @"the document at line 1: items: expected a list");
+    assert_snapshot!(error("apiVersion: v1\nkind: ConfigMap\n"), @"it contains no PostgresVersion");
+    assert_snapshot!(error(&(catalog() + &entry("a", "17.11", "").replace("spec:", "spec: {}\nx:"))), @r#"failed to read PostgresVersion "a" (the document at line 40): spec: missing field `version`"#);
+    assert_snapshot!(error(&entry("a", "17.11", "").replace("\"17.11\"\n", "17.10\n")), @r#"PostgresVersion "a" (the document at line 1): spec.version: expected a string; put a number in quotes, or 17.10 becomes 17.1"#);
+    assert_snapshot!(error(&entry("a", "17.11", "  distribution: Debian\n")), @r#"failed to read PostgresVersion "a" (the document at line 1): spec.distribution: unknown variant `Debian`, expected one of `Official`, `TimescaleDB`, `PostGIS`, `KubeDB`, `DocumentDB`, `PostgreSQL`, `Percona`"#);
+    assert_snapshot!(error(&entry("a", "17.11", "").replace("name:", "generateName:")), @"the document at line 1: metadata.name: expected a string; put a number in quotes, or 17.10 becomes 17.1");
+    assert_snapshot!(error(&(entry("a", "17.11", "") + &entry("b", "17.11", "") + &entry("a", "17.12", ""))), @r#"PostgresVersion "a" (the document at line 15): metadata.name: the file already has a PostgresVersion of this name; remove one of the two"#);
 }
 
 #[test]

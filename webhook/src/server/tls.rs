@@ -17,16 +17,16 @@ use rustls::ServerConfig;
 
 use crate::lifecycle::{Readiness, Shutdown};
 
-/// How long new requests are accepted after SIGTERM: the time in which every node learns that this pod is no longer
-/// an endpoint.
+/// How long new requests are accepted after SIGTERM: the time in which every node learns that this pod is no
+/// longer an endpoint.
 const PRE_STOP_DELAY: Duration = Duration::from_secs(5);
 /// How long requests in flight may take after that.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an API server keeps an idle connection: the default of Go's client.
 const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// A connection that receives no complete request head for this long is closed. The time runs on idle connections
-/// too, and those must be closed by the client: a review that is sent at the very moment in which the server closes
-/// is lost, and its object denied.
+/// A connection that receives no complete request head for this long is closed. The time runs on idle
+/// connections too, and those must be closed by the client: a review that is sent at the very moment in which
+/// the server closes is lost, and its object denied.
 const HEAD_TIMEOUT: Duration = CLIENT_IDLE_TIMEOUT.saturating_add(Duration::from_secs(30));
 
 /// Serves admission over TLS until shutdown begins and every request is answered.
@@ -59,8 +59,8 @@ pub async fn serve(
     }
 }
 
-/// During shutdown, asks each active client to reconnect, which leads it to another replica. So hardly any connection
-/// is left that could be closed just before the client's next request.
+/// During shutdown, asks each active client to reconnect, which leads it to another replica. So hardly any
+/// connection is left that could be closed just before the client's next request.
 async fn close_when_draining(State(shutdown): State<Shutdown>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if shutdown.has_begun() {

@@ -12,11 +12,11 @@ use crate::admission::object::Object;
 use crate::admission::request::{AdmissionRequest, ReviewedKind};
 
 /// The warning for a request in the deprecated form.
-pub const DEPRECATED_FORM: &str = "type Upgrade with upgrade.targetVersion is the older form of a PostgresOpsRequest, taken as \
-    type UpdateVersion with updateVersion.targetVersion: change the manifest";
+pub const DEPRECATED_FORM: &str = "type Upgrade with upgrade.targetVersion is deprecated and treated as type UpdateVersion with \
+     updateVersion.targetVersion: update the manifest";
 
-/// Converts a request to the current form and adds defaults to new objects. Denies nothing: the validating webhook
-/// sees the result.
+/// Converts a request to the current form and adds defaults to new objects. Denies nothing: the validating
+/// webhook sees the result.
 pub fn mutate(request: &AdmissionRequest<'_>) -> Answer {
     let spec = |object: &Option<Object<'_>>| object.as_ref().and_then(Object::peek_spec::<Value>);
     let new = spec(&request.object).filter(|_| !request.is_for_subresource());
@@ -40,18 +40,19 @@ fn missing_defaults(request: &AdmissionRequest<'_>, new: &Value) -> Vec<PatchOpe
     defaults.into_iter().map(|default| set(default.path, default.value)).collect()
 }
 
-/// The changes that convert `type: Upgrade` with `upgrade` to `type: UpdateVersion` with `updateVersion`; none if
-/// the request has the current form, or must not be changed.
+/// The changes that convert `type: Upgrade` with `upgrade` to `type: UpdateVersion` with `updateVersion`;
+/// none if the request has the current form, or must not be changed.
 ///
-/// On updates too: `kubectl apply` of the deprecated manifest adds the deprecated fields next to the converted
-/// ones, and would otherwise be denied as a change of an immutable spec.
+/// On updates too: `kubectl apply` of the deprecated manifest adds the deprecated fields next to the
+/// converted ones, and would otherwise be denied as a change of an immutable spec.
 fn convert_deprecated(
     request: &AdmissionRequest<'_>,
     new: &Value,
     old: Option<&Value>,
 ) -> Option<Vec<PatchOperation>> {
     let is_ops_request = request.kind.reviewed() == Some(ReviewedKind::OpsRequest);
-    // A request that was stored in the deprecated form, while no replica answered, keeps it: its spec is immutable.
+    // A request that was stored in the deprecated form, while no replica answered, keeps it: its spec is
+    // immutable.
     if !is_ops_request || !is_deprecated(new) || old.is_some_and(is_deprecated) {
         return None;
     }

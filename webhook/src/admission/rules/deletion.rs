@@ -45,11 +45,11 @@ pub fn decide(
             data_consequence(old)
         )]);
     }
-    // Deleting both is intended. When the namespace is deleted, so is the worker, and a database that waited for
-    // it would block the deletion of the namespace forever.
+    // Deleting both is intended. When the namespace is deleted, so is the worker, and a database that waited
+    // for it would block the deletion of the namespace forever.
     if upgrade.metadata.deletion_timestamp.is_some() {
         return Ok(vec![format!(
-            "{database} is deleted while PostgresOpsRequest {name} is being taken back: {}",
+            "{database} is deleted while PostgresOpsRequest {name} is being rolled back: {}",
             data_consequence(old)
         )]);
     }
@@ -63,14 +63,14 @@ pub fn decide(
 fn in_progress(upgrade: &PostgresOpsRequest, old: &Postgres, database: &NamespacedName<'_>) -> String {
     let status = upgrade.status.as_ref();
     let from = status.and_then(|status| status.from.as_deref()).unwrap_or(&old.spec.version);
-    let step = status.and_then(|status| status.step.as_deref()).unwrap_or("at its beginning");
+    let step = status.and_then(|status| status.step.as_deref()).unwrap_or("starting");
     let NamespacedName { namespace, name } = database;
     format!(
-        "{database} is being upgraded from {from} to {} by PostgresOpsRequest {request} ({step}). Deleted now, an upgrade \
-         that is interrupted would neither be carried on nor taken back, and {}. Wait until the request has ended \
-         (kubectl get pgops {request} -n {namespace} -w), or delete it, which takes the upgrade back if it still can \
-         (kubectl delete pgops {request} -n {namespace}); a namespace that is being deleted does that by itself, and \
-         asks again. To delete the database all the same: kubectl annotate pg {name} -n {namespace} \
+        "{database} is being upgraded from {from} to {} by PostgresOpsRequest {request} ({step}). If it is deleted \
+         now, an interrupted upgrade can neither be resumed nor rolled back, and {}. Wait until the request has ended \
+         (kubectl get pgops {request} -n {namespace} -w), or delete the request, which rolls the upgrade back if that \
+         is still possible (kubectl delete pgops {request} -n {namespace}); deleting the namespace does so by itself \
+         and retries. To delete the database anyway: kubectl annotate pg {name} -n {namespace} \
          {ANNOTATION_OVERRIDE}=true",
         upgrade.target().unwrap_or("another version"),
         data_consequence(old),
@@ -82,13 +82,13 @@ fn in_progress(upgrade: &PostgresOpsRequest, old: &Postgres, database: &Namespac
 fn data_consequence(old: &Postgres) -> &'static str {
     match old.deletion_policy() {
         DeletionPolicy::Halt | DeletionPolicy::DoNotTerminate => {
-            "its claims and secrets stay, with the data as the upgrade leaves it"
+            "its volume claims and Secrets are kept, with the data as the upgrade leaves it"
         }
         DeletionPolicy::Delete => {
-            "its data goes as soon as the upgrade lets go of it (deletionPolicy Delete)"
+            "its data is deleted as soon as the upgrade releases it (deletionPolicy Delete)"
         }
         DeletionPolicy::WipeOut => {
-            "its data and secrets go as soon as the upgrade lets go of it (deletionPolicy WipeOut)"
+            "its data and Secrets are deleted as soon as the upgrade releases them (deletionPolicy WipeOut)"
         }
     }
 }
@@ -102,9 +102,9 @@ fn protected(request: &AdmissionRequest<'_>, database: &NamespacedName<'_>) -> D
     Decision::Forbidden(Cause {
         reason: "DoNotTerminate",
         message: format!(
-            "{database} has {field} DoNotTerminate, so it is not deleted: to delete it all the same, first \
+            "{database} has {field} DoNotTerminate, so it cannot be deleted: to delete it anyway, first \
              run kubectl patch pg {name} -n {namespace} --type merge -p '{{\"spec\":{{\"{field}\":\"Halt\"}}}}' \
-             (Halt keeps its claims and secrets, Delete its secrets, WipeOut nothing)"
+             (Halt keeps its volume claims and Secrets, Delete keeps its Secrets, WipeOut keeps nothing)"
         ),
         field: format!("spec.{field}").into(),
     })

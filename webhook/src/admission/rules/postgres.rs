@@ -12,8 +12,8 @@ use crate::admission::operation::Operation;
 use crate::admission::request::AdmissionRequest;
 use crate::cache::Caches;
 
-/// A new database must be able to run, and a change must not prevent that; its version changes only together with
-/// its data; one that is protected or being upgraded must not be deleted.
+/// A new database must be able to run, and a change must not prevent that; its version changes only together
+/// with its data; one that is protected or being upgraded must not be deleted.
 pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
     let decision = match Operation::<Postgres>::parse(request) {
         Ok(Operation::Create(new)) => create(&caches.catalog(), &new),
@@ -30,8 +30,8 @@ fn two_deletion_policies(request: &AdmissionRequest<'_>) -> Option<Cause> {
     let policies: DeletionPolicies = request.object.as_ref()?.peek_spec()?;
     policies.deletion_policy.and(policies.termination_policy).map(|_| Cause {
         reason: "TwoDeletionPolicies",
-        message: "spec.terminationPolicy: this is the older name of spec.deletionPolicy, and both are set: \
-                  keep spec.deletionPolicy only"
+        message: "spec.terminationPolicy: deprecated alias of spec.deletionPolicy, and both are set: \
+                  keep only spec.deletionPolicy"
             .to_owned(),
         field: "spec.terminationPolicy".into(),
     })
@@ -43,7 +43,7 @@ fn create(catalog: &Catalog, new: &Postgres) -> Result<Vec<String>, Decision> {
     match new.storage_type() {
         StorageType::Durable => check_storage(new)?,
         StorageType::Ephemeral => warnings.push(
-            "storageType Ephemeral: the data is gone with its pod, and the database cannot be upgraded"
+            "storageType Ephemeral: the data is lost with its pod, and the database cannot be upgraded"
                 .to_owned(),
         ),
     }
@@ -78,7 +78,7 @@ fn check_replicas(new: &Postgres) -> Result<(), Decision> {
         replicas => Err(Decision::Forbidden(Cause {
             reason: "ReplicasUnsupported",
             message: format!(
-                "spec.replicas: {replicas} is not supported: pgops runs databases of one server, and has no \
+                "spec.replicas: {replicas} is not supported: pgops runs one server per database and has no \
                  replication yet; set spec.replicas: 1"
             ),
             field: "spec.replicas".into(),
@@ -94,7 +94,7 @@ fn check_storage(new: &Postgres) -> Result<(), Decision> {
     Err(Decision::Invalid(Cause {
         reason: "StorageMissing",
         message:
-            "spec.storage.resources.requests.storage: a Durable database needs a size, such as \"1Gi\"; or \
+            "spec.storage.resources.requests.storage: a Durable database requires a size, such as \"1Gi\"; or \
                   set spec.storageType: Ephemeral"
                 .to_owned(),
         field: "spec.storage.resources.requests.storage".into(),

@@ -31,7 +31,7 @@ fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Decisi
     let spec = &new.spec;
     let version = Version::parse(&spec.version).map_err(|error| invalid("spec.version", &error))?;
     if spec.db.image.trim().is_empty() {
-        return Err(invalid("spec.db.image", &"it is empty: name the image of the server"));
+        return Err(invalid("spec.db.image", &"must not be empty: set it to the image of the server"));
     }
     let lists = &spec.update_constraints;
     let constraints = Constraints {
@@ -44,8 +44,8 @@ fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Decisi
     for (list, effect, entries) in lists {
         for constraint in entries.iter().filter(|constraint| constraint.admits_nothing()) {
             warnings.push(format!(
-                "spec.updateConstraints.{list}: \"{constraint}\" {effect} nothing: no version fits all of it; || \
-                 means \"or\""
+                "spec.updateConstraints.{list}: \"{constraint}\" {effect} nothing: no version satisfies all of it; use || \
+                 for \"or\""
             ));
         }
     }
@@ -54,7 +54,7 @@ fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Decisi
         && !catalog.entries().iter().any(|entry| constraints.admit(&entry.version))
     {
         warnings.push(
-            "spec.updateConstraints: no PostgresVersion in the catalog fits them, so databases of this version \
+            "spec.updateConstraints: no PostgresVersion in the catalog satisfies them, so databases of this version \
              cannot be upgraded"
                 .to_owned(),
         );
@@ -102,8 +102,8 @@ fn check_unused(caches: &Caches, name: &str) -> Result<Vec<String>, Decision> {
     Err(Decision::Forbidden(Cause {
         reason: "InUse",
         message: format!(
-            "PostgresVersion {name} stays as long as it is used, by {}{more}: its image and its constraints are needed. \
-             Upgrade or delete what uses it first. To keep others from choosing it, set spec.deprecated: true",
+            "PostgresVersion {name} is used by {}{more}, so its image and its constraints are needed: upgrade or delete \
+             what uses it first. To discourage new uses, set spec.deprecated: true",
             users.join(", ")
         ),
         field: "metadata.name".into(),

@@ -26,8 +26,8 @@ pub fn decide(caches: &Caches, user: &str, new: &Postgres, old: &Postgres) -> Re
     if new.overrides_guards() {
         let mut warnings = check_version(&caches.catalog(), new)?;
         warnings.push(format!(
-            "spec.version of {database} was changed by hand, {from} to {to}: that converts no data; take the annotation \
-             {ANNOTATION_OVERRIDE} away afterwards"
+            "spec.version of {database} was changed manually from {from} to {to}, which does not convert the data; remove \
+             the annotation {ANNOTATION_OVERRIDE} afterwards"
         ));
         return Ok(warnings);
     }
@@ -65,8 +65,8 @@ fn upgraded_from(
 
 fn request_active(request: &PostgresOpsRequest, database: &NamespacedName<'_>) -> String {
     format!(
-        "spec.version of {database} is set by PostgresOpsRequest {} ({:?}, to {}) when the data is of that version: leave \
-         spec.version as it is until the request has ended (kubectl get pgops {0} -n {} -w)",
+        "spec.version of {database} is set by PostgresOpsRequest {} ({:?}, to {}) once the data has that version: leave \
+         spec.version unchanged until the request has ended (kubectl get pgops {0} -n {} -w)",
         request.name_any(),
         request.phase(),
         request.target().unwrap_or("its target"),
@@ -76,8 +76,8 @@ fn request_active(request: &PostgresOpsRequest, database: &NamespacedName<'_>) -
 
 fn reverted(request: &PostgresOpsRequest, database: &NamespacedName<'_>, has: &str, wanted: &str) -> String {
     format!(
-        "spec.version {wanted} is from before PostgresOpsRequest {} upgraded {database}, whose data is of version {has} \
-         now: change the manifest, in Git if it comes from there, to version: \"{has}\"",
+        "spec.version {wanted} is outdated: PostgresOpsRequest {} has upgraded {database}, whose data now has version \
+         {has}; set version: \"{has}\" in the manifest, in Git if it is applied from there",
         request.name_any()
     )
 }
@@ -85,21 +85,21 @@ fn reverted(request: &PostgresOpsRequest, database: &NamespacedName<'_>, has: &s
 /// The alternative to the change: a request, if the matrix allows the upgrade.
 fn use_a_request(caches: &Caches, old: &Postgres, database: &NamespacedName<'_>, to: &str) -> String {
     let from = old.spec.version.as_str();
-    let rule = format!("spec.version of {database} stays {from} until an upgrade has converted the data");
+    let rule = format!("spec.version of {database} must stay {from} until an upgrade has converted the data");
     if !old.was_initialized() {
         return format!(
-            "{rule}. {database} was never initialised: to begin with another version, delete it and create it again"
+            "{rule}. {database} was never initialised: to start with another version, delete it and create it again"
         );
     }
     let catalog = caches.catalog();
     match catalog.decide(from, to) {
         Ok(_) => format!(
-            "{rule}. The catalog allows {from} → {to}: leave spec.version as it is, and apply\n{}",
+            "{rule}. The catalog allows {from} → {to}: leave spec.version unchanged and apply\n{}",
             manifest(database, to)
         ),
         Err(refusal) => {
             format!(
-                "{rule}, and the catalog allows no such upgrade: {}",
+                "{rule}, and the catalog does not allow this upgrade: {}",
                 catalog.explain(&refusal, &database.to_string())
             )
         }

@@ -119,22 +119,22 @@ async fn two_different_targets_are_not_converted() {
 #[tokio::test]
 async fn other_kinds_pass_with_a_warning() {
     let pod = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "demo"}});
-    assert_snapshot!(Cluster::new().warnings(create(&pod)).await.join("\n"), @r#"pgops has no rules for Deployment of group "apps", so this passed unchecked: its webhook configuration names a kind too many"#);
+    assert_snapshot!(Cluster::new().warnings(create(&pod)).await.join("\n"), @r#"pgops has no rules for Deployment of group "apps", so this was not checked: remove that kind from the webhook configuration"#);
 }
 
 #[tokio::test]
 async fn body_that_is_not_a_review_is_rejected() {
-    let refuse = async |body: &str| {
+    let reject = async |body: &str| {
         let (status, text) = Cluster::new().post("/validate", body.to_owned()).await;
         format!("{} {text}", status.as_u16())
     };
-    assert_snapshot!(refuse("").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: EOF while parsing a value at line 1 column 0");
-    assert_snapshot!(refuse("{").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: EOF while parsing an object at line 1 column 1");
-    assert_snapshot!(refuse("[]").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: invalid length 0, expected struct AdmissionReview with 1 element at line 1 column 2");
-    assert_snapshot!(refuse(r#"{"apiVersion":"v1","kind":"Pod"}"#).await, @"400 failed to read the AdmissionReview: it has no request");
-    assert!(refuse(&"[".repeat(100_000)).await.starts_with("400 "));
+    assert_snapshot!(reject("").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: EOF while parsing a value at line 1 column 0");
+    assert_snapshot!(reject("{").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: EOF while parsing an object at line 1 column 1");
+    assert_snapshot!(reject("[]").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: invalid length 0, expected struct AdmissionReview with 1 element at line 1 column 2");
+    assert_snapshot!(reject(r#"{"apiVersion":"v1","kind":"Pod"}"#).await, @"400 failed to read the AdmissionReview: it has no request");
+    assert!(reject(&"[".repeat(100_000)).await.starts_with("400 "));
     let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
-    assert_snapshot!(refuse(&deep).await, @"400 failed to read the AdmissionReview: it has no request");
+    assert_snapshot!(reject(&deep).await, @"400 failed to read the AdmissionReview: it has no request");
 }
 
 #[tokio::test]

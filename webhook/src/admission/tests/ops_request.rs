@@ -240,7 +240,7 @@ async fn deprecated_form_is_decided_if_not_converted() {
     let cluster = Cluster::new();
     let warnings = cluster.warnings(create(&deprecated("17.11"))).await;
     assert_eq!(warnings[1..], cluster.warnings(create(&opsrequest("17.11"))).await);
-    assert_snapshot!(warnings[0], @"type Upgrade with upgrade.targetVersion is the older form of a PostgresOpsRequest, taken as type UpdateVersion with updateVersion.targetVersion: change the manifest");
+    assert_snapshot!(warnings[0], @"type Upgrade with upgrade.targetVersion is deprecated and treated as type UpdateVersion with updateVersion.targetVersion: update the manifest");
     assert!(cluster.denial(create(&deprecated("18.6"))).await.contains("403 Forbidden Constraints"));
     assert!(
         cluster.denial(create(&without(deprecated("18.6"), "/spec/upgrade"))).await.contains("MissingTarget")
@@ -262,7 +262,7 @@ async fn two_different_targets_are_denied() {
     spec.upgrade: this is the older name of spec.updateVersion, and the two name different targets: keep spec.updateVersion only
     ");
     let same = with(opsrequest("17.11"), "/spec/upgrade", json!({"targetVersion": "17.11"}));
-    assert!(Cluster::new().warnings(create(&same)).await[0].contains("the older form"));
+    assert!(Cluster::new().warnings(create(&same)).await[0].contains("is deprecated"));
 }
 
 #[tokio::test]

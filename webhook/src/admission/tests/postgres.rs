@@ -40,11 +40,11 @@ async fn standbys_and_missing_storage_size_are_denied() {
     let denial = async |object: Value| Cluster::new().denial(create(&object)).await;
     assert_snapshot!(denial(with(database("new"), "/spec/replicas", json!(3))).await, @"
     403 Forbidden ReplicasUnsupported spec.replicas
-    spec.replicas: 3 is not supported: pgops runs databases of one server, and has no replication yet; set spec.replicas: 1
+    spec.replicas: 3 is not supported: pgops runs one server per database and has no replication yet; set spec.replicas: 1
     ");
     assert_snapshot!(denial(without(database("new"), "/spec/storage")).await, @r#"
     422 Invalid StorageMissing spec.storage.resources.requests.storage
-    spec.storage.resources.requests.storage: a Durable database needs a size, such as "1Gi"; or set spec.storageType: Ephemeral
+    spec.storage.resources.requests.storage: a Durable database requires a size, such as "1Gi"; or set spec.storageType: Ephemeral
     "#);
     let empty = with(database("new"), "/spec/storage", json!({"accessModes": ["ReadWriteOnce"]}));
     assert!(denial(without(empty, "/spec/storageType")).await.contains("StorageMissing"));
@@ -59,7 +59,7 @@ async fn outdated_version_and_ephemeral_storage_get_warnings() {
     let warnings = cluster.warnings(create(&without(ephemeral, "/spec/storage"))).await;
     assert_snapshot!(warnings.join("\n"), @"
     13.16 is at its end of life: PostgreSQL no longer mends this major version
-    storageType Ephemeral: the data is gone with its pod, and the database cannot be upgraded
+    storageType Ephemeral: the data is lost with its pod, and the database cannot be upgraded
     ");
     let deprecated = with(database("new"), "/spec/version", json!("13.23"));
     assert_snapshot!(cluster.warnings(create(&deprecated)).await.join("\n"), @"13.23 is deprecated: choose a newer version if you can");
@@ -71,7 +71,7 @@ async fn two_deletion_policies_are_denied() {
     let both = with(both, "/spec/deletionPolicy", json!("Delete"));
     assert_snapshot!(Cluster::new().denial(create(&both)).await, @"
     422 Invalid TwoDeletionPolicies spec.terminationPolicy
-    spec.terminationPolicy: this is the older name of spec.deletionPolicy, and both are set: keep spec.deletionPolicy only
+    spec.terminationPolicy: deprecated alias of spec.deletionPolicy, and both are set: keep only spec.deletionPolicy
     ");
     let old = database("new");
     assert!(Cluster::new().denial(review("UPDATE", Some(&both), Some(&old))).await.starts_with("422"));
@@ -122,7 +122,7 @@ async fn manual_version_change_is_denied_with_a_request_to_apply() {
     let denial = async |to: &str| Cluster::new().denial(version_change(&initialized(), to)).await;
     assert_snapshot!(denial("17.11").await, @r#"
     403 Forbidden VersionGuarded spec.version
-    spec.version of demo/orders stays 13.16 until an upgrade has converted the data. The catalog allows 13.16 → 17.11: leave spec.version as it is, and apply
+    spec.version of demo/orders must stay 13.16 until an upgrade has converted the data. The catalog allows 13.16 → 17.11: leave spec.version unchanged and apply
     apiVersion: ops.kubedb.com/v1alpha1
     kind: PostgresOpsRequest
     metadata: { name: "orders-17.11", namespace: "demo" }
@@ -130,7 +130,7 @@ async fn manual_version_change_is_denied_with_a_request_to_apply() {
     "#);
     assert_snapshot!(denial("18.6").await, @r#"
     403 Forbidden VersionGuarded spec.version
-    spec.version of demo/orders stays 13.16 until an upgrade has converted the data, and the catalog allows no such upgrade: upgrade from version 13.16 to 18.6 is not supported: the constraints of 13.16 allow ">= 13.16, < 18". Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23. In two upgrades: 13.16 → 17.12 → 18.6
+    spec.version of demo/orders must stay 13.16 until an upgrade has converted the data, and the catalog does not allow this upgrade: upgrade from version 13.16 to 18.6 is not supported: the constraints of 13.16 allow ">= 13.16, < 18". Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23. In two upgrades: 13.16 → 17.12 → 18.6
     "#);
     assert!(denial("99").await.contains("there is no PostgresVersion \"99\""));
 }
@@ -139,7 +139,7 @@ async fn manual_version_change_is_denied_with_a_request_to_apply() {
 async fn uninitialised_database_must_be_created_again() {
     assert_snapshot!(Cluster::new().denial(version_change(&database("orders"), "17.11")).await, @"
     403 Forbidden VersionGuarded spec.version
-    spec.version of demo/orders stays 13.16 until an upgrade has converted the data. demo/orders was never initialised: to begin with another version, delete it and create it again
+    spec.version of demo/orders must stay 13.16 until an upgrade has converted the data. demo/orders was never initialised: to start with another version, delete it and create it again
     ");
 }
 
@@ -152,7 +152,7 @@ async fn outdated_manifest_after_an_upgrade_is_denied_with_a_fix() {
     cluster.requests = vec![done.clone()];
     assert_snapshot!(cluster.denial(version_change(&upgraded, "13.16")).await, @r#"
     403 Forbidden VersionReverted spec.version
-    spec.version 13.16 is from before PostgresOpsRequest orders-up upgraded demo/orders, whose data is of version 17.11 now: change the manifest, in Git if it comes from there, to version: "17.11"
+    spec.version 13.16 is outdated: PostgresOpsRequest orders-up has upgraded demo/orders, whose data now has version 17.11; set version: "17.11" in the manifest, in Git if it is applied from there
     "#);
     for (phase, from, database) in [
         ("Failed", "13.16", "orders"),
@@ -188,7 +188,7 @@ async fn only_the_worker_of_an_active_request_sets_the_version() {
     }
     assert_snapshot!(cluster.denial(change()).await, @"
     403 Forbidden RequestActive spec.version
-    spec.version of demo/orders is set by PostgresOpsRequest orders-up (Progressing, to 17.11) when the data is of that version: leave spec.version as it is until the request has ended (kubectl get pgops orders-up -n demo -w)
+    spec.version of demo/orders is set by PostgresOpsRequest orders-up (Progressing, to 17.11) once the data has that version: leave spec.version unchanged until the request has ended (kubectl get pgops orders-up -n demo -w)
     ");
 
     // Past the point of no return, not even a missing catalog entry may stop it.
@@ -211,7 +211,7 @@ async fn override_allows_a_manual_version_change_with_a_warning() {
         with(database("orders"), "/metadata/annotations", note)
     };
     let old = overridden("true");
-    assert_snapshot!(Cluster::new().warnings(version_change(&old, "17.11")).await.join("\n"), @"spec.version of demo/orders was changed by hand, 13.16 to 17.11: that converts no data; take the annotation pgops.dev/override-guards away afterwards");
+    assert_snapshot!(Cluster::new().warnings(version_change(&old, "17.11")).await.join("\n"), @"spec.version of demo/orders was changed manually from 13.16 to 17.11, which does not convert the data; remove the annotation pgops.dev/override-guards afterwards");
     // In the same write as the annotation.
     let new = with(old.clone(), "/spec/version", json!("17.11"));
     let both = review("UPDATE", Some(&new), Some(&initialized()));
@@ -248,21 +248,21 @@ async fn deletion_during_an_upgrade_is_denied() {
     let delete = |object: &Value| review("DELETE", None, Some(object));
     assert_snapshot!(cluster.denial(delete(&database("orders"))).await, @"
     403 Forbidden UpgradeInProgress metadata.name
-    demo/orders is being upgraded from 13.16 to 17.11 by PostgresOpsRequest orders-up (6/14 PgUpgraded). Deleted now, an upgrade that is interrupted would neither be carried on nor taken back, and its data goes as soon as the upgrade lets go of it (deletionPolicy Delete). Wait until the request has ended (kubectl get pgops orders-up -n demo -w), or delete it, which takes the upgrade back if it still can (kubectl delete pgops orders-up -n demo); a namespace that is being deleted does that by itself, and asks again. To delete the database all the same: kubectl annotate pg orders -n demo pgops.dev/override-guards=true
+    demo/orders is being upgraded from 13.16 to 17.11 by PostgresOpsRequest orders-up (6/14 PgUpgraded). If it is deleted now, an interrupted upgrade can neither be resumed nor rolled back, and its data is deleted as soon as the upgrade releases it (deletionPolicy Delete). Wait until the request has ended (kubectl get pgops orders-up -n demo -w), or delete the request, which rolls the upgrade back if that is still possible (kubectl delete pgops orders-up -n demo); deleting the namespace does so by itself and retries. To delete the database anyway: kubectl annotate pg orders -n demo pgops.dev/override-guards=true
     ");
     assert!(cluster.warnings(delete(&database("customers"))).await.is_empty());
 
     let overridden =
         with(database("orders"), "/metadata/annotations", json!({"pgops.dev/override-guards": "true"}));
     let halted = with(overridden.clone(), "/spec/deletionPolicy", json!("Halt"));
-    assert_snapshot!(cluster.warnings(delete(&halted)).await.join("\n"), @"demo/orders is deleted while PostgresOpsRequest orders-up upgrades it (pgops.dev/override-guards): its claims and secrets stay, with the data as the upgrade leaves it");
+    assert_snapshot!(cluster.warnings(delete(&halted)).await.join("\n"), @"demo/orders is deleted while PostgresOpsRequest orders-up upgrades it (pgops.dev/override-guards): its volume claims and Secrets are kept, with the data as the upgrade leaves it");
     let protected = with(overridden, "/spec/deletionPolicy", json!("DoNotTerminate"));
     assert!(cluster.denial(delete(&protected)).await.contains("DoNotTerminate"));
 
     // Deleting a namespace deletes both, and must not wait for a worker that it has killed.
     request["metadata"]["deletionTimestamp"] = json!("2026-11-20T10:00:00Z");
     cluster.requests = vec![request.clone()];
-    assert_snapshot!(cluster.warnings(delete(&database("orders"))).await.join("\n"), @"demo/orders is deleted while PostgresOpsRequest orders-up is being taken back: its data goes as soon as the upgrade lets go of it (deletionPolicy Delete)");
+    assert_snapshot!(cluster.warnings(delete(&database("orders"))).await.join("\n"), @"demo/orders is deleted while PostgresOpsRequest orders-up is being rolled back: its data is deleted as soon as the upgrade releases it (deletionPolicy Delete)");
 
     request["metadata"]["deletionTimestamp"].take();
     for phase in ["Pending", "Successful", "Failed"] {
@@ -297,7 +297,7 @@ async fn deletion_of_a_protected_database_is_denied() {
     let protected = with(database("orders"), "/spec/deletionPolicy", json!("DoNotTerminate"));
     assert_snapshot!(Cluster::new().denial(review("DELETE", None, Some(&protected))).await, @r#"
     403 Forbidden DoNotTerminate spec.deletionPolicy
-    demo/orders has deletionPolicy DoNotTerminate, so it is not deleted: to delete it all the same, first run kubectl patch pg orders -n demo --type merge -p '{"spec":{"deletionPolicy":"Halt"}}' (Halt keeps its claims and secrets, Delete its secrets, WipeOut nothing)
+    demo/orders has deletionPolicy DoNotTerminate, so it cannot be deleted: to delete it anyway, first run kubectl patch pg orders -n demo --type merge -p '{"spec":{"deletionPolicy":"Halt"}}' (Halt keeps its volume claims and Secrets, Delete keeps its Secrets, WipeOut keeps nothing)
     "#);
     let older = with(database("orders"), "/spec/terminationPolicy", json!("DoNotTerminate"));
     let text = Cluster::new().denial(review("DELETE", None, Some(&older))).await;

@@ -24,7 +24,7 @@ async fn unreadable_entry_is_denied_with_its_field() {
     assert!(text.starts_with("422 Invalid Unreadable spec.updateConstraints.denylist[0]"), "{text}");
     assert_snapshot!(denial(with(version("13.16", "< 18"), "/spec/db/image", json!(" "))).await, @"
     422 Invalid Unreadable spec.db.image
-    spec.db.image: it is empty: name the image of the server
+    spec.db.image: must not be empty: set it to the image of the server
     ");
     assert_snapshot!(denial(without(version("13.16", "< 18"), "/spec/db")).await, @"
     422 Invalid Unreadable spec
@@ -37,15 +37,15 @@ async fn constraints_that_match_nothing_get_a_warning() {
     let warnings = async |object: Value| Cluster::new().warnings(create(&object)).await.join("\n");
     assert_snapshot!(warnings(version("13.16", "< 18")).await, @"");
     assert_snapshot!(warnings(version("18.6", ">= 18.6")).await, @"");
-    assert_snapshot!(warnings(version("13.16", ">= 19")).await, @"spec.updateConstraints: no PostgresVersion in the catalog fits them, so databases of this version cannot be upgraded");
+    assert_snapshot!(warnings(version("13.16", ">= 19")).await, @"spec.updateConstraints: no PostgresVersion in the catalog satisfies them, so databases of this version cannot be upgraded");
     let lists = json!({"allowlist": [">18 <17", "17.x"], "denylist": ["14.1, 14.2"]});
     assert_snapshot!(warnings(with(version("13.16", ""), "/spec/updateConstraints", lists)).await, @r#"
-    spec.updateConstraints.allowlist: ">18 <17" allows nothing: no version fits all of it; || means "or"
-    spec.updateConstraints.denylist: "14.1, 14.2" denies nothing: no version fits all of it; || means "or"
+    spec.updateConstraints.allowlist: ">18 <17" allows nothing: no version satisfies all of it; use || for "or"
+    spec.updateConstraints.denylist: "14.1, 14.2" denies nothing: no version satisfies all of it; use || for "or"
     "#);
     let lists = json!({"denylist": [">= 10"]});
     let text = warnings(with(version("13.16", ""), "/spec/updateConstraints", lists)).await;
-    assert!(text.contains("no PostgresVersion in the catalog fits them"), "{text}");
+    assert!(text.contains("no PostgresVersion in the catalog satisfies them"), "{text}");
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn deletion_of_a_used_entry_is_denied_with_its_users() {
     let mut cluster = Cluster::new();
     assert_snapshot!(cluster.denial(delete("13.16")).await, @"
     403 Forbidden InUse metadata.name
-    PostgresVersion 13.16 stays as long as it is used, by Postgres demo/orders: its image and its constraints are needed. Upgrade or delete what uses it first. To keep others from choosing it, set spec.deprecated: true
+    PostgresVersion 13.16 is used by Postgres demo/orders, so its image and its constraints are needed: upgrade or delete what uses it first. To discourage new uses, set spec.deprecated: true
     ");
     assert!(cluster.warnings(delete("17.11")).await.is_empty());
 
@@ -83,7 +83,7 @@ async fn deletion_of_a_used_entry_is_denied_with_its_users() {
     request["status"] = json!({"phase": "Progressing", "from": "15.20"});
     cluster.requests = vec![request.clone()];
     for name in ["15.20", "17.11"] {
-        assert!(cluster.denial(delete(name)).await.contains("used, by PostgresOpsRequest demo/orders-up: "));
+        assert!(cluster.denial(delete(name)).await.contains("used by PostgresOpsRequest demo/orders-up, "));
     }
     assert!(cluster.warnings(delete("18.6")).await.is_empty());
     request["status"]["phase"] = json!("Failed");
@@ -96,7 +96,7 @@ async fn deletion_of_a_used_entry_is_denied_with_its_users() {
         "message": "paused by PostgresOpsRequest orders-up (uid uid-of-orders-up) for the upgrade 15.20 to 17.11",
     }]);
     cluster.databases = vec![paused];
-    assert!(cluster.denial(delete("17.11")).await.contains("used, by PostgresOpsRequest demo/orders-up: "));
+    assert!(cluster.denial(delete("17.11")).await.contains("used by PostgresOpsRequest demo/orders-up, "));
 
     cluster.databases = ["a", "b", "c", "d", "e"].map(database).into();
     let text = cluster.denial(delete("13.16")).await;
