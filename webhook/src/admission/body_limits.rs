@@ -20,7 +20,7 @@ const SMALL_BODY: usize = 64 * 1024;
 /// Maximum number of larger bodies in memory at once. Further ones wait: otherwise a few clients could
 /// exhaust the memory of the pod.
 const MAX_LARGE_BODIES: usize = 8;
-/// Maximum time to receive a body. The API server itself does not wait that long for a response.
+/// Maximum time to receive a body; longer than the API server waits for a response.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads bodies within the limits.

@@ -62,8 +62,7 @@ impl<K: Prune> Default for StoreWriter<K> {
 
 impl<K: Prune> StoreWriter<K> {
     /// A reader of what is written here.
-    #[must_use]
-    pub fn store(&self) -> Store<K> {
+    pub(super) fn store(&self) -> Store<K> {
         Store { objects: self.writer.as_reader(), changes: self.changes.clone() }
     }
 

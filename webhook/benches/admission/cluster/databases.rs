@@ -46,7 +46,7 @@ pub fn database(name: &str, version: &str) -> Value {
         "phase": "Ready",
         "observedGeneration": 2,
         "conditions": [
-            condition("ProvisioningStarted", "Started", "the objects of the database are there"),
+            condition("ProvisioningStarted", "Started", "the objects of the database exist"),
             condition("ReplicaReady", "AllReplicasReady", "its pod is ready"),
             condition("AcceptingConnection", "Accepting", "the server answers"),
             condition("Ready", "ReadinessCheckSucceeded", "the database is ready"),
