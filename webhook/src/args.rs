@@ -77,7 +77,8 @@ impl ServeArgs {
             service: self.service.clone(),
             configuration: self.webhook_config.clone(),
         };
-        let (source, settings) = (self.certificate.source(), self.certificate.settings()?);
+        let source = self.certificate.source();
+        let settings = self.certificate.settings()?;
         Ok(Keeper::new(client, &names, source, settings, certificates))
     }
 

@@ -113,7 +113,8 @@ impl Documents {
         drop_unset(&mut object);
         let message = "expected a string; put a number in quotes, or 17.10 becomes 17.1";
         let Some(name) = object["metadata"]["name"].as_str() else {
-            let (place, field) = (place.to_owned(), "metadata.name");
+            let place = place.to_owned();
+            let field = "metadata.name";
             return Err(DocumentError::NotAnObject { place, field, message });
         };
         let place = format!("{KIND} \"{name}\" ({place})");

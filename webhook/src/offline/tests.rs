@@ -40,7 +40,8 @@ struct Answer {
 fn ask(yaml: &str, arguments: &[&str]) -> Answer {
     let line = ["decide", "--catalog", "-"].iter().chain(arguments);
     let args = Line::try_parse_from(line).unwrap().args;
-    let (mut out, mut notes) = (Vec::new(), Vec::new());
+    let mut out = Vec::new();
+    let mut notes = Vec::new();
     let documents = Documents::read(yaml.as_bytes()).unwrap();
     let status = answer(&args, &documents, &mut out, &mut notes).unwrap();
     Answer { status, out: String::from_utf8(out).unwrap(), notes: String::from_utf8(notes).unwrap() }

@@ -215,7 +215,8 @@ async fn unchanged_spec_is_never_blocked() {
 
 #[tokio::test]
 async fn spec_of_a_stored_request_is_immutable() {
-    let (old, new) = (opsrequest("17.11"), opsrequest("17.12"));
+    let old = opsrequest("17.11");
+    let new = opsrequest("17.12");
     assert_snapshot!(Cluster::new().denial(review("UPDATE", Some(&new), Some(&old))).await, @"
     422 Invalid Immutable spec
     spec is immutable: create a new PostgresOpsRequest instead

@@ -62,7 +62,8 @@ async fn warning_is_cut_to_the_limit_of_the_api_server() {
 
 #[tokio::test]
 async fn only_a_changed_spec_is_checked() {
-    let (good, bad) = (version("13.16", "< 18"), version("13.16", "up to 18"));
+    let good = version("13.16", "< 18");
+    let bad = version("13.16", "up to 18");
     assert!(Cluster::new().denial(review("UPDATE", Some(&bad), Some(&good))).await.starts_with("422"));
     // It was stored while no replica answered.
     let labelled = with(bad.clone(), "/metadata/labels", json!({"a": "b"}));
