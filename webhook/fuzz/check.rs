@@ -1,19 +1,19 @@
-//! What must hold for admission whatever bytes it is sent. Used by the fuzz target, and by `tests/corpus.rs`.
+//! The invariants of admission for arbitrary bytes, checked by the fuzz target and by `tests/corpus.rs`.
 
 use std::sync::LazyLock;
 
 use kube::runtime::watcher::Event;
 use pgops_webhook::admission::{Answered, Webhook, answer};
-use pgops_webhook::caches::Caches;
+use pgops_webhook::cache::Caches;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// demo/orders on 13.16, with an upgrade of demo/busy at work.
+/// demo/orders on 13.16, and an upgrade of demo/busy in progress.
 static CACHES: LazyLock<Caches> = LazyLock::new(|| {
-    let (caches, mut feeds) = Caches::new();
+    let (caches, mut writers) = Caches::new();
     for version in ["13.16", "13.23", "17.11", "18.6"] {
-        feeds.versions.apply(Event::Apply(of(json!({
+        writers.versions.apply(Event::Apply(parse(json!({
             "metadata": {"name": version},
             "spec": {
                 "version": version, "db": {"image": "i", "baseOS": "debian"},
@@ -22,12 +22,12 @@ static CACHES: LazyLock<Caches> = LazyLock::new(|| {
         }))));
     }
     for database in ["orders", "busy"] {
-        feeds.databases.apply(Event::Apply(of(json!({
+        writers.databases.apply(Event::Apply(parse(json!({
             "metadata": {"name": database, "namespace": "demo"},
             "spec": {"version": "13.16"}, "status": {"phase": "Ready"},
         }))));
     }
-    feeds.requests.apply(Event::Apply(of(json!({
+    writers.requests.apply(Event::Apply(parse(json!({
         "metadata": {"name": "first", "namespace": "demo", "uid": "1"},
         "spec": {"type": "UpdateVersion", "databaseRef": {"name": "busy"}, "updateVersion": {"targetVersion": "17.11"}},
         "status": {"phase": "Progressing"},
@@ -35,30 +35,30 @@ static CACHES: LazyLock<Caches> = LazyLock::new(|| {
     caches
 });
 
-fn of<K: for<'de> Deserialize<'de>>(value: Value) -> K {
+fn parse<K: for<'de> Deserialize<'de>>(value: Value) -> K {
     serde_json::from_value(value).unwrap()
 }
 
-/// The least of a review that an answer can be assigned to. The rest may be garbage.
+/// The part of a review without which it cannot be answered. The rest may be garbage.
 #[derive(Deserialize)]
-struct Asked {
-    request: AskedRequest,
+struct Envelope {
+    request: EnvelopeRequest,
 }
 
 #[derive(Deserialize)]
-struct AskedRequest {
+struct EnvelopeRequest {
     uid: String,
 }
 
-/// A review of an object whose spec can be changed. What is beside the spec may be garbage too.
+/// A review of an object whose spec can be patched. Everything else may be garbage too.
 #[derive(Deserialize)]
 struct WithObject<'a> {
     #[serde(borrow)]
-    request: AboutObject<'a>,
+    request: RequestWithObject<'a>,
 }
 
 #[derive(Deserialize)]
-struct AboutObject<'a> {
+struct RequestWithObject<'a> {
     #[serde(borrow)]
     object: Object<'a>,
 }
@@ -69,21 +69,21 @@ struct Object<'a> {
     spec: &'a RawValue,
 }
 
-/// Answers the body in both ways. Whatever is answered has the uid of what was asked, is no longer than the
-/// API server takes, and changes only what can be changed.
+/// Answers the body as both webhooks. Every answer has the uid of its review, is no longer than the API
+/// server accepts, and patches only what can be patched.
 pub fn check(body: &[u8]) {
     for webhook in [Webhook::Mutate, Webhook::Validate] {
         let Ok(Answered { review, outcome, .. }) = answer(&CACHES, webhook, body) else { continue };
-        let said = serde_json::to_value(&review).unwrap();
-        assert_eq!(said["kind"], "AdmissionReview");
-        assert_eq!(said["apiVersion"], "admission.k8s.io/v1");
-        let response = &said["response"];
-        let Asked { request } = serde_json::from_slice(body).unwrap();
-        assert_eq!(response["uid"], request.uid, "{said}");
+        let answered = serde_json::to_value(&review).unwrap();
+        assert_eq!(answered["kind"], "AdmissionReview");
+        assert_eq!(answered["apiVersion"], "admission.k8s.io/v1");
+        let response = &answered["response"];
+        let Envelope { request } = serde_json::from_slice(body).unwrap();
+        assert_eq!(response["uid"], request.uid, "{answered}");
         let allowed = response["allowed"].as_bool().unwrap();
-        assert_eq!(allowed, outcome.verdict == "allowed", "{said}");
+        assert_eq!(allowed, outcome.decision == "allowed", "{answered}");
         if !allowed {
-            assert!(!response["status"]["message"].as_str().unwrap().is_empty(), "{said}");
+            assert!(!response["status"]["message"].as_str().unwrap().is_empty(), "{answered}");
         }
         for warning in response["warnings"].as_array().into_iter().flatten() {
             assert!(warning.as_str().unwrap().chars().count() <= 256, "{warning}");

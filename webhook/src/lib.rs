@@ -1,20 +1,19 @@
-//! `pgops-webhook`: admission of `PostgresOpsRequest`s, and the launcher that makes one Job of each
-//! admitted one.
+//! `pgops-webhook`: admission of `PostgresOpsRequest`s, and the launcher that creates exactly one Job for
+//! each admitted one.
 //!
-//! A library, so that its parts can be measured and fuzzed; the program is [`serve::run`], and
-//! [`decide::run`] away from a cluster.
+//! A library, so that its parts can be benchmarked and fuzzed. [`serve::run`] is the program,
+//! [`offline::run`] its `decide` command, which needs no cluster.
 
 pub mod admission;
-pub mod caches;
-mod certificate;
-pub mod decide;
+pub mod args;
+pub mod cache;
 mod launcher;
+pub mod logging;
 pub mod metrics;
+pub mod offline;
 pub mod serve;
 pub mod server;
-mod unreadable;
-mod watch;
 
-/// Of the program, and of the floor that the benchmark compares it with.
+/// The allocator of the program, and of the floor that the benchmark compares it with.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,4 +1,4 @@
-//! What the process counts, for Prometheus.
+//! Metrics of the process, for Prometheus.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -14,116 +14,127 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::admission::{Outcome, Webhook};
-use crate::caches::Caches;
+use crate::cache::Caches;
 
-/// Upper bounds in seconds: a review takes some microseconds, one of a large object milliseconds.
+/// Upper bounds in seconds: a review takes microseconds, one of a large object milliseconds.
 const LATENCIES: [f64; 11] = [20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 20e-3, 100e-3, 1.0];
 
-/// The counters of this process; clones count together.
+/// The metrics of this process, shared by all clones.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
-    reviews: Family<Reviewed, Counter>,
-    latencies: Family<To, Histogram>,
-    objects: Family<Of, Gauge>,
-    expiries: Family<For, Gauge<f64, AtomicU64>>,
+    reviews: Family<ReviewLabels, Counter>,
+    latencies: Family<WebhookLabel, Histogram>,
+    objects: Family<KindLabel, Gauge>,
+    expiries: Family<CertificateLabel, Gauge<f64, AtomicU64>>,
     rejected: Gauge,
     leader: Gauge,
 }
 
+/// The labels of an answered review.
+#[derive(Clone, Copy, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct ReviewLabels {
+    /// The webhook that was called.
+    pub webhook: &'static str,
+    /// The kind of the object.
+    pub kind: &'static str,
+    /// The decision.
+    pub verdict: &'static str,
+    /// Why the review was denied.
+    pub reason: &'static str,
+}
+
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Reviewed {
+struct WebhookLabel {
     webhook: &'static str,
-    kind: &'static str,
-    verdict: &'static str,
-    reason: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct To {
-    webhook: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Of {
+struct KindLabel {
     kind: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct For {
+struct CertificateLabel {
     certificate: &'static str,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("pgops");
-        let reviews = Family::<Reviewed, Counter>::default();
-        let latencies = Family::<To, Histogram>::new_with_constructor(|| Histogram::new(LATENCIES));
-        let objects = Family::<Of, Gauge>::default();
-        let expiries = Family::<For, Gauge<f64, AtomicU64>>::default();
+        let reviews = Family::<ReviewLabels, Counter>::default();
+        let latencies = Family::<WebhookLabel, Histogram>::new_with_constructor(|| Histogram::new(LATENCIES));
+        let objects = Family::<KindLabel, Gauge>::default();
+        let expiries = Family::<CertificateLabel, Gauge<f64, AtomicU64>>::default();
         let rejected = Gauge::default();
         let leader = Gauge::default();
-        registry.register("admission_reviews", "Reviews, by what became of them", reviews.clone());
+        registry.register("admission_reviews", "Admission reviews by outcome", reviews.clone());
         registry.register_with_unit(
             "admission_duration",
-            "Time from a review that is there to its answer",
+            "Time from the complete request body to the response",
             Unit::Seconds,
             latencies.clone(),
         );
-        registry.register("cache_objects", "Objects that decisions are made from", objects.clone());
+        registry.register(
+            "cache_objects",
+            "Objects in the caches that decisions are made from",
+            objects.clone(),
+        );
         registry.register_with_unit(
             "certificate_expiry_timestamp",
-            "When the certificate ends, in Unix time",
+            "Expiry of the certificate in Unix time",
             Unit::Seconds,
             expiries.clone(),
         );
         registry.register(
             "certificate_rejected",
-            "1 while what was found last is refused, and what was good before is kept",
+            "1 while the latest certificate is rejected and the previous one is still served",
             rejected.clone(),
         );
-        registry.register("launcher_leader", "1 where this replica makes the Jobs", leader.clone());
+        registry.register(
+            "launcher_leader",
+            "1 while this replica is the leader and creates the Jobs",
+            leader.clone(),
+        );
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "This program", version);
+        registry.register("build", "Version of this program", version);
         Self(Arc::new(Inner { registry, reviews, latencies, objects, expiries, rejected, leader }))
     }
 }
 
 impl Metrics {
-    /// A review was answered, within this time; none for a body that was none.
-    pub fn reviewed(&self, webhook: Webhook, outcome: Outcome, within: Option<Duration>) {
-        let Outcome { kind, verdict, reason } = outcome;
-        let webhook = webhook.as_str();
-        self.0.reviews.get_or_create(&Reviewed { webhook, kind, verdict, reason }).inc();
-        if let Some(within) = within {
-            self.0.latencies.get_or_create(&To { webhook }).observe(within.as_secs_f64());
+    /// Counts an answered review, and its latency; the latency is none for a body that is not a review.
+    pub fn record_review(&self, labels: ReviewLabels, latency: Option<Duration>) {
+        self.0.reviews.get_or_create(&labels).inc();
+        if let Some(latency) = latency {
+            let label = WebhookLabel { webhook: labels.webhook };
+            self.0.latencies.get_or_create(&label).observe(latency.as_secs_f64());
         }
     }
 
-    /// Whether this replica makes the Jobs.
-    pub fn leads(&self, leads: bool) {
-        self.0.leader.set(leads.into());
+    /// Records whether this replica is the leader.
+    pub fn set_leader(&self, is_leader: bool) {
+        self.0.leader.set(is_leader.into());
     }
 
-    /// All of it in the text format of `OpenMetrics`.
+    /// All metrics in the text format of `OpenMetrics`.
     #[must_use]
     pub fn text(&self, caches: &Caches, certificates: &Certificates) -> String {
         let status = certificates.status();
-        let ends = [("serving", status.serving_until), ("authority", status.authority_until)];
-        for (certificate, end) in ends.into_iter().filter_map(|(certificate, end)| Some((certificate, end?)))
-        {
+        let expiries = [("serving", status.serving_until), ("authority", status.authority_until)];
+        for (certificate, expiry) in expiries {
+            let Some(expiry) = expiry else { continue };
             #[allow(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
-            self.0.expiries.get_or_create(&For { certificate }).set(end.as_second() as f64);
+            self.0.expiries.get_or_create(&CertificateLabel { certificate }).set(expiry.as_second() as f64);
         }
         self.0.rejected.set(status.rejection.is_some().into());
         for (kind, size) in caches.sizes() {
-            self.0.objects.get_or_create(&Of { kind }).set(i64::try_from(size).unwrap_or(i64::MAX));
+            self.0.objects.get_or_create(&KindLabel { kind }).set(i64::try_from(size).unwrap_or(i64::MAX));
         }
         let mut text = String::new();
-        // A String takes everything.
+        // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.0.registry);
         text
     }
@@ -135,13 +146,20 @@ mod tests {
     use insta::assert_snapshot;
 
     #[test]
-    fn counts_by_verdict_and_reason_and_times_in_seconds() {
+    fn reviews_are_counted_by_verdict_and_timed_in_seconds() {
         let metrics = Metrics::default();
-        let refused = Outcome { kind: "PostgresOpsRequest", verdict: "forbidden", reason: "Downgrade" };
-        metrics.reviewed(Webhook::Validate, refused, Some(Duration::from_micros(30)));
-        metrics.reviewed(Webhook::Validate, refused, Some(Duration::from_millis(3)));
-        metrics.reviewed(Webhook::Mutate, Outcome::MALFORMED, None);
-        metrics.leads(true);
+        let denied = ReviewLabels {
+            webhook: "validate",
+            kind: "PostgresOpsRequest",
+            verdict: "forbidden",
+            reason: "Downgrade",
+        };
+        metrics.record_review(denied, Some(Duration::from_micros(30)));
+        metrics.record_review(denied, Some(Duration::from_millis(3)));
+        let malformed =
+            ReviewLabels { webhook: "mutate", kind: "", verdict: "malformed", reason: "Malformed" };
+        metrics.record_review(malformed, None);
+        metrics.set_leader(true);
         let text = metrics.text(&Caches::new().0, &Certificates::default());
         let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
         lines.sort_unstable();

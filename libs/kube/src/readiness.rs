@@ -10,29 +10,29 @@ use tokio::sync::watch;
 pub struct Readiness(Arc<watch::Sender<BTreeSet<&'static str>>>);
 
 impl Readiness {
-    /// Not ready until each of these has been [met](Self::met).
+    /// Not ready until each of these has been [met](Self::set_met).
     #[must_use]
-    pub fn awaiting(conditions: &[&'static str]) -> Self {
+    pub fn requiring(conditions: &[&'static str]) -> Self {
         Self(Arc::new(watch::Sender::new(conditions.iter().copied().collect())))
     }
 
     /// One of the conditions holds from now on.
-    pub fn met(&self, condition: &'static str) {
-        self.0.send_modify(|missing| {
-            missing.remove(condition);
+    pub fn set_met(&self, condition: &'static str) {
+        self.0.send_modify(|unmet| {
+            unmet.remove(condition);
         });
     }
 
     /// Not ready any more, for this reason.
-    pub fn lose(&self, condition: &'static str) {
-        self.0.send_modify(|missing| {
-            missing.insert(condition);
+    pub fn set_unmet(&self, condition: &'static str) {
+        self.0.send_modify(|unmet| {
+            unmet.insert(condition);
         });
     }
 
     /// The conditions that do not hold; empty if the process is ready.
     #[must_use]
-    pub fn missing(&self) -> Vec<&'static str> {
+    pub fn unmet(&self) -> Vec<&'static str> {
         self.0.borrow().iter().copied().collect()
     }
 }
@@ -43,12 +43,12 @@ mod tests {
 
     #[test]
     fn readiness_requires_every_condition() {
-        let readiness = Readiness::awaiting(&["certificate", "caches"]);
-        readiness.met("caches");
-        assert_eq!(readiness.missing(), ["certificate"]);
-        readiness.met("certificate");
-        assert!(readiness.missing().is_empty());
-        readiness.lose("draining");
-        assert_eq!(readiness.missing(), ["draining"]);
+        let readiness = Readiness::requiring(&["certificate", "caches"]);
+        readiness.set_met("caches");
+        assert_eq!(readiness.unmet(), ["certificate"]);
+        readiness.set_met("certificate");
+        assert!(readiness.unmet().is_empty());
+        readiness.set_unmet("draining");
+        assert_eq!(readiness.unmet(), ["draining"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The cases of the benchmark, one after the other.
+//! The cases of the benchmark.
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -7,34 +7,36 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::client::Target;
+use crate::fake_api_server::FakeApiServer;
 use crate::load::{self, Sample};
 use crate::process::Program;
 use crate::report::Report;
 use crate::review::Review;
-use crate::standin::StandIn;
 use crate::{floor, subject};
 
-/// Where the results are written, in the checkout.
+/// Directory of the results, in the checkout.
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench");
 
-/// What is measured, for how long and how often.
+/// Which cases are measured, for how long and how often.
 struct Effort {
-    /// Part of the names of the cases that are run; empty for all.
+    /// Substring of the names of the cases to run; empty for all.
     only: String,
-    /// Time of one load.
-    time: Duration,
-    /// How often floor and subject take turns.
+    /// Duration of one load.
+    duration: Duration,
+    /// Number of rounds; in each, floor and subject are measured once.
     rounds: u32,
 }
 
 impl Effort {
     fn from_env() -> anyhow::Result<Self> {
-        let read = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.to_owned());
-        let seconds = read("PGOPS_BENCH_SECONDS", "3").parse().context("PGOPS_BENCH_SECONDS is no number")?;
+        let read = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+        let seconds =
+            read("PGOPS_BENCH_SECONDS", "3").parse().context("PGOPS_BENCH_SECONDS is not a number")?;
         let rounds = read("PGOPS_BENCH_ROUNDS", "5").parse::<NonZeroU32>();
-        let time = Duration::try_from_secs_f64(seconds).context("PGOPS_BENCH_SECONDS is no time")?;
-        let rounds = rounds.context("PGOPS_BENCH_ROUNDS is no number above 0")?.get();
-        Ok(Self { only: read("PGOPS_BENCH_CASE", ""), time, rounds })
+        let duration =
+            Duration::try_from_secs_f64(seconds).context("PGOPS_BENCH_SECONDS is not a duration")?;
+        let rounds = rounds.context("PGOPS_BENCH_ROUNDS is not a number above 0")?.get();
+        Ok(Self { only: read("PGOPS_BENCH_CASE", ""), duration, rounds })
     }
 }
 
@@ -44,18 +46,18 @@ struct Server {
     target: Target,
 }
 
-/// Measures everything.
+/// Measures all cases.
 pub fn run() -> anyhow::Result<()> {
     let effort = Effort::from_env()?;
     let directory = Path::new(DIRECTORY);
-    let mut report = Report::begin(directory)?;
+    let mut report = Report::create(directory)?;
 
-    let standin = StandIn::start()?;
+    let api_server = FakeApiServer::start()?;
     let mut ready = Vec::new();
     for _ in 1..effort.rounds {
-        ready.push(subject::start(&standin, directory)?.2.as_secs_f64());
+        ready.push(subject::start(&api_server, directory)?.2.as_secs_f64());
     }
-    let (program, target, last) = subject::start(&standin, directory)?;
+    let (program, target, last) = subject::start(&api_server, directory)?;
     ready.push(last.as_secs_f64());
     report.add("start", "ready", median(ready), "s")?;
     let subject = Server { program, target };
@@ -83,32 +85,32 @@ struct Bench {
 }
 
 impl Bench {
-    /// The cases that have goals.
+    /// The cases with goals.
     fn typical(&mut self) -> anyhow::Result<()> {
         let review = Review::typical()?;
-        let time = self.effort.time;
-        self.compare("one connection", |target| load::closed(target, &review, 1, time))?;
-        self.compare("16 connections", |target| load::closed(target, &review, 16, time))?;
-        self.compare("1000/s on 4 connections", |target| load::open(target, &review, 4, 1000, time))
+        let duration = self.effort.duration;
+        self.compare("one connection", |target| load::closed(target, &review, 1, duration))?;
+        self.compare("16 connections", |target| load::closed(target, &review, 16, duration))?;
+        self.compare("1000/s on 4 connections", |target| load::open(target, &review, 4, 1000, duration))
     }
 
-    /// The cases that show where the time of others goes.
+    /// The cases that show the cost of other reviews and of new connections.
     fn others(&mut self) -> anyhow::Result<()> {
-        let time = self.effort.time;
+        let duration = self.effort.duration;
         let reviews = [
             ("refused: unknown target", Review::unknown_target()?),
             ("refused: constraints", Review::out_of_constraints()?),
             ("1 MiB object", Review::large()?),
         ];
         for (case, review) in &reviews {
-            self.compare(case, |target| load::closed(target, review, 1, time))?;
+            self.compare(case, |target| load::closed(target, review, 1, duration))?;
         }
         let review = Review::typical()?;
-        self.compare("new connections", |target| load::cold(target, &review, 2, time))?;
-        self.compare("resumed connections", |target| load::cold(&target.resuming(), &review, 2, time))
+        self.compare("new connections", |target| load::cold(target, &review, 2, duration))?;
+        self.compare("resumed connections", |target| load::cold(&target.resuming(), &review, 2, duration))
     }
 
-    /// Loads floor and subject in turn, and reports the medians of the rounds and of their ratios.
+    /// Measures floor and subject in turn, and reports the medians of the rounds and of their ratios.
     fn compare(
         &mut self,
         case: &str,
@@ -119,16 +121,16 @@ impl Bench {
         }
         let mut rounds = Vec::new();
         for round in 0..self.effort.rounds {
-            let of = |server: &Server| {
-                Figures::of(server, &load).with_context(|| format!("{case}: the round failed"))
+            let measure = |server: &Server| {
+                Figures::measure(server, &load).with_context(|| format!("{case}: the round failed"))
             };
-            // Who comes first changes, so that neither always inherits a warm or a hot machine.
+            // The order alternates, so that neither always starts on a warm or a hot machine.
             let pair = if round % 2 == 0 {
-                let floor = of(&self.floor)?;
-                (floor, of(&self.subject)?)
+                let floor = measure(&self.floor)?;
+                (floor, measure(&self.subject)?)
             } else {
-                let subject = of(&self.subject)?;
-                (of(&self.floor)?, subject)
+                let subject = measure(&self.subject)?;
+                (measure(&self.floor)?, subject)
             };
             rounds.push(pair);
         }
@@ -149,12 +151,12 @@ impl Bench {
     }
 }
 
-/// Reviews a second; median and 99th percentile of the latency, and the server's own processor time a
-/// review, in microseconds.
+/// Reviews per second; then, in microseconds, median and 99th percentile of the latency and the server's own
+/// CPU time per review.
 struct Figures([f64; 4]);
 
 impl Figures {
-    fn of(server: &Server, load: impl Fn(&Target) -> anyhow::Result<Sample>) -> anyhow::Result<Self> {
+    fn measure(server: &Server, load: impl Fn(&Target) -> anyhow::Result<Sample>) -> anyhow::Result<Self> {
         let before = server.program.cpu()?;
         let sample = load(&server.target)?;
         let used = server.program.cpu()?.saturating_sub(before);

@@ -1,5 +1,5 @@
-//! The API server's side of a connection, as cheap as it can be: blocking, one write and hardly more
-//! than one read a review, no HTTP library.
+//! The API server's side of a connection, as cheap as possible: blocking, one write and hardly more than one
+//! read per review, no HTTP library.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,25 +13,25 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// By this name the API server calls the webhook.
+/// The name by which the API server calls the webhook.
 pub const SERVER_NAME: &str = "pgops-webhook.pgops-system.svc";
 
 const LENGTH: &[u8] = b"\r\ncontent-length: ";
-/// An answer that takes longer has failed.
+/// Maximum time for connecting and for each response.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where a server is, and how its certificate is checked.
+/// A server's address, and how its certificate is verified.
 #[derive(Clone)]
 pub struct Target {
-    /// Whether it answers what it is asked, or always the same.
+    /// Whether the server reads the review, or always sends the same response.
     pub reads: bool,
     address: SocketAddr,
     tls: Arc<ClientConfig>,
 }
 
 impl Target {
-    /// A server that the authority vouches for. As Go's client, which never resumes a session here and
-    /// prefers AES-128 where the processor has it.
+    /// A server with a certificate of this authority. The client behaves like Go's, which never resumes a
+    /// session here and prefers AES-128 if the processor supports it.
     pub fn new(address: SocketAddr, authority: &[u8], reads: bool) -> anyhow::Result<Self> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(authority)?)?;
@@ -46,18 +46,18 @@ impl Target {
         Ok(Self { reads, address, tls: tls.into() })
     }
 
-    /// The same server, for a client that resumes sessions.
+    /// The same server, with a client that resumes sessions.
     pub fn resuming(&self) -> Self {
         let mut tls = (*self.tls).clone();
         tls.resumption = Resumption::in_memory_sessions(64);
         Self { tls: tls.into(), ..*self }
     }
 
-    /// Connects as soon as somebody listens.
-    pub fn await_listener(&self) -> anyhow::Result<()> {
-        let give_up = Instant::now() + TIMEOUT;
+    /// Waits until a connection is accepted.
+    pub fn wait_for_listener(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + TIMEOUT;
         while let Err(error) = TcpStream::connect(self.address) {
-            ensure!(Instant::now() < give_up, "nobody listens on {}: {error}", self.address);
+            ensure!(Instant::now() < deadline, "no listener on {}: {error}", self.address);
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
@@ -67,8 +67,8 @@ impl Target {
 /// A connection that is kept alive.
 pub struct Connection {
     stream: StreamOwned<ClientConnection, TcpStream>,
-    /// What was read of the answer.
-    answer: Vec<u8>,
+    /// The bytes received of the current response.
+    response: Vec<u8>,
     filled: usize,
 }
 
@@ -79,43 +79,43 @@ impl Connection {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(TIMEOUT))?;
         let tls = ClientConnection::new(target.tls.clone(), ServerName::try_from(SERVER_NAME)?)?;
-        Ok(Self { stream: StreamOwned::new(tls, socket), answer: vec![0; 16 * 1024], filled: 0 })
+        Ok(Self { stream: StreamOwned::new(tls, socket), response: vec![0; 16 * 1024], filled: 0 })
     }
 
-    /// Sends a request and returns the body of its answer, which must be a 200.
-    pub fn ask(&mut self, request: &[u8]) -> anyhow::Result<&[u8]> {
+    /// Sends a request and returns the body of its response, which must be a 200.
+    pub fn send(&mut self, request: &[u8]) -> anyhow::Result<&[u8]> {
         self.stream.write_all(request).context("failed to send")?;
         self.filled = 0;
         let head = loop {
             self.read()?;
-            if let Some(end) = find(&self.answer[..self.filled], b"\r\n\r\n") {
+            if let Some(end) = find(&self.response[..self.filled], b"\r\n\r\n") {
                 break end + 4;
             }
         };
-        let length = content_length(&self.answer[..head])?;
+        let length = content_length(&self.response[..head])?;
         let end = head + length;
-        if self.answer.len() < end {
-            self.answer.resize(end, 0);
+        if self.response.len() < end {
+            self.response.resize(end, 0);
         }
         while self.filled < end {
             self.read()?;
         }
-        ensure!(self.filled == end, "there is more than the answer");
-        Ok(&self.answer[head..end])
+        ensure!(self.filled == end, "there is data after the response");
+        Ok(&self.response[head..end])
     }
 
     fn read(&mut self) -> anyhow::Result<()> {
-        match self.stream.read(&mut self.answer[self.filled..]).context("failed to receive")? {
-            0 => bail!("the connection was not kept alive, or an answer's head is too long"),
+        match self.stream.read(&mut self.response[self.filled..]).context("failed to receive")? {
+            0 => bail!("the connection was closed, or the head of a response is too long"),
             read => self.filled += read,
         }
         Ok(())
     }
 }
 
-/// The length of the body behind a head, which must be that of a 200 on a connection that is kept.
+/// The content length in the head of a response, which must be a 200 on a connection that stays open.
 fn content_length(head: &[u8]) -> anyhow::Result<usize> {
-    let bad = || format!("not the head of a good answer: {}", String::from_utf8_lossy(head));
+    let bad = || format!("unexpected response head: {}", String::from_utf8_lossy(head));
     ensure!(head.starts_with(b"HTTP/1.1 200 "), bad());
     ensure!(find(head, b"connection: close").is_none(), bad());
     let from = find(head, LENGTH).with_context(bad)? + LENGTH.len();

@@ -1,7 +1,7 @@
-//! The floor: the server of the webhook, and a handler that reads nothing and always says yes.
+//! The floor: the webhook's server with a handler that reads nothing and always allows.
 //!
-//! It has the certificates, the listener and the limits of the real one. What the subject costs beyond
-//! it is admission itself.
+//! It has the certificates, the listener and the limits of the real one. The difference between subject and
+//! floor is the cost of admission itself.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -14,40 +14,41 @@ use axum::routing::post;
 use jiff::{SignedDuration, Timestamp};
 use pgops_certs::{Authority, Resolver};
 use pgops_kube::{Readiness, shutdown};
-use pgops_webhook::server;
+use pgops_webhook::server::tls;
 
 use crate::client;
 use crate::process::{Program, free_address};
 
-/// First argument of this program when it is to be the floor.
+/// First argument of this program to run as the floor.
 pub const ARGUMENT: &str = "floor";
 
 const ANSWER: &str = concat!(
     r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":"#,
     r#"{"uid":"8f3c1e2a-5b0d-4f7e-9a6c-000000000000","allowed":true}}"#
 );
-/// The line behind the authority.
+/// The line after the authority.
 const END: &str = "END OF AUTHORITY";
 
-/// Serves until it is killed; writes the authority to stdout first. The runtime is that of the program.
+/// Writes the authority to stdout, then serves until killed. The runtime is configured like the program's.
 #[tokio::main(worker_threads = 2)]
 pub async fn serve(bind: SocketAddr) -> anyhow::Result<()> {
-    let (now, life) = (Timestamp::now(), SignedDuration::from_hours(24));
+    let now = Timestamp::now();
+    let life = SignedDuration::from_hours(24);
     let authority = Authority::generate(now, life)?;
     let resolver = Arc::new(Resolver::default());
     resolver.replace(authority.issue(&[client::SERVER_NAME.to_owned()], now, life)?);
-    let tls = pgops_certs::server_config(resolver);
+    let config = pgops_certs::server_config(resolver);
     std::io::stdout().write_all(authority.certificate().as_bytes())?;
     println!("{END}");
     let router = Router::new().route("/validate", post(answer));
-    server::admission(bind, tls, router, Readiness::awaiting(&[]), shutdown::on_signal()?).await
+    tls::serve(bind, config, router, Readiness::requiring(&[]), shutdown::on_signal()?).await
 }
 
 async fn answer(_: Bytes) -> ([(header::HeaderName, &'static str); 1], &'static str) {
     ([(header::CONTENT_TYPE, "application/json")], ANSWER)
 }
 
-/// Starts this program again, as the floor.
+/// Starts another process of this program as the floor.
 pub fn start() -> anyhow::Result<(Program, client::Target)> {
     let bind = free_address()?;
     let mut command = std::process::Command::new(std::env::current_exe()?);
@@ -55,6 +56,6 @@ pub fn start() -> anyhow::Result<(Program, client::Target)> {
     let mut program = Program::start("floor", &mut command)?;
     let authority = program.read_stdout_until(END)?;
     let target = client::Target::new(bind, authority.as_bytes(), false)?;
-    target.await_listener()?;
+    target.wait_for_listener()?;
     Ok((program, target))
 }

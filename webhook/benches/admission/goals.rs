@@ -1,4 +1,4 @@
-//! What the webhook shall reach on two cores that it shares with the load.
+//! Performance goals of the webhook on two cores that it shares with the load generator.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub enum Bound {
 }
 
 impl Bound {
-    /// Whether the value keeps it.
+    /// Whether the value is within the bound.
     pub fn is_met(self, value: f64) -> bool {
         match self {
             Self::AtLeast(bound) => value >= bound,

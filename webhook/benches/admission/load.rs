@@ -1,4 +1,4 @@
-//! Load: reviews as fast as they are answered, or by the clock.
+//! Load generators: closed loop, open loop, and a new connection per review.
 
 use std::sync::Barrier;
 use std::thread;
@@ -7,31 +7,31 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::client::{Connection, Target};
-use crate::review::{Asked, Review};
+use crate::review::{PreparedReview, Review};
 
-/// Reviews whose time does not count, at the beginning of each connection.
+/// Unmeasured reviews at the start of each connection.
 const WARM_UP: u32 = 20;
 
-/// What a load came to.
+/// The result of a load.
 pub struct Sample {
-    /// From the first review to the last.
+    /// Time from the first review to the last.
     pub elapsed: Duration,
-    /// One of each review, shortest first.
+    /// The latencies of all reviews, ascending.
     pub latencies: Vec<Duration>,
 }
 
 impl Sample {
-    /// Reviews a second.
+    /// Reviews per second.
     pub fn rate(&self) -> f64 {
         f64::from(self.count()) / self.elapsed.as_secs_f64()
     }
 
-    /// How many were answered.
+    /// Number of reviews.
     pub fn count(&self) -> u32 {
         u32::try_from(self.latencies.len()).unwrap_or(u32::MAX)
     }
 
-    /// The latency that so many of a thousand do not exceed, in microseconds.
+    /// The quantile of the latencies in microseconds, given in thousandths.
     pub fn quantile(&self, thousandths: usize) -> f64 {
         let last = self.latencies.len().saturating_sub(1);
         let latency = self.latencies.get(last * thousandths / 1000).copied().unwrap_or_default();
@@ -39,13 +39,13 @@ impl Sample {
     }
 }
 
-/// Each connection asks again as soon as it was answered.
+/// Each connection sends the next review as soon as the previous one is answered.
 pub fn closed(target: &Target, review: &Review, connections: u32, time: Duration) -> anyhow::Result<Sample> {
-    on_threads(Asking::warm(target, review, connections)?, |mut asking, begin| {
+    on_threads(Session::warm(target, review, connections)?, |mut session, begin| {
         let mut latencies = Vec::new();
         let mut last = begin;
         while last - begin < time {
-            asking.ask()?;
+            session.send()?;
             let now = Instant::now();
             latencies.push(now - last);
             last = now;
@@ -54,8 +54,8 @@ pub fn closed(target: &Target, review: &Review, connections: u32, time: Duration
     })
 }
 
-/// So many reviews a second, whether the last ones are answered or not: a latency counts from when the
-/// review was due, so a server that stalls is charged with all that it kept waiting.
+/// Sends reviews at a fixed rate, whether the previous ones are answered or not. Latency is measured from the
+/// time at which the review was due, so a stalled server is charged with every review that it delayed.
 pub fn open(
     target: &Target,
     review: &Review,
@@ -64,13 +64,13 @@ pub fn open(
     time: Duration,
 ) -> anyhow::Result<Sample> {
     let period = Duration::from_secs(1) / rate;
-    let askings = Asking::warm(target, review, connections)?;
-    on_threads((0..).zip(askings).collect(), |(number, mut asking), begin| {
+    let sessions = Session::warm(target, review, connections)?;
+    on_threads((0..).zip(sessions).collect(), |(number, mut session), begin| {
         let mut latencies = Vec::new();
         let mut due = begin + period * number;
         while due - begin < time {
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            asking.ask()?;
+            session.send()?;
             latencies.push(due.elapsed());
             due += period * connections;
         }
@@ -78,14 +78,14 @@ pub fn open(
     })
 }
 
-/// Each thread connects, shakes hands, has one review answered, and begins anew.
+/// Each thread connects for every review, including the TLS handshake.
 pub fn cold(target: &Target, review: &Review, threads: u32, time: Duration) -> anyhow::Result<Sample> {
-    let askings = (0..threads).map(|number| review.asked_of(target, number)).collect();
-    on_threads(askings, |mut asking: Asked, begin| {
+    let reviews = (0..threads).map(|number| review.prepare(target, number)).collect();
+    on_threads(reviews, |mut review: PreparedReview, begin| {
         let mut latencies = Vec::new();
         let mut last = begin;
         while last - begin < time {
-            asking.ask(&mut Connection::open(target)?)?;
+            review.send(&mut Connection::open(target)?)?;
             let now = Instant::now();
             latencies.push(now - last);
             last = now;
@@ -94,31 +94,31 @@ pub fn cold(target: &Target, review: &Review, threads: u32, time: Duration) -> a
     })
 }
 
-/// A connection and what is asked on it.
-struct Asking {
+/// A connection and its review.
+struct Session {
     connection: Connection,
-    asked: Asked,
+    review: PreparedReview,
 }
 
-impl Asking {
+impl Session {
     fn warm(target: &Target, review: &Review, connections: u32) -> anyhow::Result<Vec<Self>> {
         let warm = |number| {
             let connection = Connection::open(target)?;
-            let mut asking = Self { connection, asked: review.asked_of(target, number) };
+            let mut session = Self { connection, review: review.prepare(target, number) };
             for _ in 0..WARM_UP {
-                asking.ask()?;
+                session.send()?;
             }
-            Ok(asking)
+            Ok(session)
         };
         (0..connections).map(warm).collect()
     }
 
-    fn ask(&mut self) -> anyhow::Result<()> {
-        self.asked.ask(&mut self.connection)
+    fn send(&mut self) -> anyhow::Result<()> {
+        self.review.send(&mut self.connection)
     }
 }
 
-/// Does the work with each of the states at the same time.
+/// Runs the work on one thread per state, all starting together.
 fn on_threads<T: Send>(
     states: Vec<T>,
     work: impl Fn(T, Instant) -> anyhow::Result<Vec<Duration>> + Sync,
@@ -135,7 +135,7 @@ fn on_threads<T: Send>(
             states.into_iter().map(|state| scope.spawn(move || begin_together(state))).collect();
         let mut latencies = Vec::new();
         for thread in threads {
-            latencies.extend(thread.join().ok().context("a thread of the load has panicked")??);
+            latencies.extend(thread.join().ok().context("a thread of the load generator panicked")??);
         }
         let elapsed = begin.elapsed();
         latencies.sort_unstable();

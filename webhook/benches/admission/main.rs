@@ -1,19 +1,19 @@
-//! `make bench-admission`: what admission costs beyond TLS and HTTP themselves.
+//! `make bench-admission`: the cost of admission on top of TLS and HTTP.
 //!
-//! The program as it is shipped and a floor, which is the same server with a handler that reads
-//! nothing, run beside each other as processes of their own. Both get the same load in turn, so that
-//! what else the machine does falls on both; what is compared is a ratio.
+//! The released program and a floor, the same server with a handler that reads nothing, run side by side as
+//! separate processes. Both get the same load in turn, so that other activity of the machine affects both
+//! equally; the result is a ratio.
 
 mod cases;
 mod client;
 mod cluster;
+mod fake_api_server;
 mod floor;
 mod goals;
 mod load;
 mod process;
 mod report;
 mod review;
-mod standin;
 mod subject;
 
 use anyhow::Context;
@@ -25,12 +25,12 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.as_slice() {
         [first, address] if first == floor::ARGUMENT => {
-            floor::serve(address.parse().with_context(|| format!("\"{address}\" is no address"))?)
+            floor::serve(address.parse().with_context(|| format!("\"{address}\" is not an address"))?)
         }
-        // What `cargo bench` gives; under `cargo test --benches` no load shall run.
+        // `cargo bench` passes this flag; `cargo test --benches` must not run any load.
         _ if arguments.iter().any(|argument| argument == "--bench") => cases::run(),
         _ => {
-            println!("nothing is measured without --bench: make bench-admission");
+            println!("nothing is measured without --bench; run make bench-admission");
             Ok(())
         }
     }

@@ -1,4 +1,4 @@
-//! A program under measurement: started, looked at through `/proc`, ended with the benchmark.
+//! A measured process: started here, observed through `/proc`, killed with the benchmark.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -7,33 +7,33 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-/// Length of a tick in `/proc/PID/stat`, which Linux fixes for programs at 100 a second.
+/// Length of a tick in `/proc/PID/stat`; Linux reports 100 per second to programs.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A running program.
+/// A running process.
 pub struct Program {
     name: &'static str,
     child: Child,
 }
 
 impl Program {
-    /// Starts it.
+    /// Starts the command.
     pub fn start(name: &'static str, command: &mut Command) -> anyhow::Result<Self> {
         let child = command.spawn().with_context(|| format!("failed to start the {name}"))?;
         Ok(Self { name, child })
     }
 
-    /// Fails if the program has ended.
+    /// Fails if the process has ended.
     pub fn check(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
-            Some(status) => anyhow::bail!("the {} has ended by itself: {status}", self.name),
+            Some(status) => anyhow::bail!("the {} ended by itself: {status}", self.name),
         }
     }
 
-    /// What it writes to its standard output before the line.
+    /// Its standard output up to the line.
     pub fn read_stdout_until(&mut self, line: &str) -> anyhow::Result<String> {
-        let output = self.child.stdout.take().context("its standard output is not piped")?;
+        let output = self.child.stdout.take().context("standard output is not piped")?;
         let mut read = String::new();
         for next in BufReader::new(output).lines() {
             let next = next?;
@@ -43,10 +43,10 @@ impl Program {
             read.push_str(&next);
             read.push('\n');
         }
-        anyhow::bail!("the {} ended before it said \"{line}\"", self.name)
+        anyhow::bail!("the {} ended before it wrote \"{line}\"", self.name)
     }
 
-    /// Memory that is resident now, and at most so far, in MiB.
+    /// Current and peak resident memory in MiB.
     pub fn memory(&self) -> anyhow::Result<(f64, f64)> {
         let status = self.proc("status")?;
         let field = |name: &str| {
@@ -57,10 +57,10 @@ impl Program {
         Ok((field("VmRSS")?, field("VmHWM")?))
     }
 
-    /// Processor time that it has used so far, of user and kernel.
+    /// CPU time used so far, in user and kernel mode.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
         let stat = self.proc("stat")?;
-        // The name of the program, in parentheses, may hold anything; 11 fields follow before utime.
+        // The program name, in parentheses, may contain anything; 11 fields follow before utime.
         let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat has no name")?;
         let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
         Ok(TICK * ticks.sum::<Result<u32, _>>()?)
@@ -74,13 +74,13 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
+        // It may have ended already; then there is nothing to kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// An address of loopback that nobody listens on.
+/// A loopback address without a listener.
 pub fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

@@ -1,4 +1,4 @@
-//! What was measured: a line of JSON each for machines, and a line of a table for people.
+//! The results: a file of JSON lines, and a table on standard output.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::goals;
 
-/// One measured value.
+/// A measured value.
 #[derive(Serialize)]
 struct Line<'a> {
     bench: &'static str,
@@ -21,15 +21,15 @@ struct Line<'a> {
     met: Option<bool>,
 }
 
-/// The lines of one run, written as they come.
+/// The results of one run, written as they are measured.
 pub struct Report {
     file: File,
     case: String,
 }
 
 impl Report {
-    /// Begins the file anew.
-    pub fn begin(directory: &Path) -> anyhow::Result<Self> {
+    /// Creates the file, replacing that of the previous run.
+    pub fn create(directory: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(directory)?;
         let path = directory.join("admission.jsonl");
         let file = File::create(&path).with_context(|| format!("failed to write {}", path.display()))?;
@@ -62,7 +62,7 @@ impl Report {
         Ok(())
     }
 
-    /// Writes a line of the file; returns the goal in words, if there is one.
+    /// Writes a line of the file; returns the goal as text, if there is one.
     fn line(&mut self, case: &str, metric: &str, value: f64, unit: &str) -> anyhow::Result<Vec<String>> {
         let bound = goals::goal(case, metric);
         let met = bound.map(|bound| bound.is_met(value));
@@ -83,7 +83,7 @@ impl Report {
     }
 }
 
-/// More digits than these are noise.
+/// Rounds to the significant digits; more are noise.
 fn rounded(value: f64) -> f64 {
     let digits = if value < 10.0 {
         1000.0

@@ -1,4 +1,4 @@
-//! What is asked, byte for byte as an API server asks it, and what must come back.
+//! The reviews, byte for byte as an API server sends them, and their expected responses.
 
 use std::io::Write;
 
@@ -8,45 +8,45 @@ use serde_json::{Value, json};
 use crate::client::{Connection, SERVER_NAME, Target};
 use crate::cluster;
 
-/// The part of each uid that stays, and what stands for the rest until it is sent.
+/// The constant part of each uid, and the placeholder for the rest.
 const UID: &str = "8f3c1e2a-5b0d-4f7e-9a6c-";
 const UID_REST: &str = "000000000000";
 
-/// A review and its answer.
+/// A review and its expected response.
 pub struct Review {
     request: Vec<u8>,
     uid_at: usize,
     expected: Expected,
 }
 
-/// What must come back.
+/// The expected response.
 #[derive(Clone, Copy)]
 enum Expected {
     Allowed,
-    /// 403, with these words.
-    Refused(&'static str),
+    /// 403, with this text in the message.
+    Denied(&'static str),
 }
 
 impl Review {
-    /// A major upgrade that is allowed; as `kubectl apply` sends it, exactly 4 KiB.
+    /// An allowed major upgrade, as `kubectl apply` sends it, of exactly 4 KiB.
     pub fn typical() -> anyhow::Result<Self> {
         let object = cluster::applied_request(&cluster::database_name(7), cluster::NEXT_MAJOR);
         Self::of(&padded(object, 4 * 1024)?, Expected::Allowed)
     }
 
-    /// To a version that the catalog does not have, from one that leads to most of it.
+    /// A target that is not in the catalog, from a version with many allowed targets.
     pub fn unknown_target() -> anyhow::Result<Self> {
         let object = cluster::applied_request(&cluster::database_name(7), "16.77");
-        Self::of(&object, Expected::Refused("Allowed targets for"))
+        Self::of(&object, Expected::Denied("Allowed targets for"))
     }
 
-    /// From the oldest version to one that its constraints leave out: targets and a way are looked for.
+    /// From the oldest version to one outside its constraints: allowed targets and a path are searched.
     pub fn out_of_constraints() -> anyhow::Result<Self> {
         let object = cluster::applied_request(cluster::OLD_DATABASE, cluster::NEWEST);
-        Self::of(&object, Expected::Refused("Allowed targets for"))
+        Self::of(&object, Expected::Denied("Allowed targets for"))
     }
 
-    /// A new database of 1 MiB: its template has thousands of variables.
+    /// A new database of 1 MiB, with thousands of environment variables.
     pub fn large() -> anyhow::Result<Self> {
         let mut object = cluster::database(&cluster::database_name(9_999), cluster::CURRENT);
         if let Some(fields) = object.as_object_mut() {
@@ -74,76 +74,80 @@ impl Review {
         Ok(Self { request: request.into(), uid_at, expected })
     }
 
-    /// The review, to be asked of this server; each connection has a number, and so uids of its own.
-    pub fn asked_of(&self, target: &Target, connection: u32) -> Asked {
-        Asked {
+    /// The review for this server. Each connection has a number, and so uids of its own.
+    pub fn prepare(&self, target: &Target, connection: u32) -> PreparedReview {
+        PreparedReview {
             request: self.request.clone(),
             uid_at: self.uid_at,
             expected: self.expected,
             reads: target.reads,
             connection,
             next: 0,
-            answer: None,
+            verified: None,
         }
     }
 }
 
-/// A review that is asked again and again, each time under another uid.
-pub struct Asked {
+/// A review that is sent repeatedly, each time with another uid.
+pub struct PreparedReview {
     request: Vec<u8>,
     uid_at: usize,
     expected: Expected,
     reads: bool,
     connection: u32,
     next: u32,
-    answer: Option<Answer>,
+    verified: Option<VerifiedResponse>,
 }
 
-/// The answer that was looked at in full; all later ones must be the same but for the uid.
-struct Answer {
+/// A response that was fully verified; all later ones must be equal except for the uid.
+struct VerifiedResponse {
     body: Vec<u8>,
     uid_at: usize,
 }
 
-impl Asked {
-    /// Asks, and fails on any other answer than the right one.
-    pub fn ask(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
+impl PreparedReview {
+    /// Sends the review; fails unless the response is the expected one.
+    pub fn send(&mut self, connection: &mut Connection) -> anyhow::Result<()> {
         if self.reads {
             self.next += 1;
             write!(&mut self.request[self.uid_at..], "{:04x}{:08x}", self.connection, self.next)?;
         }
         let uid = &self.request[self.uid_at..][..UID_REST.len()];
-        let body = connection.ask(&self.request)?;
-        match &self.answer {
-            Some(answer) => {
-                ensure!(answer.is(body, uid), "another answer: {}", String::from_utf8_lossy(body));
+        let body = connection.send(&self.request)?;
+        match &self.verified {
+            Some(verified) => {
+                ensure!(
+                    verified.equals(body, uid),
+                    "a different response: {}",
+                    String::from_utf8_lossy(body)
+                );
             }
-            None => self.answer = Some(Answer::read(body, uid, self.expected, self.reads)?),
+            None => self.verified = Some(VerifiedResponse::verify(body, uid, self.expected, self.reads)?),
         }
         Ok(())
     }
 }
 
-impl Answer {
-    fn read(body: &[u8], uid: &[u8], expected: Expected, reads: bool) -> anyhow::Result<Self> {
+impl VerifiedResponse {
+    fn verify(body: &[u8], uid: &[u8], expected: Expected, reads: bool) -> anyhow::Result<Self> {
         let text = std::str::from_utf8(body)?;
         let uid = format!("{UID}{}", std::str::from_utf8(uid)?);
         let review: Value = serde_json::from_str(text)?;
         let response = &review["response"];
-        let is_right = match expected {
-            Expected::Refused(words) if reads => {
+        let is_expected = match expected {
+            Expected::Denied(words) if reads => {
                 response["allowed"] == false
                     && response["status"]["code"] == 403
                     && response["status"]["message"].as_str().is_some_and(|message| message.contains(words))
             }
             _ => response["allowed"] == true,
         };
-        ensure!(is_right && response["uid"] == uid.as_str(), "a wrong answer: {text}");
-        let uid_at = text.find(&uid).context("the answer has no uid")? + UID.len();
+        ensure!(is_expected && response["uid"] == uid.as_str(), "unexpected response: {text}");
+        let uid_at = text.find(&uid).context("the response has no uid")? + UID.len();
         Ok(Self { body: body.into(), uid_at })
     }
 
-    fn is(&self, body: &[u8], uid: &[u8]) -> bool {
+    fn equals(&self, body: &[u8], uid: &[u8]) -> bool {
         let end = self.uid_at + uid.len();
         body.len() == self.body.len()
             && body[..self.uid_at] == self.body[..self.uid_at]
@@ -152,8 +156,8 @@ impl Answer {
     }
 }
 
-/// The review of a new object. Go writes the fields of its structs as they are declared, and those of
-/// an object sorted, as `serde_json` does.
+/// The review of a new object. Go serialises struct fields in the order of their declaration, and those of an
+/// object sorted, like `serde_json`.
 fn create(object: &Value) -> String {
     let (group, version) =
         object["apiVersion"].as_str().and_then(|it| it.split_once('/')).unwrap_or_default();
@@ -180,13 +184,13 @@ fn create(object: &Value) -> String {
     .concat()
 }
 
-/// The object with a note in it that makes its review as long as that.
+/// The object with an annotation that pads its review to the length.
 fn padded(mut object: Value, length: usize) -> anyhow::Result<Value> {
     let mut note = |length: usize| {
         object["metadata"]["annotations"]["example.com/note"] = json!("-".repeat(length));
         create(&object).len()
     };
-    let missing = length.checked_sub(note(0)).context("the review is too long as it is")?;
+    let missing = length.checked_sub(note(0)).context("the review is already too long")?;
     note(missing);
     Ok(object)
 }

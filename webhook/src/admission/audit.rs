@@ -1,12 +1,12 @@
-//! One line a review: what was asked by whom, and what became of it.
+//! The audit log: one line per review, with the user, the object and the decision.
 
 use kube::core::admission::Operation;
 
-use super::review::Request;
-use super::verdict::Answer;
+use super::decision::Answer;
+use super::request::AdmissionRequest;
 
-/// The line, to be written when the answer is on its way: writing it takes as long as a fourth of deciding.
-pub struct Line {
+/// The line, to be logged after the response is sent: logging takes a quarter of the time of the decision.
+pub struct AuditEntry {
     uid: String,
     kind: String,
     name: Option<String>,
@@ -21,28 +21,28 @@ pub struct Line {
     patched: bool,
 }
 
-impl Line {
-    /// About this review.
-    pub fn new(request: &Request<'_>, answer: &Answer) -> Self {
-        let verdict = &answer.verdict;
+impl AuditEntry {
+    /// The line about this review.
+    pub fn new(request: &AdmissionRequest<'_>, answer: &Answer) -> Self {
+        let decision = &answer.decision;
         Self {
             uid: request.uid.clone().into_owned(),
             kind: request.kind.kind.clone().into_owned(),
-            name: name(request),
+            name: object_name(request),
             namespace: request.namespace.clone(),
             operation: request.operation.clone(),
             user: request.user_info.username.clone(),
             dry_run: request.dry_run,
-            code: verdict.code(),
-            reason: verdict.reason(),
-            message: verdict.cause().map(|cause| cause.message.clone()),
-            warnings: verdict.warnings().len(),
+            code: decision.code(),
+            reason: decision.reason(),
+            message: decision.cause().map(|cause| cause.message.clone()),
+            warnings: decision.warnings().len(),
             patched: !answer.patch.is_empty(),
         }
     }
 
-    /// Writes it.
-    pub fn write(&self) {
+    /// Logs it.
+    pub fn log(&self) {
         tracing::info!(
             uid = self.uid,
             kind = self.kind,
@@ -62,8 +62,8 @@ impl Line {
     }
 }
 
-/// A creation with generateName has no name yet.
-fn name(request: &Request<'_>) -> Option<String> {
+/// The object's name, or its generateName if it has no name yet.
+fn object_name(request: &AdmissionRequest<'_>) -> Option<String> {
     if !request.name.is_empty() {
         return Some(request.name.clone().into_owned());
     }

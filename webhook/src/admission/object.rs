@@ -1,4 +1,4 @@
-//! From an object as it came to what the rules read of it.
+//! The object under review, and parsing it into a typed one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,20 +10,20 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A kind that rules are about.
-pub trait Reviewed: Resource + Sized {
-    /// What its owner wants.
+/// A kind that has rules.
+pub trait ReviewedObject: Resource + Sized {
+    /// Its spec.
     type Spec: DeserializeOwned + PartialEq;
-    /// What is the case.
+    /// Its status, as far as rules need it.
     type Status: DeserializeOwned;
 
-    /// The object of these parts.
+    /// Builds the object from its parts.
     fn assemble(metadata: ObjectMeta, spec: Self::Spec, status: Option<Self::Status>) -> Self;
-    /// What its owner wants.
+    /// Its spec.
     fn spec(&self) -> &Self::Spec;
 }
 
-impl Reviewed for Postgres {
+impl ReviewedObject for Postgres {
     type Spec = pgops_api::postgres::PostgresSpec;
     type Status = pgops_api::postgres::PostgresStatus;
 
@@ -36,9 +36,9 @@ impl Reviewed for Postgres {
     }
 }
 
-impl Reviewed for PostgresOpsRequest {
+impl ReviewedObject for PostgresOpsRequest {
     type Spec = pgops_api::opsrequest::PostgresOpsRequestSpec;
-    /// Nothing that a review asks depends on it.
+    /// No rule reads it.
     type Status = IgnoredAny;
 
     fn assemble(metadata: ObjectMeta, spec: Self::Spec, _: Option<IgnoredAny>) -> Self {
@@ -50,7 +50,7 @@ impl Reviewed for PostgresOpsRequest {
     }
 }
 
-impl Reviewed for PostgresVersion {
+impl ReviewedObject for PostgresVersion {
     type Spec = pgops_api::postgresversion::PostgresVersionSpec;
     type Status = IgnoredAny;
 
@@ -63,43 +63,43 @@ impl Reviewed for PostgresVersion {
     }
 }
 
-/// An object as it came. Its metadata is read, and of that only what a rule is about: who wrote which field,
-/// and what was last applied, are most of an object's text. The rest is read once it is clear by which rule.
+/// The object as received. Only the metadata is parsed, and of that only what rules need: managed fields and
+/// the last applied configuration are most of an object's text. Spec and status are parsed once the rule is
+/// known.
 #[derive(Debug, Deserialize)]
 pub struct Object<'a> {
-    /// What is known of every object.
+    /// The metadata that rules need.
     #[serde(default)]
     pub metadata: Metadata,
-    /// What its owner wants.
+    /// The raw spec.
     #[serde(borrow)]
     pub spec: Option<&'a RawValue>,
-    /// What is the case.
     #[serde(borrow)]
     status: Option<&'a RawValue>,
 }
 
-/// The metadata that a rule is about.
+/// The metadata that rules need.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Metadata {
-    /// The name, if the object has one already.
+    /// The name; none if the API server has yet to generate it.
     pub name: Option<String>,
-    /// The beginning of its name otherwise.
+    /// The prefix of a name to generate.
     pub generate_name: Option<String>,
     uid: Option<String>,
-    #[serde(deserialize_with = "of_pgops")]
+    #[serde(deserialize_with = "pgops_annotations")]
     annotations: BTreeMap<String, String>,
     deletion_timestamp: Option<Time>,
 }
 
 impl Object<'_> {
-    /// Whether it is on its way out.
-    pub fn is_leaving(&self) -> bool {
+    /// Whether its deletion has been requested.
+    pub fn is_being_deleted(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }
 
-    /// Reads the whole of it. A failure names the field that cannot be read.
-    pub fn read<K: Reviewed>(&self, namespace: Option<&str>) -> Result<K, String> {
+    /// Parses the whole object. The error names the field that cannot be parsed.
+    pub fn parse<K: ReviewedObject>(&self, namespace: Option<&str>) -> Result<K, String> {
         let Metadata { name, uid, annotations, deletion_timestamp, .. } = &self.metadata;
         let metadata = ObjectMeta {
             name: name.clone(),
@@ -109,20 +109,20 @@ impl Object<'_> {
             deletion_timestamp: deletion_timestamp.clone(),
             ..ObjectMeta::default()
         };
-        let spec = part("spec", self.spec.ok_or("missing field `spec`")?)?;
-        let status = self.status.map(|status| part("status", status)).transpose()?;
+        let spec = parse_part("spec", self.spec.ok_or("missing field `spec`")?)?;
+        let status = self.status.map(|status| parse_part("status", status)).transpose()?;
         Ok(K::assemble(metadata, spec, status))
     }
 
-    /// A glance at the spec, where it cannot be read as a whole, or need not be.
-    pub fn peek<T: DeserializeOwned>(&self) -> Option<T> {
+    /// Parses some fields of the spec, if it cannot or need not be parsed as a whole.
+    pub fn peek_spec<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_str(self.spec?.get()).ok()
     }
 }
 
-fn part<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T, String> {
+fn parse_part<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T, String> {
     serde_json::from_str(raw.get()).map_err(|error| {
-        // The same failure with the field's path, and without the place in a text that nobody sees.
+        // Parse again for an error with the field's path, without a line and column that the user cannot see.
         let value: Option<serde_json::Value> = serde_json::from_str(raw.get()).ok();
         match value.and_then(|value| serde_path_to_error::deserialize::<_, T>(value).err()) {
             Some(error) if error.path().iter().len() > 0 => format!("{name}.{error}"),
@@ -132,11 +132,13 @@ fn part<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T, String> {
     })
 }
 
-/// The annotations that pgops gives a meaning to.
-fn of_pgops<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    struct OfPgops;
+/// Keeps only the annotations of pgops.
+fn pgops_annotations<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    struct PgopsAnnotations;
 
-    impl<'de> Visitor<'de> for OfPgops {
+    impl<'de> Visitor<'de> for PgopsAnnotations {
         type Value = BTreeMap<String, String>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,5 +162,5 @@ fn of_pgops<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Strin
         }
     }
 
-    deserializer.deserialize_any(OfPgops)
+    deserializer.deserialize_any(PgopsAnnotations)
 }

@@ -1,4 +1,4 @@
-//! Reviews as the API server sends them, over HTTP, with caches as a cluster would fill them.
+//! Reviews over HTTP, as the API server sends them, with filled caches.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::intake::BODY_LIMIT;
+use super::body_limits::BODY_LIMIT;
 use super::router;
-use crate::caches::{Caches, Feed, Slim};
+use crate::cache::{Caches, Prune, StoreWriter};
 use crate::metrics::Metrics;
 
-mod databases;
 mod envelope;
-mod requests;
-mod versions;
+mod ops_request;
+mod postgres;
+mod postgres_version;
 
 /// The objects of a cluster.
 #[derive(Default)]
@@ -48,10 +48,10 @@ impl Cluster {
     }
 
     fn router(&self) -> axum::Router {
-        let (caches, mut feeds) = Caches::new();
-        fill(&mut feeds.databases, &self.databases);
-        fill(&mut feeds.requests, &self.requests);
-        fill(&mut feeds.versions, &self.versions);
+        let (caches, mut writers) = Caches::new();
+        fill(&mut writers.databases, &self.databases);
+        fill(&mut writers.requests, &self.requests);
+        fill(&mut writers.versions, &self.versions);
         router(Arc::new(caches), Metrics::default())
     }
 
@@ -64,7 +64,7 @@ impl Cluster {
         (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
-    /// The response in the review that comes back; checks what each must have.
+    /// The response to a review; checks the fields that every response has.
     async fn review(&self, path: &str, request: Value) -> Value {
         let review =
             json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
@@ -81,16 +81,17 @@ impl Cluster {
         self.review("/validate", request).await
     }
 
-    /// What kubectl shows, in short: the code, the cause's reason and field, and the message.
-    async fn refusal(&self, request: Value) -> String {
+    /// The essence of what kubectl prints: code, reason and field of the cause, and the message.
+    async fn denial(&self, request: Value) -> String {
         let response = self.validate(request).await;
         assert_eq!(response["allowed"], false, "{response}");
         let status = &response["status"];
         let cause = &status["details"]["causes"][0];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (word, field, message) =
-            (text(&cause["reason"]), text(&cause["field"]), text(&status["message"]));
-        format!("{} {} {word} {field}\n{message}", status["code"], text(&status["reason"]))
+        let reason = text(&cause["reason"]);
+        let field = text(&cause["field"]);
+        let message = text(&status["message"]);
+        format!("{} {} {reason} {field}\n{message}", status["code"], text(&status["reason"]))
     }
 
     async fn warnings(&self, request: Value) -> Vec<String> {
@@ -101,9 +102,9 @@ impl Cluster {
     }
 }
 
-fn fill<K: Slim + DeserializeOwned>(feed: &mut Feed<K>, objects: &[Value]) {
+fn fill<K: Prune + DeserializeOwned>(writer: &mut StoreWriter<K>, objects: &[Value]) {
     for object in objects {
-        feed.apply(Event::Apply(serde_json::from_value(object.clone()).unwrap()));
+        writer.apply(Event::Apply(serde_json::from_value(object.clone()).unwrap()));
     }
 }
 
@@ -160,7 +161,7 @@ fn opsrequest(target: &str) -> Value {
     })
 }
 
-/// A review's request about an object, before and after.
+/// A request under review, with the new and the old object.
 fn review(operation: &str, new: Option<&Value>, old: Option<&Value>) -> Value {
     let any = new.or(old).unwrap();
     let (group, version) = any["apiVersion"].as_str().unwrap().split_once('/').unwrap();

@@ -11,7 +11,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::PostgresVersion;
 use pgops_api::matrix::problems;
 
-use crate::unreadable::Unreadable;
+use crate::cache::Unreadable;
 
 /// Writes a warning Event on each entry that cannot be read, once for each version of the object, as
 /// long as it is polled.

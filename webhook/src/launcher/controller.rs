@@ -19,8 +19,8 @@ use super::Images;
 use super::act::{Error, Hands};
 use super::next::next;
 use super::world::{Sight, World, has_finalizer};
-use crate::caches::Caches;
-use crate::unreadable::Unreadable;
+use crate::cache::Caches;
+use crate::cache::Unreadable;
 
 /// Longest time of one pass. The API server answers in milliseconds, or something is wrong.
 const PASS: Duration = Duration::from_secs(30);

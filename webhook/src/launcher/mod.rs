@@ -38,7 +38,7 @@ use pgops_kube::PullPolicy;
 use pgops_kube::lease::Election;
 use pgops_kube::shutdown::CancellationToken;
 
-use crate::caches::Caches;
+use crate::cache::Caches;
 use crate::metrics::Metrics;
 
 /// The Lease of the leader.
@@ -85,7 +85,7 @@ pub async fn run(
             () = shutdown.cancelled() => return Ok(()),
         };
         tracing::info!(lease = LEASE, identity = %options.identity, "leads");
-        metrics.leads(true);
+        metrics.set_leader(true);
         let act = controller::run(client.clone(), options.images.clone(), caches.clone(), recorder.clone());
         // Whichever ends first, the others are dropped with it, and with them everything in flight.
         tokio::select! {
@@ -97,6 +97,6 @@ pub async fn run(
                 return Ok(());
             }
         }
-        metrics.leads(false);
+        metrics.set_leader(false);
     }
 }

@@ -20,8 +20,8 @@ use super::controller::{Context, pass};
 use super::fake::{Fake, Stall};
 use super::fixtures::{self, catalog, parse};
 use super::job::{self, JobState};
-use crate::caches::Caches;
-use crate::unreadable::Unreadable;
+use crate::cache::Caches;
+use crate::cache::Unreadable;
 
 /// The API server with the database, and no request yet.
 fn cluster() -> Fake {

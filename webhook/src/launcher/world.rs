@@ -19,7 +19,7 @@ use pgops_api::opsrequest::Phase;
 use pgops_api::{Postgres, PostgresOpsRequest, names};
 
 use super::{claim, pods};
-use crate::unreadable::Unreadable;
+use crate::cache::Unreadable;
 
 /// Label that the Job controller puts on the pods of a Job.
 const LABEL_JOB: &str = "batch.kubernetes.io/job-name";

@@ -1,4 +1,4 @@
-//! Databases: of some versions, all serving.
+//! The databases, of several versions; all are ready.
 
 use serde_json::{Value, json};
 
@@ -6,22 +6,22 @@ use super::{
     CREATED, CURRENT, DATABASES, LAST_APPLIED, NAMESPACE, OLD_DATABASE, OLDEST, condition, managed, uid,
 };
 
-/// Versions that databases have in turn.
+/// The versions of the databases, in rotation.
 const IN_USE: [&str; 4] = ["14.12", "15.8", "17.5-bookworm", CURRENT];
 
-/// Name of the database of that number; each fourth, such as 7, has the current version.
+/// Name of the database with that number; every fourth, such as 7, has the current version.
 pub fn database_name(number: usize) -> String {
     format!("orders-{number:04}")
 }
 
-/// All databases; one of them is of the oldest version.
+/// All databases; one of them has the oldest version.
 pub fn databases() -> impl Iterator<Item = Value> {
     let versions = IN_USE.iter().cycle();
-    let usual = (0..DATABASES - 1).zip(versions).map(|(number, it)| database(&database_name(number), it));
-    usual.chain([database(OLD_DATABASE, OLDEST)])
+    let others = (0..DATABASES - 1).zip(versions).map(|(number, it)| database(&database_name(number), it));
+    others.chain([database(OLD_DATABASE, OLDEST)])
 }
 
-/// A database that serves.
+/// A ready database.
 pub fn database(name: &str, version: &str) -> Value {
     let labels = json!({"app.kubernetes.io/part-of": "orders", "team": "orders"});
     let spec = json!({
@@ -46,7 +46,7 @@ pub fn database(name: &str, version: &str) -> Value {
         "phase": "Ready",
         "observedGeneration": 2,
         "conditions": [
-            condition("ProvisioningStarted", "Started", "the objects of the database are there"),
+            condition("ProvisioningStarted", "Started", "the objects of the database exist"),
             condition("ReplicaReady", "AllReplicasReady", "its pod is ready"),
             condition("AcceptingConnection", "Accepting", "the server answers"),
             condition("Ready", "ReadinessCheckSucceeded", "the database is ready"),

@@ -1,4 +1,4 @@
-//! Requests: those in the cluster are done.
+//! The requests; all stored ones are completed.
 
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ pub fn requests() -> impl Iterator<Item = Value> {
     })
 }
 
-/// A request as the API server has it after `kubectl apply` of a manifest that a pipeline has made.
+/// A new request after `kubectl apply` of a manifest that a pipeline has generated.
 pub fn applied_request(database: &str, target: &str) -> Value {
     let name = format!("{database}-to-{}", target.replace('.', "-"));
     let labels = texts(&[

@@ -1,4 +1,4 @@
-//! The catalog: each minor release of each major version, in some builds.
+//! The catalog: several builds of each minor release of each major version.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ const BUILDS: [(&str, &str, &str); 10] = [
     ("-r3", "Official", "debian"),
 ];
 
-/// The whole catalog. The newest release is in it, however many fit.
+/// The whole catalog. It always contains the newest release.
 pub fn versions() -> impl Iterator<Item = Value> {
     let releases = (10..=18).flat_map(|major| (1..=23).map(move |minor| (major, minor)));
     let others = releases.flat_map(|release| BUILDS.map(|build| (release, build)));

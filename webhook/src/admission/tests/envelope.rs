@@ -1,6 +1,7 @@
-//! What comes back whatever comes in: defaults, foreign kinds, and bodies that are no review.
+//! Defaults, other kinds, and bodies that are not reviews.
 
 use super::*;
+use crate::admission::rules::defaults::DEPRECATED_FORM;
 use insta::assert_snapshot;
 
 async fn patch(object: &Value) -> Value {
@@ -15,7 +16,7 @@ async fn patch(object: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn adds_defaults_to_what_is_new() {
+async fn defaults_are_added_to_new_objects() {
     let request = patch(&opsrequest("17.11")).await;
     assert_eq!(
         request,
@@ -35,18 +36,18 @@ async fn adds_defaults_to_what_is_new() {
 }
 
 #[tokio::test]
-async fn patches_nothing_where_there_is_nothing_to_add() {
+async fn complete_object_gets_no_patch() {
     let full = with(with(opsrequest("17.11"), "/spec/apply", json!("Always")), "/spec/maxRetries", json!(3));
     assert_eq!(patch(&full).await, Value::Null);
     assert_eq!(patch(&version("13.16", "< 18")).await, Value::Null);
     let old = opsrequest("17.11");
     let update = review("UPDATE", Some(&old), Some(&old));
     assert!(Cluster::new().review("/mutate", update).await.get("patch").is_none());
-    // What has the wrong shape is for the API server to refuse.
+    // The API server rejects an object of the wrong shape.
     assert_eq!(patch(&with(opsrequest("17.11"), "/spec", json!("none"))).await, Value::Null);
 }
 
-/// The object that is stored after the mutating webhook has changed it, and what the user hears.
+/// The object that is stored after the mutating webhook has changed it, and the warnings.
 async fn stored(request: Value) -> (Value, Vec<String>) {
     let mut object = request["object"].clone();
     let response = Cluster::new().review("/mutate", request).await;
@@ -58,15 +59,15 @@ async fn stored(request: Value) -> (Value, Vec<String>) {
     (object, warnings.iter().map(|line| line.as_str().unwrap().to_owned()).collect())
 }
 
-fn older(spec: Value) -> Value {
+fn deprecated(spec: Value) -> Value {
     let mut object = with(opsrequest(""), "/spec", spec);
     object["spec"]["databaseRef"] = json!({"name": "orders"});
     object
 }
 
 #[tokio::test]
-async fn puts_the_older_form_of_a_request_into_todays_and_says_so() {
-    let today = json!({
+async fn deprecated_form_is_converted_with_a_warning() {
+    let current = json!({
         "type": "UpdateVersion", "databaseRef": {"name": "orders"}, "apply": "IfReady", "maxRetries": 1,
         "updateVersion": {"targetVersion": "17.11"},
     });
@@ -79,16 +80,16 @@ async fn puts_the_older_form_of_a_request_into_todays_and_says_so() {
         json!({"type": "UpdateVersion", "upgrade": target}),
         json!({"type": "UpdateVersion", "updateVersion": target, "upgrade": target}),
     ] {
-        let (object, warnings) = stored(create(&older(spec.clone()))).await;
-        assert_eq!(object["spec"], today, "{spec}");
-        assert_eq!(warnings, [super::super::mutation::OLDER_FORM], "{spec}");
+        let (object, warnings) = stored(create(&deprecated(spec.clone()))).await;
+        assert_eq!(object["spec"], current, "{spec}");
+        assert_eq!(warnings, [DEPRECATED_FORM], "{spec}");
     }
     let (_, warnings) = stored(create(&opsrequest("17.11"))).await;
     assert!(warnings.is_empty());
 }
 
 #[tokio::test]
-async fn applying_the_older_form_again_changes_nothing() {
+async fn applying_the_deprecated_form_again_changes_nothing() {
     let old = opsrequest("17.11");
     let mut again = with(old.clone(), "/spec/type", json!("Upgrade"));
     again["spec"]["upgrade"] = json!({"targetVersion": "17.11"});
@@ -96,7 +97,7 @@ async fn applying_the_older_form_again_changes_nothing() {
     assert_eq!(object, old);
     assert_eq!(warnings.len(), 1);
 
-    // Another target is a change, which the definition refuses as one of an immutable spec.
+    // Another target is a change, which the CRD rejects because the spec is immutable.
     again["spec"]["upgrade"]["targetVersion"] = json!("17.12");
     let (object, _) = stored(review("UPDATE", Some(&again), Some(&old))).await;
     assert_eq!(object, opsrequest("17.12"));
@@ -106,38 +107,38 @@ async fn applying_the_older_form_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn leaves_two_different_targets_to_those_who_refuse_them() {
+async fn two_different_targets_are_not_converted() {
     let both = json!({"type": "Upgrade", "updateVersion": {"targetVersion": "17.11"}, "upgrade": {"targetVersion": "15.20"}});
-    let (object, warnings) = stored(create(&older(both.clone()))).await;
+    let (object, warnings) = stored(create(&deprecated(both.clone()))).await;
     assert_eq!((&object["spec"]["type"], &object["spec"]["upgrade"]), (&both["type"], &both["upgrade"]));
     assert!(warnings.is_empty());
-    let restart = older(json!({"type": "Restart", "upgrade": {"targetVersion": "17.11"}}));
+    let restart = deprecated(json!({"type": "Restart", "upgrade": {"targetVersion": "17.11"}}));
     assert_eq!(stored(create(&restart)).await.0, restart);
 }
 
 #[tokio::test]
-async fn lets_foreign_kinds_pass_and_says_so() {
+async fn other_kinds_pass_with_a_warning() {
     let pod = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "demo"}});
-    assert_snapshot!(Cluster::new().warnings(create(&pod)).await.join("\n"), @r#"pgops has no rules for Deployment of group "apps", so this passed unchecked: its webhook configuration names a kind too many"#);
+    assert_snapshot!(Cluster::new().warnings(create(&pod)).await.join("\n"), @r#"pgops has no rules for Deployment of group "apps", so this was not checked: remove that kind from the webhook configuration"#);
 }
 
 #[tokio::test]
-async fn refuses_bodies_that_are_no_review_in_readable_words() {
-    let refuse = async |body: &str| {
+async fn body_that_is_not_a_review_is_rejected() {
+    let reject = async |body: &str| {
         let (status, text) = Cluster::new().post("/validate", body.to_owned()).await;
         format!("{} {text}", status.as_u16())
     };
-    assert_snapshot!(refuse("").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: EOF while parsing a value at line 1 column 0");
-    assert_snapshot!(refuse("{").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: EOF while parsing an object at line 1 column 1");
-    assert_snapshot!(refuse("[]").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: invalid length 0, expected struct AdmissionReview with 1 element at line 1 column 2");
-    assert_snapshot!(refuse(r#"{"apiVersion":"v1","kind":"Pod"}"#).await, @"400 failed to read the AdmissionReview: it has no request");
-    assert!(refuse(&"[".repeat(100_000)).await.starts_with("400 "));
+    assert_snapshot!(reject("").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: EOF while parsing a value at line 1 column 0");
+    assert_snapshot!(reject("{").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: EOF while parsing an object at line 1 column 1");
+    assert_snapshot!(reject("[]").await, @"400 failed to read an AdmissionReview of admission.k8s.io/v1: invalid length 0, expected struct AdmissionReview with 1 element at line 1 column 2");
+    assert_snapshot!(reject(r#"{"apiVersion":"v1","kind":"Pod"}"#).await, @"400 failed to read the AdmissionReview: it has no request");
+    assert!(reject(&"[".repeat(100_000)).await.starts_with("400 "));
     let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
-    assert_snapshot!(refuse(&deep).await, @"400 failed to read the AdmissionReview: it has no request");
+    assert_snapshot!(reject(&deep).await, @"400 failed to read the AdmissionReview: it has no request");
 }
 
 #[tokio::test]
-async fn refuses_an_object_that_is_none_under_the_reviews_own_uid() {
+async fn malformed_object_is_denied_under_its_uid() {
     let broken = with(create(&opsrequest("17.11")), "/object/metadata", json!("none"));
     let response = Cluster::new().validate(broken).await;
     assert_eq!(response["allowed"], false);
@@ -147,7 +148,7 @@ async fn refuses_an_object_that_is_none_under_the_reviews_own_uid() {
         "{message}"
     );
     let no_spec = without(opsrequest("17.11"), "/spec");
-    assert_snapshot!(Cluster::new().refusal(create(&no_spec)).await, @"
+    assert_snapshot!(Cluster::new().denial(create(&no_spec)).await, @"
     422 Invalid Unreadable spec
     failed to read the PostgresOpsRequest: missing field `spec`
     ");
@@ -159,7 +160,7 @@ async fn refuses_an_object_that_is_none_under_the_reviews_own_uid() {
 }
 
 #[tokio::test]
-async fn tells_the_audit_log_why() {
+async fn audit_annotation_has_the_reason() {
     let cluster = Cluster::new();
     let reason = async |target: &str| {
         let response = cluster.validate(create(&opsrequest(target))).await;
@@ -169,20 +170,20 @@ async fn tells_the_audit_log_why() {
     assert_eq!(reason("18.6").await, "Constraints");
 }
 
-/// A body that never ends, and whose first half never comes.
+/// A body of which no byte ever arrives.
 fn stalled() -> Body {
     Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>())
 }
 
 #[tokio::test(start_paused = true)]
-async fn cuts_off_a_client_that_is_slow() {
+async fn slow_client_is_cut_off() {
     let (status, text) = Cluster::new().post("/validate", stalled()).await;
     assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
     assert_snapshot!(text, @"failed to receive the review: it did not arrive within 10 s");
 }
 
 #[tokio::test(start_paused = true)]
-async fn lets_small_reviews_pass_large_ones_that_do_not_arrive() {
+async fn small_reviews_overtake_stalled_large_ones() {
     let router = Cluster::new().router();
     let send = |body: Body| router.clone().oneshot(Request::post("/validate").body(body).unwrap());
     let large: Vec<_> = (0..9).map(|_| tokio::spawn(send(stalled()))).collect();
@@ -194,12 +195,12 @@ async fn lets_small_reviews_pass_large_ones_that_do_not_arrive() {
     for one in large {
         statuses.push(one.await.unwrap().unwrap().status());
     }
-    // Eight have room until they are cut off; the ninth has it then, and waits no less.
+    // Eight are read until they are cut off; then the ninth is, for as long.
     assert!(statuses.iter().all(|status| !status.is_success()), "{statuses:?}");
 }
 
 #[tokio::test]
-async fn takes_a_review_of_the_largest_objects_and_no_more() {
+async fn largest_review_is_accepted_and_no_larger_one() {
     let note = json!({"note": "x".repeat(3_000_000)});
     let huge = with(opsrequest("17.11"), "/metadata/annotations", note);
     assert!(!Cluster::new().warnings(review("CREATE", Some(&huge), Some(&huge))).await.is_empty());
@@ -209,7 +210,7 @@ async fn takes_a_review_of_the_largest_objects_and_no_more() {
 }
 
 #[tokio::test]
-async fn answers_posts_only() {
+async fn only_post_is_allowed() {
     let request = Request::get("/validate").body(Body::empty()).unwrap();
     let response = Cluster::new().router().oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);

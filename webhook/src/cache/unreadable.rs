@@ -1,7 +1,7 @@
-//! Objects that this pgops cannot read, such as those of a newer API: passed by, and told once.
+//! Objects that this version of pgops cannot read, such as those of a newer API: skipped, and logged once.
 //!
-//! Without this, one of them would fail every list and every watch that it is in, and so stop the
-//! upgrades of all databases, and admission.
+//! Otherwise one of them would fail every list and every watch that contains it, and so stop admission and
+//! the upgrades of all databases.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -10,10 +10,10 @@ use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
 use kube::{Resource, ResourceExt};
 
-/// The objects that were told.
+/// The unreadable objects that were logged.
 #[derive(Debug, Default)]
 pub struct Unreadable {
-    told: Mutex<HashSet<String>>,
+    logged: Mutex<HashSet<String>>,
 }
 
 impl Unreadable {
@@ -31,7 +31,7 @@ impl Unreadable {
                         namespace = object.namespace(),
                         name = object.name_any(),
                         error,
-                        "cannot read an object and leaves it alone: is it of a newer pgops?"
+                        "skipping an object that cannot be read: was it written by a newer version of pgops?"
                     );
                 }
                 None
@@ -49,7 +49,7 @@ impl Unreadable {
     }
 
     fn is_new(&self, uid: String) -> bool {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(uid)
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner).insert(uid)
     }
 }
 
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_of_a_newer_api_is_passed_by_and_told_once() {
+    fn object_of_a_newer_api_is_skipped_and_logged_once() {
         let unreadable = Unreadable::default();
         let newer = wire("Teleport");
         assert!(unreadable.read(&newer).is_none());

@@ -1,4 +1,4 @@
-//! A catalog from a file: what `kubectl apply -f` would take, read by the same types.
+//! A catalog from a file, in the form that `kubectl apply -f` accepts, parsed into the same types.
 
 use std::io::Read;
 
@@ -10,65 +10,65 @@ use serde_saphyr::Spanned;
 const GROUP_VERSION: &str = "catalog.kubedb.com/v1alpha1";
 const KIND: &str = "PostgresVersion";
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug, Default)]
 pub struct Documents {
-    /// The catalog's entries, in the order of the file. Each has a name, and no two have the same.
+    /// The catalog entries in the order of the file. Each has a name, and the names are unique.
     pub versions: Vec<PostgresVersion>,
-    /// One line for each object that is none, to be told and otherwise forgotten.
-    pub passed_over: Vec<String>,
+    /// One message for each object of another kind, which is ignored.
+    pub skipped: Vec<String>,
 }
 
-/// A file that is no catalog.
+/// A file that is not a catalog.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    /// No YAML, or more of it than anyone would write.
+    /// Not YAML, or larger than the parser's limits.
     #[error("failed to read the YAML")]
     Syntax(#[source] Box<serde_saphyr::Error>),
-    /// YAML that is no object of Kubernetes.
+    /// YAML that is not a Kubernetes object.
     #[error("{place}: {field}: {message}")]
-    NoObject {
+    NotAnObject {
         /// The document.
         place: String,
-        /// What is missing in it.
+        /// The missing field.
         field: &'static str,
-        /// What was expected.
+        /// What is expected.
         message: &'static str,
     },
-    /// A `PostgresVersion` that the API server would refuse.
+    /// A `PostgresVersion` that the API server would reject.
     #[error("failed to read {place}")]
-    Shape {
+    Invalid {
         /// The document.
         place: String,
         /// Names the field.
         #[source]
         source: serde_path_to_error::Error<serde_json::Error>,
     },
-    /// Which of the two decides could only be guessed.
+    /// Two entries with the same name: neither may be preferred silently.
     #[error(
-        "{place}: metadata.name: a PostgresVersion of this name stands before it in the file; remove one of the two"
+        "{place}: metadata.name: the file already has a PostgresVersion of this name; remove one of the two"
     )]
-    Twice {
+    Duplicate {
         /// The second document.
         place: String,
     },
-    /// Most likely another file was meant.
-    #[error("there is no PostgresVersion in it")]
-    Nothing,
+    /// A file without any entry, most likely the wrong file.
+    #[error("it contains no PostgresVersion")]
+    Empty,
 }
 
 impl Documents {
-    /// Reads YAML documents, or lists of them. Empty ones count for nothing.
+    /// Reads YAML documents or lists of them; empty ones are ignored.
     pub fn read(mut input: impl Read) -> Result<Self, DocumentError> {
         let mut documents = Self::default();
         let yaml = serde_saphyr::read_with_options::<_, Spanned<Value>>(&mut input, options());
         for document in yaml {
             let document = document.map_err(|error| DocumentError::Syntax(Box::new(error)))?;
-            let place = format!("the document in line {}", document.referenced.line());
-            documents.take(document.value, &place)?;
+            let place = format!("the document at line {}", document.referenced.line());
+            documents.add(document.value, &place)?;
         }
         if documents.versions.is_empty() {
-            return Err(DocumentError::Nothing);
+            return Err(DocumentError::Empty);
         }
         Ok(documents)
     }
@@ -78,60 +78,60 @@ impl Documents {
         self.versions.iter().filter_map(|version| Some((version.metadata.name.as_deref()?, &version.spec)))
     }
 
-    fn take(&mut self, mut object: Value, place: &str) -> Result<(), DocumentError> {
-        let missing = |field, message| DocumentError::NoObject { place: place.to_owned(), field, message };
+    fn add(&mut self, mut object: Value, place: &str) -> Result<(), DocumentError> {
+        let missing = |field, message| DocumentError::NotAnObject { place: place.to_owned(), field, message };
         let text = |field: &str| object[field].as_str().map(str::to_owned);
-        let kind = text("kind").ok_or_else(|| missing("kind", "expected an object of Kubernetes"))?;
+        let kind = text("kind").ok_or_else(|| missing("kind", "expected a Kubernetes object"))?;
         let group_version =
-            text("apiVersion").ok_or_else(|| missing("apiVersion", "expected an object of Kubernetes"))?;
+            text("apiVersion").ok_or_else(|| missing("apiVersion", "expected a Kubernetes object"))?;
         match (group_version.as_str(), kind.as_str()) {
-            (GROUP_VERSION, KIND) => self.keep(object, place),
+            (GROUP_VERSION, KIND) => self.add_version(object, place),
             ("v1", "List") | (GROUP_VERSION, "PostgresVersionList") => {
                 let Value::Array(items) = object["items"].take() else {
                     return Err(missing("items", "expected a list"));
                 };
                 items.into_iter().enumerate().filter(|(_, item)| !item.is_null()).try_for_each(
                     |(at, mut item)| {
-                        // The API server leaves both out of the items of a typed list.
+                        // The API server omits both in the items of a typed list.
                         if let (Value::Object(fields), "PostgresVersionList") = (&mut item, kind.as_str()) {
                             fields.entry("apiVersion").or_insert(GROUP_VERSION.into());
                             fields.entry("kind").or_insert(KIND.into());
                         }
-                        self.take(item, &format!("{place}, items[{at}]"))
+                        self.add(item, &format!("{place}, items[{at}]"))
                     },
                 )
             }
             _ => {
-                let name = object["metadata"]["name"].as_str().unwrap_or("without a name");
-                self.passed_over.push(format!("passed over {kind} {name} ({group_version})"));
+                let name = object["metadata"]["name"].as_str().unwrap_or("(unnamed)");
+                self.skipped.push(format!("skipped {kind} {name} ({group_version})"));
                 Ok(())
             }
         }
     }
 
-    fn keep(&mut self, mut object: Value, place: &str) -> Result<(), DocumentError> {
+    fn add_version(&mut self, mut object: Value, place: &str) -> Result<(), DocumentError> {
         drop_unset(&mut object);
-        let message = "expected a text; put a number in quotes, or 17.10 becomes 17.1";
+        let message = "expected a string; put a number in quotes, or 17.10 becomes 17.1";
         let Some(name) = object["metadata"]["name"].as_str() else {
-            let (place, field) = (place.to_owned(), "metadata.name");
-            return Err(DocumentError::NoObject { place, field, message });
+            let place = place.to_owned();
+            let field = "metadata.name";
+            return Err(DocumentError::NotAnObject { place, field, message });
         };
         let place = format!("{KIND} \"{name}\" ({place})");
         if object["spec"]["version"].is_number() {
-            return Err(DocumentError::NoObject { place, field: "spec.version", message });
+            return Err(DocumentError::NotAnObject { place, field: "spec.version", message });
         }
         let version: PostgresVersion = serde_path_to_error::deserialize(object)
-            .map_err(|source| DocumentError::Shape { place: place.clone(), source })?;
+            .map_err(|source| DocumentError::Invalid { place: place.clone(), source })?;
         if self.versions.iter().any(|other| other.metadata.name == version.metadata.name) {
-            return Err(DocumentError::Twice { place });
+            return Err(DocumentError::Duplicate { place });
         }
         self.versions.push(version);
         Ok(())
     }
 }
 
-/// A field that is null, as Helm and Go write it, is one that is left out; so is a distribution that
-/// is an empty text.
+/// Removes null fields, which Helm and Go write for unset ones, and an empty distribution.
 fn drop_unset(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -144,6 +144,6 @@ fn drop_unset(value: &mut Value) {
 }
 
 fn options() -> serde_saphyr::Options {
-    // Comments decide nothing, and their number is limited where they are kept.
+    // Comments are not needed, and the parser limits their number if it keeps them.
     serde_saphyr::options! { emit_comments: false }
 }

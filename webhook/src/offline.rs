@@ -1,7 +1,7 @@
-//! `pgops-webhook decide`: the matrix without a cluster, from a file of `PostgresVersion`s.
+//! `pgops-webhook decide`: the compatibility matrix without a cluster, from a file of `PostgresVersion`s.
 //!
-//! For pipelines and reviews: the verdict on one move, the targets of one version, or the verdicts on
-//! all moves. What depends on a database or a request (its state, another request) is not in it.
+//! For pipelines and reviews: the decision on one move, the targets of one version, or the decisions on all
+//! moves. The state of a database and other requests are not considered.
 
 mod documents;
 
@@ -19,48 +19,48 @@ use serde::Serialize;
 
 use documents::Documents;
 
-/// Exit status of a move that is refused.
+/// Exit status of a refused move.
 const REFUSED: u8 = 1;
-/// Exit status where no verdict could be found; clap's own for options that do not fit.
+/// Exit status if there is no decision; clap uses the same for invalid arguments.
 const FAILED: u8 = 2;
-/// What the database is called in texts that would name it.
+/// Stands for the name of a database in messages.
 const DATABASE: &str = "the database";
 
-/// What `decide` is told.
+/// The arguments of `decide`.
 #[derive(Args, Clone, Debug)]
-pub struct Options {
-    /// File with the catalog: YAML documents, or lists of them; "-" reads the standard input.
+pub struct DecideArgs {
+    /// Catalog file with YAML documents or lists of them; "-" reads standard input.
     #[arg(long, value_name = "FILE")]
     catalog: PathBuf,
-    /// Name of the version that the database has; without it, the verdicts on all pairs of the
-    /// catalog are printed in the order of the file, one line of JSON each.
+    /// Name of the current version; if omitted, the decisions on all pairs of the catalog are printed in the
+    /// order of the file, one JSON object per line.
     #[arg(long, value_name = "NAME")]
     from: Option<String>,
-    /// Name of the version to move to; without it, the allowed targets are printed, newest first.
+    /// Name of the target version; if omitted, the allowed targets are printed, newest first.
     #[arg(long, value_name = "NAME", requires = "from")]
     to: Option<String>,
-    /// Decide as for a request that accepts another base system: between systems of the GNU C library.
+    /// Decide as for a request that accepts another base system; both must use the GNU C library.
     #[arg(long)]
     allow_base_os_change: bool,
-    /// How the answer on one version or one move is printed.
+    /// Output format for one version or one move.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Output {
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// For programs: one object.
+    /// One JSON object.
     Json,
 }
 
-/// Prints the answer. The exit status is 0 for an allowed move or a list, 1 for a refused move or an
-/// unknown version, 2 if there is no answer.
+/// Prints the decision. The exit status is 0 for an allowed move or a list, 1 for a refused move or an
+/// unknown version, 2 if there is no decision.
 #[must_use]
-pub fn run(options: &Options) -> ExitCode {
-    let answered = read(&options.catalog).and_then(|documents| {
-        answer(options, &documents, BufWriter::new(io::stdout().lock()), io::stderr().lock())
+pub fn run(args: &DecideArgs) -> ExitCode {
+    let answered = read(&args.catalog).and_then(|documents| {
+        answer(args, &documents, BufWriter::new(io::stdout().lock()), io::stderr().lock())
             .context("failed to write the answer")
     });
     match answered {
@@ -82,42 +82,42 @@ fn read(path: &Path) -> anyhow::Result<Documents> {
     documents.with_context(|| format!("failed to read catalog {}", path.display()))
 }
 
-/// What the authors of entries should hear: one that cannot be read disturbs no other, but is said.
+/// Problems of the entries; an unreadable entry does not affect the others.
 fn problems(documents: &Documents) -> impl Iterator<Item = String> {
     documents.named().flat_map(|(name, spec)| {
         matrix::problems(spec)
             .into_iter()
-            .map(move |complaint| format!("PostgresVersion \"{name}\": {complaint}"))
+            .map(move |problem| format!("PostgresVersion \"{name}\": {problem}"))
     })
 }
 
-/// Writes what was asked for to `out`, the rest to `notes`, and gives the exit status. A reader that has
-/// gone away has read enough.
+/// Writes the result to `out`, everything else to `notes`, and returns the exit status. A closed pipe is not
+/// an error: its reader has read enough.
 fn answer(
-    options: &Options,
+    args: &DecideArgs,
     documents: &Documents,
     mut out: impl Write,
     mut notes: impl Write,
 ) -> io::Result<u8> {
-    for note in documents.passed_over.iter().cloned().chain(problems(documents)) {
-        // Whoever closed the standard error does not want them.
+    for note in documents.skipped.iter().cloned().chain(problems(documents)) {
+        // Notes are optional: standard error may be closed.
         let _ = writeln!(notes, "note: {note}");
     }
     let catalog = Catalog::new(documents.named());
-    let base_os = if options.allow_base_os_change { BaseOsChange::Accepted } else { BaseOsChange::Refused };
+    let base_os = if args.allow_base_os_change { BaseOsChange::Accepted } else { BaseOsChange::Refused };
     let matrix = catalog.with_base_os_change(base_os);
-    let (written, status) = match (options.from.as_deref(), options.to.as_deref()) {
+    let (written, status) = match (args.from.as_deref(), args.to.as_deref()) {
         (Some(from), Some(to)) => {
-            let verdict = Verdict::explained(matrix, from, to);
-            (verdict.print(options.output, &mut out), if verdict.allowed { 0 } else { REFUSED })
+            let decision = MoveDecision::explained(matrix, from, to);
+            (decision.print(args.output, &mut out), if decision.allowed { 0 } else { REFUSED })
         }
         (Some(from), None) => {
-            let targets = Destinations::of(&catalog, matrix, from);
+            let targets = AllowedTargets::of(&catalog, matrix, from);
             let status = targets.message.as_ref().map_or(0, |message| {
                 let _ = writeln!(notes, "error: {message}");
                 REFUSED
             });
-            (targets.print(options.output, &mut out), status)
+            (targets.print(args.output, &mut out), status)
         }
         (None, _) => (table(documents, matrix, &mut out), 0),
     };
@@ -127,19 +127,19 @@ fn answer(
     }
 }
 
-/// The verdicts on all ordered pairs, each version with itself among them.
+/// Writes the decisions on all ordered pairs, including each version with itself.
 fn table(documents: &Documents, matrix: Matrix<'_>, out: &mut impl Write) -> io::Result<()> {
     for (from, _) in documents.named() {
         for (to, _) in documents.named() {
-            print_json(&Verdict::of(&matrix.decide(from, to), from, to), out)?;
+            print_json(&MoveDecision::of(&matrix.decide(from, to), from, to), out)?;
         }
     }
     Ok(())
 }
 
-/// The matrix's word on one move.
+/// The decision of the matrix on one move.
 #[derive(Debug, Serialize)]
-struct Verdict<'a> {
+struct MoveDecision<'a> {
     from: &'a str,
     to: &'a str,
     allowed: bool,
@@ -149,8 +149,8 @@ struct Verdict<'a> {
     warnings: Option<Vec<String>>,
 }
 
-impl<'a> Verdict<'a> {
-    /// In short, as a line of the table.
+impl<'a> MoveDecision<'a> {
+    /// The short form, for the table of all moves.
     fn of(decision: &Result<Allowed<'_>, Refusal>, from: &'a str, to: &'a str) -> Self {
         let (allowed, reason, message) = match decision {
             Ok(allowed) => (true, "Allowed", admission::headline(allowed, DATABASE)),
@@ -159,17 +159,14 @@ impl<'a> Verdict<'a> {
         Self { from, to, allowed, reason, message, warnings: None }
     }
 
-    /// With what else is possible, or what to beware of: all that a request would be told.
+    /// The full form, with the alternatives and warnings that a request would get.
     fn explained(matrix: Matrix<'_>, from: &'a str, to: &'a str) -> Self {
         let decision = matrix.decide(from, to);
-        let mut verdict = Self::of(&decision, from, to);
+        let mut explained = Self::of(&decision, from, to);
         let warnings = match decision {
             Ok(allowed) => {
                 let unsupported = admission::check_versions(&allowed).err().map(|denial| {
-                    format!(
-                        "a request for this is refused all the same ({}): {denial}",
-                        denial.reason.as_str()
-                    )
+                    format!("a request for this move is denied anyway ({}): {denial}", denial.reason.as_str())
                 });
                 unsupported
                     .into_iter()
@@ -177,12 +174,12 @@ impl<'a> Verdict<'a> {
                     .collect()
             }
             Err(refusal) => {
-                verdict.message = matrix.explain(&refusal, DATABASE);
+                explained.message = matrix.explain(&refusal, DATABASE);
                 Vec::new()
             }
         };
-        verdict.warnings = Some(warnings);
-        verdict
+        explained.warnings = Some(warnings);
+        explained
     }
 
     fn print(&self, output: Output, out: &mut impl Write) -> io::Result<()> {
@@ -196,17 +193,17 @@ impl<'a> Verdict<'a> {
     }
 }
 
-/// Where a database may go.
+/// The versions that a version may be upgraded to.
 #[derive(Debug, Serialize)]
-struct Destinations<'a> {
+struct AllowedTargets<'a> {
     from: &'a str,
     targets: Vec<&'a str>,
-    /// Why nothing can be said of this version.
+    /// Why the version has no decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
 }
 
-impl<'a> Destinations<'a> {
+impl<'a> AllowedTargets<'a> {
     fn of(catalog: &Catalog, matrix: Matrix<'a>, from: &'a str) -> Self {
         let message = catalog.get(from).is_none().then(|| catalog.explain_unknown(from));
         Self { from, targets: matrix.allowed_targets(from), message }

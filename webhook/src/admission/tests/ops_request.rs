@@ -1,34 +1,34 @@
-//! What a user who applies a `PostgresOpsRequest` is told.
+//! Reviews of `PostgresOpsRequest`s.
 
 use super::*;
 use insta::assert_snapshot;
 
 #[tokio::test]
-async fn admits_an_upgrade_with_the_plan_as_warnings() {
+async fn upgrade_is_admitted_with_its_plan_as_warnings() {
     let warnings = Cluster::new().warnings(create(&opsrequest("17.11"))).await;
     assert_snapshot!(warnings.join("\n"), @"
     major upgrade 13.16 → 17.11 of demo/orders; it skips 14, 15 and 16: read the release notes of each
     demo/orders has no standby: reads and writes stop while pg_upgrade runs
-    the image changes to registry.example/postgres:17.11: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards
+    the image changes to registry.example/postgres:17.11: if its C library or ICU sorts text differently, indexes on text are rebuilt afterwards
     ");
     let minor = Cluster::new().warnings(create(&opsrequest("13.23"))).await;
     assert_snapshot!(minor.join("\n"), @"
-    minor upgrade 13.16 → 13.23 of demo/orders: the data stays as it is, the server restarts
+    minor upgrade 13.16 → 13.23 of demo/orders: the data is unchanged, the server restarts
     demo/orders has no standby: reads and writes stop while the server restarts
-    the image changes to registry.example/postgres:13.23: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards
+    the image changes to registry.example/postgres:13.23: if its C library or ICU sorts text differently, indexes on text are rebuilt afterwards
     ");
 }
 
 #[tokio::test]
-async fn admits_a_dry_run_in_the_same_words() {
+async fn kubectl_dry_run_gets_the_same_response() {
     let cluster = Cluster::new();
     let dry = with(create(&opsrequest("17.11")), "/dryRun", json!(true));
     assert_eq!(cluster.validate(dry).await, cluster.validate(create(&opsrequest("17.11"))).await);
 }
 
 #[tokio::test]
-async fn refuses_a_target_outside_the_constraints_and_shows_the_way() {
-    let text = Cluster::new().refusal(create(&opsrequest("18.6"))).await;
+async fn target_outside_the_constraints_is_denied_with_a_path() {
+    let text = Cluster::new().denial(create(&opsrequest("18.6"))).await;
     assert_snapshot!(text, @r#"
     403 Forbidden Constraints spec.updateVersion.targetVersion
     upgrade from version 13.16 to 18.6 is not supported: the constraints of 13.16 allow ">= 13.16, < 18". Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23. In two upgrades: 13.16 → 17.12 → 18.6
@@ -36,80 +36,80 @@ async fn refuses_a_target_outside_the_constraints_and_shows_the_way() {
 }
 
 #[tokio::test]
-async fn refuses_a_downgrade() {
+async fn downgrade_is_denied() {
     let mut cluster = Cluster::new();
     cluster.databases = vec![with(database("orders"), "/spec/version", json!("17.11"))];
-    assert_snapshot!(cluster.refusal(create(&opsrequest("15.20"))).await, @"
+    assert_snapshot!(cluster.denial(create(&opsrequest("15.20"))).await, @"
     403 Forbidden Downgrade spec.updateVersion.targetVersion
     upgrade from version 17.11 to 15.20 is not supported: PostgreSQL cannot go back to an older major version (17 → 15); restore a backup taken on 15, or stay. Allowed targets for demo/orders (17.11): 18.6, 17.12
     ");
 }
 
 #[tokio::test]
-async fn refuses_an_unknown_target_and_proposes_names() {
-    assert_snapshot!(Cluster::new().refusal(create(&opsrequest("17.1"))).await, @r#"
+async fn unknown_target_is_denied_with_suggestions() {
+    assert_snapshot!(Cluster::new().denial(create(&opsrequest("17.1"))).await, @r#"
     403 Forbidden UnknownTarget spec.updateVersion.targetVersion
     upgrade from version 13.16 to 17.1 is not supported: there is no PostgresVersion "17.1"; did you mean 17.12 or 17.11? Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
     "#);
-    assert_snapshot!(Cluster::new().refusal(create(&opsrequest("broken"))).await, @r#"
+    assert_snapshot!(Cluster::new().denial(create(&opsrequest("broken"))).await, @r#"
     403 Forbidden UnknownTarget spec.updateVersion.targetVersion
-    upgrade from version 13.16 to broken is not supported: PostgresVersion "broken" is ignored: "thirteen" is no version: expected numbers such as "16.10"; mend its spec.version. Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
+    upgrade from version 13.16 to broken is not supported: PostgresVersion "broken" is ignored: "thirteen" is not a version: expected numbers such as "16.10"; correct its spec.version. Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
     "#);
 }
 
 #[tokio::test]
-async fn refuses_another_base_system_and_another_distribution() {
-    assert_snapshot!(Cluster::new().refusal(create(&opsrequest("17.12-alpine"))).await, @r#"
+async fn other_base_system_and_distribution_are_denied() {
+    assert_snapshot!(Cluster::new().denial(create(&opsrequest("17.12-alpine"))).await, @r#"
     403 Forbidden BaseOS spec.updateVersion.targetVersion
-    upgrading between different base OS variants is not allowed: current version "13.16" uses baseOS "debian" but target version "17.12-alpine" uses baseOS "alpine": their C libraries differ (glibc and musl), and with them the order of text, so no index on text could be trusted; dump and restore into a new database instead. Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
+    upgrading between different base OS variants is not allowed: current version "13.16" uses baseOS "debian" but target version "17.12-alpine" uses baseOS "alpine": their C libraries (glibc and musl) sort text differently, so no index on text could be trusted; dump and restore into a new database instead. Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
     "#);
-    assert_snapshot!(Cluster::new().refusal(create(&opsrequest("15.20-gis"))).await, @r#"
+    assert_snapshot!(Cluster::new().denial(create(&opsrequest("15.20-gis"))).await, @r#"
     403 Forbidden Distribution spec.updateVersion.targetVersion
     upgrading between different distributions is not allowed: current version "13.16" uses distribution "Official" but target version "15.20-gis" uses distribution "PostGIS": choose a target of the same distribution, or dump and restore into a new database. Allowed targets for demo/orders (13.16): 17.12, 17.11, 15.20, 13.23
     "#);
 }
 
 #[tokio::test]
-async fn refuses_a_database_whose_version_is_not_in_the_catalog() {
+async fn database_of_an_unknown_version_is_denied() {
     let mut cluster = Cluster::new();
     cluster.databases = vec![with(database("orders"), "/spec/version", json!("12.4"))];
-    assert_snapshot!(cluster.refusal(create(&opsrequest("17.11"))).await, @r#"
+    assert_snapshot!(cluster.denial(create(&opsrequest("17.11"))).await, @r#"
     403 Forbidden UnknownSource spec.databaseRef.name
-    upgrade from version 12.4 to 17.11 is not supported: the database has PostgresVersion "12.4", which is not in the catalog, so its constraints are unknown; create that PostgresVersion, then try again
+    upgrade from version 12.4 to 17.11 is not supported: the database's PostgresVersion "12.4" is not in the catalog, so its constraints are unknown; create that PostgresVersion, then try again
     "#);
 }
 
 #[tokio::test]
-async fn refuses_where_a_constraint_cannot_be_read() {
+async fn unreadable_constraint_denies_the_upgrade() {
     let mut cluster = Cluster::new();
     cluster.versions[0]["spec"]["updateConstraints"]["allowlist"] = json!([">= 13", "seventeen"]);
-    assert_snapshot!(cluster.refusal(create(&opsrequest("17.11"))).await, @r#"
+    assert_snapshot!(cluster.denial(create(&opsrequest("17.11"))).await, @r#"
     403 Forbidden Constraints spec.updateVersion.targetVersion
-    upgrade from version 13.16 to 17.11 is not supported: the allowlist of PostgresVersion "13.16" cannot be read: "seventeen" is no version constraint, see "seventeen": expected comparisons such as ">= 13.4, < 18"; mend its spec.updateConstraints.allowlist
+    upgrade from version 13.16 to 17.11 is not supported: the allowlist of PostgresVersion "13.16" is invalid: "seventeen" is not a version constraint, see "seventeen": expected comparisons such as ">= 13.4, < 18"; correct its spec.updateConstraints.allowlist
     "#);
 }
 
 #[tokio::test]
-async fn refuses_an_unknown_database_and_one_of_another_namespace() {
+async fn unknown_database_and_other_namespace_are_denied() {
     let elsewhere = with(opsrequest("17.11"), "/spec/databaseRef/name", json!("customers"));
-    assert_snapshot!(Cluster::new().refusal(create(&elsewhere)).await, @r#"
+    assert_snapshot!(Cluster::new().denial(create(&elsewhere)).await, @r#"
     403 Forbidden DatabaseNotFound spec.databaseRef.name
-    spec.databaseRef demo/customers, is invalid or not found: there is no Postgres "customers" in namespace "demo"; a request must be in its database's namespace (kubectl get pg -A lists all)
+    spec.databaseRef demo/customers, is invalid or not found: there is no Postgres "customers" in namespace "demo"; create the request in its database's namespace (kubectl get pg -A lists all)
     "#);
     let mut cluster = Cluster::new();
     cluster.databases = vec![with(database("orders"), "/metadata/namespace", json!("other"))];
-    assert!(cluster.refusal(create(&opsrequest("17.11"))).await.contains("DatabaseNotFound"));
+    assert!(cluster.denial(create(&opsrequest("17.11"))).await.contains("DatabaseNotFound"));
 }
 
 #[tokio::test]
-async fn refuses_a_second_request_and_names_the_first() {
+async fn second_request_is_denied_and_names_the_first() {
     let mut cluster = Cluster::new();
     let mut first = with(opsrequest("15.20"), "/metadata/name", json!("orders-first"));
     first["status"] = json!({"phase": "Progressing"});
     cluster.requests = vec![first.clone()];
-    assert_snapshot!(cluster.refusal(create(&opsrequest("17.11"))).await, @"
+    assert_snapshot!(cluster.denial(create(&opsrequest("17.11"))).await, @"
     403 Forbidden RequestActive spec.databaseRef.name
-    another request is active on demo/orders: PostgresOpsRequest orders-first (Progressing, to 15.20); wait until it ends (kubectl get pgops orders-first -n demo -w), or delete it if it has not begun
+    another request is active on demo/orders: PostgresOpsRequest orders-first (Progressing, to 15.20); wait until it ends (kubectl get pgops orders-first -n demo -w), or delete it if it has not started
     ");
 
     first["status"] = json!({"phase": "Successful"});
@@ -120,60 +120,60 @@ async fn refuses_a_second_request_and_names_the_first() {
 }
 
 #[tokio::test]
-async fn refuses_while_the_databases_state_stands_against_it() {
-    let refusal = async |path: &str, value: Value| {
+async fn unsuitable_database_state_is_denied() {
+    let denial = async |path: &str, value: Value| {
         let mut cluster = Cluster::new();
         cluster.databases = vec![with(database("orders"), path, value)];
-        cluster.refusal(create(&opsrequest("17.11"))).await
+        cluster.denial(create(&opsrequest("17.11"))).await
     };
-    assert_snapshot!(refusal("/status/phase", json!("NotReady")).await, @"
+    assert_snapshot!(denial("/status/phase", json!("NotReady")).await, @"
     403 Forbidden DatabaseNotReady spec.databaseRef.name
-    demo/orders is NotReady, and a request with apply: IfReady goes on only when it is Ready: wait for that (kubectl get pg orders -n demo -w), or set spec.apply: Always
+    demo/orders is NotReady, and a request with apply: IfReady starts only when it is Ready: wait for that (kubectl get pg orders -n demo -w), or set spec.apply: Always
     ");
-    assert_snapshot!(refusal("/spec/halted", json!(true)).await, @"
+    assert_snapshot!(denial("/spec/halted", json!(true)).await, @"
     403 Forbidden DatabaseHalted spec.databaseRef.name
     demo/orders is halted: set spec.halted: false, wait until it is Ready, then apply the request again
     ");
-    assert_snapshot!(refusal("/spec/storageType", json!("Ephemeral")).await, @"
+    assert_snapshot!(denial("/spec/storageType", json!("Ephemeral")).await, @"
     403 Forbidden EphemeralStorage spec.databaseRef.name
-    demo/orders has storageType Ephemeral: its data is gone with its pod, so there is nothing to upgrade; create a database of the target version instead
+    demo/orders has storageType Ephemeral: its data is deleted with its pod, so there is nothing to upgrade; create a database of the target version instead
     ");
-    assert_snapshot!(refusal("/spec/replicas", json!(3)).await, @"
+    assert_snapshot!(denial("/spec/replicas", json!(3)).await, @"
     403 Forbidden ReplicasUnsupported spec.databaseRef.name
-    demo/orders has 3 replicas, and pgops upgrades databases of one server only: set spec.replicas: 1 first
+    demo/orders has 3 replicas, and pgops upgrades only databases with one server: set spec.replicas: 1 first
     ");
-    assert_snapshot!(refusal("/metadata/deletionTimestamp", json!("2026-11-20T10:00:00Z")).await, @"
+    assert_snapshot!(denial("/metadata/deletionTimestamp", json!("2026-11-20T10:00:00Z")).await, @"
     403 Forbidden DatabaseDeleting spec.databaseRef.name
-    demo/orders is being deleted, so it is not upgraded any more; once it is gone, create it anew with the version that you want
+    demo/orders is being deleted and can no longer be upgraded; once it is deleted, create it again with the version you want
     ");
     let paused = json!([{"type": "Paused", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z", "message": "by hand, Ada"}]);
-    assert_snapshot!(refusal("/status/conditions", paused).await, @r#"
+    assert_snapshot!(denial("/status/conditions", paused).await, @r#"
     403 Forbidden DatabasePaused spec.databaseRef.name
-    demo/orders is paused ("by hand, Ada"): wait until whoever paused it is done; if nobody is, remove the condition Paused from its status
+    demo/orders is paused ("by hand, Ada"): wait until the pause is lifted; if it is no longer needed, remove the condition Paused from the database's status
     "#);
 }
 
 #[tokio::test]
-async fn refuses_a_wrong_field_as_invalid_and_names_it_once() {
-    let refusal = async |object: Value| Cluster::new().refusal(create(&object)).await;
-    assert_snapshot!(refusal(without(opsrequest("17.11"), "/spec/updateVersion")).await, @"
+async fn invalid_field_is_denied_and_named_once() {
+    let denial = async |object: Value| Cluster::new().denial(create(&object)).await;
+    assert_snapshot!(denial(without(opsrequest("17.11"), "/spec/updateVersion")).await, @"
     422 Invalid MissingTarget spec.updateVersion.targetVersion
     `spec.updateVersion` nil not supported in UpdateVersion type: name the PostgresVersion to move to in spec.updateVersion.targetVersion
     ");
-    assert_snapshot!(refusal(with(opsrequest("17.11"), "/spec/timeout", json!("5 minutes"))).await, @r#"
+    assert_snapshot!(denial(with(opsrequest("17.11"), "/spec/timeout", json!("5 minutes"))).await, @r#"
     422 Invalid InvalidTimeout spec.timeout
-    spec.timeout: "5 minutes" is no duration: expected numbers with units, such as "5m" or "1h30m"
+    spec.timeout: "5 minutes" is not a duration: expected numbers with units, such as "5m" or "1h30m"
     "#);
-    assert_snapshot!(refusal(with(opsrequest("17.11"), "/spec/maxRetries", json!(-1))).await, @"
+    assert_snapshot!(denial(with(opsrequest("17.11"), "/spec/maxRetries", json!(-1))).await, @"
     422 Invalid InvalidRetries spec.maxRetries
-    spec.maxRetries: -1 is negative: give 0 for a single try
+    spec.maxRetries: -1 is negative: set 0 for a single attempt
     ");
     let mode = json!({"pgops.dev/transfer-mode": "move"});
-    assert_snapshot!(refusal(with(opsrequest("17.11"), "/metadata/annotations", mode)).await, @r#"
+    assert_snapshot!(denial(with(opsrequest("17.11"), "/metadata/annotations", mode)).await, @r#"
     422 Invalid InvalidTransferMode metadata.annotations[pgops.dev/transfer-mode]
-    annotation pgops.dev/transfer-mode: "move" is none of copy, copy-file-range, clone and link: leave it out to let pgops choose
+    annotation pgops.dev/transfer-mode: "move" is not one of copy, copy-file-range, clone and link: omit it to let pgops choose
     "#);
-    assert_snapshot!(refusal(with(opsrequest("17.11"), "/spec/apply", json!("Soon"))).await, @"
+    assert_snapshot!(denial(with(opsrequest("17.11"), "/spec/apply", json!("Soon"))).await, @"
     422 Invalid Unreadable spec
     failed to read the PostgresOpsRequest: spec.apply: unknown variant `Soon`, expected `IfReady` or `Always`
     ");
@@ -182,23 +182,23 @@ async fn refuses_a_wrong_field_as_invalid_and_names_it_once() {
     let response = Cluster::new().validate(create(&bad)).await;
     assert_eq!(
         response["status"]["details"]["causes"][0]["message"],
-        "-1 is negative: give 0 for a single try"
+        "-1 is negative: set 0 for a single attempt"
     );
     assert_eq!(response["status"]["details"]["kind"], "PostgresOpsRequest");
     assert_eq!(response["status"]["details"]["name"], "orders-up");
 }
 
 #[tokio::test]
-async fn lets_other_operations_pass_even_unknown_ones() {
+async fn other_request_types_pass_with_a_warning() {
     let restart = without(with(opsrequest("x"), "/spec/type", json!("Restart")), "/spec/updateVersion");
-    let text = "pgops executes requests of type UpdateVersion; it does nothing with this one of type Restart";
+    let text = "pgops executes only requests of type UpdateVersion; it ignores this one of type Restart";
     assert_eq!(Cluster::new().warnings(create(&restart)).await, [text]);
     let newer = with(opsrequest("x"), "/spec/type", json!("Teleport"));
     assert!(Cluster::new().warnings(create(&newer)).await[0].ends_with("Teleport"));
 }
 
 #[tokio::test]
-async fn never_blocks_what_leaves_the_spec_as_it_is() {
+async fn unchanged_spec_is_never_blocked() {
     let mut cluster = Cluster::new();
     cluster.databases.clear();
     let old = opsrequest("17.11");
@@ -214,9 +214,10 @@ async fn never_blocks_what_leaves_the_spec_as_it_is() {
 }
 
 #[tokio::test]
-async fn keeps_the_spec_of_a_stored_request() {
-    let (old, new) = (opsrequest("17.11"), opsrequest("17.12"));
-    assert_snapshot!(Cluster::new().refusal(review("UPDATE", Some(&new), Some(&old))).await, @"
+async fn spec_of_a_stored_request_is_immutable() {
+    let old = opsrequest("17.11");
+    let new = opsrequest("17.12");
+    assert_snapshot!(Cluster::new().denial(review("UPDATE", Some(&new), Some(&old))).await, @"
     422 Invalid Immutable spec
     spec is immutable: create a new PostgresOpsRequest instead
     ");
@@ -225,53 +226,53 @@ async fn keeps_the_spec_of_a_stored_request() {
     let scaling = with(opsrequest("x"), "/spec/type", json!("Restart"));
     let scaled = with(scaling.clone(), "/spec/timeout", json!("1m"));
     assert!(Cluster::new().warnings(review("UPDATE", Some(&scaled), Some(&scaling))).await.is_empty());
-    assert!(Cluster::new().refusal(review("UPDATE", Some(&scaling), Some(&old))).await.contains("Immutable"));
+    assert!(Cluster::new().denial(review("UPDATE", Some(&scaling), Some(&old))).await.contains("Immutable"));
 }
 
-/// The request in the form of KubeDB's first years.
-fn older(target: &str) -> Value {
+/// The request in the deprecated form.
+fn deprecated(target: &str) -> Value {
     let spec =
         json!({"type": "Upgrade", "databaseRef": {"name": "orders"}, "upgrade": {"targetVersion": target}});
     with(opsrequest(target), "/spec", spec)
 }
 
 #[tokio::test]
-async fn decides_on_the_older_form_too_where_nothing_has_replaced_it() {
+async fn deprecated_form_is_decided_if_not_converted() {
     let cluster = Cluster::new();
-    let warnings = cluster.warnings(create(&older("17.11"))).await;
+    let warnings = cluster.warnings(create(&deprecated("17.11"))).await;
     assert_eq!(warnings[1..], cluster.warnings(create(&opsrequest("17.11"))).await);
-    assert_snapshot!(warnings[0], @"type Upgrade with upgrade.targetVersion is the older form of a PostgresOpsRequest, taken as type UpdateVersion with updateVersion.targetVersion: change the manifest");
-    assert!(cluster.refusal(create(&older("18.6"))).await.contains("403 Forbidden Constraints"));
+    assert_snapshot!(warnings[0], @"type Upgrade with upgrade.targetVersion is deprecated and treated as type UpdateVersion with updateVersion.targetVersion: update the manifest");
+    assert!(cluster.denial(create(&deprecated("18.6"))).await.contains("403 Forbidden Constraints"));
     assert!(
-        cluster.refusal(create(&without(older("18.6"), "/spec/upgrade"))).await.contains("MissingTarget")
+        cluster.denial(create(&without(deprecated("18.6"), "/spec/upgrade"))).await.contains("MissingTarget")
     );
-    let changed = review("UPDATE", Some(&older("17.12")), Some(&older("17.11")));
-    assert!(cluster.refusal(changed).await.contains("Immutable"));
+    let changed = review("UPDATE", Some(&deprecated("17.12")), Some(&deprecated("17.11")));
+    assert!(cluster.denial(changed).await.contains("Immutable"));
 
     let mut busy = Cluster::new();
-    busy.requests = vec![with(older("15.20"), "/metadata/name", json!("first"))];
-    let text = busy.refusal(create(&opsrequest("17.11"))).await;
+    busy.requests = vec![with(deprecated("15.20"), "/metadata/name", json!("first"))];
+    let text = busy.denial(create(&opsrequest("17.11"))).await;
     assert!(text.contains("PostgresOpsRequest first (Pending, to 15.20)"), "{text}");
 }
 
 #[tokio::test]
-async fn refuses_two_different_targets_in_one_request() {
+async fn two_different_targets_are_denied() {
     let both = with(opsrequest("17.11"), "/spec/upgrade", json!({"targetVersion": "15.20"}));
-    assert_snapshot!(Cluster::new().refusal(create(&both)).await, @"
+    assert_snapshot!(Cluster::new().denial(create(&both)).await, @"
     422 Invalid TwoTargets spec.upgrade
-    spec.upgrade: this is the older name of spec.updateVersion, and the two name different targets: keep spec.updateVersion only
+    spec.upgrade: this is a deprecated alias of spec.updateVersion, and the two name different targets: keep only spec.updateVersion
     ");
     let same = with(opsrequest("17.11"), "/spec/upgrade", json!({"targetVersion": "17.11"}));
-    assert!(Cluster::new().warnings(create(&same)).await[0].contains("the older form"));
+    assert!(Cluster::new().warnings(create(&same)).await[0].contains("is deprecated"));
 }
 
 #[tokio::test]
-async fn never_blocks_what_leaves_a_request_in_the_older_form_as_it_is() {
-    let old = older("17.11");
+async fn unchanged_deprecated_request_is_never_blocked() {
+    let old = deprecated("17.11");
     let finalized = with(old.clone(), "/metadata/finalizers", json!([]));
     let update = review("UPDATE", Some(&finalized), Some(&old));
     assert!(Cluster::new().warnings(update.clone()).await.is_empty());
-    // Put into today's form now, its immutable spec would change.
+    // Converting it now would change its immutable spec.
     assert!(Cluster::new().review("/mutate", update).await.get("patch").is_none());
     assert!(Cluster::new().warnings(review("DELETE", None, Some(&old))).await.is_empty());
 }

@@ -1,5 +1,5 @@
-//! A stand-in for the API server: thousands of objects in lists that are paged, a few that are kept when
-//! they are written, and watches on which nothing happens.
+//! A fake API server: paged lists of thousands of objects, a few objects that can be written, and watches
+//! without events.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -23,37 +23,37 @@ const SECRET: &str = "/api/v1/namespaces/pgops-system/secrets/pgops-webhook-ca";
 const VALIDATING: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/pgops";
 const MUTATING: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/pgops";
 
-/// Time in which the program must have written the caBundle.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Maximum time until the program has written the caBundle.
+const CA_BUNDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The stand-in, which serves until it is dropped.
-pub struct StandIn {
-    /// Where it listens, by plain HTTP.
+/// The fake API server, which serves until it is dropped.
+pub struct FakeApiServer {
+    /// Address of its plain HTTP listener.
     pub address: SocketAddr,
-    world: Arc<World>,
-    /// Its threads end with it.
+    cluster: Arc<Cluster>,
+    /// Owns the server's threads.
     _runtime: tokio::runtime::Runtime,
 }
 
-struct World {
+struct Cluster {
     /// Objects by the path of their collection, as JSON.
     lists: HashMap<&'static str, Vec<String>>,
     /// Objects that the program writes, by their own path.
-    kept: Mutex<BTreeMap<&'static str, Value>>,
+    writable: Mutex<BTreeMap<&'static str, Value>>,
 }
 
-/// What a client asks of a collection.
+/// The query parameters of a list or watch.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Wanted {
+struct ListQuery {
     watch: bool,
     limit: Option<usize>,
-    /// Here simply the number of objects that were sent.
+    /// The number of objects sent so far.
     r#continue: Option<usize>,
 }
 
-impl StandIn {
-    /// Serves a cluster full of objects.
+impl FakeApiServer {
+    /// Starts serving the objects of the benchmark's cluster.
     pub fn start() -> anyhow::Result<Self> {
         let json = |objects: &mut dyn Iterator<Item = Value>| objects.map(|it| it.to_string()).collect();
         let lists = HashMap::from([
@@ -62,37 +62,38 @@ impl StandIn {
             ("/apis/ops.kubedb.com/v1alpha1/postgresopsrequests", json(&mut cluster::requests())),
         ]);
         let secret = json!({"metadata": {"name": "pgops-webhook-ca", "namespace": "pgops-system"}});
-        let kept = [(SECRET, secret), (VALIDATING, configuration()), (MUTATING, configuration())];
-        let world = Arc::new(World { lists, kept: Mutex::new(kept.into()) });
+        let writable = [(SECRET, secret), (VALIDATING, configuration()), (MUTATING, configuration())];
+        let cluster = Arc::new(Cluster { lists, writable: Mutex::new(writable.into()) });
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let router = Router::new().fallback(answer).with_state(world.clone());
+        let router = Router::new().fallback(respond).with_state(cluster.clone());
         let within_runtime = runtime.enter();
         let server = axum_server::from_tcp(listener)?;
         drop(within_runtime);
         runtime.spawn(server.serve(router.into_make_service()));
-        Ok(Self { address, world, _runtime: runtime })
+        Ok(Self { address, cluster, _runtime: runtime })
     }
 
-    /// The authority that the program has written into its configuration.
+    /// The CA bundle that the program has written into its webhook configuration.
     pub fn authority(&self) -> anyhow::Result<Vec<u8>> {
-        let give_up = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + CA_BUNDLE_TIMEOUT;
         loop {
-            let written = self.world.kept()[VALIDATING].pointer("/webhooks/0/clientConfig/caBundle").cloned();
+            let written =
+                self.cluster.writable()[VALIDATING].pointer("/webhooks/0/clientConfig/caBundle").cloned();
             if let Some(bundle) = written {
                 return Ok(serde_json::from_value::<ByteString>(bundle)?.0);
             }
-            ensure!(Instant::now() < give_up, "the program has written no caBundle");
+            ensure!(Instant::now() < deadline, "the program has not written a caBundle");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
 
-impl World {
-    fn kept(&self) -> MutexGuard<'_, BTreeMap<&'static str, Value>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+impl Cluster {
+    fn writable(&self) -> MutexGuard<'_, BTreeMap<&'static str, Value>> {
+        self.writable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,45 +109,45 @@ fn configuration() -> Value {
     })
 }
 
-async fn answer(
-    State(world): State<Arc<World>>,
+async fn respond(
+    State(cluster): State<Arc<Cluster>>,
     method: Method,
     uri: Uri,
-    Query(wanted): Query<Wanted>,
+    Query(query): Query<ListQuery>,
     body: Bytes,
 ) -> Response {
-    if wanted.watch {
-        // Stays open, and says nothing.
-        return json_of(Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>()));
+    if query.watch {
+        // Stays open without an event.
+        return json_response(Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>()));
     }
-    if let Some(objects) = world.lists.get(uri.path()) {
-        return list(objects, &wanted);
+    if let Some(objects) = cluster.lists.get(uri.path()) {
+        return list(objects, &query);
     }
-    let mut kept = world.kept();
-    let Some(object) = kept.get_mut(uri.path()) else {
+    let mut writable = cluster.writable();
+    let Some(object) = writable.get_mut(uri.path()) else {
         let within = |path: &str| path.rsplit_once('/').is_some_and(|(parent, _)| parent == uri.path());
         let objects: Vec<_> =
-            kept.iter().filter(|it| within(it.0)).map(|(_, object)| object.to_string()).collect();
-        return list(&objects, &wanted);
+            writable.iter().filter(|it| within(it.0)).map(|(_, object)| object.to_string()).collect();
+        return list(&objects, &query);
     };
     match write(object, &method, &body) {
-        Ok(()) => json_of(object.to_string()),
+        Ok(()) => json_response(object.to_string()),
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error:#}")).into_response(),
     }
 }
 
-/// A part of the list, of as many objects as the client wants at once.
-fn list(objects: &[String], wanted: &Wanted) -> Response {
-    let from = wanted.r#continue.unwrap_or(0).min(objects.len());
+/// A page of the list, with the number of objects that the client requests.
+fn list(objects: &[String], query: &ListQuery) -> Response {
+    let from = query.r#continue.unwrap_or(0).min(objects.len());
     let rest = &objects[from..];
-    let page = &rest[..wanted.limit.unwrap_or(rest.len()).min(rest.len())];
+    let page = &rest[..query.limit.unwrap_or(rest.len()).min(rest.len())];
     let sent = from + page.len();
     let token = if sent < objects.len() { sent.to_string() } else { String::new() };
     let metadata = json!({"resourceVersion": "100000", "continue": token});
-    json_of(format!(r#"{{"metadata":{metadata},"items":[{}]}}"#, page.join(",")))
+    json_response(format!(r#"{{"metadata":{metadata},"items":[{}]}}"#, page.join(",")))
 }
 
-/// Replaces an object, or merges the bundles into it that a patch brings.
+/// Replaces an object, or merges the CA bundle of a patch into it.
 fn write(object: &mut Value, method: &Method, body: &[u8]) -> anyhow::Result<()> {
     match *method {
         Method::PUT => *object = serde_json::from_slice(body)?,
@@ -161,6 +162,6 @@ fn write(object: &mut Value, method: &Method, body: &[u8]) -> anyhow::Result<()>
     Ok(())
 }
 
-fn json_of(body: impl Into<Body>) -> Response {
+fn json_response(body: impl Into<Body>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body.into()).into_response()
 }

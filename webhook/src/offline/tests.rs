@@ -6,7 +6,7 @@ use rstest::rstest;
 #[derive(Parser)]
 struct Line {
     #[command(flatten)]
-    options: Options,
+    args: DecideArgs,
 }
 
 fn entry(name: &str, version: &str, more: &str) -> String {
@@ -39,10 +39,11 @@ struct Answer {
 
 fn ask(yaml: &str, arguments: &[&str]) -> Answer {
     let line = ["decide", "--catalog", "-"].iter().chain(arguments);
-    let options = Line::try_parse_from(line).unwrap().options;
-    let (mut out, mut notes) = (Vec::new(), Vec::new());
+    let args = Line::try_parse_from(line).unwrap().args;
+    let mut out = Vec::new();
+    let mut notes = Vec::new();
     let documents = Documents::read(yaml.as_bytes()).unwrap();
-    let status = answer(&options, &documents, &mut out, &mut notes).unwrap();
+    let status = answer(&args, &documents, &mut out, &mut notes).unwrap();
     Answer { status, out: String::from_utf8(out).unwrap(), notes: String::from_utf8(notes).unwrap() }
 }
 
@@ -51,46 +52,46 @@ fn error(yaml: &str) -> String {
 }
 
 #[test]
-fn prints_an_allowed_move_with_its_warnings() {
+fn allowed_move_is_printed_with_warnings() {
     let Answer { status, out, .. } = ask(&catalog(), &["--from", "13.16", "--to", "17.11"]);
     assert_eq!(status, 0);
     assert_snapshot!(out, @"
     allowed: 13.16 → 17.11
     Warning: major upgrade 13.16 → 17.11 of the database; it skips 14, 15 and 16: read the release notes of each
     Warning: the database has no standby: reads and writes stop while pg_upgrade runs
-    Warning: the image changes to postgres:17.11: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards
+    Warning: the image changes to postgres:17.11: if its C library or ICU sorts text differently, indexes on text are rebuilt afterwards
     ");
 }
 
 #[test]
-fn prints_a_refused_move_with_what_else_is_possible() {
+fn refused_move_is_printed_with_alternatives() {
     let Answer { status, out, .. } = ask(&catalog(), &["--from", "13.16", "--to", "18.6"]);
     assert_eq!(status, 1);
     assert_snapshot!(out, @r#"refused: upgrade from version 13.16 to 18.6 is not supported: the constraints of 13.16 allow ">= 13.16, < 18". Allowed targets for the database (13.16): 17.12, 17.11. In two upgrades: 13.16 → 17.12 → 18.6"#);
 }
 
 #[test]
-fn prints_a_verdict_as_one_object() {
+fn decision_is_printed_as_one_json_object() {
     let answer = ask(&catalog(), &["--from", "17.11", "--to", "17.12", "--output", "json"]);
-    assert_snapshot!(answer.out, @r#"{"from":"17.11","to":"17.12","allowed":true,"reason":"Allowed","message":"minor upgrade 17.11 → 17.12 of the database: the data stays as it is, the server restarts","warnings":["minor upgrade 17.11 → 17.12 of the database: the data stays as it is, the server restarts","the database has no standby: reads and writes stop while the server restarts","the image changes to postgres:17.12: where its C library or ICU sorts text in another way, indexes on text are rebuilt afterwards"]}"#);
+    assert_snapshot!(answer.out, @r#"{"from":"17.11","to":"17.12","allowed":true,"reason":"Allowed","message":"minor upgrade 17.11 → 17.12 of the database: the data is unchanged, the server restarts","warnings":["minor upgrade 17.11 → 17.12 of the database: the data is unchanged, the server restarts","the database has no standby: reads and writes stop while the server restarts","the image changes to postgres:17.12: if its C library or ICU sorts text differently, indexes on text are rebuilt afterwards"]}"#);
     let refused = ask(&catalog(), &["--from", "17.11", "--to", "17.1", "--output", "json"]);
     assert_eq!(refused.status, 1);
     assert_snapshot!(refused.out, @r#"{"from":"17.11","to":"17.1","allowed":false,"reason":"UnknownTarget","message":"upgrade from version 17.11 to 17.1 is not supported: there is no PostgresVersion \"17.1\"; did you mean 17.12 or 17.11? Allowed targets for the database (17.11): 18.6, 17.12","warnings":[]}"#);
 }
 
 #[test]
-fn says_of_an_allowed_move_that_pgops_cannot_make_it() {
+fn allowed_but_unsupported_move_gets_a_warning() {
     let yaml = entry("16.4", "16.4", "") + &entry("17-rc", "17.0-rc1", "") + &entry("17", "17", "");
     let Answer { status, out, .. } = ask(&yaml, &["--from", "16.4", "--to", "17"]);
     assert_eq!(status, 0);
     assert!(
-        out.contains("Warning: a request for this is refused all the same (UnsupportedVersion): "),
+        out.contains("Warning: a request for this move is denied anyway (UnsupportedVersion): "),
         "{out}"
     );
 }
 
 #[test]
-fn lists_the_targets_of_a_version_newest_first() {
+fn targets_are_listed_newest_first() {
     let text = ask(&catalog(), &["--from", "13.16"]);
     assert_eq!((text.status, text.out.as_str()), (0, "17.12\n17.11\n"));
     let json = ask(&catalog(), &["--from", "13.16", "--output", "json"]);
@@ -101,44 +102,44 @@ fn lists_the_targets_of_a_version_newest_first() {
 
 #[rstest]
 #[case("13.1", "error: there is no PostgresVersion \"13.1\"; did you mean 13.16?")]
-#[case("broken", "error: PostgresVersion \"broken\" is ignored: \"seventeen\" is no version")]
-fn lists_no_targets_of_an_unknown_version_and_says_why(#[case] from: &str, #[case] note: &str) {
+#[case("broken", "error: PostgresVersion \"broken\" is ignored: \"seventeen\" is not a version")]
+fn unknown_version_has_no_targets_but_an_error(#[case] from: &str, #[case] note: &str) {
     let answer = ask(&catalog(), &["--from", from]);
     assert_eq!((answer.status, answer.out.as_str()), (1, ""));
     assert!(answer.notes.contains(note), "{}", answer.notes);
 }
 
 #[test]
-fn prints_the_verdicts_on_all_pairs_in_the_order_of_the_file() {
+fn all_pairs_are_printed_in_the_order_of_the_file() {
     let yaml = entry("17.11", "17.11", &allow(">= 17.11, < 19"))
         + &entry("broken", "seventeen", "")
         + &entry("13.16", "13.16", &allow("> 13.16"));
     let answer = ask(&yaml, &[]);
     assert_eq!(answer.status, 0);
     assert_snapshot!(answer.out, @r#"
-    {"from":"17.11","to":"17.11","allowed":true,"reason":"Allowed","message":"the database has 17.11 already: its image is rolled out anew, and the server restarts"}
-    {"from":"17.11","to":"broken","allowed":false,"reason":"UnknownTarget","message":"upgrade from version 17.11 to broken is not supported: PostgresVersion \"broken\" is ignored: \"seventeen\" is no version: expected numbers such as \"16.10\"; mend its spec.version"}
+    {"from":"17.11","to":"17.11","allowed":true,"reason":"Allowed","message":"the database already runs 17.11: the image will be rolled out again and the server restarted"}
+    {"from":"17.11","to":"broken","allowed":false,"reason":"UnknownTarget","message":"upgrade from version 17.11 to broken is not supported: PostgresVersion \"broken\" is ignored: \"seventeen\" is not a version: expected numbers such as \"16.10\"; correct its spec.version"}
     {"from":"17.11","to":"13.16","allowed":false,"reason":"Downgrade","message":"upgrade from version 17.11 to 13.16 is not supported: PostgreSQL cannot go back to an older major version (17 → 13); restore a backup taken on 13, or stay"}
-    {"from":"broken","to":"17.11","allowed":false,"reason":"UnknownSource","message":"upgrade from version broken to 17.11 is not supported: PostgresVersion \"broken\", which the database has, is ignored: \"seventeen\" is no version: expected numbers such as \"16.10\"; mend its spec.version"}
-    {"from":"broken","to":"broken","allowed":false,"reason":"UnknownSource","message":"upgrade from version broken to broken is not supported: PostgresVersion \"broken\", which the database has, is ignored: \"seventeen\" is no version: expected numbers such as \"16.10\"; mend its spec.version"}
-    {"from":"broken","to":"13.16","allowed":false,"reason":"UnknownSource","message":"upgrade from version broken to 13.16 is not supported: PostgresVersion \"broken\", which the database has, is ignored: \"seventeen\" is no version: expected numbers such as \"16.10\"; mend its spec.version"}
+    {"from":"broken","to":"17.11","allowed":false,"reason":"UnknownSource","message":"upgrade from version broken to 17.11 is not supported: the database's PostgresVersion \"broken\" is ignored: \"seventeen\" is not a version: expected numbers such as \"16.10\"; correct its spec.version"}
+    {"from":"broken","to":"broken","allowed":false,"reason":"UnknownSource","message":"upgrade from version broken to broken is not supported: the database's PostgresVersion \"broken\" is ignored: \"seventeen\" is not a version: expected numbers such as \"16.10\"; correct its spec.version"}
+    {"from":"broken","to":"13.16","allowed":false,"reason":"UnknownSource","message":"upgrade from version broken to 13.16 is not supported: the database's PostgresVersion \"broken\" is ignored: \"seventeen\" is not a version: expected numbers such as \"16.10\"; correct its spec.version"}
     {"from":"13.16","to":"17.11","allowed":true,"reason":"Allowed","message":"major upgrade 13.16 → 17.11 of the database; it skips 14, 15 and 16: read the release notes of each"}
-    {"from":"13.16","to":"broken","allowed":false,"reason":"UnknownTarget","message":"upgrade from version 13.16 to broken is not supported: PostgresVersion \"broken\" is ignored: \"seventeen\" is no version: expected numbers such as \"16.10\"; mend its spec.version"}
+    {"from":"13.16","to":"broken","allowed":false,"reason":"UnknownTarget","message":"upgrade from version 13.16 to broken is not supported: PostgresVersion \"broken\" is ignored: \"seventeen\" is not a version: expected numbers such as \"16.10\"; correct its spec.version"}
     {"from":"13.16","to":"13.16","allowed":false,"reason":"Constraints","message":"upgrade from version 13.16 to 13.16 is not supported: the constraints of 13.16 allow \"> 13.16\""}
     "#);
 }
 
 #[test]
-fn tells_the_kinds_of_refusal_apart() {
+fn each_kind_of_refusal_has_its_reason() {
     let yaml = catalog()
         + &entry("17.11-alpine", "17.11", "").replace("baseOS: debian", "baseOS: alpine")
         + &entry("17.11-percona", "17.11", "  distribution: Percona\n")
         + &entry("13.16-official", "13.16", "  distribution: Official\n");
     let reason = |from: &str, to: &str| {
         let answer = ask(&yaml, &["--from", from, "--to", to, "--output", "json"]);
-        let verdict: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
-        assert_eq!(verdict["allowed"], answer.status == 0);
-        verdict["reason"].as_str().unwrap().to_owned()
+        let decision: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+        assert_eq!(decision["allowed"], answer.status == 0);
+        decision["reason"].as_str().unwrap().to_owned()
     };
     assert_eq!(reason("13.16", "17.11"), "Allowed");
     assert_eq!(reason("17.11", "13.16"), "Downgrade");
@@ -150,7 +151,7 @@ fn tells_the_kinds_of_refusal_apart() {
 }
 
 #[test]
-fn decides_as_for_a_request_that_accepts_another_base_system() {
+fn base_os_change_is_allowed_if_accepted() {
     let yaml = entry("17.11", "17.11", "") + &entry("17.12", "17.12", "").replace("debian", "ubi9");
     let refused = ask(&yaml, &["--from", "17.11", "--to", "17.12"]);
     assert_eq!(refused.status, 1);
@@ -167,7 +168,7 @@ fn decides_as_for_a_request_that_accepts_another_base_system() {
 }
 
 #[test]
-fn reads_lists_and_passes_over_what_is_no_postgres_version() {
+fn lists_are_read_and_other_kinds_skipped() {
     let item = "  - metadata: {name: '13.16', creationTimestamp: null}\n    spec:\n      version: '13.16'\n      \
                 distribution: ''\n      db: {image: a, baseOS: null}\n      updateConstraints: {denylist: null}\n";
     let yaml = format!(
@@ -179,44 +180,44 @@ fn reads_lists_and_passes_over_what_is_no_postgres_version() {
     let answer = ask(&yaml, &["--from", "13.16"]);
     assert_eq!(
         (answer.out.as_str(), answer.notes.as_str()),
-        ("17.11\n", "note: passed over ConfigMap settings (v1)\n")
+        ("17.11\n", "note: skipped ConfigMap settings (v1)\n")
     );
 }
 
 #[test]
-fn tells_of_entries_that_cannot_be_read() {
+fn unreadable_entries_are_noted() {
     let yaml = catalog() + &entry("16.4", "16.4", &allow("sixteen"));
     let notes = ask(&yaml, &["--from", "13.16"]).notes;
     assert_snapshot!(notes, @r#"
-    note: PostgresVersion "broken": this PostgresVersion is ignored until it is mended: spec.version: "seventeen" is no version: expected numbers such as "16.10"
-    note: PostgresVersion "16.4": databases of this PostgresVersion cannot be upgraded until it is mended: spec.updateConstraints.allowlist: "sixteen" is no version constraint, see "sixteen": expected comparisons such as ">= 13.4, < 18"
+    note: PostgresVersion "broken": this PostgresVersion is ignored until spec.version is corrected: "seventeen" is not a version: expected numbers such as "16.10"
+    note: PostgresVersion "16.4": databases of this PostgresVersion cannot be upgraded until spec.updateConstraints.allowlist is corrected: "sixteen" is not a version constraint, see "sixteen": expected comparisons such as ">= 13.4, < 18"
     "#);
 }
 
 #[test]
-fn refuses_what_is_no_catalog_and_names_document_and_field() {
+fn invalid_catalog_error_names_document_and_field() {
     assert_snapshot!(error("a: [1"), @"failed to read the YAML: unclosed bracket '[' at line 1, column 4");
-    assert_snapshot!(error("replicas: 3\n"), @"the document in line 1: kind: expected an object of Kubernetes");
-    assert_snapshot!(error("kind: Pod\n"), @"the document in line 1: apiVersion: expected an object of Kubernetes");
-    assert_snapshot!(error("just text\n"), @"the document in line 1: kind: expected an object of Kubernetes");
-    assert_snapshot!(error("apiVersion: v1\nkind: List\nitems: 3\n"), @"the document in line 1: items: expected a list");
-    assert_snapshot!(error("apiVersion: v1\nkind: ConfigMap\n"), @"there is no PostgresVersion in it");
-    assert_snapshot!(error(&(catalog() + &entry("a", "17.11", "").replace("spec:", "spec: {}\nx:"))), @r#"failed to read PostgresVersion "a" (the document in line 40): spec: missing field `version`"#);
-    assert_snapshot!(error(&entry("a", "17.11", "").replace("\"17.11\"\n", "17.10\n")), @r#"PostgresVersion "a" (the document in line 1): spec.version: expected a text; put a number in quotes, or 17.10 becomes 17.1"#);
-    assert_snapshot!(error(&entry("a", "17.11", "  distribution: Debian\n")), @r#"failed to read PostgresVersion "a" (the document in line 1): spec.distribution: unknown variant `Debian`, expected one of `Official`, `TimescaleDB`, `PostGIS`, `KubeDB`, `DocumentDB`, `PostgreSQL`, `Percona`"#);
-    assert_snapshot!(error(&entry("a", "17.11", "").replace("name:", "generateName:")), @"the document in line 1: metadata.name: expected a text; put a number in quotes, or 17.10 becomes 17.1");
-    assert_snapshot!(error(&(entry("a", "17.11", "") + &entry("b", "17.11", "") + &entry("a", "17.12", ""))), @r#"PostgresVersion "a" (the document in line 15): metadata.name: a PostgresVersion of this name stands before it in the file; remove one of the two"#);
+    assert_snapshot!(error("replicas: 3\n"), @"the document at line 1: kind: expected a Kubernetes object");
+    assert_snapshot!(error("kind: Pod\n"), @"the document at line 1: apiVersion: expected a Kubernetes object");
+    assert_snapshot!(error("just text\n"), @"the document at line 1: kind: expected a Kubernetes object");
+    assert_snapshot!(error("apiVersion: v1\nkind: List\nitems: 3\n"), @"the document at line 1: items: expected a list");
+    assert_snapshot!(error("apiVersion: v1\nkind: ConfigMap\n"), @"it contains no PostgresVersion");
+    assert_snapshot!(error(&(catalog() + &entry("a", "17.11", "").replace("spec:", "spec: {}\nx:"))), @r#"failed to read PostgresVersion "a" (the document at line 40): spec: missing field `version`"#);
+    assert_snapshot!(error(&entry("a", "17.11", "").replace("\"17.11\"\n", "17.10\n")), @r#"PostgresVersion "a" (the document at line 1): spec.version: expected a string; put a number in quotes, or 17.10 becomes 17.1"#);
+    assert_snapshot!(error(&entry("a", "17.11", "  distribution: Debian\n")), @r#"failed to read PostgresVersion "a" (the document at line 1): spec.distribution: unknown variant `Debian`, expected one of `Official`, `TimescaleDB`, `PostGIS`, `KubeDB`, `DocumentDB`, `PostgreSQL`, `Percona`"#);
+    assert_snapshot!(error(&entry("a", "17.11", "").replace("name:", "generateName:")), @"the document at line 1: metadata.name: expected a string; put a number in quotes, or 17.10 becomes 17.1");
+    assert_snapshot!(error(&(entry("a", "17.11", "") + &entry("b", "17.11", "") + &entry("a", "17.12", ""))), @r#"PostgresVersion "a" (the document at line 15): metadata.name: the file already has a PostgresVersion of this name; remove one of the two"#);
 }
 
 #[test]
-fn refuses_a_target_without_a_source() {
+fn target_requires_a_source() {
     let line = ["decide", "--catalog", "-", "--to", "17.11"];
     let error = Line::try_parse_from(line).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("--from"), "{error}");
 }
 
 #[test]
-fn a_reader_that_has_gone_away_is_no_error_and_a_full_disk_is() {
+fn closed_pipe_is_not_an_error_but_a_full_disk_is() {
     struct Broken(ErrorKind);
     impl Write for Broken {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -228,14 +229,14 @@ fn a_reader_that_has_gone_away_is_no_error_and_a_full_disk_is() {
     }
     let documents = Documents::read(catalog().as_bytes()).unwrap();
     let line = ["decide", "--catalog", "-", "--from", "17.11", "--to", "13.16"];
-    let options = Line::try_parse_from(line).unwrap().options;
-    let write = |kind| answer(&options, &documents, Broken(kind), Vec::new());
+    let args = Line::try_parse_from(line).unwrap().args;
+    let write = |kind| answer(&args, &documents, Broken(kind), Vec::new());
     assert_eq!(write(ErrorKind::BrokenPipe).unwrap(), 1);
     assert_eq!(write(ErrorKind::StorageFull).unwrap_err().kind(), ErrorKind::StorageFull);
 }
 
 #[test]
-fn takes_a_long_comment_for_what_it_is() {
+fn long_comment_is_ignored() {
     let yaml = "# a licence of many lines\n".repeat(200) + &entry("17.11", "17.11", "");
     assert_eq!(Documents::read(yaml.as_bytes()).unwrap().versions.len(), 1);
 }

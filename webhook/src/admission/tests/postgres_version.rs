@@ -1,4 +1,4 @@
-//! What a user who applies or deletes a `PostgresVersion` is told.
+//! Reviews of `PostgresVersion`s.
 
 use super::*;
 use insta::assert_snapshot;
@@ -8,74 +8,75 @@ fn delete(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn refuses_what_cannot_be_read_and_names_the_field() {
-    let refusal = async |object: Value| Cluster::new().refusal(create(&object)).await;
-    assert_snapshot!(refusal(with(version("x", "< 18"), "/spec/version", json!("thirteen"))).await, @r#"
+async fn unreadable_entry_is_denied_with_its_field() {
+    let denial = async |object: Value| Cluster::new().denial(create(&object)).await;
+    assert_snapshot!(denial(with(version("x", "< 18"), "/spec/version", json!("thirteen"))).await, @r#"
     422 Invalid Unreadable spec.version
-    spec.version: "thirteen" is no version: expected numbers such as "16.10"
+    spec.version: "thirteen" is not a version: expected numbers such as "16.10"
     "#);
     let lists = json!({"allowlist": ["< 18", "up to 18"]});
-    assert_snapshot!(refusal(with(version("13.16", ""), "/spec/updateConstraints", lists)).await, @r#"
+    assert_snapshot!(denial(with(version("13.16", ""), "/spec/updateConstraints", lists)).await, @r#"
     422 Invalid Unreadable spec.updateConstraints.allowlist[1]
-    spec.updateConstraints.allowlist[1]: "up to 18" is no version constraint, see "up to 18": expected comparisons such as ">= 13.4, < 18"
+    spec.updateConstraints.allowlist[1]: "up to 18" is not a version constraint, see "up to 18": expected comparisons such as ">= 13.4, < 18"
     "#);
     let lists = json!({"denylist": ["16,"]});
-    let text = refusal(with(version("13.16", ""), "/spec/updateConstraints", lists)).await;
+    let text = denial(with(version("13.16", ""), "/spec/updateConstraints", lists)).await;
     assert!(text.starts_with("422 Invalid Unreadable spec.updateConstraints.denylist[0]"), "{text}");
-    assert_snapshot!(refusal(with(version("13.16", "< 18"), "/spec/db/image", json!(" "))).await, @"
+    assert_snapshot!(denial(with(version("13.16", "< 18"), "/spec/db/image", json!(" "))).await, @"
     422 Invalid Unreadable spec.db.image
-    spec.db.image: it is empty: name the image of the server
+    spec.db.image: must not be empty: set it to the image of the server
     ");
-    assert_snapshot!(refusal(without(version("13.16", "< 18"), "/spec/db")).await, @"
+    assert_snapshot!(denial(without(version("13.16", "< 18"), "/spec/db")).await, @"
     422 Invalid Unreadable spec
     failed to read the PostgresVersion: spec: missing field `db`
     ");
 }
 
 #[tokio::test]
-async fn warns_of_constraints_that_fit_nothing() {
+async fn constraints_that_match_nothing_get_a_warning() {
     let warnings = async |object: Value| Cluster::new().warnings(create(&object)).await.join("\n");
     assert_snapshot!(warnings(version("13.16", "< 18")).await, @"");
     assert_snapshot!(warnings(version("18.6", ">= 18.6")).await, @"");
-    assert_snapshot!(warnings(version("13.16", ">= 19")).await, @"spec.updateConstraints: no PostgresVersion in the catalog fits them, so databases of this version cannot be upgraded");
+    assert_snapshot!(warnings(version("13.16", ">= 19")).await, @"spec.updateConstraints: no PostgresVersion in the catalog satisfies them, so databases of this version cannot be upgraded");
     let lists = json!({"allowlist": [">18 <17", "17.x"], "denylist": ["14.1, 14.2"]});
     assert_snapshot!(warnings(with(version("13.16", ""), "/spec/updateConstraints", lists)).await, @r#"
-    spec.updateConstraints.allowlist: ">18 <17" allows nothing: no version fits all of it; || means "or"
-    spec.updateConstraints.denylist: "14.1, 14.2" denies nothing: no version fits all of it; || means "or"
+    spec.updateConstraints.allowlist: ">18 <17" allows nothing: no version satisfies all of it; use || for "or"
+    spec.updateConstraints.denylist: "14.1, 14.2" denies nothing: no version satisfies all of it; use || for "or"
     "#);
     let lists = json!({"denylist": [">= 10"]});
     let text = warnings(with(version("13.16", ""), "/spec/updateConstraints", lists)).await;
-    assert!(text.contains("no PostgresVersion in the catalog fits them"), "{text}");
+    assert!(text.contains("no PostgresVersion in the catalog satisfies them"), "{text}");
 }
 
 #[tokio::test]
-async fn warns_of_a_version_that_is_readable_but_none_of_postgresqls() {
-    assert_snapshot!(Cluster::new().warnings(create(&version("9.6.24", "< 18"))).await.join("\n"), @r#"nothing is upgraded from or to this PostgresVersion: spec.version: "9.6.24" is older than PostgreSQL 10"#);
+async fn unsupported_version_gets_a_warning() {
+    assert_snapshot!(Cluster::new().warnings(create(&version("9.6.24", "< 18"))).await.join("\n"), @r#"databases cannot be upgraded from or to this PostgresVersion: spec.version: "9.6.24" is older than PostgreSQL 10"#);
 }
 
 #[tokio::test]
-async fn cuts_a_warning_to_what_the_api_server_passes_on() {
+async fn warning_is_cut_to_the_limit_of_the_api_server() {
     let long = version("13.16", &"> 18 < 17 ".repeat(40));
     let warnings = Cluster::new().warnings(create(&long)).await;
     assert_eq!(warnings[0].chars().count(), 256);
 }
 
 #[tokio::test]
-async fn speaks_up_when_a_spec_changes_and_never_when_metadata_does() {
-    let (good, bad) = (version("13.16", "< 18"), version("13.16", "up to 18"));
-    assert!(Cluster::new().refusal(review("UPDATE", Some(&bad), Some(&good))).await.starts_with("422"));
-    // It slipped in while no replica answered.
+async fn only_a_changed_spec_is_checked() {
+    let good = version("13.16", "< 18");
+    let bad = version("13.16", "up to 18");
+    assert!(Cluster::new().denial(review("UPDATE", Some(&bad), Some(&good))).await.starts_with("422"));
+    // It was stored while no replica answered.
     let labelled = with(bad.clone(), "/metadata/labels", json!({"a": "b"}));
     assert!(Cluster::new().warnings(review("UPDATE", Some(&labelled), Some(&bad))).await.is_empty());
     assert!(Cluster::new().warnings(review("UPDATE", Some(&good), Some(&bad))).await.is_empty());
 }
 
 #[tokio::test]
-async fn keeps_an_entry_that_is_used_and_names_some_of_its_users() {
+async fn deletion_of_a_used_entry_is_denied_with_its_users() {
     let mut cluster = Cluster::new();
-    assert_snapshot!(cluster.refusal(delete("13.16")).await, @"
+    assert_snapshot!(cluster.denial(delete("13.16")).await, @"
     403 Forbidden InUse metadata.name
-    PostgresVersion 13.16 stays as long as it is used, by Postgres demo/orders: its image and its constraints are needed. Upgrade or delete what uses it first. To keep others from choosing it, set spec.deprecated: true
+    PostgresVersion 13.16 is used by Postgres demo/orders, so its image and its constraints are needed: upgrade or delete what uses it first. To discourage new uses, set spec.deprecated: true
     ");
     assert!(cluster.warnings(delete("17.11")).await.is_empty());
 
@@ -83,22 +84,22 @@ async fn keeps_an_entry_that_is_used_and_names_some_of_its_users() {
     request["status"] = json!({"phase": "Progressing", "from": "15.20"});
     cluster.requests = vec![request.clone()];
     for name in ["15.20", "17.11"] {
-        assert!(cluster.refusal(delete(name)).await.contains("used, by PostgresOpsRequest demo/orders-up: "));
+        assert!(cluster.denial(delete(name)).await.contains("used by PostgresOpsRequest demo/orders-up, "));
     }
     assert!(cluster.warnings(delete("18.6")).await.is_empty());
     request["status"]["phase"] = json!("Failed");
     cluster.requests = vec![request];
     assert!(cluster.warnings(delete("17.11")).await.is_empty());
-    // It has ended half way, and may go on.
+    // It ended halfway and may be resumed.
     let mut paused = database("orders");
     paused["status"]["conditions"] = json!([{
         "type": "Paused", "status": "True", "lastTransitionTime": "2026-11-01T00:00:00Z",
         "message": "paused by PostgresOpsRequest orders-up (uid uid-of-orders-up) for the upgrade 15.20 to 17.11",
     }]);
     cluster.databases = vec![paused];
-    assert!(cluster.refusal(delete("17.11")).await.contains("used, by PostgresOpsRequest demo/orders-up: "));
+    assert!(cluster.denial(delete("17.11")).await.contains("used by PostgresOpsRequest demo/orders-up, "));
 
     cluster.databases = ["a", "b", "c", "d", "e"].map(database).into();
-    let text = cluster.refusal(delete("13.16")).await;
+    let text = cluster.denial(delete("13.16")).await;
     assert!(text.contains("Postgres demo/a, Postgres demo/b, Postgres demo/c and 2 more"), "{text}");
 }

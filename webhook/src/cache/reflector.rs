@@ -1,4 +1,4 @@
-//! Keeps a mirror of one kind up to date.
+//! Watches one kind and keeps its store up to date.
 
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -13,58 +13,64 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde::de::DeserializeOwned;
 
-use crate::caches::{Feed, Slim};
-use crate::unreadable::Unreadable;
+use super::prune::Prune;
+use super::store::StoreWriter;
+use super::unreadable::Unreadable;
 
-/// Objects that are asked for at once: all of a large cluster at once would stay in memory for good.
-const PAGE: u32 = 50;
+/// Objects per page of a list: the memory for one response with all objects of a large cluster would never be
+/// returned to the system.
+const PAGE_SIZE: u32 = 50;
 
-/// Follows all objects of the kind. Errors are waited out: the API server may restart, a CRD may come
-/// later. An object that cannot be read is told and left out, and hides no other.
-pub async fn fill<K>(api: Api<DeserializeGuard<K>>, mut feed: Feed<K>) -> anyhow::Result<Infallible>
+/// Watches all objects of the kind. Errors are retried with backoff: the API server may restart, a CRD may be
+/// installed later. An object that cannot be read is logged and left out; the others are not affected.
+pub async fn run_reflector<K>(
+    api: Api<DeserializeGuard<K>>,
+    mut writer: StoreWriter<K>,
+) -> anyhow::Result<Infallible>
 where
-    K: Slim + Debug + DeserializeOwned + Send + Sync,
+    K: Prune + Debug + DeserializeOwned + Send + Sync,
 {
     let kind = K::kind(&());
     let unreadable = Unreadable::default();
-    let mut changes = pin!(watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff());
+    let config = watcher::Config::default().page_size(PAGE_SIZE);
+    let mut changes = pin!(watcher(api, config).default_backoff());
     while let Some(change) = changes.next().await {
         match change {
             Ok(event) => {
-                if let Some(event) = readable(event, &unreadable, &feed) {
-                    feed.apply(event);
+                if let Some(event) = readable(event, &unreadable, &writer) {
+                    writer.apply(event);
                 }
             }
-            Err(error) => tracing::warn!(%kind, %error, "failed to watch; tries again"),
+            Err(error) => tracing::warn!(%kind, %error, "failed to watch; retrying"),
         }
     }
     bail!("the watch on {kind} ended")
 }
 
-/// The event as one about an object that can be read. One that cannot be read any more is as good as gone:
-/// what it was before would be a lie.
-fn readable<K: Slim>(
+/// The event with an object that can be read. One that can no longer be read counts as deleted: its previous
+/// state would be wrong.
+fn readable<K: Prune>(
     event: Event<DeserializeGuard<K>>,
     unreadable: &Unreadable,
-    feed: &Feed<K>,
+    writer: &StoreWriter<K>,
 ) -> Option<Event<K>> {
-    let gone = |name: ObjectRef<K>| feed.get(&name).map(|known| Event::Delete((*known).clone()));
+    let deleted = |name: ObjectRef<K>| writer.get(&name).map(|known| Event::Delete((*known).clone()));
     Some(match event {
         Event::Init => Event::Init,
         Event::InitDone => Event::InitDone,
         Event::InitApply(object) => Event::InitApply(unreadable.take(object)?),
         Event::Apply(object) => {
             let name = ObjectRef::from_obj(&object).into_kind_unchecked(());
-            unreadable.take(object).map_or_else(|| gone(name), |object| Some(Event::Apply(object)))?
+            unreadable.take(object).map_or_else(|| deleted(name), |object| Some(Event::Apply(object)))?
         }
-        Event::Delete(object) => gone(ObjectRef::from_obj(&object).into_kind_unchecked(()))?,
+        Event::Delete(object) => deleted(ObjectRef::from_obj(&object).into_kind_unchecked(()))?,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::caches::Caches;
+    use crate::cache::Caches;
     use pgops_api::PostgresOpsRequest;
     use serde_json::json;
 
@@ -78,12 +84,12 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_cannot_be_read_is_left_out_and_hides_no_other() {
-        let (caches, mut feeds) = Caches::new();
+    fn unreadable_object_is_left_out_and_hides_no_other() {
+        let (caches, mut writers) = Caches::new();
         let unreadable = Unreadable::default();
         let mut follow = |event| {
-            if let Some(event) = readable(event, &unreadable, &feeds.requests) {
-                feeds.requests.apply(event);
+            if let Some(event) = readable(event, &unreadable, &writers.requests) {
+                writers.requests.apply(event);
             }
             let found = caches.requests_where(|_| true);
             let mut names: Vec<_> = found.iter().filter_map(|it| it.metadata.name.clone()).collect();
@@ -96,7 +102,7 @@ mod tests {
         follow(Event::InitApply(wire("b", "UpdateVersion")));
         assert_eq!(follow(Event::InitDone), "a b");
         assert_eq!(follow(Event::Apply(wire("newer", "Teleport"))), "a b");
-        assert_eq!(follow(Event::Apply(wire("a", "Teleport"))), "b", "what it was before would be a lie");
+        assert_eq!(follow(Event::Apply(wire("a", "Teleport"))), "b", "its previous state would be wrong");
         assert_eq!(follow(Event::Delete(wire("b", "Teleport"))), "");
         assert_eq!(follow(Event::Delete(wire("newer", "Teleport"))), "");
         assert_eq!(follow(Event::Apply(wire("newer", "UpdateVersion"))), "newer");

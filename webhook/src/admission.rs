@@ -1,0 +1,23 @@
+//! Admission: decides on each `AdmissionReview` from the caches, without writing anything.
+//!
+//! Vocabulary at the bottom (`request`, `object`, `operation`, `decision`, `outcome`), the rules on it, and
+//! HTTP on top (`envelope`, `response`, `audit`, `body_limits`, `handler`).
+
+mod audit;
+mod body_limits;
+mod decision;
+mod envelope;
+mod handler;
+mod object;
+mod operation;
+mod outcome;
+mod request;
+mod response;
+mod rules;
+
+pub use envelope::{Answered, Malformed};
+pub use handler::{answer, router};
+pub use outcome::{Outcome, Webhook};
+
+#[cfg(test)]
+mod tests;

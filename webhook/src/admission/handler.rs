@@ -1,0 +1,86 @@
+//! The HTTP handlers `POST /validate` and `POST /mutate`.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::post;
+
+use super::body_limits::BodyReader;
+use super::envelope::{self, Answered, Malformed};
+use super::outcome::{Outcome, Webhook};
+use super::rules;
+use crate::cache::Caches;
+use crate::metrics::{Metrics, ReviewLabels};
+
+/// Answers the review in a body: a pure function, except for the log.
+pub fn answer(caches: &Caches, webhook: Webhook, body: &[u8]) -> Result<Answered, Malformed> {
+    envelope::answer(body, |request| match webhook {
+        Webhook::Mutate => rules::defaults::mutate(request),
+        Webhook::Validate => rules::decide(caches, request).into(),
+    })
+}
+
+/// The state that the handlers share.
+struct Admission {
+    caches: Arc<Caches>,
+    metrics: Metrics,
+    bodies: BodyReader,
+}
+
+/// The routes `POST /validate` and `POST /mutate`.
+pub fn router(caches: Arc<Caches>, metrics: Metrics) -> Router {
+    let admission = Arc::new(Admission { caches, metrics, bodies: BodyReader::default() });
+    let route = |webhook| {
+        let admission = admission.clone();
+        post(async move |request: Request| admission.respond(webhook, request).await)
+    };
+    Router::new()
+        .route("/mutate", route(Webhook::Mutate))
+        .route("/validate", route(Webhook::Validate))
+        .layer(BodyReader::limit())
+}
+
+impl Admission {
+    /// 200 for every review: the API server treats any other status as an outage of the webhook.
+    async fn respond(&self, webhook: Webhook, request: Request) -> Response {
+        let body = match self.bodies.read(request).await {
+            Ok(body) => body,
+            Err(error) => {
+                tracing::warn!(%error, "failed to receive a review");
+                self.metrics.record_review(labels(webhook, Outcome::MALFORMED), None);
+                return error.into_response();
+            }
+        };
+        let received = Instant::now();
+        match answer(&self.caches, webhook, &body) {
+            Ok(Answered { review, outcome, audit }) => {
+                let response = Json(review).into_response();
+                self.metrics.record_review(labels(webhook, outcome), Some(received.elapsed()));
+                if let Some(entry) = audit {
+                    tokio::spawn(async move { entry.log() });
+                }
+                response
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn Error,
+                    bytes = body.len(),
+                    "the body is not an AdmissionReview"
+                );
+                self.metrics.record_review(labels(webhook, Outcome::MALFORMED), None);
+                let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+                (StatusCode::BAD_REQUEST, format!("{error}{source}\n")).into_response()
+            }
+        }
+    }
+}
+
+fn labels(webhook: Webhook, outcome: Outcome) -> ReviewLabels {
+    let Outcome { kind, decision, reason } = outcome;
+    ReviewLabels { webhook: webhook.as_str(), kind, verdict: decision, reason }
+}

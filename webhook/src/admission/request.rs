@@ -1,0 +1,96 @@
+//! The request under review, as the API server sends it.
+
+use std::borrow::Cow;
+
+use kube::core::admission::Operation;
+use serde::Deserialize;
+
+use super::object::Object;
+
+/// The request under review. Of its objects only the parts that a rule needs are parsed: parsing is most of
+/// the work of a review.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdmissionRequest<'a> {
+    /// Identifies the review; the response repeats it.
+    #[serde(borrow)]
+    pub uid: Cow<'a, str>,
+    /// Group and kind of the object.
+    #[serde(borrow)]
+    pub kind: GroupKind<'a>,
+    /// The operation on the object.
+    pub operation: Operation,
+    /// The object's name; empty if the API server will generate it.
+    #[serde(borrow, default)]
+    pub name: Cow<'a, str>,
+    /// The object's namespace, if it has one.
+    pub namespace: Option<String>,
+    /// The subresource that is written, if it is not the object itself.
+    pub sub_resource: Option<String>,
+    /// The user who sent the request.
+    #[serde(default)]
+    pub user_info: UserInfo,
+    /// Whether nothing will be stored.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// The new object; none for a deletion.
+    #[serde(borrow)]
+    pub object: Option<Object<'a>>,
+    /// The stored object; none for a creation.
+    #[serde(borrow)]
+    pub old_object: Option<Object<'a>>,
+}
+
+/// Group and kind of an object.
+#[derive(Debug, Deserialize)]
+pub struct GroupKind<'a> {
+    /// The API group.
+    #[serde(borrow)]
+    pub group: Cow<'a, str>,
+    /// The kind.
+    #[serde(borrow)]
+    pub kind: Cow<'a, str>,
+}
+
+/// A kind that has rules.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReviewedKind {
+    /// `PostgresOpsRequest`.
+    OpsRequest,
+    /// `Postgres`.
+    Postgres,
+    /// `PostgresVersion`.
+    PostgresVersion,
+}
+
+/// The user who sent the request.
+#[derive(Debug, Default, Deserialize)]
+pub struct UserInfo {
+    /// The name under which the user is authenticated.
+    #[serde(default)]
+    pub username: String,
+}
+
+impl AdmissionRequest<'_> {
+    /// Whether a subresource is written, such as the status.
+    pub fn is_for_subresource(&self) -> bool {
+        self.sub_resource.as_deref().is_some_and(|name| !name.is_empty())
+    }
+
+    /// Whether the object is new.
+    pub fn is_create(&self) -> bool {
+        self.operation == Operation::Create
+    }
+}
+
+impl GroupKind<'_> {
+    /// The kind, if it has rules.
+    pub fn reviewed(&self) -> Option<ReviewedKind> {
+        match (&*self.group, &*self.kind) {
+            ("ops.kubedb.com", "PostgresOpsRequest") => Some(ReviewedKind::OpsRequest),
+            ("kubedb.com", "Postgres") => Some(ReviewedKind::Postgres),
+            ("catalog.kubedb.com", "PostgresVersion") => Some(ReviewedKind::PostgresVersion),
+            _ => None,
+        }
+    }
+}

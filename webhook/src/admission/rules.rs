@@ -1,0 +1,33 @@
+//! The rules: pure functions of the request under review and the caches.
+
+pub mod defaults;
+mod deletion;
+mod known_version;
+mod ops_request;
+mod postgres;
+mod postgres_version;
+mod version_change;
+
+use super::decision::Decision;
+use super::request::{AdmissionRequest, ReviewedKind};
+use crate::cache::Caches;
+
+/// The decision of the validating webhook.
+///
+/// Status writes, objects that are being deleted and changes that leave the spec unchanged always pass: a
+/// webhook that denies those blocks finalizers and the deletion of namespaces.
+pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
+    if request.is_for_subresource() {
+        return Decision::Allowed(Vec::new());
+    }
+    match request.kind.reviewed() {
+        Some(ReviewedKind::OpsRequest) => ops_request::decide(caches, request),
+        Some(ReviewedKind::Postgres) => postgres::decide(caches, request),
+        Some(ReviewedKind::PostgresVersion) => postgres_version::decide(caches, request),
+        None => Decision::Allowed(vec![format!(
+            "pgops has no rules for {} of group \"{}\", so this was not checked: remove that \
+             kind from the webhook configuration",
+            request.kind.kind, request.kind.group
+        )]),
+    }
+}

@@ -1,0 +1,67 @@
+//! Rules for `PostgresOpsRequest`s.
+
+use pgops_api::PostgresOpsRequest;
+use pgops_api::admission;
+use pgops_api::opsrequest::CONFLICTING_TARGETS;
+use serde::Deserialize;
+
+use super::defaults::DEPRECATED_FORM;
+use crate::admission::decision::{Cause, Decision};
+use crate::admission::operation::Operation;
+use crate::admission::request::AdmissionRequest;
+use crate::cache::Caches;
+
+/// A new request must be admissible now. A stored one keeps its spec, and may always be deleted.
+pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
+    match Operation::<PostgresOpsRequest>::parse(request) {
+        Ok(Operation::Create(new)) if new.updates_version() => create(caches, &new),
+        Ok(Operation::Create(new)) => {
+            Decision::Allowed(vec![admission::unhandled_type(&new.spec.type_.to_string())])
+        }
+        Ok(Operation::Update { old, .. }) if old.updates_version() => Decision::Invalid(Cause {
+            reason: "Immutable",
+            message: "spec is immutable: create a new PostgresOpsRequest instead".to_owned(),
+            field: "spec".into(),
+        }),
+        Ok(_) => Decision::Allowed(Vec::new()),
+        // Its schema may be newer than ours: KubeDB's API may have new types and fields.
+        Err(unreadable) => other_operation(request).map_or(unreadable, |operation| {
+            let created = request.is_create();
+            Decision::Allowed(created.then(|| admission::unhandled_type(&operation)).into_iter().collect())
+        }),
+    }
+}
+
+/// The request may still have the deprecated form: the API server continues if the mutating webhook does not
+/// answer.
+fn create(caches: &Caches, new: &PostgresOpsRequest) -> Decision {
+    if let (Some(update), Some(upgrade)) = (&new.spec.update_version, &new.spec.upgrade)
+        && update != upgrade
+    {
+        return Decision::Invalid(Cause {
+            reason: "TwoTargets",
+            message: format!("spec.upgrade: {CONFLICTING_TARGETS}"),
+            field: "spec.upgrade".into(),
+        });
+    }
+    match admission::decide(&caches.snapshot(new).facts(new)) {
+        Ok(admitted) => {
+            let deprecated = new.uses_deprecated_form().then(|| DEPRECATED_FORM.to_owned());
+            Decision::Allowed(deprecated.into_iter().chain(admitted.warnings).collect())
+        }
+        Err(denial) => denial.into(),
+    }
+}
+
+/// The type of a request that pgops executes neither before nor after the change.
+fn other_operation(request: &AdmissionRequest<'_>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Typed {
+        #[serde(rename = "type")]
+        type_: String,
+    }
+    let objects = [&request.object, &request.old_object];
+    let types = objects.map(|object| object.as_ref()?.peek_spec::<Typed>().map(|spec| spec.type_));
+    let ours = types.iter().flatten().any(|it| matches!(&**it, "UpdateVersion" | "Upgrade"));
+    types.into_iter().flatten().next().filter(|_| !ours)
+}

@@ -1,0 +1,121 @@
+//! Rules for `PostgresVersion`s.
+
+use kube::ResourceExt;
+use pgops_api::constraint::{Constraint, Version};
+use pgops_api::matrix::{Catalog, Constraints, problems};
+use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
+
+use crate::admission::decision::{Cause, Decision, UNREADABLE};
+use crate::admission::operation::Operation;
+use crate::admission::request::AdmissionRequest;
+use crate::cache::Caches;
+
+/// Maximum number of users of an entry that a denial names; it only counts the others.
+const MAX_NAMED_USERS: usize = 3;
+
+/// A new or changed entry must be readable; one in use must not be deleted.
+///
+/// The matrix ignores unreadable entries, which can be created while no replica answers.
+pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
+    let decision = match Operation::<PostgresVersion>::parse(request) {
+        Ok(Operation::Create(new) | Operation::Update { new, .. }) => check(&caches.catalog(), &new),
+        Ok(Operation::Delete(old)) => check_unused(caches, &old.name_any()),
+        Ok(Operation::Irrelevant) => Ok(Vec::new()),
+        Err(unreadable) => Err(unreadable),
+    };
+    decision.map_or_else(|denied| denied, Decision::Allowed)
+}
+
+/// Denies what cannot be read; warns of constraints that match no version, or leave no upgrade.
+fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Decision> {
+    let spec = &new.spec;
+    let version = Version::parse(&spec.version).map_err(|error| invalid("spec.version", &error))?;
+    if spec.db.image.trim().is_empty() {
+        return Err(invalid("spec.db.image", &"must not be empty: set it to the image of the server"));
+    }
+    let lists = &spec.update_constraints;
+    let constraints = Constraints {
+        allow: parse_constraints("allowlist", &lists.allowlist)?,
+        deny: parse_constraints("denylist", &lists.denylist)?,
+    };
+
+    let mut warnings = problems(spec);
+    let lists = [("allowlist", "allows", &constraints.allow), ("denylist", "denies", &constraints.deny)];
+    for (list, effect, entries) in lists {
+        for constraint in entries.iter().filter(|constraint| constraint.admits_nothing()) {
+            warnings.push(format!(
+                "spec.updateConstraints.{list}: \"{constraint}\" {effect} nothing: no version satisfies all of it; use || \
+                 for \"or\""
+            ));
+        }
+    }
+    // The version itself counts: the newest one of a catalog often has no other target.
+    if !constraints.admit(&version)
+        && !catalog.entries().iter().any(|entry| constraints.admit(&entry.version))
+    {
+        warnings.push(
+            "spec.updateConstraints: no PostgresVersion in the catalog satisfies them, so databases of this version \
+             cannot be upgraded"
+                .to_owned(),
+        );
+    }
+    Ok(warnings)
+}
+
+fn parse_constraints(list: &str, texts: &[String]) -> Result<Box<[Constraint]>, Decision> {
+    let parse = |(at, text): (usize, &String)| {
+        text.parse().map_err(|error| invalid(&format!("spec.updateConstraints.{list}[{at}]"), &error))
+    };
+    texts.iter().enumerate().map(parse).collect()
+}
+
+fn invalid(field: &str, error: &dyn std::fmt::Display) -> Decision {
+    Decision::Invalid(Cause {
+        reason: UNREADABLE,
+        message: format!("{field}: {error}"),
+        field: field.to_owned().into(),
+    })
+}
+
+fn check_unused(caches: &Caches, name: &str) -> Result<Vec<String>, Decision> {
+    let databases = caches.databases_where(|database| database.spec.version == name);
+    // A request that ended halfway can be resumed.
+    let paused = caches.databases_where(|database| database.paused().is_some());
+    let is_resumable =
+        |request: &PostgresOpsRequest| paused.iter().any(|database| database.is_paused_by(request));
+    let requests = caches
+        .requests_where(|request| (request.is_active() || is_resumable(request)) && involves(request, name));
+    let mut users: Vec<String> =
+        databases.iter().map(|database| display_user::<Postgres>("Postgres", database)).collect();
+    users.extend(
+        requests.iter().map(|request| display_user::<PostgresOpsRequest>("PostgresOpsRequest", request)),
+    );
+    users.sort();
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    let more = match users.len().saturating_sub(MAX_NAMED_USERS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    users.truncate(MAX_NAMED_USERS);
+    Err(Decision::Forbidden(Cause {
+        reason: "InUse",
+        message: format!(
+            "PostgresVersion {name} is used by {}{more}, so its image and its constraints are needed: upgrade or delete \
+             what uses it first. To discourage new uses, set spec.deprecated: true",
+            users.join(", ")
+        ),
+        field: "metadata.name".into(),
+    }))
+}
+
+/// Whether the request upgrades a database from or to the version.
+fn involves(request: &PostgresOpsRequest, version: &str) -> bool {
+    let from = request.status.as_ref().and_then(|status| status.from.as_deref());
+    [from, request.target()].contains(&Some(version))
+}
+
+fn display_user<K: ResourceExt>(kind: &str, object: &K) -> String {
+    format!("{kind} {}/{}", object.namespace().unwrap_or_default(), object.name_any())
+}

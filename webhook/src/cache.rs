@@ -1,0 +1,250 @@
+//! The cluster's state as plain data for decisions: a copy of all objects of three kinds, and what is derived
+//! from them.
+
+mod derived;
+mod prune;
+mod reflector;
+mod store;
+mod unreadable;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::store::WriterDropped;
+use pgops_api::admission::{Facts, NamespacedName};
+use pgops_api::matrix::Catalog;
+use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
+
+use derived::Derived;
+pub use prune::Prune;
+pub use reflector::run_reflector;
+use store::Store;
+pub use store::StoreWriter;
+pub use unreadable::Unreadable;
+
+/// All objects of the three kinds. They may lag some milliseconds behind the API server.
+pub struct Caches {
+    databases: Store<Postgres>,
+    requests: Store<PostgresOpsRequest>,
+    versions: Store<PostgresVersion>,
+    catalog: Derived<Catalog>,
+    active: Derived<RequestsByDatabase>,
+}
+
+/// The writers that keep the caches up to date.
+pub struct StoreWriters {
+    /// Writes databases.
+    pub databases: StoreWriter<Postgres>,
+    /// Writes requests.
+    pub requests: StoreWriter<PostgresOpsRequest>,
+    /// Writes the entries of the catalog.
+    pub versions: StoreWriter<PostgresVersion>,
+}
+
+/// Requests that may still change a database, oldest first, by the namespace and the name of the database.
+type RequestsByDatabase = HashMap<String, HashMap<String, Vec<Arc<PostgresOpsRequest>>>>;
+
+/// The objects that one decision depends on.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The database that the request names, if it exists.
+    pub database: Option<Arc<Postgres>>,
+    /// The compatibility matrix.
+    pub catalog: Arc<Catalog>,
+    /// Other requests that may still change the database, oldest first.
+    pub active: Vec<Arc<PostgresOpsRequest>>,
+}
+
+impl Snapshot {
+    /// The facts for [`pgops_api::admission::decide`].
+    #[must_use]
+    pub fn facts<'a>(&'a self, request: &'a PostgresOpsRequest) -> Facts<'a> {
+        Facts { request, database: self.database.as_deref(), catalog: &self.catalog, active: &self.active }
+    }
+}
+
+impl Caches {
+    /// Empty caches, and their writers.
+    #[must_use]
+    pub fn new() -> (Self, StoreWriters) {
+        let databases = StoreWriter::default();
+        let requests = StoreWriter::default();
+        let versions = StoreWriter::default();
+        let caches = Self {
+            databases: databases.store(),
+            requests: requests.store(),
+            versions: versions.store(),
+            catalog: Derived::default(),
+            active: Derived::default(),
+        };
+        (caches, StoreWriters { databases, requests, versions })
+    }
+
+    /// Waits until the first list of each kind is complete; fails if a writer was dropped before that.
+    pub async fn wait_until_ready(&self) -> Result<(), WriterDropped> {
+        self.versions.wait_until_ready().await?;
+        self.databases.wait_until_ready().await?;
+        self.requests.wait_until_ready().await
+    }
+
+    /// The objects that a decision on the request depends on. The request's namespace must be set.
+    #[must_use]
+    pub fn snapshot(&self, request: &PostgresOpsRequest) -> Snapshot {
+        let database = NamespacedName::named_by(request);
+        let own_name = request.metadata.name.as_deref();
+        let mut active = self.active(database.namespace, database.name);
+        active.retain(|other| other.metadata.name.as_deref() != own_name);
+        Snapshot {
+            database: self.databases.get(&ObjectRef::new(database.name).within(database.namespace)),
+            catalog: self.catalog(),
+            active,
+        }
+    }
+
+    /// Requests that may still change the database, oldest first.
+    #[must_use]
+    pub fn active(&self, namespace: &str, database: &str) -> Vec<Arc<PostgresOpsRequest>> {
+        let all = self.active.get(&self.requests, active_by_database);
+        all.get(namespace).and_then(|databases| databases.get(database)).cloned().unwrap_or_default()
+    }
+
+    /// All databases that match.
+    #[must_use]
+    pub fn databases_where(&self, matches: impl Fn(&Postgres) -> bool) -> Vec<Arc<Postgres>> {
+        self.databases.matching(matches)
+    }
+
+    /// All requests that match, completed ones too.
+    #[must_use]
+    pub fn requests_where(
+        &self,
+        matches: impl Fn(&PostgresOpsRequest) -> bool,
+    ) -> Vec<Arc<PostgresOpsRequest>> {
+        self.requests.matching(matches)
+    }
+
+    /// The compatibility matrix.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.get(&self.versions, |entries| {
+            Catalog::new(
+                entries.iter().filter_map(|entry| Some((entry.metadata.name.as_deref()?, &entry.spec))),
+            )
+        })
+    }
+
+    /// Kind and number of the cached objects.
+    #[must_use]
+    pub fn sizes(&self) -> [(&'static str, usize); 3] {
+        [
+            ("Postgres", self.databases.len()),
+            ("PostgresOpsRequest", self.requests.len()),
+            ("PostgresVersion", self.versions.len()),
+        ]
+    }
+}
+
+fn active_by_database(requests: &[Arc<PostgresOpsRequest>]) -> RequestsByDatabase {
+    let mut active: Vec<_> = requests.iter().filter(|request| request.is_active()).collect();
+    active.sort_by(|a, b| creation_order(a).cmp(&creation_order(b)));
+    let mut all = RequestsByDatabase::new();
+    for request in active {
+        let NamespacedName { namespace, name } = NamespacedName::named_by(request);
+        let databases = all.entry(namespace.to_owned()).or_default();
+        databases.entry(name.to_owned()).or_default().push(request.clone());
+    }
+    all
+}
+
+/// Orders requests by their creation, and by name within the same second.
+fn creation_order(request: &PostgresOpsRequest) -> (Option<i64>, Option<&str>) {
+    let created = request.metadata.creation_timestamp.as_ref();
+    (created.map(|time| time.0.as_second()), request.metadata.name.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::runtime::watcher::Event;
+    use serde_json::{Value, json};
+
+    fn parse<K: serde::de::DeserializeOwned>(value: Value) -> K {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn entry(name: &str, version: &str) -> PostgresVersion {
+        parse(json!({"metadata": {"name": name}, "spec": {"version": version, "db": {"image": "i"}}}))
+    }
+
+    #[test]
+    fn catalog_is_parsed_again_only_after_a_change() {
+        let (caches, mut writers) = Caches::new();
+        assert!(caches.catalog().entries().is_empty());
+
+        for (name, version) in [("13", "13.16"), ("17", "17.11")] {
+            writers.versions.apply(Event::Apply(entry(name, version)));
+        }
+        let first = caches.catalog();
+        assert_eq!(first.entries().len(), 2);
+        assert!(Arc::ptr_eq(&first, &caches.catalog()), "parsed again although nothing changed");
+
+        writers.versions.apply(Event::Apply(entry("13", "13.23")));
+        assert_eq!(caches.catalog().get("13").unwrap().version_ref.version, "13.23");
+        writers.versions.apply(Event::Delete(entry("13", "13.23")));
+        assert!(caches.catalog().get("13").is_none());
+        assert!(caches.catalog().get("17").is_some());
+    }
+
+    #[test]
+    fn active_requests_of_a_database_come_oldest_first() {
+        let request = |name: &str, database: &str, second: i64, phase: &str| -> PostgresOpsRequest {
+            parse(json!({
+                "metadata": {"name": name, "namespace": "demo", "creationTimestamp": format!("2026-11-20T10:00:{second:02}Z")},
+                "spec": {"type": "UpdateVersion", "databaseRef": {"name": database}},
+                "status": {"phase": phase},
+            }))
+        };
+        let (caches, mut writers) = Caches::new();
+        for (name, database, second, phase) in [
+            ("newer", "orders", 3, "Pending"),
+            ("b", "orders", 2, "Progressing"),
+            ("a", "orders", 2, "Pending"),
+            ("ended", "orders", 1, "Failed"),
+            ("elsewhere", "billing", 1, "Pending"),
+        ] {
+            writers.requests.apply(Event::Apply(request(name, database, second, phase)));
+        }
+        let names = |found: Vec<Arc<PostgresOpsRequest>>| -> Vec<String> {
+            found.iter().filter_map(|it| it.metadata.name.clone()).collect()
+        };
+        assert_eq!(names(caches.active("demo", "orders")), ["a", "b", "newer"]);
+        assert_eq!(names(caches.active("other", "orders")), [""; 0]);
+        writers.requests.apply(Event::Apply(request("a", "orders", 2, "Successful")));
+        assert_eq!(names(caches.active("demo", "orders")), ["b", "newer"]);
+    }
+
+    #[test]
+    fn database_is_pruned_to_what_decisions_read() {
+        let database: Postgres = parse(json!({
+            "metadata": {
+                "name": "orders", "namespace": "demo", "uid": "u", "labels": {"a": "b"},
+                "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "…"},
+                "managedFields": [{"manager": "kubectl"}],
+            },
+            "spec": {"version": "13.16", "podTemplate": {"spec": {}}, "storage": {"accessModes": ["ReadWriteOnce"]}, "authSecret": {"name": "a"}},
+            "status": {"phase": "Ready", "conditions": [
+                {"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z"},
+                {"type": "Paused", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z"},
+            ]},
+        }));
+        let (caches, mut writers) = Caches::new();
+        writers.databases.apply(Event::Apply(database));
+        let kept = caches.databases_where(|_| true).remove(0);
+        let kept = serde_json::to_value(&*kept).unwrap();
+        assert_eq!(kept["metadata"], json!({"name": "orders", "namespace": "demo"}));
+        assert_eq!(kept["spec"], json!({"version": "13.16"}));
+        assert_eq!(kept["status"]["conditions"].as_array().unwrap().len(), 1);
+        assert_eq!(kept["status"]["phase"], "Ready");
+    }
+}

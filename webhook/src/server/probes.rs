@@ -1,0 +1,75 @@
+//! The plain HTTP listener for the kubelet's probes and for Prometheus.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::routing::get;
+use pgops_certs::Certificates;
+
+use crate::cache::Caches;
+use crate::metrics::Metrics;
+use pgops_kube::Readiness;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Serves plain HTTP until the process ends.
+pub async fn serve(bind: SocketAddr, router: Router) -> anyhow::Result<()> {
+    axum_server::bind(bind)
+        .serve(router.into_make_service())
+        .await
+        .with_context(|| format!("failed to serve on --health-bind {bind}"))
+}
+
+/// The routes `/livez`, `/readyz` and `/metrics`.
+pub fn router(
+    readiness: Readiness,
+    caches: Arc<Caches>,
+    certificates: Certificates,
+    metrics: Metrics,
+) -> Router {
+    let text = async move || ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics.text(&caches, &certificates));
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(readiness)
+        .route("/metrics", get(text))
+}
+
+async fn ready(State(readiness): State<Readiness>) -> (StatusCode, String) {
+    let unmet = readiness.unmet();
+    if unmet.is_empty() {
+        return (StatusCode::OK, "ok\n".to_owned());
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", unmet.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use axum::response::Response;
+    use tower::ServiceExt;
+
+    async fn get(router: Router, path: &str) -> Response {
+        router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn readiness_probe_names_the_unmet_conditions() {
+        let readiness = Readiness::requiring(&["certificate"]);
+        let caches = Arc::new(Caches::new().0);
+        let probes = router(readiness.clone(), caches, Certificates::default(), Metrics::default());
+        let response = get(probes.clone(), "/readyz").await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let body = to_bytes(response.into_body(), 1024).await.unwrap();
+        assert_eq!(&body[..], b"not ready: certificate\n");
+        assert_eq!(get(probes.clone(), "/livez").await.status(), StatusCode::OK);
+        readiness.set_met("certificate");
+        assert_eq!(get(probes, "/readyz").await.status(), StatusCode::OK);
+    }
+}
