@@ -29,6 +29,7 @@ mod controller;
 mod events;
 mod lease;
 mod status;
+mod triggers;
 mod writes;
 
 #[cfg(test)]
@@ -55,8 +56,8 @@ const LEASE: &str = "pgops-launcher";
 /// Reporting component of the launcher's Events.
 const REPORTER: &str = "pgops-launcher";
 
-/// Launches, whenever this process leads, until it is told to end. An error means that a component which
-/// never ends has ended.
+/// Runs the launcher, which acts while this process leads, until shutdown. An error means that a component
+/// which never ends has ended.
 pub async fn run(
     client: Client,
     options: Options,

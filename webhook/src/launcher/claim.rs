@@ -19,7 +19,7 @@ use super::state::State;
 /// Who holds a database: the JSON of its annotation.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Claim {
-    /// Name of the request, for people.
+    /// Name of the request, which operators read.
     pub request: String,
     /// Uid of the request.
     pub uid: String,

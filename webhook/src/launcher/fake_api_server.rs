@@ -155,6 +155,7 @@ impl FakeApiServer {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Subresource {
     Status,
     None,
@@ -178,17 +179,17 @@ impl Store {
         (StatusCode::CREATED, self.write(&path, object))
     }
 
-    fn patch(&mut self, path: &str, subresource: Subresource, patch: &Value) -> (StatusCode, Value) {
+    fn patch(&mut self, path: &str, subresource: Subresource, changes: &Value) -> (StatusCode, Value) {
         let Some(mut object) = self.objects.get(path).cloned() else {
             return refused(StatusCode::NOT_FOUND, "NotFound");
         };
-        let version = &patch["metadata"]["resourceVersion"];
+        let version = &changes["metadata"]["resourceVersion"];
         if !version.is_null() && *version != object["metadata"]["resourceVersion"] {
             return refused(StatusCode::CONFLICT, "Conflict");
         }
         match subresource {
-            Subresource::Status => json_patch::merge(&mut object, &json!({ "status": patch["status"] })),
-            Subresource::None => json_patch::merge(&mut object, patch),
+            Subresource::Status => json_patch::merge(&mut object, &json!({ "status": changes["status"] })),
+            Subresource::None => json_patch::merge(&mut object, changes),
         }
         (StatusCode::OK, self.write(path, object))
     }

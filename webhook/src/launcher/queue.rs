@@ -1,7 +1,7 @@
 //! The queue of requests for one database: whose turn it is.
 //!
-//! The claim makes sure that one request at a time changes the database; the queue only says which one is
-//! next.
+//! The claim guarantees that one request at a time changes the database; the queue only decides which one
+//! is next.
 
 use std::sync::Arc;
 

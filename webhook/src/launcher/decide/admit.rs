@@ -55,7 +55,7 @@ pub fn start(state: &State, job: &Job) -> Action {
         if state.request.is_cancelled() {
             return Action::Withdraw(cancelled(BY_ANNOTATION));
         }
-        if let Err(instead) = admission_again(state) {
+        if let Err(instead) = repeat_admission(state) {
             return instead;
         }
     }
@@ -90,12 +90,12 @@ fn created(state: &State) -> Result<Worker, Action> {
         let message = format!("{} was not touched: {message}", state.database_key());
         return Err(Action::Fail { reason, message });
     }
-    let upgrade = admission_again(state)?;
+    let upgrade = repeat_admission(state)?;
     new_worker(state, upgrade).map_err(|PrepareError { reason, message }| Action::Deny { reason, message })
 }
 
-/// The decision of admission, made again when it is the request's turn: the upgrade, or what to do instead.
-fn admission_again(state: &State) -> Result<AdmittedUpgrade, Action> {
+/// Repeats the decision of admission when it is the request's turn: the upgrade, or what to do instead.
+fn repeat_admission(state: &State) -> Result<AdmittedUpgrade, Action> {
     if let Some(from) = unacknowledged_version(state) {
         return Err(Action::Acknowledge { from });
     }

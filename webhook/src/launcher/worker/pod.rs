@@ -10,7 +10,7 @@ use super::containers::install;
 use super::{RunAs, Scheduling, Worker};
 use crate::launcher::options::Images;
 
-/// Time in seconds for a runner that is told to stop to reach a point where it can.
+/// Seconds that a terminated runner has to reach a point where it can stop.
 const TERMINATION_GRACE: i64 = 300;
 
 impl Worker {

@@ -140,7 +140,7 @@ fn plan(request: &PostgresOpsRequest, upgrade: AdmittedUpgrade) -> UpgradePlan {
         database: request.spec.database_ref.name.clone(),
         from: upgrade.from,
         to: upgrade.to,
-        // As acknowledged in the status, not as the annotation says now.
+        // As acknowledged in the status: a later change of the annotation has no effect.
         scope: request.scope(),
         transfer_mode: upgrade.transfer_mode,
         keep_old_data_seconds: upgrade.keep_old_data.map(|time| time.as_secs()),
