@@ -25,7 +25,7 @@ fn wait_for_worker(state: &State) -> Option<Action> {
     if let Some(job) = &state.job {
         match job_state::of(job) {
             JobState::Active => return Some(Action::Nothing),
-            // A launcher that saw the claim name it may be about to start it: a change of the Job prevents that.
+            // A launcher that saw the claim name it may be about to start it: changing the Job prevents that.
             JobState::Held if claim::names_job(state, job) => {
                 let message = "the request has ended".to_owned();
                 return Some(Action::Withdraw(Withdrawal { reason: "Ended".to_owned(), message }));

@@ -25,8 +25,8 @@ pub fn resume(state: &State) -> Action {
     }
 }
 
-/// Why the request cannot be resumed. It can as long as the database is paused by it: until then no other
-/// client has changed the database. Its result, that is its Job and its condition, stays until another Job can be
+/// Why the request cannot be resumed. It can as long as the database is paused by it: no other client has
+/// changed the database since. Its result, that is its Job and its condition, stays until another Job can be
 /// created.
 fn obstacle(state: &State) -> Option<String> {
     if state.request.phase() != Phase::Failed {
