@@ -1,54 +1,50 @@
-//! Tells the authors of catalog entries what in them cannot be read.
+//! Warns the authors of catalog entries about what in them cannot be parsed.
 
 use std::collections::HashMap;
 use std::pin::pin;
 
 use futures::StreamExt;
 use kube::core::DeserializeGuard;
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::Recorder;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::PostgresVersion;
 use pgops_api::matrix::problems;
 
+use super::events::{self, EventSpec};
 use crate::cache::Unreadable;
 
-/// Writes a warning Event on each entry that cannot be read, once for each version of the object, as
+/// Longest message about one entry, in bytes.
+const MAX_MESSAGE: usize = 1000;
+
+/// Records a warning Event on each entry that cannot be parsed, once for each version of the object, as
 /// long as it is polled.
-pub async fn warn(client: Client, recorder: Recorder) {
-    let mut told = HashMap::new();
+pub async fn warn_about_problems(client: Client, recorder: Recorder) {
+    let mut warned = HashMap::new();
     let unreadable = Unreadable::default();
     let entries: Api<DeserializeGuard<PostgresVersion>> = Api::all(client);
     let mut changes = pin!(watcher(entries, watcher::Config::default()).default_backoff().applied_objects());
     while let Some(change) = changes.next().await {
-        // The same watch fails for the cache of admission, which says so.
+        // The watch of the admission cache fails as well, and logs it.
         let Ok(entry) = change else { continue };
         let Some(entry) = unreadable.read(&entry) else { continue };
-        let Some(message) = complaint(entry) else { continue };
+        let Some(message) = problem_message(entry) else { continue };
         let version = entry.resource_version();
-        if told.insert(entry.name_any(), version.clone()) == Some(version) {
+        if warned.insert(entry.name_any(), version.clone()) == Some(version) {
             continue;
         }
-        tracing::warn!(version = %entry.name_any(), message, "a PostgresVersion is ignored in part or whole");
-        let event = Event {
-            type_: EventType::Warning,
-            reason: "Unreadable".to_owned(),
-            note: Some(message),
-            action: "ReadCatalog".to_owned(),
-            secondary: None,
-        };
-        if let Err(error) = recorder.publish(&event, &entry.object_ref(&())).await {
-            tracing::warn!(version = %entry.name_any(), %error, "failed to write an Event");
-        }
+        tracing::warn!(version = %entry.name_any(), message, "a PostgresVersion is ignored partly or entirely");
+        let event = EventSpec::warning("Unreadable", message);
+        events::record_event(&recorder, &entry.object_ref(&()), "ReadCatalog", event).await;
     }
 }
 
-/// What in the entry cannot be read, if anything.
-fn complaint(entry: &PostgresVersion) -> Option<String> {
+/// What in the entry cannot be parsed, if anything.
+fn problem_message(entry: &PostgresVersion) -> Option<String> {
     let found = problems(&entry.spec);
-    let mut text = found.join("; ");
-    text.truncate(text.floor_char_boundary(1000));
-    (!found.is_empty()).then_some(text)
+    let mut message = found.join("; ");
+    message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+    (!found.is_empty()).then_some(message)
 }
 
 #[cfg(test)]
@@ -57,12 +53,12 @@ mod tests {
     use pgops_api::postgresversion::PostgresVersionSpec;
 
     #[test]
-    fn complains_about_a_version_that_is_none_and_names_it() {
-        let entry = |version: &str| {
+    fn problem_message_names_an_invalid_version() {
+        let message = |version: &str| {
             let spec = PostgresVersionSpec { version: version.to_owned(), ..PostgresVersionSpec::default() };
-            complaint(&PostgresVersion::new("x", spec))
+            problem_message(&PostgresVersion::new("x", spec))
         };
-        assert_eq!(entry("16.10"), None);
-        assert!(entry("sixteen").unwrap().contains("\"sixteen\""));
+        assert_eq!(message("16.10"), None);
+        assert!(message("sixteen").unwrap().contains("\"sixteen\""));
     }
 }

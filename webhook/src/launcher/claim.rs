@@ -1,10 +1,10 @@
 //! The claim on a database: the one request that may upgrade it, and the one Job that may work for it.
 //!
-//! It is an annotation of the `Postgres`. Each write of it names the version of the object that was
-//! read, so of two launchers that both found it free the API server lets one through. A Job is made
-//! suspended and begins only when the claim names it by its uid; the claim names another only when the
-//! Job that it named is gone or over, with all its pods. So whatever a launcher does that was stopped
-//! half way and goes on later, with or without the lease, no two Jobs work on one database.
+//! It is an annotation of the `Postgres`. Each write of it is conditioned on the `resourceVersion` that was
+//! read, so of two launchers that both found the database free the API server lets one through. A Job is
+//! created suspended and starts only when the claim names it by its uid; the claim names another Job only
+//! when the previous one is deleted or has ended, with all its pods. So whatever a launcher does that was
+//! suspended half way and resumes later, with or without the lease, no two Jobs work on one database.
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
@@ -12,14 +12,14 @@ use pgops_api::names::{ANNOTATION_CLAIM, LABEL_REQUEST};
 use pgops_api::{Postgres, PostgresOpsRequest};
 use serde::{Deserialize, Serialize};
 
-use super::job::{self, JobState};
+use super::job_state::{self, JobState};
 use super::pods;
-use super::world::World;
+use super::state::State;
 
-/// Who holds a database, as JSON in its annotation.
+/// Who holds a database: the JSON of its annotation.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Claim {
-    /// Name of the request, for people.
+    /// Name of the request, which operators read.
     pub request: String,
     /// Uid of the request.
     pub uid: String,
@@ -28,19 +28,19 @@ pub struct Claim {
     pub job: Option<String>,
 }
 
-/// What a request may do about the claim on its database.
+/// Whether a request holds its database, or may.
 #[derive(Debug, Eq, PartialEq)]
-pub enum Standing {
-    /// It holds the database.
+pub enum ClaimStatus {
+    /// The request holds the database.
     Ours,
-    /// It may take the database.
+    /// The request may claim the database.
     Free,
-    /// It must wait, for what this says.
+    /// The request must wait, for the reason in this message.
     Taken(String),
 }
 
 impl Claim {
-    /// The claim of a request, by which this Job may work.
+    /// The claim of a request, which allows this Job to work.
     pub fn of(request: &PostgresOpsRequest, job: Option<&Job>) -> Self {
         Self {
             request: request.name_any(),
@@ -49,7 +49,7 @@ impl Claim {
         }
     }
 
-    /// The claim on the database, if there is one; an error has the annotation that is none.
+    /// The claim on the database, if any; an annotation that cannot be parsed is an error.
     fn on(database: &Postgres) -> Result<Option<Self>, &str> {
         let Some(text) = database.annotations().get(ANNOTATION_CLAIM) else { return Ok(None) };
         serde_json::from_str(text).map(Some).map_err(|_| text.as_str())
@@ -61,163 +61,141 @@ pub fn holder(database: &Postgres) -> Option<String> {
     Claim::on(database).ok().flatten().map(|claim| claim.uid)
 }
 
-/// Whether the claim names this very Job.
-pub fn names(world: &World, job: &Job) -> bool {
-    let claim = world.database.as_ref().and_then(|database| Claim::on(database).ok().flatten());
+/// Whether the claim names exactly this Job.
+pub fn names_job(state: &State, job: &Job) -> bool {
+    let claim = state.database.as_ref().and_then(|database| Claim::on(database).ok().flatten());
     claim.is_some_and(|claim| claim.job.is_some() && claim.job == job.uid())
 }
 
 /// Whether the request holds its database.
-pub fn is_held(world: &World) -> bool {
-    let holder = world.database.as_ref().and_then(holder);
-    holder.is_some() && holder == world.request.uid()
+pub fn is_held_by_request(state: &State) -> bool {
+    let holder = state.database.as_ref().and_then(holder);
+    holder.is_some() && holder == state.request.uid()
 }
 
-/// What the request may do about the claim. A claim that was lost, because somebody removed it, changes
-/// nothing for the others as long as a Job of its request or a pod of that may still act.
-pub fn standing(world: &World) -> Standing {
-    if let Some(job) = other_at_work(world) {
-        return Standing::Taken(waits_for(world, &job));
+/// Whether the request holds its database, or may. A claim that was lost, because a user removed it, changes
+/// nothing for other requests as long as a Job of its request or one of that Job's pods may still act.
+pub fn status(state: &State) -> ClaimStatus {
+    if let Some(worker) = other_active_worker(state) {
+        return ClaimStatus::Taken(waiting_for(state, &worker));
     }
-    let claim = match world.database.as_ref().map_or(Ok(None), Claim::on) {
+    let claim = match state.database.as_ref().map_or(Ok(None), Claim::on) {
         Ok(Some(claim)) => claim,
-        Ok(None) => return Standing::Free,
+        Ok(None) => return ClaimStatus::Free,
         Err(text) => {
-            return Standing::Taken(format!(
-                "{} has an annotation {ANNOTATION_CLAIM} that no pgops wrote (\"{text}\"): remove it",
-                world.place()
+            return ClaimStatus::Taken(format!(
+                "{} has an annotation {ANNOTATION_CLAIM} that pgops did not write (\"{text}\"): remove it",
+                state.database_key()
             ));
         }
     };
-    if Some(&claim.uid) == world.request.metadata.uid.as_ref() {
-        return Standing::Ours;
+    if Some(&claim.uid) == state.request.metadata.uid.as_ref() {
+        return ClaimStatus::Ours;
     }
     let Claim { request, uid, .. } = claim;
-    let how = match world.phases.get(&uid) {
-        None => return Standing::Free,
-        Some(Some(phase)) if phase.is_terminal() => return Standing::Free,
+    let phase = match state.phases.get(&uid) {
+        None => return ClaimStatus::Free,
+        Some(Some(phase)) if phase.is_terminal() => return ClaimStatus::Free,
         Some(Some(phase)) => format!("{phase:?}"),
         Some(None) => "of an API that this pgops does not know".to_owned(),
     };
-    Standing::Taken(waits_for(world, &format!("PostgresOpsRequest {request} ({how})")))
+    ClaimStatus::Taken(waiting_for(state, &format!("PostgresOpsRequest {request} ({phase})")))
 }
 
-/// What a request is told that waits for another, or for what is left of one.
-pub fn waits_for(world: &World, who: &str) -> String {
-    format!("waits until {who} on {} has ended", world.place())
+/// Message of a request that waits for another request, or for the worker of one.
+pub fn waiting_for(state: &State, blocker: &str) -> String {
+    format!("waiting for {blocker} on {} to end", state.database_key())
 }
 
-/// A Job of another request that may still act on the database, or the pod of one that is gone.
-fn other_at_work(world: &World) -> Option<String> {
-    let acts = |job: &&Job| match job::state(job) {
+/// A Job of another request that may still act on the database, or a pod whose Job is deleted.
+fn other_active_worker(state: &State) -> Option<String> {
+    let may_act = |job: &&Job| match job_state::of(job) {
         JobState::Active => true,
-        JobState::Held => names(world, job),
+        JobState::Held => names_job(state, job),
         JobState::Withdrawn(_) | JobState::Complete | JobState::Failed(_) => false,
     };
-    if let Some(job) = world.other_jobs.iter().find(acts) {
+    if let Some(job) = state.other_jobs.iter().find(may_act) {
         let request =
             job.annotations().get(LABEL_REQUEST).map(|name| format!(" of PostgresOpsRequest {name}"));
         return Some(format!("job {}{}", job.name_any(), request.unwrap_or_default()));
     }
-    let pod = world.other_pods.iter().find(|pod| pods::is_alive(pod))?;
+    let pod = state.other_pods.iter().find(|pod| pods::is_alive(pod))?;
     Some(format!("pod {} of another upgrade", pod.name_any()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launcher::fixtures::{UID, job, parse, pod, world};
+    use crate::launcher::fixtures::{StateBuilder, UID, jobs, parse, pods};
     use pgops_api::opsrequest::Phase;
     use rstest::rstest;
     use serde_json::json;
 
-    fn claimed(text: &str) -> World {
-        let mut world = world();
-        let database = world.database.as_mut().unwrap();
-        database.metadata.annotations = Some([(ANNOTATION_CLAIM.to_owned(), text.to_owned())].into());
-        world
-    }
+    const OTHER_JOB: &str = "other-job";
 
-    fn by(uid: &str, job: Option<&str>) -> World {
-        let claim = Claim { request: "orders-15".into(), uid: uid.into(), job: job.map(Into::into) };
-        claimed(&serde_json::to_string(&claim).unwrap())
-    }
-
-    /// The Job of another request.
-    fn other_job(status: serde_json::Value) -> Job {
-        let mut job = job(status);
-        job.metadata.name = Some("orders-15-77".into());
-        job.metadata.uid = Some("other-job".into());
+    /// The active Job of the request `orders-15`.
+    fn other_job() -> Job {
+        let mut job = jobs::named(jobs::active(), "orders-15-77", OTHER_JOB);
         job.metadata.annotations = Some([(LABEL_REQUEST.to_owned(), "orders-15".to_owned())].into());
         job
     }
 
-    fn held(mut job: Job) -> Job {
-        job.spec.as_mut().unwrap().suspend = Some(true);
-        job.annotations_mut().insert(job::ANNOTATION_HELD.into(), "true".into());
-        job
+    fn claimed_by_other() -> StateBuilder {
+        StateBuilder::new().claimed_by("other", Some(OTHER_JOB))
     }
 
     #[test]
-    fn the_holder_knows_its_claim_and_its_job() {
-        let ours = by(UID, Some("own-job"));
-        assert_eq!(standing(&ours), Standing::Ours);
-        assert!(is_held(&ours) && !is_held(&by("other", None)));
-        let mut job = job(json!({}));
-        assert!(!names(&by(UID, None), &job));
-        job.metadata.uid = Some("own-job".into());
-        assert!(names(&ours, &job) && !names(&by(UID, Some("an-earlier-one")), &job));
+    fn claim_tells_its_holder_and_its_job() {
+        let ours = StateBuilder::new().claimed_by(UID, Some(jobs::OWN_UID)).build();
+        assert_eq!(status(&ours), ClaimStatus::Ours);
+        assert!(is_held_by_request(&ours) && !is_held_by_request(&claimed_by_other().build()));
+        let mut job = jobs::idle();
+        job.metadata.uid = None;
+        assert!(!names_job(&StateBuilder::new().claimed_by(UID, None).build(), &job));
+        job.metadata.uid = Some(jobs::OWN_UID.into());
+        assert!(names_job(&ours, &job));
+        assert!(!names_job(&StateBuilder::new().claimed_by(UID, Some("an-earlier-one")).build(), &job));
     }
 
     #[rstest]
-    #[case::nobody(world(), true)]
-    #[case::gone(by("other", Some("other-job")), true)]
-    #[case::ended({ let mut w = by("other", None); w.phases.insert("other".into(), Some(Phase::Failed)); w }, true)]
-    #[case::pending({ let mut w = by("other", None); w.phases.insert("other".into(), Some(Phase::Pending)); w }, false)]
-    #[case::unreadable({ let mut w = by("other", None); w.phases.insert("other".into(), None); w }, false)]
-    #[case::no_claim_of_ours(claimed("mine!"), false)]
-    fn a_database_is_free_unless_its_holder_lives(#[case] world: World, #[case] free: bool) {
-        assert_eq!(standing(&world) == Standing::Free, free, "{:?}", standing(&world));
+    #[case::no_claim(StateBuilder::new(), true)]
+    #[case::holder_deleted(claimed_by_other(), true)]
+    #[case::holder_ended(claimed_by_other().phase_of("other", Some(Phase::Failed)), true)]
+    #[case::holder_pending(claimed_by_other().phase_of("other", Some(Phase::Pending)), false)]
+    #[case::holder_unreadable(claimed_by_other().phase_of("other", None), false)]
+    #[case::foreign_annotation(StateBuilder::new().claim_annotation("mine!"), false)]
+    fn database_is_free_unless_its_holder_is_active(#[case] state: StateBuilder, #[case] free: bool) {
+        let status = status(&state.build());
+        assert_eq!(status == ClaimStatus::Free, free, "{status:?}");
     }
 
-    // Gone or ended, the holder's Job comes first, and so does one whose claim somebody removed.
+    // Even if the holder is deleted or has ended, its Job must end first; also if its claim was removed.
     #[rstest]
-    #[case::job_at_work(|w: &mut World| w.other_jobs = vec![other_job(json!({ "active": 1 }))], false)]
-    #[case::job_over(|w: &mut World| w.other_jobs = vec![other_job(json!({
-        "conditions": [{ "type": "Complete", "status": "True" }],
-    }))], true)]
-    #[case::job_held_and_named(|w: &mut World| w.other_jobs = vec![held(other_job(json!({})))], false)]
-    #[case::job_held_and_not_named(|w: &mut World| {
-        let mut job = held(other_job(json!({})));
-        job.metadata.uid = Some("never-named".into());
-        w.other_jobs = vec![job];
-    }, true)]
-    #[case::pod_alive(|w: &mut World| w.other_pods = vec![pod(900, json!({ "phase": "Running" }))], false)]
-    #[case::pod_ended(|w: &mut World| w.other_pods = vec![pod(900, json!({ "phase": "Failed" }))], true)]
-    fn a_database_is_free_only_when_no_worker_can_act(#[case] change: fn(&mut World), #[case] free: bool) {
-        let mut gone = by("other", Some("other-job"));
-        change(&mut gone);
-        assert_eq!(standing(&gone) == Standing::Free, free, "{:?}", standing(&gone));
+    #[case::job_active(claimed_by_other().other_job(other_job()), false)]
+    #[case::job_ended(claimed_by_other().other_job(jobs::named(jobs::complete(), "x", "x")), true)]
+    #[case::job_held_and_named(claimed_by_other().other_job(jobs::named(jobs::held(), "x", OTHER_JOB)), false)]
+    #[case::job_held_and_not_named(claimed_by_other().other_job(jobs::named(jobs::held(), "x", "x")), true)]
+    #[case::pod_alive(claimed_by_other().other_pod(pods::running(900)), false)]
+    #[case::pod_ended(claimed_by_other().other_pod(pods::ended(900)), true)]
+    fn database_is_free_only_if_no_worker_can_act(#[case] state: StateBuilder, #[case] free: bool) {
+        let status = status(&state.build());
+        assert_eq!(status == ClaimStatus::Free, free, "{status:?}");
     }
 
     #[test]
-    fn a_lost_claim_does_not_let_a_second_job_work() {
-        let mut lost = world();
-        lost.other_jobs = vec![other_job(json!({ "active": 1 }))];
-        let Standing::Taken(why) = standing(&lost) else { panic!("free") };
-        assert!(why.contains("job orders-15-77 of PostgresOpsRequest orders-15"), "{why}");
+    fn lost_claim_does_not_let_a_second_job_work() {
+        let lost = StateBuilder::new().other_job(other_job()).build();
+        let ClaimStatus::Taken(message) = status(&lost) else { panic!("free") };
+        assert!(message.contains("job orders-15-77 of PostgresOpsRequest orders-15"), "{message}");
         // Not even that of the request that holds the database now.
-        let mut ours = by(UID, None);
-        ours.other_jobs = lost.other_jobs;
-        assert!(matches!(standing(&ours), Standing::Taken(_)));
+        let ours = StateBuilder::new().claimed_by(UID, None).other_job(other_job()).build();
+        assert!(matches!(status(&ours), ClaimStatus::Taken(_)));
     }
 
     #[test]
-    fn a_claim_survives_its_way_through_the_annotation() {
-        let world = world();
-        let mut job = job(json!({}));
-        job.metadata.uid = Some("j".into());
-        let claim = Claim::of(&world.request, Some(&job));
+    fn claim_survives_the_round_trip_through_the_annotation() {
+        let state = StateBuilder::new().build();
+        let claim = Claim::of(&state.request, Some(&jobs::named(jobs::idle(), "x", "j")));
         let database: Postgres = parse(json!({
             "metadata": { "name": "orders", "annotations": {
                 ANNOTATION_CLAIM: serde_json::to_string(&claim).unwrap(),

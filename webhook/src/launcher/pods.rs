@@ -1,4 +1,4 @@
-//! What the pods of a worker say about themselves.
+//! The state of a worker's pods, as their objects report it.
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use k8s_openapi::jiff::Timestamp;
@@ -6,47 +6,47 @@ use kube::ResourceExt;
 
 use super::worker::CONTAINER_RUNNER;
 
-/// Longest text taken over from a pod, in bytes.
-const MAX_WORDS: usize = 1024;
+/// Longest text taken from a pod, in bytes.
+const MAX_TEXT: usize = 1024;
 
-/// A pod that does not get going.
+/// Why a worker does not start.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Stuck {
-    /// One `CamelCase` word for machines.
+pub struct StartProblem {
+    /// Reason of a condition or an Event.
     pub reason: &'static str,
-    /// What keeps which pod, with the image if it is about one.
+    /// What prevents which pod from starting, with the image if the image is the cause.
     pub message: String,
-    /// Since when.
     pub since: Timestamp,
 }
 
-/// Whether the pod may still do something.
+/// Whether the pod may still act.
 pub fn is_alive(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     !matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-/// Whether the runner ever ran in the pod.
-pub fn runner_began(pod: &Pod) -> bool {
-    let began = |state: &ContainerState| state.running.is_some() || state.terminated.is_some();
+/// Whether the runner was ever started in the pod.
+pub fn runner_started(pod: &Pod) -> bool {
+    let started = |state: &ContainerState| state.running.is_some() || state.terminated.is_some();
     containers(pod).filter(|container| container.name == CONTAINER_RUNNER).any(|container| {
         container.restart_count > 0
-            || [&container.state, &container.last_state].into_iter().flatten().any(began)
+            || [&container.state, &container.last_state].into_iter().flatten().any(started)
     })
 }
 
-/// What keeps a pod from starting, if something does.
-pub fn stuck(pods: &[Pod]) -> Option<Stuck> {
-    pods.iter().filter(|pod| is_alive(pod)).find_map(stuck_pod)
+/// What prevents one of the pods from starting, if anything.
+pub fn start_problem(pods: &[Pod]) -> Option<StartProblem> {
+    pods.iter()
+        .filter(|pod| is_alive(pod))
+        .find_map(|pod| container_problem(pod).or_else(|| scheduling_problem(pod)))
 }
 
-fn stuck_pod(pod: &Pod) -> Option<Stuck> {
+fn container_problem(pod: &Pod) -> Option<StartProblem> {
     let name = pod.name_any();
-    let created = pod.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
-    let waiting = containers(pod).find_map(|container| {
+    containers(pod).find_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let why = waiting.reason.as_deref()?;
-        let reason = reason_of(why)?;
+        let reason = permanent_reason(why)?;
         let detail = waiting.message.as_deref().unwrap_or("no details");
         let message = format!(
             "container {} of pod {name} cannot start from image {}: {why}: {}",
@@ -54,22 +54,27 @@ fn stuck_pod(pod: &Pod) -> Option<Stuck> {
             container.image,
             shorten(detail)
         );
-        Some(Stuck { reason, message, since: created })
-    });
-    waiting.or_else(|| {
-        let conditions = pod.status.as_ref()?.conditions.as_deref()?;
-        let unscheduled = conditions.iter().find(|condition| {
-            condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("Unschedulable")
-        })?;
-        let detail = unscheduled.message.as_deref().unwrap_or("no details");
-        let since = unscheduled.last_transition_time.as_ref().map_or(created, |time| time.0);
-        let message = format!("no node takes pod {name}: {}", shorten(detail));
-        Some(Stuck { reason: "WorkerUnschedulable", message, since })
+        Some(StartProblem { reason, message, since: created(pod) })
     })
 }
 
-/// The kubelet's words for what does not pass by itself.
-fn reason_of(waiting: &str) -> Option<&'static str> {
+fn scheduling_problem(pod: &Pod) -> Option<StartProblem> {
+    let conditions = pod.status.as_ref()?.conditions.as_deref()?;
+    let unscheduled = conditions.iter().find(|condition| {
+        condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("Unschedulable")
+    })?;
+    let detail = unscheduled.message.as_deref().unwrap_or("no details");
+    let message = format!("pod {} cannot be scheduled: {}", pod.name_any(), shorten(detail));
+    let since = unscheduled.last_transition_time.as_ref().map_or_else(|| created(pod), |time| time.0);
+    Some(StartProblem { reason: "WorkerUnschedulable", message, since })
+}
+
+fn created(pod: &Pod) -> Timestamp {
+    pod.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+}
+
+/// Our reason for a waiting reason of the kubelet that does not resolve by itself.
+fn permanent_reason(waiting: &str) -> Option<&'static str> {
     match waiting {
         "ErrImagePull"
         | "ImagePullBackOff"
@@ -83,8 +88,8 @@ fn reason_of(waiting: &str) -> Option<&'static str> {
     }
 }
 
-/// What the container that failed last has left, with its pod's name.
-pub fn last_words(pods: &[Pod]) -> Option<String> {
+/// The termination message of the container that failed last, with its pod and status.
+pub fn failure_message(pods: &[Pod]) -> Option<String> {
     let mut pods: Vec<&Pod> = pods.iter().collect();
     pods.sort_by_key(|pod| std::cmp::Reverse(pod.creation_timestamp()));
     pods.into_iter().find_map(|pod| {
@@ -93,37 +98,38 @@ pub fn last_words(pods: &[Pod]) -> Option<String> {
             (ended.exit_code != 0).then_some((container, ended))
         });
         let (container, ended) = failed?;
-        let words = ended.message.as_deref().unwrap_or("no message").trim();
+        let text = ended.message.as_deref().unwrap_or("no message").trim();
         Some(format!(
-            "container {} of pod {} ended with status {}: {}",
+            "container {} of pod {} exited with status {}: {}",
             container.name,
             pod.name_any(),
             ended.exit_code,
-            shorten(words)
+            shorten(text)
         ))
     })
 }
 
 fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     let status = pod.status.as_ref();
-    let first = status.and_then(|status| status.init_container_statuses.as_ref());
-    let then = status.and_then(|status| status.container_statuses.as_ref());
-    first.into_iter().chain(then).flatten()
+    let init = status.and_then(|status| status.init_container_statuses.as_ref());
+    let main = status.and_then(|status| status.container_statuses.as_ref());
+    init.into_iter().chain(main).flatten()
 }
 
-/// The end of a text, where errors stand.
+/// The end of a long text: that is where errors are.
 fn shorten(text: &str) -> String {
-    if text.len() <= MAX_WORDS {
+    if text.len() <= MAX_TEXT {
         return text.to_owned();
     }
-    let start = text.ceil_char_boundary(text.len() - MAX_WORDS);
+    let start = text.ceil_char_boundary(text.len() - MAX_TEXT);
     format!("…{}", &text[start..])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launcher::fixtures::{at, pod};
+    use crate::launcher::fixtures::at;
+    use crate::launcher::fixtures::pods::{failed, pod};
     use rstest::rstest;
     use serde_json::json;
 
@@ -133,7 +139,7 @@ mod tests {
     #[case::secret("CreateContainerConfigError", Some("WorkerConfiguration"))]
     #[case::pulling("ContainerCreating", None)]
     #[case::init("PodInitializing", None)]
-    fn a_waiting_container(#[case] waiting: &str, #[case] reason: Option<&str>) {
+    fn waiting_container_is_a_problem_if_permanent(#[case] waiting: &str, #[case] reason: Option<&str>) {
         let pod = pod(
             10,
             json!({ "phase": "Pending", "initContainerStatuses": [{
@@ -141,17 +147,17 @@ mod tests {
                 "state": { "waiting": { "reason": waiting, "message": "not found" } },
             }]}),
         );
-        let stuck = stuck(&[pod]);
-        assert_eq!(stuck.as_ref().map(|stuck| stuck.reason), reason);
-        if let Some(stuck) = stuck {
-            assert!(stuck.message.contains("postgres:13"), "{}", stuck.message);
-            assert!(stuck.message.contains("orders-17-3f9c21aa-x"), "{}", stuck.message);
-            assert_eq!(stuck.since, at(10));
+        let problem = start_problem(&[pod]);
+        assert_eq!(problem.as_ref().map(|problem| problem.reason), reason);
+        if let Some(problem) = problem {
+            assert!(problem.message.contains("postgres:13"), "{}", problem.message);
+            assert!(problem.message.contains("orders-17-3f9c21aa-x"), "{}", problem.message);
+            assert_eq!(problem.since, at(10));
         }
     }
 
     #[test]
-    fn a_pod_that_no_node_takes() {
+    fn unschedulable_pod_is_a_problem() {
         let pod = pod(
             10,
             json!({ "phase": "Pending", "conditions": [{
@@ -159,39 +165,30 @@ mod tests {
                 "message": "0/1 nodes are available", "lastTransitionTime": "1970-01-01T00:00:20Z",
             }]}),
         );
-        let stuck = stuck(&[pod]).unwrap();
-        assert_eq!((stuck.reason, stuck.since), ("WorkerUnschedulable", at(20)));
-        assert!(stuck.message.contains("0/1 nodes"), "{}", stuck.message);
+        let problem = start_problem(&[pod]).unwrap();
+        assert_eq!((problem.reason, problem.since), ("WorkerUnschedulable", at(20)));
+        assert!(problem.message.contains("0/1 nodes"), "{}", problem.message);
     }
 
     #[rstest]
     #[case::waits(json!({ "waiting": { "reason": "PodInitializing" } }), false)]
     #[case::runs(json!({ "running": {} }), true)]
     #[case::ended(json!({ "terminated": { "exitCode": 1 } }), true)]
-    fn the_runner_began(#[case] state: serde_json::Value, #[case] began: bool) {
+    fn runner_started_if_its_container_ran(#[case] state: serde_json::Value, #[case] started: bool) {
         let pod = pod(
             10,
             json!({ "containerStatuses": [{
                 "name": "runner", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state,
             }]}),
         );
-        assert_eq!(runner_began(&pod), began);
+        assert_eq!(runner_started(&pod), started);
     }
 
     #[test]
-    fn the_last_words_are_those_of_the_youngest_failed_pod() {
-        let ended = |second, words: &str| {
-            pod(
-                second,
-                json!({ "phase": "Failed", "containerStatuses": [{
-                    "name": "runner", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-                    "state": { "terminated": { "exitCode": 1, "message": words } },
-                }]}),
-            )
-        };
-        let words = last_words(&[ended(10, "old"), ended(20, "new")]).unwrap();
-        assert!(words.ends_with("ended with status 1: new"), "{words}");
+    fn failure_message_is_of_the_youngest_failed_pod() {
+        let message = failure_message(&[failed(10, 1, "old"), failed(20, 1, "new")]).unwrap();
+        assert!(message.ends_with("exited with status 1: new"), "{message}");
         let long = format!("{}é{}", "a".repeat(3000), "b".repeat(1023));
-        assert!(last_words(&[ended(10, &long)]).unwrap().len() < 1200);
+        assert!(failure_message(&[failed(10, 1, &long)]).unwrap().len() < 1200);
     }
 }

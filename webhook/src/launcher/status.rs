@@ -1,5 +1,5 @@
-//! The statuses that the launcher writes. Each takes the one that is there and changes what it must:
-//! conditions that the runner wrote stay.
+//! The statuses that the launcher writes. Each changes only what it must of the current one: conditions
+//! that the runner wrote stay.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use pgops_api::admission::requested_scope;
@@ -10,12 +10,31 @@ use pgops_api::opsrequest::{
 use pgops_api::plan::Scope;
 use pgops_api::{Condition, PostgresOpsRequest, condition};
 
+use super::action::Action;
+use super::state::State;
+
+/// The status that the action writes, if it writes one.
+pub fn written_by(action: &Action, state: &State) -> Option<PostgresOpsRequestStatus> {
+    let request = &state.request;
+    let now = Time(state.now);
+    Some(match action {
+        Action::Acknowledge { from } => acknowledged(request, from, now),
+        Action::Wait { reason, message } => waiting(request, reason, message, now),
+        Action::Deny { reason, message } => ended_without(Phase::Denied, request, reason, message, now),
+        Action::Fail { reason, message } => ended_without(Phase::Failed, request, reason, message, now),
+        Action::Succeed { message } => succeeded(request, message, now),
+        Action::MarkProgressing => progressing(request),
+        Action::Resume => resumed(request),
+        _ => return None,
+    })
+}
+
 /// The request was seen; the database has this version.
-pub fn acknowledged(request: &PostgresOpsRequest, from: &str, now: Time) -> PostgresOpsRequestStatus {
+fn acknowledged(request: &PostgresOpsRequest, from: &str, now: Time) -> PostgresOpsRequestStatus {
     let mut status = current(request);
-    // Once and for all: see the condition.
+    // Decided once: a later change of the annotation has no effect.
     if status.from.is_none() && requested_scope(request) == Ok(Scope::DryRun) {
-        let message = "only the preflight runs, and nothing is changed";
+        let message = "only the preflight runs; nothing is changed";
         put(&mut status, Condition::new(CONDITION_DRY_RUN, "True", CONDITION_DRY_RUN, message, now));
     }
     status.phase = status.phase.or(Some(Phase::Pending));
@@ -23,36 +42,30 @@ pub fn acknowledged(request: &PostgresOpsRequest, from: &str, now: Time) -> Post
     status
 }
 
-/// The request waits.
-pub fn waiting(
-    request: &PostgresOpsRequest,
-    reason: &str,
-    message: &str,
-    now: Time,
-) -> PostgresOpsRequestStatus {
+fn waiting(request: &PostgresOpsRequest, reason: &str, message: &str, now: Time) -> PostgresOpsRequestStatus {
     let mut status = current(request);
     status.phase = status.phase.or(Some(Phase::Pending));
     put(&mut status, Condition::new(CONDITION_WAITING, "True", reason, message, now));
     status
 }
 
-/// Its Job is at work.
-pub fn progressing(request: &PostgresOpsRequest) -> PostgresOpsRequestStatus {
+/// Its Job is active.
+fn progressing(request: &PostgresOpsRequest) -> PostgresOpsRequestStatus {
     let mut status = current(request);
     status.phase = Some(Phase::Progressing);
     stop_waiting(&mut status);
     status
 }
 
-/// It had ended, and goes on.
-pub fn carried_on(request: &PostgresOpsRequest) -> PostgresOpsRequestStatus {
+/// It had failed, and is resumed.
+fn resumed(request: &PostgresOpsRequest) -> PostgresOpsRequestStatus {
     let mut status = progressing(request);
     status.conditions.retain(|condition| condition.type_ != CONDITION_FAILED);
     status
 }
 
-/// It ended, as `phase` says, without the target version.
-pub fn ended_without(
+/// It ended, in this phase, without the target version.
+fn ended_without(
     phase: Phase,
     request: &PostgresOpsRequest,
     reason: &str,
@@ -67,7 +80,7 @@ pub fn ended_without(
 }
 
 /// It ended with the target version.
-pub fn succeeded(request: &PostgresOpsRequest, message: &str, now: Time) -> PostgresOpsRequestStatus {
+fn succeeded(request: &PostgresOpsRequest, message: &str, now: Time) -> PostgresOpsRequestStatus {
     let mut status = current(request);
     status.phase = Some(Phase::Successful);
     stop_waiting(&mut status);
@@ -101,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runners_conditions_stay_and_the_waiting_ends() {
+    fn status_keeps_the_runners_conditions_and_ends_waiting() {
         let mut request = request("orders-17");
         let step = Condition::new("PauseDatabase", "True", "PauseDatabase", "", Time(at(1)));
         request.status.get_or_insert_default().conditions = vec![step];
@@ -114,22 +127,22 @@ mod tests {
     }
 
     #[test]
-    fn an_acknowledgement_does_not_take_an_approval_back() {
+    fn acknowledgement_keeps_an_approval() {
         let mut request = request("orders-17");
         request.status.get_or_insert_default().phase = Some(Phase::Approved);
         assert_eq!(acknowledged(&request, "13.16", Time(at(1))).phase, Some(Phase::Approved));
     }
 
     #[test]
-    fn a_dry_run_is_one_if_it_was_when_the_request_was_taken_up() {
+    fn dry_run_is_decided_by_the_acknowledgement() {
         let mut request = request("orders-17");
-        let asked: [(String, String); 1] = [(names::ANNOTATION_DRY_RUN.to_owned(), "true".to_owned())];
-        request.metadata.annotations = Some(asked.into());
-        let taken_up = request.clone();
-        // An annotation that comes later changes nothing …
-        request.status = Some(acknowledged(&taken_up, "13.16", Time(at(1))));
+        let annotation: [(String, String); 1] = [(names::ANNOTATION_DRY_RUN.to_owned(), "true".to_owned())];
+        request.metadata.annotations = Some(annotation.into());
+        let annotated = request.clone();
+        // An annotation that is added later has no effect …
+        request.status = Some(acknowledged(&annotated, "13.16", Time(at(1))));
         assert_eq!(request.scope(), Scope::Upgrade);
-        // … and neither does one that goes later.
+        // … and removing it later has none either.
         request.status = None;
         request.status = Some(acknowledged(&request, "13.16", Time(at(1))));
         request.metadata.annotations = None;

@@ -1,10 +1,12 @@
-use super::*;
-use crate::launcher::fixtures::worker;
-use pgops_kube::PullPolicy;
+use k8s_openapi::api::core::v1::{Container, PodSpec};
+use pgops_api::UpgradePlan;
+use pgops_api::plan::PLAN_VARIABLE;
+use pgops_api::postgres::ClientAuthMode;
 
-fn images() -> Images {
-    Images { runner: "registry/pgops-runner:1".into(), pull_policy: Some(PullPolicy::IfNotPresent) }
-}
+use crate::launcher::fixtures::{images, worker};
+use crate::launcher::worker::identity::VOLUME_IDENTITY;
+use crate::launcher::worker::volumes::VOLUME_AUTH;
+use crate::launcher::worker::{CONTAINER_RUNNER, Worker};
 
 fn pod(worker: &Worker) -> PodSpec {
     worker.job(&images()).unwrap().spec.unwrap().template.spec.unwrap()
@@ -39,7 +41,7 @@ fn every_container_fits_the_restricted_profile() {
 }
 
 #[test]
-fn it_runs_as_the_owner_of_the_data_near_the_database() {
+fn worker_runs_as_owner_of_the_data_near_the_database() {
     let pod = pod(&worker("13.16", "17.11"));
     let security = pod.security_context.unwrap();
     assert_eq!(
@@ -58,7 +60,7 @@ fn it_runs_as_the_owner_of_the_data_near_the_database() {
 }
 
 #[test]
-fn a_major_upgrade_stages_the_programs_that_really_run_and_mounts_the_volume() {
+fn major_upgrade_stages_running_image_and_mounts_volume() {
     let pod = pod(&worker("13.16", "17.11"));
     assert_eq!(init_names(&pod), ["install", "stage"]);
     let stage = &pod.init_containers.as_ref().unwrap()[1];
@@ -76,7 +78,7 @@ fn a_major_upgrade_stages_the_programs_that_really_run_and_mounts_the_volume() {
 }
 
 #[test]
-fn a_minor_upgrade_touches_no_volume_and_stages_nothing() {
+fn minor_upgrade_mounts_no_volume_and_stages_nothing() {
     let pod = pod(&worker("13.16", "13.23"));
     assert_eq!(init_names(&pod), ["install"]);
     assert!(!mounts(&pod.containers[0]).contains(&"/var/pv"));
@@ -84,7 +86,7 @@ fn a_minor_upgrade_touches_no_volume_and_stages_nothing() {
 }
 
 #[test]
-fn every_mount_has_its_volume_and_only_the_runner_sees_password_and_token() {
+fn only_the_runner_mounts_password_and_token() {
     let mut worker = worker("13.16", "17.11");
     worker.config_secret = Some("orders-conf".into());
     let pod = pod(&worker);
@@ -100,7 +102,7 @@ fn every_mount_has_its_volume_and_only_the_runner_sees_password_and_token() {
 }
 
 #[test]
-fn the_runner_finds_its_identity_where_clients_look_and_nothing_else_mounts_it() {
+fn runner_mounts_its_identity_where_clients_expect_it() {
     let worker = worker("13.16", "17.11");
     assert_eq!(worker.service_account().automount_service_account_token, Some(false));
     let pod = pod(&worker);
@@ -114,7 +116,7 @@ fn the_runner_finds_its_identity_where_clients_look_and_nothing_else_mounts_it()
 }
 
 #[test]
-fn the_plan_in_the_job_is_the_one_that_was_made() {
+fn plan_in_the_job_is_the_workers() {
     let mut worker = worker("13.16", "17.11");
     worker.client_auth_mode = Some(ClientAuthMode::Scram);
     let variables = pod(&worker).containers.remove(0).env.unwrap();
@@ -122,29 +124,4 @@ fn the_plan_in_the_job_is_the_one_that_was_made() {
     assert_eq!(serde_json::from_str::<UpgradePlan>(&value(PLAN_VARIABLE)).unwrap(), worker.plan);
     assert_eq!(value("PGOPS_CLIENT_AUTH_MODE"), "scram");
     assert_eq!(worker.plan.from.image, "registry/postgres:13.16-patched");
-}
-
-#[test]
-fn the_job_ends_with_the_request_and_not_with_a_node() {
-    let job = worker("13.16", "17.11").job(&images()).unwrap();
-    assert_eq!(job.metadata.name.as_deref(), Some("orders-17-3f9c21aa"));
-    assert_eq!(job.metadata.labels.as_ref().unwrap()[names::LABEL_DATABASE], "orders");
-    let spec = job.spec.unwrap();
-    assert_eq!(spec.pod_replacement_policy.as_deref(), Some("Failed"));
-    assert_eq!(spec.active_deadline_seconds, None);
-    let rules = spec.pod_failure_policy.unwrap().rules;
-    assert_eq!(rules[0].action, "FailJob");
-    let codes = rules[0].on_exit_codes.as_ref().unwrap();
-    assert_eq!((codes.values.as_slice(), codes.container_name.as_ref()), ([42].as_slice(), None));
-    assert_eq!(rules[1].action, "Ignore");
-    assert_eq!(rules[1].on_pod_conditions.as_ref().unwrap()[0].type_, "DisruptionTarget");
-}
-
-#[test]
-fn a_long_name_is_shortened_in_labels_only() {
-    let mut worker = worker("13.16", "17.11");
-    worker.plan.request = "o".repeat(200);
-    let metadata = metadata(&worker.plan);
-    assert!(metadata.labels.unwrap()[names::LABEL_REQUEST].len() <= 63);
-    assert_eq!(metadata.annotations.unwrap()[names::LABEL_REQUEST].len(), 200);
 }

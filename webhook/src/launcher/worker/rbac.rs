@@ -1,33 +1,13 @@
-//! The rights of one upgrade's worker: an identity of its own, and a Role that names what it may touch.
+//! The rights of one upgrade's worker: a Role that names the objects it may touch.
 
-use k8s_openapi::api::core::v1::{
-    ConfigMapProjection, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath, ObjectFieldSelector,
-    ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeProjection,
-};
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
 use pgops_api::{UpgradePlan, names};
 
-use super::worker::{Worker, metadata};
-
-/// Volume with the worker's identity.
-pub const VOLUME_IDENTITY: &str = "identity";
-/// Where every client looks for a pod's identity.
-pub const IDENTITY_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-/// Life of a token in seconds, as the API server gives it to pods; the kubelet renews it.
-const TOKEN_LIFE: i64 = 3607;
+use super::Worker;
+use super::metadata::metadata;
 
 impl Worker {
-    /// The worker's identity.
-    pub fn service_account(&self) -> ServiceAccount {
-        ServiceAccount {
-            metadata: metadata(&self.plan),
-            // Given to one container of the pod, by its own volume.
-            automount_service_account_token: Some(false),
-            ..ServiceAccount::default()
-        }
-    }
-
-    /// What it may do: to its own request, to its own database, and to nothing else.
+    /// Rights on its own request and its own database, and on nothing else.
     pub fn role(&self) -> Role {
         let UpgradePlan { request, database, .. } = &self.plan;
         let pods: Vec<String> = (0..self.replicas).map(|ordinal| names::pod(database, ordinal)).collect();
@@ -48,7 +28,7 @@ impl Worker {
                 rule("apps", "statefulsets", &["get", "patch"], one(database)),
                 rule("", "services", &["patch"], one(database)),
                 rule("", "pods", &["get", "delete"], &pods),
-                // A right to create cannot name what is created.
+                // RBAC cannot restrict `create` to a name.
                 rule("", "configmaps", &["create"], &[]),
                 rule("", "configmaps", &["get", "patch"], one(&report)),
                 rule("", "events", &["create", "patch"], &[]),
@@ -57,7 +37,7 @@ impl Worker {
         }
     }
 
-    /// Gives the role to the identity.
+    /// Grants the Role to the worker's `ServiceAccount`.
     pub fn role_binding(&self) -> RoleBinding {
         let metadata = metadata(&self.plan);
         let name = metadata.name.clone().unwrap_or_default();
@@ -78,46 +58,6 @@ impl Worker {
     }
 }
 
-/// What the API server would mount into every container: token, authority and namespace.
-pub fn identity() -> Volume {
-    let token = VolumeProjection {
-        service_account_token: Some(ServiceAccountTokenProjection {
-            audience: None,
-            expiration_seconds: Some(TOKEN_LIFE),
-            path: "token".to_owned(),
-        }),
-        ..VolumeProjection::default()
-    };
-    let authority = VolumeProjection {
-        config_map: Some(ConfigMapProjection {
-            name: "kube-root-ca.crt".to_owned(),
-            items: Some(vec![KeyToPath { key: "ca.crt".to_owned(), path: "ca.crt".to_owned(), mode: None }]),
-            optional: None,
-        }),
-        ..VolumeProjection::default()
-    };
-    let namespace = DownwardAPIVolumeFile {
-        path: "namespace".to_owned(),
-        field_ref: Some(ObjectFieldSelector {
-            api_version: None,
-            field_path: "metadata.namespace".to_owned(),
-        }),
-        ..DownwardAPIVolumeFile::default()
-    };
-    let namespace = VolumeProjection {
-        downward_api: Some(DownwardAPIProjection { items: Some(vec![namespace]) }),
-        ..VolumeProjection::default()
-    };
-    Volume {
-        name: VOLUME_IDENTITY.to_owned(),
-        projected: Some(ProjectedVolumeSource {
-            default_mode: None,
-            sources: Some(vec![token, authority, namespace]),
-        }),
-        ..Volume::default()
-    }
-}
-
 fn rule(group: &str, resource: &str, verbs: &[&str], names: &[String]) -> PolicyRule {
     PolicyRule {
         api_groups: Some(vec![group.to_owned()]),
@@ -133,7 +73,7 @@ mod tests {
     use crate::launcher::fixtures::worker;
 
     #[test]
-    fn the_role_names_everything_that_exists_and_opens_no_secret() {
+    fn role_names_every_existing_object_and_opens_no_secret() {
         let rules = worker("13.16", "17.11").role().rules.unwrap();
         for rule in rules {
             let resource = rule.resources.unwrap().remove(0);
@@ -148,14 +88,14 @@ mod tests {
     }
 
     #[test]
-    fn the_pods_are_those_of_the_database() {
+    fn role_names_the_pods_of_the_database() {
         let rules = worker("13.16", "17.11").role().rules.unwrap();
         let pods = rules.iter().find(|rule| rule.resources.as_deref() == Some(&["pods".to_owned()])).unwrap();
         assert_eq!(pods.resource_names.as_deref().unwrap(), ["orders-0"]);
     }
 
     #[test]
-    fn account_role_and_binding_share_the_jobs_name_and_owner() {
+    fn rbac_objects_share_name_and_owner_of_the_job() {
         let worker = worker("13.16", "17.11");
         let metadata =
             [worker.service_account().metadata, worker.role().metadata, worker.role_binding().metadata];

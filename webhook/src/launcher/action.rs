@@ -1,0 +1,63 @@
+//! What the launcher can do about one request.
+
+use k8s_openapi::jiff::SignedDuration;
+
+use super::claim::Claim;
+use super::job_state::Withdrawal;
+use super::worker::Worker;
+
+/// Pause before something that is waited for is checked again.
+pub const RECHECK_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
+
+/// What the launcher does about one request: one step, after which it decides from scratch.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    /// Nothing until something changes.
+    Nothing,
+    /// Nothing until something changes, or this much time has passed.
+    Recheck(SignedDuration),
+    /// Record that the request was seen, and which version the database has.
+    Acknowledge {
+        /// Name of the database's `PostgresVersion`.
+        from: String,
+    },
+    /// Record what the request waits for.
+    Wait { reason: &'static str, message: String },
+    /// End the request: it is not admitted any more.
+    Deny { reason: &'static str, message: String },
+    /// Write this claim on the database, which was found free or held by the request.
+    Claim(Claim),
+    /// Create the Job and the objects it needs, as far as they do not exist. The Job is suspended.
+    Launch(Box<Worker>),
+    /// Start the held Job: the claim names it.
+    StartJob,
+    /// Record that the Job is active.
+    MarkProgressing,
+    /// Suspend the Job, which has done nothing, permanently.
+    Withdraw(Withdrawal),
+    /// Lift the suspension of a withdrawn Job: it had acted before.
+    UnsuspendJob,
+    /// Report what hinders the upgrade, which resumes as soon as it can.
+    Warn { reason: &'static str, message: String },
+    /// End the request: it failed.
+    Fail {
+        reason: String,
+        /// Why, and in which state it leaves the database.
+        message: String,
+    },
+    /// End the request: it succeeded, and only its status does not say so.
+    Succeed { message: String },
+    /// Delete the Job, which has ended: the next one has the same name.
+    DeleteJob,
+    /// Resume a request that has failed: its Job continues from the journal.
+    Resume,
+    /// Remove the annotation that requests to resume.
+    ClearResume {
+        /// Why it has no effect, if its author must know.
+        rejected: Option<String>,
+    },
+    /// Remove the request's claim from the database.
+    Release,
+    /// Let the request be deleted.
+    RemoveFinalizer,
+}

@@ -1,0 +1,190 @@
+//! Does what was decided. Every write may be repeated, and the process may stop after any line.
+
+use std::time::Duration;
+
+use kube::runtime::controller;
+use kube::runtime::events::Recorder;
+use kube::{Client, ResourceExt};
+use pgops_api::{PostgresOpsRequest, display_chain, names};
+use serde_json::{Value, json};
+
+use super::action::Action;
+use super::claim::Claim;
+use super::events::{self, EventSpec};
+use super::job_state::{ANNOTATION_HELD, ANNOTATION_WITHDRAWN, Withdrawal};
+use super::options::Images;
+use super::state::{State, has_finalizer};
+use super::status;
+use super::worker::Worker;
+use super::worker::metadata::metadata;
+use super::writes::{self, Error};
+
+/// Pause before a warning is repeated.
+const WARN_INTERVAL: Duration = Duration::from_mins(1);
+/// Pause before a request that waits is checked again.
+const WAIT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Applies actions to the cluster.
+pub struct Reconciler {
+    pub client: Client,
+    pub recorder: Recorder,
+    pub images: Images,
+}
+
+impl Reconciler {
+    /// Applies the action, then announces it; returns when to reconcile again.
+    pub async fn apply(&self, state: &State, action: &Action) -> Result<controller::Action, Error> {
+        let request = &state.request;
+        match status::written_by(action, state) {
+            // Neither written nor announced again.
+            Some(status) if request.status.as_ref() == Some(&status) => return Ok(requeue(action)),
+            Some(status) => writes::patch_status(&self.client, request, status).await?,
+            None => self.write(state, action).await?,
+        }
+        events::log(state, action);
+        if let Some(event) = events::announcement(state, action) {
+            events::record(&self.recorder, request, event).await;
+        }
+        Ok(requeue(action))
+    }
+
+    /// Writes everything except a status.
+    async fn write(&self, state: &State, action: &Action) -> Result<(), Error> {
+        match action {
+            Action::Claim(claim) => self.claim(state, claim).await,
+            Action::Release => self.write_claim(state, None).await,
+            Action::Launch(worker) => self.launch(state, worker).await,
+            Action::StartJob | Action::UnsuspendJob => self.suspend(state, false, None).await,
+            Action::Withdraw(withdrawal) => self.withdraw(state, withdrawal).await,
+            Action::DeleteJob => self.delete_job(state).await,
+            Action::ClearResume { .. } => self.clear_resume(&state.request).await,
+            Action::RemoveFinalizer => self.set_finalizer(&state.request, false).await,
+            Action::Nothing
+            | Action::Recheck(_)
+            | Action::Warn { .. }
+            | Action::Acknowledge { .. }
+            | Action::Wait { .. }
+            | Action::Deny { .. }
+            | Action::MarkProgressing
+            | Action::Fail { .. }
+            | Action::Succeed { .. }
+            | Action::Resume => Ok(()),
+        }
+    }
+
+    async fn claim(&self, state: &State, claim: &Claim) -> Result<(), Error> {
+        // The finalizer comes first: from then on the request stays until it has released the database.
+        self.ensure_finalizer(&state.request).await?;
+        let claim = serde_json::to_string(claim).map_err(Error::Serialize)?;
+        self.write_claim(state, Some(claim)).await
+    }
+
+    /// Writes the claim to the database that was observed, or removes it.
+    async fn write_claim(&self, state: &State, claim: Option<String>) -> Result<(), Error> {
+        let Some(database) = &state.database else { return Ok(()) };
+        let patch = json!({ "metadata": { "annotations": { names::ANNOTATION_CLAIM: claim } } });
+        writes::patch(&self.client, "claim or release", database, patch).await
+    }
+
+    async fn launch(&self, state: &State, worker: &Worker) -> Result<(), Error> {
+        // A user may have removed the finalizer since the claim.
+        self.ensure_finalizer(&state.request).await?;
+        let created = self.create(worker).await;
+        if let Err(error) = &created {
+            // A quota or a policy of the namespace: its users must see it on the request.
+            let event = EventSpec::warning("LaunchFailed", display_chain(error));
+            events::record(&self.recorder, &state.request, event).await;
+        }
+        created
+    }
+
+    /// The rights come before the Job, whose pod needs them; the Job itself comes last.
+    async fn create(&self, worker: &Worker) -> Result<(), Error> {
+        writes::create(&self.client, &worker.service_account()).await?;
+        writes::create(&self.client, &worker.role()).await?;
+        writes::create(&self.client, &worker.role_binding()).await?;
+        let job = worker.job(&self.images).map_err(Error::Serialize)?;
+        if writes::create(&self.client, &job).await? {
+            tracing::info!(
+                request = worker.plan.request,
+                database = worker.plan.database,
+                namespace = worker.plan.namespace,
+                job = metadata(&worker.plan).name,
+                from = worker.plan.from.name,
+                to = worker.plan.to.name,
+                "created the job of an upgrade"
+            );
+        }
+        Ok(())
+    }
+
+    async fn withdraw(&self, state: &State, withdrawal: &Withdrawal) -> Result<(), Error> {
+        let withdrawal = serde_json::to_string(withdrawal).map_err(Error::Serialize)?;
+        self.suspend(state, true, Some(withdrawal)).await
+    }
+
+    /// Suspends or unsuspends the Job that was observed; one that has changed since is observed again.
+    async fn suspend(&self, state: &State, suspend: bool, withdrawal: Option<String>) -> Result<(), Error> {
+        let Some(job) = &state.job else { return Ok(()) };
+        let mut annotations = json!({ ANNOTATION_WITHDRAWN: withdrawal });
+        if !suspend {
+            annotations[ANNOTATION_HELD] = Value::Null;
+        }
+        let patch = json!({
+            "metadata": { "annotations": annotations },
+            "spec": { "suspend": suspend },
+        });
+        writes::patch(&self.client, "suspend or unsuspend", job, patch).await
+    }
+
+    async fn delete_job(&self, state: &State) -> Result<(), Error> {
+        let Some(job) = &state.job else { return Ok(()) };
+        writes::delete(&self.client, job).await
+    }
+
+    async fn clear_resume(&self, request: &PostgresOpsRequest) -> Result<(), Error> {
+        let patch = json!({ "metadata": { "annotations": { names::ANNOTATION_RESUME: null } } });
+        writes::patch(&self.client, "remove the resume annotation of", request, patch).await
+    }
+
+    /// Adds the finalizer to a request that has none and is not being deleted.
+    async fn ensure_finalizer(&self, request: &PostgresOpsRequest) -> Result<(), Error> {
+        if has_finalizer(request) || request.metadata.deletion_timestamp.is_some() {
+            return Ok(());
+        }
+        self.set_finalizer(request, true).await
+    }
+
+    async fn set_finalizer(&self, request: &PostgresOpsRequest, present: bool) -> Result<(), Error> {
+        let others = request.finalizers().iter().filter(|finalizer| *finalizer != names::REQUEST_FINALIZER);
+        let ours = present.then(|| names::REQUEST_FINALIZER.to_owned());
+        let finalizers: Vec<String> = others.cloned().chain(ours).collect();
+        let patch = json!({ "metadata": { "finalizers": finalizers } });
+        writes::patch(&self.client, "set the finalizer of", request, patch).await
+    }
+}
+
+/// When to reconcile again after the action.
+fn requeue(action: &Action) -> controller::Action {
+    match action {
+        Action::Recheck(left) => {
+            let left = Duration::try_from(*left).unwrap_or(WAIT_INTERVAL);
+            controller::Action::requeue(left.max(Duration::from_secs(1)))
+        }
+        Action::Wait { .. } | Action::Launch(_) => controller::Action::requeue(WAIT_INTERVAL),
+        Action::Claim(_) | Action::Release | Action::Resume => controller::Action::requeue(Duration::ZERO),
+        Action::Warn { .. } => controller::Action::requeue(WARN_INTERVAL),
+        Action::Nothing
+        | Action::Acknowledge { .. }
+        | Action::Deny { .. }
+        | Action::StartJob
+        | Action::MarkProgressing
+        | Action::Withdraw(_)
+        | Action::UnsuspendJob
+        | Action::Fail { .. }
+        | Action::Succeed { .. }
+        | Action::DeleteJob
+        | Action::ClearResume { .. }
+        | Action::RemoveFinalizer => controller::Action::await_change(),
+    }
+}

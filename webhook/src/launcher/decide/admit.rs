@@ -1,0 +1,131 @@
+//! From a stored request to a Job that works: whose turn it is, and whether the request is still admitted.
+//!
+//! Claim, Job, the Job's name in the claim, start: one write each, and each is decided from scratch. Before
+//! the claim comes the order of creation, see [`queue`].
+
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt;
+use pgops_api::admission::{self, Admitted, AdmittedUpgrade, Denial, Facts};
+
+use super::release::release;
+use crate::launcher::action::{Action, RECHECK_INTERVAL};
+use crate::launcher::claim::{self, Claim, ClaimStatus};
+use crate::launcher::job_state::Withdrawal;
+use crate::launcher::queue;
+use crate::launcher::state::State;
+use crate::launcher::worker::Worker;
+use crate::launcher::worker::prepare::{PrepareError, new_worker, rebuild_worker};
+
+const BLOCKED: &str = "Blocked";
+/// How a request that is not deleted is cancelled.
+pub const BY_ANNOTATION: &str = "was cancelled by its annotation pgops.dev/cancel";
+
+/// The request has no Job.
+pub fn admit(state: &State) -> Action {
+    // A second worker must not start while the first one's pod may still act.
+    if state.has_live_pods() {
+        return Action::Recheck(RECHECK_INTERVAL);
+    }
+    // A database that is paused for the request needs a worker, which completes the upgrade or rolls it back.
+    if state.is_deleted() && !(state.is_progressing() && state.needs_rescue()) {
+        return release(state);
+    }
+    let worker = if state.is_progressing() { recreated(state) } else { created(state) };
+    let worker = match worker {
+        Ok(worker) => worker,
+        Err(instead) => return instead,
+    };
+    match claim::status(state) {
+        ClaimStatus::Ours => Action::Launch(Box::new(worker)),
+        ClaimStatus::Free => Action::Claim(Claim::of(&state.request, None)),
+        ClaimStatus::Taken(message) => Action::Wait { reason: BLOCKED, message },
+    }
+}
+
+/// The request has a Job, which was never started.
+pub fn start(state: &State, job: &Job) -> Action {
+    // Pods of an earlier Job of that name, which a user deleted.
+    if state.has_live_pods() {
+        return Action::Recheck(RECHECK_INTERVAL);
+    }
+    if !state.is_progressing() {
+        if state.is_deleted() {
+            return Action::Withdraw(cancelled("was deleted"));
+        }
+        if state.request.is_cancelled() {
+            return Action::Withdraw(cancelled(BY_ANNOTATION));
+        }
+        if let Err(instead) = repeat_admission(state) {
+            return instead;
+        }
+    }
+    match claim::status(state) {
+        ClaimStatus::Ours if claim::names_job(state, job) => Action::StartJob,
+        ClaimStatus::Ours | ClaimStatus::Free => Action::Claim(Claim::of(&state.request, Some(job))),
+        ClaimStatus::Taken(message) => Action::Wait { reason: BLOCKED, message },
+    }
+}
+
+/// Why a Job that has done nothing is withdrawn.
+pub fn cancelled(how: &str) -> Withdrawal {
+    Withdrawal {
+        reason: "Cancelled".to_owned(),
+        message: format!("the request {how} before its Job started"),
+    }
+}
+
+/// The worker of a request whose Job was deleted, or what to do instead.
+fn recreated(state: &State) -> Result<Worker, Action> {
+    if state.database.is_none() {
+        let message = format!("{} and the Job of this request no longer exist", state.database_key());
+        return Err(Action::Fail { reason: "DatabaseNotFound".to_owned(), message });
+    }
+    rebuild_worker(state).map_err(|PrepareError { reason, message }| Action::Warn { reason, message })
+}
+
+/// The worker of a request that has not started, or what to do instead.
+fn created(state: &State) -> Result<Worker, Action> {
+    if state.request.is_cancelled() {
+        let Withdrawal { reason, message } = cancelled(BY_ANNOTATION);
+        let message = format!("{} was not touched: {message}", state.database_key());
+        return Err(Action::Fail { reason, message });
+    }
+    let upgrade = repeat_admission(state)?;
+    new_worker(state, upgrade).map_err(|PrepareError { reason, message }| Action::Deny { reason, message })
+}
+
+/// Repeats the decision of admission when it is the request's turn: the upgrade, or what to do instead.
+fn repeat_admission(state: &State) -> Result<AdmittedUpgrade, Action> {
+    if let Some(from) = unacknowledged_version(state) {
+        return Err(Action::Acknowledge { from });
+    }
+    if let Some(other) = queue::blocking_request(state) {
+        let blocker = format!("PostgresOpsRequest {} ({:?})", other.name_any(), other.phase());
+        return Err(Action::Wait { reason: BLOCKED, message: claim::waiting_for(state, &blocker) });
+    }
+    let facts = Facts {
+        request: &state.request,
+        database: state.database.as_ref(),
+        catalog: &state.catalog,
+        active: &[],
+    };
+    match admission::decide(&facts) {
+        Ok(Admitted { upgrade: Some(upgrade), .. }) => Ok(upgrade),
+        Ok(Admitted { upgrade: None, .. }) => Err(Action::Nothing),
+        Err(Denial { reason, message, .. }) if reason.is_transient() => {
+            Err(Action::Wait { reason: reason.as_str(), message })
+        }
+        Err(Denial { reason, message, .. }) => Err(Action::Deny { reason: reason.as_str(), message }),
+    }
+}
+
+/// The database's version, unless the request's status has it already.
+fn unacknowledged_version(state: &State) -> Option<String> {
+    let version = &state.database.as_ref()?.spec.version;
+    let is_acknowledged = state
+        .request
+        .status
+        .as_ref()
+        .is_some_and(|status| status.phase.is_some() && status.from.as_ref() == Some(version));
+    (!is_acknowledged).then(|| version.clone())
+}

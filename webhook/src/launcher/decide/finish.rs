@@ -1,0 +1,39 @@
+//! A request that has ended.
+
+use super::release::release;
+use super::resume::resume;
+use crate::launcher::action::{Action, RECHECK_INTERVAL};
+use crate::launcher::claim;
+use crate::launcher::job_state::{self, JobState, Withdrawal};
+use crate::launcher::state::{State, has_finalizer};
+
+/// Removes claim and finalizer of a request that has ended as soon as no Job can act for it any more, unless
+/// it is to be resumed.
+pub fn finish(state: &State) -> Action {
+    let wants_resume = state.request.wants_resume();
+    if !wants_resume && !has_finalizer(&state.request) {
+        return Action::Nothing;
+    }
+    if let Some(action) = wait_for_worker(state) {
+        return action;
+    }
+    if wants_resume { resume(state) } else { release(state) }
+}
+
+/// What to do while the request's Job or a pod of it may still act; none if neither can.
+fn wait_for_worker(state: &State) -> Option<Action> {
+    if let Some(job) = &state.job {
+        match job_state::of(job) {
+            JobState::Active => return Some(Action::Nothing),
+            // A launcher that saw the claim name it may be about to start it: changing the Job prevents that.
+            JobState::Held if claim::names_job(state, job) => {
+                let message = "the request has ended".to_owned();
+                return Some(Action::Withdraw(Withdrawal { reason: "Ended".to_owned(), message }));
+            }
+            JobState::Held | JobState::Withdrawn(_) | JobState::Complete | JobState::Failed(_) => {}
+        }
+    }
+    // The next request must not start alongside them. A request that is being deleted goes all the same: its
+    // claim is taken over when they have ended.
+    (state.has_live_pods() && !state.is_deleted()).then_some(Action::Recheck(RECHECK_INTERVAL))
+}

@@ -1,0 +1,139 @@
+use super::{assert_says, describe, next};
+use crate::launcher::action::Action;
+use crate::launcher::decide::next_action;
+use crate::launcher::fixtures::{StateBuilder, at, jobs, pods};
+use pgops_api::PgVersion;
+use pgops_api::opsrequest::Phase;
+use rstest::rstest;
+
+const EARLIER: &str = "1970-01-01T00:01:00Z";
+const SAME_SECOND: &str = "1970-01-01T00:01:40Z";
+const LATER: &str = "1970-01-01T00:09:00Z";
+
+#[rstest]
+#[case::new(StateBuilder::new().no_status(), "Acknowledge")]
+#[case::version_changed_meanwhile(StateBuilder::new().status_from("13.10"), "Acknowledge")]
+#[case::admitted(StateBuilder::new(), "Claim")]
+#[case::admitted_in_the_deprecated_form(StateBuilder::new().deprecated_form(), "Claim")]
+#[case::approved(StateBuilder::new().phase(Phase::Approved), "Claim")]
+#[case::finalizer_of_a_leader_that_died(StateBuilder::new().finalizer(), "Claim")]
+#[case::claimed(StateBuilder::new().claimed(), "Launch")]
+#[case::claimed_by_a_deleted_request(StateBuilder::new().claimed_by("deleted", Some("its-job")), "Claim")]
+#[case::claimed_by_another(
+    StateBuilder::new().claimed_by("other", None).phase_of("other", Some(Phase::Pending)),
+    "Wait"
+)]
+#[case::claimed_and_denied(StateBuilder::new().claimed().no_workload(), "Deny")]
+#[case::cancelled(StateBuilder::new().cancelled(), "Fail")]
+#[case::cancelled_when_claimed(StateBuilder::new().claimed().cancelled(), "Fail")]
+#[case::deleted(StateBuilder::new().deleted(), "Nothing")]
+#[case::deleted_with_finalizer(StateBuilder::new().finalizer().deleted(), "RemoveFinalizer")]
+#[case::deleted_when_claimed(StateBuilder::new().claimed().deleted(), "Release")]
+fn pending_request_claims_its_database_then_launches(#[case] state: StateBuilder, #[case] expected: &str) {
+    assert_eq!(next(state), expected);
+}
+
+#[rstest]
+#[case::pods_remain(StateBuilder::new().progressing().pod(pods::running(900)), "Recheck")]
+#[case::cancelled(StateBuilder::new().claimed().progressing().cancelled(), "Launch")]
+#[case::claimed(StateBuilder::new().claimed().progressing(), "Launch")]
+#[case::claim_lost(StateBuilder::new().progressing(), "Claim")]
+#[case::with_the_request(StateBuilder::new().progressing().deleted(), "RemoveFinalizer")]
+#[case::with_the_request_while_paused(
+    StateBuilder::new().claimed().progressing().deleted().paused_by_request(),
+    "Launch"
+)]
+#[case::with_request_and_database(
+    StateBuilder::new().progressing().deleted().paused_by_request().database_deleted(),
+    "RemoveFinalizer"
+)]
+#[case::database_no_longer_exists(StateBuilder::new().progressing().no_database(), "Fail")]
+fn deleted_job_is_recreated_while_it_is_needed(#[case] state: StateBuilder, #[case] expected: &str) {
+    assert_eq!(next(state), expected);
+}
+
+#[rstest]
+#[case::no_database(StateBuilder::new().no_database(), "DatabaseNotFound", "demo/orders")]
+#[case::downgrade(
+    StateBuilder::new().database_version("17.11").status_from("17.11").target_version("13.23"),
+    "Downgrade",
+    "upgrade from version 17.11 to 13.23 is not supported"
+)]
+#[case::foreign(StateBuilder::new().no_workload(), "NotProvisioned", "StatefulSet demo/orders does not exist")]
+fn denial_says_why(#[case] state: StateBuilder, #[case] reason: &str, #[case] part: &str) {
+    assert_says(state, "Deny", reason, part);
+}
+
+#[rstest]
+#[case::not_ready(StateBuilder::new().database_phase("NotReady"), "DatabaseNotReady", "NotReady")]
+#[case::paused_by_another(StateBuilder::new().paused_by("other"), "DatabasePaused", "uid other")]
+#[case::older(
+    StateBuilder::new().other_request("first", EARLIER, Phase::Pending),
+    "Blocked",
+    "first (Pending)"
+)]
+#[case::same_second_first_name(
+    StateBuilder::new().other_request("a", SAME_SECOND, Phase::Pending),
+    "Blocked",
+    "PostgresOpsRequest a "
+)]
+#[case::younger_that_holds_the_database(
+    StateBuilder::new().other_request("late", LATER, Phase::Pending).claimed_by("late", None),
+    "Blocked",
+    "late (Pending)"
+)]
+#[case::job_of_a_deleted_request(
+    StateBuilder::new().other_job(jobs::named(jobs::active(), "deleted-77", "x")),
+    "Blocked",
+    "job deleted-77 on demo/orders"
+)]
+#[case::younger_that_is_running(
+    StateBuilder::new().other_request("late", LATER, Phase::Progressing),
+    "Blocked",
+    "late (Progressing)"
+)]
+fn waiting_request_names_its_blocker(#[case] state: StateBuilder, #[case] reason: &str, #[case] part: &str) {
+    assert_says(state, "Wait", reason, part);
+}
+
+#[test]
+fn younger_pending_request_does_not_block() {
+    assert_eq!(next(StateBuilder::new().other_request("late", LATER, Phase::Pending)), "Claim");
+}
+
+#[test]
+fn apply_always_proceeds_with_a_database_that_is_not_ready() {
+    assert_eq!(next(StateBuilder::new().database_phase("NotReady").apply_always()), "Claim");
+}
+
+#[test]
+fn recreated_job_starts_from_the_version_the_request_began_with() {
+    let state = StateBuilder::new().claimed().progressing();
+    let state = state.database_version("17.11").server_image("postgres:17.11").build();
+    let Action::Launch(worker) = next_action(&state) else { panic!("no launch") };
+    assert_eq!(worker.plan.from.name, "13.16");
+    assert_eq!(worker.plan.from.image, "postgres:13.16");
+    assert_eq!(worker.plan.to.pg_version().unwrap(), PgVersion { major: 17, minor: 11 });
+}
+
+#[test]
+fn job_that_cannot_be_recreated_is_a_warning_and_not_the_end() {
+    let state = StateBuilder::new().progressing().status_from("13.1").build();
+    let (name, text) = describe(&next_action(&state));
+    assert_eq!(name, "Warn");
+    assert!(text.contains("PostgresVersion \"13.1\""), "{text}");
+}
+
+#[test]
+fn equal_states_give_equal_workers() {
+    let state = StateBuilder::new().claimed().build();
+    assert_eq!(next_action(&state), next_action(&state));
+    assert_eq!(describe(&next_action(&state)).0, "Launch");
+}
+
+#[test]
+fn request_without_status_is_acknowledged_with_the_databases_version() {
+    let state = StateBuilder::new().empty_status().build();
+    assert_eq!(next_action(&state), Action::Acknowledge { from: "13.16".into() });
+    assert_eq!(state.now, at(1000));
+}

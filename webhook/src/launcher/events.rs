@@ -1,0 +1,102 @@
+//! What an action announces: Events on the request, and log lines.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Resource;
+use kube::runtime::events::{Event, EventType, Recorder};
+use pgops_api::PostgresOpsRequest;
+use pgops_api::plan::Scope;
+
+use super::action::Action;
+use super::state::{State, request_key};
+
+/// Longest note of an Event, in bytes.
+const MAX_NOTE: usize = 1000;
+
+/// An Event on a request.
+#[derive(Debug, PartialEq)]
+pub struct EventSpec {
+    pub type_: EventType,
+    pub reason: String,
+    pub message: String,
+}
+
+impl EventSpec {
+    pub fn normal(reason: &str, message: String) -> Self {
+        Self { type_: EventType::Normal, reason: reason.to_owned(), message }
+    }
+
+    pub fn warning(reason: &str, message: String) -> Self {
+        Self { type_: EventType::Warning, reason: reason.to_owned(), message }
+    }
+}
+
+/// The Event that announces the action, once it is done.
+pub fn announcement(state: &State, action: &Action) -> Option<EventSpec> {
+    let database = state.database_key();
+    Some(match action {
+        Action::Wait { reason, message } => EventSpec::normal(reason, message.clone()),
+        Action::Deny { message, .. } => EventSpec::warning("Denied", message.clone()),
+        Action::MarkProgressing => EventSpec::normal("Launched", launched(state)),
+        Action::Warn { reason, message } => EventSpec::warning(reason, message.clone()),
+        Action::Fail { reason, message } => EventSpec::warning(reason, message.clone()),
+        Action::Succeed { message } => EventSpec::normal("Successful", message.clone()),
+        Action::Resume => {
+            EventSpec::normal("CarriesOn", format!("the upgrade of {database} resumes from its journal"))
+        }
+        Action::ClearResume { rejected: Some(why) } => EventSpec::warning("NothingToCarryOn", why.clone()),
+        _ => return None,
+    })
+}
+
+fn launched(state: &State) -> String {
+    let request = &state.request;
+    let does = match request.scope() {
+        Scope::Upgrade => "upgrades",
+        Scope::DryRun => "checks (dry run) the upgrade of",
+    };
+    format!(
+        "job {} {does} {} from {} to {}",
+        state.job_name(),
+        state.database_key(),
+        request.status.as_ref().and_then(|status| status.from.as_deref()).unwrap_or("its version"),
+        request.target().unwrap_or_default()
+    )
+}
+
+/// Logs the action, once it is done.
+pub fn log(state: &State, action: &Action) {
+    let request = request_key(&state.request);
+    let database = state.database_key();
+    match action {
+        Action::Deny { reason, .. } => tracing::info!(request, database, reason, "denied the request"),
+        Action::Warn { reason, message } => tracing::warn!(request, database, reason, message),
+        Action::Fail { reason, message } => {
+            tracing::warn!(request, database, reason, message, "the request failed");
+        }
+        Action::Resume => tracing::info!(request, database, "resumed the request"),
+        _ => {}
+    }
+}
+
+/// Records an Event on the request. One that is lost changes nothing.
+pub async fn record(recorder: &Recorder, request: &PostgresOpsRequest, event: EventSpec) {
+    record_event(recorder, &request.object_ref(&()), "Launch", event).await;
+}
+
+/// Records an Event on any object.
+pub async fn record_event(recorder: &Recorder, object: &ObjectReference, action: &str, event: EventSpec) {
+    let EventSpec { type_, reason, message } = event;
+    let end = message.floor_char_boundary(MAX_NOTE);
+    let event = Event {
+        type_,
+        reason,
+        note: Some(message[..end].to_owned()),
+        action: action.to_owned(),
+        secondary: None,
+    };
+    if let Err(error) = recorder.publish(&event, object).await {
+        let name = object.name.as_deref();
+        let namespace = object.namespace.as_deref();
+        tracing::warn!(namespace, name, reason = event.reason, %error, "failed to record an Event");
+    }
+}

@@ -1,0 +1,100 @@
+//! Reads the state of everything around one request.
+//!
+//! It is read from the API server itself, not from a cache: what is decided on it starts Jobs. (Only the
+//! catalog comes from the cache; an entry that changes a moment later could as well have changed a moment
+//! earlier.)
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use kube::{Api, Client, ResourceExt};
+use pgops_api::matrix::Catalog;
+use pgops_api::{Postgres, PostgresOpsRequest, names};
+
+use super::state::{State, job_name};
+use crate::cache::Unreadable;
+
+/// Label that the Job controller puts on the pods of a Job.
+const LABEL_JOB: &str = "batch.kubernetes.io/job-name";
+
+/// Result of observing a request.
+pub enum Observation {
+    /// The request no longer exists.
+    Deleted,
+    /// The request has changed since it was seen: what was read around it may be older or newer.
+    Changed,
+    /// Everything, consistent with one version of the request.
+    State(Box<State>),
+}
+
+/// Observes everything around the request that was `seen`.
+///
+/// The order matters. The Job is read before the request: read after it, it could have ended while the
+/// request still looks unfinished, although the runner had written its result in between. The database is
+/// read before everything that its claim may name: what does not exist then is deleted, and not about to be
+/// created. And the request must not have changed meanwhile: an old leader that was suspended between two
+/// reads would judge a request that has been resumed by its previous Job.
+pub async fn observe(
+    client: &Client,
+    catalog: Arc<Catalog>,
+    unreadable: &Unreadable,
+    seen: &PostgresOpsRequest,
+) -> kube::Result<Observation> {
+    let namespace = seen.namespace().unwrap_or_default();
+    let requests: Api<DeserializeGuard<PostgresOpsRequest>> = Api::namespaced(client.clone(), &namespace);
+    let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
+    let databases: Api<Postgres> = Api::namespaced(client.clone(), &namespace);
+    let workloads: Api<StatefulSet> = Api::namespaced(client.clone(), &namespace);
+
+    let name = &seen.spec.database_ref.name;
+    let job_name = job_name(seen);
+    let job = jobs.get_opt(&job_name).await?;
+    let database = databases.get_opt(name).await?;
+    let workers = ListParams::default().labels(&format!("{}={}", names::LABEL_DATABASE, names::label(name)));
+    let mut other_jobs = jobs.list(&workers).await?.items;
+    other_jobs.retain(|other| other.name_any() != job_name);
+    let (own_pods, other_pods) =
+        pods.list(&workers).await?.items.into_iter().partition(|pod| job_of(pod) == Some(&job_name));
+    let all = requests.list(&ListParams::default()).await?.items;
+
+    let phases = all
+        .iter()
+        .filter_map(|it| Some((it.uid()?, it.0.as_ref().ok().map(PostgresOpsRequest::phase))))
+        .collect();
+    let (own, others): (Vec<_>, Vec<_>) =
+        all.iter().filter_map(|it| unreadable.read(it)).partition(|it| it.uid() == seen.uid());
+    let Some(request) = own.into_iter().next().cloned() else { return Ok(Observation::Deleted) };
+    if request.resource_version() != seen.resource_version() {
+        return Ok(Observation::Changed);
+    }
+    let others = others
+        .into_iter()
+        .filter(|other| other.is_active() && other.spec.database_ref.name == *name)
+        .map(|other| Arc::new(other.clone()))
+        .collect();
+    let first_pod = pods.get_opt(&names::pod(name, 0)).await?;
+    Ok(Observation::State(Box::new(State {
+        others,
+        phases,
+        job,
+        pods: own_pods,
+        other_jobs,
+        other_pods,
+        database,
+        workload: workloads.get_opt(name).await?,
+        node: first_pod.and_then(|pod| pod.spec?.node_name),
+        catalog,
+        now: Timestamp::now(),
+        request,
+    })))
+}
+
+fn job_of(pod: &Pod) -> Option<&String> {
+    pod.labels().get(LABEL_JOB)
+}

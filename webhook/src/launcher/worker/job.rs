@@ -1,0 +1,103 @@
+//! The Job of one upgrade.
+
+use k8s_openapi::api::batch::v1::{
+    Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
+    PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
+};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use pgops_api::names;
+use pgops_api::plan::EXIT_ENDED;
+
+use super::Worker;
+use super::metadata::{labels, metadata};
+use crate::launcher::job_state::ANNOTATION_HELD;
+use crate::launcher::options::Images;
+
+/// Pods that may fail for external reasons before the Job fails.
+const BACKOFF_LIMIT: i32 = 6;
+
+impl Worker {
+    /// The Job, suspended until the claim on the database names it. A pod that exits with [`EXIT_ENDED`]
+    /// fails it, an evicted pod does not count, and there is never a second pod while the first may
+    /// still act.
+    pub fn job(&self, images: &Images) -> serde_json::Result<Job> {
+        let mut metadata = metadata(&self.plan);
+        metadata.annotations.get_or_insert_default().insert(ANNOTATION_HELD.to_owned(), "true".to_owned());
+        Ok(Job {
+            metadata,
+            spec: Some(JobSpec {
+                suspend: Some(true),
+                backoff_limit: Some(BACKOFF_LIMIT),
+                pod_replacement_policy: Some("Failed".to_owned()),
+                pod_failure_policy: Some(failure_policy()),
+                template: PodTemplateSpec {
+                    metadata: Some(self.pod_metadata()),
+                    spec: Some(self.pod(images)?),
+                },
+                ..JobSpec::default()
+            }),
+            status: None,
+        })
+    }
+
+    fn pod_metadata(&self) -> ObjectMeta {
+        let annotations = [
+            (names::LABEL_REQUEST, self.plan.request.as_str()),
+            ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
+        ];
+        let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        ObjectMeta {
+            labels: Some(labels(&self.plan)),
+            annotations: Some(annotations.map(owned).into()),
+            ..ObjectMeta::default()
+        }
+    }
+}
+
+fn failure_policy() -> PodFailurePolicy {
+    PodFailurePolicy {
+        rules: vec![
+            PodFailurePolicyRule {
+                action: "FailJob".to_owned(),
+                on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+                    // Of all containers: each runs pgops-runner.
+                    container_name: None,
+                    operator: "In".to_owned(),
+                    values: vec![i32::from(EXIT_ENDED)],
+                }),
+                on_pod_conditions: None,
+            },
+            PodFailurePolicyRule {
+                action: "Ignore".to_owned(),
+                on_exit_codes: None,
+                on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
+                    type_: "DisruptionTarget".to_owned(),
+                    status: "True".to_owned(),
+                }]),
+            },
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launcher::fixtures::{images, worker};
+
+    #[test]
+    fn job_ends_with_the_request_and_not_with_a_node() {
+        let job = worker("13.16", "17.11").job(&images()).unwrap();
+        assert_eq!(job.metadata.name.as_deref(), Some("orders-17-3f9c21aa"));
+        assert_eq!(job.metadata.labels.as_ref().unwrap()[names::LABEL_DATABASE], "orders");
+        let spec = job.spec.unwrap();
+        assert_eq!(spec.pod_replacement_policy.as_deref(), Some("Failed"));
+        assert_eq!(spec.active_deadline_seconds, None);
+        let rules = spec.pod_failure_policy.unwrap().rules;
+        assert_eq!(rules[0].action, "FailJob");
+        let codes = rules[0].on_exit_codes.as_ref().unwrap();
+        assert_eq!((codes.values.as_slice(), codes.container_name.as_ref()), ([42].as_slice(), None));
+        assert_eq!(rules[1].action, "Ignore");
+        assert_eq!(rules[1].on_pod_conditions.as_ref().unwrap()[0].type_, "DisruptionTarget");
+    }
+}

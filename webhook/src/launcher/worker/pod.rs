@@ -1,0 +1,88 @@
+//! The pod of a worker.
+
+use k8s_openapi::api::core::v1::{
+    Affinity, Container, NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm, PodSecurityContext,
+    PodSpec, PreferredSchedulingTerm, SeccompProfile,
+};
+use pgops_api::names;
+
+use super::containers::install;
+use super::{RunAs, Scheduling, Worker};
+use crate::launcher::options::Images;
+
+/// Seconds that a terminated runner has to reach a point where it can stop.
+const TERMINATION_GRACE: i64 = 300;
+
+impl Worker {
+    pub(super) fn pod(&self, images: &Images) -> serde_json::Result<PodSpec> {
+        let Scheduling { node, node_selector, tolerations, image_pull_secrets, priority_class } =
+            self.scheduling.clone();
+        let with_pull_policy = |container: Container| Container {
+            image_pull_policy: images.pull_policy.map(|policy| format!("{policy:?}")),
+            ..container
+        };
+        let init_containers = [install(&images.runner)].into_iter().chain(self.stage());
+        Ok(PodSpec {
+            service_account_name: Some(names::job(&self.plan.request, &self.plan.request_uid)),
+            // Only the runner speaks to the API server: see `identity`.
+            automount_service_account_token: Some(false),
+            restart_policy: Some("Never".to_owned()),
+            termination_grace_period_seconds: Some(TERMINATION_GRACE),
+            // Variables of the namespace's services could be taken for settings of PostgreSQL.
+            enable_service_links: Some(false),
+            security_context: Some(self.pod_security()),
+            affinity: node.map(prefer_node),
+            node_selector,
+            tolerations,
+            image_pull_secrets,
+            priority_class_name: priority_class,
+            init_containers: Some(init_containers.map(with_pull_policy).collect()),
+            containers: vec![with_pull_policy(self.runner()?)],
+            volumes: Some(self.volumes()),
+            ..PodSpec::default()
+        })
+    }
+
+    fn pod_security(&self) -> PodSecurityContext {
+        let RunAs { user, group, fs_group, supplemental_groups, se_linux } = self.run_as.clone();
+        PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(user),
+            run_as_group: group,
+            fs_group,
+            // Changing the owner of every file would take long while the database serves from them.
+            fs_group_change_policy: fs_group.map(|_| "OnRootMismatch".to_owned()),
+            supplemental_groups,
+            se_linux_options: se_linux,
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                localhost_profile: None,
+            }),
+            ..PodSecurityContext::default()
+        }
+    }
+}
+
+/// Prefers that node. It is not required: the volume itself decides where the pod can run.
+fn prefer_node(node: String) -> Affinity {
+    Affinity {
+        node_affinity: Some(NodeAffinity {
+            preferred_during_scheduling_ignored_during_execution: Some(vec![PreferredSchedulingTerm {
+                weight: 100,
+                preference: NodeSelectorTerm {
+                    match_fields: Some(vec![NodeSelectorRequirement {
+                        key: "metadata.name".to_owned(),
+                        operator: "In".to_owned(),
+                        values: Some(vec![node]),
+                    }]),
+                    match_expressions: None,
+                },
+            }]),
+            required_during_scheduling_ignored_during_execution: None,
+        }),
+        ..Affinity::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

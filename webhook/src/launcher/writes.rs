@@ -1,0 +1,114 @@
+//! Writes to the API server that are conditioned on what was observed: the server refuses them for an
+//! object that has changed since. Each may be repeated.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, Client, Resource, ResourceExt};
+use pgops_api::PostgresOpsRequest;
+use pgops_api::opsrequest::PostgresOpsRequestStatus;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// Why a request could not be reconciled.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("failed to {verb} {kind} {name}")]
+    Write {
+        verb: &'static str,
+        kind: String,
+        name: String,
+        #[source]
+        source: kube::Error,
+    },
+    #[error("failed to read the objects around the request")]
+    Observe(#[source] kube::Error),
+    #[error("failed to serialize the worker")]
+    Serialize(#[source] serde_json::Error),
+    #[error("timed out after {0:?} waiting for the API server")]
+    Timeout(Duration),
+}
+
+impl Error {
+    /// Another client has written first: what was observed is out of date, and nothing is wrong.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Write { source: kube::Error::Api(status), .. } if status.code == 409)
+    }
+}
+
+/// Creates the object; false if it exists already.
+pub async fn create<K>(client: &Client, object: &K) -> Result<bool, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Serialize,
+{
+    match api(client, object).create(&PostParams::default(), object).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
+        Err(error) => Err(failed("create", object)(error)),
+    }
+}
+
+/// Patches the object that was observed.
+pub async fn patch<K>(client: &Client, verb: &'static str, object: &K, mut patch: Value) -> Result<(), Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    patch["metadata"]["resourceVersion"] = json!(object.meta().resource_version);
+    let patch = Patch::Merge(patch);
+    let patched = api(client, object).patch(&object.name_any(), &PatchParams::default(), &patch).await;
+    patched.map(drop).map_err(failed(verb, object))
+}
+
+/// Writes the status of the request that was observed, and leaves fields that this version does not know
+/// unchanged.
+pub async fn patch_status(
+    client: &Client,
+    request: &PostgresOpsRequest,
+    status: PostgresOpsRequestStatus,
+) -> Result<(), Error> {
+    let mut patch = json!({
+        "metadata": { "resourceVersion": request.metadata.resource_version },
+        "status": status,
+    });
+    // An empty list is not serialized, and a merge patch keeps what is missing: the last condition would stay.
+    patch["status"]["conditions"] = json!(status.conditions);
+    let patched = api(client, request)
+        .patch_status(&request.name_any(), &PatchParams::default(), &Patch::Merge(patch))
+        .await;
+    patched.map(drop).map_err(failed("write the status of", request))
+}
+
+/// Deletes the object that was observed, with what it owns, and no later object of its name.
+pub async fn delete<K>(client: &Client, object: &K) -> Result<(), Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let observed =
+        Preconditions { uid: object.uid(), resource_version: object.meta().resource_version.clone() };
+    let params = DeleteParams::background().preconditions(observed);
+    let deleted = api(client, object).delete(&object.name_any(), &params).await;
+    deleted.map(drop).map_err(failed("delete", object))
+}
+
+/// The objects of that kind, in that object's namespace.
+fn api<K>(client: &Client, object: &K) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
+}
+
+fn failed<K: Resource<DynamicType = ()>>(
+    verb: &'static str,
+    object: &K,
+) -> impl FnOnce(kube::Error) -> Error {
+    let name = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+    move |source| Error::Write { verb, kind: K::kind(&()).into_owned(), name, source }
+}
