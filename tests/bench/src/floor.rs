@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::case::Case;
-use pgops_e2e::by_hand::{STRIP_OPTIONS, Versions};
+use pgops_e2e::dual_version_pod::{DualVersionPod, STRIP_OPTIONS};
 use pgops_e2e::{Database, wait_for};
 
 const NAME: &str = "floor";
@@ -79,7 +79,7 @@ pub async fn measure(database: &Database, case: &Case, storage: &Value) -> anyho
 }
 
 async fn pod(database: &Database, case: &Case) -> anyhow::Result<Pod> {
-    let versions = Versions::of(database, &case.from, &case.to).await?;
+    let versions = DualVersionPod::new(database, &case.from, &case.to).await?;
     let (old, new) = (versions.old_bindirs()?, versions.new_bindirs()?);
     let password = json!({"secretKeyRef": {"name": names::auth_secret(database.name()), "key": "password"}});
     let copy = versions.old_container(
@@ -113,7 +113,7 @@ async fn pod(database: &Database, case: &Case) -> anyhow::Result<Pod> {
     let env = env.map(|(name, value)| json!({"name": name, "value": value}));
     let upgrade = json!({"command": ["/bin/bash", "-c", script], "env": env});
     let data = json!({"name": "data", "persistentVolumeClaim": {"claimName": NAME}});
-    versions.pod(NAME, vec![copy], upgrade, &[(data, layout::VOLUME_ROOT)])
+    versions.build(NAME, vec![copy], upgrade, &[(data, layout::VOLUME_ROOT)])
 }
 
 /// Each table has an index, and a TOAST table with one: four locks, and the server has room for 100 connections'.

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use case::{Case, USUAL};
 use clap::Parser;
 use floor::Floor;
-use pgops_e2e::{Cluster, FileSystem, LoopVolume, Namespace, cluster};
+use pgops_e2e::{Cluster, FileSystem, LoopVolume, Namespace, volume_pool};
 use report::Report;
 use subject::Subject;
 
@@ -82,12 +82,12 @@ async fn run(options: Options) -> anyhow::Result<()> {
         report.add(&case.to_string(), &values)?;
         outages.push((case, outage));
     }
-    cluster::recycle_volumes().await
+    volume_pool::recycle_volumes().await
 }
 
 /// Measures floor and subject once.
 async fn measure(cluster: &Cluster, case: &Case) -> anyhow::Result<(Floor, Subject)> {
-    cluster::recycle_volumes().await?;
+    volume_pool::recycle_volumes().await?;
     let mut measured = None;
     cluster
         .with_namespace(async |ns| {
@@ -124,7 +124,7 @@ impl Storage {
         }
         let make = async |whose: &str| {
             let name = format!("{}-{whose}", ns.name());
-            LoopVolume::make(ns.cluster(), &name, FileSystem::XfsWithReflinks, LOOP_MEBIBYTES).await
+            LoopVolume::create(ns.cluster(), &name, FileSystem::XfsWithReflinks, LOOP_MEBIBYTES).await
         };
         Ok(Self::Clones(Box::new([make("subject").await?, make("floor").await?])))
     }
@@ -144,7 +144,7 @@ impl Storage {
             Self::Default => Ok(()),
             Self::Clones(volumes) => {
                 for volume in &**volumes {
-                    volume.withdraw().await?;
+                    volume.delete().await?;
                 }
                 Ok(())
             }

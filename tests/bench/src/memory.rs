@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 
-use pgops_e2e::Upgrade;
+use pgops_e2e::UpgradeRequest;
 
 /// The container of the worker in which the upgrade is carried out.
 const CONTAINER: &str = "runner";
@@ -26,7 +26,7 @@ pub struct Peak {
 }
 
 /// Follows the memory until this future is dropped. `peak` stays empty where it cannot be seen.
-pub async fn follow(upgrade: &Upgrade, peak: &mut Option<Peak>) -> anyhow::Result<Infallible> {
+pub async fn follow(upgrade: &UpgradeRequest, peak: &mut Option<Peak>) -> anyhow::Result<Infallible> {
     let directory = loop {
         tokio::time::sleep(PERIOD).await;
         let pods = upgrade.runner_pods().await?;

@@ -137,7 +137,7 @@ async fn upgrade(show: &Terminal, ns: &Namespace) -> anyhow::Result<PostgresOpsR
         request.phase() == Phase::Successful,
         "the request ended {:?}: {}",
         request.phase(),
-        pgops_e2e::request::conditions(&request)
+        pgops_e2e::format_conditions(&request)
     );
     show.kubectl(&["-n", NAMESPACE, "get", "postgres", DATABASE]).await?.succeeded()?;
     Ok(request)
@@ -152,7 +152,7 @@ async fn compare(show: &Terminal, orders: &Database, before: &Fingerprint) -> an
     );
     let found = show.wait(
         "every index is checked against its table (amcheck)",
-        pgops_e2e::fingerprint::complaints(orders, true),
+        pgops_e2e::integrity_problems(orders, true),
     );
     let found = found.await?;
     ensure!(found.is_empty(), "complaints: {}", found.join("\n"));

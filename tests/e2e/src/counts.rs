@@ -1,14 +1,14 @@
-//! What a run of many tests has tried, added up: each test appends its lines to one file.
+//! Counters of a whole test run: each test appends its lines to one file, and `hack/summary` adds them up.
 
 use std::io::Write;
 
-/// The file, one `WHAT NUMBER` a line; nobody adds up without it.
+/// Variable with the path of the file, one `WHAT NUMBER` per line; unset, nothing is counted.
 const FILE: &str = "PGOPS_COUNTS";
 
-/// Counts something that was really done, such as a kill, and nothing was lost by.
+/// Counts something that has happened without a loss, such as a kill.
 pub fn add(what: &str, number: usize) -> anyhow::Result<()> {
     let Some(path) = std::env::var_os(FILE) else { return Ok(()) };
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    // One write a line: tests append at the same time.
+    // One write per line: tests append concurrently.
     Ok(file.write_all(format!("{what} {number}\n").as_bytes())?)
 }

@@ -1,4 +1,4 @@
-//! A database of the cluster: a `Postgres` object and the server behind it.
+//! A database of the cluster: a `Postgres` object and its server.
 
 use std::time::Duration;
 
@@ -7,11 +7,22 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use pgops_api::Postgres;
 use pgops_api::postgres::PostgresPhase;
 use serde_json::{Value, json};
+use tokio_postgres::Client;
 
-use crate::{DataSet, Fingerprint, Namespace, connection, wait_for};
+use crate::connection;
+use crate::namespace::Namespace;
+use crate::wait::wait_for;
 
-/// Two cores may pull images and initialise several databases at once.
-const LONGEST: Duration = Duration::from_mins(5);
+/// Two cores may be pulling images and initialising several databases at once.
+const TIMEOUT: Duration = Duration::from_mins(5);
+
+impl Namespace {
+    /// A database to be created.
+    #[must_use]
+    pub fn postgres(&self, name: &str) -> DatabaseBuilder {
+        DatabaseBuilder::new(self.clone(), name)
+    }
+}
 
 /// A database to be created.
 #[derive(Clone)]
@@ -22,7 +33,7 @@ pub struct DatabaseBuilder {
 }
 
 impl DatabaseBuilder {
-    pub(crate) fn new(ns: Namespace, name: &str) -> Self {
+    fn new(ns: Namespace, name: &str) -> Self {
         let manifest = json!({
             "apiVersion": "kubedb.com/v1",
             "kind": "Postgres",
@@ -43,7 +54,7 @@ impl DatabaseBuilder {
         self.field("version", json!(name))
     }
 
-    /// Any field of the spec.
+    /// Sets any field of the spec.
     #[must_use]
     pub fn field(mut self, name: &str, value: Value) -> Self {
         self.manifest["spec"][name] = value;
@@ -56,38 +67,29 @@ impl DatabaseBuilder {
         self.env("POSTGRES_INITDB_ARGS", arguments)
     }
 
-    /// A variable in the environment of the server's container.
+    /// An environment variable of the server's container.
     #[must_use]
     pub fn env(self, name: &str, value: &str) -> Self {
         let container = json!({"name": "postgres", "env": [{"name": name, "value": value}]});
         self.field("podTemplate", json!({"spec": {"containers": [container]}}))
     }
 
-    /// What would be applied.
+    /// The manifest to apply.
     #[must_use]
     pub fn manifest(&self) -> &Value {
         &self.manifest
     }
 
-    /// Applies it.
+    /// Applies the manifest.
     pub async fn create(self) -> anyhow::Result<Database> {
         self.ns.accepts(&self.manifest).await?;
         Ok(Database { ns: self.ns, name: self.name })
     }
 
-    /// Applies it and waits until it is Ready.
+    /// Applies the manifest and waits until the database is Ready.
     pub async fn ready(self) -> anyhow::Result<Database> {
         let database = self.create().await?;
         database.wait_ready().await?;
-        Ok(database)
-    }
-
-    /// Applies it, waits until it is Ready and fills it.
-    pub async fn filled_with(self, sets: &[DataSet]) -> anyhow::Result<Database> {
-        let database = self.ready().await?;
-        for set in sets {
-            database.load(*set).await?;
-        }
         Ok(database)
     }
 }
@@ -100,36 +102,36 @@ pub struct Database {
 }
 
 impl Database {
-    /// The database `name`, which exists.
+    /// The existing database `name`.
     #[must_use]
     pub fn new(ns: Namespace, name: &str) -> Self {
         Self { ns, name: name.to_owned() }
     }
 
-    /// Its name.
+    /// The name of the `Postgres` object.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where it is.
+    /// The namespace of the `Postgres` object.
     #[must_use]
     pub fn namespace(&self) -> &Namespace {
         &self.ns
     }
 
-    /// Its `Postgres` as it is now.
+    /// The current `Postgres` object.
     pub async fn object(&self) -> anyhow::Result<Postgres> {
-        let place = || format!("failed to read Postgres {}/{}", self.ns.name(), self.name);
-        self.ns.api::<Postgres>().get(&self.name).await.with_context(place)
+        let context = || format!("failed to read Postgres {}/{}", self.ns.name(), self.name);
+        self.ns.api::<Postgres>().get(&self.name).await.with_context(context)
     }
 
-    /// Waits until its phase is what it should be.
+    /// Waits until it has this phase.
     pub async fn wait_phase(&self, phase: PostgresPhase) -> anyhow::Result<Postgres> {
         let what = format!("phase {phase}");
-        let is_so = |found: Option<&Postgres>| found.is_some_and(|postgres| postgres.phase() == phase);
-        let found = wait_for(&self.ns.api(), &self.name, &what, LONGEST, is_so).await?;
-        found.context("it was there a moment ago")
+        let has_phase = |found: Option<&Postgres>| found.is_some_and(|postgres| postgres.phase() == phase);
+        let found = wait_for(&self.ns.api(), &self.name, &what, TIMEOUT, has_phase).await?;
+        found.context("it was deleted meanwhile")
     }
 
     /// Waits until it is Ready.
@@ -137,46 +139,41 @@ impl Database {
         self.wait_phase(PostgresPhase::Ready).await
     }
 
-    /// Waits until the object is gone.
-    pub async fn wait_gone(&self) -> anyhow::Result<()> {
+    /// Waits until the object no longer exists.
+    pub async fn wait_deleted(&self) -> anyhow::Result<()> {
         let api = self.ns.api::<Postgres>();
-        wait_for(&api, &self.name, "the end", LONGEST, |found| found.is_none()).await.map(drop)
+        wait_for(&api, &self.name, "the deletion", TIMEOUT, |found| found.is_none()).await.map(drop)
     }
 
-    /// Stops it for good: the server shuts down cleanly, the object goes, the data stays.
+    /// Stops it permanently: the server shuts down cleanly, the object is deleted, the data is kept.
     pub async fn halt(&self) -> anyhow::Result<()> {
         let api = self.ns.api::<Postgres>();
         let policy = Patch::Merge(json!({"spec": {"deletionPolicy": "Halt"}}));
         api.patch(&self.name, &PatchParams::default(), &policy).await?;
         api.delete(&self.name, &DeleteParams::default()).await?;
-        self.wait_gone().await
+        self.wait_deleted().await
     }
 
-    /// Fills it.
-    pub async fn load(&self, set: DataSet) -> anyhow::Result<()> {
-        set.load(self).await
+    /// A connection to one of its databases, as the superuser.
+    pub(crate) async fn connect(&self, dbname: &str) -> anyhow::Result<Client> {
+        connection::connect(&self.ns, &self.name, dbname).await
     }
 
-    /// Runs statements in one of its databases; the rows, each column as text.
+    /// Runs statements in one of its databases; returns the rows, each column as text.
     pub async fn sql(&self, dbname: &str, sql: &str) -> anyhow::Result<Vec<Vec<String>>> {
-        connection::rows(&connection::connect(self, dbname).await?, sql).await
+        connection::rows(&self.connect(dbname).await?, sql).await
     }
 
-    /// The one value that a query in database `postgres` gives.
+    /// The single value that a query in database `postgres` returns.
     pub async fn value(&self, query: &str) -> anyhow::Result<String> {
         let rows = self.sql("postgres", query).await?.concat();
-        ensure!(rows.len() == 1, "{query} gave {} values", rows.len());
+        ensure!(rows.len() == 1, "{query} returned {} values", rows.len());
         Ok(rows.concat())
     }
 
-    /// What the server says that it is, such as `13.16`.
+    /// The version that the server reports, such as `13.16`.
     pub async fn server_version(&self) -> anyhow::Result<String> {
         let banner = self.value("SHOW server_version").await?;
         Ok(banner.split(' ').next().unwrap_or(&banner).to_owned())
-    }
-
-    /// What it holds.
-    pub async fn fingerprint(&self) -> anyhow::Result<Fingerprint> {
-        Fingerprint::take(self).await
     }
 }

@@ -1,14 +1,14 @@
-//! What a person would look at when a test has failed.
+//! What helps to debug a failed test.
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::ListParams;
 
-use crate::Namespace;
+use crate::namespace::Namespace;
 
 /// Prints the objects of a namespace, requests and databases in full, all logs, and the events.
 ///
-/// Failing to print a part is printed too, and is no failure: the test's own error matters.
+/// An error while printing a part is only printed: the error of the test matters.
 pub(crate) async fn print(ns: &Namespace) {
     show(ns, &["get", "pgops,pg,statefulsets,jobs,pods,pvc", "-o", "wide"]).await;
     show(ns, &["describe", "pgops"]).await;

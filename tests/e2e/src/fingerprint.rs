@@ -1,22 +1,21 @@
-//! What a server holds, seen logically, so that before and after an upgrade can be compared.
+//! The logical content of a server, to compare it before and after an upgrade.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
 use tokio_postgres::Client;
 
-use crate::Database;
-use crate::connection::{connect, rows};
+use crate::connection::rows;
+use crate::database::Database;
 use pgops_probe::PROBE_DATABASE;
 
 const CLUSTER: &str = include_str!("../../sql/fingerprint/cluster.sql");
 const DATABASE: &str = include_str!("../../sql/fingerprint/database.sql");
 const CHECK: &str = include_str!("../../sql/fingerprint/check.sql");
 const STATISTICS: &str = include_str!("../../sql/fingerprint/statistics.sql");
-/// The probe writes during the upgrade.
 const DATABASES: &str =
     "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('template0', 'template1')";
-/// So many statements go in one message.
+/// Number of statements in one message.
 const BATCH: usize = 50;
 
 /// Facts of all databases of a server: rows, sequences, large objects, roles, grants, comments,
@@ -36,12 +35,12 @@ pub struct Total {
 }
 
 impl Fingerprint {
-    pub(crate) async fn take(database: &Database) -> anyhow::Result<Self> {
+    async fn take(database: &Database) -> anyhow::Result<Self> {
         let mut facts = Facts(BTreeMap::new());
-        let main = connect(database, "postgres").await?;
+        let main = database.connect("postgres").await?;
         facts.add("", rows(&main, CLUSTER).await?);
         for dbname in databases(&main).await? {
-            let client = connect(database, &dbname).await?;
+            let client = database.connect(&dbname).await?;
             facts
                 .add_database(&client, &dbname)
                 .await
@@ -50,18 +49,19 @@ impl Fingerprint {
         Ok(Self(facts.0))
     }
 
-    /// What differs, a line each: `-` here only, `+` there only. Empty if nothing does.
+    /// The differences, one per line: `-` only in self, `+` only in other. Empty if both are equal.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Vec<String> {
-        let gone = self.0.iter().filter(|(what, value)| other.0.get(*what) != Some(value));
-        let new = other.0.iter().filter(|(what, value)| self.0.get(*what) != Some(value));
-        let gone = gone.map(|(what, value)| (what, '-', value));
-        let mut lines: Vec<_> = gone.chain(new.map(|(what, value)| (what, '+', value))).collect();
+        let removed = self.0.iter().filter(|(what, value)| other.0.get(*what) != Some(value));
+        let added = other.0.iter().filter(|(what, value)| self.0.get(*what) != Some(value));
+        let removed = removed.map(|(what, value)| (what, '-', value));
+        let added = added.map(|(what, value)| (what, '+', value));
+        let mut lines: Vec<_> = removed.chain(added).collect();
         lines.sort_by_key(|(what, sign, _)| (*what, *sign == '+'));
         lines.into_iter().map(|(what, sign, value)| format!("{sign} {what}: {value}")).collect()
     }
 
-    /// Fails with the difference, if there is one.
+    /// Fails with the differences, if there are any.
     pub fn ensure_same(&self, after: &Self) -> anyhow::Result<()> {
         let lines = self.difference(after);
         let shown = lines[..lines.len().min(60)].join("\n");
@@ -94,21 +94,28 @@ impl Fingerprint {
         self.0.len()
     }
 
-    /// Whether there are no facts, which no server can be.
+    /// Whether there are no facts, which is never true of a server.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
+impl Database {
+    /// The logical content of all databases of the server.
+    pub async fn fingerprint(&self) -> anyhow::Result<Fingerprint> {
+        Fingerprint::take(self).await
+    }
+}
+
 struct Facts(BTreeMap<String, String>);
 
 impl Facts {
-    fn add(&mut self, place: &str, facts: Vec<Vec<String>>) {
+    fn add(&mut self, prefix: &str, facts: Vec<Vec<String>>) {
         for fact in facts {
             if let [what, value] = fact.as_slice() {
-                // Two facts of one name are both kept, in either order.
-                let slot = self.0.entry(format!("{place}{what}")).or_default();
+                // Two facts with the same name are both kept, in either order.
+                let slot = self.0.entry(format!("{prefix}{what}")).or_default();
                 let mut values: Vec<&str> = slot.split(" | ").filter(|known| !known.is_empty()).collect();
                 values.push(value);
                 values.sort_unstable();
@@ -118,30 +125,31 @@ impl Facts {
     }
 
     async fn add_database(&mut self, client: &Client, dbname: &str) -> anyhow::Result<()> {
-        let place = format!("{dbname}: ");
-        // Names are written in full, whatever the search path of the database is.
+        let prefix = format!("{dbname}: ");
+        // Names are schema-qualified, whatever the search path of the database is.
         client.batch_execute("SET search_path = pg_catalog").await?;
-        self.add(&place, rows(client, DATABASE).await?);
+        self.add(&prefix, rows(client, DATABASE).await?);
         let queries = rows(client, "SELECT query FROM pg_temp.pgops_contents").await?;
         for batch in queries.concat().chunks(BATCH) {
-            self.add(&place, rows(client, &batch.join(";\n")).await?);
+            self.add(&prefix, rows(client, &batch.join(";\n")).await?);
         }
         Ok(())
     }
 }
 
+/// All databases except the probe's, which changes during the upgrade.
 async fn databases(main: &Client) -> anyhow::Result<Vec<String>> {
     let names = rows(main, DATABASES).await?.concat();
     Ok(names.into_iter().filter(|name| name != PROBE_DATABASE).collect())
 }
 
-/// What is wrong in any database: invalid or damaged indexes and, if asked for, missing statistics.
-pub async fn complaints(database: &Database, statistics: bool) -> anyhow::Result<Vec<String>> {
+/// Problems in any database: invalid or corrupt indexes and, if `statistics` is set, missing statistics.
+pub async fn integrity_problems(database: &Database, statistics: bool) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();
-    let main = connect(database, "postgres").await?;
+    let main = database.connect("postgres").await?;
     for dbname in databases(&main).await? {
-        let client = connect(database, &dbname).await?;
-        // Before the check, which makes an extension.
+        let client = database.connect(&dbname).await?;
+        // Before the check, which creates an extension.
         let mut lines = if statistics { rows(&client, STATISTICS).await? } else { Vec::new() };
         lines.extend(rows(&client, CHECK).await?);
         found.extend(lines.concat().into_iter().map(|line| format!("{dbname}: {line}")));
@@ -163,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn equal_servers_do_not_differ() {
+    fn fingerprints_of_equal_servers_do_not_differ() {
         let one = fingerprint(&[("a", "1"), ("twice", "x"), ("twice", "y")]);
         let other = fingerprint(&[("twice", "y"), ("twice", "x"), ("a", "1")]);
         assert!(one.ensure_same(&other).is_ok());
     }
 
     #[test]
-    fn a_difference_shows_both_sides_together() {
+    fn difference_shows_both_sides_together() {
         let before = fingerprint(&[("rows of t", "3 rows, sum 5"), ("view v", "is there")]);
         let after = fingerprint(&[("rows of t", "2 rows, sum 4"), ("view w", "is there")]);
         let lines = before.difference(&after);
@@ -181,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_total_adds_up_tables() {
+    fn total_adds_up_tables() {
         let total = fingerprint(&[
             ("rows of t", "3 rows, sum -5"),
             ("rows of u", "0 rows, sum "),

@@ -1,11 +1,11 @@
-//! A document that is run: its commands are real, and it shows what they really print.
+//! An executable document: its commands are run, and it shows their real output.
 //!
-//! A block of YAML that begins with `# file: NAME` is a file. A block of `console` holds commands, each on a
-//! line that begins with `$ `, and below each what it prints, both its streams as a terminal shows them.
+//! A YAML block that begins with `# file: NAME` is a file. A `console` block holds commands, each on a line that
+//! begins with `$ ` and followed by its output, both streams as a terminal shows them.
 
 use std::fmt::Write;
 
-/// A document in its parts; rendered unchanged, it is the same text.
+/// A parsed document; rendering it unchanged yields the same text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Document {
     parts: Vec<Part>,
@@ -14,20 +14,20 @@ pub struct Document {
 /// A part of a document, in order.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Part {
-    /// A line of anything else.
+    /// Any other line.
     Line(String),
-    /// A file that later commands use.
+    /// A file for later commands.
     File {
-        /// Its name.
+        /// The file's name.
         name: String,
-        /// What it holds.
+        /// The file's content.
         content: String,
     },
     /// A command.
     Command {
-        /// What is typed.
+        /// The command line.
         line: String,
-        /// What is printed; empty, or whole lines.
+        /// The output; empty, or whole lines.
         output: String,
     },
 }
@@ -45,7 +45,7 @@ enum Block {
 }
 
 impl Document {
-    /// Reads a document.
+    /// Parses a document.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut parts = Vec::new();
@@ -63,7 +63,7 @@ impl Document {
                         block = Some(Block::File);
                         parts.push(Part::File { name: name.to_owned(), content: String::new() });
                     }
-                    if inside(block.as_ref(), &mut parts, line) {
+                    if add_to_block(block.as_ref(), &mut parts, line) {
                         continue;
                     }
                 }
@@ -73,13 +73,13 @@ impl Document {
         Self { parts }
     }
 
-    /// Its parts, in order.
+    /// The parts, in order.
     #[must_use]
     pub fn parts(&self) -> &[Part] {
         &self.parts
     }
 
-    /// The document with what its commands printed, in order.
+    /// The document with other outputs of its commands, in order.
     #[must_use]
     pub fn with_outputs(&self, outputs: impl IntoIterator<Item = String>) -> Self {
         let mut outputs = outputs.into_iter();
@@ -92,7 +92,7 @@ impl Document {
         Self { parts }
     }
 
-    /// Its text.
+    /// The document's text.
     #[must_use]
     pub fn render(&self) -> String {
         self.parts.iter().fold(String::new(), |mut text, part| {
@@ -107,8 +107,8 @@ impl Document {
     }
 }
 
-/// Puts a line where it belongs if it is a part of a file or of a command.
-fn inside(block: Option<&Block>, parts: &mut Vec<Part>, line: &str) -> bool {
+/// Adds a line to the file or command that it is part of; returns false if it is part of neither.
+fn add_to_block(block: Option<&Block>, parts: &mut Vec<Part>, line: &str) -> bool {
     match (block, line.strip_prefix(PROMPT), parts.last_mut()) {
         (Some(Block::Console), Some(command), _) => {
             parts.push(Part::Command { line: command.to_owned(), output: String::new() });
@@ -130,7 +130,7 @@ mod tests {
     const TEXT: &str = "# Title\n\n```yaml\n# file: a.yaml\nkind: A\n```\n\n```yaml\nkind: B\n```\n```console\n$ one\nprinted\n\n  twice\n$ two\n```\n`$ not one`\n```\n$ nor this\n```\n";
 
     #[test]
-    fn finds_files_and_commands_with_their_output() {
+    fn document_has_files_and_commands_with_output() {
         let document = Document::parse(TEXT);
         let found: Vec<_> = document.parts().iter().filter(|part| !matches!(part, Part::Line(_))).collect();
         let command = |line: &str, output: &str| Part::Command { line: line.into(), output: output.into() };
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn is_the_same_text_again_but_for_the_outputs() {
+    fn document_renders_to_same_text_except_outputs() {
         let document = Document::parse(TEXT);
         assert_eq!(document.render(), TEXT);
         let other = document.with_outputs(["once\n".to_owned(), "late\n".to_owned()]).render();

@@ -1,4 +1,4 @@
-//! kubectl, for what only kubectl shows: what a person reads on the terminal.
+//! kubectl, for what only kubectl shows: the output that users read.
 
 use std::process::Stdio;
 
@@ -6,19 +6,19 @@ use anyhow::{Context, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-/// What a run of kubectl left.
+/// The result of a kubectl run.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Whether its exit status was 0.
+    /// Whether the exit status was 0.
     pub success: bool,
-    /// What it printed.
+    /// Standard output.
     pub stdout: String,
-    /// Errors and warnings.
+    /// Standard error: errors and warnings.
     pub stderr: String,
 }
 
 impl Output {
-    /// Itself if the run was a success, otherwise an error with what kubectl said.
+    /// The output of a successful run, otherwise an error with kubectl's output.
     pub fn succeeded(self) -> anyhow::Result<Self> {
         ensure!(self.success, "kubectl failed: {}{}", self.stdout, self.stderr);
         Ok(self)
@@ -36,7 +36,7 @@ pub async fn kubectl(args: &[&str], input: Option<&str>) -> anyhow::Result<Outpu
         .spawn()
         .context("failed to run kubectl: it must be on PATH, as in `tests/cluster/exec cargo test`")?;
     if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
-        // A kubectl that refuses its arguments does not read; its message says why.
+        // A kubectl that rejects its arguments does not read the input; its message says why.
         let _ = stdin.write_all(input.as_bytes()).await;
     }
     let output = child.wait_with_output().await.context("failed to wait for kubectl")?;

@@ -1,57 +1,66 @@
 //! End-to-end tests of pgops on a real cluster.
 //!
-//! `tests/cluster/exec cargo test -p pgops-e2e` runs them; without `KUBECONFIG` that is the project's
-//! own cluster, otherwise the one that it names. Each test has a namespace of its own:
+//! `tests/cluster/exec cargo test -p pgops-e2e` runs them: on the project's own cluster, or on the one that
+//! `KUBECONFIG` names. Each test has its own namespace:
 //!
 //! ```no_run
-//! use pgops_e2e::Cluster;
+//! use pgops_e2e::with_namespace;
 //! # async fn test() -> anyhow::Result<()> {
-//! let cluster = Cluster::connect().await?;
-//! cluster
-//!     .with_namespace(async |ns| {
-//!         let orders = ns.postgres("orders").version("13.16").create().await?;
-//!         orders.wait_ready().await?;
-//!         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
-//!         upgrade.wait_successful().await?;
-//!         Ok(())
-//!     })
-//!     .await
+//! with_namespace(async |ns| {
+//!     let orders = ns.postgres("orders").version("13.16").create().await?;
+//!     orders.wait_ready().await?;
+//!     let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+//!     upgrade.wait_successful().await?;
+//!     Ok(())
+//! })
+//! .await
 //! # }
 //! ```
 //!
-//! Everything here fails with `anyhow` errors: nobody but a person reads them.
+//! All errors are `anyhow` errors: only people read them.
 
-mod admission;
-mod aftermath;
-pub mod by_hand;
-pub mod cluster;
+mod admission_load;
+mod assertions;
+mod bypass_webhook;
+mod cluster;
+mod conditions;
 mod connection;
 pub mod counts;
-pub mod crash;
 mod database;
 mod dataset;
 mod diagnostics;
 pub mod differential;
-pub mod fingerprint;
+pub mod dual_version_pod;
+pub mod fault_injection;
+mod fingerprint;
 pub mod golden;
+mod harness;
 mod kubectl;
-mod load;
 mod loop_volume;
+mod manual_pg_upgrade;
 mod namespace;
 pub mod probe;
-pub mod request;
+mod request;
+mod request_builder;
+mod script;
+pub mod volume_pool;
 mod wait;
 
-pub use admission::PastAdmission;
-pub use aftermath::{assert_left_undone, assert_untouched, assert_upgraded, assert_upgraded_after_restarts};
-pub use by_hand::ByHand;
+pub use admission_load::{AdmissionLoad, LoadResult};
+pub use assertions::{
+    assert_step_given_up, assert_untouched, assert_upgraded, assert_upgraded_allowing_restarts,
+};
+pub use bypass_webhook::WebhookBypass;
 pub use cluster::Cluster;
+pub use conditions::format_conditions;
 pub use database::{Database, DatabaseBuilder};
 pub use dataset::DataSet;
-pub use fingerprint::Fingerprint;
+pub use fingerprint::{Fingerprint, integrity_problems};
+pub use harness::with_namespace;
 pub use kubectl::{Output, kubectl};
-pub use load::{AdmissionLoad, Tally};
 pub use loop_volume::{FileSystem, LoopVolume};
+pub use manual_pg_upgrade::ManualPgUpgrade;
 pub use namespace::Namespace;
-pub use request::{Upgrade, UpgradeBuilder};
+pub use request::UpgradeRequest;
+pub use request_builder::UpgradeRequestBuilder;
 pub use wait::wait_for;

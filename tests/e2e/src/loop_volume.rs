@@ -1,4 +1,4 @@
-//! A file system of its own in a file, for what the test cluster's pool of directories cannot show.
+//! A file system in a file, for tests that the directories of the test cluster's pool cannot cover.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,9 +10,9 @@ use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::Cluster;
+use crate::cluster::Cluster;
 
-/// What is made in the file.
+/// The type of the file system.
 #[derive(Clone, Copy, Debug)]
 pub enum FileSystem {
     /// Cannot clone files.
@@ -30,7 +30,7 @@ impl FileSystem {
     }
 }
 
-/// A file system of its own, offered to claims as a volume of its own storage class.
+/// A loop-mounted file system, offered as the only volume of its own storage class.
 pub struct LoopVolume {
     name: String,
     file: PathBuf,
@@ -39,43 +39,43 @@ pub struct LoopVolume {
 }
 
 impl LoopVolume {
-    /// Makes it, on the machine of the test cluster's node. Nothing else may be called `name`.
-    pub async fn make(
+    /// Creates it on this machine, the test cluster's node. `name` must be unique.
+    pub async fn create(
         cluster: &Cluster,
         name: &str,
         file_system: FileSystem,
         mebibytes: u64,
     ) -> anyhow::Result<Self> {
         let directory = std::env::temp_dir();
-        let made = Self {
+        let created = Self {
             name: name.to_owned(),
             file: directory.join(format!("{name}.img")),
             mount: directory.join(name),
             volumes: Api::all(cluster.client.clone()),
         };
-        std::fs::File::create(&made.file)?.set_len(mebibytes << 20)?;
+        std::fs::File::create(&created.file)?.set_len(mebibytes << 20)?;
         let (program, arguments) = file_system.mkfs().split_first().context("no program")?;
-        run(Command::new(program).args(arguments).arg(&made.file))?;
-        std::fs::create_dir(&made.mount)?;
-        run(Command::new("mount").args(["-o", "loop"]).arg(&made.file).arg(&made.mount))?;
+        run(Command::new(program).args(arguments).arg(&created.file))?;
+        std::fs::create_dir(&created.mount)?;
+        run(Command::new("mount").args(["-o", "loop"]).arg(&created.file).arg(&created.mount))?;
         let volume = serde_json::from_value(json!({
-            "metadata": {"name": made.name},
+            "metadata": {"name": created.name},
             "spec": {
                 "capacity": {"storage": format!("{mebibytes}Mi")},
                 "accessModes": ["ReadWriteOnce"],
                 "persistentVolumeReclaimPolicy": "Retain",
-                "storageClassName": made.name,
-                "local": {"path": made.mount},
+                "storageClassName": created.name,
+                "local": {"path": created.mount},
                 "nodeAffinity": {"required": {"nodeSelectorTerms": [
                     {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]},
                 ]}},
             },
         }))?;
-        made.volumes.create(&PostParams::default(), &volume).await?;
-        Ok(made)
+        created.volumes.create(&PostParams::default(), &volume).await?;
+        Ok(created)
     }
 
-    /// The claim of somebody who wants it.
+    /// The spec of a volume claim that binds to it.
     #[must_use]
     pub fn claim(&self) -> Value {
         json!({
@@ -85,22 +85,22 @@ impl LoopVolume {
         })
     }
 
-    /// Takes all room that there is.
+    /// Fills it completely.
     pub fn fill(&self) -> anyhow::Result<()> {
         let mut filler = std::fs::File::create(self.filler())?;
-        // The last blocks may be smaller than a large piece.
-        for piece in [vec![7; 1 << 20], vec![7; 512]] {
-            while filler.write_all(&piece).is_ok() {}
+        // The last free blocks may be smaller than a large chunk.
+        for chunk in [vec![7; 1 << 20], vec![7; 512]] {
+            while filler.write_all(&chunk).is_ok() {}
         }
         ensure!(
             std::fs::write(self.mount.join("more"), [7; 4096]).is_err(),
-            "there is room on the full volume"
+            "the volume still has free space"
         );
         Ok(())
     }
 
-    /// Gives that room back.
-    pub fn make_room(&self) -> anyhow::Result<()> {
+    /// Frees the space that [`Self::fill`] has taken.
+    pub fn free_space(&self) -> anyhow::Result<()> {
         Ok(std::fs::remove_file(self.filler())?)
     }
 
@@ -108,8 +108,8 @@ impl LoopVolume {
         self.mount.join("filler")
     }
 
-    /// Takes the offer back: the volume goes with its claim.
-    pub async fn withdraw(&self) -> anyhow::Result<()> {
+    /// Deletes the `PersistentVolume`, which is finalized together with its claim.
+    pub async fn delete(&self) -> anyhow::Result<()> {
         self.volumes.delete(&self.name, &DeleteParams::default()).await?;
         Ok(())
     }
@@ -117,7 +117,7 @@ impl LoopVolume {
 
 impl Drop for LoopVolume {
     fn drop(&mut self) {
-        // Best effort: a pod that still ends holds the mount, which goes with it.
+        // Best effort: a pod that is still terminating holds the mount, which disappears with it.
         let _ = Command::new("umount").arg("--lazy").arg(&self.mount).status();
         let _ = std::fs::remove_dir(&self.mount);
         let _ = std::fs::remove_file(&self.file);

@@ -1,4 +1,4 @@
-//! One namespace, and short ways to put things there.
+//! One namespace of the cluster.
 
 use anyhow::{Context, ensure};
 use k8s_openapi::NamespaceResourceScope;
@@ -9,7 +9,8 @@ use kube::api::{Api, ListParams, PostParams};
 use pgops_api::names;
 use serde_json::{Value, json};
 
-use crate::{Cluster, DatabaseBuilder, Output, UpgradeBuilder, kubectl};
+use crate::cluster::Cluster;
+use crate::kubectl::{Output, kubectl};
 
 /// A namespace of the cluster.
 #[derive(Clone)]
@@ -19,43 +20,31 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// The namespace `name`, which exists.
+    /// The existing namespace `name`.
     #[must_use]
     pub fn new(cluster: Cluster, name: String) -> Self {
         Self { cluster, name }
     }
 
-    /// Its name.
+    /// The namespace's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The cluster that it is in.
+    /// The cluster of the namespace.
     #[must_use]
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
     }
 
-    /// Objects of one kind.
+    /// The API of one kind in this namespace.
     #[must_use]
     pub fn api<K>(&self) -> Api<K>
     where
         K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     {
         Api::namespaced(self.cluster.client.clone(), &self.name)
-    }
-
-    /// A database to be created.
-    #[must_use]
-    pub fn postgres(&self, name: &str) -> DatabaseBuilder {
-        DatabaseBuilder::new(self.clone(), name)
-    }
-
-    /// A request to be created.
-    #[must_use]
-    pub fn upgrade(&self, name: &str) -> UpgradeBuilder {
-        UpgradeBuilder::new(self.clone(), name)
     }
 
     /// Runs kubectl in this namespace.
@@ -65,27 +54,27 @@ impl Namespace {
         kubectl(&all, input).await
     }
 
-    /// `kubectl apply` of a manifest, whatever comes of it.
+    /// `kubectl apply` of a manifest, which may be denied.
     pub async fn apply(&self, manifest: &Value) -> anyhow::Result<Output> {
         self.kubectl(&["apply", "-f", "-"], Some(&manifest.to_string())).await
     }
 
-    /// `kubectl apply` of a manifest that must be accepted; what kubectl printed.
+    /// `kubectl apply` of a manifest that must be admitted; returns kubectl's output.
     pub async fn accepts(&self, manifest: &Value) -> anyhow::Result<Output> {
         let name = &manifest["metadata"]["name"];
-        self.apply(manifest).await?.succeeded().with_context(|| format!("{name} should be accepted"))
+        self.apply(manifest).await?.succeeded().with_context(|| format!("{name} should be admitted"))
     }
 
-    /// `kubectl apply` of a manifest that must be refused; what a person reads then.
+    /// `kubectl apply` of a manifest that must be denied; returns the message that kubectl prints.
     ///
-    /// A message that shows Rust's debug format is no message for people.
+    /// A message that contains Rust's debug format fails: it is not meant for people.
     pub async fn rejects(&self, manifest: &Value) -> anyhow::Result<String> {
         let output = self.apply(manifest).await?;
         let name = &manifest["metadata"]["name"];
-        ensure!(!output.success, "{name} should be refused, but kubectl printed: {}", output.stdout);
+        ensure!(!output.success, "{name} should be denied, but kubectl printed: {}", output.stdout);
         let message = output.stderr;
         for debug in ["Some(", "Ok(", "Err("] {
-            ensure!(!message.contains(debug), "the refusal of {name} shows {debug:?}: {message}");
+            ensure!(!message.contains(debug), "the denial of {name} contains {debug:?}: {message}");
         }
         Ok(message)
     }
@@ -97,10 +86,10 @@ impl Namespace {
         Ok(())
     }
 
-    /// The Jobs that were made for a request.
+    /// The Jobs that were created for a request.
     pub async fn jobs_of(&self, request: &str) -> anyhow::Result<Vec<Job>> {
         let mut jobs = self.api::<Job>().list(&ListParams::default()).await?.items;
-        // A label would not hold every name.
+        // By annotation: a label cannot hold every name.
         jobs.retain(|job| job.annotations().get(names::LABEL_REQUEST).is_some_and(|name| name == request));
         Ok(jobs)
     }

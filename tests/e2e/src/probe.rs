@@ -1,4 +1,4 @@
-//! The probe as a pod of the cluster, beside a database.
+//! The probe as a pod of the cluster, next to a database.
 
 use std::time::Duration;
 
@@ -9,28 +9,29 @@ use kube::api::{LogParams, PostParams};
 use pgops_api::names;
 use serde_json::json;
 
-use crate::{Database, wait_for};
+use crate::database::Database;
+use crate::wait::wait_for;
 use pgops_probe::{CONTROL, INTERVAL_VARIABLE, Line, PROBE_DATABASE, Summary, WRITES};
 
 const POD: &str = "probe";
-const LONGEST: Duration = Duration::from_mins(2);
-/// Short enough beside an outage of seconds, and no load.
+const TIMEOUT: Duration = Duration::from_mins(2);
+/// Short compared with an outage of seconds, and no load.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// A probe that writes to a database through its Service.
+/// A pod that continuously writes to a database through its Service.
 pub struct Probe {
     database: Database,
 }
 
 impl Probe {
-    /// Starts it; returns once a write was acknowledged.
+    /// Starts the pod; returns once a write was acknowledged.
     ///
-    /// Take the fingerprint of the database afterwards: this creates the database that it writes to.
+    /// Take the fingerprint of the server afterwards: this creates the database that the probe writes to.
     pub async fn start(database: &Database) -> anyhow::Result<Self> {
         Self::start_every(database, INTERVAL).await
     }
 
-    /// Starts it with this time from one write to the next.
+    /// Starts the pod with this interval between writes.
     pub async fn start_every(database: &Database, interval: Duration) -> anyhow::Result<Self> {
         database.sql("postgres", &format!("CREATE DATABASE {PROBE_DATABASE}")).await?;
         let ns = database.namespace();
@@ -63,7 +64,7 @@ impl Probe {
         let pods: Api<Pod> = ns.api();
         pods.create(&PostParams::default(), &pod).await.context("failed to create the probe's pod")?;
         let running = |pod: Option<&Pod>| phase(pod) == Some("Running");
-        wait_for(&pods, POD, "phase Running", LONGEST, running).await?;
+        wait_for(&pods, POD, "phase Running", TIMEOUT, running).await?;
         let probe = Self { database: database.clone() };
         probe.wait_for_writes().await?;
         Ok(probe)
@@ -80,17 +81,17 @@ impl Probe {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         };
-        tokio::time::timeout(LONGEST, waiting).await.context("the probe does not write")?
+        tokio::time::timeout(TIMEOUT, waiting).await.context("the probe does not write")?
     }
 
-    /// Ends it and gives what it saw.
+    /// Stops the pod and returns its summary.
     ///
-    /// Fails if a write that was acknowledged is not in the table.
+    /// Fails if an acknowledged write is missing in the table.
     pub async fn stop(self) -> anyhow::Result<Summary> {
         let pods: Api<Pod> = self.database.namespace().api();
         self.database.sql(PROBE_DATABASE, &format!("UPDATE {CONTROL} SET stop = true")).await?;
         let ended = |pod: Option<&Pod>| matches!(phase(pod), Some("Succeeded" | "Failed"));
-        wait_for(&pods, POD, "the probe's end", LONGEST, ended).await?;
+        wait_for(&pods, POD, "the end", TIMEOUT, ended).await?;
         let log = pods.logs(POD, &LogParams::default()).await?;
         let last = log.lines().last().and_then(|line| serde_json::from_str(line).ok());
         let Some(Line::Summary(summary)) = last else {
@@ -102,7 +103,7 @@ impl Probe {
             kept += self.database.sql(PROBE_DATABASE, &count).await?.concat().concat().parse::<u64>()?;
         }
         let acknowledged = summary.acknowledged;
-        ensure!(kept == acknowledged, "{acknowledged} writes were acknowledged, {kept} are there");
+        ensure!(kept == acknowledged, "{acknowledged} writes were acknowledged, {kept} of them exist");
         Ok(summary)
     }
 }

@@ -1,4 +1,4 @@
-//! A `PostgresOpsRequest`, from its manifest to its end.
+//! An admitted `PostgresOpsRequest`: waiting for it and interfering with it.
 
 use std::time::Duration;
 
@@ -7,182 +7,96 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use pgops_api::opsrequest::Phase;
+use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL, Phase};
 use pgops_api::plan::{Step, UpgradeKind};
-use pgops_api::{PostgresOpsRequest, names};
-use serde_json::{Value, json};
+use pgops_api::{PostgresOpsRequest, condition, names};
+use serde_json::json;
 
-use crate::{Namespace, Output, wait_for};
+use crate::conditions::format_conditions;
+use crate::namespace::Namespace;
+use crate::wait::wait_for;
 
 /// Three upgrades may share two cores.
-const LONGEST: Duration = Duration::from_mins(10);
+const TIMEOUT: Duration = Duration::from_mins(10);
 
-/// A request to be created.
-#[derive(Clone)]
-pub struct UpgradeBuilder {
-    ns: Namespace,
-    name: String,
-    manifest: Value,
-}
-
-impl UpgradeBuilder {
-    pub(crate) fn new(ns: Namespace, name: &str) -> Self {
-        let manifest = json!({
-            "apiVersion": "ops.kubedb.com/v1alpha1",
-            "kind": "PostgresOpsRequest",
-            "metadata": {"name": name},
-            "spec": {"type": "UpdateVersion", "databaseRef": {"name": ""}, "updateVersion": {"targetVersion": ""}},
-        });
-        Self { ns, name: name.to_owned(), manifest }
-    }
-
-    /// The database to upgrade.
-    #[must_use]
-    pub fn database(mut self, name: &str) -> Self {
-        self.manifest["spec"]["databaseRef"]["name"] = json!(name);
-        self
-    }
-
-    /// The name of the target `PostgresVersion`.
-    #[must_use]
-    pub fn to(mut self, version: &str) -> Self {
-        self.manifest["spec"]["updateVersion"]["targetVersion"] = json!(version);
-        self
-    }
-
-    /// Any field of the spec.
-    #[must_use]
-    pub fn field(mut self, name: &str, value: Value) -> Self {
-        self.manifest["spec"][name] = value;
-        self
-    }
-
-    /// Leaves a field of the spec out.
-    #[must_use]
-    pub fn without(mut self, name: &str) -> Self {
-        if let Some(spec) = self.manifest["spec"].as_object_mut() {
-            spec.remove(name);
-        }
-        self
-    }
-
-    /// An annotation.
-    #[must_use]
-    pub fn annotation(mut self, name: &str, value: &str) -> Self {
-        self.manifest["metadata"]["annotations"][name] = json!(value);
-        self
-    }
-
-    /// What would be applied.
-    #[must_use]
-    pub fn manifest(&self) -> &Value {
-        &self.manifest
-    }
-
-    /// Applies it; it must be accepted.
-    pub async fn create(self) -> anyhow::Result<Upgrade> {
-        self.ns.accepts(&self.manifest).await?;
-        Ok(Upgrade { ns: self.ns, name: self.name })
-    }
-
-    /// Applies it; it must be refused, with a message that holds all of `parts`.
-    pub async fn rejected_with(&self, parts: &[&str]) -> anyhow::Result<String> {
-        let message = self.ns.rejects(&self.manifest).await?;
-        for part in parts {
-            ensure!(message.contains(part), "the refusal of {} should say {part:?}: {message}", self.name);
-        }
-        ensure!(
-            self.ns.api::<PostgresOpsRequest>().get_opt(&self.name).await?.is_none(),
-            "{} was refused and is stored all the same",
-            self.name
-        );
-        Ok(message)
-    }
-
-    /// A dry run, which must be accepted.
-    pub async fn dry_run(&self) -> anyhow::Result<Output> {
-        let args = ["apply", "--dry-run=server", "-f", "-"];
-        self.ns.kubectl(&args, Some(&self.manifest.to_string())).await?.succeeded()
-    }
-}
-
-/// A request that was accepted.
-pub struct Upgrade {
+/// An admitted request for an upgrade.
+pub struct UpgradeRequest {
     ns: Namespace,
     name: String,
 }
 
-impl Upgrade {
-    /// The request `name`, which exists.
+impl UpgradeRequest {
+    /// The existing request `name`.
     #[must_use]
     pub fn new(ns: Namespace, name: &str) -> Self {
         Self { ns, name: name.to_owned() }
     }
 
-    /// Its name.
+    /// The name of the `PostgresOpsRequest` object.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Waits until it is what it should be, or has ended otherwise, which is an error.
+    /// Waits until `is_reached` holds; fails if the request ends without it.
     async fn wait(
         &self,
         what: &str,
-        is_so: impl Fn(&PostgresOpsRequest) -> bool,
+        is_reached: impl Fn(&PostgresOpsRequest) -> bool,
     ) -> anyhow::Result<PostgresOpsRequest> {
-        let reached = |found: Option<&PostgresOpsRequest>| {
-            found.is_some_and(|request| is_so(request) || request.phase().is_terminal())
+        let reached_or_ended = |found: Option<&PostgresOpsRequest>| {
+            found.is_some_and(|request| is_reached(request) || request.phase().is_terminal())
         };
-        let found = wait_for(&self.ns.api(), &self.name, what, LONGEST, reached).await?;
-        let found = found.context("it was there a moment ago")?;
-        if !is_so(&found) {
+        let found = wait_for(&self.ns.api(), &self.name, what, TIMEOUT, reached_or_ended).await?;
+        let found = found.context("it was deleted meanwhile")?;
+        if !is_reached(&found) {
             bail!(
                 "{} ended {:?} instead of reaching {what}: {}",
                 self.name,
                 found.phase(),
-                conditions(&found)
+                format_conditions(&found)
             );
         }
         Ok(found)
     }
 
-    /// Waits until it has ended, well or not.
+    /// Waits until it has ended, in any phase; returns the object.
     pub async fn wait_terminal(&self) -> anyhow::Result<PostgresOpsRequest> {
         self.wait("an end", |request| request.phase().is_terminal()).await
     }
 
-    /// Waits until it is Successful; fails as soon as it ends otherwise, with the conditions' words.
+    /// Waits until it has ended, in any phase; returns the phase.
+    pub async fn wait_ended(&self) -> anyhow::Result<Phase> {
+        Ok(self.wait_terminal().await?.phase())
+    }
+
+    /// Waits until it is Successful; fails with the conditions as soon as it ends otherwise.
     pub async fn wait_successful(&self) -> anyhow::Result<PostgresOpsRequest> {
         self.wait("phase Successful", |request| request.phase() == Phase::Successful).await
     }
 
-    /// Waits until it is Failed; the reason and the message of the condition that says so.
+    /// Waits until it is Failed; returns the reason and message of its condition.
     pub async fn wait_failed(&self) -> anyhow::Result<(String, String)> {
         self.wait_phase(Phase::Failed).await
     }
 
-    /// Waits until it is Denied; the reason and the message of the condition that says so.
+    /// Waits until it is Denied; returns the reason and message of its condition.
     pub async fn wait_denied(&self) -> anyhow::Result<(String, String)> {
         self.wait_phase(Phase::Denied).await
-    }
-
-    /// Waits until it has ended, in whatever phase.
-    pub async fn wait_ended(&self) -> anyhow::Result<Phase> {
-        Ok(self.wait("its end", |request| request.phase().is_terminal()).await?.phase())
     }
 
     async fn wait_phase(&self, phase: Phase) -> anyhow::Result<(String, String)> {
         let request = self.wait(&format!("phase {phase:?}"), |request| request.phase() == phase).await?;
         let all = request.status.as_ref().map_or(&[][..], |status| &status.conditions);
-        let successful = pgops_api::condition::find(all, pgops_api::opsrequest::CONDITION_SUCCESSFUL);
-        ensure!(successful.is_none(), "a failed request is also Successful: {}", conditions(&request));
-        let failed = pgops_api::condition::find(all, pgops_api::opsrequest::CONDITION_FAILED)
-            .with_context(|| format!("a failed request does not say why: {}", conditions(&request)))?;
+        let successful = condition::find(all, CONDITION_SUCCESSFUL);
+        ensure!(successful.is_none(), "a failed request is also Successful: {}", format_conditions(&request));
+        let failed = condition::find(all, CONDITION_FAILED).with_context(|| {
+            format!("a failed request has no condition {CONDITION_FAILED}: {}", format_conditions(&request))
+        })?;
         Ok((failed.reason.clone().unwrap_or_default(), failed.message.clone().unwrap_or_default()))
     }
 
-    /// Waits until it is at this step of a major upgrade, or later.
+    /// Waits until it has reached this step of a major upgrade, or a later one.
     pub async fn wait_step(&self, step: Step) -> anyhow::Result<()> {
         let sequence = Step::sequence(UpgradeKind::Major);
         let number = sequence.iter().position(|known| *known == step).unwrap_or_default() + 1;
@@ -191,8 +105,8 @@ impl Upgrade {
             .map(drop)
     }
 
-    /// Waits until someone has taken it up.
-    pub async fn wait_taken_up(&self) -> anyhow::Result<()> {
+    /// Waits until the launcher has set a status.
+    pub async fn wait_observed(&self) -> anyhow::Result<()> {
         self.wait("a status", |request| request.status.is_some()).await.map(drop)
     }
 
@@ -207,7 +121,7 @@ impl Upgrade {
         Ok(pods.items.into_iter().filter(running).collect())
     }
 
-    /// Kills the runner's pod: a second after the signal nothing of it runs.
+    /// Kills the runner's pod: none of its processes survives the signal by more than a second.
     pub async fn kill_runner(&self) -> anyhow::Result<()> {
         let pods = self.runner_pods().await?;
         ensure!(!pods.is_empty(), "{} has no running pod to kill", self.name);
@@ -217,8 +131,8 @@ impl Upgrade {
         Ok(())
     }
 
-    /// Ends its Job as a deadline does: its pod is stopped, and no other comes.
-    pub async fn lose_job(&self) -> anyhow::Result<()> {
+    /// Ends its Job like an expired deadline: the pod is stopped and not replaced.
+    pub async fn expire_job(&self) -> anyhow::Result<()> {
         for job in self.ns.jobs_of(&self.name).await? {
             let patch = Patch::Merge(json!({ "spec": { "activeDeadlineSeconds": 1 } }));
             self.ns.api::<Job>().patch(&job.name_any(), &PatchParams::default(), &patch).await?;
@@ -226,47 +140,31 @@ impl Upgrade {
         Ok(())
     }
 
-    /// Has it go on although it has failed, as a person does, and waits until it was heard.
-    pub async fn carry_on(&self) -> anyhow::Result<()> {
+    /// Resumes it after a failure, as an operator does, and waits until pgops has reacted.
+    pub async fn resume(&self) -> anyhow::Result<()> {
         let annotation = format!("{}=true", names::ANNOTATION_RESUME);
         self.ns.kubectl(&["annotate", "pgops", &self.name, &annotation], None).await?.succeeded()?;
-        let heard = |found: Option<&PostgresOpsRequest>| found.is_some_and(|it| !it.wants_resume());
-        let found = wait_for(&self.ns.api(), &self.name, "an answer", LONGEST, heard).await?;
-        let found = found.context("it was there a moment ago")?;
+        let is_answered = |found: Option<&PostgresOpsRequest>| found.is_some_and(|it| !it.wants_resume());
+        let found = wait_for(&self.ns.api(), &self.name, "a reaction", TIMEOUT, is_answered).await?;
+        let found = found.context("it was deleted meanwhile")?;
         ensure!(
             found.phase() == Phase::Progressing,
-            "{} does not carry on: {}",
+            "{} does not resume: {}",
             self.name,
-            conditions(&found)
+            format_conditions(&found)
         );
         Ok(())
     }
 
-    /// Deletes the request and waits until it is gone.
+    /// Deletes the request and waits until it no longer exists.
     pub async fn delete(&self) -> anyhow::Result<()> {
         let api = self.ns.api::<PostgresOpsRequest>();
         api.delete(&self.name, &DeleteParams::default()).await?;
-        wait_for(&api, &self.name, "the end", LONGEST, |found| found.is_none()).await.map(drop)
+        wait_for(&api, &self.name, "the deletion", TIMEOUT, |found| found.is_none()).await.map(drop)
     }
 }
 
 /// 7 of `7/14 PgUpgraded`.
 fn step_number(request: &PostgresOpsRequest) -> Option<usize> {
     request.status.as_ref()?.step.as_ref()?.split_once('/')?.0.trim().parse().ok()
-}
-
-/// The conditions, a line each.
-pub fn conditions(request: &PostgresOpsRequest) -> String {
-    let all = request.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    let line = |condition: &pgops_api::Condition| {
-        let (reason, message) = (condition.reason.as_deref(), condition.message.as_deref());
-        format!(
-            "\n  {}={} {}: {}",
-            condition.type_,
-            condition.status,
-            reason.unwrap_or(""),
-            message.unwrap_or("")
-        )
-    };
-    all.iter().map(line).collect()
 }

@@ -1,5 +1,5 @@
-# Some builds of older versions keep an option with every column that 18 does not restore: who upgrades by hand must take
-# it away, from the server that psql reaches, with its superuser.
+# Some builds of older versions store an option with every column that 18 cannot restore: a manual upgrade must remove it
+# from the old server. psql connects to that server as its superuser.
 strip_options() {
     local name
     psql -XAtz0 -d postgres -c "SELECT datname FROM pg_database WHERE datallowconn AND datconnlimit <> -2" |

@@ -1,76 +1,76 @@
-//! One data set, and what both sides should say of it.
+//! One data set, and the expected answers of both sides.
 
 use std::ops::RangeInclusive;
 
-/// A data set of the comparison, in a database of its own or in the server as a whole.
+/// A data set of the comparison, in its own database or in the whole server.
 pub struct Case {
-    /// Its name, and that of its database.
+    /// The name of the case and of its database.
     pub name: &'static str,
-    /// Where it is made.
-    pub place: Place,
-    /// Major versions in which it can be made.
+    /// Where it is created.
+    pub scope: Scope,
+    /// Major versions in which it can be created.
     pub on: RangeInclusive<u32>,
-    /// Directories that it needs on the volume, below its root.
+    /// Directories that it needs, relative to the root of the volume.
     pub directories: &'static [&'static str],
-    /// What makes it, a script of the kind in `tests/sql`.
+    /// The script that creates it, in the format of `tests/sql`.
     pub sql: &'static str,
-    /// What must be done before its database can be dropped, or takes it away from the server.
+    /// Statements that must run before its database can be dropped, or that remove it from the server.
     pub undo: &'static str,
-    /// What is expected.
+    /// The expected answers.
     pub expected: Expected,
-    /// The pairs of versions for which that holds; for the others both sides pass it.
-    pub matters: Matters,
-    /// Whether its server has no other case, since its finding keeps us from looking further.
+    /// The pairs of versions to which these apply; for the others both sides pass it.
+    pub applies: Applies,
+    /// Whether its server has no other case, because its finding prevents further checks.
     pub alone: bool,
 }
 
-/// Where a case is made.
-pub enum Place {
+/// Where a case is created.
+pub enum Scope {
     /// In a database, created with these options.
     Database(&'static str),
-    /// In the server as a whole.
+    /// In the whole server.
     Server,
 }
 
-/// What both sides say of a case.
+/// The answers of both sides to a case.
 #[derive(Clone, Copy)]
 pub enum Expected {
     /// Both pass it.
-    Fine,
+    Passed,
     /// Both refuse it.
     Refused {
-        /// Id and part of each finding of ours.
+        /// Id and part of each finding of the preflight.
         ours: Findings,
-        /// A part of what `pg_upgrade` says, or of its report or log.
+        /// Part of `pg_upgrade`'s output, reports or logs.
         theirs: &'static str,
     },
-    /// Only `pg_upgrade` by itself refuses it.
+    /// `pg_upgrade` by itself refuses it, but pgops upgrades it.
     Remedied {
-        /// A part of what it says.
+        /// Part of `pg_upgrade`'s output.
         theirs: &'static str,
-        /// What we do about it.
+        /// pgops' remedy.
         by: &'static str,
     },
-    /// Only we refuse it, on purpose.
+    /// Only the preflight refuses it, on purpose.
     Stricter {
-        /// Id and part of each finding of ours.
+        /// Id and part of each finding of the preflight.
         ours: Findings,
-        /// What would go wrong.
+        /// What would go wrong otherwise.
         because: &'static str,
     },
 }
 
-/// Ids of findings, each with a part of its text.
+/// Ids of findings, each with part of its text.
 pub type Findings = &'static [(&'static str, &'static str)];
 
-/// The pairs of versions that a case matters for.
+/// The pairs of versions to which a case applies.
 #[derive(Clone, Copy)]
-pub enum Matters {
+pub enum Applies {
     /// All of them.
     Always,
-    /// Those that come to or cross this major version.
+    /// Upgrades to or across this major version.
     Across(u32),
-    /// Those that come to an earlier major version.
+    /// Upgrades to an earlier major version.
     Before(u32),
 }
 
@@ -78,20 +78,20 @@ impl Case {
     const fn new(name: &'static str, sql: &'static str, expected: Expected) -> Self {
         Self {
             name,
-            place: Place::Database(""),
+            scope: Scope::Database(""),
             on: 10..=99,
             directories: &[],
             sql,
             undo: "",
             expected,
-            matters: Matters::Always,
+            applies: Applies::Always,
             alone: false,
         }
     }
 
     /// Both pass it.
-    pub const fn fine(name: &'static str, sql: &'static str) -> Self {
-        Self::new(name, sql, Expected::Fine)
+    pub const fn passed(name: &'static str, sql: &'static str) -> Self {
+        Self::new(name, sql, Expected::Passed)
     }
 
     /// Both refuse it.
@@ -104,7 +104,7 @@ impl Case {
         Self::new(name, sql, Expected::Refused { ours, theirs })
     }
 
-    /// Only `pg_upgrade` by itself refuses it.
+    /// `pg_upgrade` by itself refuses it, but pgops upgrades it.
     pub const fn remedied(
         name: &'static str,
         sql: &'static str,
@@ -114,7 +114,7 @@ impl Case {
         Self::new(name, sql, Expected::Remedied { theirs, by }).alone()
     }
 
-    /// Only we refuse it.
+    /// Only the preflight refuses it.
     pub const fn stricter(
         name: &'static str,
         sql: &'static str,
@@ -124,37 +124,37 @@ impl Case {
         Self::new(name, sql, Expected::Stricter { ours, because })
     }
 
-    /// Options of its database's creation.
+    /// Sets the options of its `CREATE DATABASE`.
     pub const fn with(self, options: &'static str) -> Self {
-        Self { place: Place::Database(options), ..self }
+        Self { scope: Scope::Database(options), ..self }
     }
 
-    /// It is made in the server as a whole.
+    /// It is created in the whole server.
     pub const fn in_server(self) -> Self {
-        Self { place: Place::Server, ..self }
+        Self { scope: Scope::Server, ..self }
     }
 
-    /// It can be made in these major versions.
+    /// It can be created in these major versions.
     pub const fn on(self, on: RangeInclusive<u32>) -> Self {
         Self { on, ..self }
     }
 
-    /// It matters to upgrades that come to or cross a major version.
+    /// It applies to upgrades to or across a major version.
     pub const fn across(self, major: u32) -> Self {
-        Self { matters: Matters::Across(major), ..self }
+        Self { applies: Applies::Across(major), ..self }
     }
 
-    /// It matters to upgrades that come to an earlier major version.
+    /// It applies to upgrades to an earlier major version.
     pub const fn before(self, major: u32) -> Self {
-        Self { matters: Matters::Before(major), ..self }
+        Self { applies: Applies::Before(major), ..self }
     }
 
-    /// What must be done before it goes.
+    /// Statements that must run before its removal.
     pub const fn undo(self, undo: &'static str) -> Self {
         Self { undo, ..self }
     }
 
-    /// Directories that it needs.
+    /// Sets the directories that it needs.
     pub const fn directories(self, directories: &'static [&'static str]) -> Self {
         Self { directories, ..self }
     }
@@ -164,50 +164,50 @@ impl Case {
         Self { alone: true, ..self }
     }
 
-    /// What is expected of it on the way between two major versions.
+    /// The expected answers for an upgrade between two major versions.
     #[must_use]
     pub fn expected(&self, old: u32, new: u32) -> Expected {
-        match self.matters {
-            Matters::Across(major) if old >= major || new < major => Expected::Fine,
-            Matters::Before(major) if new >= major => Expected::Fine,
+        match self.applies {
+            Applies::Across(major) if old >= major || new < major => Expected::Passed,
+            Applies::Before(major) if new >= major => Expected::Passed,
             _ => self.expected,
         }
     }
 
-    /// The database that its statements begin in.
+    /// The database in which its script starts.
     #[must_use]
     pub fn database(&self) -> &str {
-        match self.place {
-            Place::Database(_) => self.name,
-            Place::Server => "postgres",
+        match self.scope {
+            Scope::Database(_) => self.name,
+            Scope::Server => "postgres",
         }
     }
 
     /// The statement that creates its database, if it has one.
     #[must_use]
     pub fn create(&self) -> Option<String> {
-        match self.place {
-            Place::Database(options) => Some(format!("CREATE DATABASE {} {options}", identifier(self.name))),
-            Place::Server => None,
+        match self.scope {
+            Scope::Database(options) => Some(format!("CREATE DATABASE {} {options}", identifier(self.name))),
+            Scope::Server => None,
         }
     }
 
-    /// What psql must run so that the server is as if it had never been made.
+    /// The psql script that removes it from the server without a trace.
     #[must_use]
     pub fn removal(&self) -> String {
         let undo = match self.undo {
             "" => String::new(),
             undo => format!("\\connect {}\n{undo};\n\\connect postgres\n", identifier(self.database())),
         };
-        match self.place {
-            // Its files are not there, and to drop dozens of databases for each case takes its time.
-            Place::Database(_) => {
+        match self.scope {
+            // Its files were not copied, and dropping dozens of databases for each case would be slow.
+            Scope::Database(_) => {
                 format!(
                     "{undo}DELETE FROM pg_database WHERE datname = '{}';\n",
                     self.name.replace('\'', "''")
                 )
             }
-            Place::Server => undo,
+            Scope::Server => undo,
         }
     }
 }
@@ -221,10 +221,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_matters_to_the_upgrades_that_cross_it() {
+    fn case_applies_to_upgrades_across_its_version() {
         let case = Case::refused("a", "", &[], "").across(16);
-        let is_fine = |old, new| matches!(case.expected(old, new), Expected::Fine);
-        assert!(!is_fine(15, 16) && !is_fine(13, 17));
-        assert!(is_fine(13, 15) && is_fine(16, 17));
+        let is_passed = |old, new| matches!(case.expected(old, new), Expected::Passed);
+        assert!(!is_passed(15, 16) && !is_passed(13, 17));
+        assert!(is_passed(13, 15) && is_passed(16, 17));
     }
 }

@@ -1,4 +1,4 @@
-//! What the real `pg_upgrade` says.
+//! The answer of the real `pg_upgrade`.
 
 use std::collections::BTreeMap;
 
@@ -6,90 +6,92 @@ use anyhow::{Context, ensure};
 
 use super::case::Case;
 use super::pair::Pair;
-use crate::by_hand::STRIP_OPTIONS;
-use crate::{ByHand, Database};
+use crate::database::Database;
+use crate::dual_version_pod::STRIP_OPTIONS;
+use crate::manual_pg_upgrade::ManualPgUpgrade;
 
-/// Its verdict.
+/// One run of `pg_upgrade`.
 #[derive(Debug)]
-pub struct Verdict {
+pub struct PgUpgradeRun {
     /// How far it came.
-    pub end: End,
-    /// All that it printed, with its reports and the errors of its logs.
-    pub said: String,
+    pub outcome: Outcome,
+    /// Its output, with its reports and the errors in its logs.
+    pub output: String,
 }
 
-/// How far it came.
+/// How far `pg_upgrade` came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum End {
+pub enum Outcome {
     /// `pg_upgrade --check` refuses.
-    Check,
+    CheckFailed,
     /// The check passes, and the upgrade fails.
-    Upgrade,
-    /// It is done.
+    UpgradeFailed,
+    /// The upgrade succeeds.
     Passed,
 }
 
 /// A pod with copies of a halted database's data.
 pub struct Oracle {
-    by_hand: ByHand,
+    pod: ManualPgUpgrade,
     variables: String,
-    /// The databases by their names in hexadecimal digits.
+    /// OIDs of the databases by their names in hexadecimal digits.
     oids: BTreeMap<String, String>,
 }
 
 impl Oracle {
     /// Stops the database, and starts the pod.
     pub async fn start(database: &Database, pair: &Pair) -> anyhow::Result<Self> {
-        // A name need not be UTF-8.
+        // A name need not be valid UTF-8.
         let names = "SELECT encode(textsend(datname::text), 'hex'), oid FROM pg_database";
         let oids = database.sql("postgres", names).await?;
         let oids = oids.into_iter().filter_map(|row| <[String; 2]>::try_from(row).ok());
         let oids = oids.map(|[name, oid]| (name, oid)).collect();
         database.halt().await?;
-        let by_hand = ByHand::start(database, pair.from, pair.to).await?;
+        let pod = ManualPgUpgrade::start(database, pair.from, pair.to).await?;
         let (old, new) = pair.majors();
-        // As pgops initialises a database where nothing is said.
+        // The options with which pgops initialises a database by default.
         let options = "--encoding=UTF8 --locale=C.UTF-8 --data-checksums";
         let variables = format!("old={old} new={new} initdb_options='{options}'");
-        Ok(Self { by_hand, variables, oids })
+        Ok(Self { pod, variables, oids })
     }
 
-    /// Asks it about the data without these cases.
-    pub async fn ask_without(&self, others: &[&Case]) -> anyhow::Result<Verdict> {
+    /// Runs `pg_upgrade` on the data without these cases.
+    pub async fn run_without(&self, others: &[&Case]) -> anyhow::Result<PgUpgradeRun> {
         let removals: String = others.iter().copied().map(Case::removal).collect();
-        // What is undone first needs its database.
-        let gone = others
+        // The undo statements of a case need its database.
+        let omitted = others
             .iter()
             .filter(|other| other.undo.is_empty())
             .filter_map(|other| self.oids.get(&hex(other.name)));
-        let gone: Vec<_> = gone.map(String::as_str).collect();
+        let omitted: Vec<_> = omitted.map(String::as_str).collect();
         let script = format!(
-            "{STRIP_OPTIONS}\n{}\nleft_out='{}'\nleave_out=$(cat <<'END_OF_SQL'\n{removals}\nEND_OF_SQL\n)\n{}",
+            "{STRIP_OPTIONS}\n{}\nomitted_oids='{}'\nremovals=$(cat <<'END_OF_SQL'\n{removals}\nEND_OF_SQL\n)\n{}",
             self.variables,
-            gone.join(" "),
+            omitted.join(" "),
             include_str!("oracle.sh")
         );
-        let output = self.by_hand.bash(&script).await?;
-        read(&output.stdout).with_context(|| format!("{}{}", output.stdout, output.stderr))
+        let output = self.pod.bash(&script).await?;
+        parse(&output.stdout).with_context(|| format!("{}{}", output.stdout, output.stderr))
     }
 }
 
-/// As the server's `encode(…, 'hex')` gives it.
+/// Like the server's `encode(…, 'hex')`.
 fn hex(text: &str) -> String {
     let digits = text.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
-fn read(output: &str) -> anyhow::Result<Verdict> {
-    let (said, word) = output.trim_end().rsplit_once("verdict: ").context("there is no verdict")?;
-    let end = match word {
-        "check" => Some(End::Check),
-        "upgrade" => Some(End::Upgrade),
-        "passes" => Some(End::Passed),
+fn parse(output: &str) -> anyhow::Result<PgUpgradeRun> {
+    let (output, word) =
+        output.trim_end().rsplit_once("outcome: ").context("the script printed no outcome")?;
+    let outcome = match word {
+        "check-failed" => Some(Outcome::CheckFailed),
+        "upgrade-failed" => Some(Outcome::UpgradeFailed),
+        "passed" => Some(Outcome::Passed),
         _ => None,
     };
-    ensure!(!said.trim().is_empty(), "pg_upgrade has said nothing");
-    Ok(Verdict { end: end.context("that is no verdict")?, said: said.to_owned() })
+    ensure!(!output.trim().is_empty(), "pg_upgrade printed nothing");
+    Ok(PgUpgradeRun { outcome: outcome.context("unknown outcome")?, output: output.to_owned() })
 }
 
 #[cfg(test)]
@@ -97,9 +99,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_verdict_is_the_last_line_and_never_made_up() {
-        assert_eq!(read("Checking x  ok\nverdict: upgrade\n").unwrap().end, End::Upgrade);
-        assert!(read("Checking x  ok\n").is_err());
-        assert!(read("verdict: passes\n").is_err());
+    fn outcome_is_the_last_line_and_required() {
+        assert_eq!(
+            parse("Checking x  ok\noutcome: upgrade-failed\n").unwrap().outcome,
+            Outcome::UpgradeFailed
+        );
+        assert!(parse("Checking x  ok\n").is_err());
+        assert!(parse("outcome: passed\n").is_err());
     }
 }

@@ -3,18 +3,20 @@
 /// From one version to another.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
-    /// Name of the catalog's entry, which is a version.
+    /// Name of the old version's catalog entry, which is also its version.
     pub from: &'static str,
-    /// The same of the target.
+    /// Name of the target version's catalog entry.
     pub to: &'static str,
 }
 
 impl Pair {
-    /// Both major versions.
+    /// The old and the new major version.
     #[must_use]
     pub fn majors(&self) -> (u32, u32) {
-        let major =
-            |name: &str| name.split('.').next().and_then(|major| major.parse().ok()).unwrap_or_default();
         (major(self.from), major(self.to))
     }
+}
+
+fn major(name: &str) -> u32 {
+    name.split('.').next().and_then(|major| major.parse().ok()).unwrap_or_default()
 }

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use super::*;
-use pgops_e2e::crash::{Node, Process};
+use pgops_e2e::fault_injection::{Node, Process};
 use rstest::rstest;
 use rustix::process::Signal;
 
@@ -30,14 +30,17 @@ impl Drop for Stopped {
 }
 
 #[rstest]
-#[case::before_the_stop(Major::Copy, Moment::Record(Step::PauseDatabase, Mark::Succeeded))]
-#[case::while_pg_upgrade_runs(Major::Link, Moment::Stage(10))]
-#[case::when_the_new_server_starts(Major::Copy, Moment::Record(Step::StartDatabase, Mark::Started))]
+#[case::before_the_stop(Major::Copy, KillPoint::Record(Step::PauseDatabase, Event::Succeeded))]
+#[case::while_pg_upgrade_runs(Major::Link, KillPoint::Stage(10))]
+#[case::when_the_new_server_starts(Major::Copy, KillPoint::Record(Step::StartDatabase, Event::Started))]
 #[tokio::test]
-async fn api_server_away_for_two_minutes(#[case] major: Major, #[case] moment: Moment) -> anyhow::Result<()> {
-    survives(major, async |watch, _| {
-        watch.reach(moment).await?;
-        let stopped = Stopped::stop(Node::here()?.component("kube-apiserver")?)?;
+async fn api_server_away_for_two_minutes(
+    #[case] major: Major,
+    #[case] moment: KillPoint,
+) -> anyhow::Result<()> {
+    survives(major, async |observer, _| {
+        observer.reach(moment).await?;
+        let stopped = Stopped::stop(Node::local()?.component("kube-apiserver")?)?;
         tokio::time::sleep(AWAY).await;
         drop(stopped);
         Ok(())
@@ -46,27 +49,27 @@ async fn api_server_away_for_two_minutes(#[case] major: Major, #[case] moment: M
 }
 
 #[rstest]
-#[case::kubelet("kubelet", Major::Copy, Moment::Stage(20))]
+#[case::kubelet("kubelet", Major::Copy, KillPoint::Stage(20))]
 #[case::kubelet_before_the_start(
     "kubelet",
     Major::Link,
-    Moment::Record(Step::ReplacedDataDirectory, Mark::Started)
+    KillPoint::Record(Step::ReplacedDataDirectory, Event::Started)
 )]
-#[case::containerd("containerd", Major::Copy, Moment::Stage(20))]
+#[case::containerd("containerd", Major::Copy, KillPoint::Stage(20))]
 #[case::containerd_before_the_start(
     "containerd",
     Major::Link,
-    Moment::Record(Step::ReplacedDataDirectory, Mark::Started)
+    KillPoint::Record(Step::ReplacedDataDirectory, Event::Started)
 )]
-#[case::api_server("kube-apiserver", Major::Link, Moment::Record(Step::StopDatabase, Mark::Started))]
+#[case::api_server("kube-apiserver", Major::Link, KillPoint::Record(Step::StopDatabase, Event::Started))]
 #[tokio::test]
 async fn restarted_in_the_outage(
     #[case] component: &str,
     #[case] major: Major,
-    #[case] moment: Moment,
+    #[case] moment: KillPoint,
 ) -> anyhow::Result<()> {
-    survives(major, async |watch, _| {
-        watch.reach(moment).await?;
+    survives(major, async |observer, _| {
+        observer.reach(moment).await?;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../cluster/restart");
         let output = Command::new(script).arg(component).output()?;
         ensure!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));

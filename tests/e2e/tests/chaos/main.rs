@@ -17,10 +17,10 @@ use anyhow::ensure;
 use pgops_api::names::ANNOTATION_TRANSFER_MODE;
 use pgops_api::opsrequest::Phase;
 use pgops_api::plan::Step;
-use pgops_e2e::crash::{Kill, Mark, Moment, Victim, Watch};
+use pgops_e2e::fault_injection::{Event, Kill, KillPoint, UpgradeObserver, Victim};
 use pgops_e2e::{
-    Cluster, Database, DatabaseBuilder, Fingerprint, Namespace, Upgrade, UpgradeBuilder, assert_untouched,
-    assert_upgraded, assert_upgraded_after_restarts, counts,
+    Database, DatabaseBuilder, Fingerprint, Namespace, UpgradeRequest, UpgradeRequestBuilder,
+    assert_untouched, assert_upgraded, assert_upgraded_allowing_restarts, counts, with_namespace,
 };
 
 /// A major upgrade of the matrix: the versions differ with the mode, so that more of them are tried.
@@ -38,7 +38,7 @@ impl Major {
         }
     }
 
-    fn upgrade(self, ns: &Namespace) -> UpgradeBuilder {
+    fn upgrade(self, ns: &Namespace) -> UpgradeRequestBuilder {
         let (to, mode) = match self {
             Self::Copy => ("17.11", "copy"),
             Self::Link => ("18.6", "link"),
@@ -71,39 +71,37 @@ async fn fill(orders: DatabaseBuilder) -> anyhow::Result<Database> {
 }
 
 /// An upgrade that has begun.
-struct Begun {
+struct StartedUpgrade {
     orders: Database,
     /// What it held before.
     before: Fingerprint,
-    upgrade: Upgrade,
-    watch: Watch,
+    upgrade: UpgradeRequest,
+    observer: UpgradeObserver,
 }
 
-impl Begun {
+impl StartedUpgrade {
     async fn new(ns: &Namespace, major: Major) -> anyhow::Result<Self> {
         let orders = orders(ns, major.from()).await?;
         let before = orders.fingerprint().await?;
         let upgrade = major.upgrade(ns).create().await?;
-        let watch = Watch::begin(&orders, &upgrade).await?;
-        Ok(Self { orders, before, upgrade, watch })
+        let observer = UpgradeObserver::start(&orders, &upgrade).await?;
+        Ok(Self { orders, before, upgrade, observer })
     }
 }
 
 /// An upgrade that succeeds although `fault` does what it does to it.
 async fn survives(
     major: Major,
-    fault: impl AsyncFnOnce(&Watch, &Namespace) -> anyhow::Result<()>,
+    fault: impl AsyncFnOnce(&UpgradeObserver, &Namespace) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let Begun { orders, before, upgrade, watch } = Begun::new(ns, major).await?;
-            fault(&watch, ns).await?;
-            assert_upgraded(&orders, &upgrade, &before).await?;
-            watch.assert_done_once(0).await?;
-            counts::add("faults", 1)
-        })
-        .await
+    with_namespace(async |ns| {
+        let StartedUpgrade { orders, before, upgrade, observer } = StartedUpgrade::new(ns, major).await?;
+        fault(&observer, ns).await?;
+        assert_upgraded(&orders, &upgrade, &before).await?;
+        observer.assert_done_once(0).await?;
+        counts::add("faults", 1)
+    })
+    .await
 }
 
 /// Kills the worker of a major upgrade again and again; the upgrade succeeds, and nothing is lost or done twice.
@@ -115,24 +113,22 @@ async fn upgrade_under_kills(major: Major, kills: &[Kill]) -> anyhow::Result<()>
 async fn kill_and_see(
     major: Major,
     kills: &[Kill],
-    look: impl AsyncFnOnce(&Watch) -> anyhow::Result<()>,
+    look: impl AsyncFnOnce(&UpgradeObserver) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let Begun { orders, before, upgrade, mut watch } = Begun::new(ns, major).await?;
-            for kill in kills {
-                watch.kill(*kill).await?;
-            }
-            assert_upgraded(&orders, &upgrade, &before).await?;
-            watch.assert_done_once(kills.len()).await?;
-            look(&watch).await
-        })
-        .await
+    with_namespace(async |ns| {
+        let StartedUpgrade { orders, before, upgrade, mut observer } = StartedUpgrade::new(ns, major).await?;
+        for kill in kills {
+            observer.kill(*kill).await?;
+        }
+        assert_upgraded(&orders, &upgrade, &before).await?;
+        observer.assert_done_once(kills.len()).await?;
+        look(&observer).await
+    })
+    .await
 }
 
 /// The moments, killing the two victims in turn.
-fn in_turn(moments: impl IntoIterator<Item = Moment>, first: Victim) -> Vec<Kill> {
+fn in_turn(moments: impl IntoIterator<Item = KillPoint>, first: Victim) -> Vec<Kill> {
     let second = if first == Victim::Runner { Victim::Container } else { Victim::Runner };
     moments.into_iter().zip([first, second].into_iter().cycle()).map(|(at, of)| Kill { at, of }).collect()
 }
@@ -140,7 +136,7 @@ fn in_turn(moments: impl IntoIterator<Item = Moment>, first: Victim) -> Vec<Kill
 /// Waits for the end of an upgrade that may well fail: the database has the new version or the old one, whole.
 async fn whole_either_way(
     orders: &Database,
-    upgrade: &Upgrade,
+    upgrade: &UpgradeRequest,
     from: &str,
     before: &Fingerprint,
 ) -> anyhow::Result<()> {

@@ -12,20 +12,18 @@ const UPGRADES: usize = 6;
 async fn killed_at_each_record(#[values(0, 1, 2, 3, 4, 5)] upgrade: usize) -> anyhow::Result<()> {
     let steps = Step::sequence(UpgradeKind::Minor).iter();
     let records =
-        steps.flat_map(|step| [Mark::Started, Mark::Succeeded].map(|mark| Moment::Record(*step, mark)));
+        steps.flat_map(|step| [Event::Started, Event::Succeeded].map(|mark| KillPoint::Record(*step, mark)));
     let kills = in_turn(records.skip(upgrade).step_by(UPGRADES), Victim::Runner);
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = orders(ns, "13.16").await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("up").database("orders").to("13.23").create().await?;
-            let mut watch = Watch::begin(&orders, &upgrade).await?;
-            for kill in &kills {
-                watch.kill(*kill).await?;
-            }
-            assert_upgraded(&orders, &upgrade, &before).await?;
-            watch.assert_done_once(kills.len()).await
-        })
-        .await
+    with_namespace(async |ns| {
+        let orders = orders(ns, "13.16").await?;
+        let before = orders.fingerprint().await?;
+        let upgrade = ns.upgrade("up").database("orders").to("13.23").create().await?;
+        let mut observer = UpgradeObserver::start(&orders, &upgrade).await?;
+        for kill in &kills {
+            observer.kill(*kill).await?;
+        }
+        assert_upgraded(&orders, &upgrade, &before).await?;
+        observer.assert_done_once(kills.len()).await
+    })
+    .await
 }

@@ -17,7 +17,7 @@ async fn killed_at_each_record(
 ) -> anyhow::Result<()> {
     let steps = Step::sequence(UpgradeKind::Major).iter();
     let records =
-        steps.flat_map(|step| [Mark::Started, Mark::Succeeded].map(|mark| Moment::Record(*step, mark)));
+        steps.flat_map(|step| [Event::Started, Event::Succeeded].map(|mark| KillPoint::Record(*step, mark)));
     let ours = records.skip(upgrade).step_by(UPGRADES);
     // What is killed at a record by one mode lives by the other.
     let first = match major {
@@ -39,7 +39,7 @@ async fn killed_in_the_middle_of_a_step(
     #[case] middles: &[(Step, u64)],
 ) -> anyhow::Result<()> {
     let after = |(step, milliseconds): &(Step, u64)| {
-        Moment::After(*step, Mark::Started, Duration::from_millis(*milliseconds))
+        KillPoint::After(*step, Event::Started, Duration::from_millis(*milliseconds))
     };
     upgrade_under_kills(major, &in_turn(middles.iter().map(after), Victim::Runner)).await
 }

@@ -20,9 +20,9 @@ async fn killed_after_each_stage_of_pg_upgrade(
     #[values(Major::Copy, Major::Link)] major: Major,
     #[values(0, 1, 2, 3, 4, 5, 6, 7, 8)] upgrade: usize,
 ) -> anyhow::Result<()> {
-    let ours = (1..=stages(major)).skip(upgrade).step_by(UPGRADES).map(Moment::Stage);
-    kill_and_see(major, &in_turn(ours, Victim::Runner), async |watch| {
-        let (passed, known) = (watch.stages_of_the_last_run()?, stages(major));
+    let ours = (1..=stages(major)).skip(upgrade).step_by(UPGRADES).map(KillPoint::Stage);
+    kill_and_see(major, &in_turn(ours, Victim::Runner), async |observer| {
+        let (passed, known) = (observer.stages_of_last_run()?, stages(major));
         ensure!(passed == known, "pg_upgrade has passed {passed} stages, and kills are planned for {known}");
         Ok(())
     })

@@ -1,7 +1,7 @@
-//! Our preflight beside the real `pg_upgrade`, for all data sets and these pairs of versions.
+//! The preflight compared with the real `pg_upgrade`, for all data sets and these pairs of versions.
 //!
-//! `tests/cluster/exec cargo test -p pgops-e2e --test differential [-- REGEX]` runs it; with a regular expression,
-//! only the cases whose description it fits, such as `13.16 to 17.11, refused: closed`.
+//! `tests/cluster/exec cargo test -p pgops-e2e --test differential [-- REGEX]` runs it; the regular expression selects
+//! cases by their description, such as `13.16 to 17.11, refused: closed`.
 
 use std::pin::pin;
 
@@ -18,33 +18,34 @@ const PAIRS: [Pair; 4] = [
     Pair { from: "17.11", to: "18.6" },
 ];
 
-/// Half of the time each waits for a pod.
-const AT_A_TIME: usize = 3;
+/// Number of groups at the same time: each spends half of its time waiting for a pod.
+const CONCURRENCY: usize = 3;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    // What begins with a dash is for the harness that this program does without.
-    let given = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let wanted = Regex::new(given.as_deref().unwrap_or_default())?;
+    // Arguments that begin with a dash are for the standard harness, which this program does not have.
+    let pattern = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let pattern = Regex::new(pattern.as_deref().unwrap_or_default())?;
     let cluster = Cluster::connect().await?;
-    let (mut tried, mut complaints) = (0, 0);
-    let groups =
-        PAIRS.into_iter().flat_map(groups).filter_map(|group| group.keep(|case| wanted.is_match(case)));
-    let compared = groups.map(async |group| group.compare(&cluster).await);
-    let mut compared = pin!(futures::stream::iter(compared).buffered(AT_A_TIME));
-    while let Some(tally) = compared.next().await {
-        for line in &tally.lines {
+    let mut compared = 0;
+    let mut mismatches = 0;
+    let groups = PAIRS.into_iter().flat_map(groups);
+    let groups = groups.filter_map(|group| group.filtered(|case| pattern.is_match(case)));
+    let comparisons = groups.map(async |group| group.compare(&cluster).await);
+    let mut comparisons = pin!(futures::stream::iter(comparisons).buffered(CONCURRENCY));
+    while let Some(comparison) = comparisons.next().await {
+        for line in &comparison.lines {
             println!("{line}");
         }
-        for complaint in &tally.complaints {
-            println!("NOT AS IT SHOULD BE: {complaint}");
+        for mismatch in &comparison.mismatches {
+            println!("MISMATCH: {mismatch}");
         }
-        tried += tally.lines.len();
-        complaints += tally.complaints.len();
+        compared += comparison.lines.len();
+        mismatches += comparison.mismatches.len();
     }
-    println!("tried: {tried} data sets");
-    counts::add("data-sets", tried)?;
-    ensure!(complaints == 0, "{complaints} complaints");
-    ensure!(tried > 0, "no case is called that");
+    println!("compared: {compared} data sets");
+    counts::add("data-sets", compared)?;
+    ensure!(mismatches == 0, "{mismatches} mismatches");
+    ensure!(compared > 0, "no case matches the pattern");
     Ok(())
 }

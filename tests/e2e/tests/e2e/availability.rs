@@ -9,7 +9,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams};
-use pgops_e2e::{AdmissionLoad, Cluster, Namespace, kubectl, wait_for};
+use pgops_e2e::{AdmissionLoad, Cluster, Namespace, kubectl, wait_for, with_namespace};
 use serde_json::json;
 
 const MINUTES: Duration = Duration::from_mins(2);
@@ -19,33 +19,29 @@ const WEBHOOK: &str = "app.kubernetes.io/name=pgops,app.kubernetes.io/component=
 
 #[tokio::test]
 async fn a_rolling_restart_loses_no_admission() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let load = load(ns).await?;
-            let restarted = restart(&cluster).await;
-            let tally = load.end().await?;
-            restarted?;
-            ensure!(tally.answered > 1000, "hardly anything was asked meanwhile: {tally:?}");
-            Ok(())
-        })
-        .await
+    with_namespace(async |ns| {
+        let load = load(ns).await?;
+        let restarted = restart(ns.cluster()).await;
+        let tally = load.stop().await?;
+        restarted?;
+        ensure!(tally.answered > 1000, "hardly anything was asked meanwhile: {tally:?}");
+        Ok(())
+    })
+    .await
 }
 
 /// Another authority is announced, signs, and is served by every replica.
 #[tokio::test]
 async fn a_rotation_of_the_authority_loses_no_admission() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let load = load(ns).await?;
-            let rotated = rotate(&cluster).await;
-            let tally = load.end().await?;
-            rotated?;
-            ensure!(tally.answered > 1000, "hardly anything was asked meanwhile: {tally:?}");
-            Ok(())
-        })
-        .await
+    with_namespace(async |ns| {
+        let load = load(ns).await?;
+        let rotated = rotate(ns.cluster()).await;
+        let tally = load.stop().await?;
+        rotated?;
+        ensure!(tally.answered > 1000, "hardly anything was asked meanwhile: {tally:?}");
+        Ok(())
+    })
+    .await
 }
 
 /// Asks for another authority, and waits until every replica serves a certificate that it signed.
@@ -126,7 +122,7 @@ async fn load(ns: &Namespace) -> anyhow::Result<AdmissionLoad> {
     ns.postgres("orders").version("13.16").create().await?.wait_ready().await?;
     // A replica may hear a moment later than we do that the database is Ready.
     let to = |version: &str| ns.upgrade("up").database("orders").to(version).field("apply", json!("Always"));
-    AdmissionLoad::begin(ns, &to("17.11"), &to("18.6"))
+    AdmissionLoad::start(ns, &to("17.11"), &to("18.6"))
 }
 
 /// Replaces all pods of the webhook, and waits until the old ones are gone too: they answer until then.

@@ -4,7 +4,7 @@ use anyhow::ensure;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use pgops_api::{PostgresVersion, names};
-use pgops_e2e::{Cluster, DataSet, Database, Namespace, assert_untouched};
+use pgops_e2e::{Cluster, DataSet, Database, Namespace, assert_untouched, with_namespace};
 use serde_json::{Value, json};
 
 /// A database of 13.16 with some rows.
@@ -22,58 +22,51 @@ async fn object_that_17_refuses_is_named_and_13_serves(
     #[case] obstacle: &str,
     #[case] named: &[&str],
 ) -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = orders(ns).await?;
-            orders.sql("postgres", obstacle).await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
-            let (reason, message) = upgrade.wait_failed().await?;
-            ensure!(!reason.is_empty(), "the failure has no reason");
-            for word in named {
-                ensure!(message.contains(word), "the failure should name {word:?}: {reason}: {message}");
-            }
-            assert_untouched(&orders, "13.16", &before).await
-        })
-        .await
+    with_namespace(async |ns| {
+        let orders = orders(ns).await?;
+        orders.sql("postgres", obstacle).await?;
+        let before = orders.fingerprint().await?;
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+        let (reason, message) = upgrade.wait_failed().await?;
+        ensure!(!reason.is_empty(), "the failure has no reason");
+        for word in named {
+            ensure!(message.contains(word), "the failure should name {word:?}: {reason}: {message}");
+        }
+        assert_untouched(&orders, "13.16", &before).await
+    })
+    .await
 }
 
 /// A file that cannot be read stops `pg_upgrade` while it transfers files, long after the old server
 /// was stopped: the upgrade goes back, and the old server has every row.
 #[tokio::test]
 async fn pg_upgrade_that_fails_halfway_is_rolled_back() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = orders(ns).await?;
-            orders
-                .sql("postgres", "CREATE TABLE unreadable AS SELECT g FROM generate_series(1, 5000) g")
-                .await?;
-            // Nothing is left to write, so the old server need not open the file again.
-            orders.sql("postgres", "VACUUM FREEZE unreadable").await?;
-            orders.sql("postgres", "CHECKPOINT").await?;
-            let before = orders.fingerprint().await?;
-            let mode = |bits: &str| {
-                format!(
-                    "DO $do$ BEGIN EXECUTE format('COPY (SELECT WHERE false) TO PROGRAM %L',
-                        'chmod {bits} ' || pg_relation_filepath('unreadable')); END $do$"
-                )
-            };
-            orders.sql("postgres", &mode("000")).await?;
-            let upgrade =
-                ns.upgrade("orders-17").database("orders").to("17.11").field("maxRetries", json!(0));
-            let upgrade = upgrade.annotation(names::ANNOTATION_TRANSFER_MODE, "copy").create().await?;
-            let (reason, message) = upgrade.wait_failed().await?;
-            ensure!(!reason.is_empty(), "the failure has no reason");
-            for word in ["serves 13.16 again", "pg_upgrade", "Permission denied"] {
-                ensure!(message.contains(word), "the failure should say {word:?}: {reason}: {message}");
-            }
-            orders.wait_ready().await?;
-            orders.sql("postgres", &mode("600")).await?;
-            assert_untouched(&orders, "13.16", &before).await
-        })
-        .await
+    with_namespace(async |ns| {
+        let orders = orders(ns).await?;
+        orders.sql("postgres", "CREATE TABLE unreadable AS SELECT g FROM generate_series(1, 5000) g").await?;
+        // Nothing is left to write, so the old server need not open the file again.
+        orders.sql("postgres", "VACUUM FREEZE unreadable").await?;
+        orders.sql("postgres", "CHECKPOINT").await?;
+        let before = orders.fingerprint().await?;
+        let mode = |bits: &str| {
+            format!(
+                "DO $do$ BEGIN EXECUTE format('COPY (SELECT WHERE false) TO PROGRAM %L',
+                    'chmod {bits} ' || pg_relation_filepath('unreadable')); END $do$"
+            )
+        };
+        orders.sql("postgres", &mode("000")).await?;
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").field("maxRetries", json!(0));
+        let upgrade = upgrade.annotation(names::ANNOTATION_TRANSFER_MODE, "copy").create().await?;
+        let (reason, message) = upgrade.wait_failed().await?;
+        ensure!(!reason.is_empty(), "the failure has no reason");
+        for word in ["serves 13.16 again", "pg_upgrade", "Permission denied"] {
+            ensure!(message.contains(word), "the failure should say {word:?}: {reason}: {message}");
+        }
+        orders.wait_ready().await?;
+        orders.sql("postgres", &mode("600")).await?;
+        assert_untouched(&orders, "13.16", &before).await
+    })
+    .await
 }
 
 /// A catalog entry of a test's own, removed whatever becomes of the test.

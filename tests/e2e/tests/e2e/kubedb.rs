@@ -10,7 +10,7 @@ use kube::api::{Api, DeleteParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use pgops_api::opsrequest::RequestType;
 use pgops_api::{PostgresOpsRequest, PostgresVersion};
-use pgops_e2e::{Cluster, Database, assert_upgraded};
+use pgops_e2e::{Cluster, Database, assert_upgraded, with_namespace};
 use serde_json::{Value, json};
 
 const V1: &str = include_str!("../../../manifests/kubedb-v1.yaml");
@@ -19,87 +19,80 @@ const ENTRY: &str = include_str!("../../../manifests/kubedb-postgresversion.yaml
 
 #[tokio::test]
 async fn manifests_of_kubedb_apply_unchanged_and_keep_unknown_fields() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            for (manifest, name, version) in [(V1, "as-v1", "13.23"), (V1ALPHA2, "as-v1alpha2", "15.18")] {
-                ns.kubectl(&["apply", "-f", "-"], Some(manifest)).await?.succeeded()?;
-                let database = Database::new(ns.clone(), name);
-                database.wait_ready().await?;
-                ensure!(database.server_version().await? == version, "{name} is not {version}");
-                let again = ns.kubectl(&["apply", "-f", "-"], Some(manifest)).await?.succeeded()?;
-                ensure!(again.stdout.contains("unchanged"), "a second apply changes it: {}", again.stdout);
-            }
-            let stored = |name: &'static str| async move {
-                let json = ns
-                    .kubectl(&["get", "postgreses.kubedb.com", name, "-o", "json"], None)
-                    .await?
-                    .succeeded()?;
-                anyhow::Ok(serde_json::from_str::<Value>(&json.stdout)?)
-            };
-            let v1 = stored("as-v1").await?;
-            for (pointer, value) in [
-                ("/spec/monitor/prometheus/serviceMonitor/interval", json!("10s")),
-                ("/spec/healthChecker/failureThreshold", json!(2)),
-                ("/spec/leaderElection/period", json!("300ms")),
-                ("/spec/podTemplate/metadata/annotations/note", json!("kept")),
-                ("/spec/serviceTemplates/0/alias", json!("primary")),
-                ("/metadata/labels/team", json!("billing")),
-            ] {
-                ensure!(v1.pointer(pointer) == Some(&value), "{pointer} was not kept: {v1}");
-            }
-            let v1alpha2 = stored("as-v1alpha2").await?;
-            ensure!(
-                v1alpha2.pointer("/spec/terminationPolicy") == Some(&json!("WipeOut")),
-                "the policy: {v1alpha2}"
-            );
+    with_namespace(async |ns| {
+        for (manifest, name, version) in [(V1, "as-v1", "13.23"), (V1ALPHA2, "as-v1alpha2", "15.18")] {
+            ns.kubectl(&["apply", "-f", "-"], Some(manifest)).await?.succeeded()?;
+            let database = Database::new(ns.clone(), name);
+            database.wait_ready().await?;
+            ensure!(database.server_version().await? == version, "{name} is not {version}");
+            let again = ns.kubectl(&["apply", "-f", "-"], Some(manifest)).await?.succeeded()?;
+            ensure!(again.stdout.contains("unchanged"), "a second apply changes it: {}", again.stdout);
+        }
+        let stored = |name: &'static str| async move {
+            let json =
+                ns.kubectl(&["get", "postgreses.kubedb.com", name, "-o", "json"], None).await?.succeeded()?;
+            anyhow::Ok(serde_json::from_str::<Value>(&json.stdout)?)
+        };
+        let v1 = stored("as-v1").await?;
+        for (pointer, value) in [
+            ("/spec/monitor/prometheus/serviceMonitor/interval", json!("10s")),
+            ("/spec/healthChecker/failureThreshold", json!(2)),
+            ("/spec/leaderElection/period", json!("300ms")),
+            ("/spec/podTemplate/metadata/annotations/note", json!("kept")),
+            ("/spec/serviceTemplates/0/alias", json!("primary")),
+            ("/metadata/labels/team", json!("billing")),
+        ] {
+            ensure!(v1.pointer(pointer) == Some(&value), "{pointer} was not kept: {v1}");
+        }
+        let v1alpha2 = stored("as-v1alpha2").await?;
+        ensure!(
+            v1alpha2.pointer("/spec/terminationPolicy") == Some(&json!("WipeOut")),
+            "the policy: {v1alpha2}"
+        );
 
-            // The request in the form of KubeDB's documentation.
-            let database = Database::new(ns.clone(), "as-v1");
-            let before = database.fingerprint().await?;
-            let upgrade = ns.upgrade("pg-version-upgrade").database("as-v1").to("17.11");
-            let upgrade =
-                upgrade.field("timeout", json!("5m")).field("apply", json!("IfReady")).create().await?;
-            assert_upgraded(&database, &upgrade, &before).await
-        })
-        .await
+        // The request in the form of KubeDB's documentation.
+        let database = Database::new(ns.clone(), "as-v1");
+        let before = database.fingerprint().await?;
+        let upgrade = ns.upgrade("pg-version-upgrade").database("as-v1").to("17.11");
+        let upgrade = upgrade.field("timeout", json!("5m")).field("apply", json!("IfReady")).create().await?;
+        assert_upgraded(&database, &upgrade, &before).await
+    })
+    .await
 }
 
 /// The form of KubeDB's first years, as it stands in many repositories: and is applied for ever.
 #[tokio::test]
 async fn request_in_the_older_form_upgrades_and_can_be_applied_again() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").ready().await?;
-            let older = ns
-                .upgrade("older")
-                .database("orders")
-                .field("type", json!("Upgrade"))
-                .field("upgrade", json!({"targetVersion": "13.23"}))
-                .without("updateVersion");
-            let upgrade = older.clone().create().await?;
-            let stored = upgrade.wait_successful().await?;
-            ensure!(stored.spec.type_ == RequestType::UpdateVersion, "the type was kept: {:?}", stored.spec);
-            ensure!(stored.spec.upgrade.is_none(), "the older field was kept: {:?}", stored.spec);
-            ensure!(stored.target() == Some("13.23"), "the target was lost: {:?}", stored.spec);
-            for options in
-                [&["apply", "-f", "-"][..], &["apply", "--server-side", "--force-conflicts", "-f", "-"]]
-            {
-                let manifest = older.manifest().to_string();
-                let output = ns.kubectl(options, Some(&manifest)).await?.succeeded()?;
-                ensure!(output.stderr.contains("older form"), "no word of the older form: {output:?}");
-                let again = ns.api::<PostgresOpsRequest>().get("older").await?;
-                ensure!(again.spec == stored.spec, "{options:?} changed the spec: {:?}", again.spec);
-                ensure!(
-                    again.metadata.generation == stored.metadata.generation,
-                    "{options:?} counted as a change"
-                );
-            }
-            ensure!(orders.server_version().await? == "13.23", "it was not upgraded");
-            Ok(())
-        })
-        .await
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").ready().await?;
+        let older = ns
+            .upgrade("older")
+            .database("orders")
+            .field("type", json!("Upgrade"))
+            .field("upgrade", json!({"targetVersion": "13.23"}))
+            .without("updateVersion");
+        let upgrade = older.clone().create().await?;
+        let stored = upgrade.wait_successful().await?;
+        ensure!(stored.spec.type_ == RequestType::UpdateVersion, "the type was kept: {:?}", stored.spec);
+        ensure!(stored.spec.upgrade.is_none(), "the older field was kept: {:?}", stored.spec);
+        ensure!(stored.target() == Some("13.23"), "the target was lost: {:?}", stored.spec);
+        for options in
+            [&["apply", "-f", "-"][..], &["apply", "--server-side", "--force-conflicts", "-f", "-"]]
+        {
+            let manifest = older.manifest().to_string();
+            let output = ns.kubectl(options, Some(&manifest)).await?.succeeded()?;
+            ensure!(output.stderr.contains("older form"), "no word of the older form: {output:?}");
+            let again = ns.api::<PostgresOpsRequest>().get("older").await?;
+            ensure!(again.spec == stored.spec, "{options:?} changed the spec: {:?}", again.spec);
+            ensure!(
+                again.metadata.generation == stored.metadata.generation,
+                "{options:?} counted as a change"
+            );
+        }
+        ensure!(orders.server_version().await? == "13.23", "it was not upgraded");
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]

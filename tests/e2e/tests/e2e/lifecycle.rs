@@ -6,7 +6,7 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use pgops_api::postgres::PostgresPhase;
 use pgops_api::{Postgres, names};
-use pgops_e2e::{Cluster, Database, Namespace, wait_for};
+use pgops_e2e::{Database, Namespace, wait_for, with_namespace};
 use serde_json::json;
 
 const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
@@ -24,40 +24,36 @@ async fn database(ns: &Namespace, name: &str, policy: &str) -> anyhow::Result<Da
 
 async fn delete(database: &Database) -> anyhow::Result<()> {
     database.namespace().api::<Postgres>().delete(database.name(), &DeleteParams::default()).await?;
-    database.wait_gone().await
+    database.wait_deleted().await
 }
 
 #[tokio::test]
 async fn deleted_pod_comes_back_with_its_data_and_the_phase_tells() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = database(ns, "orders", "WipeOut").await?;
-            let before = orders.fingerprint().await?;
-            let down = orders.wait_phase(PostgresPhase::NotReady);
-            let kill = async {
-                ns.api::<Pod>().delete(&names::pod("orders", 0), &DeleteParams::default()).await?;
-                anyhow::Ok(())
-            };
-            let (down, killed) = tokio::join!(down, kill);
-            killed?;
-            down?;
-            orders.wait_ready().await?;
-            before.ensure_same(&orders.fingerprint().await?)
-        })
-        .await
+    with_namespace(async |ns| {
+        let orders = database(ns, "orders", "WipeOut").await?;
+        let before = orders.fingerprint().await?;
+        let down = orders.wait_phase(PostgresPhase::NotReady);
+        let kill = async {
+            ns.api::<Pod>().delete(&names::pod("orders", 0), &DeleteParams::default()).await?;
+            anyhow::Ok(())
+        };
+        let (down, killed) = tokio::join!(down, kill);
+        killed?;
+        down?;
+        orders.wait_ready().await?;
+        before.ensure_same(&orders.fingerprint().await?)
+    })
+    .await
 }
 
 #[tokio::test]
 async fn deletion_policies_keep_what_they_promise() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            wipe_out_removes_everything(ns).await?;
-            halt_keeps_the_data_for_the_next_of_that_name(ns).await?;
-            do_not_terminate_is_refused(ns).await
-        })
-        .await
+    with_namespace(async |ns| {
+        wipe_out_removes_everything(ns).await?;
+        halt_keeps_the_data_for_the_next_of_that_name(ns).await?;
+        do_not_terminate_is_refused(ns).await
+    })
+    .await
 }
 
 async fn wipe_out_removes_everything(ns: &Namespace) -> anyhow::Result<()> {

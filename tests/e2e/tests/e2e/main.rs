@@ -3,6 +3,8 @@
 //! `tests/cluster/exec cargo test -p pgops-e2e -- --test-threads 3` runs them.
 
 mod availability;
+mod collations;
+mod denials;
 mod differential;
 mod documentation;
 mod extensions;
@@ -12,9 +14,7 @@ mod kubedb;
 mod lifecycle;
 mod major;
 mod minor;
-mod old_data;
 mod preflight;
 mod queue;
-mod refusals;
-mod rules_of_text;
-mod users_own;
+mod retention;
+mod user_objects;

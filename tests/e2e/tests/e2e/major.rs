@@ -4,7 +4,7 @@ use anyhow::ensure;
 use k8s_openapi::api::core::v1::Pod;
 use pgops_api::names;
 use pgops_e2e::probe::Probe;
-use pgops_e2e::{Cluster, DataSet, assert_upgraded};
+use pgops_e2e::{DataSet, assert_upgraded, with_namespace};
 use serde_json::json;
 
 /// An outage longer than this is no upgrade in place of a small database, even on two busy cores.
@@ -12,134 +12,118 @@ const LONGEST_OUTAGE_MILLISECONDS: u64 = 90_000;
 
 #[tokio::test]
 async fn major_13_16_to_17_11_keeps_everything() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            ns.secret("orders-conf", "user.conf", "work_mem = '12MB'\nwal_keep_size = '64MB'\n").await?;
-            let orders =
-                ns.postgres("orders").version("13.16").initdb("--locale=en_US.UTF-8 --encoding=UTF8");
-            let orders = orders.field("configSecret", json!({"name": "orders-conf"}));
-            let orders = orders.filled_with(&[DataSet::Everything]).await?;
-            assert_eq!(orders.value("SHOW work_mem").await?, "12MB");
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
-            assert_upgraded(&orders, &upgrade, &before).await?;
-            assert_eq!(orders.value("SHOW work_mem").await?, "12MB");
-            Ok(())
-        })
-        .await
+    with_namespace(async |ns| {
+        ns.secret("orders-conf", "user.conf", "work_mem = '12MB'\nwal_keep_size = '64MB'\n").await?;
+        let orders = ns.postgres("orders").version("13.16").initdb("--locale=en_US.UTF-8 --encoding=UTF8");
+        let orders = orders.field("configSecret", json!({"name": "orders-conf"}));
+        let orders = orders.filled_with(&[DataSet::Everything]).await?;
+        assert_eq!(orders.value("SHOW work_mem").await?, "12MB");
+        let before = orders.fingerprint().await?;
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+        assert_upgraded(&orders, &upgrade, &before).await?;
+        assert_eq!(orders.value("SHOW work_mem").await?, "12MB");
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn major_15_20_to_18_6_by_links_keeps_contribs_extensions() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders =
-                ns.postgres("orders").version("15.20").initdb("--locale=en_US.UTF-8 --encoding=UTF8");
-            let orders = orders.filled_with(&[DataSet::Contrib]).await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-18").database("orders").to("18.6");
-            let upgrade = upgrade.annotation(names::ANNOTATION_TRANSFER_MODE, "link").create().await?;
-            assert_upgraded(&orders, &upgrade, &before).await
-        })
-        .await
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("15.20").initdb("--locale=en_US.UTF-8 --encoding=UTF8");
+        let orders = orders.filled_with(&[DataSet::Contrib]).await?;
+        let before = orders.fingerprint().await?;
+        let upgrade = ns.upgrade("orders-18").database("orders").to("18.6");
+        let upgrade = upgrade.annotation(names::ANNOTATION_TRANSFER_MODE, "link").create().await?;
+        assert_upgraded(&orders, &upgrade, &before).await
+    })
+    .await
 }
 
 /// 18's initdb turns checksums on where nothing is said, and this cluster has none.
 /// The client that writes through the Service all the while loses nothing that was acknowledged.
 #[tokio::test]
 async fn major_17_12_to_18_6_without_checksums_loses_no_acknowledged_write() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("17.12").initdb("--no-data-checksums").ready().await?;
-            assert_eq!(orders.value("SHOW data_checksums").await?, "off");
-            let probe = Probe::start(&orders).await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-18").database("orders").to("18.6").create().await?;
-            assert_upgraded(&orders, &upgrade, &before).await?;
-            let seen = probe.stop().await?;
-            let gap = seen.longest_gap_milliseconds;
-            eprintln!("outage seen by the client: {gap} ms, {} writes acknowledged", seen.acknowledged);
-            ensure!(gap < LONGEST_OUTAGE_MILLISECONDS, "the client could not write for {gap} ms");
-            ensure!(seen.ranges.len() > 1, "the client saw no outage at all: was the server replaced?");
-            Ok(())
-        })
-        .await
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("17.12").initdb("--no-data-checksums").ready().await?;
+        assert_eq!(orders.value("SHOW data_checksums").await?, "off");
+        let probe = Probe::start(&orders).await?;
+        let before = orders.fingerprint().await?;
+        let upgrade = ns.upgrade("orders-18").database("orders").to("18.6").create().await?;
+        assert_upgraded(&orders, &upgrade, &before).await?;
+        let seen = probe.stop().await?;
+        let gap = seen.longest_gap_milliseconds;
+        eprintln!("outage seen by the client: {gap} ms, {} writes acknowledged", seen.acknowledged);
+        ensure!(gap < LONGEST_OUTAGE_MILLISECONDS, "the client could not write for {gap} ms");
+        ensure!(seen.ranges.len() > 1, "the client saw no outage at all: was the server replaced?");
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn major_17_12_to_18_6_by_copied_ranges_keeps_checksums() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("17.12").filled_with(&[DataSet::Kept]).await?;
-            assert_eq!(orders.value("SHOW data_checksums").await?, "on");
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-18").database("orders").to("18.6");
-            let upgrade =
-                upgrade.annotation(names::ANNOTATION_TRANSFER_MODE, "copy-file-range").create().await?;
-            assert_upgraded(&orders, &upgrade, &before).await?;
-            assert_eq!(orders.value("SHOW data_checksums").await?, "on");
-            Ok(())
-        })
-        .await
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("17.12").filled_with(&[DataSet::Kept]).await?;
+        assert_eq!(orders.value("SHOW data_checksums").await?, "on");
+        let before = orders.fingerprint().await?;
+        let upgrade = ns.upgrade("orders-18").database("orders").to("18.6");
+        let upgrade = upgrade.annotation(names::ANNOTATION_TRANSFER_MODE, "copy-file-range").create().await?;
+        assert_upgraded(&orders, &upgrade, &before).await?;
+        assert_eq!(orders.value("SHOW data_checksums").await?, "on");
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn major_13_16_to_17_11_keeps_locale_encoding_and_segment_size() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let arguments = "--locale=de_DE --encoding=LATIN1 --wal-segsize=64 --no-data-checksums";
-            let orders = ns.postgres("orders").version("13.16").initdb(arguments);
-            let orders = orders.filled_with(&[DataSet::Latin1]).await?;
-            let settings = "SELECT concat_ws(' ', current_setting('server_encoding'), current_setting('wal_segment_size'),
-                current_setting('data_checksums'), datcollate) FROM pg_database WHERE datname = 'worte'";
-            assert_eq!(orders.value(settings).await?, "LATIN1 64MB off de_DE");
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
-            assert_upgraded(&orders, &upgrade, &before).await?;
-            assert_eq!(orders.value(settings).await?, "LATIN1 64MB off de_DE");
-            Ok(())
-        })
-        .await
+    with_namespace(async |ns| {
+        let arguments = "--locale=de_DE --encoding=LATIN1 --wal-segsize=64 --no-data-checksums";
+        let orders = ns.postgres("orders").version("13.16").initdb(arguments);
+        let orders = orders.filled_with(&[DataSet::Latin1]).await?;
+        let settings =
+            "SELECT concat_ws(' ', current_setting('server_encoding'), current_setting('wal_segment_size'),
+            current_setting('data_checksums'), datcollate) FROM pg_database WHERE datname = 'worte'";
+        assert_eq!(orders.value(settings).await?, "LATIN1 64MB off de_DE");
+        let before = orders.fingerprint().await?;
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+        assert_upgraded(&orders, &upgrade, &before).await?;
+        assert_eq!(orders.value(settings).await?, "LATIN1 64MB off de_DE");
+        Ok(())
+    })
+    .await
 }
 
 /// A catalog this large makes the servers compile their queries, which fails without LLVM.
 #[tokio::test]
 async fn major_13_16_to_17_11_by_copy_with_400_tables() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Wide]).await?;
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11");
-            let upgrade = upgrade.annotation(names::ANNOTATION_TRANSFER_MODE, "copy").create().await?;
-            assert_upgraded(&orders, &upgrade, &before).await
-        })
-        .await
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Wide]).await?;
+        let before = orders.fingerprint().await?;
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11");
+        let upgrade = upgrade.annotation(names::ANNOTATION_TRANSFER_MODE, "copy").create().await?;
+        assert_upgraded(&orders, &upgrade, &before).await
+    })
+    .await
 }
 
 /// The data belongs to the old image's user, whatever the new image's catalog entry says.
 #[tokio::test]
 async fn major_15_18_to_17_12_keeps_the_uid_that_the_data_belongs_to() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("15.18-uid1999").filled_with(&[DataSet::Kept]).await?;
-            let uid = async || {
-                let pod = ns.api::<Pod>().get(&names::pod("orders", 0)).await?;
-                let context = pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
-                anyhow::Ok(context.and_then(|context| context.run_as_user))
-            };
-            ensure!(uid().await? == Some(1999), "the pod begins as uid {:?}", uid().await?);
-            let before = orders.fingerprint().await?;
-            let upgrade = ns.upgrade("orders-17").database("orders").to("17.12").create().await?;
-            assert_upgraded(&orders, &upgrade, &before).await?;
-            ensure!(uid().await? == Some(1999), "the pod ends as uid {:?}", uid().await?);
-            Ok(())
-        })
-        .await
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("15.18-uid1999").filled_with(&[DataSet::Kept]).await?;
+        let uid = async || {
+            let pod = ns.api::<Pod>().get(&names::pod("orders", 0)).await?;
+            let context = pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
+            anyhow::Ok(context.and_then(|context| context.run_as_user))
+        };
+        ensure!(uid().await? == Some(1999), "the pod begins as uid {:?}", uid().await?);
+        let before = orders.fingerprint().await?;
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.12").create().await?;
+        assert_upgraded(&orders, &upgrade, &before).await?;
+        ensure!(uid().await? == Some(1999), "the pod ends as uid {:?}", uid().await?);
+        Ok(())
+    })
+    .await
 }

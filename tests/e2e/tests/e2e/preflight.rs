@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use pgops_api::opsrequest::{CONDITION_DRY_RUN, CONDITION_SUCCESSFUL};
 use pgops_api::{condition, names};
-use pgops_e2e::{Cluster, DataSet, Database, assert_untouched};
+use pgops_e2e::{DataSet, Database, assert_untouched, with_namespace};
 use serde_json::json;
 
 /// Id of each finding on the way from 13 to 17, and a part of what it names.
@@ -43,94 +43,86 @@ async fn pod(database: &Database) -> anyhow::Result<String> {
 
 #[tokio::test]
 async fn everything_in_the_way_is_found_while_the_database_serves() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            ns.secret("conf", "user.conf", "max_prepared_transactions = 10\nwal_level = logical\n").await?;
-            let orders =
-                ns.postgres("orders").version("13.16").field("configSecret", json!({"name": "conf"}));
-            let orders = orders.filled_with(&[DataSet::Obstacles]).await?;
-            let (before, served_by) = (orders.fingerprint().await?, pod(&orders).await?);
-            let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
-            let (reason, message) = upgrade.wait_failed().await?;
-            ensure!(reason == "PreflightFailed", "it failed later, or otherwise: {reason}: {message}");
-            ensure!(message.contains("was not touched and serves 13.16"), "{message}");
-            for (id, objects) in FINDINGS {
-                let begin = format!("[{id}] ");
-                let lines: Vec<_> = message.lines().filter(|line| line.contains(&begin)).collect();
-                ensure!(!lines.is_empty(), "no finding {id} in:\n{message}");
-                for object in objects {
-                    ensure!(
-                        lines.iter().any(|line| line.contains(object)),
-                        "{id} names no {object}: {lines:?}"
-                    );
-                }
+    with_namespace(async |ns| {
+        ns.secret("conf", "user.conf", "max_prepared_transactions = 10\nwal_level = logical\n").await?;
+        let orders = ns.postgres("orders").version("13.16").field("configSecret", json!({"name": "conf"}));
+        let orders = orders.filled_with(&[DataSet::Obstacles]).await?;
+        let (before, served_by) = (orders.fingerprint().await?, pod(&orders).await?);
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+        let (reason, message) = upgrade.wait_failed().await?;
+        ensure!(reason == "PreflightFailed", "it failed later, or otherwise: {reason}: {message}");
+        ensure!(message.contains("was not touched and serves 13.16"), "{message}");
+        for (id, objects) in FINDINGS {
+            let begin = format!("[{id}] ");
+            let lines: Vec<_> = message.lines().filter(|line| line.contains(&begin)).collect();
+            ensure!(!lines.is_empty(), "no finding {id} in:\n{message}");
+            for object in objects {
+                ensure!(lines.iter().any(|line| line.contains(object)), "{id} names no {object}: {lines:?}");
             }
-            ensure!(!message.contains("not-for-logs"), "a password of a subscription: {message}");
-            ensure!(pod(&orders).await? == served_by, "the server was replaced");
-            assert_untouched(&orders, "13.16", &before).await
-        })
-        .await
+        }
+        ensure!(!message.contains("not-for-logs"), "a password of a subscription: {message}");
+        ensure!(pod(&orders).await? == served_by, "the server was replaced");
+        assert_untouched(&orders, "13.16", &before).await
+    })
+    .await
 }
 
 /// The same database may be upgraded by the next request: the dry run has left nothing in the way.
 #[tokio::test]
 async fn dry_run_says_what_it_found_and_changes_nothing() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
-            let by_hand = "cd /var/pv/13/data && echo work_mem = 7MB >>postgresql.conf && touch server.key";
-            orders.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM '{by_hand}'")).await?;
-            let (before, served_by) = (orders.fingerprint().await?, pod(&orders).await?);
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
+        let by_hand = "cd /var/pv/13/data && echo work_mem = 7MB >>postgresql.conf && touch server.key";
+        orders.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM '{by_hand}'")).await?;
+        let (before, served_by) = (orders.fingerprint().await?, pod(&orders).await?);
 
-            let dry = |name: &str, word: &str| {
-                let upgrade = ns.upgrade(name).database("orders").to("17.11");
-                upgrade.annotation(names::ANNOTATION_DRY_RUN, word)
-            };
-            dry("other-word", "maybe").rejected_with(&[names::ANNOTATION_DRY_RUN, "maybe", "true"]).await?;
-            let warned = dry("good", "true").dry_run().await?;
-            ensure!(warned.stderr.contains("nothing is changed"), "no warning says so: {warned:?}");
+        let dry = |name: &str, word: &str| {
+            let upgrade = ns.upgrade(name).database("orders").to("17.11");
+            upgrade.annotation(names::ANNOTATION_DRY_RUN, word)
+        };
+        dry("other-word", "maybe").rejected_with(&[names::ANNOTATION_DRY_RUN, "maybe", "true"]).await?;
+        let warned = dry("good", "true").dry_run().await?;
+        ensure!(warned.stderr.contains("nothing is changed"), "no warning says so: {warned:?}");
 
-            let request = dry("good", "true").create().await?.wait_successful().await?;
-            let status = request.status.context("no status")?;
-            ensure!(status.outage.is_none(), "a dry run has an outage: {:?}", status.outage);
-            ensure!(status.step.as_deref() == Some("2/2"), "the last step is {:?}", status.step);
-            let dry_run = condition::find(&status.conditions, CONDITION_DRY_RUN);
-            ensure!(dry_run.is_some_and(pgops_api::Condition::is_true), "no condition says so");
-            let end = condition::find(&status.conditions, CONDITION_SUCCESSFUL).context("no end")?;
-            let message = end.message.as_deref().unwrap_or_default();
-            ensure!(end.reason.as_deref() == Some("DryRun"), "the reason is {:?}", end.reason);
-            let told = [
-                "dry run: ",
-                "was not touched and serves 13.16",
-                "scratch 17.11 server",
-                "mode ",
-                "estimated outage: about ",
-                "[settings-left-behind] note: ",
-                "by ALTER SYSTEM: work_mem\n",
-                "[files-left-behind] note: ",
-                "server.key",
-            ];
-            for part in told {
-                ensure!(message.contains(part), "the end should say {part:?}: {message}");
-            }
+        let request = dry("good", "true").create().await?.wait_successful().await?;
+        let status = request.status.context("no status")?;
+        ensure!(status.outage.is_none(), "a dry run has an outage: {:?}", status.outage);
+        ensure!(status.step.as_deref() == Some("2/2"), "the last step is {:?}", status.step);
+        let dry_run = condition::find(&status.conditions, CONDITION_DRY_RUN);
+        ensure!(dry_run.is_some_and(pgops_api::Condition::is_true), "no condition says so");
+        let end = condition::find(&status.conditions, CONDITION_SUCCESSFUL).context("no end")?;
+        let message = end.message.as_deref().unwrap_or_default();
+        ensure!(end.reason.as_deref() == Some("DryRun"), "the reason is {:?}", end.reason);
+        let told = [
+            "dry run: ",
+            "was not touched and serves 13.16",
+            "scratch 17.11 server",
+            "mode ",
+            "estimated outage: about ",
+            "[settings-left-behind] note: ",
+            "by ALTER SYSTEM: work_mem\n",
+            "[files-left-behind] note: ",
+            "server.key",
+        ];
+        for part in told {
+            ensure!(message.contains(part), "the end should say {part:?}: {message}");
+        }
 
-            orders
-                .sql("postgres", "CREATE VIEW v AS SELECT buffers_backend FROM pg_stat_bgwriter WHERE false")
-                .await?;
-            let (reason, message) = dry("bad", "true").create().await?.wait_failed().await?;
-            ensure!(reason == "PreflightFailed", "{reason}: {message}");
-            for part in ["dry run: ", "was not touched", "[schema-restore]", "buffers_backend"] {
-                ensure!(message.contains(part), "the end should say {part:?}: {message}");
-            }
-            orders.sql("postgres", "DROP VIEW v").await?;
-            ensure!(pod(&orders).await? == served_by, "the server was replaced");
-            assert_untouched(&orders, "13.16", &before).await?;
+        orders
+            .sql("postgres", "CREATE VIEW v AS SELECT buffers_backend FROM pg_stat_bgwriter WHERE false")
+            .await?;
+        let (reason, message) = dry("bad", "true").create().await?.wait_failed().await?;
+        ensure!(reason == "PreflightFailed", "{reason}: {message}");
+        for part in ["dry run: ", "was not touched", "[schema-restore]", "buffers_backend"] {
+            ensure!(message.contains(part), "the end should say {part:?}: {message}");
+        }
+        orders.sql("postgres", "DROP VIEW v").await?;
+        ensure!(pod(&orders).await? == served_by, "the server was replaced");
+        assert_untouched(&orders, "13.16", &before).await?;
 
-            ns.upgrade("in-earnest").database("orders").to("17.11").create().await?.wait_successful().await?;
-            ensure!(orders.server_version().await? == "17.11", "the upgrade after the dry run did nothing");
-            Ok(())
-        })
-        .await
+        ns.upgrade("in-earnest").database("orders").to("17.11").create().await?.wait_successful().await?;
+        ensure!(orders.server_version().await? == "17.11", "the upgrade after the dry run did nothing");
+        Ok(())
+    })
+    .await
 }

@@ -15,7 +15,9 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::watcher::{self, Event, watcher};
 use pgops_api::opsrequest::{CONDITION_WAITING, Phase};
 use pgops_api::{Postgres, PostgresOpsRequest, condition, names};
-use pgops_e2e::{Cluster, DataSet, Database, Namespace, PastAdmission, Upgrade, assert_upgraded, wait_for};
+use pgops_e2e::{
+    DataSet, Database, Namespace, UpgradeRequest, WebhookBypass, assert_upgraded, wait_for, with_namespace,
+};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -24,17 +26,15 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// All three were allowed when they came. The third is not any more when its turn has come.
 #[tokio::test]
 async fn three_requests_past_admission_have_one_job_at_a_time_and_end_truthfully() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
-            tokio::select! {
-                broken = one_at_a_time(ns.api::<Job>(), works) => match broken? {},
-                broken = one_at_a_time(ns.api::<Pod>(), runs) => match broken? {},
-                ended = three_requests(ns, &orders) => ended,
-            }
-        })
-        .await
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
+        tokio::select! {
+            broken = one_at_a_time(ns.api::<Job>(), works) => match broken? {},
+            broken = one_at_a_time(ns.api::<Pod>(), runs) => match broken? {},
+            ended = three_requests(ns, &orders) => ended,
+        }
+    })
+    .await
 }
 
 async fn three_requests(ns: &Namespace, orders: &Database) -> anyhow::Result<()> {
@@ -43,7 +43,7 @@ async fn three_requests(ns: &Namespace, orders: &Database) -> anyhow::Result<()>
     pause(orders).await?;
     let wanted = [("first", "17.11"), ("second", "17.12"), ("third", "13.23")];
     let requests = wanted.map(|(name, target)| ns.upgrade(name).database("orders").to(target));
-    let past = PastAdmission::open(ns).await?;
+    let past = WebhookBypass::open(ns).await?;
     let created = past.create(&requests[0], &requests).await;
     past.close().await?;
     created?;
@@ -52,7 +52,7 @@ async fn three_requests(ns: &Namespace, orders: &Database) -> anyhow::Result<()>
     waits(ns, "third", "PostgresOpsRequest first (Pending)").await?;
 
     resume(orders).await?;
-    let [first, second, third] = wanted.map(|(name, _)| Upgrade::new(ns.clone(), name));
+    let [first, second, third] = wanted.map(|(name, _)| UpgradeRequest::new(ns.clone(), name));
     waits(ns, "third", "PostgresOpsRequest first (Progressing)").await?;
     first.wait_successful().await?;
     assert_upgraded(orders, &second, &before).await?;

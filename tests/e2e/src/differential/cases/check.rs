@@ -1,6 +1,6 @@
-//! What `pg_upgrade --check` refuses too, once the server is down.
+//! What `pg_upgrade --check` refuses as well, but only once the server is down.
 
-use super::Case;
+use crate::differential::case::Case;
 
 pub(super) const CASES: &[Case] = &[
     Case::refused(
@@ -91,7 +91,7 @@ pub(super) const CASES: &[Case] = &[
         "public.t.a",
     )
     .across(16),
-    // What 14 has done away with.
+    // Removed in 14.
     Case::refused(
         "conversion",
         "CREATE CONVERSION c FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
@@ -140,7 +140,7 @@ pub(super) const CASES: &[Case] = &[
         &[("missing-library", "\"lost library\" need /var/pv/lost.so")],
         "/var/pv/lost.so",
     ),
-    // What only 18 could not have.
+    // Not possible in 18.
     Case::refused(
         "heir may be null",
         "CREATE TABLE p (a int, b int); CREATE TABLE c (own int) INHERITS (p); ALTER TABLE ONLY p ALTER a SET NOT NULL",
@@ -156,7 +156,7 @@ pub(super) const CASES: &[Case] = &[
         "public.c.b",
     )
     .on(10..=17),
-    // Replication, since 17.
+    // Replication, from 17 on.
     Case::refused(
         "slot behind",
         "SELECT pg_create_logical_replication_slot('behind', 'pgoutput');\n\nCREATE TABLE t AS SELECT 1 AS a",

@@ -1,9 +1,9 @@
-//! What passes `pg_upgrade --check`, and fails when the schema is restored: after the outage began.
+//! What passes `pg_upgrade --check` and fails when the schema is restored, after the outage has begun.
 
-use super::Case;
+use crate::differential::case::Case;
 
 pub(super) const CASES: &[Case] = &[
-    // Views and functions on what is gone.
+    // Views and functions that use removed objects.
     Case::refused(
         "column of bgwriter",
         "CREATE VIEW v AS SELECT buffers_backend FROM pg_stat_bgwriter",
@@ -126,7 +126,7 @@ pub(super) const CASES: &[Case] = &[
         ],
         "unrecognized parameter",
     ),
-    // Locales and order.
+    // Locales and sort order.
     Case::refused(
         "collation of a lost locale",
         "CREATE COLLATION lost (locale = 'de_DE.utf8');
@@ -158,7 +158,7 @@ pub(super) const CASES: &[Case] = &[
         &[("schema-restore", "\"label without provider\": security label provider \"gone\" is not loaded")],
         "is not loaded",
     ),
-    // Names and places that only the whole of pg_upgrade stumbles over.
+    // Names and locations that fail only in the upgrade itself.
     Case::refused(
         "two\nlines",
         "CREATE TABLE t ()",

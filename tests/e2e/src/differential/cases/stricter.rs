@@ -1,6 +1,6 @@
-//! What `pg_upgrade` passes and we refuse, since something would be lost or not start.
+//! What `pg_upgrade` passes and the preflight refuses, because something would be lost or would not start.
 
-use super::Case;
+use crate::differential::case::Case;
 
 pub(super) const CASES: &[Case] = &[
     Case::stricter(
@@ -33,7 +33,7 @@ pub(super) const CASES: &[Case] = &[
         "setting of ALTER ROLE ALL",
         "ALTER ROLE ALL SET vacuum_cleanup_index_scale_factor = 1",
         &[("removed-setting", "vacuum_cleanup_index_scale_factor")],
-        "it could not be given to all roles again",
+        "it could not be set for all roles again",
     )
     .in_server()
     .on(10..=13)
@@ -43,7 +43,7 @@ pub(super) const CASES: &[Case] = &[
         "value of ALTER ROLE ALL",
         "ALTER ROLE ALL SET password_encryption = 'on'",
         &[("setting-value", "password_encryption")],
-        "it could not be given to all roles again",
+        "it could not be set for all roles again",
     )
     .in_server()
     .on(10..=13)
@@ -53,7 +53,7 @@ pub(super) const CASES: &[Case] = &[
         "preloaded library",
         "ALTER SYSTEM SET session_preload_libraries = 'adminpack'",
         &[("preload-library", "adminpack")],
-        "no session could begin in the new server",
+        "no session could start on the new server",
     )
     .in_server()
     .on(15..=16)
@@ -63,7 +63,7 @@ pub(super) const CASES: &[Case] = &[
         "tablespace within the data",
         "CREATE TABLESPACE within LOCATION '/var/pv/13/spaces'",
         &[("tablespace-within-data", "/var/pv/13/spaces")],
-        "it would go with the old data",
+        "it would be deleted with the old data",
     )
     .in_server()
     .on(13..=13)

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use pgops_api::condition;
 use pgops_api::names::{ANNOTATION_KEEP_OLD_DATA, ANNOTATION_TRANSFER_MODE};
 use pgops_api::opsrequest::CONDITION_SUCCESSFUL;
-use pgops_e2e::{Cluster, DataSet, Database, Namespace, assert_upgraded};
+use pgops_e2e::{DataSet, Database, Namespace, assert_upgraded, with_namespace};
 
 /// Whether the volume has data of version 13.
 async fn has_old_data(orders: &Database) -> anyhow::Result<bool> {
@@ -30,18 +30,16 @@ async fn upgraded(ns: &Namespace, annotations: &[(&str, &str)]) -> anyhow::Resul
 
 #[tokio::test]
 async fn old_data_that_is_whole_is_kept_for_a_day_and_the_request_says_so() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let (orders, message) = upgraded(ns, &[(ANNOTATION_TRANSFER_MODE, "copy")]).await?;
-            ensure!(
-                message.contains("the data of 13.16 (") && message.contains("is kept on the volume until 2"),
-                "{message}"
-            );
-            ensure!(has_old_data(&orders).await?, "the old data is gone");
-            Ok(())
-        })
-        .await
+    with_namespace(async |ns| {
+        let (orders, message) = upgraded(ns, &[(ANNOTATION_TRANSFER_MODE, "copy")]).await?;
+        ensure!(
+            message.contains("the data of 13.16 (") && message.contains("is kept on the volume until 2"),
+            "{message}"
+        );
+        ensure!(has_old_data(&orders).await?, "the old data is gone");
+        Ok(())
+    })
+    .await
 }
 
 /// Waits until the server has removed the old data.
@@ -58,23 +56,18 @@ async fn wait_gone(orders: &Database) -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn old_data_goes_when_its_time_has_come() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let annotations = [(ANNOTATION_TRANSFER_MODE, "copy"), (ANNOTATION_KEEP_OLD_DATA, "40s")];
-            let (orders, message) = upgraded(ns, &annotations).await?;
-            let (_, until) =
-                message.split_once("is kept on the volume until ").with_context(|| message.clone())?;
-            let until: Timestamp = until.split_whitespace().next().unwrap_or_default().parse()?;
-            ensure!(
-                has_old_data(&orders).await? || Timestamp::now() >= until,
-                "it was to be kept until {until}"
-            );
-            wait_gone(&orders).await?;
-            ensure!(Timestamp::now() >= until, "it was to be kept until {until}");
-            Ok(())
-        })
-        .await
+    with_namespace(async |ns| {
+        let annotations = [(ANNOTATION_TRANSFER_MODE, "copy"), (ANNOTATION_KEEP_OLD_DATA, "40s")];
+        let (orders, message) = upgraded(ns, &annotations).await?;
+        let (_, until) =
+            message.split_once("is kept on the volume until ").with_context(|| message.clone())?;
+        let until: Timestamp = until.split_whitespace().next().unwrap_or_default().parse()?;
+        ensure!(has_old_data(&orders).await? || Timestamp::now() >= until, "it was to be kept until {until}");
+        wait_gone(&orders).await?;
+        ensure!(Timestamp::now() >= until, "it was to be kept until {until}");
+        Ok(())
+    })
+    .await
 }
 
 #[rstest::rstest]
@@ -82,12 +75,10 @@ async fn old_data_goes_when_its_time_has_come() -> anyhow::Result<()> {
 #[case::by_links_where_it_is_of_no_use(&[(ANNOTATION_TRANSFER_MODE, "link"), (ANNOTATION_KEEP_OLD_DATA, "72h")])]
 #[tokio::test]
 async fn old_data_goes_once_the_upgrade_is_done(#[case] annotations: &[(&str, &str)]) -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let (orders, message) = upgraded(ns, annotations).await?;
-            ensure!(!message.contains("is kept"), "{message}");
-            wait_gone(&orders).await
-        })
-        .await
+    with_namespace(async |ns| {
+        let (orders, message) = upgraded(ns, annotations).await?;
+        ensure!(!message.contains("is kept"), "{message}");
+        wait_gone(&orders).await
+    })
+    .await
 }

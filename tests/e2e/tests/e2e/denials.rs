@@ -2,25 +2,23 @@
 
 use anyhow::ensure;
 use pgops_api::names;
-use pgops_e2e::{Cluster, Namespace};
+use pgops_e2e::{Namespace, with_namespace};
 use serde_json::{Value, json};
 
 /// One namespace and two databases for all of these: none of them changes anything.
 #[tokio::test]
 async fn refused_requests_say_what_why_and_what_else() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
-    cluster
-        .with_namespace(async |ns| {
-            let orders = ns.postgres("orders").version("13.16").create().await?;
-            let newer = ns.postgres("newer").version("17.11").create().await?;
-            orders.wait_ready().await?;
-            newer.wait_ready().await?;
-            by_the_matrix(ns).await?;
-            by_their_shape(ns).await?;
-            spec_is_immutable(ns).await?;
-            while_another_runs(ns).await
-        })
-        .await
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").create().await?;
+        let newer = ns.postgres("newer").version("17.11").create().await?;
+        orders.wait_ready().await?;
+        newer.wait_ready().await?;
+        by_the_matrix(ns).await?;
+        by_their_shape(ns).await?;
+        spec_is_immutable(ns).await?;
+        while_another_runs(ns).await
+    })
+    .await
 }
 
 async fn by_the_matrix(ns: &Namespace) -> anyhow::Result<()> {
@@ -129,7 +127,7 @@ async fn spec_is_immutable(ns: &Namespace) -> anyhow::Result<()> {
 
 async fn while_another_runs(ns: &Namespace) -> anyhow::Result<()> {
     let first = ns.upgrade("first").database("orders").to("13.23").create().await?;
-    first.wait_taken_up().await?;
+    first.wait_observed().await?;
     ns.upgrade("second").database("orders").to("17.11").rejected_with(&["first"]).await?;
     let message = ns.rejects(ns.postgres("orders").version("13.23").manifest()).await?;
     ensure!(message.contains("is set by PostgresOpsRequest first"), "a version beside an upgrade: {message}");

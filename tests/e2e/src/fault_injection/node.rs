@@ -1,4 +1,4 @@
-//! The machine that the test cluster's only node is.
+//! The test cluster's only node, which is this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -7,18 +7,18 @@ use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use kube::Api;
 use pgops_api::names;
 
-use super::Process;
-use crate::Database;
+use super::process::Process;
+use crate::database::Database;
 
-/// The machine that the test cluster's only node is: this one.
+/// The test cluster's only node, which is this machine.
 #[derive(Clone, Debug)]
 pub struct Node {
     state: PathBuf,
 }
 
 impl Node {
-    /// This machine; an error if the cluster is another one.
-    pub fn here() -> anyhow::Result<Self> {
+    /// This machine; fails if `KUBECONFIG` names another cluster.
+    pub fn local() -> anyhow::Result<Self> {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let cache = set("PGOPS_CACHE")
             .or_else(|| Some(set("XDG_CACHE_HOME")?.join("pgops")))
@@ -27,17 +27,18 @@ impl Node {
                 "failed to find the test cluster: none of PGOPS_CACHE, XDG_CACHE_HOME and HOME is set",
             )?;
         let state = cache.join("cluster");
-        let (own, used) = (state.join("pki/admin.kubeconfig"), set("KUBECONFIG").unwrap_or_default());
+        let own = state.join("pki/admin.kubeconfig");
+        let used = set("KUBECONFIG").unwrap_or_default();
         ensure!(
             used == own,
-            "this test kills processes of the cluster's node and reads its volumes: it runs on the project's own \
-             test cluster only (tests/cluster/exec without KUBECONFIG), not on that of KUBECONFIG={}",
+            "this test kills processes of the cluster's node and reads its volumes: it runs only on the project's own \
+             test cluster (tests/cluster/exec without KUBECONFIG), not on the cluster of KUBECONFIG={}",
             used.display()
         );
         Ok(Self { state })
     }
 
-    /// Where the volume of a database is.
+    /// The path of a database's volume.
     pub async fn volume(&self, database: &Database) -> anyhow::Result<PathBuf> {
         let ns = database.namespace();
         let claim = ns.api::<PersistentVolumeClaim>().get(&names::claim(database.name(), 0)).await?;
@@ -47,8 +48,7 @@ impl Node {
         Ok(local.path.into())
     }
 
-    /// What the runner's containers of a Job have printed, in the lines of the container runtime, pod by pod in
-    /// no order.
+    /// The output of a Job's runner containers, in the container runtime's format; the order of pods is undefined.
     pub fn runner_log(&self, namespace: &str, job: &str) -> anyhow::Result<String> {
         let mut logs = Vec::new();
         for pod in entries(&self.state.join("run/pod-logs"))? {
@@ -60,12 +60,12 @@ impl Node {
         Ok(logs.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect())
     }
 
-    /// A program of the cluster, such as `kubelet`.
+    /// The process of a cluster component, such as `kubelet`.
     pub fn component(&self, name: &str) -> anyhow::Result<Process> {
         let path = self.state.join("run").join(format!("{name}.pid"));
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
-        Process::open(text.trim().parse()?).with_context(|| format!("{name} does not run"))
+        Process::open(text.trim().parse()?).with_context(|| format!("{name} is not running"))
     }
 }
 
