@@ -179,12 +179,12 @@ mod tests {
 
     #[test]
     fn difference_shows_both_sides_together() {
-        let before = fingerprint(&[("rows of t", "3 rows, sum 5"), ("view v", "is there")]);
-        let after = fingerprint(&[("rows of t", "2 rows, sum 4"), ("view w", "is there")]);
+        let before = fingerprint(&[("rows of t", "3 rows, sum 5"), ("view v", "exists")]);
+        let after = fingerprint(&[("rows of t", "2 rows, sum 4"), ("view w", "exists")]);
         let lines = before.difference(&after);
         assert_eq!(lines[0], "- shop: rows of t: 3 rows, sum 5");
         assert_eq!(lines[1], "+ shop: rows of t: 2 rows, sum 4");
-        assert_eq!(lines[2], "- shop: view v: is there");
+        assert_eq!(lines[2], "- shop: view v: exists");
         assert_eq!(lines[3], "+ shop: view w: is there");
     }
 

@@ -1,17 +1,21 @@
-//! The cluster itself goes away in the middle of an outage. These disturb whatever runs beside them: alone, and
-//! one after the other.
+//! Failures of the cluster itself during an outage. These disturb concurrent tests, so they run alone and one after
+//! the other.
 
 use std::process::Command;
+use std::time::Duration;
 
-use super::*;
-use pgops_e2e::fault_injection::{Node, Process};
+use anyhow::ensure;
+use pgops_api::plan::Step;
+use pgops_e2e::fault_injection::{Event, KillPoint, Node, Process};
 use rstest::rstest;
 use rustix::process::Signal;
 
-/// How long the API server is away.
-const AWAY: Duration = Duration::from_mins(2);
+use crate::scenario::{Major, assert_survives};
 
-/// A process that stands still as long as this lives.
+/// How long the API server is unavailable.
+const DOWNTIME: Duration = Duration::from_mins(2);
+
+/// A stopped process, continued on drop.
 struct Stopped(Process);
 
 impl Stopped {
@@ -34,14 +38,14 @@ impl Drop for Stopped {
 #[case::while_pg_upgrade_runs(Major::Link, KillPoint::Stage(10))]
 #[case::when_the_new_server_starts(Major::Copy, KillPoint::Record(Step::StartDatabase, Event::Started))]
 #[tokio::test]
-async fn api_server_away_for_two_minutes(
+async fn api_server_unavailable_for_two_minutes(
     #[case] major: Major,
-    #[case] moment: KillPoint,
+    #[case] point: KillPoint,
 ) -> anyhow::Result<()> {
-    survives(major, async |observer, _| {
-        observer.reach(moment).await?;
+    assert_survives(major, async |observer, _| {
+        observer.reach(point).await?;
         let stopped = Stopped::stop(Node::local()?.component("kube-apiserver")?)?;
-        tokio::time::sleep(AWAY).await;
+        tokio::time::sleep(DOWNTIME).await;
         drop(stopped);
         Ok(())
     })
@@ -63,13 +67,13 @@ async fn api_server_away_for_two_minutes(
 )]
 #[case::api_server("kube-apiserver", Major::Link, KillPoint::Record(Step::StopDatabase, Event::Started))]
 #[tokio::test]
-async fn restarted_in_the_outage(
+async fn component_restarted_during_the_outage(
     #[case] component: &str,
     #[case] major: Major,
-    #[case] moment: KillPoint,
+    #[case] point: KillPoint,
 ) -> anyhow::Result<()> {
-    survives(major, async |observer, _| {
-        observer.reach(moment).await?;
+    assert_survives(major, async |observer, _| {
+        observer.reach(point).await?;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../cluster/restart");
         let output = Command::new(script).arg(component).output()?;
         ensure!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));

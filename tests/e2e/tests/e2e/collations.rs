@@ -1,4 +1,4 @@
-//! Indexes on text that another image or version has other rules for are rebuilt while the database serves again.
+//! Indexes on text whose collation differs in the new image or version are rebuilt after the outage.
 
 use anyhow::{Context, ensure};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -15,10 +15,10 @@ const WORDS: &str = "CREATE COLLATION german (PROVIDER = icu, LOCALE = 'de-u-co-
     CREATE INDEX words_j ON words (j); CREATE INDEX words_p ON words (p);
     CREATE INDEX words_x ON words (x); CREATE INDEX words_g ON words (g); CREATE INDEX words_c ON words (c);
     CREATE INDEX words_n ON words (n); CREATE INDEX words_before_m ON words (n) WHERE w < 'm'";
-/// A rebuilt index has another OID, and `pg_upgrade` keeps that of all others.
+/// A rebuilt index gets a new OID; `pg_upgrade` preserves the OIDs of all others.
 const OIDS: &str = "SELECT relname, oid FROM pg_class WHERE relname ~ '^words_' AND relkind = 'i' ORDER BY 1";
 
-/// A database of 13.16 whose default is the C library's.
+/// A database of 13.16 whose default collation is provided by the C library.
 async fn words(ns: &Namespace) -> anyhow::Result<Database> {
     let orders = ns.postgres("orders").version("13.16").initdb("--locale=en_US.UTF-8 --encoding=UTF8");
     let orders = orders.ready().await?;
@@ -26,14 +26,14 @@ async fn words(ns: &Namespace) -> anyhow::Result<Database> {
     Ok(orders)
 }
 
-/// Names of the indexes whose OID is another than before.
+/// Names of the indexes whose OID has changed.
 async fn rebuilt(database: &Database, before: &[Vec<String>]) -> anyhow::Result<Vec<String>> {
     let after = database.sql("postgres", OIDS).await?;
     ensure!(after.len() == before.len(), "indexes: {after:?}");
     Ok(after.into_iter().filter(|row| !before.contains(row)).map(|row| row[0].clone()).collect())
 }
 
-/// What the report says of the order of text.
+/// The part of the report about collations.
 async fn order_of_text(ns: &Namespace, upgrade: &UpgradeRequest) -> anyhow::Result<String> {
     part_of_report(ns, upgrade, "order-of-text").await
 }
@@ -44,7 +44,7 @@ async fn part_of_report(ns: &Namespace, upgrade: &UpgradeRequest, part: &str) ->
 }
 
 #[tokio::test]
-async fn indexes_in_another_order_are_rebuilt_and_nothing_of_it_is_left_behind() -> anyhow::Result<()> {
+async fn indexes_with_changed_collation_are_rebuilt() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = words(ns).await?;
         let (before, oids) = (orders.fingerprint().await?, orders.sql("postgres", OIDS).await?);
@@ -56,16 +56,16 @@ async fn indexes_in_another_order_are_rebuilt_and_nothing_of_it_is_left_behind()
             "rebuilt: {rebuilt:?}"
         );
         let stale = "SELECT count(*) FROM pg_collation WHERE collversion <> pg_collation_actual_version(oid)";
-        ensure!(orders.value(stale).await? == "0", "a collation has the version of before");
+        ensure!(orders.value(stale).await? == "0", "a collation still has the previous version");
         let amcheck = "SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'";
-        ensure!(orders.value(amcheck).await? == "0", "the extension of the proof is still there");
+        ensure!(orders.value(amcheck).await? == "0", "the amcheck extension was left behind");
         let text = order_of_text(ns, &upgrade).await?;
         for part in ["the default of postgres", "de-x-icu", "ALTER COLLATION public.german REFRESH VERSION"] {
             ensure!(text.contains(part), "{part:?} should be in the report:\n{text}");
         }
-        let told = part_of_report(ns, &upgrade, "report").await?;
-        let note = told.lines().find(|line| line.contains("[rules-of-text] note: "));
-        let note = note.with_context(|| format!("the preflight should foretell it:\n{told}"))?;
+        let report = part_of_report(ns, &upgrade, "report").await?;
+        let note = report.lines().find(|line| line.contains("[rules-of-text] note: "));
+        let note = note.with_context(|| format!("the preflight should announce it:\n{report}"))?;
         for part in ["are rebuilt after the outage", "6 of database \"postgres\"", "de-x-icu"] {
             ensure!(note.contains(part), "{part:?} should be in the note: {note}");
         }
@@ -76,7 +76,7 @@ async fn indexes_in_another_order_are_rebuilt_and_nothing_of_it_is_left_behind()
 }
 
 #[tokio::test]
-async fn indexes_in_another_order_are_named_and_left_alone_with_report() -> anyhow::Result<()> {
+async fn indexes_with_changed_collation_are_only_reported_on_request() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = words(ns).await?;
         let oids = orders.sql("postgres", OIDS).await?;
@@ -92,15 +92,18 @@ async fn indexes_in_another_order_are_named_and_left_alone_with_report() -> anyh
         let text = order_of_text(ns, &upgrade).await?;
         let statement = "REINDEX INDEX CONCURRENTLY \"public\".\"words_x\"";
         ensure!(text.contains(statement), "{statement} should be in the report:\n{text}");
-        ensure!(!text.contains("words_c") && !text.contains("words_n"), "too much is in the report:\n{text}");
+        ensure!(
+            !text.contains("words_c") && !text.contains("words_n"),
+            "unaffected indexes are in the report:\n{text}"
+        );
         Ok(())
     })
     .await
 }
 
-/// Where ICU is the default, 18 folds letters for the search by ICU: those of before are those of `LC_CTYPE`.
+/// If ICU is the default provider, 18 folds case for text search by ICU; earlier versions use `LC_CTYPE`.
 #[tokio::test]
-async fn search_that_18_makes_by_icu_finds_what_was_indexed_before() -> anyhow::Result<()> {
+async fn text_search_by_icu_in_18_finds_rows_indexed_before() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let icu = "--locale-provider=icu --icu-locale=de --locale=C --encoding=UTF8";
         let orders = ns.postgres("orders").version("17.11").initdb(icu).ready().await?;
@@ -120,7 +123,7 @@ async fn search_that_18_makes_by_icu_finds_what_was_indexed_before() -> anyhow::
         let (before, oids) = (orders.fingerprint().await?, orders.sql("postgres", OIDS).await?);
         let upgrade = ns.upgrade("orders-18").database("orders").to("18.6").create().await?;
         assert_upgraded(&orders, &upgrade, &before).await?;
-        ensure!(orders.value(hits).await? == "1", "the index has the words of before");
+        ensure!(orders.value(hits).await? == "1", "the index still has the previous lexemes");
         let rebuilt = rebuilt(&orders, &oids).await?;
         ensure!(rebuilt == ["words_search", "words_u"], "rebuilt: {rebuilt:?}");
         let text = order_of_text(ns, &upgrade).await?;
@@ -132,9 +135,9 @@ async fn search_that_18_makes_by_icu_finds_what_was_indexed_before() -> anyhow::
     .await
 }
 
-/// U+A7DA is a letter, with a small one of its own, since Unicode 16, which 18 has and 17 has not.
+/// U+A7DA is an upper-case letter since Unicode 16, which 18 has and 17 has not.
 #[tokio::test]
-async fn index_on_lower_case_has_the_letters_of_the_new_version() -> anyhow::Result<()> {
+async fn index_on_lower_uses_unicode_of_new_version() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let builtin = "--locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C.UTF-8 --encoding=UTF8";
         let orders = ns.postgres("orders").version("17.11").initdb(builtin).ready().await?;
@@ -154,9 +157,9 @@ async fn index_on_lower_case_has_the_letters_of_the_new_version() -> anyhow::Res
     .await
 }
 
-/// The duplicate comes in while the index looks away, as it does when it is searched in another order.
+/// The duplicate is inserted while the index is not maintained, like one that a search in another order misses.
 #[tokio::test]
-async fn duplicate_that_a_wrong_index_let_in_is_named_with_its_key() -> anyhow::Result<()> {
+async fn duplicate_in_a_corrupt_unique_index_is_named_with_its_key() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = words(ns).await?;
         let ready = |ready: bool| {
@@ -174,18 +177,18 @@ async fn duplicate_that_a_wrong_index_let_in_is_named_with_its_key() -> anyhow::
         let parts = ["unique_w", "public.dup", "(w)=(Straße)", "REINDEX INDEX CONCURRENTLY"];
         assert_step_given_up(&request, Step::RebuildIndexes, &parts)?;
         let invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
-        ensure!(orders.value(invalid).await? == "0", "an index was left behind");
-        // The server goes on to warn until a person has mended it.
+        ensure!(orders.value(invalid).await? == "0", "an invalid index was left behind");
+        // The server must keep warning until an operator has fixed the duplicate.
         let text = order_of_text(ns, &upgrade).await?;
-        ensure!(!text.contains("ALTER COLLATION"), "a version was refreshed:\n{text}");
+        ensure!(!text.contains("ALTER COLLATION"), "a collation version was refreshed:\n{text}");
         Ok(())
     })
     .await
 }
 
-/// The row comes in while the partition looks away, as if `Ä` had been sorted behind `m` before.
+/// The row is inserted while the partition is detached, as if `Ä` had been sorted after `m` before.
 #[tokio::test]
-async fn row_in_the_partition_of_another_order_is_named_with_the_way_to_move_it() -> anyhow::Result<()> {
+async fn row_in_wrong_partition_is_named_with_a_remedy() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = words(ns).await?;
         let is_partition =
@@ -201,7 +204,7 @@ async fn row_in_the_partition_of_another_order_is_named_with_the_way_to_move_it(
             orders.sql("postgres", statement).await?;
         }
         let found = "SELECT count(*) FROM parts WHERE w = 'Ärger'";
-        ensure!(orders.value(found).await? == "0", "queries look into the wrong partition by themselves");
+        ensure!(orders.value(found).await? == "0", "queries find the row in the wrong partition");
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
         let request = upgrade.wait_successful().await?;
         let parts = [
@@ -211,18 +214,18 @@ async fn row_in_the_partition_of_another_order_is_named_with_the_way_to_move_it(
         ];
         assert_step_given_up(&request, Step::RebuildIndexes, &parts)?;
         let text = order_of_text(ns, &upgrade).await?;
-        ensure!(!text.contains("REFRESH VERSION"), "a version was refreshed:\n{text}");
+        ensure!(!text.contains("REFRESH VERSION"), "a collation version was refreshed:\n{text}");
         let remedy = "SET enable_partition_pruning = off; UPDATE parts SET w = w";
         orders.sql("postgres", remedy).await?;
-        ensure!(orders.value(found).await? == "1", "the remedy that is told does not help");
+        ensure!(orders.value(found).await? == "1", "the reported remedy does not help");
         Ok(())
     })
     .await
 }
 
-/// A transaction that lasts makes a rebuild wait in the middle, with its new index there and not valid.
+/// A long transaction makes a rebuild wait halfway, when its new index exists and is not valid.
 #[tokio::test]
-async fn runner_killed_while_it_rebuilds_indexes_carries_on() -> anyhow::Result<()> {
+async fn runner_killed_while_rebuilding_indexes_continues() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = words(ns).await?;
         let many = "SELECT format('CREATE INDEX ON words (w, (n + %s))', g) FROM generate_series(1, 60) g";
@@ -232,7 +235,7 @@ async fn runner_killed_while_it_rebuilds_indexes_carries_on() -> anyhow::Result<
         let before = orders.fingerprint().await?;
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
         upgrade.wait_step(Step::ResumeDatabase).await?;
-        let lasting = tokio::spawn({
+        let transaction = tokio::spawn({
             let orders = orders.clone();
             async move {
                 let sql = "BEGIN; SELECT count(*) FROM words; SELECT pg_sleep(60); COMMIT";
@@ -240,15 +243,15 @@ async fn runner_killed_while_it_rebuilds_indexes_carries_on() -> anyhow::Result<
             }
         });
         upgrade.wait_step(Step::RebuildIndexes).await?;
-        // `_ccnew` before the new index takes the old one's place, `_ccold` after it.
+        // `_ccnew` before the new index replaces the old one, `_ccold` after it.
         let unfinished = "SELECT count(*) FROM pg_index JOIN pg_class c ON c.oid = indexrelid
             WHERE NOT indisvalid AND relname ~ '_cc(new|old)'";
-        let began = std::time::Instant::now();
+        let start = std::time::Instant::now();
         while orders.value(unfinished).await? == "0" {
-            ensure!(began.elapsed().as_secs() < 50, "no rebuild was seen in the middle");
+            ensure!(start.elapsed().as_secs() < 50, "no unfinished rebuild was observed");
         }
         upgrade.kill_runner().await?;
-        lasting.await??;
+        transaction.await??;
         assert_upgraded(&orders, &upgrade, &before).await
     })
     .await

@@ -1,35 +1,35 @@
-//! What is refused when it is applied, and what a person reads then.
+//! Denials at apply time, and the messages that users read.
 
 use anyhow::ensure;
 use pgops_api::names;
 use pgops_e2e::{Namespace, with_namespace};
 use serde_json::{Value, json};
 
-/// One namespace and two databases for all of these: none of them changes anything.
+/// All of these share one namespace and two databases: none of them changes anything.
 #[tokio::test]
-async fn refused_requests_say_what_why_and_what_else() -> anyhow::Result<()> {
+async fn denials_say_what_why_and_what_instead() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").create().await?;
         let newer = ns.postgres("newer").version("17.11").create().await?;
         orders.wait_ready().await?;
         newer.wait_ready().await?;
-        by_the_matrix(ns).await?;
-        by_their_shape(ns).await?;
+        denied_by_compatibility_matrix(ns).await?;
+        denied_by_schema(ns).await?;
         spec_is_immutable(ns).await?;
         while_another_runs(ns).await
     })
     .await
 }
 
-async fn by_the_matrix(ns: &Namespace) -> anyhow::Result<()> {
-    let orders = |target: &str| ns.upgrade("refused").database("orders").to(target);
+async fn denied_by_compatibility_matrix(ns: &Namespace) -> anyhow::Result<()> {
+    let orders = |target: &str| ns.upgrade("denied").database("orders").to(target);
     let unsupported = |from: &str, to: &str| format!("upgrade from version {from} to {to} is not supported");
 
-    let downgrade = ns.upgrade("refused").database("newer").to("15.20");
+    let downgrade = ns.upgrade("denied").database("newer").to("15.20");
     let message =
         downgrade.rejected_with(&[&unsupported("17.11", "15.20"), "Allowed targets", "18.6"]).await?;
-    ensure!(message.starts_with("Error from server (Forbidden)"), "the refusal is no 403: {message}");
-    ensure!(message.contains("admission webhook"), "the refusal does not come from the webhook: {message}");
+    ensure!(message.starts_with("Error from server (Forbidden)"), "the denial is not a 403: {message}");
+    ensure!(message.contains("admission webhook"), "the denial does not come from the webhook: {message}");
 
     orders("99.1")
         .rejected_with(&[
@@ -58,20 +58,20 @@ async fn by_the_matrix(ns: &Namespace) -> anyhow::Result<()> {
         .await?;
     orders("broken").rejected_with(&["broken"]).await?;
 
-    let nobody = ns.upgrade("refused").database("nobody").to("17.11");
-    let invalid = format!("spec.databaseRef {}/nobody, is invalid or not found", ns.name());
-    nobody.rejected_with(&[&invalid]).await?;
+    let missing = ns.upgrade("denied").database("missing").to("17.11");
+    let invalid = format!("spec.databaseRef {}/missing, is invalid or not found", ns.name());
+    missing.rejected_with(&[&invalid]).await?;
 
-    // What is refused in earnest is refused in a dry run, and an accepted dry run leaves nothing.
+    // A dry run is denied like a real request, and an admitted dry run stores nothing.
     let output = orders("17.11").dry_run().await?;
     ensure!(output.stderr.contains("Warning: "), "a major upgrade has no warnings: {output:?}");
-    ensure!(orders("18.6").dry_run().await.is_err(), "a dry run admits what would be refused");
-    ensure!(ns.jobs_of("refused").await?.is_empty(), "a dry run made a Job");
+    ensure!(orders("18.6").dry_run().await.is_err(), "a dry run admits what a real request would not");
+    ensure!(ns.jobs_of("denied").await?.is_empty(), "a dry run created a Job");
     Ok(())
 }
 
-async fn by_their_shape(ns: &Namespace) -> anyhow::Result<()> {
-    let good = || ns.upgrade("refused").database("orders").to("17.11");
+async fn denied_by_schema(ns: &Namespace) -> anyhow::Result<()> {
+    let good = || ns.upgrade("denied").database("orders").to("17.11");
     good().field("timeout", json!("5 minutes")).rejected_with(&["spec.timeout", "duration", "5m"]).await?;
     good()
         .field("apply", json!("Sometimes"))
@@ -101,7 +101,7 @@ async fn by_their_shape(ns: &Namespace) -> anyhow::Result<()> {
 }
 
 async fn spec_is_immutable(ns: &Namespace) -> anyhow::Result<()> {
-    // Denied at once by its own database being busy would hide the check: a request that pgops leaves alone.
+    // A request of a type that pgops ignores: a busy database would deny any other, and hide this check.
     let restart = ns
         .upgrade("other")
         .database("orders")
@@ -113,14 +113,11 @@ async fn spec_is_immutable(ns: &Namespace) -> anyhow::Result<()> {
     ensure!(message.contains("spec is immutable"), "a changed spec: {message}");
     ns.kubectl(&["delete", "pgops", "other"], None).await?.succeeded()?;
 
-    // The version follows the data; the person who writes it past the catalog is shown the request to apply.
+    // spec.version follows the data; a user who changes it directly is shown the request to apply.
     let around = ns.postgres("orders").version("17.11");
     let message = ns.rejects(around.manifest()).await?;
     for part in ["spec.version", "stays 13.16", "kind: PostgresOpsRequest", "targetVersion: \"17.11\""] {
-        ensure!(
-            message.contains(part),
-            "a version past the matrix should be answered with {part:?}: {message}"
-        );
+        ensure!(message.contains(part), "the denial of a changed version should contain {part:?}: {message}");
     }
     Ok(())
 }
@@ -130,7 +127,10 @@ async fn while_another_runs(ns: &Namespace) -> anyhow::Result<()> {
     first.wait_observed().await?;
     ns.upgrade("second").database("orders").to("17.11").rejected_with(&["first"]).await?;
     let message = ns.rejects(ns.postgres("orders").version("13.23").manifest()).await?;
-    ensure!(message.contains("is set by PostgresOpsRequest first"), "a version beside an upgrade: {message}");
+    ensure!(
+        message.contains("is set by PostgresOpsRequest first"),
+        "a version changed during an upgrade: {message}"
+    );
     first.wait_successful().await?;
     Ok(())
 }

@@ -1,33 +1,31 @@
-//! docs/admission.md shows what people see: every command in it is run, and prints what stands there.
+//! docs/admission.md shows real output: every command in it is run, and must print what the document shows.
 
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use kube::Api;
 use kube::api::DeleteParams;
-use pgops_api::PostgresVersion;
 use pgops_e2e::golden::{Document, Part};
 use pgops_e2e::{Cluster, Namespace};
 use regex::Regex;
 use tokio::process::Command;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/admission.md");
-/// The namespace that stands in the document for the test's own.
+/// The namespace that the document shows instead of the test's.
 const NAMESPACE: &str = "demo";
-/// The registry that stands in the document for the cluster's.
+/// The registry that the document shows instead of the cluster's.
 const REGISTRY: &str = "localhost";
-/// The catalog entry that the document makes: entries have no namespace.
+/// The catalog entry that the document creates: entries are cluster-scoped.
 const ENTRY: &str = "17.11-house";
 
-/// `UPDATE_GOLDEN=1` writes what is printed into the document instead of comparing.
+/// `UPDATE_GOLDEN=1` writes the real output into the document instead of comparing.
 #[tokio::test]
-async fn documented_output_is_what_people_see() -> anyhow::Result<()> {
+async fn documentation_matches_printed_output() -> anyhow::Result<()> {
     let cluster = Cluster::connect().await?;
     let text = std::fs::read_to_string(DOCUMENT).with_context(|| format!("failed to read {DOCUMENT}"))?;
     let document = Document::parse(&text);
-    ensure!(document.render() == text, "the document would not be written as it was read");
-    let catalog = Api::<PostgresVersion>::all(cluster.client.clone());
-    // Of an earlier run that was stopped.
+    ensure!(document.render() == text, "the document is not rendered as it was parsed");
+    let catalog = cluster.catalog();
+    // Left by an interrupted run.
     let _ = catalog.delete(ENTRY, &DeleteParams::default()).await;
     let result = cluster
         .with_namespace(async |ns| {
@@ -43,28 +41,28 @@ async fn documented_output_is_what_people_see() -> anyhow::Result<()> {
     result
 }
 
-/// Writes the files and runs the commands, in order; what each command prints, in the document's words.
+/// Writes the files and runs the commands, in order; returns the output of each command with the document's names.
 async fn run(ns: &Namespace, document: &Document) -> anyhow::Result<Vec<String>> {
-    let directory = tempfile::tempdir().context("failed to make a directory for the document's files")?;
-    let words = Words::new(ns)?;
+    let directory = tempfile::tempdir().context("failed to create a directory for the document's files")?;
+    let names = Names::new(ns)?;
     let mut outputs = Vec::new();
     for part in document.parts() {
         match part {
             Part::Line(_) => {}
             Part::File { name, content } => {
                 let path = directory.path().join(name);
-                std::fs::write(&path, words.localize(content))
+                std::fs::write(&path, names.localize(content))
                     .with_context(|| format!("failed to write {}", path.display()))?;
             }
             Part::Command { line, .. } => {
-                outputs.push(words.generalize(&shell(directory.path(), &words.localize(line)).await?));
+                outputs.push(names.generalize(&shell(directory.path(), &names.localize(line)).await?));
             }
         }
     }
     Ok(outputs)
 }
 
-/// Both streams go where a terminal would show them, so that their order is the true one.
+/// Both streams go to one pipe, as on a terminal, so that their order is preserved.
 async fn shell(directory: &Path, command: &str) -> anyhow::Result<String> {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("exec 2>&1; {command}")]).current_dir(directory).kill_on_drop(true);
@@ -73,21 +71,21 @@ async fn shell(directory: &Path, command: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// What differs between the document and a run.
-struct Words {
+/// The names that differ between the document and a run.
+struct Names {
     namespace: String,
     registry: String,
     placeholder: Regex,
     foreign: Regex,
 }
 
-impl Words {
+impl Names {
     fn new(ns: &Namespace) -> anyhow::Result<Self> {
         Ok(Self {
             namespace: ns.name().to_owned(),
             registry: ns.cluster().registry.clone(),
             placeholder: Regex::new(&format!(r"\b{NAMESPACE}\b"))?,
-            // Catalog entries of tests that run at the same time.
+            // Catalog entries of concurrent tests.
             foreign: Regex::new(r", e2e-[a-z0-9.-]*[a-z0-9]|\be2e-[a-z0-9.-]*[a-z0-9], ")?,
         })
     }
@@ -107,7 +105,7 @@ impl Words {
     }
 }
 
-/// Names every difference: one run shows all that must be mended.
+/// Reports every difference: one run shows all that must be fixed.
 fn compare(document: &Document, outputs: &[String]) -> anyhow::Result<()> {
     let commands = document.parts().iter().filter_map(|part| match part {
         Part::Command { line, output } => Some((line, output)),

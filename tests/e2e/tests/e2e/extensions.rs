@@ -1,4 +1,4 @@
-//! Extensions get the version of the new image while the database serves again.
+//! Extensions are updated to the versions of the new image after the outage.
 
 use anyhow::ensure;
 use pgops_api::plan::Step;
@@ -8,7 +8,7 @@ const OUTDATED: &str = "SELECT count(*) FROM pg_extension JOIN pg_available_exte
     WHERE default_version <> extversion";
 
 #[tokio::test]
-async fn extensions_get_the_version_that_the_new_image_brings() -> anyhow::Result<()> {
+async fn extensions_are_updated_to_versions_of_new_image() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").ready().await?;
         let extensions =
@@ -33,7 +33,7 @@ async fn extensions_get_the_version_that_the_new_image_brings() -> anyhow::Resul
 }
 
 #[tokio::test]
-async fn extension_that_cannot_be_updated_is_named_and_the_upgrade_is_successful() -> anyhow::Result<()> {
+async fn extension_that_cannot_be_updated_does_not_fail_the_upgrade() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").ready().await?;
         orders

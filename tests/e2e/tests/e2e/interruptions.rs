@@ -1,4 +1,4 @@
-//! Upgrades whose helpers are killed or whose request vanishes.
+//! Upgrades whose runner or launcher is killed, or whose request is cancelled or deleted.
 
 use anyhow::{Context, ensure};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
@@ -16,8 +16,8 @@ use pgops_e2e::{
     with_namespace,
 };
 
-/// A database of that version, what it holds, and its upgrade to 17.
-async fn begin(
+/// A database of this version, its content, and its upgrade to 17.
+async fn start_upgrade(
     ns: &Namespace,
     version: &str,
     data: DataSet,
@@ -28,14 +28,14 @@ async fn begin(
     Ok((orders, before, upgrade))
 }
 
-/// Both inside the outage: before `pg_upgrade`, and once it has run.
+/// Both during the outage: before `pg_upgrade`, and after it.
 #[rstest::rstest]
 #[case::while_pg_upgrade_runs(Step::PgUpgraded)]
 #[case::once_the_new_server_may_start(Step::StartDatabase)]
 #[tokio::test]
 async fn runner_killed_once_still_completes(#[case] step: Step) -> anyhow::Result<()> {
     with_namespace(async |ns| {
-        let (orders, before, upgrade) = begin(ns, "13.16", DataSet::Kept).await?;
+        let (orders, before, upgrade) = start_upgrade(ns, "13.16", DataSet::Kept).await?;
         upgrade.wait_step(step).await?;
         upgrade.kill_runner().await?;
         assert_upgraded(&orders, &upgrade, &before).await
@@ -43,8 +43,8 @@ async fn runner_killed_once_still_completes(#[case] step: Step) -> anyhow::Resul
     .await
 }
 
-/// The node that the database's next pod is tied to.
-async fn tied_to(ns: &Namespace) -> anyhow::Result<Option<String>> {
+/// The node that the database's next pod requires.
+async fn required_node(ns: &Namespace) -> anyhow::Result<Option<String>> {
     let workload = ns.api::<StatefulSet>().get("orders").await?;
     let pod = workload.spec.and_then(|spec| spec.template.spec);
     let nodes = pod.and_then(|pod| pod.affinity?.node_affinity);
@@ -54,17 +54,17 @@ async fn tied_to(ns: &Namespace) -> anyhow::Result<Option<String>> {
     Ok(fields.find(|field| field.key == "metadata.name").and_then(|field| field.values?.pop()))
 }
 
-/// Whether the Service leads to a pod that is not ready.
-async fn leads_early(ns: &Namespace) -> anyhow::Result<bool> {
+/// Whether the Service publishes addresses of pods that are not ready.
+async fn publishes_not_ready_addresses(ns: &Namespace) -> anyhow::Result<bool> {
     let service = ns.api::<Service>().get("orders").await?;
     Ok(service.spec.and_then(|spec| spec.publish_not_ready_addresses).unwrap_or_default())
 }
 
-/// SIGKILL, right when the journal says so; `make matrix` does it at every record and stage.
+/// SIGKILL as soon as the journal has the record; `make matrix` does it at every record and stage.
 #[tokio::test]
-async fn worker_killed_at_records_of_the_journal_does_nothing_twice() -> anyhow::Result<()> {
-    if let Err(elsewhere) = Node::local() {
-        eprintln!("--- NOT TRIED: {elsewhere:#}");
+async fn worker_killed_at_journal_records_does_nothing_twice() -> anyhow::Result<()> {
+    if let Err(error) = Node::local() {
+        eprintln!("--- SKIPPED: {error:#}");
         return Ok(());
     }
     with_namespace(async |ns| {
@@ -85,23 +85,32 @@ async fn worker_killed_at_records_of_the_journal_does_nothing_twice() -> anyhow:
         for (number, kill) in kills.into_iter().enumerate() {
             observer.kill(kill).await?;
             if number == 0 {
-                ensure!(tied_to(ns).await? == node, "the pod may start where its volume is not");
-                ensure!(leads_early(ns).await?, "clients wait for the kubelet's word");
+                ensure!(
+                    required_node(ns).await? == node,
+                    "the pod may be scheduled to a node without its volume"
+                );
+                ensure!(
+                    publishes_not_ready_addresses(ns).await?,
+                    "clients must wait for the kubelet's readiness probe"
+                );
             }
         }
         assert_upgraded(&orders, &upgrade, &before).await?;
-        ensure!(tied_to(ns).await?.is_none(), "the pod is still tied to a node");
-        ensure!(!leads_early(ns).await?, "the Service leads to pods that end");
+        ensure!(required_node(ns).await?.is_none(), "the pod still requires a node");
+        ensure!(
+            !publishes_not_ready_addresses(ns).await?,
+            "the Service still publishes addresses of pods that are not ready"
+        );
         observer.assert_done_once(kills.len()).await
     })
     .await
 }
 
-/// The launcher's leader goes while the Job runs; the other replica takes over and sees the end.
+/// The launcher's leader is deleted while the Job runs; the other replica takes over and completes the request.
 #[tokio::test]
-async fn webhook_killed_while_the_job_runs_changes_nothing() -> anyhow::Result<()> {
+async fn webhook_killed_while_job_runs_changes_nothing() -> anyhow::Result<()> {
     with_namespace(async |ns| {
-        let (orders, before, upgrade) = begin(ns, "15.18", DataSet::Contrib).await?;
+        let (orders, before, upgrade) = start_upgrade(ns, "15.18", DataSet::Contrib).await?;
         upgrade.wait_step(Step::Preflight).await?;
         kill_leader(ns.cluster()).await?;
         assert_upgraded(&orders, &upgrade, &before).await
@@ -109,7 +118,7 @@ async fn webhook_killed_while_the_job_runs_changes_nothing() -> anyhow::Result<(
     .await
 }
 
-/// Deletes the pod that holds the launcher's lease, and waits until all replicas are back.
+/// Deletes the pod that holds the launcher's lease, and waits until all replicas are available.
 async fn kill_leader(cluster: &Cluster) -> anyhow::Result<()> {
     let pods = Api::<Pod>::namespaced(cluster.client.clone(), &cluster.system);
     let leases = Api::<Lease>::namespaced(cluster.client.clone(), &cluster.system);
@@ -130,62 +139,66 @@ async fn kill_leader(cluster: &Cluster) -> anyhow::Result<()> {
             Box::pin(await_condition(deployments.clone(), &name, conditions::is_deployment_completed()));
         tokio::time::timeout(std::time::Duration::from_mins(2), complete)
             .await
-            .context("a deployment is stuck")??;
+            .context("a deployment did not complete")??;
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn request_deleted_at_once_leaves_the_database_alone() -> anyhow::Result<()> {
+async fn request_deleted_at_once_leaves_database_untouched() -> anyhow::Result<()> {
     with_namespace(async |ns| {
-        let (orders, before, upgrade) = begin(ns, "13.16", DataSet::Kept).await?;
+        let (orders, before, upgrade) = start_upgrade(ns, "13.16", DataSet::Kept).await?;
         upgrade.delete().await?;
         assert_untouched(&orders, "13.16", &before).await?;
-        // The garbage collector removes what the request owned.
+        // The garbage collector deletes what the request owned.
         for job in ns.api::<Job>().list(&ListParams::default()).await? {
-            let gone = |found: Option<&Job>| found.is_none();
+            let is_deleted = |found: Option<&Job>| found.is_none();
             let minute = std::time::Duration::from_mins(1);
-            pgops_e2e::wait_for(&ns.api::<Job>(), &job.name_any(), "the end", minute, gone).await?;
+            pgops_e2e::wait_for(&ns.api::<Job>(), &job.name_any(), "the deletion", minute, is_deleted)
+                .await?;
         }
         let selector = format!("{}={}", names::LABEL_REQUEST, upgrade.name());
         let left = ns.api::<Job>().list(&ListParams::default().labels(&selector)).await?;
-        ensure!(left.items.is_empty(), "a Job was made for a request that is gone");
+        ensure!(left.items.is_empty(), "a deleted request has a Job");
         assert_untouched(&orders, "13.16", &before).await?;
-        // And the next request is not held up by the one that went.
+        // And the deleted request does not block the next one.
         let upgrade = ns.upgrade("again").database("orders").to("13.23").create().await?;
         assert_upgraded(&orders, &upgrade, &before).await
     })
     .await
 }
 
-/// Its owner thinks better of it while `pg_upgrade` works: the old version serves again.
+/// The user cancels while `pg_upgrade` runs: the old version serves again.
 #[tokio::test]
-async fn request_cancelled_while_pg_upgrade_runs_is_taken_back() -> anyhow::Result<()> {
+async fn request_cancelled_during_pg_upgrade_is_rolled_back() -> anyhow::Result<()> {
     with_namespace(async |ns| {
-        let (orders, before, upgrade) = begin(ns, "15.18", DataSet::Contrib).await?;
+        let (orders, before, upgrade) = start_upgrade(ns, "15.18", DataSet::Contrib).await?;
         upgrade.wait_step(Step::PgUpgraded).await?;
         let annotation = format!("{}=true", names::ANNOTATION_CANCEL);
         ns.kubectl(&["annotate", "pgops", "orders-17", &annotation], None).await?.succeeded()?;
         let (reason, message) = upgrade.wait_failed().await?;
         ensure!(reason == "Cancelled" && message.contains(names::ANNOTATION_CANCEL), "{reason}: {message}");
-        ensure!(!leads_early(ns).await?, "the Service leads to pods that end");
+        ensure!(
+            !publishes_not_ready_addresses(ns).await?,
+            "the Service still publishes addresses of pods that are not ready"
+        );
         assert_untouched(&orders, "15.18", &before).await
     })
     .await
 }
 
-/// The Job is lost in the middle of the outage, and a person says that it may go on.
+/// The Job is lost in the middle of the outage, and an operator resumes the request.
 #[tokio::test]
-async fn request_whose_job_was_lost_carries_on_when_it_is_told_to() -> anyhow::Result<()> {
+async fn request_with_lost_job_can_be_resumed() -> anyhow::Result<()> {
     with_namespace(async |ns| {
-        let (orders, before, upgrade) = begin(ns, "13.16", DataSet::Kept).await?;
+        let (orders, before, upgrade) = start_upgrade(ns, "13.16", DataSet::Kept).await?;
         upgrade.wait_step(Step::PgUpgraded).await?;
         upgrade.expire_job().await?;
         let (reason, message) = upgrade.wait_failed().await?;
         let how = format!("kubectl annotate pgops orders-17 -n {} pgops.dev/carry-on=true", ns.name());
         ensure!(reason == "JobFailed" && message.contains(&how), "{reason}: {message}");
         let paused = orders.object().await?.paused().is_some();
-        ensure!(paused, "the database is not paused, though nobody has brought it back");
+        ensure!(paused, "the database is not paused although it does not serve");
         upgrade.resume().await?;
         assert_upgraded(&orders, &upgrade, &before).await
     })

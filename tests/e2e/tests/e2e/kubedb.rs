@@ -1,4 +1,4 @@
-//! Manifests as people of KubeDB have them, and a catalog with a bad entry.
+//! KubeDB manifests, and a catalog with a bad entry.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const V1ALPHA2: &str = include_str!("../../../manifests/kubedb-v1alpha2.yaml");
 const ENTRY: &str = include_str!("../../../manifests/kubedb-postgresversion.yaml");
 
 #[tokio::test]
-async fn manifests_of_kubedb_apply_unchanged_and_keep_unknown_fields() -> anyhow::Result<()> {
+async fn kubedb_manifests_apply_unchanged_and_keep_unknown_fields() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         for (manifest, name, version) in [(V1, "as-v1", "13.23"), (V1ALPHA2, "as-v1alpha2", "15.18")] {
             ns.kubectl(&["apply", "-f", "-"], Some(manifest)).await?.succeeded()?;
@@ -60,9 +60,9 @@ async fn manifests_of_kubedb_apply_unchanged_and_keep_unknown_fields() -> anyhow
     .await
 }
 
-/// The form of KubeDB's first years, as it stands in many repositories: and is applied for ever.
+/// KubeDB's original form, which many repositories contain and apply again and again.
 #[tokio::test]
-async fn request_in_the_older_form_upgrades_and_can_be_applied_again() -> anyhow::Result<()> {
+async fn request_in_older_form_upgrades_and_can_be_reapplied() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").ready().await?;
         let older = ns
@@ -73,35 +73,39 @@ async fn request_in_the_older_form_upgrades_and_can_be_applied_again() -> anyhow
             .without("updateVersion");
         let upgrade = older.clone().create().await?;
         let stored = upgrade.wait_successful().await?;
-        ensure!(stored.spec.type_ == RequestType::UpdateVersion, "the type was kept: {:?}", stored.spec);
-        ensure!(stored.spec.upgrade.is_none(), "the older field was kept: {:?}", stored.spec);
+        ensure!(
+            stored.spec.type_ == RequestType::UpdateVersion,
+            "the type was not converted: {:?}",
+            stored.spec
+        );
+        ensure!(stored.spec.upgrade.is_none(), "the deprecated field was not converted: {:?}", stored.spec);
         ensure!(stored.target() == Some("13.23"), "the target was lost: {:?}", stored.spec);
         for options in
             [&["apply", "-f", "-"][..], &["apply", "--server-side", "--force-conflicts", "-f", "-"]]
         {
             let manifest = older.manifest().to_string();
             let output = ns.kubectl(options, Some(&manifest)).await?.succeeded()?;
-            ensure!(output.stderr.contains("older form"), "no word of the older form: {output:?}");
+            ensure!(output.stderr.contains("older form"), "no warning about the older form: {output:?}");
             let again = ns.api::<PostgresOpsRequest>().get("older").await?;
             ensure!(again.spec == stored.spec, "{options:?} changed the spec: {:?}", again.spec);
             ensure!(
                 again.metadata.generation == stored.metadata.generation,
-                "{options:?} counted as a change"
+                "{options:?} changed the generation"
             );
         }
-        ensure!(orders.server_version().await? == "13.23", "it was not upgraded");
+        ensure!(orders.server_version().await? == "13.23", "the database was not upgraded");
         Ok(())
     })
     .await
 }
 
 #[tokio::test]
-async fn catalog_entry_of_kubedb_applies_and_keeps_unknown_fields() -> anyhow::Result<()> {
+async fn kubedb_catalog_entry_keeps_unknown_fields() -> anyhow::Result<()> {
     let cluster = Cluster::connect().await?;
     let run = async |args: &[&str], input| pgops_e2e::kubectl(args, input).await?.succeeded();
     run(&["apply", "-f", "-"], Some(ENTRY)).await?;
     let stored = run(&["get", "postgresversion", "e2e-unread-fields", "-o", "json"], None).await?;
-    Api::<PostgresVersion>::all(cluster.client).delete("e2e-unread-fields", &DeleteParams::default()).await?;
+    cluster.catalog().delete("e2e-unread-fields", &DeleteParams::default()).await?;
     let stored: Value = serde_json::from_str(&stored.stdout)?;
     for pointer in ["/spec/exporter/image", "/spec/archiver/walg/image", "/spec/ui/0/name"] {
         ensure!(stored.pointer(pointer).is_some(), "{pointer} was not kept: {stored}");
@@ -110,10 +114,9 @@ async fn catalog_entry_of_kubedb_applies_and_keeps_unknown_fields() -> anyhow::R
 }
 
 #[tokio::test]
-async fn catalog_entry_of_no_postgresql_is_warned_about_and_an_unreadable_one_refused() -> anyhow::Result<()>
-{
+async fn catalog_entry_with_bad_version_is_warned_about_or_denied() -> anyhow::Result<()> {
     let cluster = Cluster::connect().await?;
-    let catalog = Api::<PostgresVersion>::all(cluster.client.clone());
+    let catalog = cluster.catalog();
     let name = "e2e-of-no-postgresql";
     let _ = catalog.delete(name, &DeleteParams::default()).await;
     let entry = |version: &str| {
@@ -124,14 +127,14 @@ async fn catalog_entry_of_no_postgresql_is_warned_about_and_an_unreadable_one_re
     let refused = refused.err().context("an unreadable version was accepted")?.to_string();
     ensure!(refused.contains("seventeen"), "the refusal does not name the version: {refused}");
     let created = catalog.create(&PostParams::default(), &entry("9.6.24")?).await?;
-    // By its uid: Events outlive what they are about, and an earlier run told of an entry of this name.
+    // By UID: Events outlive their objects, and an earlier run may have created an Event for this name.
     let uid = created.uid().context("the entry has no uid")?;
-    let about_it = watcher::Config::default().fields(&format!("involvedObject.uid={uid},type=Warning"));
+    let of_entry = watcher::Config::default().fields(&format!("involvedObject.uid={uid},type=Warning"));
     let mut warnings =
-        Box::pin(watcher::watcher(Api::<Event>::all(cluster.client.clone()), about_it).applied_objects());
+        Box::pin(watcher::watcher(Api::<Event>::all(cluster.client.clone()), of_entry).applied_objects());
     let warned = tokio::time::timeout(Duration::from_mins(1), warnings.next()).await;
     catalog.delete(name, &DeleteParams::default()).await?;
-    let warned = warned.context("there is no warning Event about the entry")?;
+    let warned = warned.context("the entry has no warning Event")?;
     let message = warned.context("the watch on Events ended")??.message.unwrap_or_default();
     ensure!(message.contains("9.6.24"), "the Event does not name the version: {message}");
     Ok(())

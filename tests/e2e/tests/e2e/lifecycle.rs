@@ -1,4 +1,4 @@
-//! Databases apart from upgrades: how they come back, and what stays of them.
+//! Databases without upgrades: recovery after the loss of a pod, and deletion policies.
 
 use anyhow::ensure;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
@@ -9,7 +9,7 @@ use pgops_api::{Postgres, names};
 use pgops_e2e::{Database, Namespace, wait_for, with_namespace};
 use serde_json::json;
 
-const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
+const TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
 
 async fn database(ns: &Namespace, name: &str, policy: &str) -> anyhow::Result<Database> {
     let database = ns.postgres(name).version("17.11").field("deletionPolicy", json!(policy)).ready().await?;
@@ -28,7 +28,7 @@ async fn delete(database: &Database) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn deleted_pod_comes_back_with_its_data_and_the_phase_tells() -> anyhow::Result<()> {
+async fn deleted_pod_returns_with_its_data_and_phase_is_updated() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = database(ns, "orders", "WipeOut").await?;
         let before = orders.fingerprint().await?;
@@ -47,11 +47,11 @@ async fn deleted_pod_comes_back_with_its_data_and_the_phase_tells() -> anyhow::R
 }
 
 #[tokio::test]
-async fn deletion_policies_keep_what_they_promise() -> anyhow::Result<()> {
+async fn deletion_policies_keep_or_delete_data() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         wipe_out_removes_everything(ns).await?;
-        halt_keeps_the_data_for_the_next_of_that_name(ns).await?;
-        do_not_terminate_is_refused(ns).await
+        halt_keeps_data_for_next_database_of_that_name(ns).await?;
+        do_not_terminate_denies_deletion(ns).await
     })
     .await
 }
@@ -60,40 +60,46 @@ async fn wipe_out_removes_everything(ns: &Namespace) -> anyhow::Result<()> {
     let wiped = database(ns, "wiped", "WipeOut").await?;
     delete(&wiped).await?;
     let claims: Api<PersistentVolumeClaim> = ns.api();
-    wait_for(&claims, &names::claim("wiped", 0), "the end of the claim", MINUTE, |claim| claim.is_none())
-        .await?;
+    wait_for(&claims, &names::claim("wiped", 0), "the deletion of the claim", TIMEOUT, |claim| {
+        claim.is_none()
+    })
+    .await?;
     let secrets: Api<Secret> = ns.api();
-    wait_for(&secrets, &names::auth_secret("wiped"), "the end of the secret", MINUTE, |secret| {
+    wait_for(&secrets, &names::auth_secret("wiped"), "the deletion of the Secret", TIMEOUT, |secret| {
         secret.is_none()
     })
     .await?;
     Ok(())
 }
 
-async fn halt_keeps_the_data_for_the_next_of_that_name(ns: &Namespace) -> anyhow::Result<()> {
+async fn halt_keeps_data_for_next_database_of_that_name(ns: &Namespace) -> anyhow::Result<()> {
     let halted = database(ns, "halted", "Halt").await?;
     let before = halted.fingerprint().await?;
     delete(&halted).await?;
     let pods: Api<Pod> = ns.api();
-    wait_for(&pods, &names::pod("halted", 0), "the end of the pod", MINUTE, |pod| pod.is_none()).await?;
+    wait_for(&pods, &names::pod("halted", 0), "the deletion of the pod", TIMEOUT, |pod| pod.is_none())
+        .await?;
     ensure!(
         ns.api::<PersistentVolumeClaim>().get_opt(&names::claim("halted", 0)).await?.is_some(),
-        "no claim"
+        "the volume claim was deleted"
     );
-    ensure!(ns.api::<Secret>().get_opt(&names::auth_secret("halted")).await?.is_some(), "no secret");
+    ensure!(
+        ns.api::<Secret>().get_opt(&names::auth_secret("halted")).await?.is_some(),
+        "the Secret was deleted"
+    );
     let again = ns.postgres("halted").version("17.11").ready().await?;
     before.ensure_same(&again.fingerprint().await?)
 }
 
-async fn do_not_terminate_is_refused(ns: &Namespace) -> anyhow::Result<()> {
+async fn do_not_terminate_denies_deletion(ns: &Namespace) -> anyhow::Result<()> {
     let kept = database(ns, "kept", "DoNotTerminate").await?;
     let output = ns.kubectl(&["delete", "postgreses.kubedb.com", "kept", "--wait=false"], None).await?;
-    ensure!(!output.success, "kubectl deleted it: {}", output.stdout);
+    ensure!(!output.success, "kubectl deleted the database: {}", output.stdout);
     for word in ["DoNotTerminate", "kept"] {
-        ensure!(output.stderr.contains(word), "the refusal does not name {word}: {}", output.stderr);
+        ensure!(output.stderr.contains(word), "the denial does not name {word}: {}", output.stderr);
     }
-    ensure!(kept.object().await?.metadata.deletion_timestamp.is_none(), "it is being deleted");
-    // So that the namespace can go.
+    ensure!(kept.object().await?.metadata.deletion_timestamp.is_none(), "the database is being deleted");
+    // So that the namespace can be deleted.
     let patch = Patch::Merge(json!({"spec": {"deletionPolicy": "WipeOut"}}));
     ns.api::<Postgres>().patch("kept", &PatchParams::default(), &patch).await?;
     delete(&kept).await

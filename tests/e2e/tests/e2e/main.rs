@@ -1,4 +1,4 @@
-//! The tests, in one program, so that they share the cluster's cores well.
+//! The end-to-end tests, in one program so that they share the cluster's cores well.
 //!
 //! `tests/cluster/exec cargo test -p pgops-e2e -- --test-threads 3` runs them.
 

@@ -1,4 +1,4 @@
-//! Upgrades to another major version, with data and clusters of many kinds.
+//! Major upgrades, with data and clusters of many kinds.
 
 use anyhow::ensure;
 use k8s_openapi::api::core::v1::Pod;
@@ -7,7 +7,7 @@ use pgops_e2e::probe::Probe;
 use pgops_e2e::{DataSet, assert_upgraded, with_namespace};
 use serde_json::json;
 
-/// An outage longer than this is no upgrade in place of a small database, even on two busy cores.
+/// An in-place upgrade of a small database must have a shorter outage, even on two busy cores.
 const LONGEST_OUTAGE_MILLISECONDS: u64 = 90_000;
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn major_13_16_to_17_11_keeps_everything() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn major_15_20_to_18_6_by_links_keeps_contribs_extensions() -> anyhow::Result<()> {
+async fn major_15_20_to_18_6_by_links_keeps_contrib_extensions() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("15.20").initdb("--locale=en_US.UTF-8 --encoding=UTF8");
         let orders = orders.filled_with(&[DataSet::Contrib]).await?;
@@ -40,8 +40,8 @@ async fn major_15_20_to_18_6_by_links_keeps_contribs_extensions() -> anyhow::Res
     .await
 }
 
-/// 18's initdb turns checksums on where nothing is said, and this cluster has none.
-/// The client that writes through the Service all the while loses nothing that was acknowledged.
+/// 18's initdb enables checksums by default, and this cluster has none.
+/// A client that writes through the Service during the upgrade loses no acknowledged write.
 #[tokio::test]
 async fn major_17_12_to_18_6_without_checksums_loses_no_acknowledged_write() -> anyhow::Result<()> {
     with_namespace(async |ns| {
@@ -95,7 +95,7 @@ async fn major_13_16_to_17_11_keeps_locale_encoding_and_segment_size() -> anyhow
     .await
 }
 
-/// A catalog this large makes the servers compile their queries, which fails without LLVM.
+/// A system catalog of this size makes servers JIT-compile queries, which fails without LLVM.
 #[tokio::test]
 async fn major_13_16_to_17_11_by_copy_with_400_tables() -> anyhow::Result<()> {
     with_namespace(async |ns| {
@@ -108,9 +108,9 @@ async fn major_13_16_to_17_11_by_copy_with_400_tables() -> anyhow::Result<()> {
     .await
 }
 
-/// The data belongs to the old image's user, whatever the new image's catalog entry says.
+/// The data is owned by the old image's user, which may differ from that of the new image's catalog entry.
 #[tokio::test]
-async fn major_15_18_to_17_12_keeps_the_uid_that_the_data_belongs_to() -> anyhow::Result<()> {
+async fn major_15_18_to_17_12_keeps_uid_of_data() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("15.18-uid1999").filled_with(&[DataSet::Kept]).await?;
         let uid = async || {
@@ -118,11 +118,11 @@ async fn major_15_18_to_17_12_keeps_the_uid_that_the_data_belongs_to() -> anyhow
             let context = pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
             anyhow::Ok(context.and_then(|context| context.run_as_user))
         };
-        ensure!(uid().await? == Some(1999), "the pod begins as uid {:?}", uid().await?);
+        ensure!(uid().await? == Some(1999), "before the upgrade the pod runs as uid {:?}", uid().await?);
         let before = orders.fingerprint().await?;
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.12").create().await?;
         assert_upgraded(&orders, &upgrade, &before).await?;
-        ensure!(uid().await? == Some(1999), "the pod ends as uid {:?}", uid().await?);
+        ensure!(uid().await? == Some(1999), "after the upgrade the pod runs as uid {:?}", uid().await?);
         Ok(())
     })
     .await

@@ -1,4 +1,4 @@
-//! Upgrades within a major version.
+//! Minor upgrades.
 
 use pgops_e2e::{DataSet, assert_upgraded, with_namespace};
 
@@ -11,7 +11,7 @@ async fn minor_13_16_to_13_23_keeps_data_and_settings() -> anyhow::Result<()> {
         let orders = orders.filled_with(&[DataSet::Everything]).await?;
         assert_eq!(orders.value("SHOW work_mem").await?, "12MB");
         let before = orders.fingerprint().await?;
-        // Too long for a label.
+        // Longer than a label may be.
         let name = format!("orders-13-23-{}", "x".repeat(70));
         let upgrade = ns.upgrade(&name).database("orders").to("13.23").create().await?;
         assert_upgraded(&orders, &upgrade, &before).await?;

@@ -1,4 +1,4 @@
-//! What the preflight finds, and a dry run of it: the database serves all the while, and is not paused.
+//! Findings of the preflight, and a dry run: the database keeps serving and is not paused.
 
 use anyhow::{Context, ensure};
 use k8s_openapi::api::core::v1::Pod;
@@ -8,7 +8,7 @@ use pgops_api::{condition, names};
 use pgops_e2e::{DataSet, Database, assert_untouched, with_namespace};
 use serde_json::json;
 
-/// Id of each finding on the way from 13 to 17, and a part of what it names.
+/// Ids of the findings for an upgrade from 13 to 17, and parts of the objects that they name.
 const FINDINGS: [(&str, &[&str]); 14] = [
     ("prepared-transaction", &["tx_81 (by postgres in shop"]),
     ("closed-database", &["shut"]),
@@ -35,14 +35,14 @@ const FINDINGS: [(&str, &[&str]); 14] = [
     ("subscription-before-17", &["afar in \"shop\""]),
 ];
 
-/// The server's pod: the same one, if nobody stopped it.
+/// The UID of the server's pod, to detect a replacement.
 async fn pod(database: &Database) -> anyhow::Result<String> {
     let pod = database.namespace().api::<Pod>().get(&names::pod(database.name(), 0)).await?;
     pod.uid().context("the pod has no uid")
 }
 
 #[tokio::test]
-async fn everything_in_the_way_is_found_while_the_database_serves() -> anyhow::Result<()> {
+async fn preflight_finds_every_obstacle_while_the_database_serves() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         ns.secret("conf", "user.conf", "max_prepared_transactions = 10\nwal_level = logical\n").await?;
         let orders = ns.postgres("orders").version("13.16").field("configSecret", json!({"name": "conf"}));
@@ -50,30 +50,34 @@ async fn everything_in_the_way_is_found_while_the_database_serves() -> anyhow::R
         let (before, served_by) = (orders.fingerprint().await?, pod(&orders).await?);
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
         let (reason, message) = upgrade.wait_failed().await?;
-        ensure!(reason == "PreflightFailed", "it failed later, or otherwise: {reason}: {message}");
+        ensure!(reason == "PreflightFailed", "unexpected failure: {reason}: {message}");
         ensure!(message.contains("was not touched and serves 13.16"), "{message}");
         for (id, objects) in FINDINGS {
             let begin = format!("[{id}] ");
             let lines: Vec<_> = message.lines().filter(|line| line.contains(&begin)).collect();
             ensure!(!lines.is_empty(), "no finding {id} in:\n{message}");
             for object in objects {
-                ensure!(lines.iter().any(|line| line.contains(object)), "{id} names no {object}: {lines:?}");
+                ensure!(
+                    lines.iter().any(|line| line.contains(object)),
+                    "{id} does not name {object}: {lines:?}"
+                );
             }
         }
-        ensure!(!message.contains("not-for-logs"), "a password of a subscription: {message}");
+        ensure!(!message.contains("not-for-logs"), "the password of a subscription is shown: {message}");
         ensure!(pod(&orders).await? == served_by, "the server was replaced");
         assert_untouched(&orders, "13.16", &before).await
     })
     .await
 }
 
-/// The same database may be upgraded by the next request: the dry run has left nothing in the way.
+/// The next request can upgrade the same database: the dry run leaves nothing behind.
 #[tokio::test]
-async fn dry_run_says_what_it_found_and_changes_nothing() -> anyhow::Result<()> {
+async fn dry_run_reports_its_findings_and_changes_nothing() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
-        let by_hand = "cd /var/pv/13/data && echo work_mem = 7MB >>postgresql.conf && touch server.key";
-        orders.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM '{by_hand}'")).await?;
+        let manual_changes =
+            "cd /var/pv/13/data && echo work_mem = 7MB >>postgresql.conf && touch server.key";
+        orders.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM '{manual_changes}'")).await?;
         let (before, served_by) = (orders.fingerprint().await?, pod(&orders).await?);
 
         let dry = |name: &str, word: &str| {
@@ -82,18 +86,19 @@ async fn dry_run_says_what_it_found_and_changes_nothing() -> anyhow::Result<()> 
         };
         dry("other-word", "maybe").rejected_with(&[names::ANNOTATION_DRY_RUN, "maybe", "true"]).await?;
         let warned = dry("good", "true").dry_run().await?;
-        ensure!(warned.stderr.contains("nothing is changed"), "no warning says so: {warned:?}");
+        ensure!(warned.stderr.contains("nothing is changed"), "no warning announces a dry run: {warned:?}");
 
         let request = dry("good", "true").create().await?.wait_successful().await?;
         let status = request.status.context("no status")?;
         ensure!(status.outage.is_none(), "a dry run has an outage: {:?}", status.outage);
         ensure!(status.step.as_deref() == Some("2/2"), "the last step is {:?}", status.step);
         let dry_run = condition::find(&status.conditions, CONDITION_DRY_RUN);
-        ensure!(dry_run.is_some_and(pgops_api::Condition::is_true), "no condition says so");
-        let end = condition::find(&status.conditions, CONDITION_SUCCESSFUL).context("no end")?;
+        ensure!(dry_run.is_some_and(pgops_api::Condition::is_true), "the condition DryRun is missing");
+        let end = condition::find(&status.conditions, CONDITION_SUCCESSFUL)
+            .context("the request has no condition Successful")?;
         let message = end.message.as_deref().unwrap_or_default();
         ensure!(end.reason.as_deref() == Some("DryRun"), "the reason is {:?}", end.reason);
-        let told = [
+        let parts = [
             "dry run: ",
             "was not touched and serves 13.16",
             "scratch 17.11 server",
@@ -104,8 +109,8 @@ async fn dry_run_says_what_it_found_and_changes_nothing() -> anyhow::Result<()> 
             "[files-left-behind] note: ",
             "server.key",
         ];
-        for part in told {
-            ensure!(message.contains(part), "the end should say {part:?}: {message}");
+        for part in parts {
+            ensure!(message.contains(part), "the message should contain {part:?}: {message}");
         }
 
         orders
@@ -114,13 +119,13 @@ async fn dry_run_says_what_it_found_and_changes_nothing() -> anyhow::Result<()> 
         let (reason, message) = dry("bad", "true").create().await?.wait_failed().await?;
         ensure!(reason == "PreflightFailed", "{reason}: {message}");
         for part in ["dry run: ", "was not touched", "[schema-restore]", "buffers_backend"] {
-            ensure!(message.contains(part), "the end should say {part:?}: {message}");
+            ensure!(message.contains(part), "the message should contain {part:?}: {message}");
         }
         orders.sql("postgres", "DROP VIEW v").await?;
         ensure!(pod(&orders).await? == served_by, "the server was replaced");
         assert_untouched(&orders, "13.16", &before).await?;
 
-        ns.upgrade("in-earnest").database("orders").to("17.11").create().await?.wait_successful().await?;
+        ns.upgrade("real").database("orders").to("17.11").create().await?.wait_successful().await?;
         ensure!(orders.server_version().await? == "17.11", "the upgrade after the dry run did nothing");
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! Several requests for one database: one after the other, in the order of their creation.
+//! Several requests for one database run one after the other, in the order of their creation.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -21,16 +21,16 @@ use pgops_e2e::{
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-const MINUTE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// All three were allowed when they came. The third is not any more when its turn has come.
+/// All three are allowed when they are created. The third no longer is when its turn comes.
 #[tokio::test]
-async fn three_requests_past_admission_have_one_job_at_a_time_and_end_truthfully() -> anyhow::Result<()> {
+async fn requests_that_bypass_admission_run_one_at_a_time() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
         tokio::select! {
-            broken = one_at_a_time(ns.api::<Job>(), works) => match broken? {},
-            broken = one_at_a_time(ns.api::<Pod>(), runs) => match broken? {},
+            violation = at_most_one(ns.api::<Job>(), is_active_job) => match violation? {},
+            violation = at_most_one(ns.api::<Pod>(), is_active_pod) => match violation? {},
             ended = three_requests(ns, &orders) => ended,
         }
     })
@@ -39,48 +39,51 @@ async fn three_requests_past_admission_have_one_job_at_a_time_and_end_truthfully
 
 async fn three_requests(ns: &Namespace, orders: &Database) -> anyhow::Result<()> {
     let before = orders.fingerprint().await?;
-    // While it is paused nobody begins, so that all three are there when the first one may.
+    // No request starts while the database is paused, so all three exist before the first one does.
     pause(orders).await?;
     let wanted = [("first", "17.11"), ("second", "17.12"), ("third", "13.23")];
     let requests = wanted.map(|(name, target)| ns.upgrade(name).database("orders").to(target));
-    let past = WebhookBypass::open(ns).await?;
-    let created = past.create(&requests[0], &requests).await;
-    past.close().await?;
+    let bypass = WebhookBypass::open(ns).await?;
+    let created = bypass.create(&requests[0], &requests).await;
+    bypass.close().await?;
     created?;
-    waits(ns, "first", "is paused (\"kept away by a test\")").await?;
-    waits(ns, "second", "PostgresOpsRequest first (Pending)").await?;
-    waits(ns, "third", "PostgresOpsRequest first (Pending)").await?;
+    wait_for_reason(ns, "first", "is paused (\"paused by a test\")").await?;
+    wait_for_reason(ns, "second", "PostgresOpsRequest first (Pending)").await?;
+    wait_for_reason(ns, "third", "PostgresOpsRequest first (Pending)").await?;
 
     resume(orders).await?;
     let [first, second, third] = wanted.map(|(name, _)| UpgradeRequest::new(ns.clone(), name));
-    waits(ns, "third", "PostgresOpsRequest first (Progressing)").await?;
+    wait_for_reason(ns, "third", "PostgresOpsRequest first (Progressing)").await?;
     first.wait_successful().await?;
     assert_upgraded(orders, &second, &before).await?;
     let from = second.wait_successful().await?.status.and_then(|status| status.from);
-    ensure!(from.as_deref() == Some("17.11"), "second began from {from:?}, not from where first ended");
+    ensure!(
+        from.as_deref() == Some("17.11"),
+        "second upgraded from {from:?}, not from the version that first had installed"
+    );
 
-    // Denied in the words that the same request hears when it is applied now.
+    // Denied with the message that admission gives to the same request now.
     let (reason, message) = third.wait_denied().await?;
     ensure!(reason == "Downgrade", "third was denied by {reason}: {message}");
-    ns.upgrade("asked-now").database("orders").to("13.23").rejected_with(&[&message]).await?;
+    ns.upgrade("applied-now").database("orders").to("13.23").rejected_with(&[&message]).await?;
 
-    in_order(&only_job(ns, "first").await?, &only_job(ns, "second").await?)?;
-    ensure!(ns.jobs_of("third").await?.is_empty(), "a request that was denied has a Job");
-    let free = |found: Option<&Postgres>| {
+    ensure_sequential(&only_job(ns, "first").await?, &only_job(ns, "second").await?)?;
+    ensure!(ns.jobs_of("third").await?.is_empty(), "a denied request has a Job");
+    let is_unclaimed = |found: Option<&Postgres>| {
         found.is_some_and(|orders| !orders.annotations().contains_key(names::ANNOTATION_CLAIM))
     };
-    wait_for(&ns.api(), "orders", "the end of the last claim", MINUTE, free).await?;
+    wait_for(&ns.api(), "orders", "the release of the claim", TIMEOUT, is_unclaimed).await?;
     Ok(())
 }
 
-/// Waits until the request says that it waits, and what for.
-async fn waits(ns: &Namespace, name: &str, what_for: &str) -> anyhow::Result<()> {
-    let says = |found: Option<&PostgresOpsRequest>| {
+/// Waits until the request has the condition Waiting with this reason in its message.
+async fn wait_for_reason(ns: &Namespace, name: &str, reason: &str) -> anyhow::Result<()> {
+    let is_waiting = |found: Option<&PostgresOpsRequest>| {
         let status = found.filter(|it| it.phase() == Phase::Pending).and_then(|it| it.status.as_ref());
         let waiting = status.and_then(|status| condition::find(&status.conditions, CONDITION_WAITING));
-        waiting.and_then(|it| it.message.as_deref()).is_some_and(|message| message.contains(what_for))
+        waiting.and_then(|it| it.message.as_deref()).is_some_and(|message| message.contains(reason))
     };
-    wait_for(&ns.api(), name, &format!("condition Waiting, {what_for}"), MINUTE, says).await.map(drop)
+    wait_for(&ns.api(), name, &format!("condition Waiting, {reason}"), TIMEOUT, is_waiting).await.map(drop)
 }
 
 async fn only_job(ns: &Namespace, request: &str) -> anyhow::Result<Job> {
@@ -89,56 +92,60 @@ async fn only_job(ns: &Namespace, request: &str) -> anyhow::Result<Job> {
     Ok(jobs.remove(0))
 }
 
-/// The second Job began when the first one was over.
-fn in_order(first: &Job, second: &Job) -> anyhow::Result<()> {
+/// The second Job started after the first one had completed.
+fn ensure_sequential(first: &Job, second: &Job) -> anyhow::Result<()> {
     let times = |job: &Job| job.status.as_ref().map(|it| (it.start_time.clone(), it.completion_time.clone()));
-    let ended = times(first).and_then(|(_, ended)| ended).context("the first Job has no end")?;
-    let began = times(second).and_then(|(began, _)| began).context("the second Job has no beginning")?;
-    ensure!(ended <= began, "the second Job began at {began:?}, before the first one ended at {ended:?}");
+    let ended = times(first).and_then(|(_, ended)| ended).context("the first Job has no completion time")?;
+    let started =
+        times(second).and_then(|(started, _)| started).context("the second Job has no start time")?;
+    ensure!(
+        ended <= started,
+        "the second Job started at {started:?}, before the first one completed at {ended:?}"
+    );
     Ok(())
 }
 
-/// Watches all objects of a kind; fails as soon as two of them act at the same time.
-async fn one_at_a_time<K>(api: kube::Api<K>, acts: fn(&K) -> bool) -> anyhow::Result<Infallible>
+/// Watches all objects of a kind; fails as soon as two of them are active at the same time.
+async fn at_most_one<K>(api: kube::Api<K>, is_active: fn(&K) -> bool) -> anyhow::Result<Infallible>
 where
     K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let workers = watcher::Config::default().labels(names::LABEL_REQUEST);
     let mut changes = pin!(watcher(api, workers));
-    let mut acting = HashSet::new();
+    let mut active = HashSet::new();
     while let Some(change) = changes.try_next().await? {
         match change {
-            Event::Init => acting.clear(),
-            Event::InitApply(object) | Event::Apply(object) if acts(&object) => {
-                acting.insert(object.name_any());
+            Event::Init => active.clear(),
+            Event::InitApply(object) | Event::Apply(object) if is_active(&object) => {
+                active.insert(object.name_any());
             }
             Event::InitApply(object) | Event::Apply(object) | Event::Delete(object) => {
-                acting.remove(&object.name_any());
+                active.remove(&object.name_any());
             }
             Event::InitDone => {}
         }
-        ensure!(acting.len() <= 1, "{} objects act at the same time: {acting:?}", K::kind(&()));
+        ensure!(active.len() <= 1, "{} objects are active at the same time: {active:?}", K::kind(&()));
     }
     bail!("the watch on {} ended", K::kind(&()))
 }
 
-fn works(job: &Job) -> bool {
+fn is_active_job(job: &Job) -> bool {
     let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let over = conditions
+    let has_ended = conditions
         .iter()
         .any(|it| ["Complete", "Failed"].contains(&it.type_.as_str()) && it.status == "True");
-    job.spec.as_ref().and_then(|spec| spec.suspend) != Some(true) && !over
+    job.spec.as_ref().and_then(|spec| spec.suspend) != Some(true) && !has_ended
 }
 
-fn runs(pod: &Pod) -> bool {
+fn is_active_pod(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     !matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-/// Pauses the database as a person would. Appended, so that what the provisioner writes is not lost.
+/// Pauses the database like an operator. The condition is appended, so that no update of the provisioner is lost.
 async fn pause(database: &Database) -> anyhow::Result<()> {
     let paused = json!({
-        "type": "Paused", "status": "True", "reason": "Test", "message": "kept away by a test",
+        "type": "Paused", "status": "True", "reason": "Test", "message": "paused by a test",
         "lastTransitionTime": "2026-01-01T00:00:00Z",
     });
     patch_status(database, json!([{"op": "add", "path": "/status/conditions/-", "value": paused}])).await
@@ -147,11 +154,11 @@ async fn pause(database: &Database) -> anyhow::Result<()> {
 async fn resume(database: &Database) -> anyhow::Result<()> {
     let object = database.object().await?;
     let conditions = object.status.map(|status| status.conditions).unwrap_or_default();
-    let at = conditions.iter().position(|it| it.type_ == "Paused").context("it is not paused")?;
-    let place = format!("/status/conditions/{at}");
+    let at = conditions.iter().position(|it| it.type_ == "Paused").context("the database is not paused")?;
+    let pointer = format!("/status/conditions/{at}");
     let removal = json!([
-        {"op": "test", "path": format!("{place}/type"), "value": "Paused"},
-        {"op": "remove", "path": place},
+        {"op": "test", "path": format!("{pointer}/type"), "value": "Paused"},
+        {"op": "remove", "path": pointer},
     ]);
     patch_status(database, removal).await
 }

@@ -1,4 +1,4 @@
-//! The old data of a major upgrade: kept for as long as the user wants, then removed by the new server.
+//! Retention of the old data: kept for the requested time, then deleted by the new instance.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn has_old_data(orders: &Database) -> anyhow::Result<bool> {
     Ok(found != "0")
 }
 
-/// A database that was upgraded with these annotations, and the last words of its request.
+/// A database that was upgraded with these annotations, and the message of its request.
 async fn upgraded(ns: &Namespace, annotations: &[(&str, &str)]) -> anyhow::Result<(Database, String)> {
     let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
     let before = orders.fingerprint().await?;
@@ -24,61 +24,67 @@ async fn upgraded(ns: &Namespace, annotations: &[(&str, &str)]) -> anyhow::Resul
     let upgrade = request.create().await?;
     assert_upgraded(&orders, &upgrade, &before).await?;
     let status = upgrade.wait_successful().await?.status.context("the request has no status")?;
-    let end = condition::find(&status.conditions, CONDITION_SUCCESSFUL).context("the end is not told")?;
+    let end = condition::find(&status.conditions, CONDITION_SUCCESSFUL)
+        .context("the request has no condition Successful")?;
     Ok((orders, end.message.clone().unwrap_or_default()))
 }
 
 #[tokio::test]
-async fn old_data_that_is_whole_is_kept_for_a_day_and_the_request_says_so() -> anyhow::Result<()> {
+async fn old_data_is_kept_for_a_day_and_the_request_reports_it() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let (orders, message) = upgraded(ns, &[(ANNOTATION_TRANSFER_MODE, "copy")]).await?;
         ensure!(
             message.contains("the data of 13.16 (") && message.contains("is kept on the volume until 2"),
             "{message}"
         );
-        ensure!(has_old_data(&orders).await?, "the old data is gone");
+        ensure!(has_old_data(&orders).await?, "the old data was deleted");
         Ok(())
     })
     .await
 }
 
-/// Waits until the server has removed the old data.
-async fn wait_gone(orders: &Database) -> anyhow::Result<()> {
-    let gone = async {
-        // A directory on a volume cannot be watched from here.
+/// Waits until the instance has deleted the old data.
+async fn wait_deleted(orders: &Database) -> anyhow::Result<()> {
+    let deleted = async {
+        // The test cannot watch a directory on a volume.
         while has_old_data(orders).await? {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         anyhow::Ok(())
     };
-    tokio::time::timeout(Duration::from_mins(2), gone).await.context("the old data stays")?
+    tokio::time::timeout(Duration::from_mins(2), deleted).await.context("the old data was not deleted")?
 }
 
 #[tokio::test]
-async fn old_data_goes_when_its_time_has_come() -> anyhow::Result<()> {
+async fn old_data_is_deleted_when_its_retention_expires() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let annotations = [(ANNOTATION_TRANSFER_MODE, "copy"), (ANNOTATION_KEEP_OLD_DATA, "40s")];
         let (orders, message) = upgraded(ns, &annotations).await?;
         let (_, until) =
             message.split_once("is kept on the volume until ").with_context(|| message.clone())?;
         let until: Timestamp = until.split_whitespace().next().unwrap_or_default().parse()?;
-        ensure!(has_old_data(&orders).await? || Timestamp::now() >= until, "it was to be kept until {until}");
-        wait_gone(&orders).await?;
-        ensure!(Timestamp::now() >= until, "it was to be kept until {until}");
+        ensure!(
+            has_old_data(&orders).await? || Timestamp::now() >= until,
+            "the old data was deleted before {until}"
+        );
+        wait_deleted(&orders).await?;
+        ensure!(Timestamp::now() >= until, "the old data was deleted before {until}");
         Ok(())
     })
     .await
 }
 
 #[rstest::rstest]
-#[case::as_its_owner_wants(&[(ANNOTATION_TRANSFER_MODE, "copy"), (ANNOTATION_KEEP_OLD_DATA, "0")])]
-#[case::by_links_where_it_is_of_no_use(&[(ANNOTATION_TRANSFER_MODE, "link"), (ANNOTATION_KEEP_OLD_DATA, "72h")])]
+#[case::zero_retention(&[(ANNOTATION_TRANSFER_MODE, "copy"), (ANNOTATION_KEEP_OLD_DATA, "0")])]
+#[case::links_make_it_useless(&[(ANNOTATION_TRANSFER_MODE, "link"), (ANNOTATION_KEEP_OLD_DATA, "72h")])]
 #[tokio::test]
-async fn old_data_goes_once_the_upgrade_is_done(#[case] annotations: &[(&str, &str)]) -> anyhow::Result<()> {
+async fn old_data_is_deleted_right_after_the_upgrade(
+    #[case] annotations: &[(&str, &str)],
+) -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let (orders, message) = upgraded(ns, annotations).await?;
         ensure!(!message.contains("is kept"), "{message}");
-        wait_gone(&orders).await
+        wait_deleted(&orders).await
     })
     .await
 }

@@ -1,12 +1,12 @@
-//! What users have put into a database: it does nothing to the upgrade that the upgrade does not want.
+//! User-defined objects and settings must not affect the upgrade.
 
 use anyhow::ensure;
 use pgops_api::plan::Step;
 use pgops_e2e::{assert_step_given_up, with_namespace};
 
-/// Functions that fit better than the system's own, and one in the bounds of a partition: they would run as superuser.
+/// Functions that shadow built-ins, and one in a partition key: called by the upgrade, they would run as superuser.
 #[tokio::test]
-async fn function_of_a_user_is_never_taken_for_one_of_the_systems() -> anyhow::Result<()> {
+async fn user_defined_functions_do_not_shadow_built_ins() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders =
             ns.postgres("orders").version("13.16").initdb("--locale=en_US.UTF-8 --encoding=UTF8");
@@ -28,20 +28,20 @@ async fn function_of_a_user_is_never_taken_for_one_of_the_systems() -> anyhow::R
             INSERT INTO t11 VALUES (1, 'b');
             RESET ROLE";
         orders.sql("postgres", traps).await?;
-        // Our own comparison would fall for it.
+        // No fingerprint: the test's own queries would call these functions.
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
         let request = upgrade.wait_successful().await?;
         let parts = ["rows of public.t11 may belong to another partition of public.t", "function or type of yours"];
         assert_step_given_up(&request, Step::RebuildIndexes, &parts)?;
         let trapped = "SELECT count(*) FROM pg_roles WHERE rolname = 'app' AND rolsuper";
-        ensure!(orders.value(trapped).await? == "0", "a function of a user ran as superuser");
+        ensure!(orders.value(trapped).await? == "0", "a user-defined function ran as superuser");
         Ok(())
     })
     .await
 }
 
 #[tokio::test]
-async fn settings_of_all_roles_come_along_also_one_that_forbids_writes() -> anyhow::Result<()> {
+async fn settings_of_all_roles_are_kept_even_read_only() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").ready().await?;
         orders.sql("postgres", "CREATE TABLE t AS SELECT 1 AS a").await?;
