@@ -1,4 +1,4 @@
-//! What is measured: one upgrade of a database of one shape.
+//! The unit of measurement: one upgrade of a database of one shape.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -7,34 +7,34 @@ use std::str::FromStr;
 use anyhow::{Context, ensure};
 use pgops_api::plan::TransferMode;
 
-/// One upgrade. Its name, such as `13.16:17.11/link/1000/0.1`, says all of it: versions, transfer mode, tables
+/// One upgrade. Its name, such as `13.16:17.11/link/1000/0.1`, contains everything: versions, transfer mode, tables
 /// and gigabytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
-    /// Name of the version before.
+    /// Name of the old version.
     pub from: String,
-    /// Name of the version after.
+    /// Name of the new version.
     pub to: String,
-    /// How the data gets there.
+    /// How the data is transferred.
     pub mode: TransferMode,
     /// Number of tables.
     pub tables: NonZeroU32,
-    /// Size of all of them together.
+    /// Total size of all tables.
     pub gigabytes: f64,
 }
 
-/// What is measured when nobody chooses.
-pub const USUAL: &str = "13.16:17.11/link/1/0.1 13.16:17.11/link/1/1 13.16:17.11/link/1/10 \
+/// The cases that are measured by default.
+pub const DEFAULT_CASES: &str = "13.16:17.11/link/1/0.1 13.16:17.11/link/1/1 13.16:17.11/link/1/10 \
                          13.16:17.11/link/1000/0.1 13.16:17.11/link/10000/0.1 \
                          13.16:17.11/copy/1/0.1 13.16:17.11/copy/1/1";
 
 impl Case {
-    /// The cases of a list, separated by blanks.
-    pub fn list(text: &str) -> anyhow::Result<Vec<Self>> {
+    /// Parses a list of cases, separated by blanks.
+    pub fn parse_list(text: &str) -> anyhow::Result<Vec<Self>> {
         text.split_whitespace().map(str::parse).collect()
     }
 
-    /// Whether only the size differs.
+    /// Whether it differs only in size.
     pub fn is_another_size_of(&self, other: &Self) -> bool {
         let size = self.gigabytes;
         self.gigabytes.total_cmp(&other.gigabytes).is_ne()
@@ -54,7 +54,7 @@ impl FromStr for Case {
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let usage =
-            || format!("\"{text}\" is no FROM:TO/MODE/TABLES/GIGABYTES such as 13.16:17.11/link/1/0.1");
+            || format!("\"{text}\" is not FROM:TO/MODE/TABLES/GIGABYTES such as 13.16:17.11/link/1/0.1");
         let parts: Vec<_> = text.split('/').collect();
         let [versions, mode, tables, gigabytes] = parts[..] else { anyhow::bail!(usage()) };
         let (from, to) = versions.split_once(':').with_context(usage)?;
@@ -75,15 +75,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_case_is_its_name() {
-        let cases = Case::list(USUAL).unwrap();
+    fn case_is_its_name() {
+        let cases = Case::parse_list(DEFAULT_CASES).unwrap();
         let names: Vec<_> = cases.iter().map(ToString::to_string).collect();
-        assert_eq!(names, USUAL.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(names, DEFAULT_CASES.split_whitespace().collect::<Vec<_>>());
         assert_eq!((cases[3].tables.get(), cases[3].mode), (1000, TransferMode::Link));
     }
 
     #[test]
-    fn what_is_no_case_is_refused_with_an_example() {
+    fn invalid_case_is_rejected_with_an_example() {
         for text in
             ["13.16/link/1/0.1", "13.16:17.11/move/1/0.1", "13.16:17.11/link/0/0.1", "13.16:17.11/link/1/-1"]
         {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_compared_within_one_shape() {
+    fn case_sizes_are_compared_within_one_shape() {
         let case = |text: &str| text.parse::<Case>().unwrap();
         let small = case("13.16:17.11/link/1/0.1");
         assert!(case("13.16:17.11/link/1/10").is_another_size_of(&small));

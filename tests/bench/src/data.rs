@@ -3,15 +3,15 @@
 use anyhow::ensure;
 use pgops_api::layout;
 
-use super::case::Case;
+use crate::case::Case;
 use pgops_e2e::Database;
 
 const DATABASE: &str = "bench";
 
 /// Fills a database with the tables of a case.
 ///
-/// The server writes without waiting for the disk, which would take minutes for thousands of files; then
-/// everything is written out at once, so that nothing of it is left to the outage.
+/// The server runs with `fsync = off`, since thousands of files would take minutes otherwise; then everything is
+/// synced at once, so that nothing is left to be written during the outage.
 pub async fn fill(database: &Database, case: &Case) -> anyhow::Result<()> {
     let postgres = async |sql: &str| database.sql("postgres", sql).await.map(drop);
     postgres(&format!("CREATE DATABASE {DATABASE}")).await?;
@@ -21,20 +21,16 @@ pub async fn fill(database: &Database, case: &Case) -> anyhow::Result<()> {
     postgres("ALTER SYSTEM RESET fsync").await?;
     postgres("SELECT pg_reload_conf()").await?;
     postgres("CHECKPOINT").await?;
-    let write_out =
-        format!("COPY (SELECT WHERE false) TO PROGRAM 'sync --file-system {}'", layout::VOLUME_ROOT);
-    postgres(&write_out).await?;
-    ensure!(
-        database.value("SHOW fsync").await? == "on",
-        "the server still writes without waiting for the disk"
-    );
+    let sync = format!("COPY (SELECT WHERE false) TO PROGRAM 'sync --file-system {}'", layout::VOLUME_ROOT);
+    postgres(&sync).await?;
+    ensure!(database.value("SHOW fsync").await? == "on", "fsync is still off");
     Ok(())
 }
 
-/// Tables of equal size, with a row on each page of 8 KiB. Each has an index and a TOAST table, as tables have.
+/// Tables of equal size, with one row per page of 8 KiB. Each has an index and a TOAST table, as usual.
 ///
-/// Autovacuum stays away from them: it would be at work during one upgrade and not during the next. A
-/// transaction for each 100 tables, since the locks of all would not fit into the server's memory.
+/// Autovacuum is off: it would run during one upgrade and not during the next. One transaction per 100 tables, since
+/// the locks of all tables would not fit into the server's memory.
 fn script(case: &Case) -> String {
     let Case { tables, gigabytes, .. } = case;
     format!(

@@ -1,6 +1,6 @@
-//! The floor: the same upgrade of the same data by hand, in one container, with nothing around it.
+//! The floor: the same upgrade of the same data by a script in one container, without pgops.
 //!
-//! The data is a base backup of the database that is upgraded afterwards.
+//! The data is a base backup of the database that pgops upgrades afterwards.
 
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ use pgops_api::{layout, names};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::case::Case;
+use crate::case::Case;
 use pgops_e2e::dual_version_pod::{DualVersionPod, STRIP_OPTIONS};
 use pgops_e2e::{Database, wait_for};
 
 const NAME: &str = "floor";
-/// A base backup and a copy of the largest data fit in.
-const LONGEST: Duration = Duration::from_mins(10);
+/// Enough for a base backup and a copy of the largest data.
+const TIMEOUT: Duration = Duration::from_mins(10);
 
-/// How long the parts of the upgrade took, in milliseconds.
+/// Durations of the parts of the upgrade, in milliseconds.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 pub struct Floor {
-    /// From the order to stop to the end of the old server.
+    /// From the stop command to the end of the old server.
     pub stop: u32,
     /// `pg_upgrade` itself.
     pub pg_upgrade: u32,
@@ -33,20 +33,20 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// From the order to stop to the first acknowledged write, in seconds.
+    /// From the stop command to the first acknowledged write, in seconds.
     pub fn outage(self) -> f64 {
         [self.stop, self.pg_upgrade, self.start].map(seconds).iter().sum()
     }
 
-    /// Its parts, in seconds.
+    /// The parts, in seconds.
     pub fn parts(self) -> [(&'static str, f64); 3] {
         [("stop", self.stop), ("pg_upgrade", self.pg_upgrade), ("start", self.start)]
             .map(|(name, milliseconds)| (name, seconds(milliseconds)))
     }
 
-    fn read(log: &str) -> anyhow::Result<Self> {
-        let last = log.lines().last().context("the floor has said nothing")?;
-        serde_json::from_str(last).with_context(|| format!("the floor ended without its figures: {log}"))
+    fn parse(log: &str) -> anyhow::Result<Self> {
+        let last = log.lines().last().context("the floor has no output")?;
+        serde_json::from_str(last).with_context(|| format!("the floor ended without its times: {log}"))
     }
 }
 
@@ -54,7 +54,7 @@ fn seconds(milliseconds: u32) -> f64 {
     f64::from(milliseconds) / 1000.0
 }
 
-/// Measures it on a copy of the database, on a volume of the same kind; both are gone afterwards.
+/// Measures the floor on a copy of the database, on a volume of the same kind; deletes both afterwards.
 pub async fn measure(database: &Database, case: &Case, storage: &Value) -> anyhow::Result<Floor> {
     let ns = database.namespace();
     let claims: Api<PersistentVolumeClaim> = ns.api();
@@ -66,13 +66,13 @@ pub async fn measure(database: &Database, case: &Case, storage: &Value) -> anyho
 
     let phase = |pod: Option<&Pod>| pod.and_then(|pod| pod.status.as_ref()?.phase.clone());
     let ended = |pod: Option<&Pod>| matches!(phase(pod).as_deref(), Some("Succeeded" | "Failed"));
-    let pod = wait_for(&pods, NAME, "the floor's end", LONGEST, ended).await?;
+    let pod = wait_for(&pods, NAME, "the end of the floor", TIMEOUT, ended).await?;
     ensure!(
         phase(pod.as_ref()).as_deref() == Some("Succeeded"),
         "the floor failed: see the logs of pod {NAME}"
     );
     let parameters = LogParams { container: Some(NAME.to_owned()), ..LogParams::default() };
-    let floor = Floor::read(&pods.logs(NAME, &parameters).await?)?;
+    let floor = Floor::parse(&pods.logs(NAME, &parameters).await?)?;
     pods.delete(NAME, &DeleteParams::default()).await?;
     claims.delete(NAME, &DeleteParams::default()).await?;
     Ok(floor)
@@ -97,7 +97,7 @@ async fn pod(database: &Database, case: &Case) -> anyhow::Result<Pod> {
         }),
     );
     let mode = match case.mode {
-        // The only mode without an option in every version.
+        // The only mode that has no option in some versions.
         TransferMode::Copy => String::new(),
         mode => format!("--{}", mode.name()),
     };
@@ -116,7 +116,8 @@ async fn pod(database: &Database, case: &Case) -> anyhow::Result<Pod> {
     versions.build(NAME, vec![copy], upgrade, &[(data, layout::VOLUME_ROOT)])
 }
 
-/// Each table has an index, and a TOAST table with one: four locks, and the server has room for 100 connections'.
+/// `max_locks_per_transaction`: a table, its index, and its TOAST table with an index need four locks, and the server
+/// has slots for 100 connections.
 fn locks(case: &Case) -> u32 {
     64 + case.tables.get().saturating_mul(4).div_ceil(100)
 }
@@ -126,16 +127,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_figures_are_the_last_line() {
+    fn floor_times_are_the_last_line() {
         let floor =
-            Floor::read("Upgrade Complete\n{\"stop\": 210, \"pg_upgrade\": 3400, \"start\": 90}\n").unwrap();
+            Floor::parse("Upgrade Complete\n{\"stop\": 210, \"pg_upgrade\": 3400, \"start\": 90}\n").unwrap();
         assert_eq!(floor, Floor { stop: 210, pg_upgrade: 3400, start: 90 });
         assert!((floor.outage() - 3.7).abs() < 1e-9);
-        assert!(Floor::read("pg_upgrade: error\n").is_err());
+        assert!(Floor::parse("pg_upgrade: error\n").is_err());
     }
 
     #[test]
-    fn a_dump_of_all_tables_has_its_locks() {
+    fn locks_suffice_for_a_dump_of_all_tables() {
         assert_eq!(locks(&"13.16:17.11/link/10000/0.1".parse().unwrap()), 464);
     }
 }

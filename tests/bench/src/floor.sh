@@ -1,5 +1,5 @@
-# The upgrade by hand, as fast as it goes: stop, pg_upgrade, start, in one container that has the programs of both
-# versions. The last line of the output tells how many milliseconds each took. Defined before: strip_options.
+# The fastest possible upgrade without pgops: stop, pg_upgrade, start, in one container with the programs of both
+# versions. The last line of the output has the milliseconds of each part. Defined before: strip_options.
 set -euo pipefail
 umask 077
 cd /tmp
@@ -19,7 +19,7 @@ bindir() { # ROOT DIRECTORY…
 }
 old=$(bindir "$OLD_ROOT" $OLD_BINDIRS)
 new=$(bindir "" $NEW_BINDIRS)
-# No JIT: its library is not staged. Locks for the tables of a dump, which are all taken at once.
+# No JIT: its library is not staged. A dump locks all tables at once.
 options="-c jit=off -c max_locks_per_transaction=$LOCKS"
 private="$options -c listen_addresses= -c unix_socket_directories=/tmp"
 export PATH=$new:$PATH PGHOST=/tmp PGUSER=postgres
@@ -30,7 +30,7 @@ sql() { psql --no-psqlrc --quiet --command="$1" postgres; }
 sql 'CREATE TABLE floor (n int)'
 case $new in */18/*) strip_options ;; esac
 sql 'CHECKPOINT'
-# The base backup too: what is left to write would be written during the outage.
+# Includes the base backup: unwritten data would be written during the outage.
 sync --file-system "$VOLUME"
 
 begin=$(now)

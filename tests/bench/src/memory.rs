@@ -1,6 +1,6 @@
-//! The memory of an upgrade's worker, read from the control group of its container.
+//! Memory use of an upgrade's worker, read from the cgroup of its container.
 //!
-//! That works where the benchmark runs on the machine of the node, as with the test cluster.
+//! This requires that the benchmark runs on the node's machine, as with the test cluster.
 
 use std::convert::Infallible;
 use std::fs;
@@ -11,24 +11,24 @@ use k8s_openapi::api::core::v1::Pod;
 
 use pgops_e2e::UpgradeRequest;
 
-/// The container of the worker in which the upgrade is carried out.
+/// The worker's container that executes the upgrade.
 const CONTAINER: &str = "runner";
-/// A container's control group goes with it: what is read last is as old as this at most.
-const PERIOD: Duration = Duration::from_millis(100);
+/// The cgroup is removed with its container, so the last reading is at most this old.
+const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The most that was in use, in MiB.
+/// Peak memory use, in MiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Peak {
-    /// All that the kernel charges: most of it are cached files, which it gives back when memory is short.
+    /// All memory that the kernel charges: most of it is page cache, which is reclaimed when memory is short.
     pub charged: f64,
-    /// What the processes have made for themselves, as seen every 100 ms.
+    /// Anonymous memory of the processes, sampled every 100 ms.
     pub anonymous: f64,
 }
 
-/// Follows the memory until this future is dropped. `peak` stays empty where it cannot be seen.
-pub async fn follow(upgrade: &UpgradeRequest, peak: &mut Option<Peak>) -> anyhow::Result<Infallible> {
+/// Samples the memory until this future is dropped. `peak` stays empty if the cgroup is not found.
+pub async fn sample(upgrade: &UpgradeRequest, peak: &mut Option<Peak>) -> anyhow::Result<Infallible> {
     let directory = loop {
-        tokio::time::sleep(PERIOD).await;
+        tokio::time::sleep(INTERVAL).await;
         let pods = upgrade.runner_pods().await?;
         if let Some(id) = pods.iter().find_map(container_id) {
             break find(&id);
@@ -37,15 +37,15 @@ pub async fn follow(upgrade: &UpgradeRequest, peak: &mut Option<Peak>) -> anyhow
     let Some(directory) = directory else { std::future::pending().await };
     loop {
         if let Some(now) = read(&directory) {
-            let most = peak.get_or_insert_default();
-            most.charged = most.charged.max(now.charged);
-            most.anonymous = most.anonymous.max(now.anonymous);
+            let peak = peak.get_or_insert_default();
+            peak.charged = peak.charged.max(now.charged);
+            peak.anonymous = peak.anonymous.max(now.anonymous);
         }
-        tokio::time::sleep(PERIOD).await;
+        tokio::time::sleep(INTERVAL).await;
     }
 }
 
-/// The running container's id, without the name of the runtime before it.
+/// The running container's id, without the prefix of the runtime.
 fn container_id(pod: &Pod) -> Option<String> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
     let runner = statuses.iter().find(|status| status.name == CONTAINER)?;
@@ -53,7 +53,7 @@ fn container_id(pod: &Pod) -> Option<String> {
     Some(runner.container_id.as_ref()?.split_once("://")?.1.to_owned())
 }
 
-/// The control group of a container: of the memory controller (v1), or of all (v2).
+/// The cgroup of a container: of the memory controller (v1), or unified (v2).
 fn find(id: &str) -> Option<PathBuf> {
     let all = fs::read_dir("/sys/fs/cgroup/memory").or_else(|_| fs::read_dir("/sys/fs/cgroup")).ok()?;
     let kubepods = all.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("kubepods"));
@@ -89,14 +89,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_both_versions_of_control_groups() {
+    fn anonymous_memory_is_read_from_both_cgroup_versions() {
         assert_eq!(anonymous("anon 2097152\nfile 4096\n"), Some(2.0));
         assert_eq!(anonymous("cache 4096\nrss 1048576\ntotal_cache 4096\ntotal_rss 3145728\n"), Some(3.0));
         assert_eq!(anonymous("cache 1\n"), None);
     }
 
     #[test]
-    fn finds_the_group_of_a_container_wherever_it_is() {
+    fn cgroup_of_a_container_is_found_at_any_depth() {
         let root = tempfile::tempdir().unwrap();
         let group = root.path().join("burstable/pod1/cri-containerd-4f2a.scope");
         fs::create_dir_all(&group).unwrap();

@@ -1,4 +1,4 @@
-//! What was measured: a line of JSON each for machines, and a line of a table for people.
+//! The results: one JSON line per metric for machines, and one table row for people.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -7,12 +7,12 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::Metric;
+use crate::metric::Metric;
 
-/// Goals: metric and the most that it may be.
+/// Goals: metrics and their upper bounds.
 const GOALS: [(&str, f64); 2] = [("ratio", 1.3), ("growth", 1.1)];
 
-/// One measured value.
+/// One metric of a case, in JSON.
 #[derive(Debug, PartialEq, Serialize)]
 struct Line<'a> {
     bench: &'static str,
@@ -39,18 +39,18 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The lines of one run, written as they come.
+/// The results of one run, written as they become available.
 pub struct Report(File);
 
 impl Report {
-    /// Begins the file anew.
-    pub fn begin(directory: &Path) -> anyhow::Result<Self> {
+    /// Truncates the file.
+    pub fn create(directory: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(directory)?;
         let path = directory.join("upgrade.jsonl");
         File::create(&path).map(Self).with_context(|| format!("failed to write {}", path.display()))
     }
 
-    /// Adds what was measured in a case.
+    /// Adds the metrics of a case.
     pub fn add(&mut self, case: &str, metrics: &[Metric]) -> anyhow::Result<()> {
         println!("\n{case}");
         for metric in metrics {
@@ -65,7 +65,7 @@ impl Report {
     }
 }
 
-/// More digits than these are noise.
+/// Further digits are noise.
 fn rounded(value: f64) -> f64 {
     let digits = if value < 100.0 { 1000.0 } else { 1.0 };
     (value * digits).round() / digits
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_whether_the_goal_is_met() {
+    fn line_shows_whether_the_goal_is_met() {
         let line =
             |value| serde_json::to_string(&Line::new("a/link", &Metric::new("ratio", value, ""))).unwrap();
         let met = r#"{"bench":"upgrade","case":"a/link","metric":"ratio","value":1.25,"unit":"","goal":"<= 1.3","met":true}"#;
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_goal_is_neither_met_nor_missed() {
+    fn line_without_a_goal_is_neither_met_nor_missed() {
         let line = serde_json::to_string(&Line::new("a/link", &Metric::new("outage", 6.78912, "s"))).unwrap();
         assert!(line.ends_with(r#""value":6.789,"unit":"s","goal":null,"met":null}"#), "{line}");
     }

@@ -1,17 +1,17 @@
-//! How long each step took, read from a request's conditions.
+//! Durations of the steps, from a request's conditions.
 
 use pgops_api::PostgresOpsRequest;
 use pgops_api::plan::{Step, UpgradeKind};
 
-/// A line for each step: its name, and the whole seconds since the step before it.
-pub(crate) fn durations(request: &PostgresOpsRequest) -> Vec<String> {
+/// One line per step: its name, and the whole seconds since the previous step.
+pub(crate) fn step_times(request: &PostgresOpsRequest) -> Vec<String> {
     let steps: Vec<String> = Step::sequence(UpgradeKind::Major).iter().map(ToString::to_string).collect();
     let conditions = request.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let mut previous = request.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let mut lines = Vec::new();
     for condition in conditions.iter().filter(|condition| steps.contains(&condition.type_)) {
         let end = condition.last_transition_time.0;
-        let seconds = previous.map_or(0, |begin| end.duration_since(begin).as_secs().max(0));
+        let seconds = previous.map_or(0, |start| end.duration_since(start).as_secs().max(0));
         lines.push(format!("  {:<26} {seconds:>4} s", condition.type_));
         previous = Some(end);
     }
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_step_lasts_since_the_one_before() {
+    fn step_time_begins_at_the_previous_step() {
         let condition = |type_, time| json!({"type": type_, "status": "True", "lastTransitionTime": time});
         let request: PostgresOpsRequest = serde_json::from_value(json!({
             "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "PostgresOpsRequest",
@@ -38,7 +38,7 @@ mod tests {
             ]},
         }))
         .unwrap();
-        let lines: Vec<_> = durations(&request)
+        let lines: Vec<_> = step_times(&request)
             .iter()
             .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect();

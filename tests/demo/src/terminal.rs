@@ -1,4 +1,4 @@
-//! What the demonstration shows: words, commands before they run, and their output.
+//! The output of the demo: text, commands before they run, and their output.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -12,31 +12,31 @@ use tokio::time::{MissedTickBehavior, interval_at};
 
 use pgops_e2e::{Output, kubectl};
 
-/// A wait that is longer shows that it goes on.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Interval of progress lines during a long wait.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The terminal, or a file: then without colours.
+/// Standard output, with colors only on a terminal.
 pub(crate) struct Terminal {
     manifests: PathBuf,
-    colours: bool,
+    colors: bool,
 }
 
 impl Terminal {
     pub(crate) fn new(manifests: String) -> Self {
-        let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { manifests: manifests.into(), colours }
+        let colors = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { manifests: manifests.into(), colors }
     }
 
-    fn painted(&self, code: &str, text: &str) -> String {
-        if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    fn colored(&self, code: &str, text: &str) -> String {
+        if self.colors { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
     pub(crate) fn chapter(&self, title: &str) {
-        println!("\n{}", self.painted("1", &format!("== {title}")));
+        println!("\n{}", self.colored("1", &format!("== {title}")));
     }
 
     pub(crate) fn done(&self, text: &str) {
-        println!("\n{}", self.painted("1;32", text));
+        println!("\n{}", self.colored("1;32", text));
     }
 
     fn path(&self, manifest: &str) -> String {
@@ -44,7 +44,7 @@ impl Terminal {
     }
 
     fn command(&self, words: &[&str]) {
-        println!("{}", self.painted("36", &format!("$ {}", words.join(" "))));
+        println!("{}", self.colored("36", &format!("$ {}", words.join(" "))));
     }
 
     /// Shows a manifest.
@@ -52,16 +52,19 @@ impl Terminal {
         let path = self.path(manifest);
         self.command(&["cat", &path]);
         let text = std::fs::read_to_string(&path);
-        print!("{}", text.with_context(|| format!("failed to read {path}: run this in the top directory"))?);
+        print!(
+            "{}",
+            text.with_context(|| format!("failed to read {path}: run this from the top directory"))?
+        );
         Ok(())
     }
 
-    /// Shows a command of kubectl, runs it and shows what it printed.
+    /// Shows a kubectl command, runs it and shows its output.
     pub(crate) async fn kubectl(&self, args: &[&str]) -> anyhow::Result<Output> {
         self.command(&[&["kubectl"], args].concat());
         let output = kubectl(args, None).await?;
         print!("{}", output.stdout);
-        print!("{}", self.painted("33", &output.stderr));
+        print!("{}", self.colored("33", &output.stderr));
         Ok(output)
     }
 
@@ -70,14 +73,14 @@ impl Terminal {
         self.kubectl(&["apply", "-f", &self.path(manifest)]).await
     }
 
-    /// Waits for something that takes a while, and says how long it took.
+    /// Waits for `work`, and shows how long it took.
     pub(crate) async fn wait<T>(
         &self,
         what: &str,
         work: impl Future<Output = anyhow::Result<T>>,
     ) -> anyhow::Result<T> {
-        let begin = Instant::now();
-        let mut ticks = interval_at((begin + PATIENCE).into(), PATIENCE);
+        let start = Instant::now();
+        let mut ticks = interval_at((start + PROGRESS_INTERVAL).into(), PROGRESS_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut work = Box::pin(work);
         println!("… {what}");
@@ -85,15 +88,15 @@ impl Terminal {
             tokio::select! {
                 done = &mut work => {
                     let value = done?;
-                    println!("  done in {:.1} s", begin.elapsed().as_secs_f32());
+                    println!("  done in {:.1} s", start.elapsed().as_secs_f32());
                     return Ok(value);
                 }
-                _ = ticks.tick() => println!("  {:.0} s …", begin.elapsed().as_secs_f32()),
+                _ = ticks.tick() => println!("  {:.0} s …", start.elapsed().as_secs_f32()),
             }
         }
     }
 
-    /// Shows a `kubectl get --watch`, as long as `work` takes; lines that differ in their age only are one.
+    /// Shows the output of `kubectl get --watch` until `work` is done, without lines that differ only in age.
     pub(crate) async fn watch<T>(
         &self,
         args: &[&str],
@@ -118,7 +121,7 @@ impl Terminal {
                 done = &mut work => break done?,
             }
         };
-        // The last change reaches this watch a moment after the other.
+        // The last change may reach this watch slightly later than the one in `work`.
         while let Ok(Ok(Some(line))) = tokio::time::timeout(Duration::from_secs(1), lines.next_line()).await {
             show_new(&line, &mut last);
         }
@@ -127,7 +130,7 @@ impl Terminal {
     }
 }
 
-/// Shows a line or more.
+/// Shows one or more lines.
 pub(crate) fn say(text: &str) {
     println!("{text}");
 }

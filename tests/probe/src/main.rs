@@ -1,4 +1,4 @@
-//! `pgops-probe`: see the library.
+//! `pgops-probe`: writes to a database continuously, and reports outages.
 
 mod writer;
 

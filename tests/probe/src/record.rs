@@ -1,13 +1,13 @@
-//! The probe's book: what was acknowledged, and when.
+//! The probe's record of acknowledged writes.
 
 use std::time::Duration;
 
-use super::{Line, Summary};
+use crate::line::{Line, Summary};
 
-/// A gap between two acknowledged writes that is worth a line.
-const OUTAGE: Duration = Duration::from_millis(250);
+/// The shortest gap between two acknowledged writes that is reported.
+const MIN_OUTAGE: Duration = Duration::from_millis(250);
 
-/// What was acknowledged so far. Times are since the beginning.
+/// The writes acknowledged so far. Times are since the start.
 #[derive(Debug, Default)]
 pub struct Record {
     summary: Summary,
@@ -16,7 +16,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Write number `n` was acknowledged at this time; the line of the outage that this ends.
+    /// Records that write `n` was acknowledged at this time; returns a line if this ends an outage.
     pub fn acknowledged(&mut self, n: u64, at: Duration) -> Option<Line> {
         match self.summary.ranges.last_mut() {
             Some((_, end)) if *end + 1 == n => *end = n,
@@ -27,16 +27,16 @@ impl Record {
         let milliseconds = milliseconds(gap);
         self.summary.longest_gap_milliseconds = self.summary.longest_gap_milliseconds.max(milliseconds);
         let error = self.error.take();
-        (gap >= OUTAGE)
+        (gap >= MIN_OUTAGE)
             .then(|| Line::Outage { milliseconds, error: error.unwrap_or_else(|| "slow".to_owned()) })
     }
 
-    /// A write failed, or nobody knows; its number is never used again.
+    /// Records a write that failed or whose outcome is unknown; its number is never used again.
     pub fn failed(&mut self, error: String) {
         self.error.get_or_insert(error);
     }
 
-    /// How it stands at this time.
+    /// The progress at this time.
     #[must_use]
     pub fn progress(&self, at: Duration) -> Line {
         Line::Progress {
@@ -46,7 +46,7 @@ impl Record {
         }
     }
 
-    /// All of it. An outage that still lasts at this time counts.
+    /// The summary. An outage that still lasts at this time counts.
     #[must_use]
     pub fn summary(mut self, at: Duration) -> Line {
         let open = at.saturating_sub(self.last.unwrap_or_default());
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_is_a_hole_in_the_acknowledged_numbers() {
+    fn failed_write_is_a_gap_in_the_acknowledged_numbers() {
         let mut record = Record::default();
         assert_eq!(record.acknowledged(1, at(0)), None);
         assert_eq!(record.acknowledged(2, at(50)), None);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_that_never_ended_counts() {
+    fn unfinished_outage_is_counted() {
         let mut record = Record::default();
         let _ = record.acknowledged(1, at(100));
         record.failed("refused".to_owned());

@@ -10,15 +10,17 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use pgops_probe::{CONTROL, Line, Record, WRITES};
 
-const CONNECT: Duration = Duration::from_millis(200);
-const STATEMENT: Duration = Duration::from_secs(1);
-/// The server is there, or will be within this time.
-const SETUP: Duration = Duration::from_mins(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(200);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pause between attempts to create the tables.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+/// The server is available within this time.
+const SETUP_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Where to write, as the environment says.
+/// The command line.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(
-    about = "Writes a row again and again, and reports how long no write was acknowledged, as lines of JSON"
+    about = "Writes rows continuously, and reports how long no write was acknowledged, as lines of JSON"
 )]
 pub struct Options {
     /// Connection string without the password, such as `host=orders user=postgres dbname=pgops_probe`
@@ -27,20 +29,20 @@ pub struct Options {
     /// Password of the user
     #[arg(long, env = "PGPASSWORD", hide_env_values = true)]
     password: String,
-    /// Milliseconds from one write to the next
+    /// Milliseconds between writes
     #[arg(long, env = pgops_probe::INTERVAL_VARIABLE, default_value = "50")]
     interval: NonZeroU64,
 }
 
-/// Writes until it is told to stop, by its table or by SIGTERM; then prints the summary.
+/// Writes until it is stopped, by the control table or by SIGTERM; then prints the summary.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut config = options.dsn;
-    config.password(options.password).connect_timeout(CONNECT).application_name("pgops-probe");
+    config.password(options.password).connect_timeout(CONNECT_TIMEOUT).application_name("pgops-probe");
     let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
     let mut writer = Writer { config, client: None, next: 0 };
     writer.set_up().await?;
 
-    let begin = Instant::now();
+    let start = Instant::now();
     let mut record = Record::default();
     let mut ticks = interval(Duration::from_millis(options.interval.get()));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -53,19 +55,19 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         let n = writer.next;
         match writer.write().await {
             Ok(stop) => {
-                record.acknowledged(n, begin.elapsed()).iter().for_each(print);
+                record.acknowledged(n, start.elapsed()).iter().for_each(print);
                 if stop {
                     break;
                 }
             }
             Err(error) => record.failed(format!("{error:#}")),
         }
-        if begin.elapsed().as_secs() > second {
-            second = begin.elapsed().as_secs();
-            print(&record.progress(begin.elapsed()));
+        if start.elapsed().as_secs() > second {
+            second = start.elapsed().as_secs();
+            print(&record.progress(start.elapsed()));
         }
     }
-    print(&record.summary(begin.elapsed()));
+    print(&record.summary(start.elapsed()));
     Ok(())
 }
 
@@ -90,40 +92,42 @@ impl Writer {
              INSERT INTO {CONTROL} VALUES (false);
              SELECT coalesce(max(n) + 1, 0) FROM {WRITES}"
         );
-        let begin = Instant::now();
+        let start = Instant::now();
         loop {
-            match self.ask(&sql).await {
+            match self.query(&sql).await {
                 Ok(next) => {
                     self.next = next.parse().context("failed to read the last number")?;
                     return Ok(());
                 }
-                Err(_) if begin.elapsed() < SETUP => tokio::time::sleep(CONNECT).await,
+                Err(_) if start.elapsed() < SETUP_TIMEOUT => tokio::time::sleep(RETRY_INTERVAL).await,
                 Err(error) => return Err(error).context("failed to create the probe's tables"),
             }
         }
     }
 
-    /// Writes the next number; whether the probe is told to stop.
+    /// Writes the next number; returns whether the probe should stop.
     async fn write(&mut self) -> anyhow::Result<bool> {
         let sql = format!("INSERT INTO {WRITES} (n) VALUES ({}); SELECT stop FROM {CONTROL}", self.next);
         self.next += 1;
-        Ok(self.ask(&sql).await? == "t")
+        Ok(self.query(&sql).await? == "t")
     }
 
-    /// The last value that the statements give. A connection that fails is not used again.
-    async fn ask(&mut self, sql: &str) -> anyhow::Result<String> {
+    /// Runs the statements and returns their last value. A failed connection is not used again.
+    async fn query(&mut self, sql: &str) -> anyhow::Result<String> {
         let client = match self.client.take() {
             Some(client) if !client.is_closed() => client,
-            _ => timeout(STATEMENT, connect(&self.config)).await.context("no answer to the connection")??,
+            _ => {
+                timeout(STATEMENT_TIMEOUT, connect(&self.config)).await.context("timed out connecting")??
+            }
         };
         let messages =
-            timeout(STATEMENT, client.simple_query(sql)).await.context("no answer to the write")??;
+            timeout(STATEMENT_TIMEOUT, client.simple_query(sql)).await.context("timed out writing")??;
         self.client = Some(client);
         let value = messages.iter().rev().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0).map(ToOwned::to_owned),
             _ => None,
         });
-        value.ok_or_else(|| anyhow!("the server gave no row"))
+        value.ok_or_else(|| anyhow!("the server returned no row"))
     }
 }
 
