@@ -80,7 +80,8 @@ pub async fn measure(database: &Database, case: &Case, storage: &Value) -> anyho
 
 async fn pod(database: &Database, case: &Case) -> anyhow::Result<Pod> {
     let versions = DualVersionPod::new(database, &case.from, &case.to).await?;
-    let (old, new) = (versions.old_bindirs()?, versions.new_bindirs()?);
+    let old = versions.old_bindirs()?;
+    let new = versions.new_bindirs()?;
     let password = json!({"secretKeyRef": {"name": names::auth_secret(database.name()), "key": "password"}});
     let copy = versions.old_container(
         "copy",

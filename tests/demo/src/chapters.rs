@@ -11,7 +11,7 @@ use pgops_e2e::probe::Probe;
 use pgops_e2e::{Cluster, DataSet, Database, Fingerprint, Namespace};
 
 use crate::step_times::step_times;
-use crate::terminal::{Terminal, say};
+use crate::terminal::{Terminal, print_text};
 
 const NAMESPACE: &str = "demo";
 const DATABASE: &str = "orders";
@@ -45,12 +45,14 @@ pub(crate) async fn run(manifests: String, through: Option<&str>) -> anyhow::Res
 async fn create_database(show: &Terminal, ns: &Namespace) -> anyhow::Result<Database> {
     show.chapter("A database");
     if ns.kubectl(&["get", "namespace", NAMESPACE], None).await?.success {
-        say("An earlier run left its namespace, which is deleted first.");
+        print_text("An earlier run left its namespace, which is deleted first.");
         show.kubectl(&["delete", "namespace", NAMESPACE]).await?.succeeded()?;
     }
-    say("The catalog lists the available versions and their images:");
+    print_text("The catalog lists the available versions and their images:");
     show.kubectl(&["get", "postgresversions"]).await?.succeeded()?;
-    say(&format!("A Postgres object is all you need for a database. This one requests PostgreSQL {OLD}:"));
+    print_text(&format!(
+        "A Postgres object is all you need for a database. This one requests PostgreSQL {OLD}:"
+    ));
     show.file("demo-orders.yaml")?;
     show.apply("demo-namespace.yaml").await?.succeeded()?;
     show.apply("demo-orders.yaml").await?.succeeded()?;
@@ -62,7 +64,7 @@ async fn create_database(show: &Terminal, ns: &Namespace) -> anyhow::Result<Data
 
 async fn fill(show: &Terminal, orders: &Database) -> anyhow::Result<()> {
     show.chapter("Data of many kinds");
-    say(
+    print_text(
         "Partitions, large objects, enums, ranges, triggers, rules, roles with grants, row security, a dozen kinds of\n\
          index, databases with odd names … (tests/sql/everything.sql), and 320 000 rows of customers and orders.",
     );
@@ -72,18 +74,18 @@ async fn fill(show: &Terminal, orders: &Database) -> anyhow::Result<()> {
 
 async fn show_denial(show: &Terminal) -> anyhow::Result<()> {
     show.chapter("A denied request");
-    say(
+    print_text(
         "A request for 18.6 is denied, because the catalog's constraints for 13.16 do not allow it. kubectl shows why:",
     );
     let output = show.apply("demo-orders-18.yaml").await?;
     ensure!(!output.success, "a request that violates the constraints was admitted");
-    say("Nothing was stored, nothing was changed.");
+    print_text("Nothing was stored, nothing was changed.");
     Ok(())
 }
 
 async fn start_probe(show: &Terminal, orders: &Database) -> anyhow::Result<Probe> {
     show.chapter("A client that keeps writing");
-    say(
+    print_text(
         "From now on a pod inserts a row every 50 ms through the Service, to measure how long writes are interrupted.",
     );
     show.wait("waiting for the first acknowledged write", Probe::start(orders)).await
@@ -92,7 +94,7 @@ async fn start_probe(show: &Terminal, orders: &Database) -> anyhow::Result<Probe
 async fn fingerprint(show: &Terminal, orders: &Database, when: &str) -> anyhow::Result<Fingerprint> {
     let found = show.wait(&format!("reading all data {when} the upgrade"), orders.fingerprint()).await?;
     let total = found.total();
-    say(&format!(
+    print_text(&format!(
         "  PostgreSQL {}: {} tables, {} rows, sum of the hashes of all rows {}; {} facts in all",
         orders.server_version().await?,
         total.tables,
@@ -107,14 +109,16 @@ async fn upgrade(show: &Terminal, ns: &Namespace) -> anyhow::Result<PostgresOpsR
     show.chapter("The upgrade");
     show.file("demo-orders-17.yaml")?;
     show.apply("demo-orders-17.yaml").await?.succeeded()?;
-    say("It is admitted, with warnings about what to know beforehand. The upgrade now runs by itself:");
+    print_text(
+        "It is admitted, with warnings about what to know beforehand. The upgrade now runs by itself:",
+    );
     let api = ns.api::<PostgresOpsRequest>();
     let ended = pgops_e2e::wait_for(&api, REQUEST, "its end", Duration::from_mins(15), |request| {
         request.is_some_and(|request| request.phase().is_terminal())
     });
     let request = show.watch(&["-n", NAMESPACE, "get", "pgops", REQUEST, "--watch"], ended).await?;
     let request = request.context("the request was deleted")?;
-    say("\nThe log of the runner:");
+    print_text("\nThe log of the runner:");
     let job = names::job(REQUEST, request.metadata.uid.as_deref().unwrap_or_default());
     show.kubectl(&["-n", NAMESPACE, "logs", &format!("job/{job}"), "--container=runner"]).await?;
     ensure!(
@@ -131,7 +135,7 @@ async fn compare(show: &Terminal, orders: &Database, before: &Fingerprint) -> an
     show.chapter("The same data");
     let after = fingerprint(show, orders, "after").await?;
     before.ensure_same(&after)?;
-    say(
+    print_text(
         "  No differences: rows, sequences, large objects, roles, passwords, grants, comments, settings, definitions.",
     );
     let problems = show.wait(
@@ -154,19 +158,19 @@ async fn measure(
     let outage =
         request.status.as_ref().and_then(|status| status.outage.as_deref()).unwrap_or("not reported");
     let milliseconds = summary.longest_gap_milliseconds;
-    say(&format!(
+    print_text(&format!(
         "  measured by the client, between two commits:  {}.{:03} s",
         milliseconds / 1000,
         milliseconds % 1000
     ));
-    say(&format!("  reported by the request, status.outage:       {outage}"));
-    say(&format!("  acknowledged writes, all of them present:     {}", summary.acknowledged));
-    say("\nDuration of each step (the API's times are whole seconds):");
+    print_text(&format!("  reported by the request, status.outage:       {outage}"));
+    print_text(&format!("  acknowledged writes, all of them present:     {}", summary.acknowledged));
+    print_text("\nDuration of each step (the API's times are whole seconds):");
     for line in step_times(request) {
-        say(&line);
+        print_text(&line);
     }
     let version = orders.value("SELECT version()").await?;
-    say(&format!("\n  {version}"));
+    print_text(&format!("\n  {version}"));
     Ok(())
 }
 
@@ -185,9 +189,9 @@ fn suggest_commands(show: &Terminal, through: Option<&str>) {
         ("clean up", format!("delete namespace {NAMESPACE}")),
     ];
     for (what, command) in commands {
-        say(&format!("  # {what}\n  {kubectl} {command}"));
+        print_text(&format!("  # {what}\n  {kubectl} {command}"));
     }
     if through.is_some() {
-        say("  # stop the test cluster\n  make cluster-down");
+        print_text("  # stop the test cluster\n  make cluster-down");
     }
 }

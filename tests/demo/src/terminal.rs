@@ -43,8 +43,8 @@ impl Terminal {
         Path::new(&self.manifests).join(manifest).display().to_string()
     }
 
-    fn command(&self, words: &[&str]) {
-        println!("{}", self.colored("36", &format!("$ {}", words.join(" "))));
+    fn command(&self, args: &[&str]) {
+        println!("{}", self.colored("36", &format!("$ {}", args.join(" "))));
     }
 
     /// Shows a manifest.
@@ -131,7 +131,7 @@ impl Terminal {
 }
 
 /// Shows one or more lines.
-pub(crate) fn say(text: &str) {
+pub(crate) fn print_text(text: &str) {
     println!("{text}");
 }
 

@@ -4,6 +4,7 @@
 //! volume and the worker's log as these are written, and send SIGKILL to the worker's real processes.
 
 mod data_volume;
+mod invariants;
 mod journal;
 mod kill_point;
 mod memory_limit;

@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(lines[0], "- shop: rows of t: 3 rows, sum 5");
         assert_eq!(lines[1], "+ shop: rows of t: 2 rows, sum 4");
         assert_eq!(lines[2], "- shop: view v: exists");
-        assert_eq!(lines[3], "+ shop: view w: is there");
+        assert_eq!(lines[3], "+ shop: view w: exists");
     }
 
     #[test]

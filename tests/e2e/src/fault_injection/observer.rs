@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use anyhow::{bail, ensure};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
-use pgops_api::plan::{Step, UpgradeKind};
+use pgops_api::plan::UpgradeKind;
 use pgops_api::{PgVersion, PostgresOpsRequest, names};
 use rustix::process::Signal;
 
 use super::data_volume::DataVolume;
-use super::journal::{self, Event, Record};
+use super::invariants::Invariants;
+use super::journal::{self, Record};
 use super::kill_point::{Kill, KillPoint, Victim};
 use super::node::Node;
 use super::runner_log;
@@ -36,15 +37,7 @@ pub struct UpgradeObserver {
     volume: DataVolume,
     request: String,
     uid: String,
-    kind: UpgradeKind,
-    old: u32,
-    new: u32,
-    /// System identifier of the old cluster at the start.
-    old_cluster: u64,
-    /// System identifier of the new cluster, once `pg_upgrade` has succeeded.
-    new_cluster: Option<u64>,
-    /// UID of the pod that serves the new version.
-    pod: Option<String>,
+    invariants: Invariants,
     kills: usize,
 }
 
@@ -58,19 +51,14 @@ impl UpgradeObserver {
         let old = major(&database.object().await?.spec.version)?;
         let new = major(request.target().unwrap_or_default())?;
         let volume = DataVolume::new(node.volume(database).await?);
-        let old_cluster = volume.system_identifier(old).context("the old data has no control file")?;
+        let invariants = Invariants::new(old, new, &volume)?;
         Ok(Self {
             node,
             database: database.clone(),
             volume,
             request: upgrade.name().to_owned(),
             uid: request.uid().unwrap_or_default(),
-            kind: if old == new { UpgradeKind::Minor } else { UpgradeKind::Major },
-            old,
-            new,
-            old_cluster,
-            new_cluster: None,
-            pod: None,
+            invariants,
             kills: 0,
         })
     }
@@ -84,12 +72,12 @@ impl UpgradeObserver {
     /// The configuration file that `ALTER SYSTEM` writes, in the new data directory.
     #[must_use]
     pub fn new_auto_conf(&self) -> PathBuf {
-        self.volume().join(self.new.to_string()).join("data/postgresql.auto.conf")
+        self.volume().join(self.invariants.new_major().to_string()).join("data/postgresql.auto.conf")
     }
 
     /// The journal's records so far.
     pub async fn records(&self) -> anyhow::Result<Vec<Record>> {
-        let text = match self.kind {
+        let text = match self.invariants.kind() {
             UpgradeKind::Major => self.volume.journal(&self.uid)?,
             UpgradeKind::Minor => {
                 let reports = self.database.namespace().api::<ConfigMap>();
@@ -124,7 +112,7 @@ impl UpgradeObserver {
         if records.last() == Some(&kill.at.record()) {
             counts::add("kills-on-the-record", 1)?;
         }
-        self.remember_invariants(&records).await
+        self.invariants.remember(&records, &self.volume, &self.database).await
     }
 
     /// Waits until the point is reached; returns the worker, which is alive then.
@@ -194,58 +182,17 @@ impl UpgradeObserver {
         runner_log::stages_of_last_run(&self.log()?)
     }
 
-    /// Remembers what must not change any more.
-    async fn remember_invariants(&mut self, records: &[Record]) -> anyhow::Result<()> {
-        let has = |step| records.contains(&Record { step, event: Event::Succeeded });
-        if self.kind == UpgradeKind::Major && has(Step::PgUpgraded) && self.new_cluster.is_none() {
-            self.new_cluster = self.volume.system_identifier(self.new);
-        }
-        if has(Step::StartDatabase) && self.pod.is_none() {
-            self.pod = Some(self.serving_pod().await?);
-        }
-        Ok(())
-    }
-
-    async fn serving_pod(&self) -> anyhow::Result<String> {
-        let pods = self.database.namespace().api::<Pod>();
-        Ok(pods.get(&names::pod(self.database.name(), 0)).await?.uid().unwrap_or_default())
-    }
-
     /// Verifies, after a successful upgrade, that what cannot be undone was done once, and that the volume holds
     /// one cluster.
     pub async fn assert_done_once(&self, kills: usize) -> anyhow::Result<()> {
         let records = self.ensure_killed(kills).await?;
-        for step in Step::sequence(self.kind) {
-            let succeeded = Record { step: *step, event: Event::Succeeded };
-            let times = records.iter().filter(|record| **record == succeeded).count();
-            ensure!(times == 1, "{step} has succeeded {times} times: {records:?}");
-        }
-        if let Some(pod) = &self.pod {
-            ensure!(
-                *pod == self.serving_pod().await?,
-                "the pod of the new server was replaced after its start"
-            );
-        }
-        let last = self.volume.system_identifier(self.new);
-        match self.kind {
-            UpgradeKind::Major => {
-                let same = self.new_cluster.is_none_or(|remembered| last == Some(remembered));
-                ensure!(same, "the new cluster was created again after pg_upgrade had succeeded");
-                self.volume.ensure_holds_only(self.new, self.old)
-            }
-            UpgradeKind::Minor => {
-                ensure!(last == Some(self.old_cluster), "a minor upgrade has replaced the cluster");
-                Ok(())
-            }
-        }
+        self.invariants.ensure_done_once(&records, &self.volume, &self.database).await
     }
 
     /// Verifies, after a rollback, that the old cluster exists and the new one does not.
     pub async fn assert_rolled_back(&self, kills: usize) -> anyhow::Result<()> {
         self.ensure_killed(kills).await?;
-        let cluster = self.volume.system_identifier(self.old);
-        ensure!(cluster == Some(self.old_cluster), "the old cluster was replaced");
-        self.volume.ensure_holds_only(self.old, self.new)
+        self.invariants.ensure_rolled_back(&self.volume)
     }
 
     async fn ensure_killed(&self, kills: usize) -> anyhow::Result<Vec<Record>> {

@@ -47,7 +47,8 @@ async fn part_of_report(ns: &Namespace, upgrade: &UpgradeRequest, part: &str) ->
 async fn indexes_with_changed_collation_are_rebuilt() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = words(ns).await?;
-        let (before, oids) = (orders.fingerprint().await?, orders.sql("postgres", OIDS).await?);
+        let before = orders.fingerprint().await?;
+        let oids = orders.sql("postgres", OIDS).await?;
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
         upgrade.wait_successful().await?;
         let rebuilt = rebuilt(&orders, &oids).await?;
@@ -120,7 +121,8 @@ async fn text_search_by_icu_in_18_finds_rows_indexed_before() -> anyhow::Result<
         let hits =
             "SELECT count(*) FROM words WHERE to_tsvector('simple', body) @@ to_tsquery('simple', 'ärger')";
         ensure!(orders.value(hits).await? == "0", "17 folds letters by ICU already");
-        let (before, oids) = (orders.fingerprint().await?, orders.sql("postgres", OIDS).await?);
+        let before = orders.fingerprint().await?;
+        let oids = orders.sql("postgres", OIDS).await?;
         let upgrade = ns.upgrade("orders-18").database("orders").to("18.6").create().await?;
         assert_upgraded(&orders, &upgrade, &before).await?;
         ensure!(orders.value(hits).await? == "1", "the index still has the previous lexemes");
@@ -144,7 +146,8 @@ async fn index_on_lower_uses_unicode_of_new_version() -> anyhow::Result<()> {
         let words = "CREATE TABLE words (w text PRIMARY KEY); INSERT INTO words VALUES (U&'\\A7DA'), ('Z');
             CREATE INDEX words_lower ON words (lower(w))";
         orders.sql("postgres", words).await?;
-        let (before, oids) = (orders.fingerprint().await?, orders.sql("postgres", OIDS).await?);
+        let before = orders.fingerprint().await?;
+        let oids = orders.sql("postgres", OIDS).await?;
         let upgrade = ns.upgrade("orders-18").database("orders").to("18.6").create().await?;
         // Checks every B-tree index against its table.
         assert_upgraded(&orders, &upgrade, &before).await?;

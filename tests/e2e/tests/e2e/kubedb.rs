@@ -123,9 +123,9 @@ async fn catalog_entry_with_bad_version_is_warned_about_or_denied() -> anyhow::R
         let spec = json!({"version": version, "db": {"image": "nowhere.invalid/x:1"}});
         serde_json::from_value::<PostgresVersion>(json!({"metadata": {"name": name}, "spec": spec}))
     };
-    let refused = catalog.create(&PostParams::default(), &entry("seventeen")?).await;
-    let refused = refused.err().context("an unreadable version was accepted")?.to_string();
-    ensure!(refused.contains("seventeen"), "the refusal does not name the version: {refused}");
+    let denial = catalog.create(&PostParams::default(), &entry("seventeen")?).await;
+    let denial = denial.err().context("an unparsable version was admitted")?.to_string();
+    ensure!(denial.contains("seventeen"), "the denial does not name the version: {denial}");
     let created = catalog.create(&PostParams::default(), &entry("9.6.24")?).await?;
     // By UID: Events outlive their objects, and an earlier run may have created an Event for this name.
     let uid = created.uid().context("the entry has no uid")?;

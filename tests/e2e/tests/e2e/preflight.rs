@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use pgops_api::opsrequest::{CONDITION_DRY_RUN, CONDITION_SUCCESSFUL};
-use pgops_api::{condition, names};
+use pgops_api::{PostgresOpsRequest, condition, names};
 use pgops_e2e::{DataSet, Database, assert_untouched, with_namespace};
 use serde_json::json;
 
@@ -47,7 +47,8 @@ async fn preflight_finds_every_obstacle_while_the_database_serves() -> anyhow::R
         ns.secret("conf", "user.conf", "max_prepared_transactions = 10\nwal_level = logical\n").await?;
         let orders = ns.postgres("orders").version("13.16").field("configSecret", json!({"name": "conf"}));
         let orders = orders.filled_with(&[DataSet::Obstacles]).await?;
-        let (before, served_by) = (orders.fingerprint().await?, pod(&orders).await?);
+        let before = orders.fingerprint().await?;
+        let served_by = pod(&orders).await?;
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
         let (reason, message) = upgrade.wait_failed().await?;
         ensure!(reason == "PreflightFailed", "unexpected failure: {reason}: {message}");
@@ -78,7 +79,8 @@ async fn dry_run_reports_its_findings_and_changes_nothing() -> anyhow::Result<()
         let manual_changes =
             "cd /var/pv/13/data && echo work_mem = 7MB >>postgresql.conf && touch server.key";
         orders.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM '{manual_changes}'")).await?;
-        let (before, served_by) = (orders.fingerprint().await?, pod(&orders).await?);
+        let before = orders.fingerprint().await?;
+        let served_by = pod(&orders).await?;
 
         let dry = |name: &str, word: &str| {
             let upgrade = ns.upgrade(name).database("orders").to("17.11");
@@ -89,29 +91,7 @@ async fn dry_run_reports_its_findings_and_changes_nothing() -> anyhow::Result<()
         ensure!(warned.stderr.contains("nothing is changed"), "no warning announces a dry run: {warned:?}");
 
         let request = dry("good", "true").create().await?.wait_successful().await?;
-        let status = request.status.context("no status")?;
-        ensure!(status.outage.is_none(), "a dry run has an outage: {:?}", status.outage);
-        ensure!(status.step.as_deref() == Some("2/2"), "the last step is {:?}", status.step);
-        let dry_run = condition::find(&status.conditions, CONDITION_DRY_RUN);
-        ensure!(dry_run.is_some_and(pgops_api::Condition::is_true), "the condition DryRun is missing");
-        let end = condition::find(&status.conditions, CONDITION_SUCCESSFUL)
-            .context("the request has no condition Successful")?;
-        let message = end.message.as_deref().unwrap_or_default();
-        ensure!(end.reason.as_deref() == Some("DryRun"), "the reason is {:?}", end.reason);
-        let parts = [
-            "dry run: ",
-            "was not touched and serves 13.16",
-            "scratch 17.11 server",
-            "mode ",
-            "estimated outage: about ",
-            "[settings-left-behind] note: ",
-            "by ALTER SYSTEM: work_mem\n",
-            "[files-left-behind] note: ",
-            "server.key",
-        ];
-        for part in parts {
-            ensure!(message.contains(part), "the message should contain {part:?}: {message}");
-        }
+        ensure_dry_run_report(request)?;
 
         orders
             .sql("postgres", "CREATE VIEW v AS SELECT buffers_backend FROM pg_stat_bgwriter WHERE false")
@@ -130,4 +110,31 @@ async fn dry_run_reports_its_findings_and_changes_nothing() -> anyhow::Result<()
         Ok(())
     })
     .await
+}
+
+fn ensure_dry_run_report(request: PostgresOpsRequest) -> anyhow::Result<()> {
+    let status = request.status.context("no status")?;
+    ensure!(status.outage.is_none(), "a dry run has an outage: {:?}", status.outage);
+    ensure!(status.step.as_deref() == Some("2/2"), "the last step is {:?}", status.step);
+    let dry_run = condition::find(&status.conditions, CONDITION_DRY_RUN);
+    ensure!(dry_run.is_some_and(pgops_api::Condition::is_true), "the condition DryRun is missing");
+    let end = condition::find(&status.conditions, CONDITION_SUCCESSFUL)
+        .context("the request has no condition Successful")?;
+    let message = end.message.as_deref().unwrap_or_default();
+    ensure!(end.reason.as_deref() == Some("DryRun"), "the reason is {:?}", end.reason);
+    let parts = [
+        "dry run: ",
+        "was not touched and serves 13.16",
+        "scratch 17.11 server",
+        "mode ",
+        "estimated outage: about ",
+        "[settings-left-behind] note: ",
+        "by ALTER SYSTEM: work_mem\n",
+        "[files-left-behind] note: ",
+        "server.key",
+    ];
+    for part in parts {
+        ensure!(message.contains(part), "the message should contain {part:?}: {message}");
+    }
+    Ok(())
 }

@@ -47,7 +47,7 @@ async fn three_requests(ns: &Namespace, orders: &Database) -> anyhow::Result<()>
     let created = bypass.create(&requests[0], &requests).await;
     bypass.close().await?;
     created?;
-    wait_for_reason(ns, "first", "is paused (\"paused by a test\")").await?;
+    wait_for_reason(ns, "first", "is paused (\"held by a test\")").await?;
     wait_for_reason(ns, "second", "PostgresOpsRequest first (Pending)").await?;
     wait_for_reason(ns, "third", "PostgresOpsRequest first (Pending)").await?;
 
@@ -145,7 +145,7 @@ fn is_active_pod(pod: &Pod) -> bool {
 /// Pauses the database like an operator. The condition is appended, so that no update of the provisioner is lost.
 async fn pause(database: &Database) -> anyhow::Result<()> {
     let paused = json!({
-        "type": "Paused", "status": "True", "reason": "Test", "message": "paused by a test",
+        "type": "Paused", "status": "True", "reason": "Test", "message": "held by a test",
         "lastTransitionTime": "2026-01-01T00:00:00Z",
     });
     patch_status(database, json!([{"op": "add", "path": "/status/conditions/-", "value": paused}])).await
