@@ -28,7 +28,7 @@ demo: ## upgrade PostgreSQL 13 to 17 on a real cluster, before your eyes
 	@tests/cluster/packages
 	@$(MAKE) -j2 demo-programs prefixed-cluster-up
 	@$(MAKE) install
-	@tests/demo
+	@hack/demo
 
 .PHONY: test
 test: fmt ## everything that is checked before a release
@@ -88,13 +88,13 @@ differential: ## our preflight beside the real pg_upgrade, over all data sets
 
 .PHONY: matrix
 matrix: ## the kills and the faults, which `make test` leaves out, on the test cluster with pgops installed
-	@$(phase) "Build of the matrix" cargo test --package pgops-e2e --locked --test matrix --no-run
+	@$(phase) "Build of the matrix" cargo test --package pgops-e2e --locked --test chaos --no-run
 	@# Kills must come when they are meant to, whatever else the machine does.
 	@$(phase) "Kills and faults" nice -n -10 tests/cluster/exec \
-		cargo test --package pgops-e2e --locked --offline --test matrix -- --skip alone:: --test-threads 3
+		cargo test --package pgops-e2e --locked --offline --test chaos -- --skip alone:: --test-threads 3
 	@# These take the cluster itself away.
 	@$(phase) "Faults of the cluster" tests/cluster/exec \
-		cargo test --package pgops-e2e --locked --offline --test matrix -- alone:: --test-threads 1
+		cargo test --package pgops-e2e --locked --offline --test chaos -- alone:: --test-threads 1
 
 # What needs no cluster, one after the other.
 .PHONY: checks
@@ -108,7 +108,7 @@ checks:
 # The demonstration itself runs inside of the cluster's network, which leads nowhere else.
 .PHONY: demo-programs
 demo-programs: build
-	@$(phase) "Build of the demonstration" cargo build --package pgops-e2e --bin pgops-demo --locked
+	@$(phase) "Build of the demonstration" cargo build --package pgops-demo --locked
 
 .PHONY: prefixed-cluster-up
 prefixed-cluster-up:
@@ -159,9 +159,9 @@ bench-admission: static ## what an admission review costs; results in target/ben
 
 .PHONY: bench-upgrade
 bench-upgrade: ## how long the outage of an upgrade is, on the cluster with pgops installed; target/bench/upgrade.jsonl
-	@$(phase) "Build of the benchmark" cargo build --package pgops-e2e --bin pgops-bench-upgrade --locked
+	@$(phase) "Build of the benchmark" cargo build --package pgops-bench-upgrade --locked
 	@$(phase) "Benchmark of upgrades" tests/cluster/exec \
-		cargo run --quiet --package pgops-e2e --bin pgops-bench-upgrade --locked --offline
+		cargo run --quiet --package pgops-bench-upgrade --locked --offline
 
 ##@ The test cluster
 

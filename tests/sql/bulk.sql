@@ -1,4 +1,4 @@
--- Rows enough for an upgrade that takes a moment.
+-- Enough rows for an upgrade of noticeable duration.
 -- Each paragraph is one message; see everything.sql.
 
 CREATE DATABASE sales;

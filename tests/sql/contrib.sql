@@ -1,4 +1,4 @@
--- Contrib's extensions and what came after 13, for servers from 15 on.
+-- The contrib extensions and features newer than 13, for servers from 15 on.
 -- Each paragraph is one message; see everything.sql.
 
 CREATE ROLE app LOGIN;

@@ -1,6 +1,6 @@
--- One of each kind of thing that an upgrade carries, for servers from 13 on.
--- Also a script for psql. The tests send each paragraph as one message, so no
--- paragraph holds a blank line, and CREATE DATABASE stands alone.
+-- One of each kind of object that an upgrade transfers, for servers from 13 on.
+-- Also a valid psql script. The tests send each paragraph as one message, so a statement
+-- contains no blank line, and CREATE DATABASE is a paragraph of its own.
 
 CREATE ROLE owner LOGIN PASSWORD 'owner''s' CONNECTION LIMIT 20;
 CREATE ROLE "Reader Group" NOLOGIN;
@@ -19,7 +19,7 @@ ALTER ROLE owner SET search_path = "$user", public, "Mixed Case";
 ALTER ROLE ALL SET lock_timeout = '1h';
 COMMENT ON ROLE "Zoë" IS 'a role''s comment, ünïcode';
 
--- The grantor of this membership is gone before the upgrade.
+-- The grantor of this membership is dropped before the upgrade.
 CREATE ROLE gone SUPERUSER;
 SET ROLE gone;
 GRANT child TO "Zoë";
@@ -107,7 +107,7 @@ CREATE INDEX words ON "Mixed Case"."Tablé ""T""" ("a column" COLLATE "default")
 ALTER TABLE "Mixed Case"."Tablé ""T""" CLUSTER ON words;
 ALTER TABLE "Mixed Case"."Tablé ""T""" REPLICA IDENTITY FULL;
 
--- Sequences in odd states.
+-- Sequences in unusual states.
 CREATE SEQUENCE never_called;
 CREATE SEQUENCE small AS smallint MINVALUE -5 MAXVALUE 5 START 0 CYCLE CACHE 3;
 CREATE SEQUENCE down INCREMENT -3 MAXVALUE 1000 START 1000;
@@ -141,7 +141,7 @@ CREATE TABLE second_parent (t text, other int DEFAULT 3);
 CREATE TABLE two_parents (own int) INHERITS (parent, second_parent);
 INSERT INTO two_parents VALUES (9, 'both', 4, 5);
 
--- Tables of odd shapes.
+-- Tables of unusual shapes.
 CREATE TABLE no_columns ();
 INSERT INTO no_columns DEFAULT VALUES;
 INSERT INTO no_columns DEFAULT VALUES;

@@ -1,4 +1,4 @@
--- A table whose rows must be there afterwards.
+-- A table whose rows must survive.
 CREATE TABLE kept (id int PRIMARY KEY, t text);
 
 INSERT INTO kept SELECT g, md5(g::text) FROM generate_series(1, 5000) g;

@@ -1,4 +1,4 @@
--- Text that sorts by a language's rules in an encoding of one byte.
+-- Text in a one-byte encoding, sorted by a language's rules.
 -- Each paragraph is one message; see everything.sql.
 
 CREATE DATABASE worte;

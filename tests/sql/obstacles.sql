@@ -1,8 +1,8 @@
--- What the preflight finds on the way from 13 to 17: one object for each finding.
+-- Findings of the preflight for an upgrade from 13 to 17: one object for each finding.
 SELECT pg_create_physical_replication_slot('standby_1');
 
--- The first is in the images without a library that it needs itself, the second is no library of PostgreSQL's. No server
--- and no session reads this before a reload.
+-- The images contain the first without one of its own dependencies; the second is not a PostgreSQL library. Neither takes
+-- effect before a restart or reload.
 ALTER SYSTEM SET shared_preload_libraries = 'llvmjit';
 
 ALTER SYSTEM SET session_preload_libraries = '/lib/x86_64-linux-gnu/libm.so.6';
@@ -17,7 +17,7 @@ CREATE DATABASE shut ALLOW_CONNECTIONS false;
 
 \connect shop
 
--- Types within types: found at any depth. Numbers of relations stay, so regclass is fine.
+-- Nested types are found at any depth. OIDs of relations are preserved, so regclass is allowed.
 CREATE TYPE inner_type AS (kept text, f regproc);
 CREATE DOMAIN inner_domain AS inner_type[];
 CREATE TABLE by_number (plain regprocedure, deep inner_domain, fine regclass);
@@ -40,5 +40,5 @@ BEGIN; INSERT INTO waits VALUES (1); PREPARE TRANSACTION 'tx_81';
 
 \connect reports
 
--- This column is gone in 17: only a restore shows it.
+-- 17 has removed this column: only a restore detects it.
 CREATE VIEW written AS SELECT buffers_backend FROM pg_stat_bgwriter WHERE false;

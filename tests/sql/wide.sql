@@ -1,5 +1,5 @@
--- Four hundred tables of twelve columns: their catalog is large enough for queries about it to be
--- compiled, which fails where the server finds no LLVM library.
+-- Four hundred tables of twelve columns: their system catalog is large enough for queries on it to be
+-- JIT-compiled, which fails if the server does not find the LLVM library.
 -- Each paragraph is one message; see everything.sql.
 
 CREATE DATABASE wide;

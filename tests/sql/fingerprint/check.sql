@@ -1,11 +1,11 @@
--- What must hold in each database after an upgrade. Every row is a complaint.
+-- Invariants of each database after an upgrade. Each row is a problem.
 
 SELECT format('index %s is not valid', indexrelid::regclass) FROM pg_index WHERE NOT indisvalid;
 
 CREATE EXTENSION IF NOT EXISTS amcheck;
 
 -- Also proves that every row can be found through each index.
-CREATE TEMP TABLE pgops_damage (complaint text);
+CREATE TEMP TABLE pgops_problems (problem text);
 
 DO $$
 DECLARE i regclass;
@@ -16,9 +16,9 @@ BEGIN
         BEGIN
             PERFORM bt_index_check(i, true);
         EXCEPTION WHEN OTHERS THEN
-            INSERT INTO pgops_damage VALUES (format('index %s: %s', i, SQLERRM));
+            INSERT INTO pgops_problems VALUES (format('index %s: %s', i, SQLERRM));
         END;
     END LOOP;
 END $$;
 
-SELECT complaint FROM pgops_damage;
+SELECT problem FROM pgops_problems;

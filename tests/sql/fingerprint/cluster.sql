@@ -1,5 +1,5 @@
--- Facts of the whole server, as pairs of text: what, and its value.
--- The same statements run on every version from 13 on and give the same answers before and after.
+-- Facts about the whole server, as pairs of text: name and value.
+-- The same statements run on every version from 13 on and return the same rows before and after an upgrade.
 
 SELECT 'setting ' || name, setting FROM pg_settings
 WHERE name IN ('data_checksums', 'wal_segment_size', 'block_size');
@@ -27,7 +27,7 @@ SELECT format('role %I', rolname),
         'password', md5(rolpassword), 'comment', shobj_description(oid, 'pg_authid'))
 FROM pg_authid WHERE rolname !~ '^pg_';
 
--- Who granted it may change: the grantor may be gone since, and 16 no longer accepts that.
+-- Without the grantor, which may change: it may have been dropped, which 16 no longer accepts.
 SELECT format('membership of %I in %I', m.rolname, r.rolname), CASE WHEN bool_or(admin_option) THEN 'with admin option' ELSE '' END
 FROM pg_auth_members JOIN pg_authid r ON r.oid = roleid JOIN pg_authid m ON m.oid = member
 WHERE m.rolname !~ '^pg_'

@@ -1,8 +1,8 @@
--- Facts of one database, as pairs of text: what, and its value.
--- The same statements run on every version from 13 on and give the same answers before and after.
--- Left out is what an upgrade changes on purpose: members of extensions and their versions, the
+-- Facts about one database, as pairs of text: name and value.
+-- The same statements run on every version from 13 on and return the same rows before and after an upgrade.
+-- Excluded is what an upgrade changes on purpose: members of extensions and their versions, the
 -- multirange types that 14 adds to each range type, the privilege MAINTAIN that 17 adds, NOT NULL
--- as a constraint, which 18 adds, and texts that the server makes anew, such as a view's.
+-- as a constraint, which 18 adds, and text that the server generates, such as a view's definition.
 
 CREATE TEMP TABLE pgops_objects AS
 WITH candidates (catalog, oid, owner) AS (
@@ -10,7 +10,7 @@ WITH candidates (catalog, oid, owner) AS (
         WHERE relkind <> 't' AND relpersistence <> 't' AND relnamespace <> 'pg_toast'::regnamespace
     UNION ALL SELECT 'pg_namespace'::regclass, oid, nspowner FROM pg_namespace WHERE nspname !~ '^pg_'
     UNION ALL SELECT 'pg_proc'::regclass, oid, proowner FROM pg_proc WHERE prosrc !~ '^(multi)?range_constructor'
-    -- Row types and array types come and go with what they belong to; sequences had row types before 14.
+    -- Row types and array types depend on their tables and types; sequences had row types before 14.
     UNION ALL SELECT 'pg_type'::regclass, t.oid, t.typowner FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
         WHERE t.typtype <> 'm' AND t.typelem = 0 AND coalesce(c.relkind, 'c') = 'c'
     UNION ALL SELECT 'pg_operator'::regclass, oid, oprowner FROM pg_operator
@@ -33,7 +33,7 @@ WITH candidates (catalog, oid, owner) AS (
     UNION ALL SELECT 'pg_user_mapping'::regclass, oid, NULL FROM pg_user_mapping
     UNION ALL SELECT 'pg_trigger'::regclass, oid, NULL FROM pg_trigger WHERE NOT tgisinternal
     UNION ALL SELECT 'pg_policy'::regclass, oid, NULL FROM pg_policy
-    -- A view's own rule is no member of an extension, though the view may be one.
+    -- A view's own rule is not a member of an extension, even if the view is.
     UNION ALL SELECT 'pg_rewrite'::regclass, oid, NULL FROM pg_rewrite r WHERE NOT EXISTS (
         SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = r.ev_class AND d.deptype = 'e')
     UNION ALL SELECT 'pg_constraint'::regclass, oid, NULL FROM pg_constraint WHERE contype <> 'n' AND contype <> 't'
@@ -48,7 +48,7 @@ FROM (SELECT *, pg_identify_object(catalog, oid, 0) AS i FROM candidates) c
 WHERE oid >= 16384 AND NOT EXISTS (
     SELECT FROM pg_depend d WHERE d.classid = c.catalog AND d.objid = c.oid AND d.deptype = 'e');
 
-SELECT format('%s %s', type, identity), coalesce('owned by ' || pg_get_userbyid(owner), 'is there') FROM pg_temp.pgops_objects;
+SELECT format('%s %s', type, identity), coalesce('owned by ' || pg_get_userbyid(owner), 'exists') FROM pg_temp.pgops_objects;
 
 CREATE TEMP VIEW pgops_grants AS
 SELECT what, string_agg(format('%s to %s%s by %s', privilege_type,
@@ -145,7 +145,7 @@ SELECT format('large object %s', oid),
     format('of %s, %s bytes, md5 %s', pg_get_userbyid(lomowner), length(lo_get(oid)), md5(lo_get(oid)))
 FROM pg_largeobject_metadata;
 
--- What must be read itself: one statement for each, which the caller runs.
+-- Contents of relations: one query for each, which the caller runs.
 CREATE TEMP VIEW pgops_contents AS
 SELECT format('SELECT %L, format(''%%s rows, sum %%s'', count(*), sum(hashtextextended(pgops_row::text, 0))) FROM ONLY %s AS pgops_row',
     'rows of ' || oid::regclass, oid::regclass) AS query

@@ -1,4 +1,4 @@
--- What must hold in each database once the planner's statistics were made. Every row is a complaint.
+-- Invariants of each database after ANALYZE. Each row is a problem.
 
 SELECT format('table %s has rows and no statistics', c.oid::regclass)
 FROM pg_class c

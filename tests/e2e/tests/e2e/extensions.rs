@@ -1,0 +1,61 @@
+//! Extensions are updated to the versions of the new image after the outage.
+
+use anyhow::ensure;
+use pgops_api::plan::Step;
+use pgops_e2e::{assert_step_given_up, assert_upgraded, with_namespace};
+
+const OUTDATED: &str = "SELECT count(*) FROM pg_extension JOIN pg_available_extensions ON name = extname
+    WHERE default_version <> extversion";
+
+#[tokio::test]
+async fn extensions_are_updated_to_versions_of_new_image() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").ready().await?;
+        let extensions =
+            "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hstore; CREATE EXTENSION pg_trgm;
+            CREATE EXTENSION cube; CREATE EXTENSION earthdistance; CREATE EXTENSION \"uuid-ossp\"";
+        orders.sql("postgres", extensions).await?;
+        orders.sql("postgres", "CREATE DATABASE \"odd \"\"name\"\"\"").await?;
+        orders.sql("odd \"name\"", "CREATE EXTENSION pg_stat_statements VERSION '1.4'").await?;
+        let before = orders.fingerprint().await?;
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+        assert_upgraded(&orders, &upgrade, &before).await?;
+        let version = "SELECT extversion FROM pg_extension WHERE extname = 'pg_stat_statements'";
+        for dbname in ["postgres", "odd \"name\""] {
+            let versions = orders.sql(dbname, version).await?.concat();
+            ensure!(versions == ["1.11"], "pg_stat_statements of {dbname} is {versions:?}");
+            let outdated = orders.sql(dbname, OUTDATED).await?.concat();
+            ensure!(outdated == ["0"], "{outdated:?} extensions of {dbname} are outdated");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn extension_that_cannot_be_updated_does_not_fail_the_upgrade() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").ready().await?;
+        orders
+            .sql(
+                "postgres",
+                "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION pg_trgm VERSION '1.3';
+                CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+                    IF current_query() LIKE '%pg_stat_statements%' THEN RAISE 'not this one'; END IF;
+                END $$;
+                CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('ALTER EXTENSION')
+                    EXECUTE FUNCTION refuse()",
+            )
+            .await?;
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+        let request = upgrade.wait_successful().await?;
+        let parts = ["pg_stat_statements", "not this one", "ALTER EXTENSION"];
+        assert_step_given_up(&request, Step::UpdateExtensions, &parts)?;
+        let versions =
+            "SELECT extname || ' ' || extversion FROM pg_extension WHERE extname LIKE 'pg_%' ORDER BY 1";
+        let versions = orders.sql("postgres", versions).await?.concat();
+        ensure!(versions == ["pg_stat_statements 1.8", "pg_trgm 1.6"], "{versions:?}");
+        Ok(())
+    })
+    .await
+}

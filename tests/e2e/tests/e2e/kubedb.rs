@@ -1,0 +1,141 @@
+//! KubeDB manifests, and a catalog with a bad entry.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Event;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, PostParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use pgops_api::opsrequest::RequestType;
+use pgops_api::{PostgresOpsRequest, PostgresVersion};
+use pgops_e2e::{Cluster, Database, assert_upgraded, with_namespace};
+use serde_json::{Value, json};
+
+const V1: &str = include_str!("../../../manifests/kubedb-v1.yaml");
+const V1ALPHA2: &str = include_str!("../../../manifests/kubedb-v1alpha2.yaml");
+const ENTRY: &str = include_str!("../../../manifests/kubedb-postgresversion.yaml");
+
+#[tokio::test]
+async fn kubedb_manifests_apply_unchanged_and_keep_unknown_fields() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        for (manifest, name, version) in [(V1, "as-v1", "13.23"), (V1ALPHA2, "as-v1alpha2", "15.18")] {
+            ns.kubectl(&["apply", "-f", "-"], Some(manifest)).await?.succeeded()?;
+            let database = Database::new(ns.clone(), name);
+            database.wait_ready().await?;
+            ensure!(database.server_version().await? == version, "{name} is not {version}");
+            let again = ns.kubectl(&["apply", "-f", "-"], Some(manifest)).await?.succeeded()?;
+            ensure!(again.stdout.contains("unchanged"), "a second apply changes it: {}", again.stdout);
+        }
+        let stored = |name: &'static str| async move {
+            let json =
+                ns.kubectl(&["get", "postgreses.kubedb.com", name, "-o", "json"], None).await?.succeeded()?;
+            anyhow::Ok(serde_json::from_str::<Value>(&json.stdout)?)
+        };
+        let v1 = stored("as-v1").await?;
+        for (pointer, value) in [
+            ("/spec/monitor/prometheus/serviceMonitor/interval", json!("10s")),
+            ("/spec/healthChecker/failureThreshold", json!(2)),
+            ("/spec/leaderElection/period", json!("300ms")),
+            ("/spec/podTemplate/metadata/annotations/note", json!("kept")),
+            ("/spec/serviceTemplates/0/alias", json!("primary")),
+            ("/metadata/labels/team", json!("billing")),
+        ] {
+            ensure!(v1.pointer(pointer) == Some(&value), "{pointer} was not kept: {v1}");
+        }
+        let v1alpha2 = stored("as-v1alpha2").await?;
+        ensure!(
+            v1alpha2.pointer("/spec/terminationPolicy") == Some(&json!("WipeOut")),
+            "the policy: {v1alpha2}"
+        );
+
+        // The request in the form of KubeDB's documentation.
+        let database = Database::new(ns.clone(), "as-v1");
+        let before = database.fingerprint().await?;
+        let upgrade = ns.upgrade("pg-version-upgrade").database("as-v1").to("17.11");
+        let upgrade = upgrade.field("timeout", json!("5m")).field("apply", json!("IfReady")).create().await?;
+        assert_upgraded(&database, &upgrade, &before).await
+    })
+    .await
+}
+
+/// KubeDB's original form, which many repositories contain and apply again and again.
+#[tokio::test]
+async fn request_in_older_form_upgrades_and_can_be_reapplied() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").ready().await?;
+        let older = ns
+            .upgrade("older")
+            .database("orders")
+            .field("type", json!("Upgrade"))
+            .field("upgrade", json!({"targetVersion": "13.23"}))
+            .without("updateVersion");
+        let upgrade = older.clone().create().await?;
+        let stored = upgrade.wait_successful().await?;
+        ensure!(
+            stored.spec.type_ == RequestType::UpdateVersion,
+            "the type was not converted: {:?}",
+            stored.spec
+        );
+        ensure!(stored.spec.upgrade.is_none(), "the deprecated field was not converted: {:?}", stored.spec);
+        ensure!(stored.target() == Some("13.23"), "the target was lost: {:?}", stored.spec);
+        for options in
+            [&["apply", "-f", "-"][..], &["apply", "--server-side", "--force-conflicts", "-f", "-"]]
+        {
+            let manifest = older.manifest().to_string();
+            let output = ns.kubectl(options, Some(&manifest)).await?.succeeded()?;
+            ensure!(output.stderr.contains("older form"), "no warning about the older form: {output:?}");
+            let again = ns.api::<PostgresOpsRequest>().get("older").await?;
+            ensure!(again.spec == stored.spec, "{options:?} changed the spec: {:?}", again.spec);
+            ensure!(
+                again.metadata.generation == stored.metadata.generation,
+                "{options:?} changed the generation"
+            );
+        }
+        ensure!(orders.server_version().await? == "13.23", "the database was not upgraded");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn kubedb_catalog_entry_keeps_unknown_fields() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    let run = async |args: &[&str], input| pgops_e2e::kubectl(args, input).await?.succeeded();
+    run(&["apply", "-f", "-"], Some(ENTRY)).await?;
+    let stored = run(&["get", "postgresversion", "e2e-unread-fields", "-o", "json"], None).await?;
+    cluster.catalog().delete("e2e-unread-fields", &DeleteParams::default()).await?;
+    let stored: Value = serde_json::from_str(&stored.stdout)?;
+    for pointer in ["/spec/exporter/image", "/spec/archiver/walg/image", "/spec/ui/0/name"] {
+        ensure!(stored.pointer(pointer).is_some(), "{pointer} was not kept: {stored}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn catalog_entry_with_bad_version_is_warned_about_or_denied() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    let catalog = cluster.catalog();
+    let name = "e2e-of-no-postgresql";
+    let _ = catalog.delete(name, &DeleteParams::default()).await;
+    let entry = |version: &str| {
+        let spec = json!({"version": version, "db": {"image": "nowhere.invalid/x:1"}});
+        serde_json::from_value::<PostgresVersion>(json!({"metadata": {"name": name}, "spec": spec}))
+    };
+    let denial = catalog.create(&PostParams::default(), &entry("seventeen")?).await;
+    let denial = denial.err().context("an unparsable version was admitted")?.to_string();
+    ensure!(denial.contains("seventeen"), "the denial does not name the version: {denial}");
+    let created = catalog.create(&PostParams::default(), &entry("9.6.24")?).await?;
+    // By UID: Events outlive their objects, and an earlier run may have created an Event for this name.
+    let uid = created.uid().context("the entry has no uid")?;
+    let of_entry = watcher::Config::default().fields(&format!("involvedObject.uid={uid},type=Warning"));
+    let mut warnings =
+        Box::pin(watcher::watcher(Api::<Event>::all(cluster.client.clone()), of_entry).applied_objects());
+    let warned = tokio::time::timeout(Duration::from_mins(1), warnings.next()).await;
+    catalog.delete(name, &DeleteParams::default()).await?;
+    let warned = warned.context("the entry has no warning Event")?;
+    let message = warned.context("the watch on Events ended")??.message.unwrap_or_default();
+    ensure!(message.contains("9.6.24"), "the Event does not name the version: {message}");
+    Ok(())
+}

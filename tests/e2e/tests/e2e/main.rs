@@ -1,0 +1,20 @@
+//! The end-to-end tests, in one program so that they share the cluster's cores well.
+//!
+//! `tests/cluster/exec cargo test -p pgops-e2e -- --test-threads 3` runs them.
+
+mod availability;
+mod collations;
+mod denials;
+mod differential;
+mod documentation;
+mod extensions;
+mod failures;
+mod interruptions;
+mod kubedb;
+mod lifecycle;
+mod major;
+mod minor;
+mod preflight;
+mod queue;
+mod retention;
+mod user_objects;
