@@ -97,7 +97,7 @@ deny: ## check licences, duplicate crates and sources of crates
 
 .PHONY: modules
 modules: ## check that no modules import each other in a circle
-	@$(phase) "Module circles" hack/modules
+	@$(phase) "Module circles" cargo run --quiet --locked --package pgops-modules
 
 .PHONY: chart-lint
 chart-lint: ## check the charts, without a cluster
