@@ -38,7 +38,8 @@ check: check-text check-code chart-lint ## run all checks that need neither a cl
 
 .PHONY: test
 test: ## run everything required before a release: check, build, e2e (root, Debian 12)
-	@$(phase) "Packages" tests/cluster/packages
+	@# Some tools of `make check` are wheels.
+	@$(phase) "Packages" tests/cluster/packages $$(command -v pip pip3 >/dev/null || echo python3-pip)
 	@# What takes seconds comes first: a failure below is reported only when the cluster is up too.
 	@$(MAKE) check-text
 	@# The cluster's programs compile while the code is checked: together they use all of a small machine.
