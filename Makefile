@@ -1,5 +1,5 @@
-# `make help` says what there is. Nothing is written into the checkout but by `make generate`, and results of
-# benchmarks into its `target`, which git ignores.
+# `make help` lists the targets. Nothing is written into the checkout except by `make generate`, and benchmark results
+# into `target`, which git ignores.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -11,134 +11,171 @@ PGOPS_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pgops
 CARGO_TARGET_DIR ?= $(PGOPS_CACHE)/target
 export PGOPS_CACHE CARGO_TARGET_DIR
 
-# With KUBECONFIG set to a cluster of yours: where it pulls the images from, ours and PostgreSQL's.
+# With KUBECONFIG set to a cluster of your own: the registry it pulls the images of pgops and of PostgreSQL from.
 PGOPS_E2E_REGISTRY ?= localhost
 PGOPS_E2E_THREADS ?= 4
 export PGOPS_E2E_REGISTRY
 
 musl := x86_64-unknown-linux-musl
-programs := webhook provisioner runner instance probe
+# The demonstration's program is built in the same call, so that its dependencies compile once.
+programs := webhook provisioner runner instance probe demo
 binaries := $(CARGO_TARGET_DIR)/$(musl)/release
-phase := tests/phase
+phase := hack/phase
 
-##@ The main job
+##@ Main targets
 
 .PHONY: demo
-demo: ## upgrade PostgreSQL 13 to 17 on a real cluster, before your eyes
+demo: ## upgrade PostgreSQL 13 to 17 on a real cluster while you watch (root, Debian 12)
+	@echo "The first run compiles Kubernetes and pgops: about 20 minutes on two cores. Later runs take 3."
 	@tests/cluster/packages
-	@$(MAKE) -j2 demo-programs prefixed-cluster-up
-	@$(MAKE) install
-	@hack/demo
+	@# Only the images that the demonstration uses are built before it starts.
+	@PGOPS_POSTGRES_SUITES="bullseye trixie" $(MAKE) -j2 build prefixed-cluster-up
+	@PGOPS_POSTGRES_SUITES="bullseye trixie" $(MAKE) install
+	@hack/demo "$(binaries)/pgops-demo"
+
+.PHONY: check
+check: check-text check-code chart-lint ## run all checks that need neither a cluster nor root
 
 .PHONY: test
-test: fmt ## everything that is checked before a release
-	@$(phase) "Packages" tests/cluster/packages
-	@# The cluster's programs compile while the code is checked: together they fill the machine.
-	@$(MAKE) -j2 checks prefixed-cluster-up
+test: ## run everything required before a release: check, build, e2e (root, Debian 12)
+	@# Some tools of `make check` are wheels.
+	@$(phase) "Packages" tests/cluster/packages $$(command -v pip pip3 >/dev/null || echo python3-pip)
+	@# What takes seconds comes first: a failure below is reported only when the cluster is up too.
+	@$(MAKE) check-text
+	@# The cluster's programs compile while the code is checked: together they use all of a small machine.
+	@$(MAKE) -j2 check-code-and-build prefixed-cluster-up
 	@$(MAKE) chart-lint
 	@$(MAKE) install
 	@$(MAKE) e2e
 
 .PHONY: test-all
 test-all: export PGOPS_COUNTS := $(CARGO_TARGET_DIR)/counts
-test-all: ## and then the worker killed at every record and stage, and faults of all kinds: an hour more
+test-all: ## run test, differential and chaos: an hour more
 	@rm -f "$(PGOPS_COUNTS)"
 	@$(MAKE) test
 	@$(MAKE) differential
-	@$(MAKE) matrix
-	@tests/summary "$(PGOPS_COUNTS)"
+	@$(MAKE) chaos
+	@hack/summary "$(PGOPS_COUNTS)"
 
-##@ Parts of `make test`
+##@ Parts of `make check`
 
 .PHONY: fmt
-fmt: ## the formatting of the code
+fmt: ## check the formatting of the code
 	@$(phase) "Format" cargo fmt --all --check
 
+.PHONY: spelling
+spelling: ## check the spelling of code and documents
+	@$(phase) "Spelling" hack/tool typos
+
+.PHONY: prose
+prose: ## check for words and phrases that hack/prose.tsv rules out
+	@$(phase) "Prose" hack/prose
+
+.PHONY: shellcheck
+shellcheck: ## lint the shell scripts
+	@$(phase) "Shell scripts" hack/shellcheck
+
 .PHONY: clippy
-clippy: ## the lints
+clippy: ## lint the code
 	@$(phase) "Clippy" cargo clippy --workspace --all-targets --locked -- --deny warnings
 
 .PHONY: unit
-unit: ## the unit tests
+unit: ## run the unit tests
 	@$(phase) "Unit tests" cargo test --workspace --exclude pgops-e2e --locked
 
+.PHONY: doc
+doc: ## build the API documentation, with warnings denied
+	@RUSTDOCFLAGS="--deny warnings" $(phase) "Documentation" \
+		cargo doc --workspace --no-deps --document-private-items --locked
+
 .PHONY: generated
-generated: ## that generated files are what their sources make
-	@$(phase) "Generated files" tests/generate --check
+generated: ## check that generated files are up to date
+	@$(phase) "Generated files" hack/generate --check
 
 .PHONY: deny
-deny: ## licences, duplicate crates, sources of crates
-	@$(phase) "Licences and crates" tests/cargo-deny --log-level error check --deny unmatched-skip licenses bans sources
+deny: ## check licences, duplicate crates and sources of crates
+	@$(phase) "Licences and crates" \
+		hack/tool cargo-deny --log-level error check --deny unmatched-skip licenses bans sources
+
+.PHONY: modules
+modules: ## check that no modules import each other in a circle
+	@$(phase) "Module circles" cargo run --quiet --locked --package pgops-modules
 
 .PHONY: chart-lint
-chart-lint: ## the charts, without a cluster
-	@$(phase) "Charts" tests/charts
+chart-lint: ## check the charts, without a cluster
+	@$(phase) "Charts" hack/charts
+
+# One after the other: in parallel they would only wait for cargo's lock.
+.PHONY: check-text
+check-text:
+	@$(MAKE) fmt
+	@$(MAKE) spelling
+	@$(MAKE) prose
+	@$(MAKE) shellcheck
+
+.PHONY: check-code
+check-code:
+	@$(MAKE) clippy
+	@$(MAKE) unit
+	@$(MAKE) generated
+	@$(MAKE) doc
+	@$(MAKE) deny
+	@$(MAKE) modules
+
+.PHONY: check-code-and-build
+check-code-and-build: check-code
+	@$(MAKE) build
+
+##@ Tests on a cluster with pgops installed
 
 .PHONY: e2e
-e2e: ## the end-to-end tests, on the cluster with pgops installed
+e2e: cluster-up ## run the end-to-end tests
 	@$(phase) "Build of the end-to-end tests" cargo test --package pgops-e2e --locked --no-run
 	@$(phase) "End-to-end tests" tests/cluster/exec \
 		cargo test --package pgops-e2e --locked --offline -- --test-threads $(PGOPS_E2E_THREADS)
 
 .PHONY: differential
-differential: ## our preflight beside the real pg_upgrade, over all data sets
+differential: cluster-up ## compare the preflight with the real pg_upgrade over all data sets
 	@$(phase) "Build of the comparison" cargo test --package pgops-e2e --test differential --locked --no-run
 	@$(phase) "Comparison with pg_upgrade" tests/cluster/exec \
 		cargo test --package pgops-e2e --test differential --locked --offline
 
-.PHONY: matrix
-matrix: ## the kills and the faults, which `make test` leaves out, on the test cluster with pgops installed
-	@$(phase) "Build of the matrix" cargo test --package pgops-e2e --locked --test chaos --no-run
-	@# Kills must come when they are meant to, whatever else the machine does.
+.PHONY: chaos
+chaos: cluster-up ## kill the worker at every record and stage, and inject faults
+	@$(phase) "Build of the chaos tests" cargo test --package pgops-e2e --locked --test chaos --no-run
+	@# Kills must come at the intended moment, whatever else the machine does.
 	@$(phase) "Kills and faults" nice -n -10 tests/cluster/exec \
 		cargo test --package pgops-e2e --locked --offline --test chaos -- --skip alone:: --test-threads 3
-	@# These take the cluster itself away.
+	@# These stop parts of the cluster itself.
 	@$(phase) "Faults of the cluster" tests/cluster/exec \
 		cargo test --package pgops-e2e --locked --offline --test chaos -- alone:: --test-threads 1
-
-# What needs no cluster, one after the other.
-.PHONY: checks
-checks:
-	@$(MAKE) generated
-	@$(MAKE) clippy
-	@$(MAKE) unit
-	@$(MAKE) build
-	@$(MAKE) deny
-
-# The demonstration itself runs inside of the cluster's network, which leads nowhere else.
-.PHONY: demo-programs
-demo-programs: build
-	@$(phase) "Build of the demonstration" cargo build --package pgops-demo --locked
 
 .PHONY: prefixed-cluster-up
 prefixed-cluster-up:
 	@tests/cluster/up 2>&1 | sed --unbuffered 's/^/[cluster] /'
 
-.PHONY: fuzz
-fuzz: ## bytes thrown at admission, for PGOPS_FUZZ_SECONDS (60): not a part of `make test`
-	@$(phase) "Fuzzing admission" tests/fuzz
-
 ##@ Building and installing
 
-# What static programs need: where rustup installs nothing by itself, rust-toolchain.toml alone does not bring it.
+# Requirements of static programs. Where rustup does not install missing targets by itself, rust-toolchain.toml alone
+# is not enough.
 .PHONY: static
 static:
 	@command -v musl-gcc >/dev/null || tests/cluster/packages
 	@[[ -d "$$(rustc --print sysroot)/lib/rustlib/$(musl)" ]] || rustup target add $(musl)
 
 .PHONY: build
-build: static ## the static programs that go into images
+build: static ## build the static programs that go into images
 	@CC_x86_64_unknown_linux_musl=musl-gcc $(phase) "Release build" \
 		cargo build --release --locked --target $(musl) \
 		$(programs:%=--bin pgops-%) --workspace
 
 .PHONY: images
-images: build cluster-up ## their images, in the test cluster
-	@$(phase) "Images" tests/images "$(binaries)"
+images: build cluster-up ## build the images and load them into the test cluster
+	@$(phase) "Images" hack/images "$(binaries)"
 
 .PHONY: install
-install: images ## pgops in the cluster, with the catalog of tests/values.yaml
-	@# The annotation replaces the pods when, and only when, the programs have changed.
+install: images ## install pgops in the cluster, with the catalog of tests/values.yaml
+	@# The annotation replaces the pods if, and only if, the programs have changed.
 	@build=$$(cd "$(binaries)" && cat pgops-webhook pgops-provisioner pgops-runner pgops-instance | sha256sum | cut -c1-12); \
 	$(phase) "Helm" tests/cluster/exec helm upgrade --install pgops charts/pgops \
 		--namespace pgops-system --create-namespace --wait --timeout 3m \
@@ -147,18 +184,22 @@ install: images ## pgops in the cluster, with the catalog of tests/values.yaml
 		--set-string podAnnotations.build="$$build"
 
 .PHONY: generate
-generate: ## every generated file: definitions, table of values
-	@tests/generate
+generate: ## regenerate all generated files: definitions, table of values, references
+	@hack/generate
 
-##@ Benchmarks
+##@ Fuzzing and benchmarks
+
+.PHONY: fuzz
+fuzz: ## fuzz the admission handler for PGOPS_FUZZ_SECONDS (60)
+	@$(phase) "Fuzzing of admission" hack/fuzz
 
 .PHONY: bench-admission
-bench-admission: static ## what an admission review costs; results in target/bench/admission.jsonl
+bench-admission: static ## measure an admission review; writes target/bench/admission.jsonl
 	@CC_x86_64_unknown_linux_musl=musl-gcc $(phase) "Benchmark of admission" \
 		cargo bench --locked --target $(musl) --package pgops-webhook --bench admission
 
 .PHONY: bench-upgrade
-bench-upgrade: ## how long the outage of an upgrade is, on the cluster with pgops installed; target/bench/upgrade.jsonl
+bench-upgrade: cluster-up ## measure the outage of an upgrade, on the cluster; writes target/bench/upgrade.jsonl
 	@$(phase) "Build of the benchmark" cargo build --package pgops-bench-upgrade --locked
 	@$(phase) "Benchmark of upgrades" tests/cluster/exec \
 		cargo run --quiet --package pgops-bench-upgrade --locked --offline
@@ -166,14 +207,14 @@ bench-upgrade: ## how long the outage of an upgrade is, on the cluster with pgop
 ##@ The test cluster
 
 .PHONY: cluster-up
-cluster-up: ## bring the cluster up; about 20 minutes the first time, seconds afterwards
+cluster-up: ## start the test cluster: up to 20 minutes the first time, seconds afterwards
 	@tests/cluster/up
 
 .PHONY: cluster-down
-cluster-down: ## take the cluster down; what was compiled is kept
+cluster-down: ## stop the test cluster; compiled programs and images are kept
 	@tests/cluster/down
 
 .PHONY: help
-help: ## this list
+help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -6,7 +6,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Labels that selectors use: they never change. Takes (list $ "component"). */}}
+{{/* Labels used by selectors; they never change. Takes (list $ "component"). */}}
 {{- define "pgops.selectorLabels" -}}
 app.kubernetes.io/name: pgops
 app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
@@ -22,7 +22,7 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* Reference of one of our images. Takes (list $ "webhook"). */}}
+{{/* Reference of one of pgops' images. Takes (list $ "webhook"). */}}
 {{- define "pgops.image" -}}
 {{- $root := index . 0 -}}
 {{- $images := $root.Values.images -}}
@@ -30,7 +30,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- get $images (index . 1) }}:{{ $images.tag | default $root.Chart.AppVersion -}}
 {{- end -}}
 
-{{/* Where a component's pods go. Takes (list $ $values "component"). */}}
+{{/* Scheduling of a component's pods. Takes (list $ $values "component"). */}}
 {{- define "pgops.scheduling" -}}
 {{- $root := index . 0 -}}
 {{- $values := index . 1 -}}
@@ -62,7 +62,7 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* Pod Security "restricted": our binaries need no user, no file and no capability. */}}
+{{/* Pod Security "restricted": the programs need no particular user, no files and no capabilities. */}}
 {{- define "pgops.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532
@@ -76,7 +76,7 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end -}}
 
-{{/* Who a pod is: leases and events name it. */}}
+{{/* A pod's identity, for leases and Events. */}}
 {{- define "pgops.podEnvironment" -}}
 - name: POD_NAME
   valueFrom: { fieldRef: { fieldPath: metadata.name } }
@@ -84,7 +84,7 @@ capabilities: { drop: [ALL] }
   valueFrom: { fieldRef: { fieldPath: metadata.namespace } }
 {{- end -}}
 
-{{/* What all webhooks have in common. Takes (list $ "/path"). */}}
+{{/* Fields that all webhooks share. Takes (list $ "/path"). */}}
 {{- define "pgops.admission" -}}
 {{- $root := index . 0 -}}
 clientConfig:
@@ -99,8 +99,8 @@ sideEffects: None
 timeoutSeconds: {{ $root.Values.webhook.timeoutSeconds }}
 {{- end -}}
 
-{{/* What pgops itself writes is not asked about: its objects, and the claim of a request. The worker of an
-upgrade is: it alone may change a version, and only while its request is active. */}}
+{{/* Writes by pgops itself (its objects, and the claim of a request) skip admission. Those of an upgrade's worker do
+not: only the worker may change a version, and only while its request is active. */}}
 {{- define "pgops.notByPgops" -}}
 {{- $accounts := list -}}
 {{- range list "webhook" "provisioner" -}}

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Packs root file systems into OCI archives, several images to an archive, with
-# layers shared between them. Plain files and jq: no storage driver copies the
-# data around. Sourced.
+# Packs root file systems into OCI archives, several images per archive, with
+# shared layers. Plain files and jq, so that no storage driver copies data.
+# Sourced.
 
 oci_begin() { # DIR
     mkdir -p "$1/blobs/sha256"
@@ -17,7 +17,7 @@ oci_blob() { # DIR FILE
     printf '%s\n' "$digest"
 }
 
-# Adds an image made of layers that are in the layout already.
+# Adds an image of layers that are already in the layout.
 oci_image() { # DIR NAME CONFIG_JSON LAYER_DIGEST…
     local dir=$1 name=$2 settings=$3 layers config manifest
     shift 3

@@ -1,4 +1,4 @@
-/* Holds a pod's namespaces open: reaps children, ends on a signal. */
+/* Holds a pod's namespaces open: reaps children, exits on a signal. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>

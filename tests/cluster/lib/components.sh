@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # env.sh, sourced before, has the settings
+# shellcheck shell=bash disable=SC2154 # the settings come from env.sh, which is sourced before
 # Starts and stops the cluster's programs. Each runs in the network namespace,
 # logs to $state/logs/NAME.log and leaves its process id in $state/run/NAME.pid.
 # Sourced.
@@ -8,20 +8,20 @@ components=(etcd kube-apiserver kube-controller-manager kube-scheduler container
 start() { # NAME PROGRAM ARGUMENT…
     local name=$1 pid word=
     shift
-    # The lock that `up` holds must not live on in what it starts.
+    # The programs must not inherit the lock that `up` holds.
     setsid nsenter --net="$netns_file" -- "$@" >"$state/logs/$name.log" 2>&1 </dev/null {lock_fd}>&- &
     pid=$!
     echo "$pid" >"$state/run/$name.pid"
-    # A disk that is kept busy can hold up the way to the program, where `is_running` does not know it yet and
-    # `wait_until` would take it for one that has ended.
+    # On a busy disk it can take a while until the process executes the program. Until then `is_running` does not
+    # recognise it, and `wait_until` would report that it has exited.
     while [[ $word != "$1" ]] && kill -0 "$pid" 2>/dev/null; do
         sleep 0.01
         { read -r -d '' word <"/proc/$pid/cmdline"; } 2>/dev/null || true
     done
 }
 
-# True if NAME's process runs and is really ours: process ids are used again
-# after a reboot, but every program of ours names a path of $state.
+# True if NAME's process runs and belongs to the cluster: process ids are reused
+# after a reboot, but the command line of each of these programs has a path in $state.
 is_running() { # NAME
     local pid words
     { read -r pid <"$state/run/$1.pid" && mapfile -d '' -t words <"/proc/$pid/cmdline"; } 2>/dev/null || return 1
@@ -39,8 +39,8 @@ any_running() { # NAME…
     return 1
 }
 
-# True while a thread of one of these processes has not ended: that long a killed program, of which nothing else is to be
-# seen any more, keeps its ports and files.
+# True while a thread of one of these processes is left: a killed process holds its ports and files until its last
+# thread exits, even when it is no longer visible otherwise.
 any_alive() { # PID…
     local pid
     for pid; do
@@ -49,7 +49,7 @@ any_alive() { # PID…
     return 1
 }
 
-# Ends programs by a signal, and after 2 s by force.
+# Stops programs with a signal, and after 2 s with SIGKILL.
 end() { # SIGNAL NAME…
     local signal=$1 name pids=() tries
     shift
@@ -70,15 +70,15 @@ end() { # SIGNAL NAME…
 
 stop() { end TERM "$@"; } # NAME…
 
-# Waits until a command succeeds; if it does not in time, or if the component
-# ends meanwhile, shows the end of that component's log.
+# Waits until a command succeeds. If it does not in time, or if the component
+# exits, prints the end of that component's log and fails.
 wait_until() { # SECONDS COMPONENT WHAT COMMAND…
     local deadline=$((SECONDS + $1)) name=$2 what=$3
     shift 3
     until "$@" >/dev/null 2>&1; do
         if ! is_running "$name" || ((SECONDS >= deadline)); then
             tail -n 20 "$state/logs/$name.log" >&2
-            fail "waited for: $what. The log of $name (end shown above): $state/logs/$name.log"
+            fail "timed out waiting until $what, or $name exited; its log, whose end is shown above: $state/logs/$name.log"
         fi
         sleep 0.1
     done
@@ -89,7 +89,7 @@ api_ready() { kube get --raw /readyz; }
 containerd_ready() { in_netns ctr --address "$containerd_socket" version; }
 
 start_etcd() {
-    # Nothing of a test cluster must outlive a power failure.
+    # A test cluster's data need not survive a power failure.
     start etcd "$others/etcd" --name pgops --data-dir "$state/etcd" --unsafe-no-fsync \
         --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
         --listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 \
@@ -115,8 +115,8 @@ start_apiserver() {
 }
 
 start_controller_manager() {
-    # The grace period keeps the node Ready while builds and tests take all of
-    # a small machine's processor time.
+    # The long grace period keeps the node Ready while builds and tests use all
+    # processors of a small machine.
     start kube-controller-manager "$kubernetes/kube-controller-manager" \
         --kubeconfig="$state/pki/kube-controller-manager.kubeconfig" \
         --authentication-kubeconfig="$state/pki/kube-controller-manager.kubeconfig" \
@@ -144,8 +144,8 @@ YAML
 }
 
 start_containerd() {
-    # restrict_oom_score_adj: where the machine lacks CAP_SYS_RESOURCE, runc
-    # dies if it is asked to lower a container's score.
+    # restrict_oom_score_adj: without CAP_SYS_RESOURCE, runc fails if it has to
+    # lower a container's OOM score.
     cat >"$state/config/containerd.toml" <<TOML
 version = 2
 root = "$state/containerd"
@@ -188,8 +188,8 @@ JSON
 }
 
 start_kubelet() {
-    # cgroup v1 and swap are what the machine has; evictions and image
-    # collection would only make tests depend on the machine's other load.
+    # The machine may have cgroup v1 and swap. Evictions and image garbage
+    # collection would make tests depend on the machine's other load.
     printf 'nameserver %s\n' "$dns_service_ip" >"$state/config/resolv.conf"
     cat >"$state/config/kubelet.yaml" <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
@@ -237,8 +237,8 @@ YAML
 }
 
 start_coredns() {
-    # No forwarding: there is nothing outside. No cache: answers come from
-    # memory, and a cached "no such name" only delays tests.
+    # No forwarding: the network has no outside. No cache: responses come from
+    # memory, and a cached negative response only delays tests.
     cat >"$state/config/Corefile" <<COREFILE
 .:53 {
     errors

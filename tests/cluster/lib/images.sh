@@ -1,14 +1,20 @@
-# shellcheck shell=bash disable=SC2154 # env.sh, sourced before, has the settings
-# Builds the images that the cluster needs and hands them to its containerd.
+# shellcheck shell=bash disable=SC2154 # the settings come from env.sh, which is sourced before
+# Builds the images that the cluster needs and imports them into its containerd.
 # Sourced.
 
 ctr_in_cluster() { in_netns ctr --address "$containerd_socket" --namespace k8s.io "$@"; }
 
-postgres_suites() { awk -F'\t' '!/^#/ && NF {print $1}' "$cluster_source/images/postgres.tsv" | uniq; }
+postgres_suites() {
+    if [[ -n ${PGOPS_POSTGRES_SUITES:-} ]]; then
+        tr ' ' '\n' <<<"$PGOPS_POSTGRES_SUITES"
+    else
+        awk -F'\t' '!/^#/ && NF {print $1}' "$cluster_source/images/postgres.tsv" | uniq
+    fi
+}
 
 build_images() {
     local suite archive
-    # What killed builds left; none takes two hours.
+    # Leftovers of killed builds; no build takes two hours.
     find "$images_cache" -maxdepth 1 -name 'tmp.*' -mmin +120 -exec rm -rf --one-file-system {} + 2>/dev/null || true
     "$cluster_source/images/pause" >/dev/null
     for suite in $(postgres_suites); do
@@ -27,20 +33,20 @@ import_images() {
     done
 }
 
-# Imports an archive unless this containerd has it. The mark lies inside of
-# containerd's own directory, so the two live and die together.
+# Imports an archive unless this containerd has it already. The marker file is in
+# containerd's own directory, so that it is deleted together with the images.
 import_archive() {
     local mark
     mark=$state/containerd/imported/$(basename "$1")
     [[ ! -e $mark ]] || return 0
     ctr_in_cluster image import "$1" >"$state/logs/import.log" 2>&1 ||
-        fail "import of $1 failed; see $state/logs/import.log"
+        fail "failed to import $1; see $state/logs/import.log"
     mkdir -p "$(dirname "$mark")"
     touch "$mark"
 }
 
-# After a kill or a reboot, containerd's image store also remembers containers
-# of the cluster that is gone. Kubernetes must not see them.
+# After a kill or a reboot, containerd's store still lists containers of the
+# previous cluster. Kubernetes must not see them.
 forget_containers() {
     local containers
     mapfile -t containers < <(ctr_in_cluster container list -q)
@@ -48,5 +54,5 @@ forget_containers() {
     ctr_in_cluster container delete "${containers[@]}" >/dev/null 2>&1 || true
     stop containerd
     start_containerd
-    wait_until 30 containerd "containerd answers" containerd_ready
+    wait_until 30 containerd "containerd responds" containerd_ready
 }

@@ -1,5 +1,5 @@
-# shellcheck shell=bash disable=SC2154 # env.sh, sourced before, has the settings
-# The cluster's certificates and kubeconfigs, made anew for each fresh cluster.
+# shellcheck shell=bash disable=SC2154 # the settings come from env.sh, which is sourced before
+# The cluster's certificates and kubeconfigs, created for each new cluster.
 # Sourced.
 
 pki=$state/pki
@@ -11,7 +11,7 @@ make_pki() {
     openssl req -x509 -new -key "$pki/ca.key" -subj /CN=pgops-test-cluster -days 365 \
         -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
         -out "$pki/ca.crt"
-    # Service account tokens are signed with this one, and need no certificate.
+    # Signs service account tokens; no certificate is needed.
     make_key service-accounts
     openssl pkey -in "$pki/service-accounts.key" -pubout -out "$pki/service-accounts.pub"
 
@@ -42,8 +42,8 @@ make_certificate() { # NAME SUBJECT USAGE [ALTERNATIVE_NAMES]
             ) 2>/dev/null
 }
 
-# The server's address is loopback, so that a command which runs outside of the
-# network namespace by mistake reaches nothing, instead of some other machine.
+# The server's address is loopback, so that a command run outside of the network
+# namespace by mistake fails instead of reaching some other machine.
 make_client() { # NAME SUBJECT
     make_certificate "$1" "$2" clientAuth
     cat >"$pki/$1.kubeconfig" <<YAML

@@ -1,5 +1,5 @@
 // CoreDNS with only the plugins that the test cluster's Corefile uses. The
-// full one pulls in the libraries of every cloud and takes minutes to compile.
+// full program includes the SDKs of every cloud and takes minutes to compile.
 package main
 
 import (
