@@ -15,7 +15,7 @@ pub(super) fn stages_of_last_run(log: &str) -> anyhow::Result<usize> {
 
 /// Whether a runner has logged that it retries a step.
 pub(super) fn has_retry(log: &str) -> bool {
-    log.contains("; tried again in ")
+    log.contains("; retrying in ")
 }
 
 /// Whether a line reports a passed stage of `pg_upgrade`: such a line has no status mark.
@@ -36,7 +36,7 @@ mod tests {
         for other in [
             "2026-11-25T14:40:26.91Z stdout F 14:40:26  PgUpgraded                     pg_upgrade has passed 37 stages",
             "2026-11-25T14:40:26.93Z stdout F 14:40:26  PgUpgraded               ok    done",
-            "2026-11-25T14:40:27.02Z stdout F 14:40:27  StartDatabase            ...   begins",
+            "2026-11-25T14:40:27.02Z stdout F 14:40:27  StartDatabase            ...   started",
         ] {
             assert!(!is_stage(other), "{other}");
         }

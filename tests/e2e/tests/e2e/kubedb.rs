@@ -85,7 +85,10 @@ async fn request_in_older_form_upgrades_and_can_be_reapplied() -> anyhow::Result
         {
             let manifest = older.manifest().to_string();
             let output = ns.kubectl(options, Some(&manifest)).await?.succeeded()?;
-            ensure!(output.stderr.contains("older form"), "no warning about the older form: {output:?}");
+            ensure!(
+                output.stderr.contains("is deprecated"),
+                "no warning about the deprecated form: {output:?}"
+            );
             let again = ns.api::<PostgresOpsRequest>().get("older").await?;
             ensure!(again.spec == stored.spec, "{options:?} changed the spec: {:?}", again.spec);
             ensure!(
