@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::steps::markdown;
 use crate::{run, worker};
 
 #[derive(Parser)]
@@ -36,6 +37,12 @@ enum Command {
     },
     /// Execute the plan in the environment variable `PGOPS_PLAN`. Runs in the target image.
     Upgrade,
+    /// Print the table of steps as Markdown, for the documentation.
+    #[command(hide = true)]
+    Steps {
+        /// Form of the table.
+        form: markdown::Form,
+    },
 }
 
 /// Parses the command line and runs the subcommand.
@@ -45,6 +52,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Stage { to, major } => return Ok(worker::stage::run(&to, major)?),
         Command::Upgrade if worker::init::is_init() => return Ok(worker::init::supervise()?),
         Command::Upgrade => return run::run().map_err(Into::into),
+        Command::Steps { form } => print!("{}", markdown::render(form)),
     }
     Ok(ExitCode::SUCCESS)
 }

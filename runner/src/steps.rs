@@ -8,6 +8,7 @@ mod analyze;
 mod clean_up;
 mod copied_old_binaries;
 mod data_directory_initialized;
+pub mod markdown;
 mod pause_database;
 mod pg_upgraded;
 mod preflight;
@@ -36,6 +37,8 @@ type Action = for<'a> fn(&'a mut UpgradeContext) -> LocalBoxFuture<'a, Result<()
 /// How a step is executed.
 pub struct StepSpec {
     pub step: Step,
+    /// What it does, for the documentation: a verb in the third person.
+    pub purpose: &'static str,
     pub run: Action,
     /// `None` if the step changes nothing, or comes after the point of no return.
     pub undo: Option<Action>,
@@ -68,42 +71,83 @@ macro_rules! action {
 
 /// All steps, in the order of [`Step`].
 pub static STEPS: [StepSpec; 16] = [
-    step(Step::CopiedOldBinaries, action!(sync copied_old_binaries::run)).interruptible(),
-    step(Step::Preflight, action!(preflight::run)).interruptible(),
-    step(Step::DataDirectoryInitialized, action!(data_directory_initialized::run))
-        .undo(action!(sync data_directory_initialized::undo))
-        .interruptible(),
-    step(Step::PauseDatabase, action!(pause_database::run)).undo(action!(pause_database::undo)),
-    step(Step::StopDatabase, action!(stop_database::run))
+    step(
+        Step::CopiedOldBinaries,
+        "stages the old programs with their libraries, and proves that they run",
+        action!(sync copied_old_binaries::run),
+    )
+    .interruptible(),
+    step(
+        Step::Preflight,
+        "checks everything that could fail later, while the database serves",
+        action!(preflight::run),
+    )
+    .interruptible(),
+    step(
+        Step::DataDirectoryInitialized,
+        "initialises an empty cluster of the same shape as the old one",
+        action!(data_directory_initialized::run),
+    )
+    .undo(action!(sync data_directory_initialized::undo))
+    .interruptible(),
+    step(Step::PauseDatabase, "makes the provisioner leave the database alone", action!(pause_database::run))
+        .undo(action!(pause_database::undo)),
+    step(Step::StopDatabase, "shuts the old server down cleanly, and proves it", action!(stop_database::run))
         .undo(action!(stop_database::undo))
         .timeout(MAX_POD_WAIT)
         .undo_timeout(MAX_POD_WAIT)
         .interruptible()
         .outage(OutageChange::Begins),
-    step(Step::UpdateStatefulSetImage, action!(update_stateful_set_image::run))
-        .undo(action!(update_stateful_set_image::undo))
-        .undo_timeout(MAX_POD_WAIT),
-    step(Step::PgUpgraded, action!(pg_upgraded::run)).undo(action!(pg_upgraded::undo)).interruptible(),
-    step(Step::ReplacedDataDirectory, action!(replaced_data_directory::run))
-        .undo(action!(replaced_data_directory::undo)),
-    step(Step::StartDatabase, action!(start_database::run))
-        .undo(action!(start_database::undo))
-        .timeout(MAX_POD_WAIT)
-        .undo_timeout(MAX_POD_WAIT)
-        .outage(OutageChange::Ends),
-    step(Step::VerifyDatabase, action!(verify_database::run)).timeout(MAX_POD_WAIT),
-    step(Step::UpdateDatabase, action!(update_database::run)),
-    step(Step::ResumeDatabase, action!(resume_database::run)),
-    step(Step::UpdateExtensions, action!(update_extensions::run)).optional(),
-    step(Step::RebuildIndexes, action!(rebuild_indexes::run)).optional(),
-    step(Step::Analyze, action!(analyze::run)).optional(),
-    step(Step::CleanUp, action!(sync clean_up::run)).optional(),
+    step(
+        Step::UpdateStatefulSetImage,
+        "sets the new image; in a major upgrade the new pod starts meanwhile, and waits",
+        action!(update_stateful_set_image::run),
+    )
+    .undo(action!(update_stateful_set_image::undo))
+    .undo_timeout(MAX_POD_WAIT),
+    step(Step::PgUpgraded, "runs pg_upgrade: clone, copy or link", action!(pg_upgraded::run))
+        .undo(action!(pg_upgraded::undo))
+        .interruptible(),
+    step(
+        Step::ReplacedDataDirectory,
+        "makes the new version active by one atomic rename: the switchover",
+        action!(replaced_data_directory::run),
+    )
+    .undo(action!(replaced_data_directory::undo)),
+    step(
+        Step::StartDatabase,
+        "lets the new server start, and waits until it answers",
+        action!(start_database::run),
+    )
+    .undo(action!(start_database::undo))
+    .timeout(MAX_POD_WAIT)
+    .undo_timeout(MAX_POD_WAIT)
+    .outage(OutageChange::Ends),
+    step(Step::VerifyDatabase, "asks the server for its version and contents", action!(verify_database::run))
+        .timeout(MAX_POD_WAIT),
+    step(Step::UpdateDatabase, "sets spec.version of the Postgres", action!(update_database::run)),
+    step(Step::ResumeDatabase, "lifts the pause", action!(resume_database::run)),
+    step(
+        Step::UpdateExtensions,
+        "updates extensions to the versions of the new image",
+        action!(update_extensions::run),
+    )
+    .optional(),
+    step(
+        Step::RebuildIndexes,
+        "rebuilds the indexes that the new version would sort or search differently",
+        action!(rebuild_indexes::run),
+    )
+    .optional(),
+    step(Step::Analyze, "collects statistics for the planner", action!(analyze::run)).optional(),
+    step(Step::CleanUp, "schedules the deletion of the old data", action!(sync clean_up::run)).optional(),
 ];
 
 /// A step without undo or timeout that is neither interruptible nor optional.
-const fn step(step: Step, run: Action) -> StepSpec {
+const fn step(step: Step, purpose: &'static str, run: Action) -> StepSpec {
     StepSpec {
         step,
+        purpose,
         run,
         undo: None,
         timeout: None,

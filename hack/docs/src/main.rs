@@ -1,8 +1,7 @@
-//! Generates the parts of the documentation that have a source: `pgops-docs CHECKOUT OUTPUT` reads the checkout and
-//! writes each generated file below OUTPUT, under the same path.
+//! Generates the parts of the documentation that have a source, and checks what the documentation refers to:
+//! `pgops-docs CHECKOUT OUTPUT` reads the checkout and writes each generated file below OUTPUT, under the same path.
 
-#[allow(dead_code, reason = "until the steps are rendered")]
-mod markers;
+mod references;
 mod safety;
 mod sources;
 
@@ -18,23 +17,37 @@ fn main() -> anyhow::Result<()> {
     let (Some(checkout), Some(output), None) = (arguments.next(), arguments.next(), arguments.next()) else {
         bail!("usage: pgops-docs CHECKOUT OUTPUT");
     };
-    write(&output, "docs/concepts/safety.md", &safety(&checkout)?)
+    let sources = Sources::scan(&checkout)?;
+    check_references(&checkout, &sources)?;
+    write(&output, "docs/concepts/safety.md", &safety(&checkout, &sources)?)
+}
+
+/// Fails if a page links to a file, or names one, that does not exist.
+fn check_references(checkout: &Path, sources: &Sources) -> anyhow::Result<()> {
+    let mut broken = Vec::new();
+    for page in sources.pages() {
+        broken.extend(references::broken(checkout, page, &read(checkout, page)?)?);
+    }
+    if !broken.is_empty() {
+        bail!("the documentation refers to files that do not exist:\n  {}", broken.join("\n  "));
+    }
+    Ok(())
 }
 
 /// Renders `safety.yaml`; fails if it names a file or a test that does not exist.
-fn safety(checkout: &Path) -> anyhow::Result<String> {
-    let text = read(checkout, "docs/concepts/safety.yaml")?;
+fn safety(checkout: &Path, sources: &Sources) -> anyhow::Result<String> {
+    let text = read(checkout, Path::new("docs/concepts/safety.yaml"))?;
     let safety: safety::Safety =
         serde_saphyr::from_str(&text).context("failed to parse docs/concepts/safety.yaml")?;
-    let missing = safety.missing(&Sources::scan(checkout)?);
+    let missing = safety.missing(sources);
     if !missing.is_empty() {
         bail!("docs/concepts/safety.yaml names what does not exist:\n  {}", missing.join("\n  "));
     }
     Ok(safety.render())
 }
 
-fn read(checkout: &Path, path: &str) -> anyhow::Result<String> {
-    fs::read_to_string(checkout.join(path)).with_context(|| format!("failed to read {path}"))
+fn read(checkout: &Path, path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(checkout.join(path)).with_context(|| format!("failed to read {}", path.display()))
 }
 
 fn write(output: &Path, path: &str, text: &str) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! What exists in the checkout: files, and names of tests.
+//! What exists in the checkout: files, pages of documentation, and names of tests.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,16 +11,18 @@ use walkdir::WalkDir;
 /// Files and test names of a checkout.
 pub struct Sources {
     checkout: PathBuf,
+    pages: Vec<PathBuf>,
     tests: HashSet<String>,
 }
 
 impl Sources {
-    /// Reads every Rust file of the checkout.
+    /// Lists the checkout and reads every Rust file.
     pub fn scan(checkout: &Path) -> anyhow::Result<Self> {
         // A test function follows its attribute, perhaps with others (`#[case]`) in between.
         let pattern = Regex::new(
             r"#\[(?:tokio::)?(?:test|rstest)\b[^\n]*\]\s*(?:#\[[^\n]*\n\s*|[^\n]*\n\s*)*?(?:async )?fn (\w+)",
         )?;
+        let mut pages = Vec::new();
         let mut tests = HashSet::new();
         let visible = |entry: &walkdir::DirEntry| {
             let name = entry.file_name().to_string_lossy();
@@ -28,13 +30,23 @@ impl Sources {
         };
         for entry in WalkDir::new(checkout).into_iter().filter_entry(visible) {
             let entry = entry.context("failed to list the checkout")?;
-            if entry.path().extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(entry.path())
-                    .with_context(|| format!("failed to read {}", entry.path().display()))?;
-                tests.extend(pattern.captures_iter(&text).map(|found| found[1].to_owned()));
+            let path = entry.path();
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("rs") => {
+                    let text = fs::read_to_string(path)
+                        .with_context(|| format!("failed to read {}", path.display()))?;
+                    tests.extend(pattern.captures_iter(&text).map(|found| found[1].to_owned()));
+                }
+                Some("md") => pages.push(path.strip_prefix(checkout).unwrap_or(path).to_owned()),
+                _ => {}
             }
         }
-        Ok(Self { checkout: checkout.to_owned(), tests })
+        Ok(Self { checkout: checkout.to_owned(), pages, tests })
+    }
+
+    /// Every Markdown file, relative to the checkout.
+    pub fn pages(&self) -> &[PathBuf] {
+        &self.pages
     }
 
     /// Whether the checkout has this file or directory.

@@ -1,4 +1,4 @@
-//! What the table says of each step is part of the proof in `saga/executor/tests.rs` and of docs/architecture.md.
+//! What the table says of each step is part of the proof in `saga/executor/tests.rs` and of docs/concepts/upgrade-steps.md.
 
 use std::collections::BTreeSet;
 
