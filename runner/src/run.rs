@@ -84,7 +84,7 @@ async fn execute(plan: &UpgradePlan) -> Result<ExitCode, RunError> {
     };
     let message = summary.message();
     let report = summary.report();
-    // The interlock is released, and no cancel is heard any more.
+    // This releases the interlock; a cancellation is no longer honoured.
     let reporter = upgrade.into_reporter();
     write_termination_message(&message);
     if let Err(error) = cluster.write_report("report", &report).await {

@@ -93,7 +93,7 @@ fn is_ready(status: &PodStatus) -> bool {
     status.conditions.iter().flatten().any(|it| it.type_ == "Ready" && it.status == "True")
 }
 
-/// Whether the pod does not answer, and runs on another node than `node` or requires one: an earlier worker was there.
+/// Whether the pod does not answer, and runs on another node than `node` or requires one: an earlier worker ran there.
 #[must_use]
 pub fn waits_for_another_node(pod: &Pod, node: &str) -> bool {
     let on = pod
