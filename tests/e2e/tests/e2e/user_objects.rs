@@ -31,7 +31,7 @@ async fn user_defined_functions_do_not_shadow_built_ins() -> anyhow::Result<()> 
         // No fingerprint: the test's own queries would call these functions.
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
         let request = upgrade.wait_successful().await?;
-        let parts = ["rows of public.t11 may belong to another partition of public.t", "function or type of yours"];
+        let parts = ["rows of public.t11 may belong to another partition of public.t", "user-defined function or type"];
         assert_step_given_up(&request, Step::RebuildIndexes, &parts)?;
         let trapped = "SELECT count(*) FROM pg_roles WHERE rolname = 'app' AND rolsuper";
         ensure!(orders.value(trapped).await? == "0", "a user-defined function ran as superuser");
