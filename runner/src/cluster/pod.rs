@@ -61,7 +61,7 @@ pub(super) fn state(pod: &Pod, image: &str) -> PodState {
         if PERMANENT_REASONS.contains(&reason) {
             return PodState::Broken { reason: format!("container {}: {reason}: {message}", container.name) };
         }
-        // One that runs may come up at last: recovery takes its time.
+        // A running container may still become ready: recovery can take long.
         let runs = container.state.as_ref().is_some_and(|state| state.running.is_some());
         if container.restart_count >= MAX_RESTARTS && !runs {
             let count = container.restart_count;

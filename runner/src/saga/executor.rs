@@ -36,7 +36,7 @@ pub trait Actions {
     fn show(&mut self, record: &Record);
 }
 
-/// Runs the saga to its end, from where the journal left off.
+/// Runs the saga until it ends, from where the journal left off.
 pub async fn run<A: Actions, J: Journal>(
     steps: &[Step],
     actions: &mut A,

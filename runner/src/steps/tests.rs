@@ -1,4 +1,5 @@
-//! What the table says of each step is part of the proof in `saga/executor/tests.rs` and of docs/architecture.md.
+//! The properties of each step in the table: part of the proof in `saga/executor/tests.rs`, and described in
+//! docs/concepts/upgrade-steps.md.
 
 use std::collections::BTreeSet;
 
