@@ -1,4 +1,4 @@
-//! Replaces what stands between two markers of a Markdown file.
+//! Replaces the text between two markers of a Markdown file.
 
 use anyhow::{Context, ensure};
 
