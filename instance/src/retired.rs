@@ -114,14 +114,14 @@ mod tests {
 
     const NOW: &str = "2026-11-26T02:00:00Z";
 
-    /// A volume with data that was repathd.
+    /// A volume with data that was replaced.
     struct OldData {
         root: tempfile::TempDir,
         volume: Volume,
     }
 
     impl OldData {
-        /// Version 17 is active; 13 was repathd and is kept until that time.
+        /// Version 17 is active; 13 was replaced and is kept until that time.
         fn new(until: &str) -> Self {
             let root = tempfile::tempdir().unwrap();
             let volume = Volume::at(root.path());

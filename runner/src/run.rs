@@ -18,7 +18,7 @@ use crate::saga::{
 use crate::summary::Summary;
 use crate::upgrade::{StepError, UpgradeContext};
 
-/// The upgrade neither ended nor could its end be recorded; the Job starts another runner.
+/// The upgrade did not end, or its end could not be recorded; the Job starts another runner.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("failed to read the plan from {PLAN_VARIABLE}: only the launcher creates this Job")]
@@ -36,7 +36,7 @@ pub enum RunError {
     Step(#[from] StepError),
 }
 
-/// Runs the upgrade to its end. Exit status 42 says that the request has ended without success.
+/// Runs the upgrade until it ends. Exit status 42 says that the request has ended without success.
 pub fn run() -> Result<ExitCode, RunError> {
     logging::init();
     // Data directories and everything else that is written belong to the database's user alone.
@@ -84,7 +84,7 @@ async fn execute(plan: &UpgradePlan) -> Result<ExitCode, RunError> {
     };
     let message = summary.message();
     let report = summary.report();
-    // The interlock is released, and no cancel is heard any more.
+    // This releases the interlock; a cancellation is no longer honoured.
     let reporter = upgrade.into_reporter();
     write_termination_message(&message);
     if let Err(error) = cluster.write_report("report", &report).await {
@@ -103,7 +103,7 @@ async fn execute(plan: &UpgradePlan) -> Result<ExitCode, RunError> {
     })
 }
 
-/// Runs the saga to its end with the journal of its kind; returns its outcome and records.
+/// Runs the saga until it ends, with the journal of its kind; returns its outcome and records.
 async fn run_saga(upgrade: &mut UpgradeContext) -> Result<(Outcome, Vec<Record>), RunError> {
     let steps = upgrade.plan.scope.steps(upgrade.kind);
     let volume = upgrade.volume.clone();

@@ -1,4 +1,4 @@
-//! The end of a request in words: the message of its last condition, and the report.
+//! Summary of a finished request: the message of its last condition, and the report.
 
 use jiff::SignedDuration;
 use pgops_api::opsrequest::resume_command;

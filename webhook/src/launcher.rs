@@ -1,11 +1,11 @@
-//! The launcher: creates exactly one Job for each admitted `PostgresOpsRequest`, and sees to it that the
+//! The launcher: creates exactly one Job for each admitted `PostgresOpsRequest`, and ensures that the
 //! request ends with its true result whatever happens to the Job.
 //!
 //! Two replicas run; the one that holds the Lease acts. What to do is a pure function of what was
 //! observed ([`decide`]); every object is named after the request, and every write of the request's status
-//! is conditioned on the `resourceVersion` that was read. It is not left to the Lease that one request at a
-//! time changes a database: the API server guarantees it, by the [`claim`]. So a launcher that stops half
-//! way, or acts a moment too late, does no harm, and the next reconciliation continues from there.
+//! is conditioned on the `resourceVersion` that was read. That one request at a time changes a
+//! database does not depend on the Lease: the API server guarantees it, by the [`claim`]. So a launcher that stops
+//! halfway, or acts a moment too late, does no harm, and the next reconciliation continues from there.
 
 mod options;
 

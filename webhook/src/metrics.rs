@@ -146,7 +146,7 @@ mod tests {
     use insta::assert_snapshot;
 
     #[test]
-    fn reviews_are_counted_by_verdict_and_timed_in_seconds() {
+    fn reviews_are_counted_by_decision_and_timed_in_seconds() {
         let metrics = Metrics::default();
         let denied = ReviewLabels {
             webhook: "validate",

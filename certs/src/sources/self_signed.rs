@@ -37,8 +37,8 @@ impl SelfSigned {
     /// Brings serving certificate, configurations and Secret one step closer to the desired state.
     ///
     /// The configurations are read before the Secret, and written only if they are unchanged since. So the
-    /// bundle that is written was in the Secret when the configurations were already as they are: a replica
-    /// that slept between the two never restores an older bundle.
+    /// bundle that is written was in the Secret when the configurations already had their present content: a
+    /// replica that slept between the two never restores an older bundle.
     pub(crate) async fn reconcile(&mut self) -> Result<(), Error> {
         let observed = self.context.configurations.read(&self.context.clock).await;
         // Before the Secret is read, so that no certificate outlives what the date of a step promises.

@@ -129,7 +129,7 @@ const HEAD: &str = "<!-- Generated from safety.yaml by `make generate`: edit tha
 What keeps the data safe, where it is in the code, and which test shows it. \"e2e\" and \"chaos\" are tests on a real cluster
 (`tests/e2e/tests`), \"compared\" are data sets for which `make differential` runs pgops' preflight and the real `pg_upgrade`; the
 others are unit tests in the file named or next to it. A dash means that no test singles it out: the e2e upgrades go through that
-code all the same. [Fault injection](../development/fault-injection.md) describes how `make test-all` tries to lose data.
+code anyway. [Fault injection](../development/fault-injection.md) describes how `make test-all` tries to lose data.
 
 ## Six rules
 ";

@@ -41,7 +41,7 @@ fn circle_leads_through_several_modules() {
 }
 
 #[test]
-fn one_direction_is_no_circle() {
+fn one_direction_is_not_a_circle() {
     let found = circles(&[
         ("lib.rs", "mod a; mod b; fn main() { a::f(); b::g(); }"),
         ("a.rs", "pub fn f() {}"),
@@ -51,7 +51,7 @@ fn one_direction_is_no_circle() {
 }
 
 #[test]
-fn re_export_alone_is_no_use() {
+fn re_export_alone_is_not_a_use() {
     let found = circles(&[
         ("lib.rs", "mod a;"),
         ("a.rs", "mod b; pub use b::B; pub struct Shared;"),

@@ -1,5 +1,5 @@
-//! The API of pgops: `KubeDB`'s custom resources, `PostgreSQL` versions and the decision which version a
-//! database may be upgraded to.
+//! The API of pgops: `KubeDB`'s custom resources, `PostgreSQL` versions and the decision on which version
+//! a database may be upgraded to.
 //!
 //! Everything here is pure: no client, no async, no clock. The components that do I/O (webhook, runner,
 //! provisioner, instance) share the names, types and decisions of this crate.

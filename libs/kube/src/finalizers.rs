@@ -1,4 +1,4 @@
-//! One finalizer among those of an object; the others stay as they are.
+//! One finalizer among those of an object; the others are left alone.
 
 use kube::ResourceExt;
 use serde_json::{Value, json};

@@ -152,7 +152,7 @@ fn holder(spec: Option<&LeaseSpec>) -> Option<&String> {
     spec?.holder_identity.as_ref().filter(|holder| !holder.is_empty())
 }
 
-/// Whether the Lease may be taken, after it was observed unchanged for that long.
+/// Whether the Lease may be taken, after it was observed without a change for `unchanged`.
 fn is_free(spec: Option<&LeaseSpec>, identity: &str, unchanged: Duration) -> bool {
     match holder(spec) {
         None => true,

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missing_files_are_no_error_and_others_are() {
+    fn missing_files_are_not_errors_and_others_are() {
         let directory = tempfile::tempdir().unwrap();
         let missing = directory.path().join("missing");
         assert_eq!(read_if_exists(&missing).unwrap(), None);

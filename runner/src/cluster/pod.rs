@@ -61,7 +61,7 @@ pub(super) fn state(pod: &Pod, image: &str) -> PodState {
         if PERMANENT_REASONS.contains(&reason) {
             return PodState::Broken { reason: format!("container {}: {reason}: {message}", container.name) };
         }
-        // One that runs may come up at last: recovery takes its time.
+        // A running container may still become ready: recovery can take long.
         let runs = container.state.as_ref().is_some_and(|state| state.running.is_some());
         if container.restart_count >= MAX_RESTARTS && !runs {
             let count = container.restart_count;
@@ -93,7 +93,7 @@ fn is_ready(status: &PodStatus) -> bool {
     status.conditions.iter().flatten().any(|it| it.type_ == "Ready" && it.status == "True")
 }
 
-/// Whether the pod does not answer, and runs on another node than `node` or requires one: an earlier worker was there.
+/// Whether the pod does not answer, and runs on another node than `node` or requires one: an earlier worker ran there.
 #[must_use]
 pub fn waits_for_another_node(pod: &Pod, node: &str) -> bool {
     let on = pod

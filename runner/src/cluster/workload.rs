@@ -37,7 +37,7 @@ impl Cluster {
     }
 
     /// Requires the database's next pod to run on `node`. A `ReadWriteOnce` volume is attached to the worker's node: a
-    /// pod elsewhere would wait for it without end.
+    /// pod elsewhere would wait for it forever.
     pub async fn require_node(&self, node: &str) -> Result<(), ClusterError> {
         self.set_required_node(Some(node)).await
     }

@@ -54,7 +54,7 @@ fn status(records: &[Record], step: Step) -> StepStatus {
         Event::Succeeded | Event::Skipped(_) => StepStatus::Succeeded,
         Event::Undone => StepStatus::Undone,
         Event::RollForward(_) => before,
-        // A failed step may have left half of its effect.
+        // The effect of a failed step may exist in part.
         Event::Failed(_) => {
             if before == StepStatus::Untouched {
                 StepStatus::Untouched

@@ -36,7 +36,7 @@ pub trait Actions {
     fn show(&mut self, record: &Record);
 }
 
-/// Runs the saga to its end, from where the journal left off.
+/// Runs the saga until it ends, from where the journal left off.
 pub async fn run<A: Actions, J: Journal>(
     steps: &[Step],
     actions: &mut A,
@@ -63,7 +63,7 @@ pub async fn run<A: Actions, J: Journal>(
                 // The point of no return may be this very start.
                 let committed = is_committed(&records, actions.point_of_no_return());
                 let optional = actions.is_optional(step);
-                // A skipped step does not leave the database down: it needs no more retries than the user wants.
+                // A skipped step does not leave the database down: it needs only the retries that the user wants.
                 match act_with_retries(actions, step, committed && !optional).await {
                     Ok(()) => append(actions, journal, &mut records, step, Event::Succeeded).await?,
                     Err(failure) if optional => {

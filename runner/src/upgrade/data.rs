@@ -38,7 +38,7 @@ impl UpgradeContext {
             .remove_new(major)
             .map_err(StepError::volume(format!("remove the unfinished {}", pgdata.display())))?;
         if pgdata.exists() {
-            return Err(StepError::Findings(vec![Finding::directory_in_the_way(&pgdata)]));
+            return Err(StepError::Findings(vec![Finding::existing_directory(&pgdata)]));
         }
         volume
             .mark(Marker::NewDataOwned)

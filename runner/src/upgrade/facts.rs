@@ -23,7 +23,7 @@ pub struct Facts {
     pub databases: Vec<String>,
     /// Settings of `ALTER ROLE ALL`, by name: `pg_dumpall` does not dump them.
     pub settings_for_all: Vec<(String, String)>,
-    /// Whether the dump must leave out the column option [`crate::worker::dump::OPTION`].
+    /// Whether the dump must leave out the column option [`crate::postgres::program::pg_dump::COLUMN_OPTION`].
     pub drop_column_option: bool,
     /// Relations of all databases.
     pub relations: u64,

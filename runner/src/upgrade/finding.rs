@@ -35,7 +35,7 @@ impl Finding {
 
     /// The new data directory exists already, and this upgrade did not create it.
     #[must_use]
-    pub fn directory_in_the_way(pgdata: &Path) -> Self {
+    pub fn existing_directory(pgdata: &Path) -> Self {
         let text = format!(
             "{} exists already and does not belong to this upgrade: move it away or remove it",
             pgdata.display()

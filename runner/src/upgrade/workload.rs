@@ -57,7 +57,7 @@ impl UpgradeContext {
         self.interlock.as_ref().ok_or(StepError::NotFenced)
     }
 
-    /// Stops servers of ours that a killed or interrupted program has left on the data.
+    /// Stops servers that a killed or interrupted pgops program has left running on the data.
     pub async fn stop_leftovers(&self) -> Result<(), StepError> {
         for major in [self.old_major, self.new_major] {
             let pgdata = self.volume.pgdata(major);

@@ -14,7 +14,7 @@ use crate::request_builder::UpgradeRequestBuilder;
 
 /// Between two requests: 200 a second.
 const INTERVAL: Duration = Duration::from_millis(5);
-/// Maximum number of concurrent requests. An API server that hangs gets no more.
+/// Maximum number of concurrent requests. An API server that hangs receives no further ones.
 const MAX_IN_FLIGHT: usize = 100;
 
 /// Dry-run creations that must be admitted and denied in turn.

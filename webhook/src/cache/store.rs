@@ -16,7 +16,7 @@ pub struct Store<K: Prune> {
     changes: Arc<AtomicU64>,
 }
 
-/// Writes the events of a watch into a [`Store`].
+/// Writes the events of a watch into a `Store`.
 pub struct StoreWriter<K: Prune> {
     writer: Writer<K>,
     changes: Arc<AtomicU64>,

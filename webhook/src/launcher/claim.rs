@@ -4,7 +4,7 @@
 //! read, so of two launchers that both found the database free the API server lets one through. A Job is
 //! created suspended and starts only when the claim names it by its uid; the claim names another Job only
 //! when the previous one is deleted or has ended, with all its pods. So whatever a launcher does that was
-//! suspended half way and resumes later, with or without the lease, no two Jobs work on one database.
+//! suspended halfway and resumes later, with or without the lease, no two Jobs work on one database.
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;

@@ -23,7 +23,7 @@ pub fn blocking_request(state: &State) -> Option<&PostgresOpsRequest> {
     (position(first, holder) < position(&state.request, holder)).then_some(first)
 }
 
-/// Where the request stands in the queue: the smallest is next.
+/// The position of the request in the queue: the smallest is next.
 fn position(request: &PostgresOpsRequest, holder: Option<&str>) -> impl Ord + use<> {
     let is_running = request.phase() == Phase::Progressing;
     let holds_claim = holder.is_some() && holder == request.metadata.uid.as_deref();

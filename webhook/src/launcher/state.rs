@@ -66,7 +66,7 @@ impl State {
         self.database.as_ref().is_some_and(|database| database.is_paused_by(&self.request))
     }
 
-    /// Whether the database is paused for this request and is not being deleted: it must be brought back.
+    /// Whether the database is paused for this request and is not being deleted: it must be returned to service.
     pub fn needs_rescue(&self) -> bool {
         let exists =
             self.database.as_ref().is_some_and(|database| database.metadata.deletion_timestamp.is_none());

@@ -106,7 +106,7 @@ fn base_os(request: &PostgresOpsRequest) -> Result<BaseOsChange, Denial> {
     }
 }
 
-/// Whether the request's annotation asks for the whole upgrade or a dry run.
+/// Whether the request's annotation requests the whole upgrade or a dry run.
 pub fn requested_scope(request: &PostgresOpsRequest) -> Result<Scope, Denial> {
     match annotation(request, ANNOTATION_DRY_RUN) {
         None | Some("false") => Ok(Scope::Upgrade),

@@ -24,7 +24,7 @@ impl Matrix<'_> {
                 let targets = self.targets_sentence(from, database);
                 let path = self
                     .shortest_path(from, to)
-                    .map(|path| format!(". In {} upgrades: {}", in_words(path.len() - 1), path.join(" → ")));
+                    .map(|path| format!(". In {} upgrades: {}", spell_out(path.len() - 1), path.join(" → ")));
                 join(&sentence, &targets) + &path.unwrap_or_default()
             }
             _ => join(&sentence, &self.targets_sentence(from, database)),
@@ -82,7 +82,7 @@ fn list_targets(targets: &[&Entry]) -> String {
     }
 }
 
-fn in_words(number: usize) -> String {
+fn spell_out(number: usize) -> String {
     const WORDS: [&str; 6] = ["no", "one", "two", "three", "four", "five"];
     WORDS.get(number).map_or_else(|| number.to_string(), |word| (*word).to_owned())
 }

@@ -25,7 +25,7 @@ const ABI: &str = "extensions such as timescaledb may crash, and ALTER ROLE ... 
 /// parameter".
 const QUOTING: &str = "PQescapeLiteral and PQescapeIdentifier of its libpq read past the given length";
 /// 2026-02-26: "Avoid incorrect complaint of invalid encoding when `substring()` is applied to toasted
-/// data", "Fix failure after replaying a multixid truncation record from WAL [of] an older minor version".
+/// data", "Fix failure after replaying a multixid truncation record from WAL \[of\] an older minor version".
 const SUBSTRING: &str =
     "substring() fails on some valid long texts, and WAL of an older minor release may not replay";
 

@@ -86,7 +86,7 @@ impl Inventory {
         })
     }
 
-    /// Adds what the database contains that `client` is connected to.
+    /// Adds the contents of the database that `client` is connected to.
     async fn add_database(&mut self, client: &Client, database: String) -> Result<(), ServerError> {
         let relations = count_relations(client).await?;
         self.relations += relations;

@@ -14,7 +14,7 @@ use super::error::ServerError;
 pub const SESSION_OPTIONS: &str = "-c jit=off -c statement_timeout=0 -c lock_timeout=0 \
     -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off";
 
-/// Further options for programs that run for long, on a server of that major version.
+/// Further options for long-running programs, on a server of that major version.
 #[must_use]
 pub fn long_running_options(major: u32) -> &'static str {
     if major >= 17 { "-c transaction_timeout=0" } else { "" }

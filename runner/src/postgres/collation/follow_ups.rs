@@ -1,5 +1,5 @@
-//! What else than indexes and partitions stores results of text rules that have changed. No statement of `PostgreSQL`
-//! repairs these: an operator decides.
+//! Objects other than indexes and partitions that store results of text rules that have changed. No statement of
+//! `PostgreSQL` repairs these: an operator decides.
 
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;

@@ -34,7 +34,7 @@ pub enum CommandError {
     #[error("{program} failed with {status}: {tail}")]
     Ended {
         program: String,
-        /// The exit status or the signal, in words.
+        /// The exit status or the signal, as text.
         status: String,
         /// The last lines of its output.
         tail: String,

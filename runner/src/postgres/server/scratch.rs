@@ -26,7 +26,9 @@ pub enum ScratchError {
     Command(#[from] CommandError),
     #[error(transparent)]
     PrivateServer(#[from] PrivateServerError),
-    #[error("failed to create or remove the scratch server in {path}: is there space in the worker's /tmp?")]
+    #[error(
+        "failed to create or remove the scratch server in {path}: check the free space of the worker's /tmp"
+    )]
     Directory {
         path: PathBuf,
         #[source]

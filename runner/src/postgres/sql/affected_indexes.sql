@@ -1,6 +1,6 @@
 -- The valid indexes of the current database that have one of the changed collations, or whose expressions, predicate or
 -- operators depend on what has changed. Composite types, ranges and jsonb, whose strings sort by the database's default,
--- have no collation of their own and compare by one all the same: "keys" has the types of index columns down to the base
+-- have no collation of their own but still compare by one: "keys" has the types of index columns down to the base
 -- types of domains and the elements of arrays.
 -- Run by collation/indexes.rs on the new server, or on the scratch server, on any version. $1 has the collations that
 -- sort differently, $2 the regular expression of dependent_expressions.sql, $3 the extensions whose operator classes

@@ -1,5 +1,5 @@
--- What else stores results of text rules that have changed, one sentence each: constraints, range types, materialized
--- views, tsvector columns, generated columns.
+-- Other objects that store results of text rules that have changed, one sentence each: constraints, range types,
+-- materialized views, tsvector columns, generated columns.
 -- Run by collation/follow_ups.rs on the new server, on any version. $1 has the collations that sort differently, $2 the
 -- regular expression of dependent_expressions.sql, $3 says whether words of full-text search change.
 SELECT format('the constraint %I of %s depends on text rules that have changed: existing rows were checked by the previous rules',

@@ -160,8 +160,8 @@ fn in_order(databases: &[String]) -> Vec<&str> {
     names
 }
 
-fn finding(database: &str, verdict: &RehearsalResult) -> Option<Finding> {
-    let (id, refusal, remedy) = match verdict {
+fn finding(database: &str, result: &RehearsalResult) -> Option<Finding> {
+    let (id, refusal, remedy) = match result {
         RehearsalResult::Passed => return None,
         RehearsalResult::NotDumped(refusal) if refusal.is_lock_timeout() => (
             "schema-locked",
@@ -190,8 +190,8 @@ fn too_many_tables(database: &str) -> Finding {
     Finding::note(
         "schema-not-rehearsed",
         format!(
-            "database \"{database}\" has so many tables that dumping its schema would use most of the server's lock table: \
-             raise max_locks_per_transaction to have it rehearsed"
+            "dumping the schema of database \"{database}\" would use most of the server's lock table: raise \
+             max_locks_per_transaction to have it rehearsed"
         ),
     )
 }
@@ -232,7 +232,7 @@ mod tests {
     )]
     #[case::dump(RehearsalResult::NotDumped(refusal("cache lookup failed")), "schema-dump")]
     #[case::locale(RehearsalResult::NotRestored(refusal("invalid LC_CTYPE locale name")), "locale")]
-    fn kinds_of_refusal_have_their_own_findings(#[case] verdict: RehearsalResult, #[case] id: &str) {
-        assert_eq!(finding("shop", &verdict).unwrap().id, id);
+    fn kinds_of_refusal_have_their_own_findings(#[case] result: RehearsalResult, #[case] id: &str) {
+        assert_eq!(finding("shop", &result).unwrap().id, id);
     }
 }

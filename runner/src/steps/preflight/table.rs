@@ -28,7 +28,7 @@ pub enum CheckScope {
 
 /// What a check looks for.
 pub enum Question {
-    /// A query with one column of text: the names of the objects in the way.
+    /// A query with one column of text: the names of the objects that block the upgrade.
     Sql(&'static str),
     /// Stored columns of these types: a condition on `pg_type t` and its `pg_namespace n`.
     StoredColumnsOf(&'static str),

@@ -37,7 +37,7 @@ pub fn findings(upgrade: &UpgradeContext) -> Result<Vec<Finding>, StepError> {
     }
     let new = volume.pgdata(upgrade.new_major);
     if new.symlink_metadata().is_ok() && !volume.is(Marker::NewDataOwned) {
-        findings.push(Finding::directory_in_the_way(&new));
+        findings.push(Finding::existing_directory(&new));
     }
     Ok(findings)
 }

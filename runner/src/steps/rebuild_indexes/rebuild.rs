@@ -152,7 +152,7 @@ impl<'a> Rebuild<'a> {
         Ok(())
     }
 
-    /// Rebuilds an index and proves it; returns why it is not as it should be.
+    /// Rebuilds an index and proves it; returns what is wrong with it, if anything.
     async fn rebuild_one(&self, client: &mut Client, index: &Index) -> Result<Option<String>, StepError> {
         let server = self.upgrade.plan.to.pg_version()?;
         if self.upgrade.kind == UpgradeKind::Major {

@@ -79,6 +79,6 @@ mod tests {
             parse("dry run: a. 1 finding blocks the upgrade:\n[a-b] x: t in \"two\nlines\"\n[c] note: y");
         let finding = |id: &str, is_note, text: &str| Finding { id: id.into(), is_note, text: text.into() };
         assert_eq!(findings, [finding("a-b", false, "x: t in \"two\nlines\""), finding("c", true, "y")]);
-        assert_eq!(parse("dry run: a. Nothing found is in the way\nmode copy"), []);
+        assert_eq!(parse("dry run: a. No blocking findings for the upgrade to 17.11\nmode copy"), []);
     }
 }

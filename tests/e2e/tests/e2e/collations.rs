@@ -108,14 +108,14 @@ async fn text_search_by_icu_in_18_finds_rows_indexed_before() -> anyhow::Result<
     with_namespace(async |ns| {
         let icu = "--locale-provider=icu --icu-locale=de --locale=C --encoding=UTF8";
         let orders = ns.postgres("orders").version("17.11").initdb(icu).ready().await?;
-        let words = "ALTER DATABASE postgres SET enable_seqscan = off;
+        let statements = "ALTER DATABASE postgres SET enable_seqscan = off;
             CREATE TABLE words (n int PRIMARY KEY, body text COLLATE \"C\", u text COLLATE \"unicode\",
                 found tsvector GENERATED ALWAYS AS (to_tsvector('simple', body)) STORED);
             INSERT INTO words VALUES (1, 'großer ÄRGER', 'ä');
             CREATE INDEX words_found ON words USING gin (found);
             CREATE INDEX words_search ON words USING gin (to_tsvector('simple', body));
             CREATE INDEX words_u ON words (u)";
-        for statement in words.split(';') {
+        for statement in statements.split(';') {
             orders.sql("postgres", statement).await?;
         }
         let hits =
@@ -143,9 +143,10 @@ async fn index_on_lower_uses_unicode_of_new_version() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let builtin = "--locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C.UTF-8 --encoding=UTF8";
         let orders = ns.postgres("orders").version("17.11").initdb(builtin).ready().await?;
-        let words = "CREATE TABLE words (w text PRIMARY KEY); INSERT INTO words VALUES (U&'\\A7DA'), ('Z');
+        let statements =
+            "CREATE TABLE words (w text PRIMARY KEY); INSERT INTO words VALUES (U&'\\A7DA'), ('Z');
             CREATE INDEX words_lower ON words (lower(w))";
-        orders.sql("postgres", words).await?;
+        orders.sql("postgres", statements).await?;
         let before = orders.fingerprint().await?;
         let oids = orders.sql("postgres", OIDS).await?;
         let upgrade = ns.upgrade("orders-18").database("orders").to("18.6").create().await?;

@@ -60,7 +60,7 @@ async fn publishes_not_ready_addresses(ns: &Namespace) -> anyhow::Result<bool> {
     Ok(service.spec.and_then(|spec| spec.publish_not_ready_addresses).unwrap_or_default())
 }
 
-/// SIGKILL as soon as the journal has the record; `make matrix` does it at every record and stage.
+/// SIGKILL as soon as the journal has the record; `make chaos` does it at every record and stage.
 #[tokio::test]
 async fn worker_killed_at_journal_records_does_nothing_twice() -> anyhow::Result<()> {
     if let Err(error) = Node::local() {

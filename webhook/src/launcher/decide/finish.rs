@@ -33,7 +33,7 @@ fn wait_for_worker(state: &State) -> Option<Action> {
             JobState::Held | JobState::Withdrawn(_) | JobState::Complete | JobState::Failed(_) => {}
         }
     }
-    // The next request must not start alongside them. A request that is being deleted goes all the same: its
+    // The next request must not start alongside them. A request that is being deleted goes anyway: its
     // claim is taken over when they have ended.
     (state.has_live_pods() && !state.is_deleted()).then_some(Action::Recheck(RECHECK_INTERVAL))
 }

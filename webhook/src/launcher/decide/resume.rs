@@ -1,4 +1,4 @@
-//! A request that has failed half way is resumed, because an operator has fixed the cause and asks for it.
+//! Resumes a request that failed halfway, once an operator has fixed the cause and requested it.
 
 use pgops_api::names::ANNOTATION_RESUME;
 use pgops_api::opsrequest::Phase;

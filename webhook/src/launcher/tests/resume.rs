@@ -1,4 +1,4 @@
-//! A request that has failed half way is resumed.
+//! A request that failed halfway is resumed.
 
 use k8s_openapi::api::batch::v1::Job;
 use pgops_api::opsrequest::{CONDITION_FAILED, Phase};

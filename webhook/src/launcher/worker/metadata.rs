@@ -9,8 +9,8 @@ use pgops_api::{PostgresOpsRequest, UpgradePlan, names};
 /// Name, labels and owner of everything that is created for one request.
 ///
 /// The owner does not wait for its children (`blockOwnerDeletion` is off): when a request is deleted in the
-/// foreground, the garbage collector would otherwise delete each Job that is created to bring its database
-/// back.
+/// foreground, the garbage collector would otherwise delete each Job that is created to return its database
+/// to service.
 pub fn metadata(plan: &UpgradePlan) -> ObjectMeta {
     let UpgradePlan { request, request_uid, .. } = plan;
     ObjectMeta {

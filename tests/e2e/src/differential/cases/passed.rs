@@ -34,7 +34,7 @@ pub(super) const CASES: &[Case] = &[
          CREATE TABLE t TABLESPACE \"it's \"\"a\"\" \\ space ü\" AS SELECT generate_series(1, 1000) AS g",
     )
     .directories(&["spaces/\"a\" \\ space ü"]),
-    Case::passed("words of today", "CREATE TABLE \"system_user\" (\"system_user\" int, \"merge_action\" int, \"json_table\" int)"),
+    Case::passed("keywords of newer versions", "CREATE TABLE \"system_user\" (\"system_user\" int, \"merge_action\" int, \"json_table\" int)"),
     // Objects without storage, or whose OIDs are preserved.
     Case::passed(
         "reg that may be",

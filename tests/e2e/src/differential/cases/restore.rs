@@ -61,9 +61,9 @@ pub(super) const CASES: &[Case] = &[
     .on(10..=14)
     .across(15),
     Case::refused(
-        "grant on what is gone",
+        "grant on a removed function",
         "GRANT EXECUTE ON FUNCTION pg_start_backup(text, boolean, boolean) TO pg_monitor",
-        &[("schema-restore", "\"grant on what is gone\": function pg_catalog.pg_start_backup")],
+        &[("schema-restore", "\"grant on a removed function\": function pg_catalog.pg_start_backup")],
         "pg_start_backup",
     )
     .on(10..=14)
@@ -219,10 +219,10 @@ pub(super) const CASES: &[Case] = &[
     .on(15..=99)
     .alone(),
     Case::refused(
-        "nobody can log in",
+        "logins are rejected",
         "CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no entry'; END $$;
          CREATE EVENT TRIGGER t ON login EXECUTE FUNCTION f()",
-        &[("unreachable-database", "\"nobody can log in\": ")],
+        &[("unreachable-database", "\"logins are rejected\": ")],
         "no entry",
     )
     .on(17..=99)
