@@ -67,6 +67,8 @@ impl Safety {
             let tests = proof.unit.iter().chain(&proof.e2e).chain(&proof.chaos);
             let lost = tests.filter(|test| !sources.has_test(test));
             missing.extend(lost.map(|test| format!("test {test} ({title})")));
+            let lost = proof.compared.iter().filter(|name| !sources.has_data_set(name));
+            missing.extend(lost.map(|name| format!("data set {name} ({title})")));
         }
         missing
     }

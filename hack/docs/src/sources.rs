@@ -13,6 +13,7 @@ pub struct Sources {
     checkout: PathBuf,
     pages: Vec<PathBuf>,
     tests: HashSet<String>,
+    data_sets: HashSet<String>,
 }
 
 impl Sources {
@@ -23,7 +24,10 @@ impl Sources {
             r"#\[(?:tokio::)?(?:test|rstest)\b[^\n]*\]\s*(?:#\[[^\n]*\n\s*|[^\n]*\n\s*)*?(?:async )?fn (\w+)",
         )?;
         let mut pages = Vec::new();
+        // The name of a data set of the comparison with pg_upgrade is the first argument of its case.
+        let case = Regex::new(r#"Case::\w+\(\s*"([^"]+)""#)?;
         let mut tests = HashSet::new();
+        let mut data_sets = HashSet::new();
         let visible = |entry: &walkdir::DirEntry| {
             let name = entry.file_name().to_string_lossy();
             name != "target" && (entry.depth() == 0 || !name.starts_with('.'))
@@ -36,12 +40,13 @@ impl Sources {
                     let text = fs::read_to_string(path)
                         .with_context(|| format!("failed to read {}", path.display()))?;
                     tests.extend(pattern.captures_iter(&text).map(|found| found[1].to_owned()));
+                    data_sets.extend(case.captures_iter(&text).map(|found| found[1].to_owned()));
                 }
                 Some("md") => pages.push(path.strip_prefix(checkout).unwrap_or(path).to_owned()),
                 _ => {}
             }
         }
-        Ok(Self { checkout: checkout.to_owned(), pages, tests })
+        Ok(Self { checkout: checkout.to_owned(), pages, tests, data_sets })
     }
 
     /// Every Markdown file, relative to the checkout.
@@ -56,12 +61,19 @@ impl Sources {
 
     /// Whether a test has this name; `…` stands for any text.
     pub fn has_test(&self, name: &str) -> bool {
-        match name.split_once('…') {
-            None => self.tests.contains(name),
-            Some((start, end)) => {
-                self.tests.iter().any(|test| test.starts_with(start) && test.ends_with(end))
-            }
-        }
+        contains(&self.tests, name)
+    }
+
+    /// Whether a data set of the comparison has this name; `…` stands for any text.
+    pub fn has_data_set(&self, name: &str) -> bool {
+        contains(&self.data_sets, name)
+    }
+}
+
+fn contains(names: &HashSet<String>, pattern: &str) -> bool {
+    match pattern.split_once('…') {
+        None => names.contains(pattern),
+        Some((start, end)) => names.iter().any(|name| name.starts_with(start) && name.ends_with(end)),
     }
 }
 
@@ -73,13 +85,15 @@ mod tests {
     fn sources_know_plain_async_and_parametrised_tests() {
         let root = tempfile::tempdir().unwrap();
         let text = "#[test]\nfn plain() {}\n\n#[tokio::test]\nasync fn waits() {}\n\n#[rstest]\n#[case::a(1)]\n\
-                    #[case::b(\n    2\n)]\nfn cases() {}\n\nfn helper() {}\n";
+                    #[case::b(\n    2\n)]\nfn cases() {}\n\nfn helper() {}\n\n\
+                    const C: Case = Case::passed(\n    \"a view\",\n);\n";
         fs::write(root.path().join("lib.rs"), text).unwrap();
         let sources = Sources::scan(root.path()).unwrap();
         for name in ["plain", "waits", "cases", "pl…in"] {
             assert!(sources.has_test(name), "{name}");
         }
         assert!(!sources.has_test("helper"));
+        assert!(sources.has_data_set("a view") && !sources.has_data_set("another view"));
         assert!(sources.has_path("lib.rs") && !sources.has_path("main.rs"));
     }
 }
