@@ -1,10 +1,9 @@
 //! The data directories: removing the new one, what would be deleted with one, and the control file of the old one.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use pgops_volume::{FileError, Volume, ignore_not_found, sync_dir, tablespaces};
+use pgops_volume::{FileError, Volume, remove_dir_if_exists, sync_dir, tablespaces};
 
 use super::work_dir::{Marker, WorkDir};
 
@@ -15,21 +14,10 @@ pub fn remove_new(volume: &Volume, work_dir: &WorkDir, major: u32) -> Result<(),
     }
     work_dir.unmark(Marker::Upgraded)?;
     work_dir.unmark(Marker::Fresh)?;
-    remove(volume, major)?;
+    // What users have put next to the data directory is kept.
+    remove_dir_if_exists(&volume.data_dir(major))?;
+    volume.remove_empty_major_dir(major)?;
     work_dir.unmark(Marker::NewDataOwned)
-}
-
-/// Removes the data directory of a major version, but not what users have put next to it.
-fn remove(volume: &Volume, major: u32) -> Result<(), FileError> {
-    let data_dir = volume.data_dir(major);
-    ignore_not_found(fs::remove_dir_all(&data_dir)).map_err(FileError::on("remove", &data_dir))?;
-    let major_dir = volume.major_dir(major);
-    match fs::remove_dir(&major_dir) {
-        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
-            Err(FileError::on("remove", &major_dir)(error))
-        }
-        _ => sync_dir(volume.root()),
-    }
 }
 
 /// Tablespaces of a major version that are inside a data directory, and would be deleted with it.
