@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pgops_volume::{FileError, Retired, Volume, ignore_not_found, list_if_exists, sync_dir, tablespaces};
+use pgops_volume::{
+    FileError, Retired, Volume, ignore_not_found, list_if_exists, remove_dir_if_exists, tablespaces,
+};
 
 /// Pause between two checks.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -64,18 +66,13 @@ fn is_due(retired: Retired, own: u32, now: Timestamp) -> bool {
 fn remove(volume: &Volume, major: u32, own: u32) -> Result<(), FileError> {
     let data_dir = volume.data_dir(major);
     let renamed = data_dir.with_file_name("data.going");
-    let major_dir = volume.major_dir(major);
-    refuse_used_directory(volume, &major_dir, own)?;
+    refuse_used_directory(volume, &volume.major_dir(major), own)?;
     ignore_not_found(fs::rename(&data_dir, &renamed)).map_err(FileError::on("rename", &data_dir))?;
     for tablespace in tablespaces(&renamed)? {
         remove_from_tablespace(&tablespace, major)?;
     }
-    remove_dir_all(&renamed)?;
-    match fs::remove_dir(&major_dir) {
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-        result => ignore_not_found(result).map_err(FileError::on("remove", &major_dir))?,
-    }
-    sync_dir(volume.root())?;
+    remove_dir_if_exists(&renamed)?;
+    volume.remove_empty_major_dir(major)?;
     volume.clear_retired(major)
 }
 
@@ -96,14 +93,10 @@ fn remove_from_tablespace(tablespace: &Path, major: u32) -> Result<(), FileError
     for directory in list_if_exists(tablespace)? {
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.starts_with(&prefix) {
-            remove_dir_all(&directory)?;
+            remove_dir_if_exists(&directory)?;
         }
     }
     Ok(())
-}
-
-fn remove_dir_all(directory: &Path) -> Result<(), FileError> {
-    ignore_not_found(fs::remove_dir_all(directory)).map_err(FileError::on("remove", directory))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ impl Actions for UpgradeContext {
     async fn undo(&mut self, step: Step) -> Result<(), UndoError> {
         tracing::info!(step = %step, mark = "undo", "undoing");
         // An undo needs a little space, and the failed step may have used up all of it.
-        self.volume.release_reserve();
+        self.work_dir.release_reserve();
         let spec = spec(step);
         let Some(undo) = spec.undo else { return Ok(()) };
         with_timeout(spec.undo_timeout, undo(self)).await.map_err(|error| error.undo_error(step))
@@ -58,7 +58,7 @@ impl Actions for UpgradeContext {
         tracing::warn!(%step, attempt, "{}; retrying in {} s", failure.message, wait.as_secs());
         self.reporter.retry(step, attempt, failure);
         // On a full volume the next attempt may need only a little space: for the switchover, or a server's first files.
-        self.volume.release_reserve();
+        self.work_dir.release_reserve();
         tokio::time::sleep(wait).await;
     }
 

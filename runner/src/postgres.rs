@@ -1,6 +1,6 @@
 //! `PostgreSQL`'s programs, its servers and their data. Each module uses only those above it:
 //!
-//! - [`volume`] and [`interlock`] are about the files, [`cluster_shape`] about what two clusters must have in common;
+//! - [`volume`] is about the files, [`cluster_shape`] about what two clusters must have in common;
 //! - [`program`] has the programs of an installation, [`client`] the superuser's sessions;
 //! - [`server`] has the servers that the runner itself starts, recovers or stops;
 //! - [`collation`] finds and repairs what depends on text rules that the upgrade changes;
@@ -9,7 +9,6 @@
 pub mod client;
 pub mod cluster_shape;
 pub mod collation;
-pub mod interlock;
 pub mod pg_upgrade;
 pub mod program;
 pub mod schema_rehearsal;

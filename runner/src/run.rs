@@ -1,17 +1,16 @@
 //! The life of the process: it executes the plan of the Job's environment, and ends on SIGTERM.
 
 use std::fs;
-use std::path::Path;
 use std::process::ExitCode;
 
 use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, Scope, Step, UpgradeKind, UpgradePlan};
 use pgops_api::{display_chain, layout};
+use pgops_volume::Volume;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::logging;
 use crate::postgres::server::leftover;
-use crate::postgres::volume::Volume;
 use crate::saga::{
     self, ConfigMapJournal, FileJournal, Journal, JournalError, MemoryJournal, Outcome, Record,
 };
@@ -106,18 +105,18 @@ async fn execute(plan: &UpgradePlan) -> Result<ExitCode, RunError> {
 /// Runs the saga until it ends, with the journal of its kind; returns its outcome and records.
 async fn run_saga(upgrade: &mut UpgradeContext) -> Result<(Outcome, Vec<Record>), RunError> {
     let steps = upgrade.plan.scope.steps(upgrade.kind);
-    let volume = upgrade.volume.clone();
+    let work_dir = upgrade.work_dir.clone();
     match (upgrade.plan.scope, upgrade.kind) {
         (Scope::DryRun, _) => {
             let ended = run_with_journal(steps, upgrade, MemoryJournal::default()).await?;
-            volume.remove_empty_work();
+            work_dir.remove_if_empty();
             Ok(ended)
         }
         (Scope::Upgrade, UpgradeKind::Major) => {
-            volume.make_work().map_err(StepError::volume("create the work directory"))?;
-            volume.make_reserve().map_err(StepError::volume("reserve space for the journal"))?;
-            let ended = run_with_journal(steps, upgrade, FileJournal::new(volume.clone())).await?;
-            volume.release_reserve();
+            work_dir.create().map_err(StepError::from)?;
+            work_dir.make_reserve().map_err(StepError::from)?;
+            let ended = run_with_journal(steps, upgrade, FileJournal::new(work_dir.clone())).await?;
+            work_dir.release_reserve();
             Ok(ended)
         }
         (Scope::Upgrade, UpgradeKind::Minor) => {
@@ -150,10 +149,10 @@ fn kept_old_data(upgrade: &UpgradeContext, outcome: &Outcome) -> Option<String> 
 
 /// Stops servers of `pg_upgrade` cleanly now, rather than by the kill that ends this pod.
 async fn stop_servers(plan: &UpgradePlan) {
-    let volume = Volume::new(Path::new(layout::VOLUME_ROOT), &plan.request_uid);
+    let volume = Volume::at(layout::VOLUME_ROOT);
     for version in [&plan.from, &plan.to] {
         let Ok(version) = version.pg_version() else { continue };
-        if let Err(error) = leftover::stop_server(&volume.pgdata(version.major)).await {
+        if let Err(error) = leftover::stop_server(&volume.data_dir(version.major)).await {
             tracing::warn!("{}", display_chain(&error));
         }
     }

@@ -15,7 +15,7 @@ pub struct FileError {
 
 impl FileError {
     /// Makes the error of an operation on a path, for `map_err`.
-    pub fn on<E: Into<io::Error>>(verb: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
+    pub fn on<E: Into<io::Error>>(verb: &'static str, path: &Path) -> impl FnOnce(E) -> Self + use<E> {
         let path = path.to_owned();
         move |source| Self { verb, path, source: source.into() }
     }

@@ -8,6 +8,7 @@
 //! | `active` | the major version that serves |
 //! | `retired` | data that an upgrade has replaced, and until when it is kept |
 //! | [`tablespaces`](tablespaces()) | the directories that a data directory links to |
+//! | `removal` | removing data, and nothing that an operator has put next to it |
 //! | `missing` | operations for which a missing file is not an error |
 //!
 //! It has no async code and no Kubernetes client: `pgops-instance` must stay one small static binary.
@@ -18,6 +19,7 @@ mod error;
 mod interlock;
 mod missing;
 pub mod paths;
+mod removal;
 mod retired;
 mod tablespaces;
 
@@ -26,5 +28,6 @@ pub use error::FileError;
 pub use interlock::Interlock;
 pub use missing::{exists, ignore_not_found, list_if_exists, read_if_exists};
 pub use paths::Volume;
+pub use removal::remove_dir_if_exists;
 pub use retired::Retired;
 pub use tablespaces::tablespaces;

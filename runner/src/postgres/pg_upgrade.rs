@@ -9,10 +9,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use pgops_api::plan::TransferMode;
+use pgops_volume::Interlock;
 
 use self::output::Output;
 use super::client::session::{SESSION_OPTIONS, long_running_options};
-use super::interlock::Interlock;
 use super::program::command::{CommandError, Program};
 use super::program::installation::Installation;
 use super::program::pg_dump;

@@ -47,34 +47,11 @@ pub async fn run<A: Actions, J: Journal>(
         actions.show(record);
     }
     loop {
-        let committed = is_committed(&records, actions.point_of_no_return());
         match next(steps, &records, actions.point_of_no_return()) {
             Next::End(outcome) => return Ok(outcome),
             Next::Do(step) => {
-                // A step that was started is completed first: a server may be answering already.
-                if !committed
-                    && !was_started(&records, step)
-                    && let Some(failure) = actions.cancellation()
-                {
-                    append(actions, journal, &mut records, step, Event::Failed(failure)).await?;
-                    continue;
-                }
-                append(actions, journal, &mut records, step, Event::Started).await?;
-                // The point of no return may be this very start.
-                let committed = is_committed(&records, actions.point_of_no_return());
-                let optional = actions.is_optional(step);
-                // A skipped step does not leave the database down: it needs only the retries that the user wants.
-                match act_with_retries(actions, step, committed && !optional).await {
-                    Ok(()) => append(actions, journal, &mut records, step, Event::Succeeded).await?,
-                    Err(failure) if optional => {
-                        append(actions, journal, &mut records, step, Event::Skipped(failure)).await?;
-                    }
-                    Err(failure) => {
-                        append(actions, journal, &mut records, step, Event::Failed(failure.clone())).await?;
-                        if committed {
-                            return Ok(Outcome::Stuck { step, failure });
-                        }
-                    }
+                if let Some(stuck) = perform(step, actions, journal, &mut records).await? {
+                    return Ok(stuck);
                 }
             }
             Next::Undo(step) => {
@@ -87,6 +64,38 @@ pub async fn run<A: Actions, J: Journal>(
             }
         }
     }
+}
+
+/// Performs a step and records how it ended; returns the outcome if the saga is stuck in it.
+async fn perform<A: Actions, J: Journal>(
+    step: Step,
+    actions: &mut A,
+    journal: &mut J,
+    records: &mut Vec<Record>,
+) -> Result<Option<Outcome>, JournalError> {
+    // A step that was started is completed first: a server may be answering already.
+    if !is_committed(records, actions.point_of_no_return())
+        && !was_started(records, step)
+        && let Some(failure) = actions.cancellation()
+    {
+        append(actions, journal, records, step, Event::Failed(failure)).await?;
+        return Ok(None);
+    }
+    append(actions, journal, records, step, Event::Started).await?;
+    // The point of no return may be this very start.
+    let committed = is_committed(records, actions.point_of_no_return());
+    let optional = actions.is_optional(step);
+    // A skipped step does not leave the database down: it needs no more retries than the user wants.
+    let event = match act_with_retries(actions, step, committed && !optional).await {
+        Ok(()) => Event::Succeeded,
+        Err(failure) if optional => Event::Skipped(failure),
+        Err(failure) => Event::Failed(failure),
+    };
+    append(actions, journal, records, step, event.clone()).await?;
+    Ok(match event {
+        Event::Failed(failure) if committed => Some(Outcome::Stuck { step, failure }),
+        _ => None,
+    })
 }
 
 async fn act_with_retries<A: Actions>(actions: &mut A, step: Step, committed: bool) -> Result<(), Failure> {

@@ -4,8 +4,7 @@ pub mod config_map;
 pub mod file;
 pub mod memory;
 
-use std::io;
-use std::path::PathBuf;
+use pgops_volume::FileError;
 
 use super::record::Record;
 use crate::cluster::ClusterError;
@@ -13,12 +12,8 @@ use crate::cluster::ClusterError;
 /// The journal could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    #[error("failed to write the journal {path}; nothing was done that is not recorded in it")]
-    File {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error("failed to write the journal; nothing was done that is not recorded in it")]
+    File(#[from] FileError),
     #[error("failed to parse line {line} of the journal {journal}: it was changed by another program")]
     Garbled {
         journal: String,

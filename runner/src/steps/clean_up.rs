@@ -1,12 +1,12 @@
 //! `CleanUp`: schedules removal of the old data; the new instance deletes it when the retention expires
 //! (`instance/src/retired.rs`). It sees every tablespace, and it outlives this worker.
 
-use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use pgops_api::plan::Step;
 
+use crate::postgres::volume::data::tablespaces_within;
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 
 pub fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
@@ -15,21 +15,17 @@ pub fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         return Err(StepError::NotActive { major: upgrade.new_major });
     }
     let volume = &upgrade.volume;
-    let within =
-        volume.tablespaces_within(upgrade.new_major).map_err(StepError::volume("list the tablespaces"))?;
-    if let Some(tablespace) = within.into_iter().next() {
+    if let Some(tablespace) = tablespaces_within(volume, upgrade.new_major)?.into_iter().next() {
         return Err(StepError::TablespaceWithinData { major: old_major, tablespace });
     }
     // A restarted runner keeps the time that was set before.
     if upgrade.retired_until()?.is_none() {
         let requested = upgrade.plan.keep_old_data_seconds.map(Duration::from_secs);
         let until = Timestamp::now().saturating_add(upgrade.facts()?.mode.old_data_retention(requested));
-        let until = until.map_err(|error| StepError::volume("read the clock")(io::Error::other(error)))?;
+        let until = until.map_err(StepError::Retention)?;
         // Nothing is left to undo. On a full volume the old data may be all that can be deleted.
-        volume.release_reserve();
-        volume
-            .retire(old_major, until)
-            .map_err(StepError::volume("record until when the old data is kept"))?;
+        upgrade.work_dir.release_reserve();
+        volume.retire(old_major, until)?;
     }
     let kept = upgrade.kept_old_data()?;
     log_step(

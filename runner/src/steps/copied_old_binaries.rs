@@ -5,6 +5,7 @@ use std::path::Path;
 
 use pgops_api::layout;
 use pgops_api::plan::Step;
+use pgops_volume::FileError;
 
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 use crate::worker::staged_program::{LIBRARIES, PROGRAMS};
@@ -30,8 +31,7 @@ pub fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     upgrade.new_installation()?.prove(&NEW_PROGRAMS, to)?;
     upgrade.old_installation()?.prove(&PROGRAMS, from)?;
     let staged = Path::new(layout::OLD_DIR).join(LIBRARIES);
-    let libraries =
-        std::fs::read_dir(&staged).map_err(StepError::volume("list the staged libraries"))?.count();
+    let libraries = std::fs::read_dir(&staged).map_err(FileError::on("list", &staged))?.count();
     log_step(
         Step::CopiedOldBinaries,
         format!(

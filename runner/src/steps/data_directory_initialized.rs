@@ -6,7 +6,7 @@ use crate::upgrade::{StepError, UpgradeContext, log_step};
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     upgrade.ensure_fresh().await?;
-    let pgdata = upgrade.volume.pgdata(upgrade.new_major);
+    let pgdata = upgrade.volume.data_dir(upgrade.new_major);
     log_step(Step::DataDirectoryInitialized, format!("new cluster in {}", pgdata.display()));
     Ok(())
 }

@@ -4,14 +4,17 @@ use std::fs;
 use std::path::Path;
 
 use pgops_api::plan::Step;
+use pgops_volume::{FileError, Volume, replace, sync_dir, tablespaces};
 
 use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
-use crate::postgres::volume::{Marker, Volume, sync_dir};
+use crate::postgres::volume::capacity::free;
+use crate::postgres::volume::data::restore_control_file;
+use crate::postgres::volume::work_dir::Marker;
 use crate::upgrade::{StepError, UpgradeContext, log_step, warn_step};
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     upgrade.fence_old_server().await?;
-    if !upgrade.volume.is(Marker::Upgraded) || !upgrade.is_old_data_untouched().await? {
+    if !upgrade.work_dir.has(Marker::Upgraded) || !upgrade.is_old_data_untouched().await? {
         undo_run(upgrade).await?;
         let data = upgrade.ensure_clean().await?;
         upgrade.ensure_fresh().await?;
@@ -33,13 +36,13 @@ async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Re
     let volume = &upgrade.volume;
     let facts = upgrade.facts()?;
     // From here on the new cluster is no longer as initdb left it, and a kill must not hide that.
-    volume.unmark(Marker::Fresh).map_err(StepError::volume("mark the new cluster as in use"))?;
+    upgrade.work_dir.unmark(Marker::Fresh)?;
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let program = PgUpgrade {
         old: &upgrade.old_installation()?,
         new: &upgrade.new_installation()?,
-        old_pgdata: &volume.pgdata(upgrade.old_major),
-        new_pgdata: &volume.pgdata(upgrade.new_major),
+        old_pgdata: &volume.data_dir(upgrade.old_major),
+        new_pgdata: &volume.data_dir(upgrade.new_major),
         install_user: &facts.shape.install_user,
         mode: facts.mode,
         jobs,
@@ -61,7 +64,7 @@ async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Re
     if let Err(PgUpgradeError::Failed { explanation, logs, .. }) = &mut result {
         keep_logs(upgrade, logs).await;
         let needed = facts.shape.wal_segment_bytes;
-        explanation.extend(volume.free().ok().and_then(|free| full_volume_hint(free, needed)));
+        explanation.extend(free(volume).ok().and_then(|free| full_volume_hint(free, needed)));
     }
     result?;
     log_step(
@@ -94,12 +97,10 @@ async fn keep_logs(upgrade: &UpgradeContext, logs: &str) {
 async fn undo_run(upgrade: &UpgradeContext) -> Result<(), StepError> {
     let volume = &upgrade.volume;
     upgrade.stop_leftovers().await?;
-    let old_major = upgrade.old_major;
-    volume
-        .restore_control_file(old_major)
-        .map_err(StepError::volume(format!("restore the control file of the data of {old_major}")))?;
-    let new_pgdata = volume.pgdata(upgrade.new_major);
-    if volume.is(Marker::Fresh) || !new_pgdata.join("global/pg_control").exists() {
+    let old_data_dir = volume.data_dir(upgrade.old_major);
+    restore_control_file(&old_data_dir)?;
+    let new_pgdata = volume.data_dir(upgrade.new_major);
+    if upgrade.work_dir.has(Marker::Fresh) || !new_pgdata.join("global/pg_control").exists() {
         return Ok(());
     }
     // Only names with the new catalog version: those of the old one hold the data.
@@ -112,41 +113,30 @@ async fn undo_run(upgrade: &UpgradeContext) -> Result<(), StepError> {
             return Ok(());
         }
     };
-    remove_from_tablespaces(volume, old_major, &data.tablespace_directory(upgrade.new_major))
+    Ok(remove_from_tablespaces(&old_data_dir, &data.tablespace_directory(upgrade.new_major))?)
 }
 
 /// Removes what `pg_upgrade` has created under `name` in the tablespaces of the old data: it would block the next run.
-fn remove_from_tablespaces(volume: &Volume, old_major: u32, name: &str) -> Result<(), StepError> {
-    for tablespace in
-        volume.tablespaces(old_major).map_err(StepError::volume("list the tablespaces of the old data"))?
-    {
+fn remove_from_tablespaces(old_data_dir: &Path, name: &str) -> Result<(), FileError> {
+    for tablespace in tablespaces(old_data_dir)? {
         let directory = tablespace.join(name);
         if directory.exists() {
-            fs::remove_dir_all(&directory)
-                .and_then(|()| sync_dir(&tablespace))
-                .map_err(StepError::volume(format!("remove {}", directory.display())))?;
+            fs::remove_dir_all(&directory).map_err(FileError::on("remove", &directory))?;
+            sync_dir(&tablespace)?;
         }
     }
     Ok(())
 }
 
 /// Settings of `ALTER SYSTEM` are in the data directory; everything else is generated at each start.
-fn carry_settings(volume: &Volume, old_major: u32, new_major: u32) -> Result<(), StepError> {
-    let file = |major| volume.pgdata(major).join("postgresql.auto.conf");
+fn carry_settings(volume: &Volume, old_major: u32, new_major: u32) -> Result<(), FileError> {
+    let file = |major| volume.data_dir(major).join("postgresql.auto.conf");
     let from = file(old_major);
     let to = file(new_major);
     if from.exists() {
-        copy_durably(&from, &to).map_err(StepError::volume(format!(
-            "copy {} to {}",
-            from.display(),
-            to.display()
-        )))?;
+        replace(&to, &fs::read(&from).map_err(FileError::on("read", &from))?)?;
     }
     Ok(())
-}
-
-fn copy_durably(from: &Path, to: &Path) -> std::io::Result<()> {
-    crate::postgres::volume::replace(to, &fs::read(from)?)
 }
 
 #[cfg(test)]
@@ -155,9 +145,9 @@ mod tests {
 
     fn volume() -> (tempfile::TempDir, Volume) {
         let root = tempfile::tempdir().unwrap();
-        let volume = Volume::new(root.path(), "3f9c21aa");
+        let volume = Volume::at(root.path());
         for major in [13, 17] {
-            fs::create_dir_all(volume.pgdata(major).join("pg_tblspc")).unwrap();
+            fs::create_dir_all(volume.data_dir(major).join("pg_tblspc")).unwrap();
         }
         (root, volume)
     }
@@ -172,7 +162,7 @@ mod tests {
     #[test]
     fn settings_of_alter_system_are_carried_over() {
         let (_root, volume) = volume();
-        let file = |major| volume.pgdata(major).join("postgresql.auto.conf");
+        let file = |major| volume.data_dir(major).join("postgresql.auto.conf");
         fs::write(file(17), "# of initdb\n").unwrap();
         carry_settings(&volume, 13, 17).unwrap();
         assert_eq!(fs::read_to_string(file(17)).unwrap(), "# of initdb\n");
@@ -188,9 +178,9 @@ mod tests {
         for name in ["PG_13_202007201", "PG_17_202406281", "user-files"] {
             fs::create_dir_all(tablespace.join(name)).unwrap();
         }
-        std::os::unix::fs::symlink(&tablespace, volume.pgdata(13).join("pg_tblspc/16400")).unwrap();
-        remove_from_tablespaces(&volume, 13, "PG_17_202406281").unwrap();
-        remove_from_tablespaces(&volume, 13, "PG_17_202406281").unwrap();
+        std::os::unix::fs::symlink(&tablespace, volume.data_dir(13).join("pg_tblspc/16400")).unwrap();
+        remove_from_tablespaces(&volume.data_dir(13), "PG_17_202406281").unwrap();
+        remove_from_tablespaces(&volume.data_dir(13), "PG_17_202406281").unwrap();
         assert!(tablespace.join("PG_13_202007201").exists() && tablespace.join("user-files").exists());
         assert!(!tablespace.join("PG_17_202406281").exists());
     }

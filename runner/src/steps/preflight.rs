@@ -22,6 +22,7 @@ use crate::cluster::PodState;
 use crate::postgres::client::inventory::{Inventory, inventory};
 use crate::postgres::collation::versions::CollationVersion;
 use crate::postgres::program::command::Program;
+use crate::postgres::volume::capacity::write_rate;
 use crate::upgrade::space::Space;
 use crate::upgrade::{Facts, Finding, StepError, UpgradeContext, ensure_version, log_step};
 use estimate::Estimate;
@@ -54,10 +55,7 @@ async fn run_major(
     ip: &str,
     collations: Option<&[CollationVersion]>,
 ) -> Result<(), StepError> {
-    let volume = upgrade.volume.clone();
-    volume
-        .make_work()
-        .map_err(StepError::volume(format!("create the work directory {}", volume.work().display())))?;
+    upgrade.work_dir.create()?;
     let inventory = inventory(&upgrade.superuser, ip).await?;
     let examined = examine(upgrade, ip, &inventory, collations).await?;
     if examined.findings.iter().any(Finding::blocks) {
@@ -79,9 +77,7 @@ async fn run_major(
         lines,
     };
     match upgrade.plan.scope {
-        Scope::Upgrade => {
-            facts.store(volume.work()).map_err(StepError::volume("store the preflight's facts"))?;
-        }
+        Scope::Upgrade => facts.store(upgrade.work_dir.path())?,
         Scope::DryRun => {}
     }
     upgrade.facts = Some(facts);
@@ -141,8 +137,7 @@ fn report_lines(
     if let Some((line, schema)) = &examined.rehearsal {
         // The measurement writes to the volume of a serving database: it is made only if its result is used.
         let (copied, rate) = if examined.mode.copies() {
-            let rate = upgrade.volume.write_rate();
-            (examined.space.used, rate.map_err(StepError::volume("measure how fast the volume is"))?)
+            (examined.space.used, write_rate(&upgrade.work_dir)?)
         } else {
             (0, 0)
         };

@@ -26,10 +26,10 @@ pub async fn undo(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
 }
 
 fn set_active(upgrade: &UpgradeContext, major: u32) -> Result<(), StepError> {
-    upgrade.volume.set_active(major).map_err(StepError::volume(format!("make version {major} active")))?;
+    upgrade.volume.set_active(major)?;
     log_step(
         Step::ReplacedDataDirectory,
-        format!("{} is the active data directory", upgrade.volume.pgdata(major).display()),
+        format!("{} is the active data directory", upgrade.volume.data_dir(major).display()),
     );
     Ok(())
 }

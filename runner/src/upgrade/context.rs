@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use pgops_api::layout;
 use pgops_api::plan::{NODE_VARIABLE, UpgradeKind, UpgradePlan};
+use pgops_volume::{Interlock, Volume};
 
 use super::error::StepError;
 use super::facts::Facts;
 use crate::cancel::Cancel;
 use crate::cluster::Cluster;
 use crate::postgres::client::session::Superuser;
-use crate::postgres::interlock::Interlock;
 use crate::postgres::program::installation::Installation;
-use crate::postgres::volume::Volume;
+use crate::postgres::volume::work_dir::WorkDir;
 use crate::report::Reporter;
 
 /// Everything that the steps of one upgrade act on.
@@ -23,6 +23,7 @@ pub struct UpgradeContext {
     pub new_major: u32,
     pub cluster: Cluster,
     pub volume: Volume,
+    pub work_dir: WorkDir,
     pub superuser: Superuser,
     /// `None` until the preflight has stored them, and in minor upgrades.
     pub facts: Option<Facts>,
@@ -41,8 +42,9 @@ impl UpgradeContext {
     /// The upgrade of a plan, from wherever an earlier runner left it.
     pub fn new(plan: UpgradePlan, cluster: Cluster) -> Result<Self, StepError> {
         let kind = plan.kind()?;
-        let volume = Volume::new(Path::new(layout::VOLUME_ROOT), &plan.request_uid);
-        let facts = Facts::load(volume.work()).map_err(StepError::volume("read the preflight's facts"))?;
+        let volume = Volume::at(layout::VOLUME_ROOT);
+        let work_dir = WorkDir::new(&volume, &plan.request_uid);
+        let facts = Facts::load(work_dir.path())?;
         Ok(Self {
             old_major: plan.from.pg_version()?.major,
             new_major: plan.to.pg_version()?.major,
@@ -57,6 +59,7 @@ impl UpgradeContext {
             kind,
             cluster,
             volume,
+            work_dir,
             facts,
         })
     }
@@ -69,7 +72,7 @@ impl UpgradeContext {
 
     /// What the preflight found out.
     pub fn facts(&self) -> Result<&Facts, StepError> {
-        self.facts.as_ref().ok_or_else(|| StepError::FactsMissing(self.volume.work().to_owned()))
+        self.facts.as_ref().ok_or_else(|| StepError::FactsMissing(self.work_dir.path().to_owned()))
     }
 
     /// What the preflight reported to users, as far as it got.

@@ -1,10 +1,10 @@
 //! The data directories: which is active, in what state both are, and until when the old one is kept.
 
 use std::fs;
-use std::io;
 
 use jiff::Timestamp;
 use pgops_api::plan::{TransferMode, UpgradeKind};
+use pgops_volume::FileError;
 use serde::{Deserialize, Serialize};
 
 use super::context::UpgradeContext;
@@ -16,44 +16,37 @@ use crate::postgres::program::controldata::ControlData;
 use crate::postgres::program::initdb::initdb;
 use crate::postgres::server::private_server::{Data, private_hba, server_options};
 use crate::postgres::server::recovery;
-use crate::postgres::volume::Marker;
+use crate::postgres::volume::capacity::{can_reflink, free, size};
+use crate::postgres::volume::data::remove_new;
+use crate::postgres::volume::work_dir::Marker;
 
 impl UpgradeContext {
     /// Whether the new version is active on the volume.
     pub fn is_switched(&self) -> Result<bool, StepError> {
-        let active = self.volume.active().map_err(StepError::volume("read the active version"))?;
-        Ok(active == Some(self.new_major))
+        Ok(self.volume.active()? == Some(self.new_major))
     }
 
     /// Creates the new cluster, again if it is not as initdb left it. It is never one that has been active: the
     /// directory is ours only if it did not exist when the preflight looked.
     pub async fn ensure_fresh(&self) -> Result<(), StepError> {
-        let volume = &self.volume;
-        let major = self.new_major;
-        if volume.is(Marker::Fresh) {
+        if self.work_dir.has(Marker::Fresh) {
             return Ok(());
         }
-        let pgdata = volume.pgdata(major);
-        volume
-            .remove_new(major)
-            .map_err(StepError::volume(format!("remove the unfinished {}", pgdata.display())))?;
+        self.remove_new_cluster()?;
+        let pgdata = self.volume.data_dir(self.new_major);
         if pgdata.exists() {
             return Err(StepError::Findings(vec![Finding::existing_directory(&pgdata)]));
         }
-        volume
-            .mark(Marker::NewDataOwned)
-            .map_err(StepError::volume("mark the new data directory as ours"))?;
-        if let Some(parent) = pgdata.parent() {
-            fs::create_dir_all(parent).map_err(StepError::volume(format!("create {}", parent.display())))?;
-        }
+        self.work_dir.mark(Marker::NewDataOwned)?;
+        let major_dir = self.volume.major_dir(self.new_major);
+        fs::create_dir_all(&major_dir).map_err(FileError::on("create", &major_dir))?;
         initdb(&self.new_installation()?, &pgdata, &self.facts()?.shape).await?;
-        volume.mark(Marker::Fresh).map_err(StepError::volume("mark the new cluster as fresh"))
+        Ok(self.work_dir.mark(Marker::Fresh)?)
     }
 
     /// Removes the new cluster, if this upgrade created it and it is not active.
     pub fn remove_new_cluster(&self) -> Result<(), StepError> {
-        let major = self.new_major;
-        self.volume.remove_new(major).map_err(StepError::volume(format!("remove the new cluster of {major}")))
+        Ok(remove_new(&self.volume, &self.work_dir, self.new_major)?)
     }
 
     /// Brings the old data to a clean shutdown, if its last server did not.
@@ -66,19 +59,18 @@ impl UpgradeContext {
             let options = server_options(self.old_major, relations, &hba, data);
             format!("{options} -c listen_addresses= -c unix_socket_directories=/tmp")
         };
-        let pgdata = self.volume.pgdata(self.old_major);
+        let pgdata = self.volume.data_dir(self.old_major);
         Ok(recovery::ensure_clean(&self.old_installation()?, &pgdata, options, self.interlock()?).await?)
     }
 
     /// What the volume has, and how large the data is.
     pub fn space(&self, inventory: &Inventory) -> Result<Space, StepError> {
-        let volume = &self.volume;
         let shape = &inventory.shape;
         Ok(Space {
-            reflink: TransferMode::Clone.since() <= self.new_major && volume.can_reflink(),
+            reflink: TransferMode::Clone.since() <= self.new_major && can_reflink(&self.work_dir),
             new: new_cluster(inventory.databases.len(), inventory.relations, shape.wal_segment_bytes),
-            used: volume.size(self.old_major).map_err(StepError::volume("measure the data directory"))?,
-            free: volume.free().map_err(StepError::volume("measure the free space of the volume"))?,
+            used: size(&self.volume.data_dir(self.old_major))?,
+            free: free(&self.volume)?,
         })
     }
 
@@ -86,21 +78,19 @@ impl UpgradeContext {
     /// of it.
     pub fn ensure_space(&self) -> Result<(), StepError> {
         let facts = self.facts()?;
-        let volume = &self.volume;
-        let taken = volume.size(self.new_major).map_err(StepError::volume("measure the new cluster"))?;
-        let free = volume.free().map_err(StepError::volume("measure the free space of the volume"))?;
+        let taken = size(&self.volume.data_dir(self.new_major))?;
         let space = Space {
             reflink: facts.mode == TransferMode::Clone,
             new: new_cluster(facts.databases.len(), facts.relations, facts.shape.wal_segment_bytes),
             used: facts.bytes,
-            free: free + taken,
+            free: free(&self.volume)? + taken,
         };
         space.choose(Some(facts.mode)).map(drop).map_err(|finding| StepError::Findings(vec![finding]))
     }
 
     /// Control data of the new cluster.
     pub async fn new_control_data(&self) -> Result<ControlData, StepError> {
-        let pgdata = self.volume.pgdata(self.new_major);
+        let pgdata = self.volume.data_dir(self.new_major);
         Ok(ControlData::read(&self.new_installation()?, &pgdata).await?)
     }
 
@@ -110,7 +100,7 @@ impl UpgradeContext {
         if !self.facts()?.mode.preserves_old_data() {
             return Ok(None);
         }
-        let pgdata = self.volume.pgdata(self.old_major);
+        let pgdata = self.volume.data_dir(self.old_major);
         Ok(Some(ControlData::read(&self.old_installation()?, &pgdata).await?))
     }
 
@@ -120,15 +110,13 @@ impl UpgradeContext {
             old_checkpoint: self.old_control_data().await?.map(|data| data.checkpoint().to_owned()),
             new_transaction: self.new_control_data().await?.next_transaction().to_owned(),
         };
-        serde_json::to_string(&handover)
-            .map_err(io::Error::from)
-            .and_then(|json| self.volume.write_marker(Marker::Upgraded, &json))
-            .map_err(StepError::volume("mark the new cluster as upgraded"))
+        let failed = FileError::on("write", &self.work_dir.marker(Marker::Upgraded));
+        let json = serde_json::to_string(&handover).map_err(failed)?;
+        Ok(self.work_dir.write_marker(Marker::Upgraded, &json)?)
     }
 
     fn handover(&self) -> Result<Option<Handover>, StepError> {
-        let json = self.volume.read_marker(Marker::Upgraded);
-        let json = json.map_err(StepError::volume("read the state of the clusters after pg_upgrade"))?;
+        let json = self.work_dir.read_marker(Marker::Upgraded)?;
         // A runner of an earlier version stored nothing.
         Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
     }
@@ -151,10 +139,7 @@ impl UpgradeContext {
 
     /// Until when the retired data is kept, if it was retired.
     pub fn retired_until(&self) -> Result<Option<Timestamp>, StepError> {
-        let major = self.old_major;
-        self.volume
-            .retired(major)
-            .map_err(StepError::volume(format!("read until when the data of {major} is kept")))
+        Ok(self.volume.retired_until(self.old_major)?)
     }
 
     /// What is kept of the old data and until when, as one clause; `None` if nothing is kept.

@@ -1,12 +1,12 @@
 //! Why a step failed.
 
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use pgops_api::plan::Step;
 use pgops_api::version::ParseVersionError;
 use pgops_api::{PgVersion, display_chain};
+use pgops_volume::FileError;
 
 use super::finding::Finding;
 use crate::cluster::ClusterError;
@@ -48,13 +48,11 @@ pub enum StepError {
     /// A version in the plan.
     #[error(transparent)]
     Version(#[from] ParseVersionError),
-    #[error("failed to {what}")]
-    Volume {
-        /// What was tried, with the path.
-        what: String,
-        #[source]
-        source: io::Error,
-    },
+    /// A file, on the volume or in the image.
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("failed to compute until when the old data is kept")]
+    Retention(#[source] jiff::Error),
     /// What would make the upgrade fail, and what else was found.
     #[error("{} the upgrade:\n{}", count(.0), list(.0))]
     Findings(Vec<Finding>),
@@ -140,12 +138,6 @@ fn shortened(lines: &[String]) -> String {
 }
 
 impl StepError {
-    /// An error of the volume.
-    pub fn volume(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        let what = what.into();
-        move |source| Self::Volume { what, source }
-    }
-
     /// Whether another attempt at the same step may succeed.
     fn is_retryable(&self) -> bool {
         match self {

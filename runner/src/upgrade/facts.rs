@@ -1,15 +1,13 @@
 //! What the preflight found out while the database served, stored next to the journal: a runner that is restarted during
 //! the outage has no server to query.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use pgops_api::plan::TransferMode;
+use pgops_volume::{FileError, read_if_exists, replace};
 use serde::{Deserialize, Serialize};
 
 use crate::postgres::cluster_shape::ClusterShape;
-use crate::postgres::volume::replace;
 
 /// What the later steps need to know of the database.
 ///
@@ -40,17 +38,17 @@ const FILE: &str = "facts.json";
 
 impl Facts {
     /// Reads them from the work directory, if the preflight has stored them.
-    pub fn load(work: &Path) -> io::Result<Option<Self>> {
-        match fs::read(work.join(FILE)) {
-            Ok(json) => Ok(Some(serde_json::from_slice(&json)?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+    pub fn load(work_dir: &Path) -> Result<Option<Self>, FileError> {
+        let path = work_dir.join(FILE);
+        let Some(json) = read_if_exists(&path)? else { return Ok(None) };
+        serde_json::from_str(&json).map(Some).map_err(FileError::on("parse", &path))
     }
 
     /// Stores them in the work directory.
-    pub fn store(&self, work: &Path) -> io::Result<()> {
-        replace(&work.join(FILE), &serde_json::to_vec_pretty(self)?)
+    pub fn store(&self, work_dir: &Path) -> Result<(), FileError> {
+        let path = work_dir.join(FILE);
+        let json = serde_json::to_vec_pretty(self).map_err(FileError::on("write", &path))?;
+        replace(&path, &json)
     }
 }
 
@@ -58,6 +56,7 @@ impl Facts {
 mod tests {
     use super::*;
     use crate::postgres::cluster_shape::LocaleProvider;
+    use std::fs;
 
     /// Written by v0.1.0: an upgrade that was interrupted then is continued now.
     const V0_1_0: &str = include_str!("fixtures/facts-v0.1.0.json");
@@ -92,10 +91,10 @@ mod tests {
 
     #[test]
     fn facts_are_written_as_v0_1_0_wrote_them() {
-        let work = tempfile::tempdir().unwrap();
-        facts().store(work.path()).unwrap();
-        assert_eq!(fs::read_to_string(work.path().join(FILE)).unwrap(), V0_1_0);
-        assert_eq!(Facts::load(work.path()).unwrap(), Some(facts()));
+        let work_dir = tempfile::tempdir().unwrap();
+        facts().store(work_dir.path()).unwrap();
+        assert_eq!(fs::read_to_string(work_dir.path().join(FILE)).unwrap(), V0_1_0);
+        assert_eq!(Facts::load(work_dir.path()).unwrap(), Some(facts()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
 use pgops_api::plan::{UpgradeKind, VersionRef};
 use pgops_api::{PgVersion, layout};
+use pgops_volume::{FileError, Interlock};
 use tokio_postgres::Client;
 
 use super::context::UpgradeContext;
@@ -12,7 +13,6 @@ use super::error::StepError;
 use super::log::warn_step;
 use crate::cluster::{PodState, pod};
 use crate::postgres::client::catalog::version;
-use crate::postgres::interlock::Interlock;
 use crate::postgres::server::leftover;
 
 impl UpgradeContext {
@@ -40,8 +40,7 @@ impl UpgradeContext {
         }
         let path = self.volume.interlock();
         self.interlock = loop {
-            let taken = Interlock::try_take(&path)
-                .map_err(StepError::volume(format!("take the interlock {}", path.display())))?;
+            let taken = Interlock::try_take(&path)?;
             if taken.is_some() {
                 break taken;
             }
@@ -60,9 +59,9 @@ impl UpgradeContext {
     /// Stops servers that a killed or interrupted pgops program has left running on the data.
     pub async fn stop_leftovers(&self) -> Result<(), StepError> {
         for major in [self.old_major, self.new_major] {
-            let pgdata = self.volume.pgdata(major);
-            let what = format!("stop the leftover server on {}", pgdata.display());
-            leftover::stop_server(&pgdata).await.map_err(StepError::volume(what))?;
+            let pgdata = self.volume.data_dir(major);
+            let failed = FileError::on("stop the leftover server on", &pgdata);
+            leftover::stop_server(&pgdata).await.map_err(failed)?;
         }
         Ok(())
     }

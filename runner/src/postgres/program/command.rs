@@ -8,11 +8,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
+use pgops_volume::Interlock;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
 use tokio::process::{Child, Command};
-
-use crate::postgres::interlock::Interlock;
 
 /// Number of last lines of each stream that an error carries.
 const TAIL: usize = 15;
@@ -88,7 +87,7 @@ impl Program {
 
     /// Passes the interlock to it, to hold as long as it or any of its children lives.
     pub fn holding(mut self, interlock: &Interlock) -> io::Result<Self> {
-        let mapping = FdMapping { parent_fd: interlock.descriptor()?, child_fd: INTERLOCK_FD };
+        let mapping = FdMapping { parent_fd: interlock.cloexec_fd()?, child_fd: INTERLOCK_FD };
         self.command.fd_mappings(vec![mapping]).map_err(|_| io::ErrorKind::AlreadyExists)?;
         Ok(self)
     }
@@ -255,5 +254,22 @@ mod tests {
     async fn missing_program_is_named() {
         let error = Program::new("/nonexistent/initdb".into()).output().await.unwrap_err();
         assert!(error.to_string().contains("/nonexistent/initdb"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn interlock_is_kept_by_a_server_that_outlives_its_program() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(".pgops/interlock");
+        let end = directory.path().join("end");
+        assert!(std::process::Command::new("mkfifo").arg(&end).status().unwrap().success());
+        let held = Interlock::try_take(&path).unwrap().unwrap();
+        let program = shell(&format!("(read line < {}) > /dev/null 2>&1 &", end.display()));
+        program.holding(&held).unwrap().output().await.unwrap();
+        drop(held);
+        assert!(Interlock::try_take(&path).unwrap().is_none());
+        std::fs::write(&end, "\n").unwrap();
+        while Interlock::try_take(&path).unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::postgres::interlock::Interlock;
+use pgops_volume::Interlock;
+
 use crate::postgres::program::command::{CommandError, Program};
 use crate::postgres::program::controldata::{ControlData, SHUT_DOWN};
 use crate::postgres::program::installation::Installation;

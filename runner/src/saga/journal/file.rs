@@ -1,29 +1,27 @@
 //! The journal as a file on the volume.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs::OpenOptions;
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use pgops_volume::{FileError, read_if_exists, sync_dir};
+
 use super::{Journal, JournalError, parse, to_line};
-use crate::postgres::volume::{Volume, sync_dir};
+use crate::postgres::volume::work_dir::WorkDir;
 use crate::saga::record::Record;
 
 /// A file with one JSON document a line, synced after each. For upgrades whose worker mounts the volume.
 #[derive(Debug)]
 pub struct FileJournal {
     path: PathBuf,
-    volume: Volume,
+    work_dir: WorkDir,
 }
 
 impl FileJournal {
-    /// The journal of the upgrade on `volume`.
+    /// The journal in the work directory of an upgrade.
     #[must_use]
-    pub fn new(volume: Volume) -> Self {
-        Self { path: volume.journal(), volume }
-    }
-
-    fn failed(&self, source: io::Error) -> JournalError {
-        JournalError::File { path: self.path.clone(), source }
+    pub fn new(work_dir: WorkDir) -> Self {
+        Self { path: work_dir.journal(), work_dir }
     }
 
     fn read(&self) -> Result<Vec<Record>, JournalError> {
@@ -31,11 +29,8 @@ impl FileJournal {
     }
 
     /// The whole file. Only a missing one is empty: treating an unreadable one as empty would lose it.
-    fn text(&self) -> Result<String, JournalError> {
-        match fs::read_to_string(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-            result => result.map_err(|error| self.failed(error)),
-        }
+    fn text(&self) -> Result<String, FileError> {
+        Ok(read_if_exists(&self.path)?.unwrap_or_default())
     }
 
     fn write(&self, record: &Record) -> Result<(), JournalError> {
@@ -46,16 +41,15 @@ impl FileJournal {
             .truncate(false)
             .write(true)
             .open(&self.path)
-            .map_err(|error| self.failed(error))?;
+            .map_err(FileError::on("open", &self.path))?;
         // A cut line is removed first, or the next record would be appended to it.
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let written = file
-            .set_len(whole as u64)
-            .and_then(|()| io::Seek::seek(&mut file, io::SeekFrom::End(0)))
+        file.set_len(whole as u64)
+            .and_then(|()| file.seek(io::SeekFrom::End(0)))
             .and_then(|_| file.write_all(line.as_bytes()))
             .and_then(|()| file.sync_all())
-            .and_then(|()| sync_dir(self.path.parent().unwrap_or(Path::new("/"))));
-        written.map_err(|error| self.failed(error))
+            .map_err(FileError::on("write", &self.path))?;
+        Ok(sync_dir(self.path.parent().unwrap_or(Path::new("/")))?)
     }
 }
 
@@ -66,8 +60,8 @@ impl Journal for FileJournal {
 
     async fn append(&mut self, record: &Record) -> Result<(), JournalError> {
         match self.write(record) {
-            Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
-                self.volume.release_reserve();
+            Err(JournalError::File(error)) if error.kind() == io::ErrorKind::StorageFull => {
+                self.work_dir.release_reserve();
                 self.write(record)
             }
             result => result,
@@ -81,6 +75,8 @@ mod tests {
     use crate::saga::record::Event;
     use jiff::Timestamp;
     use pgops_api::plan::Step;
+    use pgops_volume::Volume;
+    use std::fs;
 
     fn record(event: Event) -> Record {
         Record { at: Timestamp::UNIX_EPOCH, step: Step::PgUpgraded, event }
@@ -88,9 +84,9 @@ mod tests {
 
     fn journal() -> (tempfile::TempDir, FileJournal) {
         let root = tempfile::tempdir().unwrap();
-        let volume = Volume::new(root.path(), "3f9c21aa");
-        volume.make_work().unwrap();
-        (root, FileJournal::new(volume))
+        let work_dir = WorkDir::new(&Volume::at(root.path()), "3f9c21aa");
+        work_dir.create().unwrap();
+        (root, FileJournal::new(work_dir))
     }
 
     #[test]

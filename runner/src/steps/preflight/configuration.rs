@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pgops_api::{layout, names, serverconf};
+use pgops_volume::FileError;
 
 use super::preload_libraries::{SERVER_SETTING, SESSION_SETTINGS, libraries, missing, refused};
 use crate::postgres::client::inventory::Inventory;
@@ -122,13 +123,13 @@ struct MergedSettings {
 
 impl MergedSettings {
     fn write(upgrade: &UpgradeContext, scratch: &Scratch) -> Result<Self, StepError> {
-        let stored = upgrade.volume.pgdata(upgrade.old_major).join("postgresql.auto.conf");
+        let stored = upgrade.volume.data_dir(upgrade.old_major).join("postgresql.auto.conf");
         let mut text = serverconf::postgresql_conf(&scratch.pgdata());
         if stored.exists() {
             text.extend(["include = '", &stored.display().to_string(), "'\n"]);
         }
         let file = scratch.file("merged.conf");
-        fs::write(&file, text).map_err(StepError::volume(format!("write {}", file.display())))?;
+        fs::write(&file, text).map_err(FileError::on("write", &file))?;
         Ok(Self { installation: upgrade.new_installation()?, pgdata: scratch.pgdata(), file })
     }
 

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use pgops_volume::FileError;
+
 use crate::postgres::client::inventory::Extension;
-use crate::upgrade::{Finding, StepError, shortened};
+use crate::upgrade::{Finding, shortened};
 
 /// What an image offers: the files of its extension directory, by name, and the control files' text.
 #[derive(Debug, Default)]
@@ -17,7 +19,7 @@ pub struct Offer {
 
 impl Offer {
     /// Reads the extension directory of an installation.
-    pub fn read(sharedir: &Path) -> Result<Self, StepError> {
+    pub fn read(sharedir: &Path) -> Result<Self, FileError> {
         let directory = sharedir.join("extension");
         let mut offer = Self::default();
         let mut read = || -> std::io::Result<()> {
@@ -32,7 +34,7 @@ impl Offer {
             }
             Ok(())
         };
-        read().map_err(StepError::volume(format!("read {}", directory.display())))?;
+        read().map_err(FileError::on("read", &directory))?;
         Ok(offer)
     }
 

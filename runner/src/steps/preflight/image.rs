@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use pgops_api::plan::Step;
+use pgops_volume::FileError;
 
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::program::installation::Installation;
@@ -17,7 +18,7 @@ pub fn unknown_column_options(
     installation: &Installation,
 ) -> Result<(Vec<Finding>, bool), StepError> {
     let program = installation.program("postgres");
-    let server = std::fs::read(&program).map_err(StepError::volume(format!("read {}", program.display())))?;
+    let server = std::fs::read(&program).map_err(FileError::on("read", &program))?;
     let knows = |option: &str| memchr::memmem::find(&server, format!("\0{option}\0").as_bytes()).is_some();
     let unknown: Vec<_> = inventory.column_options.iter().filter(|option| !knows(option)).collect();
     let (ours, users): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|option| *option == COLUMN_OPTION);

@@ -6,6 +6,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use pgops_volume::FileError;
+
 use crate::upgrade::{Finding, shortened};
 
 const CONF: &str = "postgresql.conf";
@@ -32,10 +34,7 @@ const OF_INITDB: [&str; 13] = [
 ];
 
 /// Notes about the data directory `old`; `new` is one as the target's initdb leaves it.
-pub fn notes(old: &Path, new: &Path) -> io::Result<Vec<Finding>> {
-    let conf = |directory: &Path| {
-        Ok::<_, io::Error>(String::from_utf8_lossy(&fs::read(directory.join(CONF))?).into_owned())
-    };
+pub fn notes(old: &Path, new: &Path) -> Result<Vec<Finding>, FileError> {
     let mut notes = Vec::new();
     let settings = own_settings(&conf(old)?, &conf(new)?);
     if !settings.is_empty() {
@@ -58,8 +57,19 @@ pub fn notes(old: &Path, new: &Path) -> io::Result<Vec<Finding>> {
     Ok(notes)
 }
 
-fn names(directory: &Path) -> io::Result<BTreeSet<String>> {
-    fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+fn conf(directory: &Path) -> Result<String, FileError> {
+    let path = directory.join(CONF);
+    let text = fs::read(&path).map_err(FileError::on("read", &path))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn names(directory: &Path) -> Result<BTreeSet<String>, FileError> {
+    let entries = fs::read_dir(directory).map_err(FileError::on("list", directory))?;
+    let name = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry.map_err(FileError::on("list", directory))?;
+        Ok(entry.file_name().to_string_lossy().into_owned())
+    };
+    entries.map(name).collect()
 }
 
 /// Names in `old` that are neither in a new data directory nor `PostgreSQL`'s.

@@ -76,8 +76,8 @@ async fn perform(
     let mut findings = Vec::new();
     let settings = configuration::check(upgrade, scratch, inventory).await?;
     findings.extend(volume::left_in_tablespaces(upgrade, scratch).await?);
-    let notes = not_carried_over::notes(&upgrade.volume.pgdata(upgrade.old_major), &scratch.pgdata());
-    findings.extend(notes.map_err(StepError::volume("compare the data directory with a new one"))?);
+    let old_pgdata = upgrade.volume.data_dir(upgrade.old_major);
+    findings.extend(not_carried_over::notes(&old_pgdata, &scratch.pgdata())?);
     scratch.start(upgrade.new_major, inventory.largest_database).await?;
     findings.extend(settings.check_sessions(scratch, &inventory.settings_for_all).await?);
     findings.extend(settings.findings);

@@ -2,23 +2,26 @@
 
 use std::path::PathBuf;
 
+use pgops_volume::tablespaces;
+
 use crate::postgres::program::controldata::ControlData;
 use crate::postgres::server::scratch::Scratch;
-use crate::postgres::volume::Marker;
+use crate::postgres::volume::data::tablespaces_within;
+use crate::postgres::volume::work_dir::Marker;
 use crate::upgrade::{Finding, StepError, UpgradeContext};
 
 pub fn findings(upgrade: &UpgradeContext) -> Result<Vec<Finding>, StepError> {
     let volume = &upgrade.volume;
     let major = upgrade.old_major;
     let mut findings = Vec::new();
-    let active = volume.active().map_err(StepError::volume("read the active version"))?;
+    let active = volume.active()?;
     if active != Some(major) {
         let active = active.map_or("no version".to_owned(), |major| format!("version {major}"));
         let text =
             format!("the volume names {active} as active, not {major}: was it created by another operator?");
         findings.push(Finding::new("volume-layout", text));
     }
-    let all = volume.tablespaces(major).map_err(StepError::volume("list the tablespaces"))?;
+    let all = tablespaces(&volume.data_dir(major))?;
     let outside: Vec<_> = all.into_iter().filter(|path| !path.is_dir()).collect();
     if !outside.is_empty() {
         let text = format!(
@@ -27,7 +30,7 @@ pub fn findings(upgrade: &UpgradeContext) -> Result<Vec<Finding>, StepError> {
         );
         findings.push(Finding::new("tablespace-not-mounted", text));
     }
-    let within = volume.tablespaces_within(major).map_err(StepError::volume("list the tablespaces"))?;
+    let within = tablespaces_within(volume, major)?;
     if !within.is_empty() {
         let text = format!(
             "tablespaces that would be deleted with the old data: {}; move them to another directory of the volume",
@@ -35,8 +38,8 @@ pub fn findings(upgrade: &UpgradeContext) -> Result<Vec<Finding>, StepError> {
         );
         findings.push(Finding::new("tablespace-within-data", text));
     }
-    let new = volume.pgdata(upgrade.new_major);
-    if new.symlink_metadata().is_ok() && !volume.is(Marker::NewDataOwned) {
+    let new = volume.data_dir(upgrade.new_major);
+    if new.symlink_metadata().is_ok() && !upgrade.work_dir.has(Marker::NewDataOwned) {
         findings.push(Finding::existing_directory(&new));
     }
     Ok(findings)
@@ -50,8 +53,7 @@ pub async fn left_in_tablespaces(
 ) -> Result<Option<Finding>, StepError> {
     let data = ControlData::read(&upgrade.new_installation()?, &scratch.pgdata()).await?;
     let name = data.tablespace_directory(upgrade.new_major);
-    let all =
-        upgrade.volume.tablespaces(upgrade.old_major).map_err(StepError::volume("list the tablespaces"))?;
+    let all = tablespaces(&upgrade.volume.data_dir(upgrade.old_major))?;
     let left: Vec<_> = all.iter().map(|path| path.join(&name)).filter(|path| path.exists()).collect();
     Ok((!left.is_empty()).then(|| {
         let text = format!(

@@ -12,6 +12,7 @@ use crate::postgres::collation::indexes::{Index, affected};
 use crate::postgres::collation::partitions::misrouted_rows;
 use crate::postgres::collation::rebuild::{drop_leftovers, end_rebuilds, has_room, rebuild};
 use crate::postgres::collation::refresh::{refresh, refresh_statements};
+use crate::postgres::volume::capacity;
 use crate::upgrade::rebuild_progress::{IndexRef, PROGRESS, Progress, RebuildStatus};
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 
@@ -156,8 +157,7 @@ impl<'a> Rebuild<'a> {
     async fn rebuild_one(&self, client: &mut Client, index: &Index) -> Result<Option<String>, StepError> {
         let server = self.upgrade.plan.to.pg_version()?;
         if self.upgrade.kind == UpgradeKind::Major {
-            let volume = &self.upgrade.volume;
-            let free = volume.free().map_err(StepError::volume("measure the free space of the volume"))?;
+            let free = capacity::free(&self.upgrade.volume)?;
             if !has_room(free, index.bytes) {
                 return Ok(Some(format!(
                     "it has {} MiB, and the volume has {} MiB free: enlarge it, then run {}",

@@ -78,7 +78,7 @@ impl UpgradeObserver {
     /// The journal's records so far.
     pub async fn records(&self) -> anyhow::Result<Vec<Record>> {
         let text = match self.invariants.kind() {
-            UpgradeKind::Major => self.volume.journal(&self.uid)?,
+            UpgradeKind::Major => self.volume.journal(&self.uid),
             UpgradeKind::Minor => {
                 let reports = self.database.namespace().api::<ConfigMap>();
                 let report = reports.get_opt(&names::report(&self.request)).await?;
