@@ -85,7 +85,7 @@ async fn perform<A: Actions, J: Journal>(
     // The point of no return may be this very start.
     let committed = is_committed(records, actions.point_of_no_return());
     let optional = actions.is_optional(step);
-    // A skipped step does not leave the database down: it needs no more retries than the user wants.
+    // A skipped step does not leave the database down: the retries that the user wants are enough.
     let event = match act_with_retries(actions, step, committed && !optional).await {
         Ok(()) => Event::Succeeded,
         Err(failure) if optional => Event::Skipped(failure),

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn new_directory_of_ours_is_removed_with_its_markers() {
+    fn new_data_directory_is_removed_with_its_markers() {
         let (_root, volume, work_dir) = volume();
         make(&volume, 17, "PG_VERSION");
         for marker in [Marker::NewDataOwned, Marker::Fresh, Marker::Upgraded] {
