@@ -207,8 +207,7 @@ fn set_or_remove<T>(map: &mut BTreeMap<String, T>, key: &str, value: Option<T>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake_api_server::FakeApiServer;
-    use crate::fixtures::{secret_store, settings};
+    use crate::fixtures::{api_server, secret_store, settings};
     use crate::rotation::Step;
     use jiff::Timestamp;
     use rstest::rstest;
@@ -289,7 +288,7 @@ mod tests {
 
     #[tokio::test]
     async fn replicas_that_start_together_use_one_ca() {
-        let api = FakeApiServer::new();
+        let api = api_server();
         let store = secret_store(&api);
         let clock = Clock::system();
         let settings = settings();
