@@ -13,6 +13,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, PostParams};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::status;
+
 /// A leader that was not observed to renew for this long is treated as dead.
 const DURATION: Duration = Duration::from_secs(15);
 /// A leader that could not renew for this long steps down. Shorter than [`DURATION`], so it stops before another
@@ -56,7 +58,7 @@ impl Election {
             match timeout(RENEW_DEADLINE, self.try_acquire(&mut observed)).await {
                 Ok(Ok(Some(lease))) => return LeaseGuard { election: self, lease, renewed_at: asked_at },
                 Ok(Ok(None)) => {}
-                Ok(Err(error)) if is_conflict(&error) => {}
+                Ok(Err(error)) if is_overtaken(&error) => {}
                 Ok(Err(error)) => tracing::warn!(lease = self.name, %error, "failed to acquire the lease"),
                 Err(_) => tracing::warn!(
                     lease = self.name,
@@ -123,7 +125,7 @@ impl LeaseGuard<'_> {
         set_holder(&mut lease, &self.election.identity, now);
         match self.election.write(&lease).await {
             Ok(lease) => self.lease = lease,
-            Err(error) if is_conflict(&error) => {
+            Err(error) if is_overtaken(&error) => {
                 // A write whose answer was lost conflicts with itself; one of another candidate ends the leadership.
                 let lease = self.election.leases.get(self.election.name).await?;
                 if holder(lease.spec.as_ref()) != Some(&self.election.identity) {
@@ -179,8 +181,8 @@ fn set_holder(lease: &mut Lease, identity: &str, now: Timestamp) {
 }
 
 /// Whether another candidate was faster, by an update or by a create.
-fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 409)
+fn is_overtaken(error: &kube::Error) -> bool {
+    status::is_conflict(error) || status::is_already_exists(error)
 }
 
 #[cfg(test)]

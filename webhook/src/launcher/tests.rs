@@ -87,7 +87,7 @@ impl Launcher {
 
 /// Whether the object of a write was deleted meanwhile.
 fn is_not_found(error: &Error) -> bool {
-    matches!(error, Error::Write { source: kube::Error::Api(status), .. } if status.code == 404)
+    matches!(error, Error::Write(error) if error.is_not_found())
 }
 
 /// A breakpoint before that call, counted from 0. Writes count, and the read of the database; the reads around that
