@@ -35,7 +35,7 @@ impl Error {
     /// Whether a retry may succeed without restarting the process.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Secret(SecretError::Kube { .. }) | Self::Configuration(_) | Self::Files { .. } => true,
+            Self::Secret(SecretError::Api(_)) | Self::Configuration(_) | Self::Files { .. } => true,
             Self::Secret(_) | Self::Authority(_) | Self::WatchEnded => false,
         }
     }
@@ -43,7 +43,7 @@ impl Error {
     /// Whether certificates were found and rejected, rather than not reachable.
     pub(crate) fn is_rejection(&self) -> bool {
         match self {
-            Self::Secret(error) => !matches!(error, SecretError::Kube { .. } | SecretError::Generate { .. }),
+            Self::Secret(error) => !matches!(error, SecretError::Api(_) | SecretError::Generate { .. }),
             Self::Files { .. } => true,
             Self::Authority(_) | Self::Configuration(_) | Self::WatchEnded => false,
         }

@@ -2,18 +2,29 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
+use pgops_testing::ManualClock;
+use pgops_testing::fake_api_server::FakeApiServer;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::certificates::Certificates;
 use crate::clock::Clock;
-use crate::fake_api_server::{CONFIGURATION, FakeApiServer, SECRET};
 use crate::names::Names;
 use crate::pki::Bundle;
 use crate::settings::Settings;
 use crate::sources::{Context, SelfSigned};
 use crate::store::{Configurations, SecretStore};
 
+pub(crate) const NAMESPACE: &str = "pgops-system";
+pub(crate) const SECRET: &str = "pgops-webhook-ca";
 pub(crate) const SERVER_NAME: &str = "pgops-webhook.pgops-system.svc";
+const CONFIGURATION: &str = "pgops-webhook";
 
 /// Short lives, so that a short simulation covers many generations.
 pub(crate) fn settings() -> Settings {
@@ -22,10 +33,51 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) fn names() -> Names {
     Names {
-        namespace: "pgops-system".into(),
+        namespace: NAMESPACE.into(),
         service: "pgops-webhook".into(),
         configuration: CONFIGURATION.into(),
     }
+}
+
+/// When the clocks of tests begin.
+pub(crate) fn begin() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+/// The clocks of a machine whose date is right.
+pub(crate) fn clock(time: &ManualClock) -> Clock {
+    let wall = time.clone();
+    let monotonic = time.clone();
+    Clock::new(move || wall.wall(), move || monotonic.monotonic())
+}
+
+/// An API server with the empty Secret and both webhook configurations, as the chart creates them.
+pub(crate) fn api_server() -> FakeApiServer {
+    let api = FakeApiServer::new(NAMESPACE);
+    let mut secret = Secret::default();
+    secret.metadata.name = Some(SECRET.to_owned());
+    api.put(&secret);
+    api.put(&configuration::<ValidatingWebhookConfiguration>(&["a", "b"]));
+    api.put(&configuration::<MutatingWebhookConfiguration>(&["c"]));
+    api
+}
+
+fn configuration<K: DeserializeOwned>(hooks: &[&str]) -> K {
+    let hook = |name: &&str| json!({ "name": name, "clientConfig": {}, "sideEffects": "None", "admissionReviewVersions": [] });
+    let hooks: Vec<_> = hooks.iter().map(hook).collect();
+    let value = json!({ "metadata": { "name": CONFIGURATION }, "webhooks": hooks });
+    serde_json::from_value(value).unwrap()
+}
+
+pub(crate) fn secret(api: &FakeApiServer) -> Secret {
+    api.get(SECRET).unwrap()
+}
+
+/// Changes the Secret as another client does.
+pub(crate) fn change_secret(api: &FakeApiServer, change: impl FnOnce(&mut Secret)) {
+    let mut secret = secret(api);
+    change(&mut secret);
+    api.put(&secret);
 }
 
 pub(crate) fn secret_store(api: &FakeApiServer) -> SecretStore {
@@ -43,11 +95,20 @@ pub(crate) fn context(client: &Client, clock: Clock, settings: Settings) -> Cont
 
 /// A new replica with the self-signed source.
 pub(crate) fn self_signed(client: &Client, clock: Clock, settings: Settings) -> SelfSigned {
-    let store = SecretStore { secrets: Api::namespaced(client.clone(), "pgops-system"), name: SECRET.into() };
+    let store = SecretStore { secrets: Api::namespaced(client.clone(), NAMESPACE), name: SECRET.into() };
     SelfSigned::new(store, names().dns_names(), context(client, clock, settings))
 }
 
-/// The CAs that the webhooks of the validating and of the mutating configuration trust.
+/// The CAs that the webhooks of the validating and of the mutating configuration trust. All webhooks of one
+/// configuration trust the same.
 pub(crate) fn trusted(api: &FakeApiServer) -> [Bundle; 2] {
-    api.ca_bundles().map(|pem| Bundle::read(&pem))
+    let validating: ValidatingWebhookConfiguration = api.get(CONFIGURATION).unwrap();
+    let mutating: MutatingWebhookConfiguration = api.get(CONFIGURATION).unwrap();
+    let validating = validating.webhooks.into_iter().flatten().map(|hook| hook.client_config.ca_bundle);
+    let mutating = mutating.webhooks.into_iter().flatten().map(|hook| hook.client_config.ca_bundle);
+    [validating.collect(), mutating.collect()].map(|bundles: Vec<_>| {
+        let differs = bundles.windows(2).any(|pair| pair[0] != pair[1]);
+        assert!(!differs, "webhooks of one configuration differ");
+        bundles[0].as_ref().map(|bundle| Bundle::read(&bundle.0)).unwrap_or_default()
+    })
 }

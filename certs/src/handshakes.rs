@@ -2,18 +2,15 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use pgops_testing::ManualClock;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
 
-use crate::clock::Clock;
-use crate::fake_api_server::FakeApiServer;
-use crate::fixtures::{SERVER_NAME, self_signed, trusted};
+use crate::fixtures::{SERVER_NAME, api_server, begin, clock, self_signed, trusted};
 use crate::pki::Bundle;
 use crate::resolver::{Resolver, server_config};
 use crate::settings::Settings;
@@ -25,34 +22,14 @@ const STEP: i64 = DAY / 2;
 /// Steps after which the API server has learned of a written bundle.
 const DELAY: usize = 3;
 
-/// The date on all machines, which the test advances.
+/// The date on all machines.
 #[derive(Clone, Debug)]
-struct Calendar(Arc<AtomicI64>);
-
-impl Calendar {
-    fn seconds(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    fn date(&self) -> Timestamp {
-        Timestamp::from_second(self.seconds()).unwrap()
-    }
-
-    fn clock(&self) -> Clock {
-        let wall = self.clone();
-        let monotonic = self.clone();
-        let origin = Instant::now();
-        let begin = self.seconds();
-        Clock::new(
-            move || wall.date(),
-            move || origin + Duration::from_secs((monotonic.seconds() - begin).unsigned_abs()),
-        )
-    }
-}
+struct Calendar(ManualClock);
 
 impl TimeProvider for Calendar {
     fn current_time(&self) -> Option<UnixTime> {
-        Some(UnixTime::since_unix_epoch(Duration::from_secs(self.seconds().unsigned_abs())))
+        let date = self.0.wall().as_second();
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(date.unsigned_abs())))
     }
 }
 
@@ -100,10 +77,10 @@ struct Count {
 /// Runs two replicas for some years; they reconcile in the steps for which the function returns true.
 async fn run(years: i64, settings: Settings, reconciles: fn(usize) -> bool) -> Count {
     let _ = default_provider().install_default();
-    let calendar = Calendar(Arc::new(AtomicI64::new(1_800_000_000)));
-    let api = FakeApiServer::new();
+    let calendar = Calendar(ManualClock::new(begin()));
+    let api = api_server();
     let mut replicas: Vec<SelfSigned> =
-        (0..2).map(|_| self_signed(&api.client(), calendar.clock(), settings)).collect();
+        (0..2).map(|_| self_signed(&api.client(), clock(&calendar.0), settings)).collect();
     let servers: Vec<_> =
         replicas.iter().map(|replica| listen(replica.context.certificates.resolver())).collect();
     let mut count = Count { handshakes: 0, failed: 0, authorities: 0 };
@@ -121,7 +98,7 @@ async fn run(years: i64, settings: Settings, reconciles: fn(usize) -> bool) -> C
             count.handshakes += 1;
             count.failed += usize::from(handshake(server, known, &calendar).is_err());
         }
-        calendar.0.fetch_add(STEP, Ordering::SeqCst);
+        calendar.0.advance(STEP);
     }
     let all = written.iter().fold(Bundle::default(), |all, bundle| all.union(bundle));
     count.authorities = all.certificates().count();

@@ -26,8 +26,6 @@ mod sources;
 mod store;
 
 #[cfg(test)]
-mod fake_api_server;
-#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod handshakes;

@@ -147,9 +147,9 @@ impl Backend {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake_api_server::{FakeApiServer, SECRET};
-    use crate::fixtures::{names, settings};
+    use crate::fixtures::{SECRET, api_server, change_secret, names, secret, settings};
     use k8s_openapi::ByteString;
+    use pgops_testing::fake_api_server::FakeApiServer;
 
     fn manager(api: &FakeApiServer, certificates: Certificates) -> CertificateManager {
         let source = Source::SelfSigned { secret: SECRET.into() };
@@ -158,23 +158,23 @@ mod tests {
 
     #[tokio::test]
     async fn status_reports_a_rejection_until_it_is_fixed() {
-        let api = FakeApiServer::new();
+        let api = api_server();
         let certificates = Certificates::default();
         let mut manager = manager(&api, certificates.clone());
         manager.initial_certificate().await.unwrap();
-        let good = api.secret();
-        api.change_secret(|secret| _ = secret.data.as_mut().unwrap().remove("ca.key"));
+        let good = secret(&api);
+        change_secret(&api, |secret| _ = secret.data.as_mut().unwrap().remove("ca.key"));
         manager.reconcile().await.unwrap_err();
         assert!(certificates.status().rejection.as_ref().unwrap().contains("no key \"ca.key\""));
-        api.change_secret(|secret| secret.data = good.data);
+        change_secret(&api, |secret| secret.data = good.data);
         manager.reconcile().await.unwrap();
         assert_eq!(certificates.status().rejection, None);
     }
 
     #[tokio::test]
     async fn garbage_at_startup_ends_the_process_with_the_remedy() {
-        let api = FakeApiServer::new();
-        api.change_secret(|secret| {
+        let api = api_server();
+        change_secret(&api, |secret| {
             let entry = |key: &str| (key.to_owned(), ByteString(b"x".to_vec()));
             secret.data = Some([entry("ca.crt"), entry("ca.key")].into());
         });

@@ -7,21 +7,23 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::StatusCode;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use pgops_testing::ManualClock;
+use pgops_testing::fake_api_server::{FakeApiServer, PendingRequest, failure, gated_client};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::fake_api_server::{FakeApiServer, PendingRequest, respond};
-use crate::fixtures::{SERVER_NAME, self_signed, settings, trusted};
+use crate::fixtures::{
+    NAMESPACE, SERVER_NAME, api_server, begin, change_secret, self_signed, settings, trusted,
+};
 use crate::pki::{Bundle, verify};
 use crate::settings::Settings;
 use crate::sources::SelfSigned;
@@ -66,32 +68,20 @@ fn schedule() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(event, 400)
 }
 
-/// True time, in seconds; the monotonic clock follows it.
-#[derive(Clone)]
-struct Time {
-    origin: Instant,
-    seconds: Arc<AtomicI64>,
+/// The clocks of a machine whose wall clock has this offset from the true time, in seconds.
+fn clock(time: &ManualClock, offset: &Arc<AtomicI64>) -> Clock {
+    let wall = time.clone();
+    let monotonic = time.clone();
+    let offset = offset.clone();
+    Clock::new(
+        move || wall.wall() + SignedDuration::from_secs(offset.load(Ordering::SeqCst)),
+        move || monotonic.monotonic(),
+    )
 }
 
-impl Time {
-    fn now(&self) -> i64 {
-        self.seconds.load(Ordering::SeqCst)
-    }
-
-    /// The clocks of a machine whose wall clock has this offset.
-    fn clock(&self, offset: &Arc<AtomicI64>) -> Clock {
-        let wall = self.clone();
-        let monotonic = self.clone();
-        let offset = offset.clone();
-        Clock::new(
-            move || date(wall.now() + offset.load(Ordering::SeqCst)),
-            move || monotonic.origin + Duration::from_secs(monotonic.now().unsigned_abs()),
-        )
-    }
-}
-
+/// The true time after that many seconds.
 fn date(seconds: i64) -> Timestamp {
-    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    begin() + SignedDuration::from_secs(seconds)
 }
 
 /// One replica: a task that stops at each of its requests.
@@ -108,10 +98,10 @@ struct Replica {
 }
 
 impl Replica {
-    async fn begin(time: &Time, settings: Settings) -> Self {
+    async fn begin(time: &ManualClock, settings: Settings) -> Self {
         let (sender, requests) = mpsc::unbounded_channel();
         let offset = Arc::new(AtomicI64::new(0));
-        let source = self_signed(&FakeApiServer::gated_client(sender), time.clock(&offset), settings);
+        let source = self_signed(&gated_client(NAMESPACE, sender), clock(time, &offset), settings);
         let certificates = source.context.certificates.clone();
         let mut replica = Self {
             offset,
@@ -119,15 +109,15 @@ impl Replica {
             requests,
             pending: None,
             task: reconcile(source),
-            began: time.now(),
-            reconciled: time.now(),
+            began: time.elapsed(),
+            reconciled: time.elapsed(),
         };
         replica.next(time).await;
         replica
     }
 
     /// Runs up to the next request, if need be of the next reconciliation. Returns whether one has ended.
-    async fn next(&mut self, time: &Time) -> bool {
+    async fn next(&mut self, time: &ManualClock) -> bool {
         let mut ended = false;
         loop {
             tokio::select! {
@@ -141,7 +131,7 @@ impl Replica {
                     if result.is_ok() {
                         self.reconciled = self.began;
                     }
-                    self.began = time.now();
+                    self.began = time.elapsed();
                     self.task = reconcile(source);
                     ended = true;
                 }
@@ -159,7 +149,7 @@ fn reconcile(mut source: SelfSigned) -> JoinHandle<(SelfSigned, Result<(), Error
 
 struct Simulation {
     api: FakeApiServer,
-    time: Time,
+    time: ManualClock,
     settings: Settings,
     replicas: Vec<Replica>,
     /// For both configurations: the bundles that were written, and when.
@@ -172,8 +162,8 @@ struct Simulation {
 
 impl Simulation {
     async fn begin(settings: Settings) -> Self {
-        let api = FakeApiServer::new();
-        let time = Time { origin: Instant::now(), seconds: Arc::new(AtomicI64::new(0)) };
+        let api = api_server();
+        let time = ManualClock::new(begin());
         let mut replicas = Vec::new();
         for _ in 0..REPLICAS {
             replicas.push(Replica::begin(&time, settings).await);
@@ -204,8 +194,7 @@ impl Simulation {
                 if done {
                     self.perform(&request);
                 }
-                let failed = json!({ "status": "Failure", "code": 500 });
-                request.answer.send(respond(StatusCode::INTERNAL_SERVER_ERROR, &failed)).unwrap();
+                request.answer.send(failure(StatusCode::INTERNAL_SERVER_ERROR)).unwrap();
                 self.replicas[replica].next(&self.time).await;
             }
             Event::Die { replica, done } => {
@@ -220,7 +209,7 @@ impl Simulation {
             Event::SetClock { replica, offset } => {
                 self.replicas[replica].offset.store(offset, Ordering::SeqCst);
             }
-            Event::RequestRotation => self.api.change_secret(|secret| {
+            Event::RequestRotation => change_secret(&self.api, |secret| {
                 let annotations = secret.metadata.annotations.get_or_insert_default();
                 annotations.insert("pgops.dev/rotate-authority".into(), "now".into());
             }),
@@ -240,7 +229,7 @@ impl Simulation {
         let response = self.api.perform(request);
         for (written, bundle) in self.written.iter_mut().zip(trusted(&self.api)) {
             if written.last().is_none_or(|(_, last)| *last != bundle) {
-                written.push((self.time.now(), bundle));
+                written.push((self.time.elapsed(), bundle));
             }
         }
         response
@@ -254,7 +243,7 @@ impl Simulation {
     }
 
     async fn elapse(&mut self, seconds: i64) {
-        let then = self.time.now() + seconds;
+        let then = self.time.elapsed() + seconds;
         for index in 0..REPLICAS {
             let replica = &self.replicas[index];
             let until = replica.certificates.status().serving_until;
@@ -263,7 +252,7 @@ impl Simulation {
                 self.reconcile(index).await;
             }
         }
-        self.time.seconds.store(then, Ordering::SeqCst);
+        self.time.advance(seconds);
         for learnt in &mut self.learnt {
             for (known, written) in learnt.iter_mut().zip(&self.written) {
                 let due = written.iter().rposition(|(at, _)| at + LEARNS_WITHIN <= then).unwrap_or_default();
@@ -278,7 +267,7 @@ impl Simulation {
 
     /// Asserts that every API server accepts what every replica serves at this instant.
     fn check(&mut self) -> Result<(), TestCaseError> {
-        let now = date(self.time.now());
+        let now = self.time.wall();
         for (index, replica) in self.replicas.iter().enumerate() {
             let Some(serving) = replica.certificates.serving() else { continue };
             prop_assert!(serving.not_after() > now, "replica {index} serves an expired certificate");

@@ -9,9 +9,9 @@ use clap::{Args, Parser, Subcommand};
 use kube::Client;
 use pgops_certs::{CertificateManager, Certificates, Names};
 use pgops_kube::PullPolicy;
+use pgops_kube::logging::LogFormat;
 
 use crate::launcher;
-use crate::logging::LogFormat;
 use crate::offline::DecideArgs;
 use certificate::CertificateArgs;
 

@@ -32,8 +32,6 @@ mod triggers;
 mod writes;
 
 #[cfg(test)]
-mod fake_api_server;
-#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod tests;

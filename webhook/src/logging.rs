@@ -2,29 +2,18 @@
 
 use std::io::IsTerminal;
 
-use clap::ValueEnum;
+use pgops_kube::logging::{self, LogFormat};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
 
 /// Lines that may be buffered; the crate's default reserves memory for 128,000 of them, 4 MiB, from the
 /// start.
 const BUFFERED_LINES: usize = 4096;
 
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum LogFormat {
-    /// For a terminal.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
 /// Starts logging. A thread writes the lines, in batches under load; none is ever dropped. The guard writes
 /// the remaining lines when it is dropped.
 pub fn log_to_stderr(format: LogFormat) -> WorkerGuard {
     // The client also returns the errors that it logs, and the caller reports them with their context.
-    let default_filter = || EnvFilter::new("info,kube_client::client::builder=off");
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| default_filter());
+    let filter = logging::filter("info,kube_client::client::builder=off");
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(BUFFERED_LINES)
         .lossy(false)

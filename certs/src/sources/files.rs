@@ -92,15 +92,12 @@ impl Files {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
-    use crate::fake_api_server::FakeApiServer;
-    use crate::fixtures::{SERVER_NAME, context, settings, trusted};
+    use crate::fixtures::{SERVER_NAME, api_server, begin, clock, context, settings, trusted};
     use crate::pki::{Authority, PairError};
+    use pgops_testing::ManualClock;
+    use pgops_testing::fake_api_server::FakeApiServer;
     use std::fs;
     use std::os::unix::fs::symlink;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicI64, Ordering};
-    use std::time::{Duration, Instant};
     use tempfile::TempDir;
 
     const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -137,29 +134,22 @@ mod tests {
     struct Scene {
         api: FakeApiServer,
         mount: Mount,
-        seconds: Arc<AtomicI64>,
+        time: ManualClock,
         files: Files,
     }
 
     impl Scene {
         fn new() -> Self {
-            let api = FakeApiServer::new();
+            let api = api_server();
             let mount = Mount::new();
-            let seconds = Arc::new(AtomicI64::new(0));
-            let origin = Instant::now();
-            let wall = seconds.clone();
-            let monotonic = seconds.clone();
-            let clock = Clock::new(
-                move || begin() + SignedDuration::from_secs(wall.load(Ordering::SeqCst)),
-                move || origin + Duration::from_secs(monotonic.load(Ordering::SeqCst).unsigned_abs()),
-            );
-            let context = context(&api.client(), clock, settings());
+            let time = ManualClock::new(begin());
+            let context = context(&api.client(), clock(&time), settings());
             let files = Files::new(mount.directory.path().to_owned(), SERVER_NAME.into(), context);
-            Self { api, mount, seconds, files }
+            Self { api, mount, time, files }
         }
 
         async fn reconcile_after(&mut self, seconds: i64) -> Result<(), Error> {
-            self.seconds.fetch_add(seconds, Ordering::SeqCst);
+            self.time.advance(seconds);
             self.files.reconcile().await
         }
 
@@ -177,10 +167,6 @@ mod tests {
             assert!(expected(source), "{source}");
             assert_eq!(self.served(), before);
         }
-    }
-
-    fn begin() -> Timestamp {
-        Timestamp::from_second(1_800_000_000).unwrap()
     }
 
     fn authority() -> Authority {

@@ -130,48 +130,38 @@ fn log_step(step: Step, secret: &str, set: &CaSet, overlap: SignedDuration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
-    use crate::fake_api_server::FakeApiServer;
-    use crate::fixtures::{self_signed, settings, trusted};
+    use crate::fixtures::{api_server, begin, change_secret, clock, secret, self_signed, settings, trusted};
     use crate::pki::Authority;
     use k8s_openapi::ByteString;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicI64, Ordering};
-    use std::time::{Duration, Instant};
+    use pgops_testing::ManualClock;
+    use pgops_testing::fake_api_server::FakeApiServer;
 
     const HOUR: i64 = 60 * 60;
 
     struct Scene {
         api: FakeApiServer,
-        seconds: Arc<AtomicI64>,
+        time: ManualClock,
         replica: SelfSigned,
     }
 
     impl Scene {
         async fn begin() -> Self {
-            let api = FakeApiServer::new();
-            let seconds = Arc::new(AtomicI64::new(0));
-            let origin = Instant::now();
-            let wall = seconds.clone();
-            let monotonic = seconds.clone();
-            let clock = Clock::new(
-                move || begin() + SignedDuration::from_secs(wall.load(Ordering::SeqCst)),
-                move || origin + Duration::from_secs(monotonic.load(Ordering::SeqCst).unsigned_abs()),
-            );
-            let replica = self_signed(&api.client(), clock, settings());
-            let mut scene = Self { api, seconds, replica };
+            let api = api_server();
+            let time = ManualClock::new(begin());
+            let replica = self_signed(&api.client(), clock(&time), settings());
+            let mut scene = Self { api, time, replica };
             scene.reconcile_after(0).await.unwrap();
             scene.reconcile_after(1).await.unwrap();
             scene
         }
 
         async fn reconcile_after(&mut self, seconds: i64) -> Result<(), Error> {
-            self.seconds.fetch_add(seconds, Ordering::SeqCst);
+            self.time.advance(seconds);
             self.replica.reconcile().await
         }
 
         fn set(&self, key: &str, value: &str) {
-            self.api.change_secret(|secret| {
+            change_secret(&self.api, |secret| {
                 let data = secret.data.get_or_insert_default();
                 data.insert(key.to_owned(), ByteString(value.into()));
             });
@@ -182,16 +172,12 @@ mod tests {
         }
     }
 
-    fn begin() -> Timestamp {
-        Timestamp::from_second(1_800_000_000).unwrap()
-    }
-
     #[tokio::test]
     async fn requested_rotation_ends_with_both_cas_trusted() {
         let mut scene = Scene::begin().await;
         let served = scene.served();
         let [first, _] = trusted(&scene.api);
-        scene.api.change_secret(|secret| {
+        change_secret(&scene.api, |secret| {
             let annotations = secret.metadata.annotations.get_or_insert_default();
             annotations.insert("pgops.dev/rotate-authority".into(), "key leaked".into());
         });
@@ -234,7 +220,7 @@ mod tests {
         let mut other = self_signed(&scene.api.client(), scene.replica.context.clock.clone(), settings());
         scene
             .replica
-            .apply(Step::Announce, scene.replica.set.as_ref().unwrap(), scene.api.secret(), begin())
+            .apply(Step::Announce, scene.replica.set.as_ref().unwrap(), secret(&scene.api), begin())
             .await
             .unwrap();
         other.reconcile().await.unwrap();
@@ -260,7 +246,7 @@ mod tests {
     async fn emptied_secret_gets_a_new_ca_and_the_old_one_is_distrusted() {
         let mut scene = Scene::begin().await;
         let [before, _] = trusted(&scene.api);
-        scene.api.change_secret(|secret| secret.data = None);
+        change_secret(&scene.api, |secret| secret.data = None);
         scene.reconcile_after(1).await.unwrap();
         let [after, _] = trusted(&scene.api);
         assert!(after.len() == 1 && after != before);

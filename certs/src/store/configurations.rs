@@ -10,7 +10,9 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, Resource};
+use pgops_kube::ApiError;
+use pgops_kube::patch::conditioned;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -22,18 +24,8 @@ use crate::pki::Bundle;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
     /// A call of the API server failed.
-    #[error("failed to {verb} {kind} \"{name}\"")]
-    Kube {
-        /// The operation.
-        verb: &'static str,
-        /// Kind of the configuration.
-        kind: String,
-        /// Name of the configuration.
-        name: String,
-        /// The client's error.
-        #[source]
-        source: Box<kube::Error>,
-    },
+    #[error(transparent)]
+    Api(#[from] ApiError),
     /// A configuration does not exist, so API servers do not call this webhook.
     #[error(
         "{kind} \"{name}\" does not exist, so API servers do not call this webhook: install the chart, which creates it"
@@ -143,7 +135,7 @@ impl Configuration for MutatingWebhookConfiguration {
 }
 
 async fn read_one<K: Configuration>(api: &Api<K>, name: &str) -> Result<Option<K>, ConfigurationError> {
-    api.get_opt(name).await.map_err(|source| kube_error::<K>("read", name, source))
+    Ok(api.get_opt(name).await.map_err(ApiError::on::<K>("read", name))?)
 }
 
 async fn write_one<K: Configuration>(
@@ -153,23 +145,15 @@ async fn write_one<K: Configuration>(
     bundle: &[u8],
 ) -> Result<(), ConfigurationError> {
     let Some(patch) = observed.and_then(|observed| patch(observed, bundle)) else { return Ok(()) };
-    match api.patch(name, &PatchParams::default(), &Patch::Strategic(patch)).await {
+    let written = api.patch(name, &PatchParams::default(), &Patch::Strategic(patch)).await;
+    match written.map_err(ApiError::on::<K>("write the caBundle of", name)) {
         Ok(_) => {
             tracing::info!(kind = %K::kind(&()), name, "wrote the caBundle of a webhook configuration");
             Ok(())
         }
         // Another client was faster; its change triggers the next reconciliation.
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-        Err(source) => Err(kube_error::<K>("write the caBundle of", name, source)),
-    }
-}
-
-fn kube_error<K: Configuration>(verb: &'static str, name: &str, source: kube::Error) -> ConfigurationError {
-    ConfigurationError::Kube {
-        verb,
-        kind: K::kind(&()).into_owned(),
-        name: name.to_owned(),
-        source: Box::new(source),
+        Err(error) if error.is_conflict() => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -185,8 +169,7 @@ fn patch(observed: &impl Configuration, bundle: &[u8]) -> Option<Value> {
         .filter(|(_, client)| differs(client))
         .map(|(name, _)| json!({ "name": name, "clientConfig": { "caBundle": ByteString(bundle.to_vec()) } }))
         .collect();
-    let version = observed.resource_version();
-    (!stale.is_empty()).then(|| json!({ "metadata": { "resourceVersion": version }, "webhooks": stale }))
+    (!stale.is_empty()).then(|| conditioned(observed, json!({ "webhooks": stale })))
 }
 
 #[cfg(test)]

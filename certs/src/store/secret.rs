@@ -11,6 +11,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::PostParams;
+use pgops_kube::ApiError;
 
 use super::watch::changes;
 use crate::clock::Clock;
@@ -34,16 +35,8 @@ const CHANGED_AT: &str = "pgops.dev/authority-since";
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// A call of the API server failed.
-    #[error("failed to {verb} secret \"{name}\"")]
-    Kube {
-        /// The operation.
-        verb: &'static str,
-        /// Name of the Secret.
-        name: String,
-        /// The client's error.
-        #[source]
-        source: kube::Error,
-    },
+    #[error(transparent)]
+    Api(#[from] ApiError),
     /// The Secret does not exist.
     #[error("secret \"{0}\" does not exist: create it empty, or install the chart, which creates it")]
     Missing(String),
@@ -103,7 +96,7 @@ impl SecretStore {
     ) -> Result<(Secret, CaSet), SecretError> {
         loop {
             let secret = self.secrets.get_opt(&self.name).await;
-            let secret = secret.map_err(|source| self.kube_error("read", source))?;
+            let secret = secret.map_err(ApiError::on::<Secret>("read", self.name.as_str()))?;
             let secret = secret.ok_or_else(|| SecretError::Missing(self.name.clone()))?;
             let now = clock.wall();
             let set = match decode(&secret, &self.name)? {
@@ -130,10 +123,11 @@ impl SecretStore {
     /// Writes the CAs; `None` if another client has changed the Secret since it was read.
     pub(crate) async fn write(&self, mut secret: Secret, set: &CaSet) -> Result<Option<Secret>, SecretError> {
         encode(&mut secret, set);
-        match self.secrets.replace(&self.name, &PostParams::default(), &secret).await {
+        let written = self.secrets.replace(&self.name, &PostParams::default(), &secret).await;
+        match written.map_err(ApiError::on::<Secret>("write", self.name.as_str())) {
             Ok(secret) => Ok(Some(secret)),
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
-            Err(source) => Err(self.kube_error("write", source)),
+            Err(error) if error.is_conflict() => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -144,10 +138,6 @@ impl SecretStore {
 
     pub(crate) fn generate_error(&self, source: AuthorityError) -> SecretError {
         SecretError::Generate { name: self.name.clone(), source }
-    }
-
-    fn kube_error(&self, verb: &'static str, source: kube::Error) -> SecretError {
-        SecretError::Kube { verb, name: self.name.clone(), source }
     }
 }
 
@@ -207,8 +197,7 @@ fn set_or_remove<T>(map: &mut BTreeMap<String, T>, key: &str, value: Option<T>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake_api_server::FakeApiServer;
-    use crate::fixtures::{secret_store, settings};
+    use crate::fixtures::{api_server, secret_store, settings};
     use crate::rotation::Step;
     use jiff::Timestamp;
     use rstest::rstest;
@@ -289,7 +278,7 @@ mod tests {
 
     #[tokio::test]
     async fn replicas_that_start_together_use_one_ca() {
-        let api = FakeApiServer::new();
+        let api = api_server();
         let store = secret_store(&api);
         let clock = Clock::system();
         let settings = settings();

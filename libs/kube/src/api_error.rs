@@ -2,6 +2,8 @@
 
 use kube::{Resource, ResourceExt};
 
+use crate::status;
+
 /// A call to the API server that failed: `failed to VERB KIND NAME`.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to {verb} {kind} {name}")]
@@ -48,19 +50,19 @@ impl ApiError {
     /// Whether another client has changed the object since it was read. Then it is read again; nothing is wrong.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self.source.as_ref(), kube::Error::Api(status) if status.is_conflict())
+        status::is_conflict(&self.source)
     }
 
     /// Whether the object does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        matches!(self.source.as_ref(), kube::Error::Api(status) if status.is_not_found())
+        status::is_not_found(&self.source)
     }
 
     /// Whether an object of that name exists already.
     #[must_use]
     pub fn is_already_exists(&self) -> bool {
-        matches!(self.source.as_ref(), kube::Error::Api(status) if status.is_already_exists())
+        status::is_already_exists(&self.source)
     }
 }
 

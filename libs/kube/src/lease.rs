@@ -13,6 +13,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, PostParams};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::status;
+
 /// A leader that was not observed to renew for this long is treated as dead.
 const DURATION: Duration = Duration::from_secs(15);
 /// A leader that could not renew for this long steps down. Shorter than [`DURATION`], so it stops before another
@@ -56,7 +58,7 @@ impl Election {
             match timeout(RENEW_DEADLINE, self.try_acquire(&mut observed)).await {
                 Ok(Ok(Some(lease))) => return LeaseGuard { election: self, lease, renewed_at: asked_at },
                 Ok(Ok(None)) => {}
-                Ok(Err(error)) if is_conflict(&error) => {}
+                Ok(Err(error)) if is_overtaken(&error) => {}
                 Ok(Err(error)) => tracing::warn!(lease = self.name, %error, "failed to acquire the lease"),
                 Err(_) => tracing::warn!(
                     lease = self.name,
@@ -123,7 +125,7 @@ impl LeaseGuard<'_> {
         set_holder(&mut lease, &self.election.identity, now);
         match self.election.write(&lease).await {
             Ok(lease) => self.lease = lease,
-            Err(error) if is_conflict(&error) => {
+            Err(error) if is_overtaken(&error) => {
                 // A write whose answer was lost conflicts with itself; one of another candidate ends the leadership.
                 let lease = self.election.leases.get(self.election.name).await?;
                 if holder(lease.spec.as_ref()) != Some(&self.election.identity) {
@@ -179,20 +181,15 @@ fn set_holder(lease: &mut Lease, identity: &str, now: Timestamp) {
 }
 
 /// Whether another candidate was faster, by an update or by a create.
-fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 409)
+fn is_overtaken(error: &kube::Error) -> bool {
+    status::is_conflict(error) || status::is_already_exists(error)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::{Method, Request, Response, StatusCode};
-    use kube::Client;
-    use kube::client::Body;
+    use pgops_testing::fake_api_server::FakeApiServer;
     use rstest::rstest;
-    use serde_json::json;
-    use std::convert::Infallible;
-    use std::sync::{Arc, Mutex};
 
     fn spec(holder: Option<&str>) -> LeaseSpec {
         LeaseSpec {
@@ -233,50 +230,13 @@ mod tests {
         assert!(RENEW_DEADLINE + RETRY < DURATION);
     }
 
-    /// An API server with one Lease, which refuses to replace a version other than the current one.
-    fn api_server() -> Api<Lease> {
-        let stored = Arc::new(Mutex::new((0, None::<Lease>)));
-        let answer = move |request: Request<Body>| {
-            let stored = stored.clone();
-            async move {
-                let (parts, body) = request.into_parts();
-                let sent = body.collect_bytes().await.unwrap();
-                let mut stored = stored.lock().unwrap();
-                let (version, lease) = &mut *stored;
-                let current = lease.as_ref().and_then(|lease| lease.metadata.resource_version.clone());
-                let status = match (parts.method, &lease) {
-                    (Method::GET, None) => StatusCode::NOT_FOUND,
-                    (Method::GET, Some(_)) => StatusCode::OK,
-                    (_, _) => {
-                        let mut new: Lease = serde_json::from_slice(&sent).unwrap();
-                        if new.metadata.resource_version == current {
-                            *version += 1;
-                            new.metadata.resource_version = Some(version.to_string());
-                            *lease = Some(new);
-                            StatusCode::OK
-                        } else {
-                            StatusCode::CONFLICT
-                        }
-                    }
-                };
-                let failure =
-                    |reason| json!({ "status": "Failure", "reason": reason, "code": status.as_u16() });
-                let body = match status {
-                    StatusCode::OK => serde_json::to_vec(&lease),
-                    StatusCode::NOT_FOUND => serde_json::to_vec(&failure("NotFound")),
-                    _ => serde_json::to_vec(&failure("Conflict")),
-                };
-                Ok::<_, Infallible>(
-                    Response::builder().status(status).body(Body::from(body.unwrap())).unwrap(),
-                )
-            }
-        };
-        Api::default_namespaced(Client::new(tower::service_fn(answer), "pgops-system"))
+    fn leases() -> Api<Lease> {
+        Api::default_namespaced(FakeApiServer::new("pgops-system").client())
     }
 
     #[tokio::test]
     async fn lease_has_one_holder_until_it_is_released() {
-        let leases = api_server();
+        let leases = leases();
         let election = |identity: &str| Election::new(leases.clone(), "pgops-launcher", identity.into());
         let (one, other) = (election("one"), election("other"));
         let mut guard = one.acquire().await;
@@ -289,7 +249,7 @@ mod tests {
 
     #[tokio::test]
     async fn leader_whose_lease_was_taken_fails_to_renew() {
-        let leases = api_server();
+        let leases = leases();
         let election = |identity: &str| Election::new(leases.clone(), "pgops-launcher", identity.into());
         let (one, other) = (election("one"), election("other"));
         let mut guard = one.acquire().await;

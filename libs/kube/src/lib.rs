@@ -3,6 +3,7 @@
 //! | module | content |
 //! |---|---|
 //! | [`ApiError`] | a call to the API server that failed |
+//! | [`status`] | what the status of a failed call means |
 //! | [`patch`] | patches that apply only to the version of the object that was read |
 //! | [`finalizers`] | adding and removing one finalizer and leaving the others alone |
 //! | [`lease`] | leader election |
@@ -19,6 +20,7 @@ pub mod patch;
 mod pull_policy;
 mod readiness;
 pub mod shutdown;
+pub mod status;
 
 pub use api_error::ApiError;
 pub use pull_policy::PullPolicy;

@@ -9,7 +9,7 @@ use kube::{Client, Config};
 use pgops_api::plan::UpgradePlan;
 use pgops_api::{Postgres, PostgresOpsRequest};
 
-use super::error::{ClusterError, api};
+use super::error::ClusterError;
 
 /// How long the API server may be silent in the middle of a call. None of the runner's calls is a watch.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,15 +30,12 @@ pub struct Cluster {
 impl Cluster {
     /// Connects to the cluster that this pod runs in.
     pub async fn connect(plan: &UpgradePlan) -> Result<Self, ClusterError> {
-        let what = "connect to the cluster";
-        let mut config = Config::infer().await.map_err(|source| ClusterError::Api {
-            what: what.to_owned(),
-            source: Box::new(kube::Error::InferConfig(source)),
-        })?;
+        let failed = |source| ClusterError::Connect(Box::new(source));
+        let mut config = Config::infer().await.map_err(kube::Error::InferConfig).map_err(failed)?;
         // A control plane node that is lost during a call sends nothing more: the call is made again.
         config.read_timeout = Some(READ_TIMEOUT);
         config.reset_reader_on_write = true;
-        let client = Client::try_from(config).map_err(api(what))?;
+        let client = Client::try_from(config).map_err(failed)?;
         let namespace = &plan.namespace;
         Ok(Self {
             requests: Api::namespaced(client.clone(), namespace),

@@ -2,21 +2,23 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use pgops_api::plan::pause_owner_uid;
 use pgops_api::postgres::CONDITION_PAUSED;
 use pgops_api::{Condition, Postgres, condition};
+use pgops_kube::ApiError;
+use pgops_kube::patch::conditioned;
 use serde_json::json;
 
 use super::client::Cluster;
-use super::error::{ClusterError, api};
+use super::error::ClusterError;
 use super::retry::with_retry;
 
 impl Cluster {
     pub async fn database(&self) -> Result<Postgres, ClusterError> {
         let name = &self.plan.database;
-        with_retry(|| self.databases.get(name)).await.map_err(api(&format!("get database {name}")))
+        let database = with_retry(|| self.databases.get(name)).await;
+        Ok(database.map_err(ApiError::on::<Postgres>("read", name))?)
     }
 
     /// Pauses the database for this request, so that the provisioner leaves it alone.
@@ -64,7 +66,7 @@ impl Cluster {
 
     async fn change_conditions(
         &self,
-        what: &str,
+        verb: &'static str,
         change: impl Fn(&mut Vec<Condition>),
     ) -> Result<(), ClusterError> {
         let name = self.plan.database.as_str();
@@ -77,14 +79,12 @@ impl Cluster {
                 return Ok(());
             }
             // Conditioned on the resourceVersion that was read: a status written in between is not overwritten.
-            let patch = json!({
-                "metadata": { "resourceVersion": database.resource_version() },
-                "status": { "conditions": status.conditions },
-            });
+            let patch = conditioned(&database, json!({ "status": { "conditions": status.conditions } }));
             self.databases.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
         })
         .await
-        .map_err(api(&format!("{what} database {name}")))
+        .map_err(ApiError::on::<Postgres>(verb, name))?;
+        Ok(())
     }
 
     /// Sets `spec.version`.
@@ -92,9 +92,12 @@ impl Cluster {
         let name = self.plan.database.as_str();
         let parameters = PatchParams::default();
         let patch = Patch::Merge(json!({ "spec": { "version": version } }));
-        with_retry(|| self.databases.patch(name, &parameters, &patch))
-            .await
-            .map(drop)
-            .map_err(api(&format!("set spec.version of database {name}")))
+        with_retry(|| self.databases.patch(name, &parameters, &patch)).await.map_err(ApiError::on::<
+            Postgres,
+        >(
+            "set spec.version of",
+            name,
+        ))?;
+        Ok(())
     }
 }

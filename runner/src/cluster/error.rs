@@ -1,15 +1,14 @@
 //! Why a call to the API server failed.
 
+use pgops_kube::ApiError;
+
 /// The API server refused, or was unavailable for too long; or an object is not as it must be.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    #[error("failed to {what}")]
-    Api {
-        /// What was requested, with the object's name.
-        what: String,
-        #[source]
-        source: Box<kube::Error>,
-    },
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    #[error("failed to connect to the cluster")]
+    Connect(#[source] Box<kube::Error>),
     /// Another client holds the database.
     #[error(
         "{database} is held by another client: \"{message}\"; wait for it, or remove the condition Paused"
@@ -29,10 +28,4 @@ pub enum ClusterError {
     /// An object lacks a part that it must have.
     #[error("failed to find {what}")]
     Missing { what: String },
-}
-
-/// Names the call that failed.
-pub(super) fn api(what: &str) -> impl FnOnce(kube::Error) -> ClusterError {
-    let what = what.to_owned();
-    move |source| ClusterError::Api { what, source: Box::new(source) }
 }

@@ -6,9 +6,10 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Preconditions};
 use pgops_api::names;
+use pgops_kube::{ApiError, status};
 
 use super::client::Cluster;
-use super::error::{ClusterError, api};
+use super::error::ClusterError;
 use super::pod::{self, PodState};
 use super::retry::with_retry;
 
@@ -19,7 +20,8 @@ impl Cluster {
     /// The database's pod, if it exists.
     pub async fn pod(&self) -> Result<Option<Pod>, ClusterError> {
         let name = names::pod(&self.plan.database, 0);
-        with_retry(|| self.pods.get_opt(&name)).await.map_err(api(&format!("get pod {name}")))
+        let pod = with_retry(|| self.pods.get_opt(&name)).await;
+        Ok(pod.map_err(ApiError::on::<Pod>("read", name))?)
     }
 
     /// Deletes exactly this pod, within its grace period.
@@ -32,11 +34,11 @@ impl Cluster {
         let result = with_retry(|| async {
             match self.pods.delete(&name, &parameters).await {
                 // Deleted already, or a newer pod of the same name has taken its place.
-                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+                Err(error) if status::is_not_found(&error) || status::is_conflict(&error) => Ok(()),
                 other => other.map(drop),
             }
         });
-        result.await.map_err(api(&format!("delete pod {name}")))
+        Ok(result.await.map_err(ApiError::on::<Pod>("delete", name.as_str()))?)
     }
 
     /// The state of the database's pod, as one with that image.

@@ -4,10 +4,11 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use pgops_api::names;
+use pgops_kube::ApiError;
 use serde_json::json;
 
 use super::client::Cluster;
-use super::error::{ClusterError, api};
+use super::error::ClusterError;
 use super::retry::with_retry;
 
 impl Cluster {
@@ -16,7 +17,7 @@ impl Cluster {
         let name = names::report(&self.plan.request);
         let map = with_retry(|| self.reports.get_opt(&name))
             .await
-            .map_err(api(&format!("get ConfigMap {name}")))?;
+            .map_err(ApiError::on::<ConfigMap>("read", name.as_str()))?;
         Ok(map.filter(|map| self.owns(map)).and_then(|map| map.data?.remove(key)))
     }
 
@@ -50,7 +51,7 @@ impl Cluster {
         let parameters = PatchParams::apply(&format!("pgops-runner-{key}")).force();
         with_retry(|| self.reports.patch(&name, &parameters, &map))
             .await
-            .map(drop)
-            .map_err(api(&format!("write ConfigMap {name}")))
+            .map_err(ApiError::on::<ConfigMap>("write", name.as_str()))?;
+        Ok(())
     }
 }

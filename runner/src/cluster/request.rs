@@ -2,15 +2,17 @@
 
 use kube::api::PostParams;
 use pgops_api::PostgresOpsRequest;
+use pgops_kube::ApiError;
 
 use super::client::Cluster;
-use super::error::{ClusterError, api};
+use super::error::ClusterError;
 use super::retry::with_retry;
 
 impl Cluster {
     pub async fn request(&self) -> Result<PostgresOpsRequest, ClusterError> {
         let name = &self.plan.request;
-        with_retry(|| self.requests.get(name)).await.map_err(api(&format!("get request {name}")))
+        let request = with_retry(|| self.requests.get(name)).await;
+        Ok(request.map_err(ApiError::on::<PostgresOpsRequest>("read", name))?)
     }
 
     /// Changes the request's status; `change` may run several times.
@@ -19,12 +21,12 @@ impl Cluster {
         change: impl Fn(&mut PostgresOpsRequest),
     ) -> Result<PostgresOpsRequest, ClusterError> {
         let name = self.plan.request.as_str();
-        with_retry(|| async {
+        let written = with_retry(|| async {
             let mut request = self.requests.get(name).await?;
             change(&mut request);
             self.requests.replace_status(name, &PostParams::default(), &request).await
         })
-        .await
-        .map_err(api(&format!("write the status of request {name}")))
+        .await;
+        Ok(written.map_err(ApiError::on::<PostgresOpsRequest>("write the status of", name))?)
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use pgops_kube::status;
 
 /// Retries while the API server is unavailable, busy, or has a newer version of the object: for about a quarter of an
 /// hour in all.
@@ -20,7 +21,7 @@ pub(super) async fn with_retry<T, F: Future<Output = Result<T, kube::Error>>>(
 fn log_retry(error: &kube::Error, _: Duration) {
     match error {
         // Another client wrote first: the change is made again on the newer version, and nothing is wrong.
-        kube::Error::Api(status) if status.code == 409 => tracing::debug!("{}", status.message),
+        kube::Error::Api(status) if is_overtaken(error) => tracing::debug!("{}", status.message),
         kube::Error::Api(status) => {
             tracing::warn!("the API server answered {}; retrying: {}", status.code, status.message);
         }
@@ -29,11 +30,12 @@ fn log_retry(error: &kube::Error, _: Duration) {
 }
 
 fn is_transient(error: &kube::Error) -> bool {
-    match error {
-        kube::Error::Api(status) => matches!(status.code, 409 | 429 | 500 | 502..=504),
-        kube::Error::HyperError(_) | kube::Error::Service(_) => true,
-        _ => false,
-    }
+    is_overtaken(error) || status::is_unavailable(error)
+}
+
+/// Whether another client was faster, by an update or by a create.
+fn is_overtaken(error: &kube::Error) -> bool {
+    status::is_conflict(error) || status::is_already_exists(error)
 }
 
 #[cfg(test)]

@@ -1,19 +1,22 @@
 //! The workload (the `StatefulSet` of the database) and its `Service`.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Service;
 use kube::api::{Patch, PatchParams};
 use pgops_api::names;
+use pgops_kube::ApiError;
 use serde_json::json;
 
 use super::client::Cluster;
-use super::error::{ClusterError, api};
+use super::error::ClusterError;
 use super::node_affinity;
 use super::retry::with_retry;
 
 impl Cluster {
     async fn workload(&self) -> Result<StatefulSet, ClusterError> {
         let name = &self.plan.database;
-        with_retry(|| self.workloads.get(name)).await.map_err(api(&format!("get StatefulSet {name}")))
+        let workload = with_retry(|| self.workloads.get(name)).await;
+        Ok(workload.map_err(ApiError::on::<StatefulSet>("read", name))?)
     }
 
     /// Image of the database's container in the workload.
@@ -65,14 +68,18 @@ impl Cluster {
         self.patch_workload("set the image of", &patch).await
     }
 
-    async fn patch_workload(&self, what: &str, patch: &serde_json::Value) -> Result<(), ClusterError> {
+    async fn patch_workload(
+        &self,
+        verb: &'static str,
+        patch: &serde_json::Value,
+    ) -> Result<(), ClusterError> {
         let name = self.plan.database.as_str();
         let parameters = PatchParams::default();
         let patch = Patch::Strategic(patch);
         with_retry(|| self.workloads.patch(name, &parameters, &patch))
             .await
-            .map(drop)
-            .map_err(api(&format!("{what} StatefulSet {name}")))
+            .map_err(ApiError::on::<StatefulSet>(verb, name))?;
+        Ok(())
     }
 
     /// Publishes not-ready addresses so that clients reach the server before the kubelet reports it ready: they connect
@@ -84,7 +91,7 @@ impl Cluster {
         let patch = Patch::Merge(json!({ "spec": { "publishNotReadyAddresses": publish } }));
         with_retry(|| self.services.patch(name, &parameters, &patch))
             .await
-            .map(drop)
-            .map_err(api(&format!("patch Service {name}")))
+            .map_err(ApiError::on::<Service>("patch", name))?;
+        Ok(())
     }
 }

@@ -1,5 +1,8 @@
 //! A fake API server: paged lists of thousands of objects, a few objects that can be written, and watches
 //! without events.
+//!
+//! The one of `pgops-testing` answers calls inside the test's process. This one serves the real program over a socket,
+//! with pages and watches, from JSON that is made once, so that the benchmark does not measure its own server.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;

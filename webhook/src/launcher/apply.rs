@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use kube::Client;
 use kube::runtime::controller;
 use kube::runtime::events::Recorder;
-use kube::{Client, ResourceExt};
 use pgops_api::{PostgresOpsRequest, display_chain, names};
+use pgops_kube::finalizers::{with_finalizer, without_finalizer};
 use serde_json::{Value, json};
 
 use super::action::Action;
@@ -58,7 +59,7 @@ impl Reconciler {
             Action::Withdraw(withdrawal) => self.withdraw(state, withdrawal).await,
             Action::DeleteJob => self.delete_job(state).await,
             Action::ClearResume { .. } => self.clear_resume(&state.request).await,
-            Action::RemoveFinalizer => self.set_finalizer(&state.request, false).await,
+            Action::RemoveFinalizer => self.remove_finalizer(&state.request).await,
             Action::Nothing
             | Action::Recheck(_)
             | Action::Warn { .. }
@@ -152,15 +153,15 @@ impl Reconciler {
         if has_finalizer(request) || request.metadata.deletion_timestamp.is_some() {
             return Ok(());
         }
-        self.set_finalizer(request, true).await
+        self.write_finalizers(request, with_finalizer(request, names::REQUEST_FINALIZER)).await
     }
 
-    async fn set_finalizer(&self, request: &PostgresOpsRequest, present: bool) -> Result<(), Error> {
-        let others = request.finalizers().iter().filter(|finalizer| *finalizer != names::REQUEST_FINALIZER);
-        let ours = present.then(|| names::REQUEST_FINALIZER.to_owned());
-        let finalizers: Vec<String> = others.cloned().chain(ours).collect();
-        let patch = json!({ "metadata": { "finalizers": finalizers } });
-        writes::patch(&self.client, "set the finalizer of", request, patch).await
+    async fn remove_finalizer(&self, request: &PostgresOpsRequest) -> Result<(), Error> {
+        self.write_finalizers(request, without_finalizer(request, names::REQUEST_FINALIZER)).await
+    }
+
+    async fn write_finalizers(&self, request: &PostgresOpsRequest, change: Value) -> Result<(), Error> {
+        writes::patch(&self.client, "set the finalizer of", request, change).await
     }
 }
 

@@ -12,6 +12,7 @@ use pgops_api::admission::NamespacedName;
 use pgops_api::matrix::Catalog;
 use pgops_api::opsrequest::{CONDITION_DRY_RUN, CONDITION_WAITING, Phase};
 use pgops_api::{Postgres, PostgresOpsRequest, names};
+use pgops_kube::finalizers;
 
 use super::{job_state, pods};
 
@@ -105,7 +106,7 @@ pub fn request_key(request: &PostgresOpsRequest) -> String {
 
 /// Whether the request has the launcher's finalizer.
 pub fn has_finalizer(request: &PostgresOpsRequest) -> bool {
-    request.finalizers().iter().any(|finalizer| finalizer == names::REQUEST_FINALIZER)
+    finalizers::has_finalizer(request, names::REQUEST_FINALIZER)
 }
 
 /// Whether the launcher sets this condition on a request that has not ended.

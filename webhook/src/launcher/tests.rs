@@ -7,7 +7,9 @@ mod stale_leader;
 
 use std::sync::Arc;
 
+use axum::http::Method;
 use k8s_openapi::api::batch::v1::Job;
+use kube::Client;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Recorder, Reporter};
@@ -15,11 +17,11 @@ use kube::runtime::watcher::Event;
 use pgops_api::names::ANNOTATION_CLAIM;
 use pgops_api::opsrequest::Phase;
 use pgops_api::{Postgres, PostgresOpsRequest, condition, names};
+use pgops_testing::fake_api_server::{Breakpoint, FakeApiServer};
 use serde_json::{Value, json};
 
 use super::apply::Reconciler;
 use super::controller::{Context, reconcile};
-use super::fake_api_server::{Breakpoint, FakeApiServer};
 use super::fixtures::{self, images, parse};
 use super::job_state::{self, JobState};
 use super::writes::Error;
@@ -34,15 +36,14 @@ struct Launcher {
 
 impl Launcher {
     fn new(server: &FakeApiServer) -> Self {
-        Self::with_client(server, None)
+        Self::with_client(server, server.client())
     }
 
     fn with_breakpoint(server: &FakeApiServer, breakpoint: &Breakpoint) -> Self {
-        Self::with_client(server, Some(breakpoint.clone()))
+        Self::with_client(server, server.client_with_breakpoint(breakpoint.clone()))
     }
 
-    fn with_client(server: &FakeApiServer, breakpoint: Option<Breakpoint>) -> Self {
-        let client = server.client(breakpoint);
+    fn with_client(server: &FakeApiServer, client: Client) -> Self {
         let (caches, mut feeds) = Caches::new();
         for name in ["13.16", "13.23", "17.11"] {
             let image = format!("postgres:{name}");
@@ -86,12 +87,28 @@ impl Launcher {
 
 /// Whether the object of a write was deleted meanwhile.
 fn is_not_found(error: &Error) -> bool {
-    matches!(error, Error::Write { source: kube::Error::Api(status), .. } if status.code == 404)
+    matches!(error, Error::Write(error) if error.is_not_found())
 }
 
-/// The API server with the database, and no request yet.
+/// A breakpoint before that call, counted from 0. Writes count, and the read of the database; the reads around that
+/// see the same state as it.
+fn before_call(at: usize) -> Breakpoint {
+    Breakpoint::before_call(at, |method, path| {
+        let counts = *method != Method::GET || path.contains("/postgreses/");
+        counts && !path.contains("/events")
+    })
+}
+
+/// Whether the Job controller would create pods for it.
+fn has_pods(job: &Value) -> bool {
+    let has_ended = job["status"]["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty());
+    job["spec"]["suspend"] != json!(true) && !has_ended
+}
+
+/// The API server with the database, and no request yet. It records how many Jobs have pods at the same time.
 fn cluster() -> FakeApiServer {
-    let server = FakeApiServer::default();
+    let server = FakeApiServer::new("demo");
+    server.record_max::<Job>(has_pods);
     server.put(&fixtures::database());
     server.put(&fixtures::workload());
     server

@@ -5,10 +5,11 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::PostgresOpsRequest;
 use pgops_api::opsrequest::PostgresOpsRequestStatus;
+use pgops_kube::{ApiError, patch};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -16,14 +17,8 @@ use serde_json::{Value, json};
 /// Why a request could not be reconciled.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("failed to {verb} {kind} {name}")]
-    Write {
-        verb: &'static str,
-        kind: String,
-        name: String,
-        #[source]
-        source: kube::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] ApiError),
     #[error("failed to read the objects around the request")]
     Observe(#[source] kube::Error),
     #[error("failed to serialize the worker")]
@@ -35,7 +30,7 @@ pub enum Error {
 impl Error {
     /// Another client has written first: what was observed is out of date, and nothing is wrong.
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Write { source: kube::Error::Api(status), .. } if status.code == 409)
+        matches!(self, Self::Write(error) if error.is_conflict())
     }
 }
 
@@ -48,22 +43,21 @@ where
         + DeserializeOwned
         + Serialize,
 {
-    match api(client, object).create(&PostParams::default(), object).await {
+    let created = api(client, object).create(&PostParams::default(), object).await;
+    match created.map_err(ApiError::on_object("create", object)) {
         Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
-        Err(error) => Err(failed("create", object)(error)),
+        Err(error) if error.is_already_exists() => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// Patches the object that was observed.
-pub async fn patch<K>(client: &Client, verb: &'static str, object: &K, mut patch: Value) -> Result<(), Error>
+pub async fn patch<K>(client: &Client, verb: &'static str, object: &K, change: Value) -> Result<(), Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
 {
-    patch["metadata"]["resourceVersion"] = json!(object.meta().resource_version);
-    let patch = Patch::Merge(patch);
-    let patched = api(client, object).patch(&object.name_any(), &PatchParams::default(), &patch).await;
-    patched.map(drop).map_err(failed(verb, object))
+    patch::patch(&api(client, object), verb, object, &PatchParams::default(), change).await?;
+    Ok(())
 }
 
 /// Writes the status of the request that was observed, and leaves fields that this version does not know
@@ -73,16 +67,12 @@ pub async fn patch_status(
     request: &PostgresOpsRequest,
     status: PostgresOpsRequestStatus,
 ) -> Result<(), Error> {
-    let mut patch = json!({
-        "metadata": { "resourceVersion": request.metadata.resource_version },
-        "status": status,
-    });
+    let mut change = json!({ "status": status });
     // An empty list is not serialized, and a merge patch keeps what is missing: the last condition would stay.
-    patch["status"]["conditions"] = json!(status.conditions);
-    let patched = api(client, request)
-        .patch_status(&request.name_any(), &PatchParams::default(), &Patch::Merge(patch))
-        .await;
-    patched.map(drop).map_err(failed("write the status of", request))
+    change["status"]["conditions"] = json!(status.conditions);
+    let requests = api(client, request);
+    patch::patch_status(&requests, "write the status of", request, &PatchParams::default(), change).await?;
+    Ok(())
 }
 
 /// Deletes the object that was observed, with what it owns, and no later object of its name.
@@ -94,7 +84,8 @@ where
         Preconditions { uid: object.uid(), resource_version: object.meta().resource_version.clone() };
     let params = DeleteParams::background().preconditions(observed);
     let deleted = api(client, object).delete(&object.name_any(), &params).await;
-    deleted.map(drop).map_err(failed("delete", object))
+    deleted.map_err(ApiError::on_object("delete", object))?;
+    Ok(())
 }
 
 /// The objects of that kind, in that object's namespace.
@@ -103,12 +94,4 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
-}
-
-fn failed<K: Resource<DynamicType = ()>>(
-    verb: &'static str,
-    object: &K,
-) -> impl FnOnce(kube::Error) -> Error {
-    let name = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
-    move |source| Error::Write { verb, kind: K::kind(&()).into_owned(), name, source }
 }

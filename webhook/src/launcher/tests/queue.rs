@@ -47,7 +47,7 @@ async fn requests_run_one_at_a_time_in_creation_order() {
     launcher.settle().await;
     assert_eq!(claim(&server), None, "the claim outlived its last request");
     assert!(names_of(&server).iter().all(|name| get(&server, name).metadata.finalizers.unwrap().is_empty()));
-    assert_eq!(server.max_active_jobs(), 1);
+    assert_eq!(server.recorded_max(), 1);
 }
 
 #[tokio::test]

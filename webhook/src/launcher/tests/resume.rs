@@ -3,10 +3,10 @@
 use k8s_openapi::api::batch::v1::Job;
 use pgops_api::opsrequest::{CONDITION_FAILED, Phase};
 use pgops_api::{Postgres, PostgresOpsRequest, condition, names};
+use pgops_testing::fake_api_server::FakeApiServer;
 use serde_json::json;
 
-use super::{Launcher, active, add_request, claim, cluster, condition_message, get, phases};
-use crate::launcher::fake_api_server::{Breakpoint, FakeApiServer};
+use super::{Launcher, active, add_request, before_call, claim, cluster, condition_message, get, phases};
 
 /// The Job of a request is lost while the database is paused by it, and an operator requests to resume.
 async fn lose_job(server: &FakeApiServer, launcher: &Launcher) {
@@ -49,7 +49,7 @@ async fn resumed_request_gets_one_more_job() {
         lose_job(&server, &new).await;
         // This one waits for the database, which is not free.
         add_request(&server, "b", "00:30", "13.23");
-        let breakpoint = Breakpoint::before_call(stops);
+        let breakpoint = before_call(stops);
         let old = Launcher::with_breakpoint(&server, &breakpoint);
         let mut acting = Box::pin(old.settle());
         tokio::select! {
@@ -67,7 +67,7 @@ async fn resumed_request_gets_one_more_job() {
             "suspended before call {stops}"
         );
         assert_eq!(
-            (server.max_active_jobs(), server.all::<Job>().len()),
+            (server.recorded_max(), server.all::<Job>().len()),
             (1, 1),
             "suspended before call {stops}"
         );

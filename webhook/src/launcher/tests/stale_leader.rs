@@ -6,11 +6,13 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use pgops_api::opsrequest::Phase;
 use pgops_api::{Postgres, PostgresOpsRequest};
+use pgops_testing::fake_api_server::FakeApiServer;
 use serde_json::json;
 
-use super::{Launcher, active, add_request, claim, cluster, complete_upgrade, delete_request, phases};
+use super::{
+    Launcher, active, add_request, before_call, claim, cluster, complete_upgrade, delete_request, phases,
+};
 use crate::launcher::controller::reconcile;
-use crate::launcher::fake_api_server::{Breakpoint, FakeApiServer};
 
 #[tokio::test]
 async fn observation_of_a_changed_request_is_repeated() {
@@ -51,7 +53,7 @@ async fn stale_leader_creates_no_second_active_job(#[case] meanwhile: Meanwhile)
     loop {
         let server = cluster();
         add_request(&server, "b", "05:00", "13.23");
-        let breakpoint = Breakpoint::before_call(stops);
+        let breakpoint = before_call(stops);
         let old = Launcher::with_breakpoint(&server, &breakpoint);
         let new = Launcher::new(&server);
         let mut acting = Box::pin(old.settle());
@@ -69,7 +71,7 @@ async fn stale_leader_creates_no_second_active_job(#[case] meanwhile: Meanwhile)
             started,
             "{meanwhile:?}, suspended before call {stops}"
         );
-        assert_eq!(server.max_active_jobs(), 1, "{meanwhile:?}, suspended before call {stops}");
+        assert_eq!(server.recorded_max(), 1, "{meanwhile:?}, suspended before call {stops}");
 
         // And nothing that it did prevents other requests from running.
         while let [name] = active(&server).as_slice() {
@@ -77,7 +79,7 @@ async fn stale_leader_creates_no_second_active_job(#[case] meanwhile: Meanwhile)
             new.settle().await;
         }
         assert!(phases(&server).into_iter().all(Phase::is_terminal), "{:?}", phases(&server));
-        assert_eq!((claim(&server), server.max_active_jobs()), (None, 1), "suspended before call {stops}");
+        assert_eq!((claim(&server), server.recorded_max()), (None, 1), "suspended before call {stops}");
         stops += 1;
     }
     assert!(stops > 15, "only {stops} calls: was anything tested?");

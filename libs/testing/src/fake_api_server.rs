@@ -1,0 +1,187 @@
+//! An in-memory API server with the guarantees that controllers rely on: creation is atomic, every write changes the
+//! `resourceVersion`, and a write conditioned on an older one is refused with a conflict.
+//!
+//! A test reads and changes its objects directly, past all rules, and stops clients between two of their calls: at a
+//! [`Breakpoint`], or at each call, with a [`gated_client`]. Watches are not served; Events are accepted and dropped.
+
+mod breakpoint;
+mod gate;
+mod path;
+mod response;
+mod store;
+mod strategic_merge;
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::{Method, Request, Response, StatusCode};
+use kube::client::Body;
+use kube::{Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use breakpoint::Breakpoint;
+pub use gate::{PendingRequest, gated_client};
+use path::{Path, collection};
+pub use response::failure;
+use response::{refused, response};
+use store::{Key, Store};
+
+/// The API server, with one namespace.
+#[derive(Clone)]
+pub struct FakeApiServer {
+    namespace: &'static str,
+    store: Arc<Mutex<Store>>,
+}
+
+/// One request, read completely.
+struct Call<'a> {
+    method: &'a Method,
+    path: &'a str,
+    query: &'a str,
+    /// Whether a patch merges lists by their keys.
+    is_strategic: bool,
+    body: Value,
+}
+
+impl FakeApiServer {
+    /// A server without objects.
+    #[must_use]
+    pub fn new(namespace: &'static str) -> Self {
+        Self { namespace, store: Arc::default() }
+    }
+
+    /// A client whose calls are answered at once; each yields first, so that concurrent ones interleave.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.connect(None)
+    }
+
+    /// A client that is suspended at the breakpoint.
+    #[must_use]
+    pub fn client_with_breakpoint(&self, breakpoint: Breakpoint) -> Client {
+        self.connect(Some(breakpoint))
+    }
+
+    fn connect(&self, breakpoint: Option<Breakpoint>) -> Client {
+        let server = self.clone();
+        let respond = move |request: Request<Body>| {
+            let server = server.clone();
+            let breakpoint = breakpoint.clone();
+            async move {
+                tokio::task::yield_now().await;
+                if let Some(breakpoint) = breakpoint {
+                    breakpoint.suspend_at_call(request.method(), request.uri().path()).await;
+                }
+                let (parts, body) = request.into_parts();
+                let body = body.collect_bytes().await.unwrap();
+                Ok::<_, Infallible>(server.respond(&parts, &body))
+            }
+        };
+        Client::new(tower::service_fn(respond), self.namespace)
+    }
+
+    /// Performs the call of a [`gated_client`]; the test sends the response.
+    #[must_use]
+    pub fn perform(&self, request: &PendingRequest) -> Response<Body> {
+        self.respond(&request.parts, &request.body)
+    }
+
+    /// Stores an object, past all rules.
+    pub fn put<K: Resource<DynamicType = ()> + Serialize>(&self, object: &K) {
+        let key = key::<K>(object.meta().name.as_deref().unwrap());
+        self.lock().write(key, serde_json::to_value(object).unwrap());
+    }
+
+    /// The object of that name, if it exists.
+    #[must_use]
+    pub fn get<K: Resource<DynamicType = ()> + DeserializeOwned>(&self, name: &str) -> Option<K> {
+        let value = self.lock().get(&key::<K>(name)).cloned();
+        value.map(|value| serde_json::from_value(value).unwrap())
+    }
+
+    /// All objects of a kind, by name.
+    #[must_use]
+    pub fn all<K: Resource<DynamicType = ()> + DeserializeOwned>(&self) -> Vec<K> {
+        let collection = collection::<K>();
+        let store = self.lock();
+        store.list(&collection).map(|object| serde_json::from_value(object.clone()).unwrap()).collect()
+    }
+
+    /// Changes an object as another client does, past all rules.
+    pub fn change<K: Resource<DynamicType = ()>>(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut store = self.lock();
+        let key = key::<K>(name);
+        let mut object = store.get(&key).unwrap().clone();
+        change(&mut object);
+        store.write(key, object);
+    }
+
+    /// The number of writes so far.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.lock().version()
+    }
+
+    /// Records from now on how many objects of a kind meet the condition at the same time.
+    pub fn record_max<K: Resource<DynamicType = ()>>(&self, condition: fn(&Value) -> bool) {
+        self.lock().record_max(collection::<K>(), condition);
+    }
+
+    /// The largest number of objects that met the condition of [`record_max`](Self::record_max) at the same time.
+    #[must_use]
+    pub fn recorded_max(&self) -> usize {
+        self.lock().recorded_max()
+    }
+
+    fn respond(&self, request: &http::request::Parts, body: &[u8]) -> Response<Body> {
+        let content_type = request.headers.get(http::header::CONTENT_TYPE);
+        let call = Call {
+            method: &request.method,
+            path: request.uri.path(),
+            query: request.uri.query().unwrap_or_default(),
+            is_strategic: content_type.is_some_and(|it| it == "application/strategic-merge-patch+json"),
+            body: serde_json::from_slice(body).unwrap_or(Value::Null),
+        };
+        let (status, body) = self.answer(call);
+        response(status, &body)
+    }
+
+    fn answer(&self, call: Call) -> (StatusCode, Value) {
+        let path = Path::parse(call.path);
+        if path.collection.ends_with("/events") {
+            return (StatusCode::OK, call.body);
+        }
+        if path.namespace.is_some_and(|namespace| namespace != self.namespace) {
+            return refused(StatusCode::NOT_FOUND, "NotFound");
+        }
+        let mut store = self.lock();
+        let Some(name) = path.name else {
+            return match *call.method {
+                Method::GET => store.read_list(&path.collection, call.query),
+                Method::POST => store.create(path.collection, call.body),
+                _ => refused(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
+            };
+        };
+        let key = Key { collection: path.collection, name: name.to_owned() };
+        match *call.method {
+            Method::GET => store.read(&key),
+            Method::PUT => store.replace(key, path.subresource, call.body),
+            Method::PATCH => store.patch(key, path.subresource, call.is_strategic, &call.body),
+            Method::DELETE => store.delete(&key, &call.body["preconditions"]),
+            _ => refused(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key<K: Resource<DynamicType = ()>>(name: &str) -> Key {
+    Key { collection: collection::<K>(), name: name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

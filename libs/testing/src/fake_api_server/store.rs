@@ -1,0 +1,174 @@
+//! The objects, and what each verb does to them.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::response::refused;
+use super::strategic_merge::strategic_merge;
+
+/// What names an object.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Key {
+    pub collection: String,
+    pub name: String,
+}
+
+/// All objects.
+#[derive(Default)]
+pub(super) struct Store {
+    objects: BTreeMap<Key, Value>,
+    version: u64,
+    recorded: Option<Recorded>,
+}
+
+/// The largest number of objects that met a condition at the same time.
+struct Recorded {
+    collection: String,
+    condition: fn(&Value) -> bool,
+    max: usize,
+}
+
+impl Store {
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(super) fn record_max(&mut self, collection: String, condition: fn(&Value) -> bool) {
+        self.recorded = Some(Recorded { collection, condition, max: 0 });
+        self.update_recorded();
+    }
+
+    pub(super) fn recorded_max(&self) -> usize {
+        self.recorded.as_ref().map_or(0, |recorded| recorded.max)
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<&Value> {
+        self.objects.get(key)
+    }
+
+    pub(super) fn list(&self, collection: &str) -> impl Iterator<Item = &Value> {
+        self.objects.iter().filter(move |(key, _)| key.collection == collection).map(|(_, object)| object)
+    }
+
+    pub(super) fn read(&self, key: &Key) -> (StatusCode, Value) {
+        match self.objects.get(key) {
+            Some(object) => (StatusCode::OK, object.clone()),
+            None => refused(StatusCode::NOT_FOUND, "NotFound"),
+        }
+    }
+
+    /// The objects with the label of a selector `KEY=VALUE`, if there is one.
+    pub(super) fn read_list(&self, collection: &str, query: &str) -> (StatusCode, Value) {
+        let query = query.replace("%2F", "/").replace("%3D", "=");
+        let label = query.split('&').find_map(|part| part.strip_prefix("labelSelector=")?.split_once('='));
+        let matches = |object: &&Value| {
+            label.is_none_or(|(key, value)| object["metadata"]["labels"][key].as_str() == Some(value))
+        };
+        let items: Vec<&Value> = self.list(collection).filter(matches).collect();
+        let metadata = json!({ "resourceVersion": self.version.to_string() });
+        (StatusCode::OK, json!({ "metadata": metadata, "items": items }))
+    }
+
+    pub(super) fn create(&mut self, collection: String, object: Value) -> (StatusCode, Value) {
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let key = Key { collection, name };
+        if self.objects.contains_key(&key) {
+            return refused(StatusCode::CONFLICT, "AlreadyExists");
+        }
+        (StatusCode::CREATED, self.write(key, object))
+    }
+
+    pub(super) fn replace(&mut self, key: Key, subresource: Option<&str>, new: Value) -> (StatusCode, Value) {
+        self.update(key, &new.clone(), |object| match subresource {
+            Some(part) => object[part] = new[part].clone(),
+            None => *object = new,
+        })
+    }
+
+    pub(super) fn patch(
+        &mut self,
+        key: Key,
+        subresource: Option<&str>,
+        is_strategic: bool,
+        changes: &Value,
+    ) -> (StatusCode, Value) {
+        self.update(key, changes, |object| {
+            let changes = match subresource {
+                Some(part) => &json!({ part: changes[part] }),
+                None => changes,
+            };
+            if is_strategic {
+                strategic_merge(object, changes);
+            } else {
+                json_patch::merge(object, changes);
+            }
+        })
+    }
+
+    /// Updates an object, unless what was sent names another version than the stored one.
+    fn update(&mut self, key: Key, sent: &Value, change: impl FnOnce(&mut Value)) -> (StatusCode, Value) {
+        let Some(mut object) = self.objects.get(&key).cloned() else {
+            return refused(StatusCode::NOT_FOUND, "NotFound");
+        };
+        let version = &sent["metadata"]["resourceVersion"];
+        if !version.is_null() && *version != object["metadata"]["resourceVersion"] {
+            return refused(StatusCode::CONFLICT, "Conflict");
+        }
+        change(&mut object);
+        (StatusCode::OK, self.write(key, object))
+    }
+
+    pub(super) fn delete(&mut self, key: &Key, preconditions: &Value) -> (StatusCode, Value) {
+        let Some(object) = self.objects.get(key).cloned() else {
+            return refused(StatusCode::NOT_FOUND, "NotFound");
+        };
+        let violates = |field: &str| {
+            !preconditions[field].is_null() && preconditions[field] != object["metadata"][field]
+        };
+        if violates("uid") || violates("resourceVersion") {
+            return refused(StatusCode::CONFLICT, "Conflict");
+        }
+        self.version += 1;
+        self.remove(key);
+        (StatusCode::OK, object)
+    }
+
+    /// Stores the object in a new version. One that is being deleted disappears with its last finalizer.
+    pub(super) fn write(&mut self, key: Key, mut object: Value) -> Value {
+        self.version += 1;
+        let metadata = &mut object["metadata"];
+        metadata["resourceVersion"] = json!(self.version.to_string());
+        if metadata["uid"].is_null() {
+            metadata["uid"] = json!(format!("uid-{}", self.version));
+        }
+        if metadata["creationTimestamp"].is_null() {
+            metadata["creationTimestamp"] = json!(Timestamp::now().to_string());
+        }
+        let is_released = metadata["finalizers"].as_array().is_none_or(Vec::is_empty);
+        if !metadata["deletionTimestamp"].is_null() && is_released {
+            self.remove(&key);
+        } else {
+            self.objects.insert(key, object.clone());
+        }
+        self.update_recorded();
+        object
+    }
+
+    /// Removes the object, and everything that it owns.
+    fn remove(&mut self, key: &Key) {
+        let Some(object) = self.objects.remove(key) else { return };
+        let uid = &object["metadata"]["uid"];
+        self.objects.retain(|_, other| other["metadata"]["ownerReferences"][0]["uid"] != *uid);
+    }
+
+    fn update_recorded(&mut self) {
+        let Some(Recorded { collection, condition, .. }) = &self.recorded else { return };
+        let count = self.list(collection).filter(|object| condition(object)).count();
+        if let Some(recorded) = &mut self.recorded {
+            recorded.max = recorded.max.max(count);
+        }
+    }
+}

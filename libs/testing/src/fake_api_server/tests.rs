@@ -1,0 +1,53 @@
+use super::*;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use serde_json::json;
+
+fn secret(name: &str) -> Secret {
+    let mut secret = Secret::default();
+    secret.metadata.name = Some(name.to_owned());
+    secret
+}
+
+fn secrets(server: &FakeApiServer) -> Api<Secret> {
+    Api::default_namespaced(server.client())
+}
+
+fn code<T>(result: kube::Result<T>) -> u16 {
+    match result {
+        Err(kube::Error::Api(status)) => status.code,
+        Err(error) => panic!("{error}"),
+        Ok(_) => 200,
+    }
+}
+
+#[tokio::test]
+async fn write_conditioned_on_an_older_version_is_refused() {
+    let server = FakeApiServer::new("demo");
+    let secrets = secrets(&server);
+    let first = secrets.create(&PostParams::default(), &secret("a")).await.unwrap();
+    let label = |version: Option<&String>| {
+        Patch::Merge(json!({ "metadata": { "resourceVersion": version, "labels": { "x": "y" } } }))
+    };
+    let observed = label(first.metadata.resource_version.as_ref());
+    assert_eq!(code(secrets.patch("a", &PatchParams::default(), &observed).await), 200);
+    assert_eq!(code(secrets.patch("a", &PatchParams::default(), &observed).await), 409);
+    assert_eq!(code(secrets.replace("a", &PostParams::default(), &first).await), 409);
+    assert_eq!(code(secrets.patch("a", &PatchParams::default(), &label(None)).await), 200);
+    let observed = Preconditions { uid: None, resource_version: first.metadata.resource_version };
+    assert_eq!(code(secrets.delete("a", &DeleteParams::default().preconditions(observed)).await), 409);
+    assert_eq!(code(secrets.delete("a", &DeleteParams::default()).await), 200);
+    assert_eq!(code(secrets.get("a").await), 404);
+}
+
+#[tokio::test]
+async fn object_is_created_once() {
+    let server = FakeApiServer::new("demo");
+    let secrets = secrets(&server);
+    assert_eq!(code(secrets.create(&PostParams::default(), &secret("a")).await), 200);
+    assert_eq!(code(secrets.create(&PostParams::default(), &secret("a")).await), 409);
+    assert_eq!(server.all::<Secret>().len(), 1);
+    let elsewhere: Api<Secret> = Api::namespaced(server.client(), "other");
+    assert_eq!(code(elsewhere.get("a").await), 404);
+}

@@ -1,0 +1,14 @@
+//! What the unit tests of several crates share. A dev-dependency only.
+//!
+//! | module | content |
+//! |---|---|
+//! | [`fake_api_server`] | an in-memory API server, whose clients can be stopped between two of their calls |
+//! | [`ManualClock`] | the time, which only the test advances |
+
+// Every function runs inside a test, which fails by a panic.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+pub mod fake_api_server;
+mod manual_clock;
+
+pub use manual_clock::ManualClock;
