@@ -116,7 +116,7 @@ async fn spec_is_immutable(ns: &Namespace) -> anyhow::Result<()> {
     // spec.version follows the data; a user who changes it directly is shown the request to apply.
     let around = ns.postgres("orders").version("17.11");
     let message = ns.rejects(around.manifest()).await?;
-    for part in ["spec.version", "stays 13.16", "kind: PostgresOpsRequest", "targetVersion: \"17.11\""] {
+    for part in ["spec.version", "must stay 13.16", "kind: PostgresOpsRequest", "targetVersion: \"17.11\""] {
         ensure!(message.contains(part), "the denial of a changed version should contain {part:?}: {message}");
     }
     Ok(())
