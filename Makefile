@@ -26,7 +26,7 @@ phase := hack/phase
 
 .PHONY: demo
 demo: ## upgrade PostgreSQL 13 to 17 on a real cluster while you watch (root, Debian 12)
-	@echo "The first run compiles Kubernetes and pgops: about 20 minutes on two cores. Later runs take 3."
+	@echo "The first run compiles Kubernetes and pgops: up to half an hour on two cores. Later runs take minutes."
 	@tests/cluster/packages
 	@# Only the images that the demonstration uses are built before it starts.
 	@PGOPS_POSTGRES_SUITES="bullseye trixie" $(MAKE) -j2 build prefixed-cluster-up
