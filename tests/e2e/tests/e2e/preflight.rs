@@ -28,7 +28,12 @@ const FINDINGS: [(&str, &[&str]); 14] = [
     ("missing-library", &["$libdir/adminpack"]),
     (
         "preload-library",
-        &["shared_preload_libraries names", "libLLVM", "session_preload_libraries names", "libm.so.6"],
+        &[
+            "a library of shared_preload_libraries",
+            "libLLVM",
+            "a library of session_preload_libraries",
+            "libm.so.6",
+        ],
     ),
     ("schema-restore", &["\"reports\"", "buffers_backend", "CREATE VIEW \"public\".\"written\""]),
     ("physical-slot", &["standby_1"]),
