@@ -1,7 +1,6 @@
 //! Whether a request is admitted, and the upgrade that it stands for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::denial::Denial;
 use super::messages;
@@ -10,7 +9,7 @@ use super::options::RequestOptions;
 use super::warnings::{unhandled_type, upgrade_warnings};
 use crate::matrix::{Allowed, Catalog};
 use crate::opsrequest::{Apply, Phase};
-use crate::plan::{Reindex, Scope, TransferMode, UpgradeKind, VersionRef};
+use crate::plan::{TransferMode, UpgradeKind, VersionRef};
 use crate::postgres::{PostgresPhase, StorageType};
 use crate::{Postgres, PostgresOpsRequest};
 
@@ -45,18 +44,8 @@ pub struct AdmittedUpgrade {
     pub to: VersionRef,
     /// Whether data must be converted.
     pub kind: UpgradeKind,
-    /// The whole upgrade or a dry run.
-    pub scope: Scope,
-    /// How data is transferred, if the user chose.
-    pub transfer_mode: Option<TransferMode>,
-    /// How long the old data is kept after the upgrade, if the user chose.
-    pub keep_old_data: Option<Duration>,
-    /// What happens to indexes that the new image would sort differently.
-    pub reindex: Reindex,
-    /// Time limit of one step, at least a second; no limit if absent.
-    pub timeout: Option<Duration>,
-    /// How often a failed step is retried.
-    pub max_retries: u32,
+    /// What the request asks for in its fields and annotations.
+    pub options: RequestOptions,
 }
 
 /// Decides whether the request is admitted, and returns the upgrade that it stands for.
@@ -96,12 +85,7 @@ pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
             from: allowed.from.version_ref.clone(),
             to: allowed.to.version_ref.clone(),
             kind: allowed.kind(),
-            scope: options.scope,
-            transfer_mode: options.transfer_mode,
-            keep_old_data: options.keep_old_data,
-            reindex: options.reindex,
-            timeout: options.timeout,
-            max_retries: options.max_retries,
+            options,
         }),
     })
 }

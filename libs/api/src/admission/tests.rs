@@ -106,10 +106,10 @@ fn request_is_admitted_with_parsed_options() {
     assert_eq!(upgrade.from.name, "13.16");
     assert_eq!(upgrade.to.image, "postgres:17.11");
     assert_eq!(upgrade.kind, UpgradeKind::Major);
-    assert_eq!(upgrade.timeout, Some(Duration::from_mins(90)));
-    assert_eq!(upgrade.max_retries, 0);
-    assert_eq!(upgrade.transfer_mode, Some(TransferMode::Copy));
-    assert_eq!(upgrade.reindex, Reindex::Affected);
+    assert_eq!(upgrade.options.timeout, Some(Duration::from_mins(90)));
+    assert_eq!(upgrade.options.max_retries, 0);
+    assert_eq!(upgrade.options.transfer_mode, Some(TransferMode::Copy));
+    assert_eq!(upgrade.options.reindex, Reindex::Affected);
 }
 
 #[rstest]
@@ -223,7 +223,10 @@ fn transfer_mode_unknown_to_the_target_is_denied() {
     let mut scenario = Scenario::new();
     let annotations = [(ANNOTATION_TRANSFER_MODE.to_owned(), "copy-file-range".to_owned())];
     scenario.request.metadata.annotations = Some(annotations.into());
-    assert_eq!(scenario.decide().unwrap().upgrade.unwrap().transfer_mode, Some(TransferMode::CopyFileRange));
+    assert_eq!(
+        scenario.decide().unwrap().upgrade.unwrap().options.transfer_mode,
+        Some(TransferMode::CopyFileRange)
+    );
     scenario.request.spec.update_version.as_mut().unwrap().target_version = "14.2".into();
     let (reason, message) = scenario.denial();
     assert_eq!(reason, DenialReason::InvalidTransferMode);
@@ -233,11 +236,11 @@ fn transfer_mode_unknown_to_the_target_is_denied() {
 #[test]
 fn keep_old_data_is_parsed() {
     let mut scenario = Scenario::new();
-    assert_eq!(scenario.decide().unwrap().upgrade.unwrap().keep_old_data, None);
+    assert_eq!(scenario.decide().unwrap().upgrade.unwrap().options.keep_old_data, None);
     for (text, expected) in [("0", Duration::ZERO), ("72h", Duration::from_hours(72))] {
         let annotations = [(ANNOTATION_KEEP_OLD_DATA.to_owned(), text.to_owned())];
         scenario.request.metadata.annotations = Some(annotations.into());
-        assert_eq!(scenario.decide().unwrap().upgrade.unwrap().keep_old_data, Some(expected));
+        assert_eq!(scenario.decide().unwrap().upgrade.unwrap().options.keep_old_data, Some(expected));
     }
 }
 
@@ -255,7 +258,7 @@ fn reindex_values_are_parsed_and_warned_about() {
         ("none", Reindex::Off, "need REINDEX"),
     ] {
         let admitted = decision(text).unwrap();
-        assert_eq!(admitted.upgrade.unwrap().reindex, expected);
+        assert_eq!(admitted.upgrade.unwrap().options.reindex, expected);
         assert!(admitted.warnings.iter().any(|line| line.contains(warning)), "{:?}", admitted.warnings);
     }
     let denied = (DenialReason::InvalidReindex, "metadata.annotations[pgops.dev/reindex]");
@@ -267,10 +270,10 @@ fn reindex_values_are_parsed_and_warned_about() {
 fn dry_run_warning_precedes_those_of_the_upgrade() {
     let mut scenario = Scenario::new();
     let full = scenario.decide().unwrap();
-    assert_eq!(full.upgrade.unwrap().scope, Scope::Upgrade);
+    assert_eq!(full.upgrade.unwrap().options.scope, Scope::Upgrade);
     scenario.request.metadata.annotations = Some([(ANNOTATION_DRY_RUN.to_owned(), "true".to_owned())].into());
     let dry = scenario.decide().unwrap();
-    assert_eq!(dry.upgrade.unwrap().scope, Scope::DryRun);
+    assert_eq!(dry.upgrade.unwrap().options.scope, Scope::DryRun);
     assert!(dry.warnings[0].starts_with("dry run: ") && dry.warnings[0].contains("nothing is changed"));
     assert_eq!(dry.warnings[1..], full.warnings);
 }
@@ -281,7 +284,10 @@ fn dry_run_takes_only_true_and_false() {
     let mut decision = |text: &str| {
         scenario.request.metadata.annotations =
             Some([(ANNOTATION_DRY_RUN.to_owned(), text.to_owned())].into());
-        scenario.decide().map(|admitted| admitted.upgrade.unwrap().scope).map_err(|it| (it.reason, it.field))
+        scenario
+            .decide()
+            .map(|admitted| admitted.upgrade.unwrap().options.scope)
+            .map_err(|it| (it.reason, it.field))
     };
     assert_eq!(decision("false"), Ok(Scope::Upgrade));
     for text in ["", "yes", "True", "server"] {

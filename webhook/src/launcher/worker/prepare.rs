@@ -45,17 +45,11 @@ pub fn rebuild_worker(state: &State) -> Result<Worker, PrepareError> {
     if let Some(old_image) = running.filter(|image| has_old_data && **image != to.image) {
         from.image.clone_from(old_image);
     }
-    let options = RequestOptions::parse_lenient(request);
     let upgrade = AdmittedUpgrade {
         from,
         to,
         kind: if old_major == new_major { UpgradeKind::Minor } else { UpgradeKind::Major },
-        scope: options.scope,
-        transfer_mode: options.transfer_mode,
-        keep_old_data: options.keep_old_data,
-        reindex: options.reindex,
-        timeout: options.timeout,
-        max_retries: options.max_retries,
+        options: RequestOptions::parse_lenient(request),
     };
     Ok(provisioned.worker(state, upgrade))
 }
@@ -142,12 +136,12 @@ fn plan(request: &PostgresOpsRequest, upgrade: AdmittedUpgrade) -> UpgradePlan {
         to: upgrade.to,
         // As acknowledged in the status: a later change of the annotation has no effect.
         scope: request.scope(),
-        transfer_mode: upgrade.transfer_mode,
-        keep_old_data_seconds: upgrade.keep_old_data.map(|time| time.as_secs()),
-        reindex: upgrade.reindex,
+        transfer_mode: upgrade.options.transfer_mode,
+        keep_old_data_seconds: upgrade.options.keep_old_data.map(|time| time.as_secs()),
+        reindex: upgrade.options.reindex,
         // A fraction of a second would be truncated: a timeout must not become 0.
-        timeout_seconds: upgrade.timeout.map(|timeout| timeout.as_secs().max(1)),
-        max_retries: upgrade.max_retries,
+        timeout_seconds: upgrade.options.timeout.map(|timeout| timeout.as_secs().max(1)),
+        max_retries: upgrade.options.max_retries,
     }
 }
 
