@@ -44,7 +44,7 @@ pub struct AdmittedUpgrade {
     pub to: VersionRef,
     /// Whether data must be converted.
     pub kind: UpgradeKind,
-    /// What the request asks for in its fields and annotations.
+    /// The options of the request, from its fields and annotations.
     pub options: RequestOptions,
 }
 
