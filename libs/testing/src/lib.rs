@@ -5,8 +5,11 @@
 //! | [`fake_api_server`] | an in-memory API server, whose clients can be stopped between two of their calls |
 //! | [`ManualClock`] | the time, which only the test advances |
 
-// Every function runs inside a test, which fails by a panic.
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "every function runs inside a test, which fails by a panic"
+)]
 
 pub mod fake_api_server;
 mod manual_clock;
