@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::names::Names;
-use crate::pki::Bundle;
+use crate::pki::{Authority, Bundle};
 use crate::settings::Settings;
 use crate::sources::{Context, SelfSigned};
 use crate::store::{Configurations, SecretStore};
@@ -42,6 +42,13 @@ pub(crate) fn names() -> Names {
 /// When the clocks of tests begin.
 pub(crate) fn begin() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+pub(crate) const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// A CA of one year, from when the clocks begin.
+pub(crate) fn authority() -> Authority {
+    Authority::generate(begin(), DAY * 365).unwrap()
 }
 
 /// The clocks of a machine whose date is right.

@@ -136,15 +136,11 @@ impl CaSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{DAY, begin};
     use rstest::rstest;
     use std::time::Duration;
 
     const MINUTE: SignedDuration = SignedDuration::from_mins(1);
-    const DAY: SignedDuration = SignedDuration::from_hours(24);
-
-    fn begin() -> Timestamp {
-        Timestamp::from_second(1_800_000_000).unwrap()
-    }
 
     fn settings() -> Settings {
         let days = |days: u64| Duration::from_hours(24 * days);

@@ -124,30 +124,21 @@ impl Authority {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{DAY, authority, begin};
     use rstest::rstest;
-
-    const DAY: SignedDuration = SignedDuration::from_hours(24);
-
-    fn now() -> Timestamp {
-        Timestamp::from_second(1_800_000_000).unwrap()
-    }
-
-    fn authority() -> Authority {
-        Authority::generate(now(), DAY * 365).unwrap()
-    }
 
     #[test]
     fn authority_survives_a_round_trip_through_pem() {
         let made = authority();
         let read = Authority::read(made.certificate(), &made.private_key()).unwrap();
-        assert_eq!(read.not_after(), now() + DAY * 365);
+        assert_eq!(read.not_after(), begin() + DAY * 365);
         assert_eq!(read.certificate(), made.certificate());
     }
 
     #[test]
     fn rotation_is_due_earlier_when_a_shorter_life_is_configured() {
         let made = authority();
-        let begin = now() - CLOCK_SKEW;
+        let begin = begin() - CLOCK_SKEW;
         assert_eq!(made.rotation_due(DAY * 1000), begin + (DAY * 365 + CLOCK_SKEW) * 2 / 3);
         assert_eq!(made.rotation_due(DAY * 30), begin + DAY * 20);
     }

@@ -84,23 +84,14 @@ impl Authority {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const DAY: SignedDuration = SignedDuration::from_hours(24);
-
-    fn now() -> Timestamp {
-        Timestamp::from_second(1_800_000_000).unwrap()
-    }
-
-    fn authority() -> Authority {
-        Authority::generate(now(), DAY * 365).unwrap()
-    }
+    use crate::fixtures::{DAY, authority, begin};
 
     #[test]
     fn serving_certificate_is_due_after_two_thirds_of_its_life() {
-        let serving = authority().issue(&["a".into()], now(), DAY * 90).unwrap();
-        assert!(!serving.is_due(now() + DAY * 60 - SignedDuration::from_secs(1)));
-        assert!(serving.is_due(now() + DAY * 60));
-        assert_eq!(serving.not_after(), now() + DAY * 90);
+        let serving = authority().issue(&["a".into()], begin(), DAY * 90).unwrap();
+        assert!(!serving.is_due(begin() + DAY * 60 - SignedDuration::from_secs(1)));
+        assert!(serving.is_due(begin() + DAY * 60));
+        assert_eq!(serving.not_after(), begin() + DAY * 90);
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Files {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{SERVER_NAME, api_server, begin, clock, context, settings, trusted};
+    use crate::fixtures::{DAY, SERVER_NAME, api_server, begin, clock, context, settings, trusted};
     use crate::pki::{Authority, PairError};
     use pgops_testing::ManualClock;
     use pgops_testing::fake_api_server::FakeApiServer;
@@ -100,7 +100,6 @@ mod tests {
     use std::os::unix::fs::symlink;
     use tempfile::TempDir;
 
-    const DAY: SignedDuration = SignedDuration::from_hours(24);
     const MINUTE: i64 = 60;
 
     /// A Secret as the kubelet mounts it: the files are links into a directory that is swapped as a whole.
