@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use kube::api::DeleteParams;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, ListParams};
+use pgops_api::PostgresOpsRequest;
 use pgops_e2e::golden::{Document, Part};
-use pgops_e2e::{Cluster, Namespace};
+use pgops_e2e::{Cluster, Namespace, UpgradeRequest};
 use regex::Regex;
 use tokio::process::Command;
 
@@ -30,6 +32,7 @@ async fn documentation_matches_printed_output() -> anyhow::Result<()> {
     let result = cluster
         .with_namespace(async |ns| {
             let outputs = run(ns, &document).await?;
+            wait_until_requests_end(ns).await?;
             if std::env::var_os("UPDATE_GOLDEN").is_some() {
                 let text = document.with_outputs(outputs).render();
                 return std::fs::write(DOCUMENT, text).with_context(|| format!("failed to write {DOCUMENT}"));
@@ -60,6 +63,15 @@ async fn run(ns: &Namespace, document: &Document) -> anyhow::Result<Vec<String>>
         }
     }
     Ok(outputs)
+}
+
+/// A namespace with a running worker takes minutes to disappear: its controller waits for half of the pod's grace period
+/// before it looks again.
+async fn wait_until_requests_end(ns: &Namespace) -> anyhow::Result<()> {
+    for request in ns.api::<PostgresOpsRequest>().list(&ListParams::default()).await? {
+        UpgradeRequest::new(ns.clone(), &request.name_any()).wait_ended().await?;
+    }
+    Ok(())
 }
 
 /// Both streams go to one pipe, as on a terminal, so that their order is preserved.
