@@ -83,7 +83,10 @@ fn permanent_reason(waiting: &str) -> Option<&'static str> {
         | "ImageInspectError"
         | "RegistryUnavailable"
         | "SignatureValidationFailed" => Some("WorkerImage"),
-        "CreateContainerConfigError" | "CreateContainerError" => Some("WorkerConfiguration"),
+        // The last two: a sidecar whose image cannot run the agent, for example one for another processor.
+        "CreateContainerConfigError" | "CreateContainerError" | "CrashLoopBackOff" | "RunContainerError" => {
+            Some("WorkerConfiguration")
+        }
         _ => None,
     }
 }
@@ -140,6 +143,7 @@ mod tests {
     #[case::image("ImagePullBackOff", Some("WorkerImage"))]
     #[case::first_try("ErrImagePull", Some("WorkerImage"))]
     #[case::secret("CreateContainerConfigError", Some("WorkerConfiguration"))]
+    #[case::sidecar("CrashLoopBackOff", Some("WorkerConfiguration"))]
     #[case::pulling("ContainerCreating", None)]
     #[case::init("PodInitializing", None)]
     fn waiting_container_is_a_problem_if_permanent(#[case] waiting: &str, #[case] reason: Option<&str>) {

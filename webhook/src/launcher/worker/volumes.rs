@@ -26,25 +26,21 @@ const VOLUME_CONFIG: &str = "config";
 
 impl Worker {
     pub(super) fn volumes(&self) -> Vec<Volume> {
-        let mut volumes = vec![
-            empty(VOLUME_TOOLS),
-            empty(VOLUME_PROGRAMS),
-            empty(VOLUME_RUN),
-            empty(&tmp_volume(names::CONTAINER_PROGRAMS)),
-            shared_memory(names::CONTAINER_PROGRAMS),
-            secret(VOLUME_AUTH, &self.auth_secret),
-            identity_volume(),
-        ];
+        let mut directories =
+            vec![VOLUME_TOOLS.to_owned(), VOLUME_PROGRAMS.to_owned(), VOLUME_RUN.to_owned()];
+        let mut images = vec![names::CONTAINER_PROGRAMS];
+        if self.kind == UpgradeKind::Major {
+            directories.extend([VOLUME_OLD, VOLUME_REHEARSAL, VOLUME_DUMPS].map(ToOwned::to_owned));
+            directories.push(tmp_volume(CONTAINER_STAGE));
+            images.push(names::CONTAINER_REHEARSAL);
+        }
+        directories.extend(images.iter().map(|container| tmp_volume(container)));
+        let mut volumes: Vec<_> = directories.iter().map(|name| empty(name)).collect();
+        volumes.extend(images.into_iter().map(shared_memory));
+        volumes.push(secret(VOLUME_AUTH, &self.auth_secret));
+        volumes.push(identity_volume());
         volumes.extend(self.config_secret.as_ref().map(|name| secret(VOLUME_CONFIG, name)));
         if self.kind == UpgradeKind::Major {
-            volumes.extend([
-                empty(VOLUME_OLD),
-                empty(&tmp_volume(CONTAINER_STAGE)),
-                empty(VOLUME_REHEARSAL),
-                empty(VOLUME_DUMPS),
-                empty(&tmp_volume(names::CONTAINER_REHEARSAL)),
-                shared_memory(names::CONTAINER_REHEARSAL),
-            ]);
             volumes.push(Volume {
                 name: names::VOLUME_DATA.to_owned(),
                 persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
