@@ -59,6 +59,6 @@ fn link_programs(bindir: &Path, into: &Path) -> Result<(), FileError> {
         let target: PathBuf = if name == pg_dump::NAME { pg_dump::runner_path() } else { bindir.join(&name) };
         symlink(target, into.join(name))
     };
-    let linked = fs::read_dir(bindir).and_then(|entries| entries.map(link).collect());
+    let linked = fs::read_dir(bindir).and_then(|mut entries| entries.try_for_each(link));
     linked.map_err(FileError::on("link the programs of", bindir))
 }
