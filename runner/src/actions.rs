@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pgops_api::display_chain;
 use pgops_api::plan::Step;
 
 use crate::report::{OutageChange, seconds};
@@ -12,13 +13,27 @@ use crate::upgrade::{StepError, UpgradeContext};
 /// Retries of a step past the point of no return, where a failure leaves the database down.
 const COMMITTED_RETRIES: u32 = 20;
 
+/// How often a step is run again after one of the worker's other containers has ended, for example killed for want of
+/// memory. The kubelet starts it again; the step finds what exists of its effect, as it does after a kill of the runner.
+const AGENT_RESTARTS: u32 = 3;
+
 impl Actions for UpgradeContext {
     async fn act(&mut self, step: Step) -> Result<(), Failure> {
         let spec = spec(step);
         let timeout = self.plan.timeout_seconds.map(Duration::from_secs).or(spec.timeout);
         let cancelled = self.cancel.wait();
-        let work =
-            async { with_timeout(timeout, (spec.run)(self)).await.map_err(|error| error.failure(step)) };
+        let work = async {
+            let mut restarts = AGENT_RESTARTS;
+            loop {
+                match with_timeout(timeout, (spec.run)(self)).await {
+                    Err(error) if error.is_agent_lost() && restarts > 0 => {
+                        tracing::warn!(%step, "{}; running the step again", display_chain(&error));
+                        restarts -= 1;
+                    }
+                    result => break result.map_err(|error| error.failure(step)),
+                }
+            }
+        };
         tokio::select! {
             result = work => result,
             // An interrupted step leaves nothing running, and is undone.

@@ -35,8 +35,14 @@ enum Command {
         #[arg(long)]
         major: u32,
     },
-    /// Execute the plan in the environment variable `PGOPS_PLAN`. Runs in the target image.
+    /// Execute the plan in the environment variable `PGOPS_PLAN`.
     Upgrade,
+    /// Run programs of this image at the order of `upgrade`, which is in another container.
+    Agent {
+        /// Socket to listen on.
+        #[arg(long)]
+        socket: PathBuf,
+    },
     /// Print the table of steps as Markdown, for the documentation.
     #[command(hide = true)]
     Steps {
@@ -50,7 +56,10 @@ pub fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Install { to, passwd } => worker::install::install(&to, &passwd)?,
         Command::Stage { to, major } => return Ok(worker::stage::run(&to, major)?),
-        Command::Upgrade if worker::init::is_init() => return Ok(worker::init::supervise()?),
+        Command::Upgrade | Command::Agent { .. } if worker::init::is_init() => {
+            return Ok(worker::init::supervise()?);
+        }
+        Command::Agent { socket } => return Ok(worker::agent::run(&socket)?),
         Command::Upgrade => return run::run().map_err(Into::into),
         Command::Steps { form } => print!("{}", markdown::render(form)),
     }

@@ -2,6 +2,7 @@
 //! that its worker pod needs.
 //!
 //! From the bottom up:
+//! - [`agent`] is how programs of `PostgreSQL` are run in other containers: this one has none.
 //! - [`postgres`] knows the programs and the data directories, [`cluster`] the Kubernetes objects.
 //! - [`saga`] decides what comes next, from the journal alone, and executes it.
 //! - [`upgrade`] is what every step may use.
@@ -12,6 +13,7 @@
 //! - [`worker`] holds the subcommands that run inside database images.
 
 mod actions;
+mod agent;
 mod cancel;
 mod cli;
 mod cluster;

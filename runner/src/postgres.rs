@@ -2,6 +2,7 @@
 //!
 //! - [`volume`] is about the files, [`cluster_shape`] about what two clusters must have in common;
 //! - [`program`] has the programs of an installation, [`client`] the superuser's sessions;
+//! - [`proxy`] leads programs to a server without the password that it requires;
 //! - [`server`] has the servers that the runner itself starts, recovers or stops;
 //! - [`collation`] finds and repairs what depends on text rules that the upgrade changes;
 //! - [`pg_upgrade`] runs `pg_upgrade`, [`schema_rehearsal`] tries its dump and restore beforehand.
@@ -11,6 +12,7 @@ pub mod cluster_shape;
 pub mod collation;
 pub mod pg_upgrade;
 pub mod program;
+pub mod proxy;
 pub mod schema_rehearsal;
 pub mod server;
 pub mod volume;

@@ -8,9 +8,9 @@ use pgops_api::{display_chain, layout};
 use pgops_volume::Volume;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::agent::{Agent, Agents};
 use crate::cluster::{Cluster, ClusterError};
 use crate::logging;
-use crate::postgres::server::leftover;
 use crate::saga::{
     self, ConfigMapJournal, FileJournal, Journal, JournalError, MemoryJournal, Outcome, Record,
 };
@@ -43,13 +43,15 @@ pub fn run() -> Result<ExitCode, RunError> {
     let json = std::env::var(PLAN_VARIABLE).map_err(RunError::NoPlan)?;
     let plan: UpgradePlan = serde_json::from_str(&json).map_err(RunError::Plan)?;
     let runtime = tokio::runtime::Runtime::new().map_err(RunError::Runtime)?;
+    // Kept beyond the upgrade: when they are dropped, the agents kill everything that runs.
+    let agents = Agents::of_this_pod();
     let result = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Runtime)?;
         tokio::select! {
-            result = execute(&plan) => result,
+            result = execute(&plan, agents.clone()) => result,
             _ = terminate.recv() => {
                 tracing::warn!("this pod is being stopped; the next one continues from the journal");
-                stop_servers(&plan).await;
+                stop_servers(&plan, &agents.programs).await;
                 Ok(ExitCode::FAILURE)
             }
         }
@@ -63,14 +65,14 @@ pub fn run() -> Result<ExitCode, RunError> {
     result
 }
 
-async fn execute(plan: &UpgradePlan) -> Result<ExitCode, RunError> {
+async fn execute(plan: &UpgradePlan, agents: Agents) -> Result<ExitCode, RunError> {
     let cluster = Cluster::connect(plan).await?;
     let request = cluster.request().await?;
     if request.phase().is_terminal() {
         tracing::info!("request {} has ended already", plan.request);
         return Ok(ExitCode::from(EXIT_ENDED));
     }
-    let mut upgrade = UpgradeContext::new(plan.clone(), cluster.clone())?;
+    let mut upgrade = UpgradeContext::new(plan.clone(), cluster.clone(), agents)?;
     tracing::info!("{}/{}: {} to {}", plan.namespace, plan.database, plan.from.name, plan.to.name);
     let (outcome, records) = run_saga(&mut upgrade).await?;
     let summary = Summary {
@@ -148,11 +150,11 @@ fn kept_old_data(upgrade: &UpgradeContext, outcome: &Outcome) -> Option<String> 
 }
 
 /// Stops servers of `pg_upgrade` cleanly now, rather than by the kill that ends this pod.
-async fn stop_servers(plan: &UpgradePlan) {
+async fn stop_servers(plan: &UpgradePlan, programs: &Agent) {
     let volume = Volume::at(layout::VOLUME_ROOT);
     for version in [&plan.from, &plan.to] {
         let Ok(version) = version.pg_version() else { continue };
-        if let Err(error) = leftover::stop_server(&volume.data_dir(version.major)).await {
+        if let Err(error) = programs.stop_server(volume.data_dir(version.major)).await {
             tracing::warn!("{}", display_chain(&error));
         }
     }

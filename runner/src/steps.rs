@@ -74,7 +74,7 @@ pub static STEPS: [StepSpec; 16] = [
     step(
         Step::CopiedOldBinaries,
         "stages the old programs with their libraries, and proves that they run",
-        action!(sync copied_old_binaries::run),
+        action!(copied_old_binaries::run),
     )
     .interruptible(),
     step(

@@ -7,6 +7,14 @@ pub use pgops_volume::paths::{VOLUME_ROOT, pgdata, request_dir};
 
 use crate::names::CONTAINER_POSTGRES;
 
+/// Directory that the worker's containers `runner` and `programs` share: the agent's socket, and that of the proxy.
+pub const PROGRAMS_DIR: &str = "/run/pgops/programs";
+/// Directory that the worker's containers `runner` and `rehearsal` share: the sockets of agent and scratch server.
+pub const REHEARSAL_DIR: &str = "/run/pgops/rehearsal";
+/// Directory of the dumps, which `programs` writes and `rehearsal` reads.
+pub const DUMPS_DIR: &str = "/run/pgops/dumps";
+/// Name of an agent's socket.
+pub const AGENT_SOCKET: &str = "agent.sock";
 /// Directory into which init containers copy pgops' static binaries.
 pub const TOOLS_DIR: &str = "/pgops/bin";
 /// Directory of the worker in which the old programs are staged.

@@ -55,6 +55,12 @@ pub const ANNOTATION_OVERRIDE: &str = "pgops.dev/override-guards";
 /// Annotation of a `Postgres` with its claim as JSON: the request that upgrades it, and its one Job.
 pub const ANNOTATION_CLAIM: &str = "pgops.dev/claim";
 
+/// Name of the worker's container that executes the plan.
+pub const CONTAINER_RUNNER: &str = "runner";
+/// Name of the worker's container that runs programs on the volume.
+pub const CONTAINER_PROGRAMS: &str = "programs";
+/// Name of the worker's container that rehearses the schema.
+pub const CONTAINER_REHEARSAL: &str = "rehearsal";
 /// Container of the server in a database's pod.
 pub const CONTAINER_POSTGRES: &str = "postgres";
 /// Volume claim template of a database: volume claims are `data-<db>-<n>`.

@@ -5,6 +5,7 @@ pub mod cluster_shape;
 pub mod error;
 pub mod extensions;
 pub mod inventory;
+mod limited_stream;
 pub mod query;
 pub mod quote;
 pub mod session;

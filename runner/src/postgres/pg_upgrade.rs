@@ -1,11 +1,9 @@
 //! Runs `pg_upgrade`.
 
-mod logs;
+pub mod logs;
 mod output;
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use pgops_api::plan::TransferMode;
@@ -14,17 +12,18 @@ use pgops_volume::Interlock;
 use self::output::Output;
 use super::client::session::{SESSION_OPTIONS, long_running_options};
 use super::program::command::{CommandError, Program};
-use super::program::installation::Installation;
 use super::program::pg_dump;
-use super::server::private_server::{Data, PrivateServerError, private_hba, server_options};
+use super::program::programs::Programs;
+use super::server::private_server::{Data, private_hba, server_options};
+use crate::agent::AgentError;
 
 /// Everything that `pg_upgrade` needs to know.
 #[derive(Debug)]
 pub struct PgUpgrade<'a> {
     /// The staged old version.
-    pub old: &'a Installation,
+    pub old: &'a Programs,
     /// The target version.
-    pub new: &'a Installation,
+    pub new: &'a Programs,
     pub old_pgdata: &'a Path,
     /// Data directory of the new cluster, as `initdb` left it.
     pub new_pgdata: &'a Path,
@@ -51,16 +50,12 @@ pub struct PgUpgrade<'a> {
 /// `pg_upgrade` did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum PgUpgradeError {
-    #[error("failed to prepare {path} for pg_upgrade")]
-    Prepare {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error("failed to prepare a run of pg_upgrade")]
+    Prepare(#[from] AgentError),
+    #[error("failed to pass the interlock to pg_upgrade")]
+    Interlock(#[source] io::Error),
     #[error(transparent)]
-    PrivateServer(#[from] PrivateServerError),
-    #[error(transparent)]
-    Start(CommandError),
+    Program(#[from] CommandError),
     #[error("pg_upgrade failed at \"{stage}\": {explanation}\n{details}")]
     Failed {
         /// The stage that did not pass.
@@ -77,11 +72,16 @@ pub enum PgUpgradeError {
 impl PgUpgrade<'_> {
     /// Runs it, and passes each stage that has passed to `on_stage`.
     pub async fn run(&self, mut on_stage: impl FnMut(&str)) -> Result<(), PgUpgradeError> {
-        let hba = private_hba(self.scratch)?;
-        let directory = self.working_directory()?;
+        let agent = &self.new.agent;
+        let hba = private_hba(agent, self.scratch).await?;
+        // It writes into its working directory, and so does its delete script, with `rm -rf`: both need one of their own.
+        // What an earlier run has left would be reported as the cause of this run's failure.
+        let directory = self.scratch.join("pg_upgrade");
+        agent.empty_directory(directory.clone()).await?;
+        let bindir = self.bindir().await?;
         let mut output = Output::default();
         let result = self
-            .program(&hba, &directory)?
+            .program(&hba, &bindir, &directory)?
             .each_line(|line| {
                 let line = line.trim_end();
                 tracing::debug!(target: "pg_upgrade", "{line}");
@@ -90,63 +90,40 @@ impl PgUpgrade<'_> {
                 }
             })
             .await;
-        result.map_err(|error| match error {
-            CommandError::Start { .. } => PgUpgradeError::Start(error),
-            CommandError::Ended { .. } => self.failure(output, &directory),
-        })
+        match result {
+            Err(CommandError::Ended { .. }) => Err(self.failure(output, directory).await?),
+            result => Ok(result?),
+        }
     }
 
-    /// An empty working directory. `pg_upgrade` writes into it, and so does its delete script, with `rm -rf`: both need
-    /// one of their own.
-    fn working_directory(&self) -> Result<PathBuf, PgUpgradeError> {
-        let directory = self.scratch.join("pg_upgrade");
-        let made = match fs::remove_dir_all(&directory) {
-            // What an earlier run has left would be reported as the cause of this run's failure.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => fs::create_dir_all(&directory),
-        };
-        made.map_err(|source| PgUpgradeError::Prepare { path: directory.clone(), source })?;
-        Ok(directory)
-    }
-
-    fn program(&self, hba: &Path, directory: &Path) -> Result<Program, PgUpgradeError> {
-        let bindir =
-            if self.drop_column_option { self.bindir_with_wrapper()? } else { self.new.bindir.clone() };
-        Program::new(self.new.program("pg_upgrade"))
-            .args(self.arguments(hba, &bindir))
+    fn program(&self, hba: &Path, bindir: &Path, directory: &Path) -> Result<Program, PgUpgradeError> {
+        self.new
+            .program("pg_upgrade")
+            .args(self.arguments(hba, bindir))
             // It passes them on to all of its sessions, and to those of the programs that it runs.
             .env("PGOPTIONS", &format!("{SESSION_OPTIONS} {}", long_running_options(self.old_major)))
-            .env(pg_dump::REAL_VARIABLE, &self.new.program(pg_dump::NAME).display().to_string())
+            .env(pg_dump::REAL_VARIABLE, &self.new.installation.program(pg_dump::NAME).display().to_string())
             .current_dir(directory)
             .holding(self.interlock)
-            .map_err(|source| PgUpgradeError::Prepare { path: directory.to_owned(), source })
+            .map_err(PgUpgradeError::Interlock)
     }
 
-    /// A bin directory with links to the new programs, except `pg_dump`, which is the wrapper.
-    fn bindir_with_wrapper(&self) -> Result<PathBuf, PgUpgradeError> {
-        let bindir = self.scratch.join("bin");
-        let link = || -> io::Result<()> {
-            fs::create_dir_all(&bindir)?;
-            for entry in fs::read_dir(&self.new.bindir)? {
-                let name = entry?.file_name();
-                let target =
-                    if name == pg_dump::NAME { pg_dump::runner_path() } else { self.new.bindir.join(&name) };
-                match symlink(target, bindir.join(name)) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                    _ => {}
-                }
-            }
-            Ok(())
-        };
-        link().map_err(|source| PgUpgradeError::Prepare { path: bindir.clone(), source })?;
-        Ok(bindir)
+    /// The directory of the new programs, with the wrapper of `pg_dump` among them if the dump must leave something out.
+    async fn bindir(&self) -> Result<PathBuf, AgentError> {
+        let bindir = self.new.installation.bindir.clone();
+        if !self.drop_column_option {
+            return Ok(bindir);
+        }
+        let links = self.scratch.join("bin");
+        self.new.agent.link_programs(bindir, links.clone()).await?;
+        Ok(links)
     }
 
     fn arguments(&self, hba: &Path, new_bindir: &Path) -> Vec<String> {
         let path = |path: &Path| path.display().to_string();
         let old = Data::Old { commit_timestamps: self.commit_timestamps };
         [
-            ("--old-bindir", path(&self.old.bindir)),
+            ("--old-bindir", path(&self.old.installation.bindir)),
             ("--new-bindir", path(new_bindir)),
             ("--old-datadir", path(self.old_pgdata)),
             ("--new-datadir", path(self.new_pgdata)),
@@ -164,14 +141,15 @@ impl PgUpgrade<'_> {
         .collect()
     }
 
-    fn failure(&self, output: Output, directory: &Path) -> PgUpgradeError {
-        let files = logs::files(&[directory, &self.new_pgdata.join("pg_upgrade_output.d")]);
+    async fn failure(&self, output: Output, directory: PathBuf) -> Result<PgUpgradeError, AgentError> {
+        let of_the_new_cluster = self.new_pgdata.join("pg_upgrade_output.d");
+        let logs = self.new.agent.read_logs(vec![directory, of_the_new_cluster]).await?;
         let failed = output.failed_stage();
-        PgUpgradeError::Failed {
+        Ok(PgUpgradeError::Failed {
             stage: failed.stage,
             explanation: failed.explanation,
-            details: logs::details(&files).unwrap_or_default(),
-            logs: logs::logs(&files),
-        }
+            details: logs.details.unwrap_or_default(),
+            logs: logs.logs,
+        })
     }
 }

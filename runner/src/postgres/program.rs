@@ -4,6 +4,8 @@ pub mod command;
 pub mod controldata;
 pub mod initdb;
 pub mod installation;
+pub mod offer;
 pub mod pg_dump;
+pub mod programs;
 pub mod redact;
 pub mod reported_error;

@@ -1,19 +1,18 @@
 //! Dumps the schema of a serving database as `pg_upgrade` will, and restores it into a scratch server: the same
 //! programs, options and order. Only tablespaces are left out, since their directories are the real ones.
 
-use std::io;
-use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use pgops_api::names;
+use pgops_api::layout::DUMPS_DIR;
 
 use super::client::error::ServerError;
 use super::client::quote::{conninfo, identifier};
-use super::client::session::{SESSION_OPTIONS, Superuser};
+use super::client::session::SESSION_OPTIONS;
 use super::program::command::{CommandError, Program};
-use super::program::installation::Installation;
 use super::program::pg_dump;
+use super::program::programs::Programs;
 use super::program::reported_error::ReportedError;
+use super::proxy::Proxy;
 use super::server::scratch::Scratch;
 
 /// How long to wait for a table that another client has locked: further clients queue behind the dump meanwhile.
@@ -23,15 +22,14 @@ const LINES: usize = 60;
 
 /// Where the schema comes from.
 pub struct SchemaSource<'a> {
-    /// The installation of the target version.
-    pub new: &'a Installation,
-    pub superuser: &'a Superuser,
-    /// Address of the serving database.
-    pub ip: &'a str,
+    /// The target version's programs, where no code of users runs.
+    pub programs: &'a Programs,
+    /// What leads them to the serving database: they have no password.
+    pub proxy: &'a Proxy,
     /// The role with OID 10, which the scratch server already has.
     pub install_user: &'a str,
-    /// Whether the dump must leave out [`pg_dump::COLUMN_OPTION`].
-    pub drop_column_option: bool,
+    /// A directory with links to the programs, if the dump must leave out [`pg_dump::COLUMN_OPTION`].
+    pub wrapper: Option<PathBuf>,
 }
 
 /// The result for one part of the schema.
@@ -44,9 +42,9 @@ pub enum RehearsalResult {
 
 /// Rehearses roles and their memberships, without tablespaces and passwords.
 pub async fn globals(source: &SchemaSource<'_>, scratch: &Scratch) -> Result<RehearsalResult, CommandError> {
-    let file = scratch.file("globals.sql");
+    let file = Path::new(DUMPS_DIR).join("globals.sql");
     let dump = source
-        .client(Program::new(source.new.program("pg_dumpall")))
+        .client(source.programs.program("pg_dumpall"))
         .args(["--globals-only", "--no-role-passwords"])
         .arg(option("--file", &file));
     if let Err(error) = attempt(dump).await? {
@@ -64,9 +62,9 @@ pub async fn database(
     scratch: &Scratch,
     name: &str,
 ) -> Result<RehearsalResult, CommandError> {
-    let file = scratch.file("schema.dump");
+    let file = Path::new(DUMPS_DIR).join("schema.dump");
     let dump = source
-        .client(source.pg_dump(scratch)?)
+        .client(source.pg_dump())
         .args(["--schema-only", "--format=custom", "--no-sync"])
         .arg(option("--file", &file))
         .arg(format!("--dbname={}", conninfo(name)));
@@ -80,7 +78,7 @@ pub async fn database(
         _ => (&[][..], "template1"),
     };
     let restore = scratch.client("pg_restore").args(["--create", "--exit-on-error", "--no-tablespaces"]);
-    let restore = restore.args(options).arg(format!("--dbname={through}")).arg(&file);
+    let restore = restore.args(options.iter().copied()).arg(format!("--dbname={through}")).path(&file);
     Ok(attempt(restore).await?.map_or_else(RehearsalResult::NotRestored, |()| RehearsalResult::Passed))
 }
 
@@ -106,10 +104,8 @@ impl SchemaSource<'_> {
     /// A dump program, connected to the serving database.
     fn client(&self, program: Program) -> Program {
         program
-            .env("PGHOST", self.ip)
-            .env("PGPORT", &names::POSTGRES_PORT.to_string())
-            .env("PGUSER", &self.superuser.name)
-            .env("PGPASSWORD", self.superuser.password())
+            .env("PGHOST", self.proxy.host())
+            .env("PGUSER", self.proxy.user())
             .env("PGAPPNAME", "pgops")
             .env("PGCONNECT_TIMEOUT", "10")
             .env("PGOPTIONS", SESSION_OPTIONS)
@@ -119,17 +115,12 @@ impl SchemaSource<'_> {
             .arg(LOCK_WAIT)
     }
 
-    fn pg_dump(&self, scratch: &Scratch) -> Result<Program, CommandError> {
-        let real = self.new.program(pg_dump::NAME);
-        if !self.drop_column_option {
-            return Ok(Program::new(real));
-        }
-        let wrapper = scratch.file(pg_dump::NAME);
-        match symlink(pg_dump::runner_path(), &wrapper) {
-            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
-                Err(CommandError::Start { program: wrapper.display().to_string(), source })
-            }
-            _ => Ok(Program::new(wrapper).env(pg_dump::REAL_VARIABLE, &real.display().to_string())),
+    fn pg_dump(&self) -> Program {
+        let real = self.programs.installation.program(pg_dump::NAME);
+        match &self.wrapper {
+            None => Program::new(&self.programs.agent, &real),
+            Some(directory) => Program::new(&self.programs.agent, &directory.join(pg_dump::NAME))
+                .env(pg_dump::REAL_VARIABLE, &real.display().to_string()),
         }
     }
 }
@@ -157,10 +148,12 @@ fn option(name: &str, file: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::worker::agent::tests::TestAgent;
 
     #[tokio::test]
     async fn failed_program_without_output_is_reported_by_its_status() {
-        let shell = |script: &str| Program::new("/bin/sh".into()).arg("-c").arg(script);
+        let agent = TestAgent::start();
+        let shell = |script: &str| Program::new(&agent.client, Path::new("/bin/sh")).arg("-c").arg(script);
         assert_eq!(attempt(shell("true")).await.unwrap(), Ok(()));
         let error = attempt(shell("exit 3")).await.unwrap().unwrap_err();
         assert!(error.message.contains("exit status: 3"), "{error}");

@@ -1,6 +1,5 @@
 //! Servers that the runner itself starts, recovers or stops.
 
-pub mod leftover;
 pub mod private_server;
 pub mod recovery;
 pub mod scratch;

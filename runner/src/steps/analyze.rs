@@ -3,7 +3,6 @@
 use pgops_api::plan::Step;
 
 use crate::postgres::client::session::{SESSION_OPTIONS, long_running_options};
-use crate::postgres::program::command::Program;
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 
 /// From this target version on `pg_upgrade` carries statistics, so that only missing ones are collected.
@@ -12,14 +11,17 @@ const CARRIES_STATISTICS: u32 = 18;
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     let ip = upgrade.cluster.wait_ready(&upgrade.plan.to.image).await?;
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut program = Program::new(upgrade.new_installation()?.program("vacuumdb"))
-        .env("PGPASSWORD", upgrade.superuser.password())
+    let proxy = upgrade.proxy(&ip).await?;
+    let mut program = upgrade
+        .new_programs()
+        .await?
+        .program("vacuumdb")
         .env(
             "PGOPTIONS",
             &format!("-c vacuum_cost_delay=0 {SESSION_OPTIONS} {}", long_running_options(upgrade.new_major)),
         )
-        .args(["--all", "--analyze-in-stages", "--no-password", "--host", &ip])
-        .args(["--username", &upgrade.superuser.name, "--jobs", &jobs.to_string()]);
+        .args(["--all", "--analyze-in-stages", "--no-password", "--host", proxy.host()])
+        .args(["--username", proxy.user(), "--jobs", &jobs.to_string()]);
     if upgrade.new_major >= CARRIES_STATISTICS {
         program = program.arg("--missing-stats-only");
     }

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use pgops_api::layout;
 use pgops_api::plan::Step;
-use pgops_volume::FileError;
 
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 use crate::worker::staged_program::{LIBRARIES, PROGRAMS};
@@ -25,13 +24,13 @@ const NEW_PROGRAMS: [&str; 11] = [
     "vacuumdb",
 ];
 
-pub fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
+pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     let from = upgrade.plan.from.pg_version()?;
     let to = upgrade.plan.to.pg_version()?;
-    upgrade.new_installation()?.prove(&NEW_PROGRAMS, to)?;
-    upgrade.old_installation()?.prove(&PROGRAMS, from)?;
-    let staged = Path::new(layout::OLD_DIR).join(LIBRARIES);
-    let libraries = std::fs::read_dir(&staged).map_err(FileError::on("list", &staged))?.count();
+    upgrade.new_programs().await?.verify(&NEW_PROGRAMS, to).await?;
+    let old = upgrade.old_programs().await?;
+    old.verify(&PROGRAMS, from).await?;
+    let libraries = old.agent.list_directory(Path::new(layout::OLD_DIR).join(LIBRARIES)).await?.len();
     log_step(
         Step::CopiedOldBinaries,
         format!(

@@ -39,8 +39,8 @@ async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Re
     upgrade.work_dir.unmark(Marker::Fresh)?;
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let program = PgUpgrade {
-        old: &upgrade.old_installation()?,
-        new: &upgrade.new_installation()?,
+        old: &upgrade.old_programs().await?,
+        new: &upgrade.new_programs().await?,
         old_pgdata: &volume.data_dir(upgrade.old_major),
         new_pgdata: &volume.data_dir(upgrade.new_major),
         install_user: &facts.shape.install_user,

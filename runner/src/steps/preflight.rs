@@ -5,6 +5,7 @@ mod configuration;
 mod estimate;
 mod extensions;
 mod image;
+mod new_cluster;
 mod not_carried_over;
 mod objects;
 mod preload_libraries;
@@ -21,11 +22,11 @@ use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 use crate::cluster::PodState;
 use crate::postgres::client::inventory::{Inventory, inventory};
 use crate::postgres::collation::versions::CollationVersion;
-use crate::postgres::program::command::Program;
 use crate::postgres::volume::capacity::write_rate;
 use crate::upgrade::space::Space;
 use crate::upgrade::{Facts, Finding, StepError, UpgradeContext, ensure_version, log_step};
 use estimate::Estimate;
+use schema_rehearsal::Source;
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     objects::check(upgrade).await?;
@@ -42,7 +43,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     match upgrade.kind {
         UpgradeKind::Minor => {
             let target = upgrade.plan.to.pg_version()?;
-            upgrade.new_installation()?.prove(&["postgres"], target)?;
+            upgrade.new_programs().await?.verify(&["postgres"], target).await?;
             log_step(Step::Preflight, format!("image runs PostgreSQL {target}"));
             Ok(())
         }
@@ -102,13 +103,14 @@ async fn examine(
     inventory: &Inventory,
     collations: Option<&[CollationVersion]>,
 ) -> Result<Examined, StepError> {
-    let installation = upgrade.new_installation()?;
-    let known = Program::new(installation.program("postgres")).arg("--describe-config").output().await?;
+    let programs = upgrade.new_programs().await?;
+    let known = programs.program("postgres").arg("--describe-config").output().await?;
 
     let mut findings = checks::findings(upgrade, ip, &inventory.databases).await?;
     findings.extend(checks::unreachable(&inventory.unreachable));
-    findings.extend(image::findings(inventory, &known, |library| installation.has_library(library)));
-    let offer = extensions::Offer::read(&installation.sharedir)?;
+    let missing = image::missing_libraries(inventory, &programs).await?;
+    findings.extend(image::findings(inventory, &known, &missing));
+    let offer = programs.agent.offer(&programs.installation).await?;
     findings.extend(extensions::notes(&inventory.extensions, &offer));
     findings.extend(volume::findings(upgrade)?);
     let space = upgrade.space(inventory)?;
@@ -116,12 +118,20 @@ async fn examine(
         findings.push(finding);
         TransferMode::Link
     });
-    let (unknown, drop_column_option) = image::unknown_column_options(inventory, &installation)?;
+    let (unknown, drop_column_option) = image::unknown_column_options(inventory, &programs).await?;
     findings.extend(unknown);
-    let rehearsed =
-        schema_rehearsal::rehearse(upgrade, ip, inventory, collations, drop_column_option).await?;
-    findings.extend(rehearsed.findings);
-    Ok(Examined { findings, space, mode, drop_column_option, rehearsal: rehearsed.success })
+    let source = Source { ip, inventory, collations, drop_column_option, missing_libraries: &missing };
+    let mut rehearsal = None;
+    match new_cluster::examine(upgrade, &programs, inventory).await? {
+        Err(finding) => findings.push(finding),
+        Ok(settings) => {
+            let rehearsed = schema_rehearsal::rehearse(upgrade, &source, &settings).await?;
+            findings.extend(settings.findings);
+            findings.extend(rehearsed.findings);
+            rehearsal = rehearsed.success;
+        }
+    }
+    Ok(Examined { findings, space, mode, drop_column_option, rehearsal })
 }
 
 /// What users are told: the size of the database, the mode, the estimated outage, and the notes.

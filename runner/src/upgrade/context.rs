@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use pgops_api::layout;
+use pgops_api::layout::{self, PROGRAMS_DIR};
 use pgops_api::plan::{NODE_VARIABLE, UpgradeKind, UpgradePlan};
 use pgops_volume::{Interlock, Volume};
 
 use super::error::StepError;
 use super::facts::Facts;
+use crate::agent::Agents;
 use crate::cancel::Cancel;
 use crate::cluster::Cluster;
 use crate::postgres::client::session::Superuser;
-use crate::postgres::program::installation::Installation;
+use crate::postgres::program::programs::Programs;
+use crate::postgres::proxy::Proxy;
 use crate::postgres::volume::work_dir::WorkDir;
 use crate::report::Reporter;
 
@@ -25,6 +27,7 @@ pub struct UpgradeContext {
     pub volume: Volume,
     pub work_dir: WorkDir,
     pub superuser: Superuser,
+    pub agents: Agents,
     /// `None` until the preflight has stored them, and in minor upgrades.
     pub facts: Option<Facts>,
     pub reporter: Reporter,
@@ -40,7 +43,7 @@ pub struct UpgradeContext {
 
 impl UpgradeContext {
     /// The upgrade of a plan, from wherever an earlier runner left it.
-    pub fn new(plan: UpgradePlan, cluster: Cluster) -> Result<Self, StepError> {
+    pub fn new(plan: UpgradePlan, cluster: Cluster, agents: Agents) -> Result<Self, StepError> {
         let kind = plan.kind()?;
         let volume = Volume::at(layout::VOLUME_ROOT);
         let work_dir = WorkDir::new(&volume, &plan.request_uid);
@@ -51,6 +54,7 @@ impl UpgradeContext {
             reporter: Reporter::new(cluster.clone(), kind, plan.scope),
             cancel: Cancel::watch(cluster.clone()),
             superuser: Superuser::read()?,
+            agents,
             interlock: None,
             requires_node: false,
             image: None,
@@ -81,17 +85,29 @@ impl UpgradeContext {
         self.facts.as_ref().map_or(&[], |facts| &facts.lines)
     }
 
-    /// The target's programs, in this image.
-    pub fn new_installation(&self) -> Result<Installation, StepError> {
-        Ok(Installation::find(Path::new("/"), self.new_major)?)
+    /// The target's programs.
+    pub async fn new_programs(&self) -> Result<Programs, StepError> {
+        Ok(Programs::find(&self.agents.programs, Path::new("/"), self.new_major).await?)
     }
 
     /// The old version's programs, staged.
-    pub fn old_installation(&self) -> Result<Installation, StepError> {
-        Ok(Installation::find(Path::new(layout::OLD_DIR), self.old_major)?)
+    pub async fn old_programs(&self) -> Result<Programs, StepError> {
+        Ok(Programs::find(&self.agents.programs, Path::new(layout::OLD_DIR), self.old_major).await?)
     }
 
-    /// A directory for logs and generated files, deleted with the worker.
+    /// The target's programs where the schema is rehearsed.
+    pub async fn rehearsal_programs(&self) -> Result<Programs, StepError> {
+        Ok(Programs::find(&self.agents.rehearsal, Path::new("/"), self.new_major).await?)
+    }
+
+    /// Leads programs to the server at `ip` while it is kept. Nothing that earlier programs have left running may use
+    /// it: `pg_upgrade` runs code of users.
+    pub async fn proxy(&self, ip: &str) -> Result<Proxy, StepError> {
+        self.agents.programs.kill_all().await?;
+        Ok(Proxy::start(&Path::new(PROGRAMS_DIR).join("database"), ip, &self.superuser)?)
+    }
+
+    /// A directory of an agent's container for logs and generated files, deleted with the worker.
     #[must_use]
     pub fn scratch() -> PathBuf {
         PathBuf::from("/tmp/pgops")

@@ -40,7 +40,7 @@ impl UpgradeContext {
         self.work_dir.mark(Marker::NewDataOwned)?;
         let major_dir = self.volume.major_dir(self.new_major);
         fs::create_dir_all(&major_dir).map_err(FileError::on("create", &major_dir))?;
-        initdb(&self.new_installation()?, &pgdata, &self.facts()?.shape).await?;
+        initdb(&self.new_programs().await?, &pgdata, &self.facts()?.shape).await?;
         Ok(self.work_dir.mark(Marker::Fresh)?)
     }
 
@@ -52,7 +52,7 @@ impl UpgradeContext {
     /// Brings the old data to a clean shutdown, if its last server did not.
     pub async fn ensure_clean(&self) -> Result<ControlData, StepError> {
         self.stop_leftovers().await?;
-        let hba = private_hba(&Self::scratch())?;
+        let hba = private_hba(&self.agents.programs, &Self::scratch()).await?;
         let relations = self.facts()?.largest_database;
         let options = |data: &ControlData| {
             let data = Data::Old { commit_timestamps: data.keeps_commit_timestamps() };
@@ -60,7 +60,7 @@ impl UpgradeContext {
             format!("{options} -c listen_addresses= -c unix_socket_directories=/tmp")
         };
         let pgdata = self.volume.data_dir(self.old_major);
-        Ok(recovery::ensure_clean(&self.old_installation()?, &pgdata, options, self.interlock()?).await?)
+        Ok(recovery::ensure_clean(&self.old_programs().await?, &pgdata, options, self.interlock()?).await?)
     }
 
     /// What the volume has, and how large the data is.
@@ -91,7 +91,7 @@ impl UpgradeContext {
     /// Control data of the new cluster.
     pub async fn new_control_data(&self) -> Result<ControlData, StepError> {
         let pgdata = self.volume.data_dir(self.new_major);
-        Ok(ControlData::read(&self.new_installation()?, &pgdata).await?)
+        Ok(ControlData::read(&self.new_programs().await?, &pgdata).await?)
     }
 
     /// Control data of the old cluster, if it still has any: `pg_upgrade --link` moves it aside, and no server starts
@@ -101,7 +101,7 @@ impl UpgradeContext {
             return Ok(None);
         }
         let pgdata = self.volume.data_dir(self.old_major);
-        Ok(Some(ControlData::read(&self.old_installation()?, &pgdata).await?))
+        Ok(Some(ControlData::read(&self.old_programs().await?, &pgdata).await?))
     }
 
     /// Marks the new cluster as upgraded, with the state of both clusters right after `pg_upgrade`.

@@ -9,12 +9,13 @@ use pgops_api::{PgVersion, display_chain};
 use pgops_volume::FileError;
 
 use super::finding::Finding;
+use crate::agent::AgentError;
 use crate::cluster::ClusterError;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::pg_upgrade::PgUpgradeError;
 use crate::postgres::program::command::CommandError;
-use crate::postgres::program::installation::InstallationError;
-use crate::postgres::server::private_server::PrivateServerError;
+use crate::postgres::program::programs::VerifyError;
+use crate::postgres::proxy::ProxyError;
 use crate::postgres::server::recovery::RecoveryError;
 use crate::postgres::server::scratch::ScratchError;
 use crate::saga::{Failure, UndoError};
@@ -28,14 +29,17 @@ pub enum StepError {
     /// A program of `PostgreSQL`.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// Another container of the worker.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
     /// The programs of an image.
     #[error(transparent)]
-    Installation(#[from] InstallationError),
+    Verify(#[from] VerifyError),
     #[error(transparent)]
     PgUpgrade(#[from] PgUpgradeError),
-    /// The access rules of a private server.
+    /// The way from programs to the serving database.
     #[error(transparent)]
-    PrivateServer(#[from] PrivateServerError),
+    Proxy(#[from] ProxyError),
     /// The old data.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
@@ -147,6 +151,22 @@ impl StepError {
         }
     }
 
+    /// Whether a container of the worker has ended that the kubelet starts again.
+    #[must_use]
+    pub fn is_agent_lost(&self) -> bool {
+        let mut error: Option<&(dyn std::error::Error + 'static)> = match self {
+            Self::Agent(error) => return error.is_lost(),
+            other => Some(other),
+        };
+        while let Some(cause) = error {
+            if let Some(error) = cause.downcast_ref::<AgentError>() {
+                return error.is_lost();
+            }
+            error = cause.source();
+        }
+        false
+    }
+
     /// How the journal and the request's status record it.
     #[must_use]
     pub fn failure(&self, step: Step) -> Failure {
@@ -177,6 +197,20 @@ mod tests {
         assert_eq!(StepError::LeftUndone(lines(2)).to_string(), "index 0\nindex 1");
         assert!(StepError::LeftUndone(lines(MAX_LINES)).to_string().ends_with("index 19"));
         assert!(StepError::LeftUndone(lines(50)).to_string().ends_with("index 19\n… and 30 more"));
+    }
+
+    #[test]
+    fn lost_agent_is_found_below_any_error() {
+        let lost =
+            || AgentError::Lost { container: "programs", source: std::io::ErrorKind::UnexpectedEof.into() };
+        let command = |source| CommandError::Agent { program: "initdb".to_owned(), source };
+        assert!(StepError::from(lost()).is_agent_lost());
+        assert!(StepError::from(command(lost())).is_agent_lost());
+        assert!(StepError::from(PgUpgradeError::Prepare(lost())).is_agent_lost());
+        assert!(StepError::from(ScratchError::Command(command(lost()))).is_agent_lost());
+        let failed = AgentError::Failed { message: "no space".to_owned() };
+        assert!(!StepError::from(command(failed)).is_agent_lost());
+        assert!(!StepError::NotFenced.is_agent_lost());
     }
 
     #[test]

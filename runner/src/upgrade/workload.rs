@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
 use pgops_api::plan::{UpgradeKind, VersionRef};
 use pgops_api::{PgVersion, layout};
-use pgops_volume::{FileError, Interlock};
+use pgops_volume::Interlock;
 use tokio_postgres::Client;
 
 use super::context::UpgradeContext;
@@ -13,7 +13,6 @@ use super::error::StepError;
 use super::log::warn_step;
 use crate::cluster::{PodState, pod};
 use crate::postgres::client::catalog::version;
-use crate::postgres::server::leftover;
 
 impl UpgradeContext {
     /// Makes sure that no other server can run on the data: no pod, and the interlock is ours.
@@ -59,9 +58,7 @@ impl UpgradeContext {
     /// Stops servers that a killed or interrupted pgops program has left running on the data.
     pub async fn stop_leftovers(&self) -> Result<(), StepError> {
         for major in [self.old_major, self.new_major] {
-            let pgdata = self.volume.data_dir(major);
-            let failed = FileError::on("stop the leftover server on", &pgdata);
-            leftover::stop_server(&pgdata).await.map_err(failed)?;
+            self.agents.programs.stop_server(self.volume.data_dir(major)).await?;
         }
         Ok(())
     }

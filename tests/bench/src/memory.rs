@@ -1,4 +1,4 @@
-//! Memory use of an upgrade's worker, read from the cgroup of its container.
+//! Memory use of an upgrade's worker, read from the cgroup of the container that runs its programs.
 //!
 //! This requires that the benchmark runs on the node's machine, as with the test cluster.
 
@@ -11,8 +11,8 @@ use k8s_openapi::api::core::v1::Pod;
 
 use pgops_e2e::UpgradeRequest;
 
-/// The worker's container that executes the upgrade.
-const CONTAINER: &str = "runner";
+/// A sidecar, whose status is among those of the init containers.
+const CONTAINER: &str = pgops_api::names::CONTAINER_PROGRAMS;
 /// The cgroup is removed with its container, so the last reading is at most this old.
 const INTERVAL: Duration = Duration::from_millis(100);
 
@@ -47,10 +47,10 @@ pub async fn sample(upgrade: &UpgradeRequest, peak: &mut Option<Peak>) -> anyhow
 
 /// The running container's id, without the prefix of the runtime.
 fn container_id(pod: &Pod) -> Option<String> {
-    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let runner = statuses.iter().find(|status| status.name == CONTAINER)?;
-    runner.state.as_ref()?.running.as_ref()?;
-    Some(runner.container_id.as_ref()?.split_once("://")?.1.to_owned())
+    let statuses = pod.status.as_ref()?.init_container_statuses.as_ref()?;
+    let programs = statuses.iter().find(|status| status.name == CONTAINER)?;
+    programs.state.as_ref()?.running.as_ref()?;
+    Some(programs.container_id.as_ref()?.split_once("://")?.1.to_owned())
 }
 
 /// The cgroup of a container: of the memory controller (v1), or unified (v2).

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::worker::CONTAINER_RUNNER;
+use pgops_api::names::CONTAINER_RUNNER;
 
 /// Longest text taken from a pod, in bytes.
 const MAX_TEXT: usize = 1024;
@@ -83,21 +83,27 @@ fn permanent_reason(waiting: &str) -> Option<&'static str> {
         | "ImageInspectError"
         | "RegistryUnavailable"
         | "SignatureValidationFailed" => Some("WorkerImage"),
-        "CreateContainerConfigError" | "CreateContainerError" => Some("WorkerConfiguration"),
+        // The last two: a sidecar whose image cannot run the agent, for example one for another processor.
+        "CreateContainerConfigError" | "CreateContainerError" | "CrashLoopBackOff" | "RunContainerError" => {
+            Some("WorkerConfiguration")
+        }
         _ => None,
     }
 }
 
 /// The termination message of the container that failed last, with its pod and status.
-pub fn failure_message(pods: &[Pod]) -> Option<String> {
-    let mut pods: Vec<&Pod> = pods.iter().collect();
+pub fn failure_message<'a>(pods: &'a [Pod]) -> Option<String> {
+    let mut pods: Vec<&'a Pod> = pods.iter().collect();
     pods.sort_by_key(|pod| std::cmp::Reverse(pod.creation_timestamp()));
     pods.into_iter().find_map(|pod| {
-        let failed = containers(pod).find_map(|container| {
+        let failed = |container: &'a ContainerStatus| {
             let ended = container.state.as_ref()?.terminated.as_ref()?;
             (ended.exit_code != 0).then_some((container, ended))
-        });
-        let (container, ended) = failed?;
+        };
+        // The runner says why it has failed; how the sidecars end after it says nothing.
+        let (of_main, others): (Vec<_>, Vec<_>) =
+            containers(pod).partition(|container| container.name == CONTAINER_RUNNER);
+        let (container, ended) = of_main.into_iter().chain(others).find_map(failed)?;
         let text = ended.message.as_deref().unwrap_or("no message").trim();
         Some(format!(
             "container {} of pod {} exited with status {}: {}",
@@ -137,6 +143,7 @@ mod tests {
     #[case::image("ImagePullBackOff", Some("WorkerImage"))]
     #[case::first_try("ErrImagePull", Some("WorkerImage"))]
     #[case::secret("CreateContainerConfigError", Some("WorkerConfiguration"))]
+    #[case::sidecar("CrashLoopBackOff", Some("WorkerConfiguration"))]
     #[case::pulling("ContainerCreating", None)]
     #[case::init("PodInitializing", None)]
     fn waiting_container_is_a_problem_if_permanent(#[case] waiting: &str, #[case] reason: Option<&str>) {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{LocalObjectReference, SELinuxOptions, Toleration};
 use pgops_api::UpgradePlan;
 use pgops_api::plan::UpgradeKind;
-use pgops_api::postgres::ClientAuthMode;
 
 mod containers;
 mod identity;
@@ -15,9 +14,6 @@ mod pod;
 pub mod prepare;
 mod rbac;
 mod volumes;
-
-/// The container that executes the plan.
-pub const CONTAINER_RUNNER: &str = "runner";
 
 /// Everything from which the worker of one request is built.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,8 +27,6 @@ pub struct Worker {
     pub auth_secret: String,
     /// Secret with the user's settings.
     pub config_secret: Option<String>,
-    /// How the database authenticates clients.
-    pub client_auth_mode: Option<ClientAuthMode>,
     pub run_as: RunAs,
     pub scheduling: Scheduling,
 }

@@ -20,6 +20,12 @@ pub enum ServerError {
         #[source]
         source: tokio_postgres::Error,
     },
+    #[error("failed to connect to the server's socket {path}")]
+    Socket {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("failed to query {what}")]
     Query {
         /// A noun phrase, or the id of a preflight check.

@@ -1,13 +1,15 @@
 //! Sessions as the superuser of the auth secret, and the options that all of them share.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pgops_api::{layout, names};
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::error::ServerError;
+use super::limited_stream::LimitedStream;
+use crate::agent::socket;
 
 /// Options of every session of pgops, and of the programs that it runs. An image may have the JIT provider without
 /// its LLVM: then costly queries fail. Limits that users have set for their own sessions must not stop these.
@@ -26,6 +28,7 @@ pub const SYSTEM_SEARCH_PATH: &str = "SET search_path = pg_catalog, pg_temp";
 pub const DEFAULT_SEARCH_PATH: &str = "RESET search_path";
 
 /// The superuser of the auth secret. Its password leaves this type only for a connection.
+#[derive(Clone)]
 pub struct Superuser {
     pub name: String,
     password: String,
@@ -43,7 +46,12 @@ impl Superuser {
         Ok(Self { name: read("username")?, password: read("password")? })
     }
 
-    /// The password, for the environment of a client program.
+    #[cfg(test)]
+    pub fn new(name: &str, password: &str) -> Self {
+        Self { name: name.to_owned(), password: password.to_owned() }
+    }
+
+    /// The password, for an authentication.
     #[must_use]
     pub fn password(&self) -> &str {
         &self.password
@@ -66,7 +74,7 @@ impl Superuser {
     }
 }
 
-/// Connects to a server whose host is an address, or the directory of its socket.
+/// Connects to a server at an address.
 ///
 /// User-defined functions must not shadow built-ins: they would run as superuser. The search path is set only once the
 /// session exists, since login triggers are written for the default path.
@@ -76,7 +84,25 @@ pub async fn connect(
     user: &str,
     password: Option<&str>,
 ) -> Result<Client, ServerError> {
-    let client = open(host, database, user, password, "").await?;
+    prepare(open(host, database, user, password, "").await?).await
+}
+
+/// Connects through the socket in `directory` to a server that runs code of users in another container of this pod.
+pub async fn connect_socket(directory: &Path, database: &str, user: &str) -> Result<Client, ServerError> {
+    let host = directory.display().to_string();
+    let path = directory.join(format!(".s.PGSQL.{}", names::POSTGRES_PORT));
+    let failed = |source| ServerError::Socket { path: path.clone(), source };
+    let stream = LimitedStream::new(socket::connect(&path).await.map_err(failed)?);
+    let (client, connection) = config(user, database, "")
+        .connect_raw(stream, NoTls)
+        .await
+        .map_err(|source| ServerError::Connect { database: database.to_owned(), host, source })?;
+    tokio::spawn(connection);
+    prepare(client).await
+}
+
+/// Sets what all sessions of pgops need.
+async fn prepare(client: Client) -> Result<Client, ServerError> {
     // These two settings exist only in some versions.
     let statements = format!(
         "{SYSTEM_SEARCH_PATH}; SELECT set_config(name, '0', false) FROM pg_settings \
@@ -106,15 +132,8 @@ async fn open(
     password: Option<&str>,
     options: &str,
 ) -> Result<Client, ServerError> {
-    let mut config = Config::new();
-    config
-        .host(host)
-        .port(names::POSTGRES_PORT)
-        .user(user)
-        .dbname(database)
-        .application_name("pgops")
-        .options(format!("{SESSION_OPTIONS} {options}"))
-        .connect_timeout(Duration::from_secs(5));
+    let mut config = config(user, database, options);
+    config.host(host).port(names::POSTGRES_PORT);
     if let Some(password) = password {
         config.password(password);
     }
@@ -125,4 +144,15 @@ async fn open(
     })?;
     tokio::spawn(connection);
     Ok(client)
+}
+
+fn config(user: &str, database: &str, options: &str) -> Config {
+    let mut config = Config::new();
+    config
+        .user(user)
+        .dbname(database)
+        .application_name("pgops")
+        .options(format!("{SESSION_OPTIONS} {options}"))
+        .connect_timeout(Duration::from_secs(5));
+    config
 }

@@ -3,11 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::agent::protocol::Logs;
 use crate::postgres::program::redact::redact;
 
-/// Every file in the directories, by name.
+/// What the files in the directories say about a failure.
 #[must_use]
-pub fn files(directories: &[&Path]) -> Vec<PathBuf> {
+pub fn read(directories: &[PathBuf]) -> Logs {
+    let files = files(directories);
+    Logs { details: details(&files), logs: logs(&files) }
+}
+
+/// Every file in the directories, by name.
+fn files(directories: &[PathBuf]) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for directory in directories {
         collect(directory, &mut files);
@@ -28,8 +35,7 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// Why `pg_upgrade` has failed: the objects that it rejects, else the first error of each log.
-#[must_use]
-pub fn details(files: &[PathBuf]) -> Option<String> {
+fn details(files: &[PathBuf]) -> Option<String> {
     let objects: Vec<_> = with_ending(files, ".txt")
         .filter_map(|path| Some(format!("{}:\n{}", path.file_name()?.display(), tail(&text(path)?))))
         .collect();
@@ -42,8 +48,7 @@ pub fn details(files: &[PathBuf]) -> Option<String> {
 }
 
 /// The end of each log, under its name.
-#[must_use]
-pub fn logs(files: &[PathBuf]) -> String {
+fn logs(files: &[PathBuf]) -> String {
     let logs = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "log"));
     let end = |path: &PathBuf| {
         let text = lossy(path)?;
@@ -116,7 +121,7 @@ mod tests {
         )
         .unwrap();
         fs::write(sub.join("pg_upgrade_server.log"), "ERROR:  something else\n").unwrap();
-        let details = details(&files(&[directory.path()])).unwrap();
+        let details = details(&files(&[directory.path().to_owned()])).unwrap();
         assert!(details.contains("public.t.f") && details.contains("tables_using_regproc.txt"), "{details}");
     }
 
@@ -126,7 +131,7 @@ mod tests {
         let log =
             "command: pg_restore\npg_restore: creating TABLE\npg_restore: error: could not execute query\n";
         fs::write(directory.path().join("pg_upgrade_dump_1.log"), log).unwrap();
-        let details = details(&files(&[directory.path()])).unwrap();
+        let details = details(&files(&[directory.path().to_owned()])).unwrap();
         assert!(details.starts_with("pg_restore: error: could not execute query"), "{details}");
     }
 }

@@ -1,34 +1,28 @@
-//! Runs `PostgreSQL`'s programs in an environment of their own, and captures their output.
+//! Programs of `PostgreSQL`, which an agent runs in an environment of their own, and their output.
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
-use command_fds::{CommandFdExt, FdMapping};
 use pgops_volume::Interlock;
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
-use tokio::process::{Child, Command};
+
+use crate::agent::protocol::{Command, Exit, Request, Response, Stream};
+use crate::agent::{Agent, AgentError};
 
 /// Number of last lines of each stream that an error carries.
 const TAIL: usize = 15;
-/// How long to wait for further output after a program has ended, if its streams stay open.
-const LINGER: Duration = Duration::from_millis(500);
-
-/// The descriptor by which a program holds the interlock: the first after the three standard ones.
-const INTERLOCK_FD: i32 = 3;
+/// The longest output of a program that is read, in bytes: more is not from a program that does what it was told.
+const MAX_OUTPUT: usize = 64 << 20;
 
 /// A program could not be started, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    #[error("failed to start {program}")]
-    Start {
+    #[error("failed to run {program}")]
+    Agent {
         program: String,
         #[source]
-        source: io::Error,
+        source: AgentError,
     },
     #[error("{program} failed with {status}: {tail}")]
     Ended {
@@ -38,63 +32,75 @@ pub enum CommandError {
         /// The last lines of its output.
         tail: String,
     },
+    #[error("{program} has written more than {} MiB", MAX_OUTPUT >> 20)]
+    TooMuchOutput { program: String },
 }
 
 /// A program to run. Only the variables that are named here reach it, not the container's environment: `PGHOST`,
 /// `PGOPTIONS`, `PGSERVICE` and the like would change what it does.
+#[derive(Debug)]
 pub struct Program {
-    path: PathBuf,
+    agent: Agent,
     command: Command,
+    interlock: Option<OwnedFd>,
 }
 
 impl Program {
     /// The program at `path`, with its own directory first on `PATH`.
     #[must_use]
-    pub fn new(path: PathBuf) -> Self {
-        let mut command = Command::new(&path);
-        let bindir = path.parent().unwrap_or(Path::new("/")).display().to_string();
-        command
-            .env_clear()
-            .env("PATH", format!("{bindir}:/usr/local/bin:/usr/bin:/bin"))
-            .env("HOME", "/tmp")
-            .env("LC_ALL", "C")
+    pub fn new(agent: &Agent, path: &Path) -> Self {
+        let bindir = path.parent().unwrap_or(Path::new("/")).display();
+        let variables = [
+            ("PATH", format!("{bindir}:/usr/local/bin:/usr/bin:/bin")),
+            ("HOME", "/tmp".to_owned()),
+            ("LC_ALL", "C".to_owned()),
             // A long crash recovery is not a failure: pg_ctl's default limit is 60 s.
-            .env("PGCTLTIMEOUT", "86400")
-            .stdin(Stdio::null())
-            // So that one signal reaches its children too, see `ProcessGroup`.
-            .process_group(0);
-        Self { path, command }
+            ("PGCTLTIMEOUT", "86400".to_owned()),
+        ];
+        let command = Command {
+            program: path.to_owned(),
+            arguments: Vec::new(),
+            environment: variables.map(|(name, value)| (name.to_owned(), value)).into(),
+            current_dir: None,
+            holds_interlock: false,
+        };
+        Self { agent: agent.clone(), command, interlock: None }
     }
 
     #[must_use]
-    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
-        self.command.arg(argument);
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.command.arguments.push(argument.into());
         self
     }
 
     #[must_use]
-    pub fn args<I: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = I>) -> Self {
-        self.command.args(arguments);
+    pub fn path(self, path: &Path) -> Self {
+        self.arg(path.display().to_string())
+    }
+
+    #[must_use]
+    pub fn args<I: Into<String>>(mut self, arguments: impl IntoIterator<Item = I>) -> Self {
+        self.command.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
     /// Sets a variable of its environment.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.command.env(name, value);
+        self.command.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Passes the interlock to it, to hold as long as it or any of its children lives.
     pub fn holding(mut self, interlock: &Interlock) -> io::Result<Self> {
-        let mapping = FdMapping { parent_fd: interlock.cloexec_fd()?, child_fd: INTERLOCK_FD };
-        self.command.fd_mappings(vec![mapping]).map_err(|_| io::ErrorKind::AlreadyExists)?;
+        self.interlock = Some(interlock.cloexec_fd()?);
+        self.command.holds_interlock = true;
         Ok(self)
     }
 
     #[must_use]
     pub fn current_dir(mut self, directory: &Path) -> Self {
-        self.command.current_dir(directory);
+        self.command.current_dir = Some(directory.to_owned());
         self
     }
 
@@ -115,73 +121,39 @@ impl Program {
         self.run(|_, line| on_line(line)).await
     }
 
-    async fn run(mut self, mut on_line: impl FnMut(Stream, &str)) -> Result<(), CommandError> {
-        let program = self.path.display().to_string();
-        let failed = |source| CommandError::Start { program: program.clone(), source };
-        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
-        let group = ProcessGroup::of(&child);
-        let mut stdout = lines(child.stdout.take()).map_err(failed)?;
-        let mut stderr = lines(child.stderr.take()).map_err(failed)?;
+    /// Abandoning it (a timeout, a cancel) kills all of its processes.
+    async fn run(self, mut on_line: impl FnMut(Stream, &str)) -> Result<(), CommandError> {
+        let Self { agent, command, interlock } = self;
+        let program = command.program.display().to_string();
+        let failed = |source| CommandError::Agent { program: program.clone(), source };
+        let mut connection =
+            agent.request(&Request::Run(command), interlock.as_ref()).await.map_err(failed)?;
         let mut out_tail = Tail::default();
         let mut err_tail = Tail::default();
-        let mut out_open = true;
-        let mut err_open = true;
-        let mut status = None;
-        while out_open || err_open || status.is_none() {
-            tokio::select! {
-                line = stdout.next_line(), if out_open => match line {
-                    Ok(Some(line)) => { on_line(Stream::Out, &line); out_tail.keep(line); }
-                    _ => out_open = false,
-                },
-                line = stderr.next_line(), if err_open => match line {
-                    Ok(Some(line)) => { on_line(Stream::Err, &line); err_tail.keep(line); }
-                    _ => err_open = false,
-                },
-                ended = child.wait(), if status.is_none() => status = Some(ended.map_err(failed)?),
-                // A process that outlives the program (a postmaster) may hold the streams open forever.
-                () = tokio::time::sleep(LINGER), if status.is_some() => break,
+        let mut bytes = 0;
+        let Exit { success, status } = loop {
+            match agent.answer(&mut connection).await.map_err(failed)? {
+                Response::Output { stream, line } => {
+                    bytes += line.len();
+                    if bytes > MAX_OUTPUT {
+                        return Err(CommandError::TooMuchOutput { program });
+                    }
+                    on_line(stream, &line);
+                    match stream {
+                        Stream::Out => out_tail.keep(line),
+                        Stream::Err => err_tail.keep(line),
+                    }
+                }
+                Response::Ended(exit) => break exit,
+                _ => return Err(failed(agent.unexpected())),
             }
-        }
-        let status = status.unwrap_or_default();
-        group.has_ended();
-        if status.success() {
+        };
+        if success {
             return Ok(());
         }
         // The order between the streams is lost: standard error comes last, where it is read first.
         let tail: Vec<_> = out_tail.0.into_iter().chain(err_tail.0).collect();
-        Err(CommandError::Ended { program, status: status.to_string(), tail: tail.join("\n") })
-    }
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stream {
-    Out,
-    Err,
-}
-
-fn lines<R: AsyncRead + Unpin>(stream: Option<R>) -> io::Result<Lines<BufReader<R>>> {
-    Ok(BufReader::new(stream.ok_or(io::ErrorKind::BrokenPipe)?).lines())
-}
-
-/// The process group of a running program. Abandoning the program (a timeout, a signal to the runner) kills all of it:
-/// otherwise workers of `pg_upgrade` would continue to move files while its work is undone.
-struct ProcessGroup(Option<Pid>);
-
-impl ProcessGroup {
-    fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
-    }
-
-    fn has_ended(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for ProcessGroup {
-    fn drop(&mut self) {
-        if let Some(Err(error)) = self.0.map(|pid| kill_process_group(pid, Signal::KILL)) {
-            tracing::warn!("failed to kill an abandoned program: {error}");
-        }
+        Err(CommandError::Ended { program, status, tail: tail.join("\n") })
     }
 }
 
@@ -201,14 +173,18 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
-    fn shell(script: &str) -> Program {
-        Program::new("/bin/sh".into()).arg("-c").arg(script)
+    use crate::worker::agent::tests::TestAgent;
+
+    fn shell(agent: &TestAgent, script: &str) -> Program {
+        Program::new(&agent.client, Path::new("/bin/sh")).arg("-c").arg(script)
     }
 
     #[tokio::test]
     async fn output_is_stdout_and_each_line_sees_both_streams() {
-        let both = || shell("echo one; echo two >&2");
+        let agent = TestAgent::start();
+        let both = || shell(&agent, "echo one; echo two >&2");
         let mut lines = Vec::new();
         both().each_line(|line| lines.push(line.to_owned())).await.unwrap();
         lines.sort();
@@ -218,30 +194,35 @@ mod tests {
 
     #[tokio::test]
     async fn failed_program_is_reported_with_status_and_last_lines() {
-        let error = shell("seq 1 100; echo broken >&2; exit 3").output().await.unwrap_err().to_string();
+        let agent = TestAgent::start();
+        let program = shell(&agent, "seq 1 100; echo broken >&2; exit 3");
+        let error = program.output().await.unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("broken"), "{error}");
         assert!(!error.contains("\n10\n"), "{error}");
     }
 
     #[tokio::test]
     async fn program_does_not_inherit_our_environment() {
-        let text = shell("env").output().await.unwrap();
+        let agent = TestAgent::start();
+        let text = shell(&agent, "env").output().await.unwrap();
         assert!(!text.contains("CARGO"), "{text}");
     }
 
     #[tokio::test]
     async fn pg_ctl_waits_for_a_long_recovery() {
-        let seconds: u32 = shell("echo $PGCTLTIMEOUT").output().await.unwrap().trim().parse().unwrap();
-        assert!(seconds >= 3600);
+        let agent = TestAgent::start();
+        let seconds = shell(&agent, "echo $PGCTLTIMEOUT").output().await.unwrap();
+        assert!(seconds.trim().parse::<u32>().unwrap() >= 3600);
     }
 
     #[tokio::test]
     async fn abandoned_program_leaves_no_running_child() {
+        let agent = TestAgent::start();
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("beats");
         let script = format!("(while :; do echo beat >> {0}; sleep 0.02; done) & wait", file.display());
         let limit = Duration::from_millis(300);
-        assert!(tokio::time::timeout(limit, shell(&script).output()).await.is_err());
+        assert!(tokio::time::timeout(limit, shell(&agent, &script).output()).await.is_err());
         let beats = || std::fs::metadata(&file).unwrap().len();
         tokio::time::sleep(Duration::from_millis(100)).await;
         let before = beats();
@@ -252,18 +233,21 @@ mod tests {
 
     #[tokio::test]
     async fn missing_program_is_named() {
-        let error = Program::new("/nonexistent/initdb".into()).output().await.unwrap_err();
-        assert!(error.to_string().contains("/nonexistent/initdb"), "{error}");
+        let agent = TestAgent::start();
+        let program = Program::new(&agent.client, Path::new("/nonexistent/initdb"));
+        let error = pgops_api::display_chain(&program.output().await.unwrap_err());
+        assert!(error.contains("/nonexistent/initdb"), "{error}");
     }
 
     #[tokio::test]
     async fn interlock_is_kept_by_a_server_that_outlives_its_program() {
+        let agent = TestAgent::start();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(".pgops/interlock");
         let end = directory.path().join("end");
         assert!(std::process::Command::new("mkfifo").arg(&end).status().unwrap().success());
         let held = Interlock::try_take(&path).unwrap().unwrap();
-        let program = shell(&format!("(read line < {}) > /dev/null 2>&1 &", end.display()));
+        let program = shell(&agent, &format!("(read line < {}) > /dev/null 2>&1 &", end.display()));
         program.holding(&held).unwrap().output().await.unwrap();
         drop(held);
         assert!(Interlock::try_take(&path).unwrap().is_none());

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::command::{CommandError, Program};
-use super::installation::Installation;
+use super::command::CommandError;
+use super::programs::Programs;
 
 /// The output of `pg_controldata`, by label.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -14,10 +14,9 @@ pub struct ControlData(BTreeMap<String, String>);
 pub const SHUT_DOWN: &str = "shut down";
 
 impl ControlData {
-    /// Runs `pg_controldata` of `installation` on `pgdata`. The caller holds the interlock.
-    pub async fn read(installation: &Installation, pgdata: &Path) -> Result<Self, CommandError> {
-        let program = Program::new(installation.program("pg_controldata")).arg("-D").arg(pgdata);
-        Ok(Self::parse(&program.output().await?))
+    /// Runs `pg_controldata` on `pgdata`. The caller holds the interlock.
+    pub async fn read(programs: &Programs, pgdata: &Path) -> Result<Self, CommandError> {
+        Ok(Self::parse(&programs.program("pg_controldata").arg("-D").path(pgdata).output().await?))
     }
 
     fn parse(text: &str) -> Self {

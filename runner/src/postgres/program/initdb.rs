@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use super::command::{CommandError, Program};
-use super::installation::Installation;
+use super::command::CommandError;
+use super::programs::Programs;
 use crate::postgres::cluster_shape::{ClusterShape, LocaleProvider};
 
 /// The options of `initdb` for a cluster. `help` is the output of `initdb --help`: options that it does not list,
@@ -47,15 +47,11 @@ pub fn options(shape: &ClusterShape, help: &str) -> Vec<String> {
     options
 }
 
-/// Runs `initdb` of `installation` for `pgdata`, which must not exist.
-pub async fn initdb(
-    installation: &Installation,
-    pgdata: &Path,
-    shape: &ClusterShape,
-) -> Result<(), CommandError> {
-    let program = || Program::new(installation.program("initdb"));
-    let help = program().arg("--help").output().await?;
-    program().arg("--pgdata").arg(pgdata).args(options(shape, &help)).output().await.map(drop)
+/// Runs `initdb` for `pgdata`, which must not exist.
+pub async fn initdb(programs: &Programs, pgdata: &Path, shape: &ClusterShape) -> Result<(), CommandError> {
+    let help = programs.program("initdb").arg("--help").output().await?;
+    let program = programs.program("initdb").arg("--pgdata").path(pgdata);
+    program.args(options(shape, &help)).output().await.map(drop)
 }
 
 #[cfg(test)]

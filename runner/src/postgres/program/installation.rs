@@ -1,12 +1,12 @@
 //! Where an installation of `PostgreSQL` has its programs, libraries and shared files.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use pgops_api::{PgVersion, layout};
+use pgops_api::layout;
+use serde::{Deserialize, Serialize};
 
 /// An installation, in this image or staged from another one.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Installation {
     /// Directory of the programs.
     pub bindir: PathBuf,
@@ -17,7 +17,7 @@ pub struct Installation {
 }
 
 /// An image lacks the installation that it should have.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
 pub enum InstallationError {
     #[error(
         "failed to find PostgreSQL {major} under \"{root}\": no executable \"postgres\" in {searched}; \
@@ -29,25 +29,9 @@ pub enum InstallationError {
     )]
     Incomplete {
         /// The file that marks the directory.
-        file: &'static str,
+        file: String,
         major: u32,
         bindir: PathBuf,
-    },
-    #[error("failed to run \"{program} -V\": {output}")]
-    DoesNotRun {
-        program: String,
-        /// Its error output, or why it could not be started.
-        output: String,
-    },
-    #[error(
-        "failed to verify {program}: it reports \"{found}\", but version {expected} is expected; \
-         correct the image or spec.version of the PostgresVersion"
-    )]
-    OtherVersion {
-        program: String,
-        /// The version in the plan.
-        expected: PgVersion,
-        found: String,
     },
 }
 
@@ -67,11 +51,9 @@ impl Installation {
             })?;
         let prefix = bindir.parent().unwrap_or(bindir);
         let search = |file: &'static str, directories: &[PathBuf]| {
-            directories
-                .iter()
-                .map(|dir| below(dir))
-                .find(|dir| dir.join(file).exists())
-                .ok_or_else(|| InstallationError::Incomplete { file, major, bindir: bindir.clone() })
+            directories.iter().map(|dir| below(dir)).find(|dir| dir.join(file).exists()).ok_or_else(|| {
+                InstallationError::Incomplete { file: file.to_owned(), major, bindir: bindir.clone() }
+            })
         };
         let pkglibdir = search(
             "plpgsql.so",
@@ -109,27 +91,6 @@ impl Installation {
             return Path::new(library).exists();
         }
         self.pkglibdir.join(format!("{name}.so")).exists()
-    }
-
-    /// Runs each program with `-V` and compares the version that it reports with `expected`.
-    pub fn prove(&self, programs: &[&str], expected: PgVersion) -> Result<(), InstallationError> {
-        for name in programs {
-            let program = self.program(name).display().to_string();
-            let failed = |output: String| InstallationError::DoesNotRun { program: program.clone(), output };
-            let output = Command::new(&program)
-                .arg("-V")
-                .env_clear()
-                .output()
-                .map_err(|error| failed(error.to_string()))?;
-            if !output.status.success() {
-                return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
-            }
-            let banner = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            if PgVersion::from_banner(&banner).ok() != Some(expected) {
-                return Err(InstallationError::OtherVersion { program, expected, found: banner });
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,17 +1,8 @@
 //! Private servers: no other client can connect to them. Their options and access rules.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-/// The access rules of a private server could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to write {path} for a private server")]
-pub struct PrivateServerError {
-    path: PathBuf,
-    #[source]
-    source: io::Error,
-}
+use crate::agent::{Agent, AgentError};
 
 /// Whose data a private server runs on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,12 +53,14 @@ pub fn server_options(major: u32, relations: u64, hba: &Path, data: Data) -> Str
     options
 }
 
-/// Writes the `pg_hba.conf` that admits only the pod's own user to a private server, into `scratch`.
-pub fn private_hba(scratch: &Path) -> Result<PathBuf, PrivateServerError> {
-    let path = scratch.join("pg_hba.conf");
-    fs::create_dir_all(scratch)
-        .and_then(|()| fs::write(&path, "local all all trust\nlocal replication all trust\n"))
-        .map_err(|source| PrivateServerError { path: path.clone(), source })?;
+/// The access rules that admit only the pod's own user.
+const PRIVATE_HBA: &str = "local all all trust\nlocal replication all trust\n";
+
+/// Writes the `pg_hba.conf` that admits only the pod's own user to a private server, into `directory` of the agent's
+/// container.
+pub async fn private_hba(agent: &Agent, directory: &Path) -> Result<PathBuf, AgentError> {
+    let path = directory.join("pg_hba.conf");
+    agent.write_file(path.clone(), PRIVATE_HBA.to_owned()).await?;
     Ok(path)
 }
 
@@ -110,9 +103,7 @@ mod tests {
 
     #[test]
     fn private_server_admits_only_the_pods_user() {
-        let scratch = tempfile::tempdir().unwrap();
-        let text = fs::read_to_string(private_hba(scratch.path()).unwrap()).unwrap();
-        assert!(text.lines().all(|line| line.starts_with("local ")), "{text}");
+        assert!(PRIVATE_HBA.lines().all(|line| line.starts_with("local ")), "{PRIVATE_HBA}");
     }
 
     #[test]

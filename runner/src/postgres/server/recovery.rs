@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use pgops_volume::Interlock;
 
-use crate::postgres::program::command::{CommandError, Program};
+use crate::postgres::program::command::CommandError;
 use crate::postgres::program::controldata::{ControlData, SHUT_DOWN};
-use crate::postgres::program::installation::Installation;
+use crate::postgres::program::programs::Programs;
 
 /// The data is not in a state that `pg_upgrade` accepts.
 #[derive(Debug, thiserror::Error)]
@@ -40,13 +40,13 @@ pub enum RecoveryError {
 /// `options` returns those of the server. The caller holds the interlock, so a postmaster.pid is stale: its pid belongs
 /// to another pid namespace, and `pg_upgrade` would take a process with that number here for a live server.
 pub async fn ensure_clean(
-    installation: &Installation,
+    programs: &Programs,
     pgdata: &Path,
     options: impl Fn(&ControlData) -> String,
     interlock: &Interlock,
 ) -> Result<ControlData, RecoveryError> {
     remove_stale_pid(pgdata)?;
-    let data = ControlData::read(installation, pgdata).await?;
+    let data = ControlData::read(programs, pgdata).await?;
     if data.state() == SHUT_DOWN {
         return Ok(data);
     }
@@ -55,13 +55,13 @@ pub async fn ensure_clean(
         "the last shutdown was not clean: starting the old server once to recover"
     );
     let pg_ctl = || {
-        let program = Program::new(installation.program("pg_ctl")).arg("-D").arg(pgdata);
+        let program = programs.program("pg_ctl").arg("-D").path(pgdata);
         program.args(["-w", "-s", "-l", "/tmp/recovery.log"])
     };
     let start = pg_ctl().holding(interlock).map_err(RecoveryError::Interlock)?;
     start.arg("-o").arg(options(&data)).arg("start").output().await?;
     pg_ctl().args(["-m", "fast", "stop"]).output().await?;
-    let data = ControlData::read(installation, pgdata).await?;
+    let data = ControlData::read(programs, pgdata).await?;
     if data.state() == SHUT_DOWN {
         return Ok(data);
     }

@@ -1,89 +1,86 @@
 //! A scratch server: one of the target version without user data, for trying things before the database is stopped.
 //!
-//! It lives in the worker's own file system, listens on a unix socket only, and runs as `pg_upgrade` runs the new
-//! server: in binary upgrade mode. That mode also keeps restored subscriptions from starting a worker, which would
+//! It lives in the file system of a worker's container, listens on a unix socket only, and runs as `pg_upgrade` runs the
+//! new server: in binary upgrade mode. That mode also keeps restored subscriptions from starting a worker, which would
 //! take changes away from the real server.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio_postgres::Client;
 
-use super::leftover;
-use super::private_server::{Data, PrivateServerError, private_hba, server_options};
+use super::private_server::{Data, private_hba, server_options};
+use crate::agent::AgentError;
 use crate::postgres::client::error::ServerError;
-use crate::postgres::client::session::{SESSION_OPTIONS, connect};
+use crate::postgres::client::session::{SESSION_OPTIONS, connect_socket};
 use crate::postgres::cluster_shape::ClusterShape;
 use crate::postgres::program::command::{CommandError, Program};
+use crate::postgres::program::controldata::ControlData;
 use crate::postgres::program::initdb::initdb;
-use crate::postgres::program::installation::Installation;
+use crate::postgres::program::programs::Programs;
 
 /// The scratch server could not be created or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum ScratchError {
     #[error(transparent)]
     Command(#[from] CommandError),
-    #[error(transparent)]
-    PrivateServer(#[from] PrivateServerError),
-    #[error(
-        "failed to create or remove the scratch server in {path}: check the free space of the worker's /tmp"
-    )]
-    Directory {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error("failed to create or remove a scratch server; check the free space of the worker's /tmp")]
+    Agent(#[from] AgentError),
 }
 
-/// A scratch server. Once started it runs until it is removed.
+/// A scratch cluster, and the server that runs on it once it is started.
 pub struct Scratch {
+    programs: Programs,
     directory: PathBuf,
-    installation: Installation,
+    /// Directory of its socket, which the runner can reach too.
+    socket_dir: PathBuf,
     user: String,
 }
 
 impl Scratch {
     /// Initialises a cluster in `directory`, after removing an earlier one.
     pub async fn init(
-        installation: &Installation,
+        programs: &Programs,
         directory: &Path,
+        socket_dir: &Path,
         shape: &ClusterShape,
     ) -> Result<Self, ScratchError> {
         let scratch = Self {
+            programs: programs.clone(),
             directory: directory.to_owned(),
-            installation: installation.clone(),
+            socket_dir: socket_dir.to_owned(),
             user: shape.install_user.clone(),
         };
         scratch.remove().await?;
-        fs::create_dir_all(directory).map_err(scratch.failed())?;
+        programs.agent.empty_directory(directory.to_owned()).await?;
         // Large segments would only take space, and checksums time.
         let shape = ClusterShape { wal_segment_bytes: 16 << 20, checksums: false, ..shape.clone() };
-        initdb(installation, &scratch.pgdata(), &shape).await?;
+        initdb(programs, &scratch.pgdata(), &shape).await?;
         Ok(scratch)
     }
 
-    /// Starts it, with enough locks for a database with that number of relations.
+    /// Starts its server, with enough locks for a database with that number of relations.
     pub async fn start(&self, major: u32, relations: u64) -> Result<(), ScratchError> {
-        let hba = private_hba(&self.directory)?;
+        let hba = private_hba(&self.programs.agent, &self.directory).await?;
         let options = format!(
             "-b {} -c listen_addresses= -c unix_socket_directories={} -c fsync=off -c shared_buffers=32MB \
-             -c min_wal_size=32MB -c max_wal_size=64MB -c max_logical_replication_workers=0",
+             -c min_wal_size=32MB -c max_wal_size=64MB -c max_logical_replication_workers=0 -c track_functions=all",
             server_options(major, relations, &hba, Data::New),
-            self.host()
+            self.socket_dir.display()
         );
-        let start = Program::new(self.installation.program("pg_ctl")).arg("-D").arg(self.pgdata());
-        let start = start.args(["-w", "-s", "-l"]).arg(self.directory.join("log")).arg("-o").arg(options);
+        let start = self.programs.program("pg_ctl").arg("-D").path(&self.pgdata());
+        let start = start.args(["-w", "-s", "-l"]).path(&self.directory.join("log")).arg("-o").arg(options);
         Ok(start.arg("start").output().await.map(drop)?)
     }
 
-    /// Stops it, if it runs, and removes everything.
+    /// Stops its server, if it runs, and removes everything.
     pub async fn remove(&self) -> Result<(), ScratchError> {
-        leftover::stop_server(&self.pgdata()).await.map_err(self.failed())?;
-        match fs::remove_dir_all(&self.directory) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed()(error)),
-            _ => Ok(()),
-        }
+        self.programs.agent.stop_server(self.pgdata()).await?;
+        Ok(self.programs.agent.remove_directory(self.directory.clone()).await?)
+    }
+
+    #[must_use]
+    pub fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     #[must_use]
@@ -97,17 +94,17 @@ impl Scratch {
         self.directory.join(name)
     }
 
-    /// The directory of its socket, which clients take as a host.
-    #[must_use]
-    pub fn host(&self) -> String {
-        self.directory.display().to_string()
+    /// Its control data.
+    pub async fn control_data(&self) -> Result<ControlData, CommandError> {
+        ControlData::read(&self.programs, &self.pgdata()).await
     }
 
-    /// A client program of the target version, connected to it.
+    /// A client program of the target version, connected to its server.
     #[must_use]
     pub fn client(&self, name: &str) -> Program {
-        Program::new(self.installation.program(name))
-            .env("PGHOST", &self.host())
+        self.programs
+            .program(name)
+            .env("PGHOST", &self.socket_dir.display().to_string())
             .env("PGUSER", &self.user)
             .env("PGOPTIONS", &format!("-c client_min_messages=error {SESSION_OPTIONS}"))
             .arg("--no-password")
@@ -115,11 +112,6 @@ impl Scratch {
 
     /// A session in one of its databases.
     pub async fn connect(&self, database: &str) -> Result<Client, ServerError> {
-        connect(&self.host(), database, &self.user, None).await
-    }
-
-    fn failed(&self) -> impl FnOnce(io::Error) -> ScratchError {
-        let path = self.directory.clone();
-        move |source| ScratchError::Directory { path, source }
+        connect_socket(&self.socket_dir, database, &self.user).await
     }
 }

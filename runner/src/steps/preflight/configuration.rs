@@ -3,17 +3,15 @@
 //! load.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use pgops_api::{layout, names, serverconf};
-use pgops_volume::FileError;
 
 use super::preload_libraries::{SERVER_SETTING, SESSION_SETTINGS, libraries, missing, refused};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::client::settings::rejection_for_all;
-use crate::postgres::program::command::{CommandError, Program};
-use crate::postgres::program::installation::Installation;
+use crate::postgres::program::command::CommandError;
+use crate::postgres::program::programs::Programs;
 use crate::postgres::server::scratch::Scratch;
 use crate::upgrade::{Finding, StepError, UpgradeContext};
 
@@ -28,14 +26,13 @@ pub struct Checked {
     session_libraries: Vec<(&'static str, Vec<String>)>,
 }
 
-/// Checks the settings that the new server will have, with the scratch server's data directory in place of its own.
-/// Those of `ALTER ROLE ALL` apply in every session too.
+/// Checks the settings that the new server will have, with the data directory of `cluster` in place of its own. Those of `ALTER ROLE ALL` apply in every session too.
 pub async fn check(
     upgrade: &UpgradeContext,
-    scratch: &Scratch,
+    cluster: &Scratch,
     inventory: &Inventory,
 ) -> Result<Checked, StepError> {
-    let merged = MergedSettings::write(upgrade, scratch)?;
+    let merged = MergedSettings::write(upgrade, cluster).await?;
     if let Err(refusal) = merged.value("data_directory").await? {
         let text = format!(
             "PostgreSQL {} does not start with the settings of {} and of ALTER SYSTEM; remove the one it names: {refusal}",
@@ -60,8 +57,7 @@ pub async fn check(
             .flat_map(|value| libraries(setting, value))
             .filter(|library| !server_libraries.contains(library))
             .collect();
-        let (found, absent): (Vec<_>, Vec<_>) =
-            named.into_iter().partition(|library| merged.installation.has_library(library));
+        let (found, absent) = merged.find_libraries(named.into_iter().collect()).await?;
         if !absent.is_empty() {
             checked.findings.push(missing(setting, &absent));
         }
@@ -116,35 +112,44 @@ impl Checked {
 
 /// All settings in one file.
 struct MergedSettings {
-    installation: Installation,
+    programs: Programs,
     pgdata: PathBuf,
     file: PathBuf,
 }
 
 impl MergedSettings {
-    fn write(upgrade: &UpgradeContext, scratch: &Scratch) -> Result<Self, StepError> {
+    async fn write(upgrade: &UpgradeContext, cluster: &Scratch) -> Result<Self, StepError> {
         let stored = upgrade.volume.data_dir(upgrade.old_major).join("postgresql.auto.conf");
-        let mut text = serverconf::postgresql_conf(&scratch.pgdata());
+        let mut text = serverconf::postgresql_conf(&cluster.pgdata());
         if stored.exists() {
             text.extend(["include = '", &stored.display().to_string(), "'\n"]);
         }
-        let file = scratch.file("merged.conf");
-        fs::write(&file, text).map_err(FileError::on("write", &file))?;
-        Ok(Self { installation: upgrade.new_installation()?, pgdata: scratch.pgdata(), file })
+        let programs = cluster.programs().clone();
+        let file = cluster.file("merged.conf");
+        programs.agent.write_file(file.clone(), text).await?;
+        Ok(Self { programs, pgdata: cluster.pgdata(), file })
     }
 
     /// The value that the target's server reads for a setting, or why it would not start.
     async fn value(&self, setting: &str) -> Result<Result<String, String>, CommandError> {
-        let program = Program::new(self.installation.program("postgres")).args(["-C", setting]).arg("-D");
-        let program = program.arg(&self.pgdata).arg("-c").arg(format!("config_file={}", self.file.display()));
-        // The TLS files may be visible only to the database's pod, and the scratch server's WAL segments have the
-        // default size.
+        let program = self.programs.program("postgres").args(["-C", setting]).arg("-D").path(&self.pgdata);
+        let program = program.arg("-c").arg(format!("config_file={}", self.file.display()));
+        // The TLS files may be visible only to the database's pod, and this cluster's WAL segments have the default
+        // size.
         answer(
             program
                 .args(["-c", "ssl=off", "-c", "min_wal_size=32MB", "-c", "max_wal_size=64MB"])
                 .output()
                 .await,
         )
+    }
+
+    /// The libraries that the target has, and those that it has not.
+    async fn find_libraries(&self, names: Vec<String>) -> Result<(Vec<String>, Vec<String>), StepError> {
+        let found = self.programs.agent.has_libraries(&self.programs.installation, names.clone()).await?;
+        let (found, absent): (Vec<_>, Vec<_>) = names.into_iter().zip(found).partition(|(_, found)| *found);
+        let names = |libraries: Vec<(String, bool)>| libraries.into_iter().map(|(name, _)| name).collect();
+        Ok((names(found), names(absent)))
     }
 }
 

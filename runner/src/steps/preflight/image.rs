@@ -3,25 +3,23 @@
 use std::collections::BTreeSet;
 
 use pgops_api::plan::Step;
-use pgops_volume::FileError;
 
 use crate::postgres::client::inventory::Inventory;
-use crate::postgres::program::installation::Installation;
 use crate::postgres::program::pg_dump::COLUMN_OPTION;
+use crate::postgres::program::programs::Programs;
 use crate::upgrade::{Finding, StepError, log_step};
 
 /// Column options that the target does not know fail the restore, which `pg_upgrade --check` never tries. Returns a
 /// finding for each one that a user has set, and whether the dump must leave out the one that some servers set by
 /// themselves.
-pub fn unknown_column_options(
+pub async fn unknown_column_options(
     inventory: &Inventory,
-    installation: &Installation,
+    programs: &Programs,
 ) -> Result<(Vec<Finding>, bool), StepError> {
-    let program = installation.program("postgres");
-    let server = std::fs::read(&program).map_err(FileError::on("read", &program))?;
-    let knows = |option: &str| memchr::memmem::find(&server, format!("\0{option}\0").as_bytes()).is_some();
-    let unknown: Vec<_> = inventory.column_options.iter().filter(|option| !knows(option)).collect();
-    let (ours, users): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|option| *option == COLUMN_OPTION);
+    let options: Vec<_> = inventory.column_options.iter().cloned().collect();
+    let known = programs.agent.knows_options(&programs.installation, options.clone()).await?;
+    let unknown = options.into_iter().zip(known).filter(|(_, known)| !known).map(|(option, _)| option);
+    let (ours, users): (Vec<_>, Vec<_>) = unknown.partition(|option| *option == COLUMN_OPTION);
     if !ours.is_empty() {
         log_step(
             Step::Preflight,
@@ -34,17 +32,24 @@ pub fn unknown_column_options(
             format!("ALTER TABLE … ALTER COLUMN … SET ({option}) is unknown to the target version: RESET it"),
         )
     };
-    Ok((users.into_iter().map(finding).collect(), !ours.is_empty()))
+    Ok((users.iter().map(finding).collect(), !ours.is_empty()))
+}
+
+/// The libraries of the inventory that the target does not have.
+pub async fn missing_libraries(
+    inventory: &Inventory,
+    programs: &Programs,
+) -> Result<BTreeSet<String>, StepError> {
+    let libraries: BTreeSet<_> = inventory.libraries.iter().map(|(library, _)| library.clone()).collect();
+    let libraries: Vec<_> = libraries.into_iter().collect();
+    let found = programs.agent.has_libraries(&programs.installation, libraries.clone()).await?;
+    Ok(libraries.into_iter().zip(found).filter(|(_, found)| !found).map(|(library, _)| library).collect())
 }
 
 /// What the functions and the stored settings of the inventory need, and the target does not have.
 /// `known_settings` is the output of the target's `postgres --describe-config`.
-pub fn findings(
-    inventory: &Inventory,
-    known_settings: &str,
-    has_library: impl Fn(&str) -> bool,
-) -> Vec<Finding> {
-    let missing = inventory.libraries.iter().filter(|(library, _)| !has_library(library));
+pub fn findings(inventory: &Inventory, known_settings: &str, missing: &BTreeSet<String>) -> Vec<Finding> {
+    let missing = inventory.libraries.iter().filter(|(library, _)| missing.contains(library));
     let mut findings: Vec<_> = missing
         .map(|(library, database)| {
             Finding::new(
@@ -110,7 +115,7 @@ mod tests {
             stored_settings: ["work_mem".to_owned(), "app.tenant".to_owned()].into(),
             ..empty_inventory()
         };
-        assert_eq!(findings(&inventory, "work_mem\tINTEGER\n", |_| true), []);
+        assert_eq!(findings(&inventory, "work_mem\tINTEGER\n", &BTreeSet::new()), []);
     }
 
     #[test]
@@ -120,7 +125,8 @@ mod tests {
             stored_settings: ["old_snapshot_threshold".to_owned()].into(),
             ..empty_inventory()
         };
-        let text: Vec<_> = findings(&inventory, "", |_| false).iter().map(ToString::to_string).collect();
+        let missing = ["$libdir/postgis-3".to_owned()].into();
+        let text: Vec<_> = findings(&inventory, "", &missing).iter().map(ToString::to_string).collect();
         let text = text.join("\n");
         for expected in
             ["[missing-library]", "\"geo\"", "postgis-3", "[removed-setting]", "old_snapshot_threshold"]

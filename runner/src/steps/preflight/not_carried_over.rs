@@ -10,7 +10,8 @@ use pgops_volume::FileError;
 
 use crate::upgrade::{Finding, shortened};
 
-const CONF: &str = "postgresql.conf";
+/// The file of settings in a data directory.
+pub const CONF: &str = "postgresql.conf";
 /// Files that a running server leaves next to its data.
 const OF_A_RUNNING_SERVER: [&str; 3] = ["postmaster.pid", "postmaster.opts", "current_logfiles"];
 /// Created with the file system, if the volume's root is the data directory.
@@ -33,10 +34,11 @@ const OF_INITDB: [&str; 13] = [
     "timezone",
 ];
 
-/// Notes about the data directory `old`; `new` is one as the target's initdb leaves it.
-pub fn notes(old: &Path, new: &Path) -> Result<Vec<Finding>, FileError> {
+/// Notes about the data directory `old`. `new_conf` is the file of settings, and `new_names` are the names of all files,
+/// of one as the target's initdb leaves it.
+pub fn notes(old: &Path, new_conf: &str, new_names: &BTreeSet<String>) -> Result<Vec<Finding>, FileError> {
     let mut notes = Vec::new();
-    let settings = own_settings(&conf(old)?, &conf(new)?);
+    let settings = own_settings(&conf(old)?, new_conf);
     if !settings.is_empty() {
         let text = format!(
             "{CONF} in the data directory is not carried over; put these into user.conf of the configSecret, or set them \
@@ -45,7 +47,7 @@ pub fn notes(old: &Path, new: &Path) -> Result<Vec<Finding>, FileError> {
         );
         notes.push(Finding::note("settings-left-behind", text));
     }
-    let files = foreign_files(names(old)?, &names(new)?);
+    let files = foreign_files(names(old)?, new_names);
     if !files.is_empty() {
         let text = format!(
             "files in the data directory that are not PostgreSQL's: {}; they are deleted with the old data, so copy what you \

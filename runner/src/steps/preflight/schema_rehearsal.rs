@@ -2,19 +2,35 @@
 //! every database is restored into it. This finds, while the database serves, what would fail `pg_upgrade` after the old
 //! server was stopped, and after everything that its `--check` covers.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use pgops_api::layout::REHEARSAL_DIR;
 use pgops_api::plan::Step;
 
-use super::{configuration, not_carried_over, text_order, volume};
+use super::configuration::Checked;
+use super::text_order;
 use crate::postgres::client::catalog::{count_tables, has_room_for_locks};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::collation::versions::CollationVersion;
-use crate::postgres::program::command::CommandError;
 use crate::postgres::program::reported_error::ReportedError;
 use crate::postgres::schema_rehearsal::{RehearsalResult, SchemaSource, database, drop_database, globals};
-use crate::postgres::server::scratch::{Scratch, ScratchError};
+use crate::postgres::server::scratch::Scratch;
 use crate::upgrade::{Finding, StepError, UpgradeContext, warn_step};
+
+/// What is rehearsed.
+pub struct Source<'a> {
+    /// Address of the serving database.
+    pub ip: &'a str,
+    pub inventory: &'a Inventory,
+    /// The collation versions of the serving database, if they are known.
+    pub collations: Option<&'a [CollationVersion]>,
+    /// Whether the dump must leave out the column option that the target does not know.
+    pub drop_column_option: bool,
+    /// Libraries that the target lacks: they have findings of their own.
+    pub missing_libraries: &'a BTreeSet<String>,
+}
 
 /// The result of the rehearsal.
 #[derive(Default)]
@@ -24,71 +40,60 @@ pub struct Rehearsed {
     pub success: Option<(String, Duration)>,
 }
 
-/// Rehearses, and leaves nothing behind. `collations` are the versions of the old server, if they are known.
+/// Rehearses, and leaves nothing behind. The dumps are made where the serving database can be reached, and restored where
+/// nothing can.
 pub async fn rehearse(
     upgrade: &UpgradeContext,
-    ip: &str,
-    inventory: &Inventory,
-    collations: Option<&[CollationVersion]>,
-    drop_column_option: bool,
+    source: &Source<'_>,
+    settings: &Checked,
 ) -> Result<Rehearsed, StepError> {
-    let installation = upgrade.new_installation()?;
+    let programs = upgrade.rehearsal_programs().await?;
     let directory = UpgradeContext::scratch().join("rehearsal");
-    let scratch = match Scratch::init(&installation, &directory, &inventory.shape).await {
-        Ok(scratch) => scratch,
-        Err(ScratchError::Command(CommandError::Ended { tail, .. }))
-            if ReportedError::parse(&tail).is_missing_locale() =>
-        {
-            let findings =
-                vec![finding("template0", &RehearsalResult::NotRestored(ReportedError::parse(&tail)))];
-            return Ok(Rehearsed { findings: findings.into_iter().flatten().collect(), success: None });
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let source = SchemaSource {
-        new: &installation,
-        superuser: &upgrade.superuser,
-        ip,
-        install_user: &inventory.shape.install_user,
-        drop_column_option,
-    };
-    let result = perform(upgrade, &source, &scratch, inventory, collations).await;
+    let shape = &source.inventory.shape;
+    let scratch = Scratch::init(&programs, &directory, Path::new(REHEARSAL_DIR), shape).await?;
+    let result = perform(upgrade, source, &scratch, settings).await;
     scratch.remove().await?;
+    // Whatever else the restored code has started.
+    programs.agent.kill_all().await?;
     let mut rehearsed = result?;
-    // Libraries that the image lacks have findings of their own already.
     rehearsed.findings.retain(|finding| {
-        let is_about_missing = |(library, _): &(String, String)| {
-            finding.text.contains(&format!("\"{library}\"")) && !installation.has_library(library)
-        };
-        !inventory.libraries.iter().any(is_about_missing)
+        let is_about = |library: &String| finding.text.contains(&format!("\"{library}\""));
+        !source.missing_libraries.iter().any(is_about)
     });
     Ok(rehearsed)
 }
 
 async fn perform(
     upgrade: &UpgradeContext,
-    source: &SchemaSource<'_>,
+    source: &Source<'_>,
     scratch: &Scratch,
-    inventory: &Inventory,
-    collations: Option<&[CollationVersion]>,
+    settings: &Checked,
 ) -> Result<Rehearsed, StepError> {
     let began = Instant::now();
+    let inventory = source.inventory;
     let mut findings = Vec::new();
-    let settings = configuration::check(upgrade, scratch, inventory).await?;
-    findings.extend(volume::left_in_tablespaces(upgrade, scratch).await?);
-    let old_pgdata = upgrade.volume.data_dir(upgrade.old_major);
-    findings.extend(not_carried_over::notes(&old_pgdata, &scratch.pgdata())?);
     scratch.start(upgrade.new_major, inventory.largest_database).await?;
     findings.extend(settings.check_sessions(scratch, &inventory.settings_for_all).await?);
-    findings.extend(settings.findings);
+    let programs = upgrade.new_programs().await?;
+    let proxy = upgrade.proxy(source.ip).await?;
+    let wrapper = UpgradeContext::scratch().join("bin");
+    if source.drop_column_option {
+        programs.agent.link_programs(programs.installation.bindir.clone(), wrapper.clone()).await?;
+    }
+    let schema = SchemaSource {
+        programs: &programs,
+        proxy: &proxy,
+        install_user: &inventory.shape.install_user,
+        wrapper: source.drop_column_option.then_some(wrapper),
+    };
     // Without its roles no database can be restored.
-    let roles = finding(ROLES, &globals(source, scratch).await?);
+    let roles = finding(ROLES, &globals(&schema, scratch).await?);
     if roles.is_some() {
         findings.extend(roles);
         return Ok(Rehearsed { findings, success: None });
     }
     let databases = in_order(&inventory.databases);
-    let restored = restore_all(upgrade, source, scratch, &databases, collations).await?;
+    let restored = restore_all(upgrade, source, &schema, scratch, &databases).await?;
     findings.extend(restored.findings);
     let success = (restored.databases == databases.len()).then(|| {
         let took = began.elapsed();
@@ -115,10 +120,10 @@ struct Restored {
 /// Restores the schema of one database after the other, each dropped before the next.
 async fn restore_all(
     upgrade: &UpgradeContext,
-    source: &SchemaSource<'_>,
+    source: &Source<'_>,
+    schema: &SchemaSource<'_>,
     scratch: &Scratch,
     databases: &[&str],
-    collations: Option<&[CollationVersion]>,
 ) -> Result<Restored, StepError> {
     let mut restored = Restored::default();
     let mut dependents = Vec::new();
@@ -127,12 +132,12 @@ async fn restore_all(
             restored.findings.push(too_many_tables(name));
             continue;
         }
-        let refused = finding(name, &database(source, scratch, name).await?);
+        let refused = finding(name, &database(schema, scratch, name).await?);
         if refused.is_none() {
             restored.databases += 1;
             let client = scratch.connect(name).await?;
             restored.tables += count_tables(&client).await?;
-            if let Some(collations) = collations {
+            if let Some(collations) = source.collations {
                 match text_order::dependents(upgrade, source.ip, &client, collations, name).await {
                     Ok(found) => dependents.extend(found),
                     // They are looked for again after the outage.
@@ -174,7 +179,7 @@ fn finding(database: &str, result: &RehearsalResult) -> Option<Finding> {
             "the definition cannot be dumped, and pg_upgrade could not dump it either: fix or drop it",
         ),
         RehearsalResult::NotRestored(refusal) if refusal.is_missing_locale() => {
-            ("locale", refusal, "the target image lacks a locale: use one that has it")
+            return Some(missing_locale(database, refusal));
         }
         RehearsalResult::NotRestored(refusal) => (
             "schema-restore",
@@ -184,6 +189,12 @@ fn finding(database: &str, result: &RehearsalResult) -> Option<Finding> {
         ),
     };
     Some(Finding::new(id, format!("database \"{database}\": {refusal}: {remedy}")))
+}
+
+/// The target image lacks a locale that a database has.
+pub fn missing_locale(database: &str, refusal: &ReportedError) -> Finding {
+    let remedy = "the target image lacks a locale: use one that has it";
+    Finding::new("locale", format!("database \"{database}\": {refusal}: {remedy}"))
 }
 
 fn too_many_tables(database: &str) -> Finding {

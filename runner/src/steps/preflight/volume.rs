@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use pgops_volume::tablespaces;
 
-use crate::postgres::program::controldata::ControlData;
 use crate::postgres::server::scratch::Scratch;
 use crate::postgres::volume::data::tablespaces_within;
 use crate::postgres::volume::work_dir::Marker;
@@ -51,8 +50,7 @@ pub async fn left_in_tablespaces(
     upgrade: &UpgradeContext,
     scratch: &Scratch,
 ) -> Result<Option<Finding>, StepError> {
-    let data = ControlData::read(&upgrade.new_installation()?, &scratch.pgdata()).await?;
-    let name = data.tablespace_directory(upgrade.new_major);
+    let name = scratch.control_data().await?.tablespace_directory(upgrade.new_major);
     let all = tablespaces(&upgrade.volume.data_dir(upgrade.old_major))?;
     let left: Vec<_> = all.iter().map(|path| path.join(&name)).filter(|path| path.exists()).collect();
     Ok((!left.is_empty()).then(|| {

@@ -52,6 +52,9 @@ pub enum Victim {
     Runner,
     /// All processes of its container at once.
     Container,
+    /// All processes of the container that runs programs on the volume. The runner survives, and the kubelet starts the
+    /// container again.
+    Programs,
 }
 
 /// One kill.

@@ -1,6 +1,7 @@
 //! A memory limit that makes the kernel kill a process.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -28,11 +29,15 @@ impl MemoryLimit {
         Ok(limit)
     }
 
-    /// Number of processes that the kernel has killed because of the limit.
-    pub fn kills(&self) -> anyhow::Result<u64> {
-        let text = fs::read_to_string(self.cgroup.join("memory.oom_control"))?;
+    /// Whether the kernel has killed a process because of the limit.
+    pub fn has_killed(&self) -> anyhow::Result<bool> {
+        let text = match fs::read_to_string(self.cgroup.join("memory.oom_control")) {
+            // The container has ended with the process.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            text => text?,
+        };
         let kills = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-        Ok(kills.context("the kernel does not count kills")?.parse()?)
+        Ok(kills.context("the kernel does not count kills")?.parse::<u64>()? > 0)
     }
 
     fn set(&self, limit: &str) -> anyhow::Result<()> {

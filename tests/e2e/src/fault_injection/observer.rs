@@ -15,6 +15,7 @@ use super::invariants::Invariants;
 use super::journal::{self, Record};
 use super::kill_point::{Kill, KillPoint, Victim};
 use super::node::Node;
+use super::process::Process;
 use super::runner_log;
 use super::worker::Worker;
 use crate::counts;
@@ -95,12 +96,14 @@ impl UpgradeObserver {
     /// Waits for the kill point and kills; fails if the upgrade ends before.
     pub async fn kill(&mut self, kill: Kill) -> anyhow::Result<()> {
         let worker = self.reach(kill.at).await?;
-        match kill.of {
-            Victim::Runner => worker.runner.signal(Signal::KILL)?,
-            Victim::Container => worker.init.signal(Signal::KILL)?,
-        }
+        let (victim, all): (_, &[&Process]) = match kill.of {
+            Victim::Runner => (&worker.runner, &[&worker.runner]),
+            Victim::Container => (&worker.init, &[&worker.init, &worker.runner]),
+            Victim::Programs => (&worker.programs, &[&worker.programs]),
+        };
+        victim.signal(Signal::KILL)?;
         let killed = Instant::now();
-        while worker.runner.is_alive() || (kill.of == Victim::Container && worker.init.is_alive()) {
+        while all.iter().any(|process| process.is_alive()) {
             ensure!(killed.elapsed() < KILL_TIMEOUT, "the {:?} survives SIGKILL", kill.of);
             tokio::time::sleep(POLL_INTERVAL).await;
         }

@@ -3,15 +3,19 @@
 use std::fs;
 use std::path::PathBuf;
 
+use pgops_api::layout::PROGRAMS_DIR;
+
 use super::process::{Process, pids};
 
-/// The processes of the container that executes a request.
+/// The processes of a worker's containers that act on the database.
 #[derive(Debug)]
 pub struct Worker {
     /// PID 1 of the container: if it ends, all others end.
     pub init: Process,
     /// Its child, which executes the saga.
     pub runner: Process,
+    /// PID 1 of the container that runs programs on the volume.
+    pub programs: Process,
 }
 
 impl Worker {
@@ -30,13 +34,12 @@ impl Worker {
             if !has_plan {
                 continue;
             }
-            let status = fs::read_to_string(directory.join("status")).unwrap_or_default();
-            let inner_pid =
-                status.lines().find_map(|line| line.strip_prefix("NSpid:")?.split_whitespace().last());
-            let slot = if inner_pid == Some("1") { &mut init } else { &mut runner };
+            let slot = if inner_pid(pid).as_deref() == Some("1") { &mut init } else { &mut runner };
             *slot = Process::open(pid).ok();
         }
-        Some(Self { init: init?, runner: runner? })
+        let init: Process = init?;
+        let programs = find_agent(&init, PROGRAMS_DIR)?;
+        Some(Self { init, runner: runner?, programs })
     }
 
     /// Whether both processes are running.
@@ -44,4 +47,31 @@ impl Worker {
     pub fn is_alive(&self) -> bool {
         self.init.is_alive() && self.runner.is_alive()
     }
+}
+
+/// PID 1 of the container, in the same pod as `other`, whose agent listens in `directory`.
+fn find_agent(other: &Process, directory: &str) -> Option<Process> {
+    let pod = pod_uid(other.pid())?;
+    let is_agent = |pid: &i32| {
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let listens = arguments
+            .split(|byte| *byte == 0)
+            .any(|argument| String::from_utf8_lossy(argument).starts_with(&format!("{directory}/")));
+        listens && inner_pid(*pid).as_deref() == Some("1") && pod_uid(*pid).as_ref() == Some(&pod)
+    };
+    pids().find(is_agent).and_then(|pid| Process::open(pid).ok())
+}
+
+/// The PID that a process has in its own namespace.
+fn inner_pid(pid: i32) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    line.split_whitespace().last().map(ToOwned::to_owned)
+}
+
+/// The uid of the pod that a process belongs to, from its control group.
+fn pod_uid(pid: i32) -> Option<String> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let (_, rest) = groups.split_once("/pod")?;
+    rest.split('/').next().map(ToOwned::to_owned)
 }

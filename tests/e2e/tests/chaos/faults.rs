@@ -166,7 +166,8 @@ async fn kill_server(ns: &Namespace) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The kernel kills a process of the worker that is out of memory: the kernel chooses which one.
+/// The kernel kills a process of the container that runs programs on the volume, which is out of memory: the kernel
+/// chooses which one.
 #[rstest]
 #[case::before_the_outage(Major::Copy, KillPoint::Record(Step::CopiedOldBinaries, Event::Succeeded))]
 #[case::in_the_outage(Major::Copy, KillPoint::Record(Step::PgUpgraded, Event::Started))]
@@ -176,8 +177,8 @@ async fn worker_out_of_memory(#[case] major: Major, #[case] point: KillPoint) ->
     with_namespace(async |ns| {
         let StartedUpgrade { orders, before, upgrade, observer } = StartedUpgrade::new(ns, major).await?;
         let worker = observer.reach(point).await?;
-        let limit = MemoryLimit::of(&worker.runner)?;
-        while limit.kills()? == 0 {
+        let limit = MemoryLimit::of(&worker.programs)?;
+        while !limit.has_killed()? {
             ensure!(worker.is_alive(), "the worker ended before it was out of memory");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

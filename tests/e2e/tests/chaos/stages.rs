@@ -1,10 +1,10 @@
 //! Major upgrades that are killed after each stage of `pg_upgrade`.
 
 use anyhow::ensure;
-use pgops_e2e::fault_injection::{KillPoint, Victim};
+use pgops_e2e::fault_injection::{Kill, KillPoint, Victim};
 use rstest::rstest;
 
-use crate::scenario::{Major, alternating_kills, assert_survives_kills_and};
+use crate::scenario::{Major, alternating_kills, assert_survives_kills, assert_survives_kills_and};
 
 /// Number of upgrades among which the stages are divided.
 const UPGRADES: usize = 9;
@@ -34,4 +34,14 @@ async fn major_upgrade_killed_after_each_stage_of_pg_upgrade(
         Ok(())
     })
     .await
+}
+
+/// The container of `pg_upgrade` is killed, and the runner is not: it runs the step again.
+#[rstest]
+#[tokio::test]
+async fn major_upgrade_survives_the_container_of_pg_upgrade(
+    #[values(Major::Copy, Major::Link)] major: Major,
+    #[values(1, 12, 24, 30)] stage: usize,
+) -> anyhow::Result<()> {
+    assert_survives_kills(major, &[Kill { at: KillPoint::Stage(stage), of: Victim::Programs }]).await
 }

@@ -10,6 +10,7 @@ mod documentation;
 mod extensions;
 mod failures;
 mod interruptions;
+mod isolation;
 mod kubedb;
 mod lifecycle;
 mod major;

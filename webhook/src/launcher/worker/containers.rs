@@ -1,18 +1,24 @@
-//! The containers of a worker's pod: `install` copies pgops-runner, `stage` the old version's programs, and
-//! `runner` executes the plan in the image of the new version.
+//! The containers of a worker's pod. `install` copies pgops-runner, `stage` the old version's programs. `programs` and
+//! `rehearsal` run `PostgreSQL`'s programs in the image of the new version, at the order of `runner`: it executes the plan,
+//! has all rights and secrets, and runs no program but its own.
+//!
+//! `programs` and `rehearsal` are sidecars: they run before `runner` starts, and the kubelet ends them after it.
 
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, EnvVar, EnvVarSource, ObjectFieldSelector, ResourceRequirements, SecurityContext,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use pgops_api::layout;
 use pgops_api::plan::{NODE_VARIABLE, PLAN_VARIABLE, UpgradeKind};
+use pgops_api::{layout, names};
 
-use super::volumes::{passwd_mount, tmp_mount, tools_mount};
-use super::{CONTAINER_RUNNER, Worker};
+use super::Worker;
+use super::volumes::{install_mounts, rehearsal_mounts, stage_mounts};
+use crate::launcher::options::Images;
 
-/// Environment variable with the database's `clientAuthMode`.
-const CLIENT_AUTH_MODE_VARIABLE: &str = "PGOPS_CLIENT_AUTH_MODE";
+/// Name of the init container that stages the old version's programs.
+pub(super) const CONTAINER_STAGE: &str = "stage";
+/// Memory that the rehearsal may use: a schema of 100,000 tables takes half of it.
+const REHEARSAL_MEMORY: &str = "4Gi";
 /// The program, once `install` has copied it to where every image can run it.
 const RUNNER: &str = "/pgops/bin/pgops-runner";
 
@@ -27,28 +33,56 @@ impl Worker {
                     .map(Into::into)
                     .into(),
             ),
-            volume_mounts: Some(vec![tools_mount(), tmp_mount(), passwd_mount()]),
-            ..container("stage")
+            volume_mounts: Some(stage_mounts()),
+            ..container(CONTAINER_STAGE)
         })
     }
 
-    pub(super) fn runner(&self) -> serde_json::Result<Container> {
-        let auth_mode = match self.client_auth_mode {
-            Some(mode) => serde_json::to_value(mode)?.as_str().map(ToOwned::to_owned),
-            None => None,
+    /// Runs programs on the volume.
+    pub(super) fn programs(&self) -> Container {
+        Container {
+            volume_mounts: Some(self.programs_mounts()),
+            ..self.agent(names::CONTAINER_PROGRAMS, layout::PROGRAMS_DIR)
+        }
+    }
+
+    /// Runs the scratch server, where the definitions of users are restored.
+    pub(super) fn rehearsal(&self) -> Option<Container> {
+        if self.kind == UpgradeKind::Minor {
+            return None;
+        }
+        let mut container = Container {
+            volume_mounts: Some(rehearsal_mounts()),
+            ..self.agent(names::CONTAINER_REHEARSAL, layout::REHEARSAL_DIR)
         };
-        let mut variables = vec![
-            value_variable(PLAN_VARIABLE, serde_json::to_string(&self.plan)?),
-            field_variable("POD_NAME", "metadata.name"),
-            field_variable(NODE_VARIABLE, "spec.nodeName"),
-        ];
-        variables.extend(auth_mode.map(|mode| value_variable(CLIENT_AUTH_MODE_VARIABLE, mode)));
-        Ok(Container {
+        let limit = ("memory".to_owned(), Quantity(REHEARSAL_MEMORY.to_owned()));
+        container.resources.get_or_insert_default().limits = Some([limit].into());
+        Some(container)
+    }
+
+    /// An agent in the target's image.
+    fn agent(&self, name: &str, directory: &str) -> Container {
+        let socket = format!("{directory}/{}", layout::AGENT_SOCKET);
+        Container {
             image: Some(self.plan.to.image.clone()),
-            command: Some([RUNNER, "upgrade"].map(Into::into).into()),
-            env: Some(variables),
+            command: Some([RUNNER, "agent", "--socket", &socket].map(Into::into).into()),
+            // A sidecar: it is started again if it ends, and ended after the runner.
+            restart_policy: Some("Always".to_owned()),
+            ..container(name)
+        }
+    }
+
+    pub(super) fn runner(&self, images: &Images) -> serde_json::Result<Container> {
+        Ok(Container {
+            image: Some(images.runner.clone()),
+            args: Some(vec!["upgrade".to_owned()]),
+            env: Some(vec![
+                value_variable(PLAN_VARIABLE, serde_json::to_string(&self.plan)?),
+                field_variable("POD_NAME", "metadata.name"),
+                field_variable(NODE_VARIABLE, "spec.nodeName"),
+            ]),
             volume_mounts: Some(self.runner_mounts()),
-            ..container(CONTAINER_RUNNER)
+            ..container(names::CONTAINER_RUNNER)
         })
     }
 }
@@ -59,7 +93,7 @@ pub(super) fn install(image: &str) -> Container {
     Container {
         image: Some(image.to_owned()),
         args: Some(["install", "--to", layout::TOOLS_DIR, "--passwd", &passwd].map(Into::into).into()),
-        volume_mounts: Some(vec![tools_mount()]),
+        volume_mounts: Some(install_mounts()),
         ..container("install")
     }
 }

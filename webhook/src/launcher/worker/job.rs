@@ -7,9 +7,10 @@ use k8s_openapi::api::batch::v1::{
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use pgops_api::names;
-use pgops_api::plan::EXIT_ENDED;
+use pgops_api::plan::{EXIT_ENDED, UpgradeKind};
 
 use super::Worker;
+use super::containers::CONTAINER_STAGE;
 use super::metadata::{labels, metadata};
 use crate::launcher::job_state::ANNOTATION_HELD;
 use crate::launcher::options::Images;
@@ -30,7 +31,7 @@ impl Worker {
                 suspend: Some(true),
                 backoff_limit: Some(BACKOFF_LIMIT),
                 pod_replacement_policy: Some("Failed".to_owned()),
-                pod_failure_policy: Some(failure_policy()),
+                pod_failure_policy: Some(self.failure_policy()),
                 template: PodTemplateSpec {
                     metadata: Some(self.pod_metadata()),
                     spec: Some(self.pod(images)?),
@@ -53,30 +54,29 @@ impl Worker {
             ..ObjectMeta::default()
         }
     }
-}
 
-fn failure_policy() -> PodFailurePolicy {
-    PodFailurePolicy {
-        rules: vec![
-            PodFailurePolicyRule {
-                action: "FailJob".to_owned(),
-                on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
-                    // Of all containers: each runs pgops-runner.
-                    container_name: None,
-                    operator: "In".to_owned(),
-                    values: vec![i32::from(EXIT_ENDED)],
-                }),
-                on_pod_conditions: None,
-            },
-            PodFailurePolicyRule {
-                action: "Ignore".to_owned(),
-                on_exit_codes: None,
-                on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
-                    type_: "DisruptionTarget".to_owned(),
-                    status: "True".to_owned(),
-                }]),
-            },
-        ],
+    /// Only these containers say that the request has ended: the others run programs of the target's image.
+    fn failure_policy(&self) -> PodFailurePolicy {
+        let stage = (self.kind == UpgradeKind::Major).then_some(CONTAINER_STAGE);
+        let ended = |container: &str| PodFailurePolicyRule {
+            action: "FailJob".to_owned(),
+            on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+                container_name: Some(container.to_owned()),
+                operator: "In".to_owned(),
+                values: vec![i32::from(EXIT_ENDED)],
+            }),
+            on_pod_conditions: None,
+        };
+        let disrupted = PodFailurePolicyRule {
+            action: "Ignore".to_owned(),
+            on_exit_codes: None,
+            on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
+                type_: "DisruptionTarget".to_owned(),
+                status: "True".to_owned(),
+            }]),
+        };
+        let ending = [names::CONTAINER_RUNNER].into_iter().chain(stage).map(ended);
+        PodFailurePolicy { rules: ending.chain([disrupted]).collect() }
     }
 }
 
@@ -95,9 +95,11 @@ mod tests {
         assert_eq!(spec.active_deadline_seconds, None);
         let rules = spec.pod_failure_policy.unwrap().rules;
         assert_eq!(rules[0].action, "FailJob");
-        let codes = rules[0].on_exit_codes.as_ref().unwrap();
-        assert_eq!((codes.values.as_slice(), codes.container_name.as_ref()), ([42].as_slice(), None));
-        assert_eq!(rules[1].action, "Ignore");
-        assert_eq!(rules[1].on_pod_conditions.as_ref().unwrap()[0].type_, "DisruptionTarget");
+        let ending: Vec<_> = rules.iter().filter_map(|rule| rule.on_exit_codes.as_ref()).collect();
+        let names: Vec<_> = ending.iter().filter_map(|codes| codes.container_name.as_deref()).collect();
+        assert_eq!(names, ["runner", "stage"]);
+        assert!(ending.iter().all(|codes| codes.values == [42]));
+        assert_eq!(rules[2].action, "Ignore");
+        assert_eq!(rules[2].on_pod_conditions.as_ref().unwrap()[0].type_, "DisruptionTarget");
     }
 }

@@ -21,12 +21,18 @@ impl Worker {
             image_pull_policy: images.pull_policy.map(|policy| format!("{policy:?}")),
             ..container
         };
-        let init_containers = [install(&images.runner)].into_iter().chain(self.stage());
+        let init_containers = [install(&images.runner)]
+            .into_iter()
+            .chain(self.stage())
+            .chain([self.programs()])
+            .chain(self.rehearsal());
         Ok(PodSpec {
             service_account_name: Some(names::job(&self.plan.request, &self.plan.request_uid)),
             // Only the runner speaks to the API server: see `identity`.
             automount_service_account_token: Some(false),
             restart_policy: Some("Never".to_owned()),
+            // Each container is on its own: a process of one cannot be reached from another.
+            share_process_namespace: Some(false),
             termination_grace_period_seconds: Some(TERMINATION_GRACE),
             // Variables of the namespace's services could be taken for settings of PostgreSQL.
             enable_service_links: Some(false),
@@ -37,7 +43,7 @@ impl Worker {
             image_pull_secrets,
             priority_class_name: priority_class,
             init_containers: Some(init_containers.map(with_pull_policy).collect()),
-            containers: vec![with_pull_policy(self.runner()?)],
+            containers: vec![with_pull_policy(self.runner(images)?)],
             volumes: Some(self.volumes()),
             ..PodSpec::default()
         })

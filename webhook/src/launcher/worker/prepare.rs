@@ -109,7 +109,6 @@ impl<'a> Provisioned<'a> {
             replicas: u32::try_from(database.replicas()).unwrap_or(1),
             auth_secret: database.auth_secret(),
             config_secret: config_secret.filter(|name| !name.is_empty()),
-            client_auth_mode: database.spec.client_auth_mode,
             run_as: run_as(pod),
             scheduling: Scheduling {
                 node: state.node.clone(),

@@ -7,25 +7,38 @@ use pgops_api::plan::UpgradeKind;
 use pgops_api::{layout, names};
 
 use super::Worker;
+use super::containers::CONTAINER_STAGE;
 use super::identity::{IDENTITY_DIR, VOLUME_IDENTITY, identity_volume};
 
+/// pgops-runner and the passwd file.
 const VOLUME_TOOLS: &str = "pgops";
-const VOLUME_TMP: &str = "tmp";
+/// The old version's programs.
+const VOLUME_OLD: &str = "old";
+/// What `runner` and `programs` share.
+const VOLUME_PROGRAMS: &str = "programs";
+/// What `runner` and `rehearsal` share.
+const VOLUME_REHEARSAL: &str = "rehearsal";
+/// What `programs` writes and `rehearsal` reads.
+const VOLUME_DUMPS: &str = "dumps";
 const VOLUME_RUN: &str = "run";
-const VOLUME_SHM: &str = "shm";
 pub(super) const VOLUME_AUTH: &str = "auth";
 const VOLUME_CONFIG: &str = "config";
 
 impl Worker {
     pub(super) fn volumes(&self) -> Vec<Volume> {
-        let mut volumes = vec![
-            empty(VOLUME_TOOLS, None),
-            empty(VOLUME_TMP, None),
-            empty(VOLUME_RUN, None),
-            empty(VOLUME_SHM, Some("Memory")),
-            secret(VOLUME_AUTH, &self.auth_secret),
-            identity_volume(),
-        ];
+        let mut directories =
+            vec![VOLUME_TOOLS.to_owned(), VOLUME_PROGRAMS.to_owned(), VOLUME_RUN.to_owned()];
+        let mut images = vec![names::CONTAINER_PROGRAMS];
+        if self.kind == UpgradeKind::Major {
+            directories.extend([VOLUME_OLD, VOLUME_REHEARSAL, VOLUME_DUMPS].map(ToOwned::to_owned));
+            directories.push(tmp_volume(CONTAINER_STAGE));
+            images.push(names::CONTAINER_REHEARSAL);
+        }
+        directories.extend(images.iter().map(|container| tmp_volume(container)));
+        let mut volumes: Vec<_> = directories.iter().map(|name| empty(name)).collect();
+        volumes.extend(images.into_iter().map(shared_memory));
+        volumes.push(secret(VOLUME_AUTH, &self.auth_secret));
+        volumes.push(identity_volume());
         volumes.extend(self.config_secret.as_ref().map(|name| secret(VOLUME_CONFIG, name)));
         if self.kind == UpgradeKind::Major {
             volumes.push(Volume {
@@ -40,37 +53,94 @@ impl Worker {
         volumes
     }
 
+    /// No program of another image, and nothing that one may have changed.
     pub(super) fn runner_mounts(&self) -> Vec<VolumeMount> {
         let mut mounts = vec![
-            tools_mount(),
-            tmp_mount(),
-            mount(VOLUME_RUN, layout::SOCKET_DIR),
-            mount(VOLUME_SHM, "/dev/shm"),
+            mount(VOLUME_PROGRAMS, layout::PROGRAMS_DIR),
             read_only(mount(VOLUME_AUTH, layout::AUTH_DIR)),
             read_only(mount(VOLUME_IDENTITY, IDENTITY_DIR)),
-            passwd_mount(),
         ];
+        if self.kind == UpgradeKind::Major {
+            mounts.extend([
+                mount(VOLUME_REHEARSAL, layout::REHEARSAL_DIR),
+                mount(names::VOLUME_DATA, layout::VOLUME_ROOT),
+            ]);
+        }
+        mounts
+    }
+
+    /// The volume, and the user's settings, but neither a token nor a password.
+    pub(super) fn programs_mounts(&self) -> Vec<VolumeMount> {
+        let mut mounts = image_mounts(names::CONTAINER_PROGRAMS);
+        mounts.extend([
+            shared_memory_mount(names::CONTAINER_PROGRAMS),
+            mount(VOLUME_PROGRAMS, layout::PROGRAMS_DIR),
+            mount(VOLUME_RUN, layout::SOCKET_DIR),
+        ]);
         mounts
             .extend(self.config_secret.as_ref().map(|_| read_only(mount(VOLUME_CONFIG, layout::CONFIG_DIR))));
         if self.kind == UpgradeKind::Major {
-            mounts.push(mount(names::VOLUME_DATA, layout::VOLUME_ROOT));
+            mounts.extend([
+                read_only(mount(VOLUME_OLD, layout::OLD_DIR)),
+                mount(VOLUME_DUMPS, layout::DUMPS_DIR),
+                mount(names::VOLUME_DATA, layout::VOLUME_ROOT),
+            ]);
         }
         mounts
     }
 }
 
-/// Where pgops-runner and the old programs are.
-pub(super) fn tools_mount() -> VolumeMount {
-    mount(VOLUME_TOOLS, "/pgops")
+/// Where code of users runs as superuser: nothing but the dumps, which it cannot change.
+pub(super) fn rehearsal_mounts() -> Vec<VolumeMount> {
+    let mut mounts = image_mounts(names::CONTAINER_REHEARSAL);
+    mounts.extend([
+        shared_memory_mount(names::CONTAINER_REHEARSAL),
+        mount(VOLUME_REHEARSAL, layout::REHEARSAL_DIR),
+        read_only(mount(VOLUME_DUMPS, layout::DUMPS_DIR)),
+    ]);
+    mounts
 }
 
-pub(super) fn tmp_mount() -> VolumeMount {
-    mount(VOLUME_TMP, "/tmp")
+/// The old image writes only where the old programs will be.
+pub(super) fn stage_mounts() -> Vec<VolumeMount> {
+    let mut mounts = image_mounts(CONTAINER_STAGE);
+    mounts.push(mount(VOLUME_OLD, layout::OLD_DIR));
+    mounts
 }
 
-/// The passwd file that `install` wrote.
-pub(super) fn passwd_mount() -> VolumeMount {
-    VolumeMount { sub_path: Some("etc/passwd".to_owned()), ..read_only(mount(VOLUME_TOOLS, "/etc/passwd")) }
+/// `install` fills the volume that all containers of other images mount without a right to write.
+pub(super) fn install_mounts() -> Vec<VolumeMount> {
+    vec![mount(VOLUME_TOOLS, "/pgops")]
+}
+
+/// What each container of a database image needs: pgops-runner, a passwd file and a directory for temporary files, which
+/// it shares with no other container.
+fn image_mounts(container: &str) -> Vec<VolumeMount> {
+    let tools = |path: &str, mount_path: &str| VolumeMount {
+        sub_path: Some(path.to_owned()),
+        ..read_only(mount(VOLUME_TOOLS, mount_path))
+    };
+    vec![
+        tools("bin", layout::TOOLS_DIR),
+        tools("etc/passwd", "/etc/passwd"),
+        mount(&tmp_volume(container), "/tmp"),
+    ]
+}
+
+fn tmp_volume(container: &str) -> String {
+    format!("tmp-{container}")
+}
+
+fn shared_memory_volume(container: &str) -> String {
+    format!("shm-{container}")
+}
+
+fn shared_memory(container: &str) -> Volume {
+    empty_dir(&shared_memory_volume(container), Some("Memory"))
+}
+
+fn shared_memory_mount(container: &str) -> VolumeMount {
+    mount(&shared_memory_volume(container), "/dev/shm")
 }
 
 fn mount(volume: &str, path: &str) -> VolumeMount {
@@ -81,7 +151,11 @@ fn read_only(mount: VolumeMount) -> VolumeMount {
     VolumeMount { read_only: Some(true), ..mount }
 }
 
-fn empty(name: &str, medium: Option<&str>) -> Volume {
+fn empty(name: &str) -> Volume {
+    empty_dir(name, None)
+}
+
+fn empty_dir(name: &str, medium: Option<&str>) -> Volume {
     Volume {
         name: name.to_owned(),
         empty_dir: Some(EmptyDirVolumeSource { medium: medium.map(Into::into), size_limit: None }),

@@ -1,12 +1,12 @@
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use pgops_api::UpgradePlan;
+use pgops_api::names::{CONTAINER_PROGRAMS, CONTAINER_REHEARSAL, CONTAINER_RUNNER};
 use pgops_api::plan::PLAN_VARIABLE;
-use pgops_api::postgres::ClientAuthMode;
 
 use crate::launcher::fixtures::{images, worker};
+use crate::launcher::worker::Worker;
 use crate::launcher::worker::identity::VOLUME_IDENTITY;
 use crate::launcher::worker::volumes::VOLUME_AUTH;
-use crate::launcher::worker::{CONTAINER_RUNNER, Worker};
 
 fn pod(worker: &Worker) -> PodSpec {
     worker.job(&images()).unwrap().spec.unwrap().template.spec.unwrap()
@@ -14,6 +14,11 @@ fn pod(worker: &Worker) -> PodSpec {
 
 fn init_names(pod: &PodSpec) -> Vec<&str> {
     pod.init_containers.iter().flatten().map(|container| container.name.as_str()).collect()
+}
+
+fn named<'a>(pod: &'a PodSpec, name: &str) -> &'a Container {
+    let containers = pod.init_containers.iter().flatten().chain(&pod.containers);
+    containers.into_iter().find(|container| container.name == name).unwrap()
 }
 
 fn mounts(container: &Container) -> Vec<&str> {
@@ -35,7 +40,7 @@ fn every_container_fits_the_restricted_profile() {
         assert_eq!(security.capabilities.unwrap().drop.unwrap(), ["ALL"], "{}", container.name);
         seen += 1;
     }
-    assert_eq!(seen, 3);
+    assert_eq!(seen, 5);
     let volumes = pod.volumes.unwrap();
     assert!(volumes.iter().all(|volume| volume.host_path.is_none()));
 }
@@ -62,16 +67,16 @@ fn worker_runs_as_owner_of_the_data_near_the_database() {
 #[test]
 fn major_upgrade_stages_running_image_and_mounts_volume() {
     let pod = pod(&worker("13.16", "17.11"));
-    assert_eq!(init_names(&pod), ["install", "stage"]);
+    assert_eq!(init_names(&pod), ["install", "stage", "programs", "rehearsal"]);
     let stage = &pod.init_containers.as_ref().unwrap()[1];
     assert_eq!(stage.image.as_deref(), Some("registry/postgres:13.16-patched"));
     assert_eq!(
         stage.command.as_deref().unwrap(),
         ["/pgops/bin/pgops-runner", "stage", "--to", "/pgops/old", "--major", "13"]
     );
-    let runner = &pod.containers[0];
-    assert_eq!(runner.image.as_deref(), Some("postgres:17.11"));
-    assert!(mounts(runner).contains(&"/var/pv"));
+    for name in [CONTAINER_RUNNER, CONTAINER_PROGRAMS] {
+        assert!(mounts(named(&pod, name)).contains(&"/var/pv"));
+    }
     let claims: Vec<_> =
         pod.volumes.iter().flatten().filter_map(|it| it.persistent_volume_claim.as_ref()).collect();
     assert_eq!(claims[0].claim_name, "data-orders-0");
@@ -80,7 +85,7 @@ fn major_upgrade_stages_running_image_and_mounts_volume() {
 #[test]
 fn minor_upgrade_mounts_no_volume_and_stages_nothing() {
     let pod = pod(&worker("13.16", "13.23"));
-    assert_eq!(init_names(&pod), ["install"]);
+    assert_eq!(init_names(&pod), ["install", "programs"]);
     assert!(!mounts(&pod.containers[0]).contains(&"/var/pv"));
     assert!(pod.volumes.unwrap().iter().all(|volume| volume.persistent_volume_claim.is_none()));
 }
@@ -98,7 +103,56 @@ fn only_the_runner_mounts_password_and_token() {
             assert!(!secret || container.name == CONTAINER_RUNNER, "{}", container.name);
         }
     }
-    assert!(mounts(&pod.containers[0]).contains(&"/etc/config"));
+    assert!(mounts(named(&pod, CONTAINER_PROGRAMS)).contains(&"/etc/config"));
+}
+
+#[test]
+fn runner_runs_no_program_of_another_image() {
+    let pod = pod(&worker("13.16", "17.11"));
+    let [runner] = &pod.containers[..] else { panic!("{:?}", pod.containers) };
+    assert_eq!(runner.image.as_deref(), Some("registry/pgops-runner:1"));
+    assert_eq!((runner.command.as_ref(), runner.args.as_deref()), (None, Some(&["upgrade".to_owned()][..])));
+    assert!(mounts(runner).iter().all(|mount| !mount.starts_with("/pgops") && *mount != "/tmp"));
+    assert_eq!(pod.share_process_namespace, Some(false));
+    for name in [CONTAINER_PROGRAMS, CONTAINER_REHEARSAL] {
+        let sidecar = named(&pod, name);
+        assert_eq!(sidecar.image.as_deref(), Some("postgres:17.11"));
+        assert_eq!(sidecar.restart_policy.as_deref(), Some("Always"));
+        assert_eq!(sidecar.env, None);
+    }
+}
+
+#[test]
+fn rehearsal_mounts_nothing_that_it_could_harm() {
+    let pod = pod(&worker("13.16", "17.11"));
+    let rehearsal = named(&pod, CONTAINER_REHEARSAL);
+    let mut expected =
+        ["/dev/shm", "/etc/passwd", "/pgops/bin", "/run/pgops/dumps", "/run/pgops/rehearsal", "/tmp"];
+    let mut found = mounts(rehearsal);
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    assert!(rehearsal.resources.as_ref().unwrap().limits.as_ref().unwrap().contains_key("memory"));
+}
+
+/// Directories that a container of users' code writes to are seen by the runner alone; the others only read.
+#[test]
+fn containers_of_database_images_share_only_what_one_of_them_reads() {
+    let pod = pod(&worker("13.16", "17.11"));
+    let writers = |volume: &str| {
+        let containers = pod.init_containers.iter().flatten().chain(&pod.containers);
+        let writes = |container: &&Container| {
+            let mut mounts = container.volume_mounts.iter().flatten();
+            mounts.any(|mount| mount.name == volume && mount.read_only != Some(true))
+        };
+        containers.filter(writes).map(|container| container.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(writers("pgops"), ["install"]);
+    assert_eq!(writers("old"), ["stage"]);
+    assert_eq!(writers("dumps"), ["programs"]);
+    assert_eq!(writers("programs"), ["programs", "runner"]);
+    assert_eq!(writers("rehearsal"), ["rehearsal", "runner"]);
+    assert_eq!(writers("data"), ["programs", "runner"]);
 }
 
 #[test]
@@ -117,11 +171,9 @@ fn runner_mounts_its_identity_where_clients_expect_it() {
 
 #[test]
 fn plan_in_the_job_is_the_workers() {
-    let mut worker = worker("13.16", "17.11");
-    worker.client_auth_mode = Some(ClientAuthMode::Scram);
+    let worker = worker("13.16", "17.11");
     let variables = pod(&worker).containers.remove(0).env.unwrap();
     let value = |name: &str| variables.iter().find(|it| it.name == name).unwrap().value.clone().unwrap();
     assert_eq!(serde_json::from_str::<UpgradePlan>(&value(PLAN_VARIABLE)).unwrap(), worker.plan);
-    assert_eq!(value("PGOPS_CLIENT_AUTH_MODE"), "scram");
     assert_eq!(worker.plan.from.image, "registry/postgres:13.16-patched");
 }

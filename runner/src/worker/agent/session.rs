@@ -1,0 +1,107 @@
+//! Sessions: one at a time, and nothing of one is left when the next begins.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use tokio::sync::{Mutex, watch};
+
+use crate::agent::connection::Connection;
+
+/// The sessions of an agent.
+pub struct Sessions {
+    /// Number of the current session; 0 if there is none.
+    current: watch::Sender<u64>,
+    last: AtomicU64,
+    /// Held while a session begins: the next one must not begin meanwhile.
+    beginning: Mutex<()>,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { current: watch::Sender::new(0), last: AtomicU64::new(0), beginning: Mutex::new(()) }
+    }
+}
+
+/// One session.
+#[derive(Clone)]
+pub struct Session {
+    number: u64,
+    current: watch::Receiver<u64>,
+}
+
+impl Sessions {
+    /// Ends the current session with everything that it has started, and begins another one.
+    pub async fn begin(&self) -> io::Result<Session> {
+        let _beginning = self.beginning.lock().await;
+        // Those who work for the previous session stop here, and start nothing more.
+        self.current.send_replace(0);
+        kill_others().await?;
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        self.current.send_replace(number);
+        Ok(Session { number, current: self.current.subscribe() })
+    }
+
+    /// The current session.
+    pub fn current(&self) -> Option<Session> {
+        let current = self.current.subscribe();
+        let number = *current.borrow();
+        (number > 0).then_some(Session { number, current })
+    }
+
+    /// Holds the session until its connection is closed or another session begins; then ends it.
+    pub async fn hold(&self, session: Session, connection: &mut Connection) -> io::Result<()> {
+        session.while_current(connection.closed()).await;
+        let _beginning = self.beginning.lock().await;
+        let ended = self.current.send_if_modified(|current| {
+            let is_ours = *current == session.number;
+            if is_ours {
+                *current = 0;
+            }
+            is_ours
+        });
+        if ended { kill_others().await } else { Ok(()) }
+    }
+}
+
+impl Session {
+    /// The output of `work`, unless the session ends before.
+    pub async fn while_current<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut current = self.current.clone();
+        tokio::select! {
+            output = work => Some(output),
+            _ = current.wait_for(|current| *current != self.number) => None,
+        }
+    }
+
+    /// Kills everything that the session has started.
+    pub async fn kill_all(&self) -> io::Result<()> {
+        kill_others().await
+    }
+}
+
+/// Kills every other process of the container but its PID 1, and waits until none is left. Outside a worker
+/// it does nothing: there the other processes are not the agent's.
+async fn kill_others() -> io::Result<()> {
+    if !is_contained() {
+        return Ok(());
+    }
+    // The group of PID 1 stands for all processes that may be signalled, but PID 1 and this one.
+    loop {
+        match kill_process_group(Pid::INIT, Signal::KILL).and_then(|()| test_kill_process_group(Pid::INIT)) {
+            Err(Errno::SRCH) => return Ok(()),
+            Err(error) => return Err(error.into()),
+            // PID 1 reaps them.
+            Ok(()) => tokio::time::sleep(Duration::from_millis(2)).await,
+        }
+    }
+}
+
+/// Whether PID 1 is this program too, as it is in the worker's containers only.
+fn is_contained() -> bool {
+    let program = |process: &str| std::fs::read_link(format!("/proc/{process}/exe")).ok();
+    let init = program("1");
+    init.is_some() && init == program("self")
+}

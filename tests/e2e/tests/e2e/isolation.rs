@@ -1,0 +1,56 @@
+//! Code of users that an upgrade runs reaches no secret, nothing of another container, and no more than its own task.
+
+use anyhow::ensure;
+use pgops_e2e::{assert_untouched, with_namespace};
+
+/// A definition that runs code when it is restored: what the code sees around it becomes the error of the restore. The
+/// function belongs to the superuser, so only the isolation of the containers stops it.
+///
+/// Each line of its output is one thing that it could reach; the last but one counts the processes whose plan it sees.
+fn probe(acts_in: &str, writes_to: &str) -> String {
+    let script = format!(
+        "cat /var/run/secrets/kubernetes.io/serviceaccount/token 2>/dev/null | cut -c1-12
+         cat /etc/pgops/auth/username 2>/dev/null
+         ls -d /var/run/secrets/kubernetes.io /etc/pgops/auth 2>/dev/null
+         for file in {writes_to}; do touch $file/probe 2>/dev/null && echo wrote $file; done
+         cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -c PGOPS_PLAN
+         echo end"
+    );
+    format!(
+        "CREATE SCHEMA s;
+         CREATE FUNCTION s.act() RETURNS int VOLATILE LANGUAGE plpgsql AS $act$
+           BEGIN
+             EXECUTE $q$COPY (SELECT 1) TO PROGRAM $script$({script}) > /tmp/seen$script$$q$;
+             RAISE EXCEPTION 'probe: %', replace(pg_read_file('/tmp/seen'), E'\\n', ' ');
+           END $act$;
+         CREATE FUNCTION s.key(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+           IF current_setting('data_directory') LIKE '{acts_in}' THEN PERFORM s.act(); END IF; RETURN 0; END $$;
+         CREATE TABLE s.t (a int) PARTITION BY RANGE ((a + s.key(1)))"
+    )
+}
+
+async fn assert_reaches_nothing(acts_in: &str, writes_to: &str, reason: &str) -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").ready().await?;
+        orders.sql("postgres", &probe(acts_in, writes_to)).await?;
+        let before = orders.fingerprint().await?;
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+        let (found, message) = upgrade.wait_failed().await?;
+        ensure!(found == reason, "{found}: {message}");
+        ensure!(message.contains("probe: 0 end"), "{message}");
+        assert_untouched(&orders, "13.16", &before).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn code_in_the_rehearsal_reaches_no_secret_and_no_volume() -> anyhow::Result<()> {
+    let foreign = "/ /pgops/bin /run/pgops/dumps /run/pgops/programs /var/pv";
+    assert_reaches_nothing("/tmp/pgops/%", foreign, "PreflightFailed").await
+}
+
+#[tokio::test]
+async fn code_in_pg_upgrade_reaches_no_secret() -> anyhow::Result<()> {
+    assert_reaches_nothing("/var/pv/17/%", "/ /pgops/bin /pgops/old /run/pgops/rehearsal", "PgUpgradedFailed")
+        .await
+}
