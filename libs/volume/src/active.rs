@@ -1,9 +1,11 @@
 //! The active version: the major version whose data directory serves. Only its server may start.
 
+use pgops_api::layout::ACTIVE_FILE;
+
 use crate::durable::replace;
 use crate::error::FileError;
 use crate::missing::read_if_exists;
-use crate::paths::{ACTIVE_FILE, Volume};
+use crate::paths::Volume;
 
 impl Volume {
     /// The active version, if the volume names one.

@@ -2,7 +2,7 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | [`paths`] | where things are on the volume |
+//! | `paths` | where things are on the volume |
 //! | `durable` | replacing a file so that a crash leaves the old or the new content |
 //! | `interlock` | the lock that keeps all `PostgreSQL` programs but one away from the data |
 //! | `active` | the major version that serves |
@@ -11,14 +11,15 @@
 //! | `removal` | removing data, and nothing that an operator has put next to it |
 //! | `missing` | operations for which a missing file is not an error |
 //!
-//! It has no async code and no Kubernetes client: `pgops-instance` must stay one small static binary.
+//! Only this crate knows how to access a volume; what its files are called is in [`pgops_api::layout`]. It has no async
+//! code and no Kubernetes client: `pgops-instance` must stay one small static binary.
 
 mod active;
 mod durable;
 mod error;
 mod interlock;
 mod missing;
-pub mod paths;
+mod paths;
 mod removal;
 mod retired;
 mod tablespaces;

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use pgops_api::layout::RETIRED_DIR;
 
 use crate::durable::{create_private_dir, replace, sync_dir};
 use crate::error::FileError;
 use crate::missing::{ignore_not_found, list_if_exists, read_if_exists};
-use crate::paths::{RETIRED_DIR, Volume};
+use crate::paths::Volume;
 
 /// Data of a major version that another one has replaced.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
