@@ -64,7 +64,7 @@ pub fn run() -> Result<ExitCode, RunError> {
 }
 
 async fn execute(plan: &UpgradePlan) -> Result<ExitCode, RunError> {
-    let cluster = Cluster::connect(plan).await?;
+    let cluster = Cluster::connect(plan)?;
     let request = cluster.request().await?;
     if request.phase().is_terminal() {
         tracing::info!("request {} has ended already", plan.request);

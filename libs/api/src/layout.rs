@@ -83,11 +83,14 @@ pub fn bindir_candidates(major: u32) -> Vec<PathBuf> {
 }
 
 /// A `passwd` file in which the pod's user is named `postgres`, whatever its uid.
+///
+/// The home directory is not on the volume: programs take configuration from it (`.kube/config`, `.pgpass`, `.psqlrc`),
+/// and a worker that mounts the volume must not take it from whoever writes there.
 #[must_use]
 pub fn passwd(user: u32, group: u32) -> String {
     format!(
         "root:x:0:0:root:/root:/sbin/nologin\n\
-         postgres:x:{user}:{group}:PostgreSQL:{VOLUME_ROOT}:/bin/sh\n\
+         postgres:x:{user}:{group}:PostgreSQL:/tmp:/bin/sh\n\
          nobody:x:65534:65534:nobody:/:/sbin/nologin\n"
     )
 }
@@ -95,6 +98,14 @@ pub fn passwd(user: u32, group: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn home_directory_is_not_on_the_volume() {
+        let text = passwd(999, 999);
+        let homes: Vec<_> = text.lines().filter_map(|line| line.split(':').nth(5)).collect();
+        assert_eq!(homes, ["/root", "/tmp", "/"]);
+        assert!(!text.contains(VOLUME_ROOT), "{text}");
+    }
 
     #[test]
     fn data_directory_names_its_major_version() {

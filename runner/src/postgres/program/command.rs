@@ -56,7 +56,8 @@ impl Program {
         command
             .env_clear()
             .env("PATH", format!("{bindir}:/usr/local/bin:/usr/bin:/bin"))
-            .env("HOME", "/tmp")
+            // Nobody can leave a .pgpass or .psqlrc there.
+            .env("HOME", "/nonexistent")
             .env("LC_ALL", "C")
             // A long crash recovery is not a failure: pg_ctl's default limit is 60 s.
             .env("PGCTLTIMEOUT", "86400")
