@@ -4,29 +4,37 @@ use std::path::{Path, PathBuf};
 
 use pgops_api::layout::{INTERLOCK_FILE, STATE_DIR, VOLUME_ROOT, pgdata, request_dir};
 
+use crate::tree::Tree;
+
 /// A mounted volume.
 #[derive(Clone, Debug)]
 pub struct Volume {
-    root: PathBuf,
+    tree: Tree,
 }
 
 impl Volume {
     /// The volume that is mounted at `root`.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { tree: Tree::at(root) }
     }
 
     /// The mount point.
     #[must_use]
     pub fn root(&self) -> &Path {
-        &self.root
+        self.tree.root()
+    }
+
+    /// Its files and directories, which others change too.
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.tree
     }
 
     /// The directory of a major version. It holds the data directory, and what an operator has put next to it.
     #[must_use]
     pub fn major_dir(&self, major: u32) -> PathBuf {
-        self.root.join(major.to_string())
+        self.root().join(major.to_string())
     }
 
     /// The data directory of a major version.
@@ -56,7 +64,7 @@ impl Volume {
     /// A path below [`VOLUME_ROOT`], on this volume.
     pub(crate) fn resolve(&self, absolute: impl AsRef<Path>) -> PathBuf {
         let absolute = absolute.as_ref();
-        self.root.join(absolute.strip_prefix(VOLUME_ROOT).unwrap_or(absolute))
+        self.root().join(absolute.strip_prefix(VOLUME_ROOT).unwrap_or(absolute))
     }
 }
 

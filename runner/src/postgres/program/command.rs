@@ -202,6 +202,7 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pgops_volume::Volume;
 
     fn shell(script: &str) -> Program {
         Program::new("/bin/sh".into()).arg("-c").arg(script)
@@ -260,16 +261,16 @@ mod tests {
     #[tokio::test]
     async fn interlock_is_kept_by_a_server_that_outlives_its_program() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join(".pgops/interlock");
+        let volume = Volume::at(directory.path());
         let end = directory.path().join("end");
         assert!(std::process::Command::new("mkfifo").arg(&end).status().unwrap().success());
-        let held = Interlock::try_take(&path).unwrap().unwrap();
+        let held = Interlock::try_take(&volume).unwrap().unwrap();
         let program = shell(&format!("(read line < {}) > /dev/null 2>&1 &", end.display()));
         program.holding(&held).unwrap().output().await.unwrap();
         drop(held);
-        assert!(Interlock::try_take(&path).unwrap().is_none());
+        assert!(Interlock::try_take(&volume).unwrap().is_none());
         std::fs::write(&end, "\n").unwrap();
-        while Interlock::try_take(&path).unwrap().is_none() {
+        while Interlock::try_take(&volume).unwrap().is_none() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

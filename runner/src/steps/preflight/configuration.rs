@@ -124,10 +124,9 @@ struct MergedSettings {
 impl MergedSettings {
     fn write(upgrade: &UpgradeContext, scratch: &Scratch) -> Result<Self, StepError> {
         let stored = upgrade.volume.data_dir(upgrade.old_major).join("postgresql.auto.conf");
-        let mut text = serverconf::postgresql_conf(&scratch.pgdata());
-        if stored.exists() {
-            text.extend(["include = '", &stored.display().to_string(), "'\n"]);
-        }
+        let mut text = serverconf::postgresql_conf(&scratch.pgdata()).into_bytes();
+        // Not by its path: the server would follow a link and wait for a FIFO.
+        text.extend(upgrade.volume.tree().read_if_exists(&stored)?.unwrap_or_default());
         let file = scratch.file("merged.conf");
         fs::write(&file, text).map_err(FileError::on("write", &file))?;
         Ok(Self { installation: upgrade.new_installation()?, pgdata: scratch.pgdata(), file })

@@ -2,11 +2,10 @@
 //! that are not `PostgreSQL`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::path::Path;
 
-use pgops_volume::FileError;
+use pgops_volume::{FileError, Tree, Volume};
 
 use crate::upgrade::{Finding, shortened};
 
@@ -33,10 +32,12 @@ const OF_INITDB: [&str; 13] = [
     "timezone",
 ];
 
-/// Notes about the data directory `old`; `new` is one as the target's initdb leaves it.
-pub fn notes(old: &Path, new: &Path) -> Result<Vec<Finding>, FileError> {
+/// Notes about the data directory of a major version on a volume; `new` is one as the target's initdb leaves it.
+pub fn notes(volume: &Volume, old_major: u32, new: &Path) -> Result<Vec<Finding>, FileError> {
+    let (old_tree, new_tree) = (volume.tree(), &Tree::at(new));
+    let old = &volume.data_dir(old_major);
     let mut notes = Vec::new();
-    let settings = own_settings(&conf(old)?, &conf(new)?);
+    let settings = own_settings(&conf(old_tree, old)?, &conf(new_tree, new)?);
     if !settings.is_empty() {
         let text = format!(
             "{CONF} in the data directory is not carried over; put these into user.conf of the configSecret, or set them \
@@ -45,7 +46,7 @@ pub fn notes(old: &Path, new: &Path) -> Result<Vec<Finding>, FileError> {
         );
         notes.push(Finding::note("settings-left-behind", text));
     }
-    let files = foreign_files(names(old)?, &names(new)?);
+    let files = foreign_files(names(old_tree, old)?, &names(new_tree, new)?);
     if !files.is_empty() {
         let text = format!(
             "files in the data directory that are not PostgreSQL's: {}; they are deleted with the old data, so copy what you \
@@ -57,19 +58,16 @@ pub fn notes(old: &Path, new: &Path) -> Result<Vec<Finding>, FileError> {
     Ok(notes)
 }
 
-fn conf(directory: &Path) -> Result<String, FileError> {
+fn conf(tree: &Tree, directory: &Path) -> Result<String, FileError> {
     let path = directory.join(CONF);
-    let text = fs::read(&path).map_err(FileError::on("read", &path))?;
+    let missing = || FileError::on("read", &path)(io::Error::from(io::ErrorKind::NotFound));
+    let text = tree.read_if_exists(&path)?.ok_or_else(missing)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn names(directory: &Path) -> Result<BTreeSet<String>, FileError> {
-    let entries = fs::read_dir(directory).map_err(FileError::on("list", directory))?;
-    let name = |entry: io::Result<fs::DirEntry>| {
-        let entry = entry.map_err(FileError::on("list", directory))?;
-        Ok(entry.file_name().to_string_lossy().into_owned())
-    };
-    entries.map(name).collect()
+fn names(tree: &Tree, directory: &Path) -> Result<BTreeSet<String>, FileError> {
+    let paths = tree.list_if_exists(directory)?;
+    Ok(paths.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect())
 }
 
 /// Names in `old` that are neither in a new data directory nor `PostgreSQL`'s.

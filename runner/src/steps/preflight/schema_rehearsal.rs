@@ -76,8 +76,7 @@ async fn perform(
     let mut findings = Vec::new();
     let settings = configuration::check(upgrade, scratch, inventory).await?;
     findings.extend(volume::left_in_tablespaces(upgrade, scratch).await?);
-    let old_pgdata = upgrade.volume.data_dir(upgrade.old_major);
-    findings.extend(not_carried_over::notes(&old_pgdata, &scratch.pgdata())?);
+    findings.extend(not_carried_over::notes(&upgrade.volume, upgrade.old_major, &scratch.pgdata())?);
     scratch.start(upgrade.new_major, inventory.largest_database).await?;
     findings.extend(settings.check_sessions(scratch, &inventory.settings_for_all).await?);
     findings.extend(settings.findings);
