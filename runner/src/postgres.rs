@@ -1,6 +1,7 @@
 //! `PostgreSQL`'s programs, its servers and their data. Each module uses only those above it:
 //!
-//! - [`volume`] is about the files, [`cluster_shape`] about what two clusters must have in common;
+//! - [`volume`] is about the files, [`cluster_shape`] about what two clusters must have in common, [`redact`] about what
+//!   is shown of errors;
 //! - [`program`] has the programs of an installation, [`client`] the superuser's sessions;
 //! - [`server`] has the servers that the runner itself starts, recovers or stops;
 //! - [`collation`] finds and repairs what depends on text rules that the upgrade changes;
@@ -11,6 +12,7 @@ pub mod cluster_shape;
 pub mod collation;
 pub mod pg_upgrade;
 pub mod program;
+pub mod redact;
 pub mod schema_rehearsal;
 pub mod server;
 pub mod volume;

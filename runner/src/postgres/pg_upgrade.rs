@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use pgops_api::plan::TransferMode;
-use pgops_volume::Interlock;
+use pgops_volume::{Interlock, Tree};
 
 use self::output::Output;
 use super::client::session::{SESSION_OPTIONS, long_running_options};
@@ -44,6 +44,8 @@ pub struct PgUpgrade<'a> {
     pub drop_column_option: bool,
     /// Held by every program that it starts.
     pub interlock: &'a Interlock,
+    /// The volume that both data directories are on.
+    pub volume: &'a Tree,
     /// A directory of this run, in which `pg_upgrade` may write.
     pub scratch: &'a Path,
 }
@@ -165,7 +167,8 @@ impl PgUpgrade<'_> {
     }
 
     fn failure(&self, output: Output, directory: &Path) -> PgUpgradeError {
-        let files = logs::files(&[directory, &self.new_pgdata.join("pg_upgrade_output.d")]);
+        let mut files = logs::files(&Tree::at(self.scratch), directory);
+        files.extend(logs::files(self.volume, &self.new_pgdata.join("pg_upgrade_output.d")));
         let failed = output.failed_stage();
         PgUpgradeError::Failed {
             stage: failed.stage,

@@ -5,5 +5,4 @@ pub mod controldata;
 pub mod initdb;
 pub mod installation;
 pub mod pg_dump;
-pub mod redact;
 pub mod reported_error;

@@ -49,6 +49,7 @@ async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Re
         old_major: upgrade.old_major,
         new_major: upgrade.new_major,
         interlock: upgrade.interlock()?,
+        volume: volume.tree(),
         scratch: &UpgradeContext::scratch(),
     };
     let mut stages = 0;

@@ -11,7 +11,9 @@ use super::error::ServerError;
 
 /// Options of every session of pgops, and of the programs that it runs. An image may have the JIT provider without
 /// its LLVM: then costly queries fail. Limits that users have set for their own sessions must not stop these.
-pub const SESSION_OPTIONS: &str = "-c jit=off -c statement_timeout=0 -c lock_timeout=0 \
+///
+/// Messages are in English: what is shown of them, and what follows from some, depends on their words.
+pub const SESSION_OPTIONS: &str = "-c jit=off -c lc_messages=C -c statement_timeout=0 -c lock_timeout=0 \
     -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off";
 
 /// Further options for long-running programs, on a server of that major version.
@@ -121,7 +123,7 @@ async fn open(
     let (client, connection) = config.connect(NoTls).await.map_err(|source| ServerError::Connect {
         database: database.to_owned(),
         host: host.to_owned(),
-        source,
+        source: source.into(),
     })?;
     tokio::spawn(connection);
     Ok(client)

@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
 use tokio::process::{Child, Command};
 
+use crate::postgres::redact::redact;
+
 /// Number of last lines of each stream that an error carries.
 const TAIL: usize = 15;
 /// How long to wait for further output after a program has ended, if its streams stay open.
@@ -35,7 +37,7 @@ pub enum CommandError {
         program: String,
         /// The exit status or the signal, as text.
         status: String,
-        /// The last lines of its output.
+        /// The last lines of its output, redacted.
         tail: String,
     },
 }
@@ -150,7 +152,7 @@ impl Program {
         }
         // The order between the streams is lost: standard error comes last, where it is read first.
         let tail: Vec<_> = out_tail.0.into_iter().chain(err_tail.0).collect();
-        Err(CommandError::Ended { program, status: status.to_string(), tail: tail.join("\n") })
+        Err(CommandError::Ended { program, status: status.to_string(), tail: redact(&tail.join("\n")) })
     }
 }
 
@@ -223,6 +225,14 @@ mod tests {
         let error = shell("seq 1 100; echo broken >&2; exit 3").output().await.unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("broken"), "{error}");
         assert!(!error.contains("\n10\n"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn failed_program_is_reported_without_values_of_users() {
+        let script =
+            "printf 'psql: ERROR:  x\\nDETAIL:  Key (email)=(ann@example.com) exists.\\n' >&2; exit 1";
+        let error = shell(script).output().await.unwrap_err().to_string();
+        assert!(error.contains("ERROR:  x") && !error.contains("ann@"), "{error}");
     }
 
     #[tokio::test]
