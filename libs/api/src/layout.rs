@@ -85,7 +85,7 @@ pub fn bindir_candidates(major: u32) -> Vec<PathBuf> {
 /// A `passwd` file in which the pod's user is named `postgres`, whatever its uid.
 ///
 /// The home directory is not on the volume: programs take configuration from it (`.kube/config`, `.pgpass`, `.psqlrc`),
-/// and a worker that mounts the volume must not take it from whoever writes there.
+/// and a worker that mounts the volume must not take it from a file on it.
 #[must_use]
 pub fn passwd(user: u32, group: u32) -> String {
     format!(

@@ -133,7 +133,7 @@ impl Tree {
     }
 }
 
-/// A missing file is no error.
+/// `None` instead of the error of a missing file.
 pub(crate) fn optional<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use rustix::fs::FileType;
 
-/// Why an entry of a [`Tree`](crate::Tree) is not accessed: whoever put it there may want pgops to read or write something
-/// else, or to wait forever.
+/// Why an entry of a [`Tree`](crate::Tree) is not accessed: it may have been put there so that pgops reads or writes
+/// something else, or waits forever.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
     #[error("it is not below {}", .0.display())]

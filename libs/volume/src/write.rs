@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::error::FileError;
 use crate::tree::{Tree, enter};
 
-/// Access of everybody but the owner and readers of the owner's group: what a `PostgreSQL` server refuses.
+/// Access of users other than the owner and readers of its group: what a `PostgreSQL` server refuses.
 const OPEN_TO_OTHERS: u32 = 0o027;
 
 impl Tree {
@@ -69,7 +69,7 @@ impl Tree {
         create().map_err(FileError::on("create", path))
     }
 
-    /// Closes a directory to everybody but its owner, unless a server would accept it as it is.
+    /// Closes a directory to all users but its owner, unless a server would accept its mode.
     pub fn close_to_others(&self, path: &Path) -> Result<(), FileError> {
         let close = || -> io::Result<()> {
             let directory = self.open_dir(path)?;

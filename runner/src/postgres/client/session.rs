@@ -12,7 +12,7 @@ use super::error::ServerError;
 /// Options of every session of pgops, and of the programs that it runs. An image may have the JIT provider without
 /// its LLVM: then costly queries fail. Limits that users have set for their own sessions must not stop these.
 ///
-/// Messages are in English: what is shown of them, and what follows from some, depends on their words.
+/// Messages are in English: what is shown of them, and what follows from some, depends on their text.
 pub const SESSION_OPTIONS: &str = "-c jit=off -c lc_messages=C -c statement_timeout=0 -c lock_timeout=0 \
     -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off";
 

@@ -58,7 +58,7 @@ impl Program {
         command
             .env_clear()
             .env("PATH", format!("{bindir}:/usr/local/bin:/usr/bin:/bin"))
-            // Nobody can leave a .pgpass or .psqlrc there.
+            // It does not exist, so no .pgpass or .psqlrc is read from it.
             .env("HOME", "/nonexistent")
             .env("LC_ALL", "C")
             // A long crash recovery is not a failure: pg_ctl's default limit is 60 s.

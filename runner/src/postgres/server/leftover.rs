@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn process_where_a_link_leads_to_is_no_leftover() {
+    async fn process_in_the_target_of_a_link_is_not_stopped() {
         let directory = tempfile::tempdir().unwrap();
         let elsewhere = directory.path().join("elsewhere");
         fs::create_dir(&elsewhere).unwrap();

@@ -98,7 +98,7 @@ impl WorkDir {
         })
     }
 
-    /// Whether the marker is set. Only a file of ours counts as one.
+    /// Whether the marker is set. Only a regular file counts as one.
     #[must_use]
     pub fn has(&self, marker: Marker) -> bool {
         self.tree.open(&self.marker(marker)).is_ok()

@@ -36,7 +36,7 @@ pub fn findings(upgrade: &UpgradeContext) -> Result<Vec<Finding>, StepError> {
     }
     if !outside.is_empty() {
         let text = format!(
-            "tablespaces that are no directories of the database's volume, or reached by a link: {}; move their tables \
+            "tablespaces outside the database's volume, or reached by a link: {}; move their tables \
              elsewhere",
             list(&outside)
         );
