@@ -34,7 +34,7 @@ demo: ## upgrade PostgreSQL 13 to 17 on a real cluster while you watch (root, De
 	@hack/demo "$(binaries)/pgops-demo"
 
 .PHONY: check
-check: check-text check-code chart-lint ## run all checks that need neither a cluster nor root
+check: check-text check-code chart-lint supply-chain ## run all checks that need neither a cluster nor root
 
 .PHONY: test
 test: ## run everything required before a release: check, build, e2e (root, Debian 12)
@@ -45,6 +45,7 @@ test: ## run everything required before a release: check, build, e2e (root, Debi
 	@# The cluster's programs compile while the code is checked: together they use all of a small machine.
 	@$(MAKE) -j2 check-code-and-build prefixed-cluster-up
 	@$(MAKE) chart-lint
+	@$(MAKE) supply-chain
 	@$(MAKE) install
 	@$(MAKE) e2e
 
@@ -97,6 +98,10 @@ deny: ## check licences, duplicate crates and sources of crates
 	@$(phase) "Licences and crates" \
 		hack/tool cargo-deny --log-level error check --deny unmatched-skip licenses bans sources
 
+.PHONY: supply-chain
+supply-chain: ## check what the images are made from, and the workflows
+	@$(phase) "Images and workflows" hack/supply-chain
+
 .PHONY: modules
 modules: ## check that no modules import each other in a circle
 	@$(phase) "Module circles" cargo run --quiet --locked --package pgops-modules
@@ -125,6 +130,12 @@ check-code:
 .PHONY: check-code-and-build
 check-code-and-build: check-code
 	@$(MAKE) build
+
+##@ With the network
+
+.PHONY: advisories
+advisories: ## check the crates for known vulnerabilities (fetches the advisory database)
+	@$(phase) "Advisories" hack/tool cargo-deny --log-level error check advisories
 
 ##@ Tests on a cluster with pgops installed
 

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use pgops_api::Postgres;
+use pgops_api::layout::{ACTIVE_FILE, VOLUME_ROOT, pgdata};
 use pgops_api::names;
 use pgops_api::postgres::StorageType;
-use pgops_volume::paths::{ACTIVE_FILE, VOLUME_ROOT, pgdata};
 
 /// What a volume holds.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

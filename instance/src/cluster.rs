@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use kube::{Api, Client};
-use pgops_api::Postgres;
+use kube::Api;
+use pgops_api::{Postgres, display_chain};
+use pgops_kube::connect::{self, ConnectError};
 
 /// Timeout of a request, which is then made again.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -12,6 +13,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum NoAnswer {
+    /// There is no API server to query.
+    #[error("{}", display_chain(.0))]
+    NotConnected(#[from] ConnectError),
     /// The API server refused the request.
     #[error("{0}")]
     Refused(String),
@@ -35,8 +39,8 @@ impl From<kube::Error> for NoAnswer {
 /// The pod's own `Postgres`; `None` if it does not exist.
 pub async fn own_database(namespace: &str, name: &str) -> Result<Option<Postgres>, NoAnswer> {
     let request = async {
-        let client = Client::try_default().await?;
-        Api::namespaced(client, namespace).get_opt(name).await
+        let client = connect::client(connect::in_cluster()?)?;
+        Ok::<_, NoAnswer>(Api::namespaced(client, namespace).get_opt(name).await?)
     };
-    Ok(tokio::time::timeout(TIMEOUT, request).await??)
+    tokio::time::timeout(TIMEOUT, request).await?
 }

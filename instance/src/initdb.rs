@@ -2,12 +2,10 @@
 
 mod arguments;
 
-use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use pgops_volume::{FileError, Interlock, Volume};
+use pgops_volume::{FileError, Interlock, Tree, Volume};
 
 use crate::credentials::Credentials;
 use crate::environment;
@@ -36,7 +34,7 @@ pub async fn initialise(
     programs: &Programs,
     arguments: &Arguments,
     credentials: &Credentials,
-    run_dir: &Path,
+    run_dir: &Tree,
     reaper: &Reaper,
 ) -> Result<(), InitdbError> {
     let major = programs.version.major;
@@ -44,7 +42,7 @@ pub async fn initialise(
     let password = PasswordFile::write(run_dir, &credentials.password)?;
     let mut command = programs.command("initdb");
     command
-        .args(arguments.complete(major, &target, &credentials.username, &password.0))
+        .args(arguments.complete(major, &target, &credentials.username, &password.path))
         .envs(environment::initdb());
     let inherited = interlock.inheritable_fd().map_err(InitdbError::Start)?;
     let mut process = reaper.spawn(&mut command).map_err(InitdbError::Start)?;
@@ -59,20 +57,17 @@ pub async fn initialise(
 }
 
 /// A file with the password, which exists as long as this value.
-struct PasswordFile(PathBuf);
+struct PasswordFile {
+    directory: Tree,
+    path: PathBuf,
+}
 
 impl PasswordFile {
-    fn write(directory: &Path, password: &str) -> Result<Self, FileError> {
-        let path = directory.join("initdb-password");
-        let file = Self(path.clone());
-        let mut opened = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(FileError::on("create", &path))?;
-        writeln!(opened, "{password}").map_err(FileError::on("write", &path))?;
+    fn write(directory: &Tree, password: &str) -> Result<Self, FileError> {
+        let path = directory.root().join("initdb-password");
+        let file = Self { directory: directory.clone(), path };
+        let mut opened = directory.create_file(&file.path)?;
+        writeln!(opened, "{password}").map_err(FileError::on("write", &file.path))?;
         Ok(file)
     }
 }
@@ -80,7 +75,7 @@ impl PasswordFile {
 impl Drop for PasswordFile {
     fn drop(&mut self) {
         // The directory lives as long as the container: a file that cannot be removed goes with it.
-        let _ = fs::remove_file(&self.0);
+        let _ = self.directory.remove_file(&self.path);
     }
 }
 
@@ -90,11 +85,12 @@ mod tests {
 
     #[test]
     fn password_file_is_private_and_removed_on_drop() {
+        use std::fs;
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
-        let file = PasswordFile::write(directory.path(), "s3cret").unwrap();
-        assert_eq!(fs::read_to_string(&file.0).unwrap(), "s3cret\n");
-        assert_eq!(fs::metadata(&file.0).unwrap().permissions().mode() & 0o777, 0o600);
+        let file = PasswordFile::write(&Tree::at(directory.path()), "s3cret").unwrap();
+        assert_eq!(fs::read_to_string(&file.path).unwrap(), "s3cret\n");
+        assert_eq!(fs::metadata(&file.path).unwrap().permissions().mode() & 0o777, 0o600);
         drop(file);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }

@@ -1,10 +1,9 @@
 //! The life of a database: waits for the volume, initialises it once, serves, stops cleanly.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use pgops_kube::shutdown::StopSignals;
-use pgops_volume::{Interlock, Volume, create_private_dir};
+use pgops_volume::{Interlock, Tree, Volume};
 
 use crate::boot::{self, Boot, BootRefusal};
 use crate::credentials::Credentials;
@@ -28,7 +27,7 @@ pub struct Instance {
     pub programs: Programs,
     pub volume: Volume,
     /// Directory of files that live as long as the container: generated configuration, initdb's password file.
-    pub run_dir: PathBuf,
+    pub run_dir: Tree,
     pub reaper: Reaper,
     pub reporter: StageReporter,
 }
@@ -43,8 +42,7 @@ enum Next {
 impl Instance {
     /// Waits until this instance may start its server, and initialises the volume if it is new.
     pub async fn claim(&self) -> Result<Interlock, RunError> {
-        create_private_dir(&self.run_dir)?;
-        create_private_dir(&self.volume.state_dir())?;
+        self.volume.tree().create_dir(&self.volume.state_dir())?;
         loop {
             // Checked without the lock first, so that waiting never blocks the upgrade that it waits for;
             // what counts is the second check, under the lock.
@@ -52,7 +50,7 @@ impl Instance {
                 tokio::time::sleep(pause).await;
                 continue;
             }
-            let Some(interlock) = Interlock::try_take(&self.volume.interlock())? else {
+            let Some(interlock) = Interlock::try_take(&self.volume)? else {
                 self.reporter.report(Stage::WaitingForInterlock);
                 tokio::time::sleep(POLL_INTERVAL).await;
                 continue;

@@ -52,8 +52,19 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            let text = format!("{error:#}");
+            tracing::error!("{text}");
+            write_termination_message(&text);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The message that `kubectl describe pod` shows for this container's end. The end of its log, which the kubelet would
+/// show otherwise, has statements and rows of users: more people may read pods than logs.
+fn write_termination_message(text: &str) {
+    // Outside a pod the file does not exist, and nothing would read it.
+    if let Err(error) = std::fs::write("/dev/termination-log", text) {
+        tracing::debug!("failed to write the termination message: {error}");
     }
 }

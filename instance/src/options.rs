@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
+use pgops_api::layout::{VOLUME_ROOT, major_of_pgdata, pgdata};
 use pgops_api::postgres::ClientAuthMode;
-use pgops_volume::paths::{VOLUME_ROOT, major_of_pgdata, pgdata};
 
 use crate::initdb::Arguments;
 

@@ -1,15 +1,12 @@
 //! Removes retired data: data directories that an upgrade has replaced, once their retention has expired.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pgops_volume::{
-    FileError, Retired, Volume, ignore_not_found, list_if_exists, remove_dir_if_exists, tablespaces,
-};
+use pgops_volume::{FileError, Retired, Volume};
 
 /// Pause between two checks.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -67,18 +64,22 @@ fn remove(volume: &Volume, major: u32, own: u32) -> Result<(), FileError> {
     let data_dir = volume.data_dir(major);
     let renamed = data_dir.with_file_name("data.going");
     refuse_used_directory(volume, &volume.major_dir(major), own)?;
-    ignore_not_found(fs::rename(&data_dir, &renamed)).map_err(FileError::on("rename", &data_dir))?;
-    for tablespace in tablespaces(&renamed)? {
-        remove_from_tablespace(&tablespace, major)?;
+    match volume.tree().rename(&data_dir, &renamed) {
+        // An earlier attempt was interrupted after it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        result => result?,
     }
-    remove_dir_if_exists(&renamed)?;
+    for tablespace in volume.tablespaces(&renamed)? {
+        remove_from_tablespace(volume, &tablespace, major)?;
+    }
+    volume.tree().remove_dir(&renamed)?;
     volume.remove_empty_major_dir(major)?;
     volume.clear_retired(major)
 }
 
 /// Fails if a tablespace of the running server is inside the directory of a retired version.
 fn refuse_used_directory(volume: &Volume, major_dir: &Path, own: u32) -> Result<(), FileError> {
-    let used = tablespaces(&volume.data_dir(own))?;
+    let used = volume.tablespaces(&volume.data_dir(own))?;
     match used.iter().find(|tablespace| tablespace.starts_with(major_dir)) {
         None => Ok(()),
         Some(tablespace) => {
@@ -88,12 +89,17 @@ fn refuse_used_directory(volume: &Volume, major_dir: &Path, own: u32) -> Result<
     }
 }
 
-fn remove_from_tablespace(tablespace: &Path, major: u32) -> Result<(), FileError> {
+/// The links of a data directory are its superuser's: one that leads elsewhere is ignored.
+fn remove_from_tablespace(volume: &Volume, tablespace: &Path, major: u32) -> Result<(), FileError> {
+    if !volume.is_own_dir(tablespace)? {
+        tracing::warn!(major, "left what retired data has in {}: not on the volume", tablespace.display());
+        return Ok(());
+    }
     let prefix = format!("PG_{major}_");
-    for directory in list_if_exists(tablespace)? {
+    for directory in volume.tree().list_if_exists(tablespace)? {
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.starts_with(&prefix) {
-            remove_dir_if_exists(&directory)?;
+            volume.tree().remove_dir(&directory)?;
         }
     }
     Ok(())
@@ -102,6 +108,7 @@ fn remove_from_tablespace(tablespace: &Path, major: u32) -> Result<(), FileError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::symlink;
     use std::path::PathBuf;
 
@@ -192,6 +199,19 @@ mod tests {
         assert_eq!(old.sweep(17).unwrap(), [13]);
         assert!(!old.has("fast/PG_13_202007201"));
         assert!(old.has("fast/PG_17_202406281") && old.has("fast/of-an-operator"));
+    }
+
+    #[test]
+    fn removal_ignores_a_tablespace_that_is_not_on_the_volume() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let theirs = elsewhere.path().join("PG_13_202007201");
+        fs::create_dir(&theirs).unwrap();
+        let old = OldData::new(NOW);
+        symlink(elsewhere.path(), old.root.path().join("13/data/pg_tblspc/16400")).unwrap();
+        symlink(elsewhere.path(), old.root.path().join("fast")).unwrap();
+        symlink(old.root.path().join("fast"), old.root.path().join("13/data/pg_tblspc/16401")).unwrap();
+        assert_eq!(old.sweep(17).unwrap(), [13]);
+        assert!(theirs.exists() && !old.has("13"));
     }
 
     #[test]

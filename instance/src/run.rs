@@ -1,11 +1,13 @@
 //! The life of the process: signals, probes, and then the database.
 
-use std::path::{Path, PathBuf};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::time::Duration;
 
 use pgops_api::layout;
 use pgops_kube::shutdown::StopSignals;
-use pgops_volume::Volume;
+use pgops_volume::{FileError, Tree, Volume};
 use rustix::fs::Mode;
 
 use crate::credentials::Credentials;
@@ -41,13 +43,20 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         namespace = options.namespace, database = options.database, version = %programs.version,
         "instance started"
     );
+    let run_dir = Path::new(RUN_DIR);
+    DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(run_dir)
+        .map_err(FileError::on("create", run_dir))?;
+    let run_dir = Tree::at(run_dir);
     let grace = Duration::from_secs(options.grace_seconds);
     let instance = Instance {
         options,
         credentials,
         programs,
         volume: Volume::at(layout::VOLUME_ROOT),
-        run_dir: PathBuf::from(RUN_DIR),
+        run_dir,
         reaper,
         reporter,
     };

@@ -1,14 +1,12 @@
 //! The server: configuration, start and stop.
 
-use std::fs;
 use std::future::Future;
-use std::io;
-use std::path::Path;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use pgops_api::postgres::ClientAuthMode;
 use pgops_api::serverconf;
-use pgops_volume::{FileError, Interlock, Volume};
+use pgops_volume::{FileError, Interlock, Tree, Volume};
 use rustix::process::Signal;
 
 use crate::environment;
@@ -38,15 +36,16 @@ pub fn start(
     interlock: &Interlock,
     programs: &Programs,
     mode: Option<ClientAuthMode>,
-    run_dir: &Path,
+    run_dir: &Tree,
     reaper: &Reaper,
 ) -> Result<Process, ServerError> {
     let major = programs.version.major;
     prepare_for_start(volume, major)?;
     let data = volume.data_dir(major);
     let write = |name: &str, text: String| {
-        let path = run_dir.join(name);
-        fs::write(&path, text).map_err(FileError::on("write", &path)).map(|()| path)
+        let path = run_dir.root().join(name);
+        let mut file = run_dir.create_file(&path)?;
+        file.write_all(text.as_bytes()).map_err(FileError::on("write", &path)).map(|()| path)
     };
     let settings = [
         ("config_file", write("postgresql.conf", serverconf::postgresql_conf(&data))?),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pgops_volume::paths::INTERLOCK_FILE;
+use pgops_api::layout::INTERLOCK_FILE;
 use tokio::sync::watch;
 
 use crate::boot::BootRefusal;

@@ -1,27 +1,26 @@
 //! What an instance reads and changes on the volume of its database.
 
-use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use pgops_volume::{FileError, Volume, create_private_dir, exists, ignore_not_found, sync_dir};
+use pgops_volume::{FileError, Volume};
 
 use crate::boot::VolumeState;
 
 /// Reads what the boot decision depends on.
 pub fn observe(volume: &Volume) -> Result<VolumeState, FileError> {
     let root = volume.root();
+    let tree = volume.tree();
     let mut data_dirs = Vec::new();
-    for entry in fs::read_dir(root).map_err(FileError::on("list", root))? {
-        let entry = entry.map_err(FileError::on("list", root))?;
-        let Some(major) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if exists(&volume.data_dir(major))? {
+    for path in tree.list_if_exists(root)? {
+        let major = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        let Some(major) = major else { continue };
+        if tree.exists(&volume.data_dir(major))? {
             data_dirs.push(major);
         }
     }
     data_dirs.sort_unstable();
-    Ok(VolumeState { active: volume.active()?, data_dirs, foreign: exists(&root.join("data"))? })
+    Ok(VolumeState { active: volume.active()?, data_dirs, foreign: tree.exists(&root.join("data"))? })
 }
 
 /// The directory in which initdb works. It never is a database, since the rename to the data directory comes last.
@@ -34,10 +33,8 @@ fn initdb_dir(volume: &Volume, major: u32) -> PathBuf {
 /// What a killed initdb left there is removed: it never was a database.
 pub fn prepare_initdb_dir(volume: &Volume, major: u32) -> Result<PathBuf, FileError> {
     let target = initdb_dir(volume, major);
-    if exists(&target)? {
-        fs::remove_dir_all(&target).map_err(FileError::on("remove the unfinished", &target))?;
-    }
-    create_private_dir(&volume.major_dir(major))?;
+    volume.tree().remove_dir(&target)?;
+    volume.tree().create_dir(&volume.major_dir(major))?;
     Ok(target)
 }
 
@@ -47,12 +44,12 @@ pub fn prepare_initdb_dir(volume: &Volume, major: u32) -> Result<PathBuf, FileEr
 pub fn publish(volume: &Volume, major: u32) -> Result<(), FileError> {
     let from = initdb_dir(volume, major);
     let to = volume.data_dir(major);
-    if exists(&to)? {
+    if volume.tree().exists(&to)? {
         return Err(FileError::on("replace", &to)(io::Error::from(io::ErrorKind::AlreadyExists)));
     }
-    fs::rename(&from, &to).map_err(FileError::on("rename the new data directory to", &to))?;
-    sync_dir(&volume.major_dir(major))?;
-    sync_dir(volume.root())
+    volume.tree().rename(&from, &to)?;
+    volume.tree().sync_dir(&volume.major_dir(major))?;
+    volume.tree().sync_dir(volume.root())
 }
 
 /// Prepares a data directory for the start of its server; only under the interlock.
@@ -62,27 +59,20 @@ pub fn publish(volume: &Volume, major: u32) -> Result<(), FileError> {
 /// from another pod's pid namespace and may be any process here, which the server takes for a rival.
 pub fn prepare_for_start(volume: &Volume, major: u32) -> Result<(), FileError> {
     let data_dir = volume.data_dir(major);
-    let metadata = fs::metadata(&data_dir).map_err(FileError::on("look at", &data_dir))?;
-    if metadata.permissions().mode() & 0o027 != 0 {
-        set_private(&data_dir)?;
-    }
-    let stale = data_dir.join("postmaster.pid");
-    ignore_not_found(fs::remove_file(&stale)).map_err(FileError::on("remove", &stale))
-}
-
-fn set_private(directory: &Path) -> Result<(), FileError> {
-    fs::set_permissions(directory, Permissions::from_mode(0o700))
-        .map_err(FileError::on("set the mode of", directory))
+    volume.tree().close_to_others(&data_dir)?;
+    volume.tree().remove_file(&data_dir.join("postmaster.pid"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
 
     fn volume() -> (tempfile::TempDir, Volume) {
         let directory = tempfile::tempdir().unwrap();
         let volume = Volume::at(directory.path());
-        pgops_volume::create_private_dir(&volume.state_dir()).unwrap();
+        volume.tree().create_dir(&volume.state_dir()).unwrap();
         (directory, volume)
     }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Parser;
 use pgops_kube::PullPolicy;
+use pgops_kube::connect::ConnectArgs;
 use pgops_kube::logging::LogFormat;
 
 use crate::apply::MANAGER;
@@ -27,6 +28,8 @@ pub struct Options {
     /// Address of /livez and /readyz.
     #[arg(long, env = "PGOPS_HEALTH_BIND", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub health_bind: SocketAddr,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
     /// Format of the log.
     #[arg(long, env = "PGOPS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

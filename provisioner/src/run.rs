@@ -46,7 +46,7 @@ async fn lead(
     connected: &watch::Sender<bool>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let client = Client::try_default().await.context("failed to find the API server")?;
+    let client = options.connect.connect().await?;
     let leases: Api<Lease> = Api::namespaced(client.clone(), &options.namespace);
     // A standby is ready too, once the API server has answered.
     leases

@@ -18,6 +18,7 @@ mod cancel;
 mod cli;
 mod cluster;
 mod logging;
+mod missing;
 mod postgres;
 mod report;
 mod run;

@@ -1,6 +1,7 @@
 //! `PostgreSQL`'s programs, its servers and their data. Each module uses only those above it:
 //!
-//! - [`volume`] is about the files, [`cluster_shape`] about what two clusters must have in common;
+//! - [`volume`] is about the files, [`cluster_shape`] about what two clusters must have in common, [`redact`] about what
+//!   is shown of errors;
 //! - [`program`] has the programs of an installation, [`client`] the superuser's sessions;
 //! - [`proxy`] leads programs to a server without the password that it requires;
 //! - [`server`] has the servers that the runner itself starts, recovers or stops;
@@ -13,6 +14,7 @@ pub mod collation;
 pub mod pg_upgrade;
 pub mod program;
 pub mod proxy;
+pub mod redact;
 pub mod schema_rehearsal;
 pub mod server;
 pub mod volume;

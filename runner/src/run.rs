@@ -66,7 +66,7 @@ pub fn run() -> Result<ExitCode, RunError> {
 }
 
 async fn execute(plan: &UpgradePlan, agents: Agents) -> Result<ExitCode, RunError> {
-    let cluster = Cluster::connect(plan).await?;
+    let cluster = Cluster::connect(plan)?;
     let request = cluster.request().await?;
     if request.phase().is_terminal() {
         tracing::info!("request {} has ended already", plan.request);

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use kube::Client;
 use pgops_certs::{CertificateManager, Certificates, Names};
 use pgops_kube::PullPolicy;
+use pgops_kube::connect::ConnectArgs;
 use pgops_kube::logging::LogFormat;
 
 use crate::launcher;
@@ -54,6 +55,8 @@ pub struct ServeArgs {
     /// Name of both webhook configurations, whose caBundle is kept up to date.
     #[arg(long, env = "PGOPS_WEBHOOK_CONFIG", default_value = "pgops")]
     webhook_config: String,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
     #[command(flatten)]
     certificate: CertificateArgs,
     /// Whether this replica may launch upgrades.

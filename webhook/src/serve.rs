@@ -29,9 +29,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     }
     let launcher_options = args.launcher()?;
     let shutdown = shutdown::on_signal().context("failed to listen for termination signals")?;
-    let client = Client::try_default()
-        .await
-        .context("failed to find an API server: run in a pod with a service account, or set KUBECONFIG")?;
+    let client = args.connect.connect().await?;
     let readiness = Readiness::requiring(&[CACHES, CERTIFICATE]);
 
     let (caches, writers) = Caches::new();

@@ -13,6 +13,8 @@ use anyhow::{Context, bail};
 use sources::Sources;
 
 const SAFETY_PAGE: &str = "docs/concepts/safety.md";
+/// Names tests next to what they show.
+const THREAT_MODEL_PAGE: &str = "docs/concepts/threat-model.md";
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
@@ -21,6 +23,7 @@ fn main() -> anyhow::Result<()> {
     };
     let sources = Sources::scan(&checkout)?;
     check_references(&checkout, &sources)?;
+    check_tests(&checkout, &sources)?;
     write(&output, SAFETY_PAGE, &safety(&checkout, &sources)?)
 }
 
@@ -33,6 +36,17 @@ fn check_references(checkout: &Path, sources: &Sources) -> anyhow::Result<()> {
     }
     if !broken.is_empty() {
         bail!("the documentation refers to files that do not exist:\n  {}", broken.join("\n  "));
+    }
+    Ok(())
+}
+
+/// Fails if the threat model names a test that does not exist.
+fn check_tests(checkout: &Path, sources: &Sources) -> anyhow::Result<()> {
+    let text = read(checkout, Path::new(THREAT_MODEL_PAGE))?;
+    let missing: Vec<_> =
+        references::tests(&text)?.into_iter().filter(|test| !sources.has_test(test)).collect();
+    if !missing.is_empty() {
+        bail!("{THREAT_MODEL_PAGE} names tests that do not exist:\n  {}", missing.join("\n  "));
     }
     Ok(())
 }

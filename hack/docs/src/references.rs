@@ -32,6 +32,12 @@ pub fn broken(checkout: &Path, page: &Path, text: &str) -> anyhow::Result<Vec<St
     Ok(broken)
 }
 
+/// Every name of a test in code quotes: names of at least four words, which nothing else has.
+pub fn tests(text: &str) -> anyhow::Result<Vec<String>> {
+    let name = Regex::new(r"`([a-z0-9]+(?:_[a-z0-9]+){3,})`").context("failed to compile a pattern")?;
+    Ok(name.captures_iter(text).map(|found| found[1].to_owned()).collect())
+}
+
 /// The path without `.` and `..`.
 fn normalize(path: &Path) -> PathBuf {
     let mut normalized = PathBuf::new();
@@ -50,6 +56,12 @@ fn normalize(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tests_are_told_from_other_names() {
+        let text = "| `COPY` | `pg_upgrade` | `one_server_at_a_time`, `track_commit_timestamp` | `a_b_c_d` and others |";
+        assert_eq!(tests(text).unwrap(), ["one_server_at_a_time", "a_b_c_d"]);
+    }
 
     #[test]
     fn references_are_broken_if_their_file_does_not_exist() {

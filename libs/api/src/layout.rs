@@ -1,9 +1,17 @@
-//! Paths inside images and pods, and, from [`pgops_volume::paths`], on the volume of a database.
+//! Paths inside images and pods, and on the volume of a database:
+//!
+//! ```text
+//! /var/pv/                     the volume's root, mounted once, so that links and renames work
+//!   13/data  17/data           a data directory for each major version
+//!   .pgops/active              the major version that serves: one line, replaced atomically
+//!   .pgops/interlock           flock(2), held while any PostgreSQL program may touch the data
+//!   .pgops/requests/<uid>/     the journal and the work files of one upgrade
+//!   .pgops/retired/<major>     an upgrade has replaced this data: one line, the time when it may be removed
+//! ```
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::PodSpec;
-pub use pgops_volume::paths::{VOLUME_ROOT, pgdata, request_dir};
 
 use crate::names::CONTAINER_POSTGRES;
 
@@ -15,6 +23,18 @@ pub const REHEARSAL_DIR: &str = "/run/pgops/rehearsal";
 pub const DUMPS_DIR: &str = "/run/pgops/dumps";
 /// Name of an agent's socket.
 pub const AGENT_SOCKET: &str = "agent.sock";
+/// Mount point of a database's volume, in the database's pod and in the worker.
+pub const VOLUME_ROOT: &str = "/var/pv";
+/// The directory that belongs to pgops on the volume.
+pub const STATE_DIR: &str = "/var/pv/.pgops";
+/// One line: the major version whose data directory serves. A major upgrade switches over by replacing it.
+pub const ACTIVE_FILE: &str = "/var/pv/.pgops/active";
+/// A file for each major version whose data an upgrade has replaced, with the time (RFC 3339) from which on the
+/// new version's instance removes it.
+pub const RETIRED_DIR: &str = "/var/pv/.pgops/retired";
+/// Held with flock(2) as long as any `PostgreSQL` program may touch the data.
+pub const INTERLOCK_FILE: &str = "/var/pv/.pgops/interlock";
+
 /// Directory into which init containers copy pgops' static binaries.
 pub const TOOLS_DIR: &str = "/pgops/bin";
 /// Directory of the worker in which the old programs are staged.
@@ -28,12 +48,30 @@ pub const CONFIG_DIR: &str = "/etc/config";
 /// Directory of the server's unix socket.
 pub const SOCKET_DIR: &str = "/var/run/postgresql";
 
+/// The data directory of a major version.
+#[must_use]
+pub fn pgdata(major: u32) -> String {
+    format!("{VOLUME_ROOT}/{major}/data")
+}
+
+/// The major version that the path of a data directory names.
+#[must_use]
+pub fn major_of_pgdata(pgdata: &str) -> Option<u32> {
+    pgdata.strip_prefix(VOLUME_ROOT)?.split('/').nth(1)?.parse().ok()
+}
+
+/// The directory of one upgrade on the volume.
+#[must_use]
+pub fn request_dir(uid: &str) -> PathBuf {
+    Path::new(STATE_DIR).join("requests").join(uid)
+}
+
 /// Major version of the data directory that a database's pod uses, from its `PGDATA`.
 #[must_use]
 pub fn pgdata_major(pod: &PodSpec) -> Option<u32> {
     let server = pod.containers.iter().find(|container| container.name == CONTAINER_POSTGRES)?;
     let pgdata = server.env.as_ref()?.iter().find(|variable| variable.name == "PGDATA")?.value.as_ref()?;
-    pgops_volume::paths::major_of_pgdata(pgdata)
+    major_of_pgdata(pgdata)
 }
 
 /// Directories that may hold `PostgreSQL`'s programs in an image, most specific first: packages of Debian and
@@ -53,11 +91,34 @@ pub fn bindir_candidates(major: u32) -> Vec<PathBuf> {
 }
 
 /// A `passwd` file in which the pod's user is named `postgres`, whatever its uid.
+///
+/// The home directory is not on the volume: programs take configuration from it (`.kube/config`, `.pgpass`, `.psqlrc`),
+/// and a worker that mounts the volume must not take it from a file on it.
 #[must_use]
 pub fn passwd(user: u32, group: u32) -> String {
     format!(
         "root:x:0:0:root:/root:/sbin/nologin\n\
-         postgres:x:{user}:{group}:PostgreSQL:{VOLUME_ROOT}:/bin/sh\n\
+         postgres:x:{user}:{group}:PostgreSQL:/tmp:/bin/sh\n\
          nobody:x:65534:65534:nobody:/:/sbin/nologin\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn home_directory_is_not_on_the_volume() {
+        let text = passwd(999, 999);
+        let homes: Vec<_> = text.lines().filter_map(|line| line.split(':').nth(5)).collect();
+        assert_eq!(homes, ["/root", "/tmp", "/"]);
+        assert!(!text.contains(VOLUME_ROOT), "{text}");
+    }
+
+    #[test]
+    fn data_directory_names_its_major_version() {
+        assert_eq!(major_of_pgdata(&pgdata(17)), Some(17));
+        assert_eq!(major_of_pgdata("/var/pv/data"), None);
+        assert_eq!(major_of_pgdata("/var/lib/postgresql/17/data"), None);
+    }
 }

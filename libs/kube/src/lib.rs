@@ -2,6 +2,7 @@
 //!
 //! | module | content |
 //! |---|---|
+//! | [`connect`] | finding the API server |
 //! | [`ApiError`] | a call to the API server that failed |
 //! | [`status`] | what the status of a failed call means |
 //! | [`patch`] | patches that apply only to the version of the object that was read |
@@ -13,6 +14,7 @@
 //! | [`PullPolicy`] | the flag for `imagePullPolicy` |
 
 mod api_error;
+pub mod connect;
 pub mod finalizers;
 pub mod lease;
 pub mod logging;

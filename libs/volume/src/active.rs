@@ -1,15 +1,15 @@
 //! The active version: the major version whose data directory serves. Only its server may start.
 
-use crate::durable::replace;
+use pgops_api::layout::ACTIVE_FILE;
+
 use crate::error::FileError;
-use crate::missing::read_if_exists;
-use crate::paths::{ACTIVE_FILE, Volume};
+use crate::paths::Volume;
 
 impl Volume {
     /// The active version, if the volume names one.
     pub fn active(&self) -> Result<Option<u32>, FileError> {
         let path = self.resolve(ACTIVE_FILE);
-        let Some(text) = read_if_exists(&path)? else { return Ok(None) };
+        let Some(text) = self.tree().read_text_if_exists(&path)? else { return Ok(None) };
         let invalid = |_| {
             let reason = format!("{:?} is not a major version of PostgreSQL", text.trim_end());
             FileError::invalid("read", &path, reason)
@@ -19,7 +19,7 @@ impl Volume {
 
     /// Makes a major version active: the switchover of a major upgrade, and its undo.
     pub fn set_active(&self, major: u32) -> Result<(), FileError> {
-        replace(&self.resolve(ACTIVE_FILE), format!("{major}\n").as_bytes())
+        self.tree().replace(&self.resolve(ACTIVE_FILE), format!("{major}\n").as_bytes())
     }
 }
 

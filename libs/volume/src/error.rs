@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::refused::Refused;
+
 /// A file operation that failed: `failed to VERB PATH`.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to {verb} {}", path.display())]
@@ -27,6 +29,12 @@ impl FileError {
         reason: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         Self::on(verb, path)(io::Error::new(io::ErrorKind::InvalidData, reason))
+    }
+
+    /// Whether the path was not accessed at all, because of what it is or where.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.source.get_ref(), Some(source) if source.is::<Refused>())
     }
 
     /// The kind of the operating system's answer, such as [`io::ErrorKind::StorageFull`].

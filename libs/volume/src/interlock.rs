@@ -2,34 +2,26 @@
 //!
 //! `PostgreSQL`'s own guards (the pid in `postmaster.pid`, shared memory) do not see across containers.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use crate::durable::create_private_dir;
 use crate::error::FileError;
+use crate::paths::Volume;
 
 /// The lock, held until this value is dropped and every program that was given its descriptor has ended.
 #[derive(Debug)]
 pub struct Interlock(File);
 
 impl Interlock {
-    /// Takes the lock; `None` while another process holds it.
-    pub fn try_take(path: &Path) -> Result<Option<Self>, FileError> {
-        if let Some(parent) = path.parent() {
-            create_private_dir(parent)?;
-        }
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(FileError::on("open", path))?;
+    /// Takes the lock of a volume; `None` while another process holds it.
+    pub fn try_take(volume: &Volume) -> Result<Option<Self>, FileError> {
+        let path = &volume.interlock();
+        volume.tree().create_dir(&volume.state_dir())?;
+        let file = volume.tree().open_for_update(path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Self(file))),
             Err(Errno::WOULDBLOCK) => Ok(None),
@@ -60,8 +52,8 @@ mod tests {
     use super::*;
     use std::process::{Child, Command};
 
-    fn is_free(path: &Path) -> bool {
-        Interlock::try_take(path).unwrap().is_some()
+    fn is_free(volume: &Volume) -> bool {
+        Interlock::try_take(volume).unwrap().is_some()
     }
 
     fn program() -> Child {
@@ -76,24 +68,24 @@ mod tests {
     #[test]
     fn interlock_has_one_holder_at_a_time() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join(".pgops/interlock");
-        let held = Interlock::try_take(&path).unwrap().unwrap();
-        assert!(!is_free(&path));
+        let volume = Volume::at(directory.path());
+        let held = Interlock::try_take(&volume).unwrap().unwrap();
+        assert!(!is_free(&volume));
         drop(held);
-        assert!(is_free(&path));
+        assert!(is_free(&volume));
     }
 
     #[test]
     fn interlock_outlives_its_holder_in_a_program_that_inherited_it() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("interlock");
-        let held = Interlock::try_take(&path).unwrap().unwrap();
+        let volume = Volume::at(directory.path());
+        let held = Interlock::try_take(&volume).unwrap().unwrap();
         let inherited = held.inheritable_fd().unwrap();
         let program = program();
         drop(inherited);
         drop(held);
-        assert!(!is_free(&path));
+        assert!(!is_free(&volume));
         end(program);
-        assert!(is_free(&path));
+        assert!(is_free(&volume));
     }
 }

@@ -2,32 +2,34 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | [`paths`] | where things are on the volume |
-//! | `durable` | replacing a file so that a crash leaves the old or the new content |
+//! | `paths` | where things are on the volume |
+//! | [`Tree`] | files that others change too: every access of pgops, which nothing leads astray or blocks |
+//! | `read`, `write`, `removal`, `size` | what is done with them |
 //! | `interlock` | the lock that keeps all `PostgreSQL` programs but one away from the data |
 //! | `active` | the major version that serves |
 //! | `retired` | data that an upgrade has replaced, and until when it is kept |
-//! | [`tablespaces`](tablespaces()) | the directories that a data directory links to |
-//! | `removal` | removing data, and nothing that an operator has put next to it |
-//! | `missing` | operations for which a missing file is not an error |
+//! | `tablespaces` | the directories that a data directory links to |
 //!
-//! It has no async code and no Kubernetes client: `pgops-instance` must stay one small static binary.
+//! Only this crate knows how to access a volume; what its files are called is in [`pgops_api::layout`]. It has no async
+//! code and no Kubernetes client: `pgops-instance` must stay one small static binary.
 
 mod active;
-mod durable;
 mod error;
 mod interlock;
-mod missing;
-pub mod paths;
+mod paths;
+mod read;
+mod refused;
 mod removal;
 mod retired;
+mod size;
 mod tablespaces;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod write;
 
-pub use durable::{create_private_dir, replace, sync_dir};
 pub use error::FileError;
 pub use interlock::Interlock;
-pub use missing::{exists, ignore_not_found, list_if_exists, read_if_exists};
 pub use paths::Volume;
-pub use removal::remove_dir_if_exists;
 pub use retired::Retired;
-pub use tablespaces::tablespaces;
+pub use tree::Tree;

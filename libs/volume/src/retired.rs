@@ -1,14 +1,12 @@
 //! Retired data: data directories that an upgrade has replaced, and until when they are kept.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use pgops_api::layout::RETIRED_DIR;
 
-use crate::durable::{create_private_dir, replace, sync_dir};
 use crate::error::FileError;
-use crate::missing::{ignore_not_found, list_if_exists, read_if_exists};
-use crate::paths::{RETIRED_DIR, Volume};
+use crate::paths::Volume;
 
 /// Data of a major version that another one has replaced.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,31 +21,38 @@ impl Volume {
     /// Records that the data of a major version was replaced, and until when it is kept. The new version's instance
     /// removes it then.
     pub fn retire(&self, major: u32, until: Timestamp) -> Result<(), FileError> {
-        create_private_dir(&self.resolve(RETIRED_DIR))?;
-        sync_dir(&self.state_dir())?;
-        replace(&self.retired_file(major), format!("{until}\n").as_bytes())
+        self.tree().create_dir(&self.resolve(RETIRED_DIR))?;
+        self.tree().sync_dir(&self.state_dir())?;
+        self.tree().replace(&self.retired_file(major), format!("{until}\n").as_bytes())
     }
 
     /// Removes the record that the data of a major version was replaced: it serves, or is deleted.
     pub fn clear_retired(&self, major: u32) -> Result<(), FileError> {
-        let file = self.retired_file(major);
-        ignore_not_found(fs::remove_file(&file)).map_err(FileError::on("remove", &file))
+        self.tree().remove_file(&self.retired_file(major))
     }
 
     /// Until when the data of a major version is kept, if it was replaced.
     pub fn retired_until(&self, major: u32) -> Result<Option<Timestamp>, FileError> {
-        read_time(&self.retired_file(major))
+        self.read_time(&self.retired_file(major))
     }
 
     /// All data that was replaced and is not removed yet.
     pub fn retired(&self) -> Result<Vec<Retired>, FileError> {
         let mut all = Vec::new();
-        for path in list_if_exists(&self.resolve(RETIRED_DIR))? {
+        for path in self.tree().list_if_exists(&self.resolve(RETIRED_DIR))? {
             let major = path.file_name().and_then(|name| name.to_str()?.parse().ok());
             let Some(major) = major else { continue };
-            all.extend(read_time(&path)?.map(|until| Retired { major, until }));
+            all.extend(self.read_time(&path)?.map(|until| Retired { major, until }));
         }
         Ok(all)
+    }
+
+    fn read_time(&self, path: &Path) -> Result<Option<Timestamp>, FileError> {
+        let Some(text) = self.tree().read_text_if_exists(path)? else { return Ok(None) };
+        text.trim()
+            .parse()
+            .map(Some)
+            .map_err(|error: jiff::Error| FileError::invalid("read the time in", path, error))
     }
 
     fn retired_file(&self, major: u32) -> PathBuf {
@@ -55,17 +60,10 @@ impl Volume {
     }
 }
 
-fn read_time(path: &Path) -> Result<Option<Timestamp>, FileError> {
-    let Some(text) = read_if_exists(path)? else { return Ok(None) };
-    text.trim()
-        .parse()
-        .map(Some)
-        .map_err(|error: jiff::Error| FileError::invalid("read the time in", path, error))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn retired_data_has_a_time_until_it_is_cleared() {

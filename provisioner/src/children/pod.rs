@@ -99,7 +99,8 @@ fn server(database: &Postgres, design: &Design, images: &Images) -> Container {
             ..Probe::default()
         }),
         security_context: Some(restricted()),
-        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        // The instance writes one. The log, which is the server's too, has statements and rows of users.
+        termination_message_policy: Some("File".to_owned()),
         volume_mounts: Some(server_mounts(database)),
         ..Container::default()
     }

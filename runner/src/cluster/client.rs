@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use kube::Client;
 use kube::api::Api;
-use kube::{Client, Config};
 use pgops_api::plan::UpgradePlan;
 use pgops_api::{Postgres, PostgresOpsRequest};
+use pgops_kube::connect;
 
 use super::error::ClusterError;
 
@@ -29,13 +30,12 @@ pub struct Cluster {
 
 impl Cluster {
     /// Connects to the cluster that this pod runs in.
-    pub async fn connect(plan: &UpgradePlan) -> Result<Self, ClusterError> {
-        let failed = |source| ClusterError::Connect(Box::new(source));
-        let mut config = Config::infer().await.map_err(kube::Error::InferConfig).map_err(failed)?;
+    pub fn connect(plan: &UpgradePlan) -> Result<Self, ClusterError> {
+        let mut config = connect::in_cluster()?;
         // A control plane node that is lost during a call sends nothing more: the call is made again.
         config.read_timeout = Some(READ_TIMEOUT);
         config.reset_reader_on_write = true;
-        let client = Client::try_from(config).map_err(failed)?;
+        let client = connect::client(config)?;
         let namespace = &plan.namespace;
         Ok(Self {
             requests: Api::namespaced(client.clone(), namespace),

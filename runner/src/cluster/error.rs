@@ -1,14 +1,15 @@
 //! Why a call to the API server failed.
 
 use pgops_kube::ApiError;
+use pgops_kube::connect::ConnectError;
 
 /// The API server refused, or was unavailable for too long; or an object is not as it must be.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     #[error(transparent)]
     Api(#[from] ApiError),
-    #[error("failed to connect to the cluster")]
-    Connect(#[source] Box<kube::Error>),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// Another client holds the database.
     #[error(
         "{database} is held by another client: \"{message}\"; wait for it, or remove the condition Paused"

@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod cluster_shape;
+pub mod database_error;
 pub mod error;
 pub mod extensions;
 pub mod inventory;

@@ -7,5 +7,4 @@ pub mod installation;
 pub mod offer;
 pub mod pg_dump;
 pub mod programs;
-pub mod redact;
 pub mod reported_error;

@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pgops_api::names::POSTGRES_PORT;
-use pgops_volume::ignore_not_found;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -21,6 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use self::message::Startup;
 use super::client::session::Superuser;
+use crate::missing::ignore_not_found;
 
 /// More connections at a time than a program opens.
 const MAX_CONNECTIONS: usize = 64;

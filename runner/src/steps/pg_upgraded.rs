@@ -1,10 +1,7 @@
 //! `PgUpgraded`: runs `pg_upgrade`. An interrupted run is undone and repeated on a new cluster.
 
-use std::fs;
-use std::path::Path;
-
 use pgops_api::plan::Step;
-use pgops_volume::{FileError, Volume, replace, sync_dir, tablespaces};
+use pgops_volume::{FileError, Volume};
 
 use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
 use crate::postgres::volume::capacity::free;
@@ -97,10 +94,9 @@ async fn keep_logs(upgrade: &UpgradeContext, logs: &str) {
 async fn undo_run(upgrade: &UpgradeContext) -> Result<(), StepError> {
     let volume = &upgrade.volume;
     upgrade.stop_leftovers().await?;
-    let old_data_dir = volume.data_dir(upgrade.old_major);
-    restore_control_file(&old_data_dir)?;
+    restore_control_file(volume, upgrade.old_major)?;
     let new_pgdata = volume.data_dir(upgrade.new_major);
-    if upgrade.work_dir.has(Marker::Fresh) || !new_pgdata.join("global/pg_control").exists() {
+    if upgrade.work_dir.has(Marker::Fresh) || !volume.tree().exists(&new_pgdata.join("global/pg_control"))? {
         return Ok(());
     }
     // Only names with the new catalog version: those of the old one hold the data.
@@ -113,16 +109,16 @@ async fn undo_run(upgrade: &UpgradeContext) -> Result<(), StepError> {
             return Ok(());
         }
     };
-    Ok(remove_from_tablespaces(&old_data_dir, &data.tablespace_directory(upgrade.new_major))?)
+    Ok(remove_from_tablespaces(volume, upgrade.old_major, &data.tablespace_directory(upgrade.new_major))?)
 }
 
 /// Removes what `pg_upgrade` has created under `name` in the tablespaces of the old data: it would block the next run.
-fn remove_from_tablespaces(old_data_dir: &Path, name: &str) -> Result<(), FileError> {
-    for tablespace in tablespaces(old_data_dir)? {
-        let directory = tablespace.join(name);
-        if directory.exists() {
-            fs::remove_dir_all(&directory).map_err(FileError::on("remove", &directory))?;
-            sync_dir(&tablespace)?;
+fn remove_from_tablespaces(volume: &Volume, old_major: u32, name: &str) -> Result<(), FileError> {
+    for tablespace in volume.tablespaces(&volume.data_dir(old_major))? {
+        // The preflight refuses others; a link that was made since then is not followed.
+        if volume.is_own_dir(&tablespace)? {
+            volume.tree().remove_dir(&tablespace.join(name))?;
+            volume.tree().sync_dir(&tablespace)?;
         }
     }
     Ok(())
@@ -133,15 +129,13 @@ fn carry_settings(volume: &Volume, old_major: u32, new_major: u32) -> Result<(),
     let file = |major| volume.data_dir(major).join("postgresql.auto.conf");
     let from = file(old_major);
     let to = file(new_major);
-    if from.exists() {
-        replace(&to, &fs::read(&from).map_err(FileError::on("read", &from))?)?;
-    }
-    Ok(())
+    volume.tree().read_if_exists(&from)?.map_or(Ok(()), |settings| volume.tree().replace(&to, &settings))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn volume() -> (tempfile::TempDir, Volume) {
         let root = tempfile::tempdir().unwrap();
@@ -179,8 +173,8 @@ mod tests {
             fs::create_dir_all(tablespace.join(name)).unwrap();
         }
         std::os::unix::fs::symlink(&tablespace, volume.data_dir(13).join("pg_tblspc/16400")).unwrap();
-        remove_from_tablespaces(&volume.data_dir(13), "PG_17_202406281").unwrap();
-        remove_from_tablespaces(&volume.data_dir(13), "PG_17_202406281").unwrap();
+        remove_from_tablespaces(&volume, 13, "PG_17_202406281").unwrap();
+        remove_from_tablespaces(&volume, 13, "PG_17_202406281").unwrap();
         assert!(tablespace.join("PG_13_202007201").exists() && tablespace.join("user-files").exists());
         assert!(!tablespace.join("PG_17_202406281").exists());
     }

@@ -78,7 +78,7 @@ async fn run_major(
         lines,
     };
     match upgrade.plan.scope {
-        Scope::Upgrade => facts.store(upgrade.work_dir.path())?,
+        Scope::Upgrade => facts.store(&upgrade.work_dir)?,
         Scope::DryRun => {}
     }
     upgrade.facts = Some(facts);

@@ -41,10 +41,7 @@ async fn checkpoint(upgrade: &UpgradeContext) {
     let checkpoint = async {
         if let PodState::Ready { ip } = upgrade.cluster.pod_state(&upgrade.plan.from.image).await? {
             let client = upgrade.superuser.connect(&ip, "postgres").await?;
-            client
-                .batch_execute("CHECKPOINT")
-                .await
-                .map_err(|source| ServerError::Execute { action: "run a checkpoint", source })?;
+            client.batch_execute("CHECKPOINT").await.map_err(ServerError::execute("run a checkpoint"))?;
         }
         Ok::<_, StepError>(())
     };

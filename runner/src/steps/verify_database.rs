@@ -1,7 +1,6 @@
 //! `VerifyDatabase`: the server itself reports its version, and has every database and relation; it gets the settings
 //! that `pg_upgrade` does not carry.
 
-use pgops_api::display_chain;
 use pgops_api::plan::{Step, UpgradeKind};
 
 use crate::postgres::client::catalog::{count_relations, databases};
@@ -28,9 +27,8 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     for (name, value) in &facts.settings_for_all {
         match set_for_all(&mut client, name, value).await {
             // The preflight has tried it. A completed upgrade must not fail here.
-            Err(ServerError::Execute { source, .. }) if source.as_db_error().is_some() => {
-                let why = display_chain(&source);
-                tracing::warn!(step = %Step::VerifyDatabase, "ALTER ROLE ALL SET {name} is not carried over: {why}");
+            Err(ServerError::Execute { source, .. }) if source.code().is_some() => {
+                tracing::warn!(step = %Step::VerifyDatabase, "ALTER ROLE ALL SET {name} is not carried over: {source}");
             }
             set => set?,
         }

@@ -47,7 +47,7 @@ impl UpgradeContext {
         let kind = plan.kind()?;
         let volume = Volume::at(layout::VOLUME_ROOT);
         let work_dir = WorkDir::new(&volume, &plan.request_uid);
-        let facts = Facts::load(work_dir.path())?;
+        let facts = Facts::load(&work_dir)?;
         Ok(Self {
             old_major: plan.from.pg_version()?.major,
             new_major: plan.to.pg_version()?.major,

@@ -1,7 +1,5 @@
 //! The data directories: which is active, in what state both are, and until when the old one is kept.
 
-use std::fs;
-
 use jiff::Timestamp;
 use pgops_api::plan::{TransferMode, UpgradeKind};
 use pgops_volume::FileError;
@@ -16,7 +14,7 @@ use crate::postgres::program::controldata::ControlData;
 use crate::postgres::program::initdb::initdb;
 use crate::postgres::server::private_server::{Data, private_hba, server_options};
 use crate::postgres::server::recovery;
-use crate::postgres::volume::capacity::{can_reflink, free, size};
+use crate::postgres::volume::capacity::{can_reflink, free};
 use crate::postgres::volume::data::remove_new;
 use crate::postgres::volume::work_dir::Marker;
 
@@ -34,12 +32,11 @@ impl UpgradeContext {
         }
         self.remove_new_cluster()?;
         let pgdata = self.volume.data_dir(self.new_major);
-        if pgdata.exists() {
+        if self.volume.tree().exists(&pgdata)? {
             return Err(StepError::Findings(vec![Finding::existing_directory(&pgdata)]));
         }
         self.work_dir.mark(Marker::NewDataOwned)?;
-        let major_dir = self.volume.major_dir(self.new_major);
-        fs::create_dir_all(&major_dir).map_err(FileError::on("create", &major_dir))?;
+        self.volume.tree().create_dir(&self.volume.major_dir(self.new_major))?;
         initdb(&self.new_programs().await?, &pgdata, &self.facts()?.shape).await?;
         Ok(self.work_dir.mark(Marker::Fresh)?)
     }
@@ -69,7 +66,7 @@ impl UpgradeContext {
         Ok(Space {
             reflink: TransferMode::Clone.since() <= self.new_major && can_reflink(&self.work_dir),
             new: new_cluster(inventory.databases.len(), inventory.relations, shape.wal_segment_bytes),
-            used: size(&self.volume.data_dir(self.old_major))?,
+            used: self.volume.data_size(self.old_major)?,
             free: free(&self.volume)?,
         })
     }
@@ -78,7 +75,7 @@ impl UpgradeContext {
     /// of it.
     pub fn ensure_space(&self) -> Result<(), StepError> {
         let facts = self.facts()?;
-        let taken = size(&self.volume.data_dir(self.new_major))?;
+        let taken = self.volume.data_size(self.new_major)?;
         let space = Space {
             reflink: facts.mode == TransferMode::Clone,
             new: new_cluster(facts.databases.len(), facts.relations, facts.shape.wal_segment_bytes),

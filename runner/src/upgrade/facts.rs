@@ -1,13 +1,12 @@
 //! What the preflight found out while the database served, stored next to the journal: a runner that is restarted during
 //! the outage has no server to query.
 
-use std::path::Path;
-
 use pgops_api::plan::TransferMode;
-use pgops_volume::{FileError, read_if_exists, replace};
+use pgops_volume::FileError;
 use serde::{Deserialize, Serialize};
 
 use crate::postgres::cluster_shape::ClusterShape;
+use crate::postgres::volume::work_dir::WorkDir;
 
 /// What the later steps need to know of the database.
 ///
@@ -38,17 +37,17 @@ const FILE: &str = "facts.json";
 
 impl Facts {
     /// Reads them from the work directory, if the preflight has stored them.
-    pub fn load(work_dir: &Path) -> Result<Option<Self>, FileError> {
-        let path = work_dir.join(FILE);
-        let Some(json) = read_if_exists(&path)? else { return Ok(None) };
+    pub fn load(work_dir: &WorkDir) -> Result<Option<Self>, FileError> {
+        let path = work_dir.path().join(FILE);
+        let Some(json) = work_dir.tree().read_text_if_exists(&path)? else { return Ok(None) };
         serde_json::from_str(&json).map(Some).map_err(FileError::on("parse", &path))
     }
 
     /// Stores them in the work directory.
-    pub fn store(&self, work_dir: &Path) -> Result<(), FileError> {
-        let path = work_dir.join(FILE);
+    pub fn store(&self, work_dir: &WorkDir) -> Result<(), FileError> {
+        let path = work_dir.path().join(FILE);
         let json = serde_json::to_vec_pretty(self).map_err(FileError::on("write", &path))?;
-        replace(&path, &json)
+        work_dir.tree().replace(&path, &json)
     }
 }
 
@@ -56,6 +55,7 @@ impl Facts {
 mod tests {
     use super::*;
     use crate::postgres::cluster_shape::LocaleProvider;
+    use pgops_volume::Volume;
     use std::fs;
 
     /// Written by v0.1.0: an upgrade that was interrupted then is continued now.
@@ -91,10 +91,12 @@ mod tests {
 
     #[test]
     fn facts_are_written_as_v0_1_0_wrote_them() {
-        let work_dir = tempfile::tempdir().unwrap();
-        facts().store(work_dir.path()).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let work_dir = WorkDir::new(&Volume::at(root.path()), "3f9c21aa");
+        work_dir.create().unwrap();
+        facts().store(&work_dir).unwrap();
         assert_eq!(fs::read_to_string(work_dir.path().join(FILE)).unwrap(), V0_1_0);
-        assert_eq!(Facts::load(work_dir.path()).unwrap(), Some(facts()));
+        assert_eq!(Facts::load(&work_dir).unwrap(), Some(facts()));
     }
 
     #[test]

@@ -37,9 +37,8 @@ impl UpgradeContext {
         if self.interlock.is_some() {
             return Ok(());
         }
-        let path = self.volume.interlock();
         self.interlock = loop {
-            let taken = Interlock::try_take(&path)?;
+            let taken = Interlock::try_take(&self.volume)?;
             if taken.is_some() {
                 break taken;
             }

@@ -23,6 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::session::{Session, Sessions};
 use crate::agent::connection::Connection;
 use crate::agent::protocol::{Request, Response, VERSION};
+use crate::missing::ignore_not_found;
 
 /// The agent could not listen.
 #[derive(Debug, thiserror::Error)]
@@ -55,11 +56,8 @@ pub fn run(socket: &Path) -> Result<ExitCode, ServeError> {
 }
 
 fn listen(socket: &Path) -> io::Result<UnixListener> {
-    match fs::remove_file(socket) {
-        // One that an agent of this container has left before it was restarted.
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    // One that an agent of this container has left before it was restarted.
+    ignore_not_found(fs::remove_file(socket))?;
     UnixListener::bind(socket)
 }
 

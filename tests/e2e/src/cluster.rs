@@ -18,6 +18,7 @@ pub struct Cluster {
 
 impl Cluster {
     /// Connects to the cluster; fails unless pgops is installed.
+    #[expect(clippy::disallowed_methods, reason = "the cluster under test is chosen by KUBECONFIG")]
     pub async fn connect() -> anyhow::Result<Self> {
         // Fails if another test of this process has already installed it, which is just as good.
         let _ = rustls::crypto::ring::default_provider().install_default();

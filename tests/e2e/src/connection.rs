@@ -72,6 +72,7 @@ pub(crate) async fn rows(client: &Client, sql: &str) -> anyhow::Result<Vec<Vec<S
 }
 
 /// The server's own message, with the beginning of the statement.
+#[expect(clippy::disallowed_methods, reason = "all data of the tests is their own")]
 pub(crate) fn explain(error: &tokio_postgres::Error, sql: &str) -> anyhow::Error {
     let beginning: String = sql.trim().chars().take(200).collect();
     match error.as_db_error() {

@@ -30,8 +30,9 @@ pub fn start(api_server: &FakeApiServer, directory: &Path) -> anyhow::Result<(Pr
         .args(["serve", "--launcher", "false", "--log-format", "json"])
         .args(["--namespace", "pgops-system", "--pod-name", "pgops-webhook-0"])
         .args(["--bind", &bind.to_string(), "--health-bind", &health.to_string()])
+        .arg("--kubeconfig")
+        .arg(&kubeconfig)
         .env_remove("RUST_LOG")
-        .env("KUBECONFIG", &kubeconfig)
         .stderr(std::fs::File::create(&log)?);
 
     let begin = Instant::now();

@@ -176,12 +176,14 @@ fn texts_of_upgrade_warnings() {
     assert_snapshot!(warnings(&scenario("13.16", "13.9")), @"
     minor upgrade 13.16 → 13.9 of demo/orders: the data is unchanged, the server restarts
     13.9 is an older minor release than 13.16: it lacks the fixes in between, including security fixes
+    13.9 is vulnerable: restoring its dumps, as an upgrade does, may run code of the dumped server's users (CVE-2025-8714, CVE-2025-8715); use 13.23 or later (https://www.postgresql.org/docs/release/13.22/)
     13.9 is end of life: the PostgreSQL project no longer releases fixes for this major version
     demo/orders has no standby: reads and writes stop while the server restarts
     the image changes to postgres:13.9: if its C library or ICU sorts text differently, indexes on text are rebuilt afterwards
     ");
     assert_snapshot!(warnings(&scenario("13.16", "13.16")), @"
     demo/orders already runs 13.16: the image will be rolled out again and the server restarted
+    13.16 is vulnerable: restoring its dumps, as an upgrade does, may run code of the dumped server's users (CVE-2025-8714, CVE-2025-8715); use 13.23 or later (https://www.postgresql.org/docs/release/13.22/)
     demo/orders has no standby: reads and writes stop while the server restarts
     ");
 }
@@ -189,8 +191,9 @@ fn texts_of_upgrade_warnings() {
 #[test]
 fn texts_of_faulty_release_warnings() {
     let line = |from: &str, to: &str| warnings(&scenario(from, to)).lines().nth(1).unwrap().to_owned();
-    assert_snapshot!(line("13.16", "17.1"), @"17.1 should be skipped: extensions such as timescaledb may crash, and ALTER ROLE ... SET role is ignored; use 17.2 or later (https://www.postgresql.org/docs/release/17.2/)");
-    assert_snapshot!(line("13.16", "14.2"), @"14.2 should be skipped: CREATE INDEX CONCURRENTLY and REINDEX CONCURRENTLY may omit rows from the index; use 14.4 or later (https://www.postgresql.org/docs/release/14.4/)");
+    assert_snapshot!(line("13.16", "17.1"), @"17.1 should be skipped: extensions such as timescaledb may crash, and ALTER ROLE ... SET role is ignored; use 17.11 or later (https://www.postgresql.org/docs/release/17.2/)");
+    assert_snapshot!(line("13.9", "17.11"), @"13.9 is vulnerable: a user who may create objects can run SQL as the superuser who dumps, as an upgrade does (CVE-2024-7348); upgrade it to 13.23 or later first (https://www.postgresql.org/docs/release/13.16/)");
+    assert_snapshot!(line("13.16", "14.2"), @"14.2 should be skipped: CREATE INDEX CONCURRENTLY and REINDEX CONCURRENTLY may omit rows from the index; use 14.24 or later (https://www.postgresql.org/docs/release/14.4/)");
 }
 
 #[test]

@@ -51,6 +51,7 @@ pub fn version_change_warnings(allowed: &Allowed<'_>, database: &str, reindex: R
         Some(headline(allowed, database)),
         lower_minor(allowed),
         fault(allowed),
+        fault_of_source(allowed),
         allowed.to.lifecycle_warning(),
         Some(outage(allowed, database)),
         sort_order(allowed, reindex),
@@ -119,13 +120,26 @@ fn outage(allowed: &Allowed<'_>, database: &str) -> String {
 fn fault(allowed: &Allowed<'_>) -> Option<String> {
     allowed.to.fault().map(|fault| {
         let version = &allowed.to.version_ref.version;
-        let fixed = fault.fixed();
+        let what = if fault.is_regression() { "should be skipped" } else { "is vulnerable" };
         format!(
-            "{version} should be skipped: {}; use {fixed} or later ({})",
-            fault.symptom,
+            "{version} {what}: {}; use {} or later ({})",
+            fault.symptom(),
+            fault.sound_release(),
             fault.release_notes()
         )
     })
+}
+
+/// A major upgrade dumps the schema of the source as its superuser.
+fn fault_of_source(allowed: &Allowed<'_>) -> Option<String> {
+    let fault = allowed.from.fault_as_source().filter(|_| allowed.kind() == UpgradeKind::Major)?;
+    Some(format!(
+        "{} is vulnerable: {}; upgrade it to {} or later first ({})",
+        allowed.from.version_ref.version,
+        fault.symptom(),
+        fault.sound_release(),
+        fault.release_notes()
+    ))
 }
 
 /// A change of the sort order of text. The catalog tells the C library of an image only if it has the base

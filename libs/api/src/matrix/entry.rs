@@ -75,8 +75,14 @@ impl Entry {
 
     /// The known fault of this release, if any.
     #[must_use]
-    pub fn fault(&self) -> Option<&'static Fault> {
+    pub fn fault(&self) -> Option<Fault> {
         self.release().ok().and_then(Fault::of)
+    }
+
+    /// The known fault of this release that matters if it is upgraded from.
+    #[must_use]
+    pub fn fault_as_source(&self) -> Option<Fault> {
+        self.release().ok().and_then(Fault::of_source)
     }
 
     pub(super) fn base_os(&self) -> Option<&str> {

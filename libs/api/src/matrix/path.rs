@@ -24,14 +24,15 @@ impl<'a> Matrix<'a> {
         if start.name() == goal.name() || !fits(start, goal) {
             return None;
         }
-        let (outdated, mut stops): (Vec<&Entry>, Vec<&Entry>) = self
+        let mut stops: Vec<&Entry> = self
             .catalog
             .entries()
             .iter()
             .filter(|stop| stop.version.postgres_major() <= goal.version.postgres_major())
             .filter(|stop| fits(start, stop) && fits(stop, goal))
-            .partition(|stop| stop.deprecated || stop.end_of_life || stop.fault().is_some());
-        stops.extend(outdated);
+            .collect();
+        // Stable: among equals the new versions stay first.
+        stops.sort_by_key(|stop| drawback(stop));
 
         let leads = |from: &Entry, to: &Entry| to.version >= from.version && self.suggests(from, to);
         if leads(start, goal) {
@@ -54,6 +55,25 @@ impl<'a> Matrix<'a> {
             }
         }
         None
+    }
+}
+
+/// Why a stop is avoided if there is another one.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Drawback {
+    None,
+    /// It is a stop on the way to a newer version only.
+    Vulnerable,
+    /// Deprecated, end of life, or a release to skip.
+    Outdated,
+}
+
+fn drawback(stop: &Entry) -> Drawback {
+    match stop.fault() {
+        _ if stop.deprecated || stop.end_of_life => Drawback::Outdated,
+        Some(fault) if fault.is_regression() => Drawback::Outdated,
+        Some(_) => Drawback::Vulnerable,
+        None => Drawback::None,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::database_error::DatabaseError;
+
 /// A connection, query or statement failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -18,7 +20,7 @@ pub enum ServerError {
         database: String,
         host: String,
         #[source]
-        source: tokio_postgres::Error,
+        source: DatabaseError,
     },
     #[error("failed to connect to the server's socket {path}")]
     Socket {
@@ -31,14 +33,14 @@ pub enum ServerError {
         /// A noun phrase, or the id of a preflight check.
         what: &'static str,
         #[source]
-        source: tokio_postgres::Error,
+        source: DatabaseError,
     },
     #[error("failed to {action}")]
     Execute {
         /// A verb phrase, such as `rebuild an index`.
         action: &'static str,
         #[source]
-        source: tokio_postgres::Error,
+        source: DatabaseError,
     },
     #[error("failed to parse {what} from the server's answer \"{answer}\"")]
     Answer { what: &'static str, answer: String },
@@ -47,11 +49,11 @@ pub enum ServerError {
 impl ServerError {
     /// Maps the error of a query for `what`.
     pub fn query(what: &'static str) -> impl Fn(tokio_postgres::Error) -> Self + Copy {
-        move |source| Self::Query { what, source }
+        move |source| Self::Query { what, source: source.into() }
     }
 
     /// Maps the error of a statement that was to perform `action`.
     pub fn execute(action: &'static str) -> impl Fn(tokio_postgres::Error) -> Self + Copy {
-        move |source| Self::Execute { action, source }
+        move |source| Self::Execute { action, source: source.into() }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use pgops_api::display_chain;
 use tokio_postgres::{Client, Row};
 
+use super::database_error::DatabaseError;
 use super::error::ServerError;
 use super::quote::identifier;
 use super::session::{Superuser, long_running_options};
@@ -92,7 +92,7 @@ pub async fn update(
     let client = superuser.connect_with(host, &database, &options).await?;
     let statement = extension.statement();
     let Err(error) = client.batch_execute(&statement).await else { return Ok(None) };
-    let why = format!("{}; fix the cause, then run {statement} there", display_chain(&error));
+    let why = format!("{}; fix the cause, then run {statement} there", DatabaseError::from(error));
     Ok(Some(NotUpdated { database, extension, why }))
 }
 

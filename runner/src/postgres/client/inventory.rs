@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use pgops_api::{PgVersion, display_chain};
+use pgops_api::PgVersion;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 
 use super::catalog::{count_relations, databases, version};
 use super::cluster_shape::read_shape;
+use super::database_error::DatabaseError;
 use super::error::ServerError;
 use super::query::{count, strings};
 use super::session::Superuser;
@@ -56,7 +58,7 @@ pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, S
         match superuser.connect(host, &database).await {
             Ok(client) => inventory.add_database(&client, database).await?,
             Err(ServerError::Connect { source, .. }) if is_permanent(&source) => {
-                inventory.unreachable.push((database, display_chain(&source)));
+                inventory.unreachable.push((database, source.to_string()));
             }
             Err(error) => return Err(error),
         }
@@ -114,7 +116,7 @@ async fn extensions(client: &Client, database: &str) -> Result<Vec<Extension>, S
 
 /// Whether the server itself has rejected a connection, for a reason that does not pass: neither insufficient
 /// resources (class 53) nor a server that is starting or stopping (class 57).
-fn is_permanent(error: &tokio_postgres::Error) -> bool {
-    let code = error.as_db_error().map(|error| error.code().code());
+fn is_permanent(error: &DatabaseError) -> bool {
+    let code = error.code().map(SqlState::code);
     code.is_some_and(|code| !code.starts_with("53") && !code.starts_with("57"))
 }

@@ -13,7 +13,9 @@ use crate::agent::socket;
 
 /// Options of every session of pgops, and of the programs that it runs. An image may have the JIT provider without
 /// its LLVM: then costly queries fail. Limits that users have set for their own sessions must not stop these.
-pub const SESSION_OPTIONS: &str = "-c jit=off -c statement_timeout=0 -c lock_timeout=0 \
+///
+/// Messages are in English: what is shown of them, and what follows from some, depends on their text.
+pub const SESSION_OPTIONS: &str = "-c jit=off -c lc_messages=C -c statement_timeout=0 -c lock_timeout=0 \
     -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off";
 
 /// Further options for long-running programs, on a server of that major version.
@@ -93,10 +95,10 @@ pub async fn connect_socket(directory: &Path, database: &str, user: &str) -> Res
     let path = directory.join(format!(".s.PGSQL.{}", names::POSTGRES_PORT));
     let failed = |source| ServerError::Socket { path: path.clone(), source };
     let stream = LimitedStream::new(socket::connect(&path).await.map_err(failed)?);
-    let (client, connection) = config(user, database, "")
-        .connect_raw(stream, NoTls)
-        .await
-        .map_err(|source| ServerError::Connect { database: database.to_owned(), host, source })?;
+    let (client, connection) =
+        config(user, database, "").connect_raw(stream, NoTls).await.map_err(|source| {
+            ServerError::Connect { database: database.to_owned(), host, source: source.into() }
+        })?;
     tokio::spawn(connection);
     prepare(client).await
 }
@@ -140,7 +142,7 @@ async fn open(
     let (client, connection) = config.connect(NoTls).await.map_err(|source| ServerError::Connect {
         database: database.to_owned(),
         host: host.to_owned(),
-        source,
+        source: source.into(),
     })?;
     tokio::spawn(connection);
     Ok(client)

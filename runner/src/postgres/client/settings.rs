@@ -1,9 +1,9 @@
 //! Settings of `ALTER ROLE ALL`, which hold in every session and which `pg_dumpall` leaves out.
 
-use pgops_api::display_chain;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 
+use super::database_error::DatabaseError;
 use super::error::ServerError;
 use super::quote;
 
@@ -36,7 +36,7 @@ pub async fn rejection_for_all(
     match alter_all(client, name, value).await {
         Ok(transaction) => transaction.rollback().await.map(|()| None).map_err(failed),
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) => Ok(None),
-        Err(error) if error.as_db_error().is_some() => Ok(Some(display_chain(&error))),
+        Err(error) if error.as_db_error().is_some() => Ok(Some(DatabaseError::from(error).to_string())),
         Err(error) => Err(failed(error)),
     }
 }

@@ -1,8 +1,8 @@
 //! Checks an index against its table with `amcheck`, and leaves nothing behind.
 
-use pgops_api::display_chain;
 use tokio_postgres::{Client, Error};
 
+use crate::postgres::client::database_error::DatabaseError;
 use crate::postgres::client::session::{DEFAULT_SEARCH_PATH, SYSTEM_SEARCH_PATH};
 
 /// The result for one index.
@@ -25,7 +25,7 @@ pub async fn check(client: &mut Client, name: &str) -> Result<CheckResult, Error
     let create = format!("{DEFAULT_SEARCH_PATH}; CREATE EXTENSION IF NOT EXISTS amcheck");
     if let Err(error) = transaction.batch_execute(&create).await {
         transaction.rollback().await?;
-        return Ok(CheckResult::Unavailable(display_chain(&error)));
+        return Ok(CheckResult::Unavailable(DatabaseError::from(error).to_string()));
     }
     transaction.batch_execute(SYSTEM_SEARCH_PATH).await?;
     let schema = "SELECT quote_ident(n.nspname::text) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
@@ -35,7 +35,7 @@ pub async fn check(client: &mut Client, name: &str) -> Result<CheckResult, Error
     let sql = format!("SELECT {schema}.bt_index_check($1::pg_catalog.text::pg_catalog.regclass, true)");
     let result = match transaction.execute(&sql, &[&name]).await {
         Ok(_) => CheckResult::Sound,
-        Err(error) => CheckResult::Damaged(display_chain(&error)),
+        Err(error) => CheckResult::Damaged(DatabaseError::from(error).to_string()),
     };
     transaction.rollback().await?;
     Ok(result)

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use pgops_api::{PgVersion, display_chain};
+use pgops_api::PgVersion;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::indexes::Index;
+use crate::postgres::client::database_error::DatabaseError;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::query::strings;
 use crate::postgres::client::quote::identifier;
@@ -36,19 +37,18 @@ pub async fn rebuild(
         return Err(ServerError::execute("rebuild an index")(error));
     }
     drop_leftovers(client, index).await?;
-    Ok(Some(explain(&error, index, &statement)))
+    Ok(Some(explain(&error.into(), index, &statement)))
 }
 
-fn explain(error: &tokio_postgres::Error, index: &Index, statement: &str) -> String {
-    let duplicate = error.as_db_error().filter(|error| *error.code() == SqlState::UNIQUE_VIOLATION);
-    match duplicate {
-        Some(duplicate) => format!(
-            "table {} has duplicate rows for this unique index. {}; keep one of them, then run {statement}",
+fn explain(error: &DatabaseError, index: &Index, statement: &str) -> String {
+    if error.code() == Some(&SqlState::UNIQUE_VIOLATION) {
+        return format!(
+            "table {} has duplicate rows for this unique index: run {statement}, whose error names one of them; keep one of \
+             each, and run it again",
             index.table,
-            duplicate.detail().unwrap_or("The server does not report which").trim_end_matches('.'),
-        ),
-        None => format!("{}; fix the cause, then run {statement}", display_chain(error)),
+        );
     }
+    format!("{error}; fix the cause, then run {statement}")
 }
 
 /// Drops what a failed or killed rebuild of this index has left.

@@ -1,6 +1,6 @@
 //! The output of `pg_upgrade`: the stages that have passed, and the one that has not, with what is printed about it.
 
-use crate::postgres::program::redact::redact;
+use crate::postgres::redact::redact;
 
 /// What is known from the lines so far.
 #[derive(Debug, Default)]

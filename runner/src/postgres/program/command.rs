@@ -9,6 +9,7 @@ use pgops_volume::Interlock;
 
 use crate::agent::protocol::{Command, Exit, Request, Response, Stream};
 use crate::agent::{Agent, AgentError};
+use crate::postgres::redact::redact;
 
 /// Number of last lines of each stream that an error carries.
 const TAIL: usize = 15;
@@ -29,7 +30,7 @@ pub enum CommandError {
         program: String,
         /// The exit status or the signal, as text.
         status: String,
-        /// The last lines of its output.
+        /// The last lines of its output, redacted.
         tail: String,
     },
     #[error("{program} has written more than {} MiB", MAX_OUTPUT >> 20)]
@@ -52,7 +53,8 @@ impl Program {
         let bindir = path.parent().unwrap_or(Path::new("/")).display();
         let variables = [
             ("PATH", format!("{bindir}:/usr/local/bin:/usr/bin:/bin")),
-            ("HOME", "/tmp".to_owned()),
+            // It does not exist, so no .pgpass or .psqlrc is read from it.
+            ("HOME", "/nonexistent".to_owned()),
             ("LC_ALL", "C".to_owned()),
             // A long crash recovery is not a failure: pg_ctl's default limit is 60 s.
             ("PGCTLTIMEOUT", "86400".to_owned()),
@@ -153,7 +155,7 @@ impl Program {
         }
         // The order between the streams is lost: standard error comes last, where it is read first.
         let tail: Vec<_> = out_tail.0.into_iter().chain(err_tail.0).collect();
-        Err(CommandError::Ended { program, status, tail: tail.join("\n") })
+        Err(CommandError::Ended { program, status, tail: redact(&tail.join("\n")) })
     }
 }
 
@@ -174,6 +176,8 @@ impl Tail {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    use pgops_volume::Volume;
 
     use crate::worker::agent::tests::TestAgent;
 
@@ -199,6 +203,15 @@ mod tests {
         let error = program.output().await.unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("broken"), "{error}");
         assert!(!error.contains("\n10\n"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn failed_program_is_reported_without_values_of_users() {
+        let script =
+            "printf 'psql: ERROR:  x\\nDETAIL:  Key (email)=(ann@example.com) exists.\\n' >&2; exit 1";
+        let agent = TestAgent::start();
+        let error = shell(&agent, script).output().await.unwrap_err().to_string();
+        assert!(error.contains("ERROR:  x") && !error.contains("ann@"), "{error}");
     }
 
     #[tokio::test]
@@ -243,16 +256,16 @@ mod tests {
     async fn interlock_is_kept_by_a_server_that_outlives_its_program() {
         let agent = TestAgent::start();
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join(".pgops/interlock");
+        let volume = Volume::at(directory.path());
         let end = directory.path().join("end");
         assert!(std::process::Command::new("mkfifo").arg(&end).status().unwrap().success());
-        let held = Interlock::try_take(&path).unwrap().unwrap();
+        let held = Interlock::try_take(&volume).unwrap().unwrap();
         let program = shell(&agent, &format!("(read line < {}) > /dev/null 2>&1 &", end.display()));
         program.holding(&held).unwrap().output().await.unwrap();
         drop(held);
-        assert!(Interlock::try_take(&path).unwrap().is_none());
+        assert!(Interlock::try_take(&volume).unwrap().is_none());
         std::fs::write(&end, "\n").unwrap();
-        while Interlock::try_take(&path).unwrap().is_none() {
+        while Interlock::try_take(&volume).unwrap().is_none() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

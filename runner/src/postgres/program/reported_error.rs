@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::redact::redact;
+use crate::postgres::redact::{hide_secrets, redact_message, redact_statement};
 
-/// An error that a client program has reported. Lines that may contain a secret are redacted.
+/// An error that a client program has reported, without secrets and values of users.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReportedError {
     /// The message of the server, or of the program.
@@ -23,13 +23,17 @@ impl ReportedError {
         // The program reports the failure of its query first, the server's message follows on the same line.
         let is_error = |line: &str| line.contains("ERROR:") || line.contains("error:");
         let position = output.lines().position(is_error);
-        let output = redact(output);
+        let output = hide_secrets(output);
         let mut lines = output.lines();
         let message = position.and_then(|position| lines.nth(position)).map(message);
         let rest: Vec<_> = lines.collect();
         Self {
-            message: message.unwrap_or_else(|| output.lines().next_back().unwrap_or_default()).to_owned(),
-            statement: statement(&rest).map(ToOwned::to_owned),
+            message: redact_message(
+                message.unwrap_or_else(|| output.lines().next_back().unwrap_or_default()),
+                None,
+            ),
+            // A literal that does not end on this line is hidden up to the end.
+            statement: statement(&rest).map(redact_statement),
         }
     }
 
@@ -101,6 +105,18 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "permission denied to grant role (at: GRANT \"a\" TO \"b\" GRANTED BY \"c\";)"
+        );
+    }
+
+    #[test]
+    fn reported_error_has_no_values_of_users() {
+        let text = ReportedError::parse(
+            "pg_restore: error: could not execute query: ERROR:  invalid input syntax for type integer: \"hunter2\"\n\
+             DETAIL:  hunter2\nCommand was: ALTER TABLE \"t\" ADD CHECK (\"a\" <> 'hunter2' OR \"b\" = 'hunter2\n');\n",
+        );
+        assert_eq!(
+            text.to_string(),
+            "invalid input syntax for type integer: \"…\" (at: ALTER TABLE \"t\" ADD CHECK (\"a\" <> '…' OR \"b\" = '…')"
         );
     }
 

@@ -25,7 +25,7 @@ pub fn server_options(major: u32, relations: u64, hba: &Path, data: Data) -> Str
     // Every table of a database is locked at once; the default allows 64 for each of 100 connections.
     let locks = 64 + relations.div_ceil(100);
     let mut options = format!(
-        "-c jit=off -c ssl=off -c shared_preload_libraries= -c huge_pages=off \
+        "-c jit=off -c lc_messages=C -c ssl=off -c shared_preload_libraries= -c huge_pages=off \
          -c autovacuum=off -c default_transaction_read_only=off -c max_locks_per_transaction={locks} \
          -c wal_level=logical -c max_replication_slots=100 -c max_prepared_transactions=100 \
          -c log_statement=none -c hba_file={}",

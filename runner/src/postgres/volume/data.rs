@@ -1,9 +1,8 @@
 //! The data directories: removing the new one, what would be deleted with one, and the control file of the old one.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use pgops_volume::{FileError, Volume, remove_dir_if_exists, sync_dir, tablespaces};
+use pgops_volume::{FileError, Volume};
 
 use super::work_dir::{Marker, WorkDir};
 
@@ -15,29 +14,29 @@ pub fn remove_new(volume: &Volume, work_dir: &WorkDir, major: u32) -> Result<(),
     work_dir.unmark(Marker::Upgraded)?;
     work_dir.unmark(Marker::Fresh)?;
     // What users have put next to the data directory is kept.
-    remove_dir_if_exists(&volume.data_dir(major))?;
+    volume.tree().remove_dir(&volume.data_dir(major))?;
     volume.remove_empty_major_dir(major)?;
     work_dir.unmark(Marker::NewDataOwned)
 }
 
 /// Tablespaces of a major version that are inside a data directory, and would be deleted with it.
 pub fn tablespaces_within(volume: &Volume, major: u32) -> Result<Vec<PathBuf>, FileError> {
-    let root = fs::canonicalize(volume.root()).map_err(FileError::on("resolve", volume.root()))?;
     let within = |path: &PathBuf| {
-        let first = path.strip_prefix(&root).ok().and_then(|path| path.components().next());
+        let first = path.strip_prefix(volume.root()).ok().and_then(|path| path.components().next());
         first.is_some_and(|name| name.as_os_str().to_string_lossy().parse::<u32>().is_ok())
     };
-    Ok(tablespaces(&volume.data_dir(major))?.into_iter().filter(within).collect())
+    Ok(volume.tablespaces(&volume.data_dir(major))?.into_iter().filter(within).collect())
 }
 
 /// Restores the control file of the old data, which `pg_upgrade --link` renames.
-pub fn restore_control_file(old_data_dir: &Path) -> Result<(), FileError> {
-    let global = old_data_dir.join("global");
+pub fn restore_control_file(volume: &Volume, old_major: u32) -> Result<(), FileError> {
+    let global = volume.data_dir(old_major).join("global");
     let aside = global.join("pg_control.old");
     let control = global.join("pg_control");
-    if aside.exists() && !control.exists() {
-        fs::rename(&aside, &control).map_err(FileError::on("restore", &control))?;
-        sync_dir(&global)?;
+    let tree = volume.tree();
+    if tree.exists(&aside)? && !tree.exists(&control)? {
+        tree.rename(&aside, &control)?;
+        tree.sync_dir(&global)?;
     }
     Ok(())
 }
@@ -45,6 +44,7 @@ pub fn restore_control_file(old_data_dir: &Path) -> Result<(), FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn volume() -> (tempfile::TempDir, Volume, WorkDir) {
         let root = tempfile::tempdir().unwrap();
@@ -132,10 +132,10 @@ mod tests {
     fn control_file_is_restored_once() {
         let (_root, volume, _) = volume();
         let aside = make(&volume, 13, "global/pg_control.old");
-        restore_control_file(&volume.data_dir(13)).unwrap();
+        restore_control_file(&volume, 13).unwrap();
         let control = volume.data_dir(13).join("global/pg_control");
         assert!(control.exists() && !aside.exists());
-        restore_control_file(&volume.data_dir(13)).unwrap();
+        restore_control_file(&volume, 13).unwrap();
         assert!(control.exists());
     }
 
@@ -145,7 +145,7 @@ mod tests {
         make(&volume, 13, "global/pg_control.old");
         let control = make(&volume, 13, "global/pg_control");
         fs::write(&control, "current").unwrap();
-        restore_control_file(&volume.data_dir(13)).unwrap();
+        restore_control_file(&volume, 13).unwrap();
         assert_eq!(fs::read_to_string(control).unwrap(), "current");
     }
 }

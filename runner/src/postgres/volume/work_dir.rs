@@ -1,10 +1,9 @@
 //! The work directory of one upgrade: its markers, and its journal with a reserve of space.
 
-use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use pgops_volume::{FileError, Volume, ignore_not_found, read_if_exists, replace, sync_dir};
+use pgops_volume::{FileError, Tree, Volume};
 
 /// Room for some hundreds of records, and for what a rollback writes.
 const RESERVE_BYTES: usize = 256 * 1024;
@@ -25,47 +24,56 @@ pub enum Marker {
 
 /// The work directory of one upgrade on the volume.
 #[derive(Clone, Debug)]
-pub struct WorkDir(PathBuf);
+pub struct WorkDir {
+    tree: Tree,
+    path: PathBuf,
+}
 
 impl WorkDir {
     /// The directory of the request `uid`.
     #[must_use]
     pub fn new(volume: &Volume, uid: &str) -> Self {
-        Self(volume.request_dir(uid))
+        Self { tree: volume.tree().clone(), path: volume.request_dir(uid) }
     }
 
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// The volume that it is on.
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.tree
     }
 
     /// Creates the directory.
     pub fn create(&self) -> Result<(), FileError> {
-        fs::create_dir_all(&self.0).map_err(FileError::on("create", &self.0))?;
-        sync_dir(self.0.parent().unwrap_or(Path::new("/")))
+        self.tree.create_dir(&self.path)?;
+        self.tree.sync_dir(self.path.parent().unwrap_or(Path::new("/")))
     }
 
     /// Removes the directory if it is empty.
     pub fn remove_if_empty(&self) {
         // A directory that stays does no harm.
-        let _ = fs::remove_dir(&self.0);
+        let _ = self.tree.remove_empty_dir(&self.path);
     }
 
     /// The journal of this upgrade.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
-        self.0.join("journal")
+        self.path.join("journal")
     }
 
     /// Reserves space for the journal of this upgrade: a full volume must not prevent a rollback.
     ///
     /// Only before the first record: later the reserve may have been needed already.
     pub fn make_reserve(&self) -> Result<(), FileError> {
-        if self.journal().exists() {
+        if self.tree.exists(&self.journal())? {
             return Ok(());
         }
         let path = self.reserve();
-        let mut file = File::create(&path).map_err(FileError::on("create", &path))?;
+        let mut file = self.tree.create_file(&path)?;
         file.write_all(&vec![7; RESERVE_BYTES]).map_err(FileError::on("reserve space in", &path))?;
         file.sync_all().map_err(FileError::on("sync", &path))
     }
@@ -73,27 +81,27 @@ impl WorkDir {
     /// Releases the reserve.
     pub fn release_reserve(&self) {
         // If this fails, there was no reserve, or nothing else can be written either.
-        let _ = fs::remove_file(self.reserve());
+        let _ = self.tree.remove_file(&self.reserve());
     }
 
     fn reserve(&self) -> PathBuf {
-        self.0.join("reserve")
+        self.path.join("reserve")
     }
 
     /// The file of a marker.
     #[must_use]
     pub fn marker(&self, marker: Marker) -> PathBuf {
-        self.0.join(match marker {
+        self.path.join(match marker {
             Marker::NewDataOwned => NEW_DATA_OWNED,
             Marker::Fresh => FRESH,
             Marker::Upgraded => UPGRADED,
         })
     }
 
-    /// Whether the marker is set.
+    /// Whether the marker is set. Only a regular file counts as one.
     #[must_use]
     pub fn has(&self, marker: Marker) -> bool {
-        self.marker(marker).exists()
+        self.tree.open(&self.marker(marker)).is_ok()
     }
 
     /// Sets a marker.
@@ -103,25 +111,25 @@ impl WorkDir {
 
     /// Sets a marker with content.
     pub fn write_marker(&self, marker: Marker, content: &str) -> Result<(), FileError> {
-        replace(&self.marker(marker), content.as_bytes())
+        self.tree.replace(&self.marker(marker), content.as_bytes())
     }
 
     /// The content of a marker, if it is set.
     pub fn read_marker(&self, marker: Marker) -> Result<Option<String>, FileError> {
-        read_if_exists(&self.marker(marker))
+        self.tree.read_text_if_exists(&self.marker(marker))
     }
 
     /// Removes a marker.
     pub fn unmark(&self, marker: Marker) -> Result<(), FileError> {
-        let path = self.marker(marker);
-        ignore_not_found(fs::remove_file(&path)).map_err(FileError::on("remove", &path))?;
-        if self.0.exists() { sync_dir(&self.0) } else { Ok(()) }
+        self.tree.remove_file(&self.marker(marker))?;
+        if self.tree.exists(&self.path)? { self.tree.sync_dir(&self.path) } else { Ok(()) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn work_dir() -> (tempfile::TempDir, WorkDir) {
         let root = tempfile::tempdir().unwrap();

@@ -1,10 +1,9 @@
 //! The journal as a file on the volume.
 
-use std::fs::OpenOptions;
 use std::io::{self, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use pgops_volume::{FileError, read_if_exists, sync_dir};
+use pgops_volume::FileError;
 
 use super::{Journal, JournalError, parse, to_line};
 use crate::postgres::volume::work_dir::WorkDir;
@@ -30,18 +29,13 @@ impl FileJournal {
 
     /// The whole file. Only a missing one is empty: treating an unreadable one as empty would lose it.
     fn text(&self) -> Result<String, FileError> {
-        Ok(read_if_exists(&self.path)?.unwrap_or_default())
+        Ok(self.work_dir.tree().read_text_if_exists(&self.path)?.unwrap_or_default())
     }
 
     fn write(&self, record: &Record) -> Result<(), JournalError> {
         let line = to_line(record)?;
         let text = self.text()?;
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&self.path)
-            .map_err(FileError::on("open", &self.path))?;
+        let mut file = self.work_dir.tree().open_for_update(&self.path)?;
         // A cut line is removed first, or the next record would be appended to it.
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         file.set_len(whole as u64)
@@ -49,7 +43,7 @@ impl FileJournal {
             .and_then(|_| file.write_all(line.as_bytes()))
             .and_then(|()| file.sync_all())
             .map_err(FileError::on("write", &self.path))?;
-        Ok(sync_dir(self.path.parent().unwrap_or(Path::new("/")))?)
+        Ok(self.work_dir.tree().sync_dir(self.work_dir.path())?)
     }
 }
 

@@ -121,9 +121,9 @@ impl MergedSettings {
     async fn write(upgrade: &UpgradeContext, cluster: &Scratch) -> Result<Self, StepError> {
         let stored = upgrade.volume.data_dir(upgrade.old_major).join("postgresql.auto.conf");
         let mut text = serverconf::postgresql_conf(&cluster.pgdata());
-        if stored.exists() {
-            text.extend(["include = '", &stored.display().to_string(), "'\n"]);
-        }
+        // Not by its path: the server would follow a link and wait for a FIFO.
+        let stored = upgrade.volume.tree().read_if_exists(&stored)?.unwrap_or_default();
+        text.push_str(&String::from_utf8_lossy(&stored));
         let programs = cluster.programs().clone();
         let file = cluster.file("merged.conf");
         programs.agent.write_file(file.clone(), text).await?;

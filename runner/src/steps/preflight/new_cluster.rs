@@ -35,8 +35,8 @@ pub async fn examine(
     let agent = &programs.agent;
     let conf = agent.read_file(cluster.pgdata().join(not_carried_over::CONF)).await?;
     let names: BTreeSet<_> = agent.list_directory(cluster.pgdata()).await?.into_iter().collect();
-    let old_pgdata = upgrade.volume.data_dir(upgrade.old_major);
-    checked.findings.extend(not_carried_over::notes(&old_pgdata, &conf, &names)?);
+    let notes = not_carried_over::notes(&upgrade.volume, upgrade.old_major, &conf, &names)?;
+    checked.findings.extend(notes);
     cluster.remove().await?;
     Ok(Ok(checked))
 }

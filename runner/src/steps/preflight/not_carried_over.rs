@@ -2,11 +2,10 @@
 //! that are not `PostgreSQL`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::path::Path;
 
-use pgops_volume::FileError;
+use pgops_volume::{FileError, Tree, Volume};
 
 use crate::upgrade::{Finding, shortened};
 
@@ -34,11 +33,17 @@ const OF_INITDB: [&str; 13] = [
     "timezone",
 ];
 
-/// Notes about the data directory `old`. `new_conf` is the file of settings, and `new_names` are the names of all files,
-/// of one as the target's initdb leaves it.
-pub fn notes(old: &Path, new_conf: &str, new_names: &BTreeSet<String>) -> Result<Vec<Finding>, FileError> {
+/// Notes about the data directory of a major version on a volume. `new_conf` is the file of settings, and `new_names` are the
+/// names of all files, of one as the target's initdb leaves it.
+pub fn notes(
+    volume: &Volume,
+    old_major: u32,
+    new_conf: &str,
+    new_names: &BTreeSet<String>,
+) -> Result<Vec<Finding>, FileError> {
+    let (tree, old) = (volume.tree(), &volume.data_dir(old_major));
     let mut notes = Vec::new();
-    let settings = own_settings(&conf(old)?, new_conf);
+    let settings = own_settings(&conf(tree, old)?, new_conf);
     if !settings.is_empty() {
         let text = format!(
             "{CONF} in the data directory is not carried over; put these into user.conf of the configSecret, or set them \
@@ -47,7 +52,7 @@ pub fn notes(old: &Path, new_conf: &str, new_names: &BTreeSet<String>) -> Result
         );
         notes.push(Finding::note("settings-left-behind", text));
     }
-    let files = foreign_files(names(old)?, new_names);
+    let files = foreign_files(names(tree, old)?, new_names);
     if !files.is_empty() {
         let text = format!(
             "files in the data directory that are not PostgreSQL's: {}; they are deleted with the old data, so copy what you \
@@ -59,19 +64,16 @@ pub fn notes(old: &Path, new_conf: &str, new_names: &BTreeSet<String>) -> Result
     Ok(notes)
 }
 
-fn conf(directory: &Path) -> Result<String, FileError> {
+fn conf(tree: &Tree, directory: &Path) -> Result<String, FileError> {
     let path = directory.join(CONF);
-    let text = fs::read(&path).map_err(FileError::on("read", &path))?;
+    let missing = || FileError::on("read", &path)(io::Error::from(io::ErrorKind::NotFound));
+    let text = tree.read_if_exists(&path)?.ok_or_else(missing)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn names(directory: &Path) -> Result<BTreeSet<String>, FileError> {
-    let entries = fs::read_dir(directory).map_err(FileError::on("list", directory))?;
-    let name = |entry: io::Result<fs::DirEntry>| {
-        let entry = entry.map_err(FileError::on("list", directory))?;
-        Ok(entry.file_name().to_string_lossy().into_owned())
-    };
-    entries.map(name).collect()
+fn names(tree: &Tree, directory: &Path) -> Result<BTreeSet<String>, FileError> {
+    let paths = tree.list_if_exists(directory)?;
+    Ok(paths.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect())
 }
 
 /// Names in `old` that are neither in a new data directory nor `PostgreSQL`'s.

@@ -72,6 +72,7 @@ async fn perform(
     let began = Instant::now();
     let inventory = source.inventory;
     let mut findings = Vec::new();
+
     scratch.start(upgrade.new_major, inventory.largest_database).await?;
     findings.extend(settings.check_sessions(scratch, &inventory.settings_for_all).await?);
     let programs = upgrade.new_programs().await?;

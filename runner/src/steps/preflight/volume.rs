@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use pgops_volume::tablespaces;
-
 use crate::postgres::server::scratch::Scratch;
 use crate::postgres::volume::data::tablespaces_within;
 use crate::postgres::volume::work_dir::Marker;
@@ -20,11 +18,25 @@ pub fn findings(upgrade: &UpgradeContext) -> Result<Vec<Finding>, StepError> {
             format!("the volume names {active} as active, not {major}: was it created by another operator?");
         findings.push(Finding::new("volume-layout", text));
     }
-    let all = tablespaces(&volume.data_dir(major))?;
-    let outside: Vec<_> = all.into_iter().filter(|path| !path.is_dir()).collect();
+    let data_dir = volume.data_dir(major);
+    if !volume.is_own_dir(&data_dir)? {
+        let text = format!(
+            "{} is not a directory, or reached by a symbolic link, which pgops does not follow: move the data there",
+            data_dir.display()
+        );
+        // Nothing else can be said about it.
+        return Err(StepError::Findings(vec![Finding::new("volume-layout", text)]));
+    }
+    let mut outside = Vec::new();
+    for tablespace in volume.tablespaces(&data_dir)? {
+        if !volume.is_own_dir(&tablespace)? {
+            outside.push(tablespace);
+        }
+    }
     if !outside.is_empty() {
         let text = format!(
-            "tablespaces outside the database's volume: {}; move their tables elsewhere",
+            "tablespaces outside the database's volume, or reached by a link: {}; move their tables \
+             elsewhere",
             list(&outside)
         );
         findings.push(Finding::new("tablespace-not-mounted", text));
@@ -38,7 +50,7 @@ pub fn findings(upgrade: &UpgradeContext) -> Result<Vec<Finding>, StepError> {
         findings.push(Finding::new("tablespace-within-data", text));
     }
     let new = volume.data_dir(upgrade.new_major);
-    if new.symlink_metadata().is_ok() && !upgrade.work_dir.has(Marker::NewDataOwned) {
+    if volume.tree().exists(&new)? && !upgrade.work_dir.has(Marker::NewDataOwned) {
         findings.push(Finding::existing_directory(&new));
     }
     Ok(findings)
@@ -51,8 +63,14 @@ pub async fn left_in_tablespaces(
     scratch: &Scratch,
 ) -> Result<Option<Finding>, StepError> {
     let name = scratch.control_data().await?.tablespace_directory(upgrade.new_major);
-    let all = tablespaces(&upgrade.volume.data_dir(upgrade.old_major))?;
-    let left: Vec<_> = all.iter().map(|path| path.join(&name)).filter(|path| path.exists()).collect();
+    let mut left = Vec::new();
+    for tablespace in upgrade.volume.tablespaces(&upgrade.volume.data_dir(upgrade.old_major))? {
+        let directory = tablespace.join(&name);
+        // Another finding names the others.
+        if upgrade.volume.is_own_dir(&tablespace)? && upgrade.volume.tree().exists(&directory)? {
+            left.push(directory);
+        }
+    }
     Ok((!left.is_empty()).then(|| {
         let text = format!(
             "tablespace directories of the new version exist already, from another attempt; remove them if nothing uses \

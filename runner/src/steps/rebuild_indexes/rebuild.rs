@@ -173,7 +173,7 @@ impl<'a> Rebuild<'a> {
         if index.method != "btree" {
             return Ok(None);
         }
-        let failed = |source| ServerError::Execute { action: "check an index with amcheck", source };
+        let failed = ServerError::execute("check an index with amcheck");
         Ok(match amcheck::check(client, &index.qualified()).await.map_err(failed)? {
             CheckResult::Sound => None,
             CheckResult::Unavailable(why) => {

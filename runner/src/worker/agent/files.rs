@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use pgops_volume::{FileError, ignore_not_found};
+use pgops_volume::FileError;
 
 use crate::agent::protocol::{Request, Response};
+use crate::missing::ignore_not_found;
 use crate::postgres::pg_upgrade::logs;
 use crate::postgres::program::pg_dump;
 

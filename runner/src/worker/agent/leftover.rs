@@ -52,14 +52,18 @@ struct Process {
 
 /// The postmaster of `pgdata` and its children.
 fn servers(pgdata: &Path) -> io::Result<Vec<Process>> {
-    let pgdata = match fs::canonicalize(pgdata) {
-        Ok(pgdata) => pgdata,
+    let resolved = match fs::canonicalize(pgdata) {
+        Ok(resolved) => resolved,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
+    // What works where a link leads to, the root directory perhaps, is not a server on the data.
+    if resolved != pgdata {
+        return Ok(Vec::new());
+    }
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let pids = fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    Ok(pids.filter(|pid| *pid != own).filter_map(|pid| Process::serving(&pgdata, pid)).collect())
+    Ok(pids.filter(|pid| *pid != own).filter_map(|pid| Process::serving(pgdata, pid)).collect())
 }
 
 impl Process {
@@ -128,6 +132,20 @@ mod tests {
         let reaper = std::thread::spawn(move || server.wait().unwrap());
         stop_server(pgdata.path()).await.unwrap();
         assert!(!reaper.join().unwrap().success());
+    }
+
+    #[tokio::test]
+    async fn process_in_the_target_of_a_link_is_not_stopped() {
+        let directory = tempfile::tempdir().unwrap();
+        let elsewhere = directory.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        let link = directory.path().join("data");
+        std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+        let mut other = Command::new("sleep").arg("1000").current_dir(&elsewhere).spawn().unwrap();
+        stop_server(&link).await.unwrap();
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 
     #[tokio::test]

@@ -163,7 +163,7 @@ async fn index_on_lower_uses_unicode_of_new_version() -> anyhow::Result<()> {
 
 /// The duplicate is inserted while the index is not maintained, like one that a search in another order misses.
 #[tokio::test]
-async fn duplicate_in_a_corrupt_unique_index_is_named_with_its_key() -> anyhow::Result<()> {
+async fn duplicate_in_a_corrupt_unique_index_is_reported_without_its_value() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = words(ns).await?;
         let ready = |ready: bool| {
@@ -178,12 +178,15 @@ async fn duplicate_in_a_corrupt_unique_index_is_named_with_its_key() -> anyhow::
         orders.sql("postgres", &ready(true)).await?;
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
         let request = upgrade.wait_successful().await?;
-        let parts = ["unique_w", "public.dup", "(w)=(Straße)", "REINDEX INDEX CONCURRENTLY"];
+        let parts = ["unique_w", "public.dup", "REINDEX INDEX CONCURRENTLY"];
         assert_step_given_up(&request, Step::RebuildIndexes, &parts)?;
+        let status = serde_json::to_string(&request.status)?;
+        ensure!(!status.contains("Straße"), "a value of the user is in the status:\n{status}");
         let invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
         ensure!(orders.value(invalid).await? == "0", "an invalid index was left behind");
         // The server must keep warning until an operator has fixed the duplicate.
         let text = order_of_text(ns, &upgrade).await?;
+        ensure!(!text.contains("Straße"), "a value of the user is in the report:\n{text}");
         ensure!(!text.contains("ALTER COLLATION"), "a collation version was refreshed:\n{text}");
         Ok(())
     })

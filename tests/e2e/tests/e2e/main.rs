@@ -9,6 +9,7 @@ mod differential;
 mod documentation;
 mod extensions;
 mod failures;
+mod hostile_volume;
 mod interruptions;
 mod isolation;
 mod kubedb;
