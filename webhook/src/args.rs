@@ -55,7 +55,7 @@ pub struct ServeArgs {
     #[arg(long, env = "PGOPS_WEBHOOK_CONFIG", default_value = "pgops")]
     webhook_config: String,
     #[command(flatten)]
-    certificate: CertificateArgs,
+    pub(crate) certificate: CertificateArgs,
     /// Whether this replica may launch upgrades.
     #[arg(long, env = "PGOPS_LAUNCHER", default_value_t = true, action = clap::ArgAction::Set)]
     launcher: bool,
