@@ -14,6 +14,7 @@ use super::router;
 use crate::cache::{Caches, Prune, StoreWriter};
 use crate::metrics::Metrics;
 
+mod audit;
 mod envelope;
 mod ops_request;
 mod postgres;
