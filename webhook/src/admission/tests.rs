@@ -15,6 +15,7 @@ use crate::cache::{Caches, Prune, StoreWriter};
 use crate::metrics::Metrics;
 
 mod audit;
+mod bounds;
 mod envelope;
 mod ops_request;
 mod postgres;
