@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 
 mod audit;
 mod bounds;
+mod disclosure;
 mod envelope;
 mod ops_request;
 mod postgres;
