@@ -37,7 +37,7 @@ impl TimeProvider for Calendar {
 fn listen(resolver: Arc<Resolver>) -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let accepting = listener.try_clone().unwrap();
-    let config = Arc::new(server_config(resolver));
+    let config = Arc::new(server_config(resolver, None));
     std::thread::spawn(move || {
         for stream in accepting.incoming() {
             let mut connection = ServerConnection::new(config.clone()).unwrap();

@@ -10,10 +10,13 @@
 //! whenever another client removes it. A serving certificate is replaced behind [`Resolver`], without a
 //! restart and without a dropped connection.
 //!
+//! Optionally, clients must have a certificate too, of a [CA for clients](ClientAuthority).
+//!
 //! Layers, each of which uses only those before it: `pki` (X.509), `rotation` (the decision), `store`
 //! (Kubernetes objects), `sources` (one reconciliation), `manager` (the loop).
 
 mod certificates;
+mod clients;
 mod clock;
 mod error;
 mod manager;
@@ -33,6 +36,7 @@ mod handshakes;
 mod simulation;
 
 pub use certificates::{Certificates, Status};
+pub use clients::{ClientAuthority, ClientAuthorityError};
 pub use error::Error;
 pub use manager::CertificateManager;
 pub use names::Names;

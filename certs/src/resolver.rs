@@ -5,9 +5,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use rustls::ServerConfig;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use crate::clients::ClientAuthority;
 use crate::pki::ServingCertificate;
 
 /// Holds the current serving certificate. Established connections keep the one they started with.
@@ -40,10 +41,21 @@ impl ResolvesServerCert for Resolver {
 }
 
 /// TLS 1.2 and 1.3 with certificates from the resolver, for HTTP/1.1, the protocol with which API servers
-/// call webhooks. Uses the process's default crypto provider, which must be installed.
+/// call webhooks. With a CA for clients, only those that it has certified can connect. Uses the process's default
+/// crypto provider, which must be installed.
 #[must_use]
-pub fn server_config(resolver: Arc<Resolver>) -> ServerConfig {
-    let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver);
+pub fn server_config(resolver: Arc<Resolver>, clients: Option<Arc<ClientAuthority>>) -> ServerConfig {
+    let builder = ServerConfig::builder();
+    let mut config = match clients {
+        None => builder.with_no_client_auth().with_cert_resolver(resolver),
+        Some(clients) => {
+            let mut config = builder.with_client_cert_verifier(clients).with_cert_resolver(resolver);
+            // A session that is resumed is not verified again, so a client would outlive the CA that certified it.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+            config
+        }
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config
 }
@@ -82,7 +94,7 @@ mod tests {
 
     fn server(resolver: &Arc<Resolver>) -> ServerConnection {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        ServerConnection::new(Arc::new(server_config(resolver.clone()))).unwrap()
+        ServerConnection::new(Arc::new(server_config(resolver.clone(), None))).unwrap()
     }
 
     /// Performs a handshake in memory; returns the certificate that the client received.

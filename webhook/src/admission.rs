@@ -1,10 +1,11 @@
 //! Admission: decides on each `AdmissionReview` from the caches, without writing anything.
 //!
 //! Vocabulary at the bottom (`request`, `object`, `operation`, `decision`, `outcome`), the rules on it, and
-//! HTTP on top (`envelope`, `response`, `audit`, `body_limits`, `handler`).
+//! HTTP on top (`bounds`, `envelope`, `response`, `audit`, `body_limits`, `handler`).
 
 mod audit;
 mod body_limits;
+mod bounds;
 mod decision;
 mod envelope;
 mod handler;

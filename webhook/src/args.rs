@@ -58,7 +58,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
     #[command(flatten)]
-    certificate: CertificateArgs,
+    pub(crate) certificate: CertificateArgs,
     /// Whether this replica may launch upgrades.
     #[arg(long, env = "PGOPS_LAUNCHER", default_value_t = true, action = clap::ArgAction::Set)]
     launcher: bool,

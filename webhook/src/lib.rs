@@ -11,6 +11,7 @@ mod launcher;
 pub mod logging;
 pub mod metrics;
 pub mod offline;
+pub mod peer;
 pub mod serve;
 pub mod server;
 

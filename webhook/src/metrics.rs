@@ -31,6 +31,8 @@ struct Inner {
     expiries: Family<CertificateLabel, Gauge<f64, AtomicU64>>,
     rejected: Gauge,
     leader: Gauge,
+    connections: Family<ListenerLabel, Gauge>,
+    closed: Family<ClosedLabels, Counter>,
 }
 
 /// The labels of an answered review.
@@ -52,6 +54,17 @@ struct WebhookLabel {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ListenerLabel {
+    listener: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ClosedLabels {
+    listener: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct KindLabel {
     kind: &'static str,
 }
@@ -70,6 +83,8 @@ impl Default for Metrics {
         let expiries = Family::<CertificateLabel, Gauge<f64, AtomicU64>>::default();
         let rejected = Gauge::default();
         let leader = Gauge::default();
+        let connections = Family::<ListenerLabel, Gauge>::default();
+        let closed = Family::<ClosedLabels, Counter>::default();
         registry.register("admission_reviews", "Admission reviews by outcome", reviews.clone());
         registry.register_with_unit(
             "admission_duration",
@@ -98,9 +113,25 @@ impl Default for Metrics {
             "1 while this replica is the leader and creates the Jobs",
             leader.clone(),
         );
+        registry.register("connections", "Open connections", connections.clone());
+        registry.register(
+            "connections_closed",
+            "Connections that ended before their client closed them, by reason",
+            closed.clone(),
+        );
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of this program", version);
-        Self(Arc::new(Inner { registry, reviews, latencies, objects, expiries, rejected, leader }))
+        Self(Arc::new(Inner {
+            registry,
+            reviews,
+            latencies,
+            objects,
+            expiries,
+            rejected,
+            leader,
+            connections,
+            closed,
+        }))
     }
 }
 
@@ -117,6 +148,17 @@ impl Metrics {
     /// Records whether this replica is the leader.
     pub fn set_leader(&self, is_leader: bool) {
         self.0.leader.set(is_leader.into());
+    }
+
+    /// Records the number of open connections of a listener.
+    pub fn set_connections(&self, listener: &'static str, open: usize) {
+        let open = i64::try_from(open).unwrap_or(i64::MAX);
+        self.0.connections.get_or_create(&ListenerLabel { listener }).set(open);
+    }
+
+    /// Counts a connection that ended before its client closed it.
+    pub fn count_closed(&self, listener: &'static str, reason: &'static str) {
+        self.0.closed.get_or_create(&ClosedLabels { listener, reason }).inc();
     }
 
     /// All metrics in the text format of `OpenMetrics`.

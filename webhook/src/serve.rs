@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use kube::{Api, Client};
-use pgops_certs::{CertificateManager, Certificates};
+use pgops_certs::{CertificateManager, Certificates, ClientAuthority};
 
 use crate::admission;
 use crate::args::ServeArgs;
@@ -38,16 +38,20 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let certificates = Certificates::default();
     let manager = args.certificate_manager(&client, certificates.clone())?;
 
-    let tls_config = pgops_certs::server_config(certificates.resolver());
+    let clients = args.certificate.client_authority()?;
+    let tls_config = pgops_certs::server_config(certificates.resolver(), clients.clone());
     let reviews = admission::router(caches.clone(), metrics.clone());
-    let listener = tls::serve(args.bind, tls_config, reviews, readiness.clone(), shutdown.clone());
+    let listener =
+        tls::serve(args.bind, tls_config, reviews, metrics.clone(), readiness.clone(), shutdown.clone());
     let admission = serve_admission(manager, listener, readiness.clone(), shutdown.clone());
     let probes = probes::router(readiness.clone(), caches.clone(), certificates, metrics.clone());
+    let probes = probes::serve(args.health_bind, probes, metrics.clone());
     let launcher = run_launcher(client.clone(), launcher_options, caches.clone(), metrics, shutdown);
     tokio::select! {
         served = admission => served,
         ended = launcher => match ended? {},
-        ended = probes::serve(args.health_bind, probes) => ended,
+        ended = probes => ended,
+        ended = watch_client_authority(clients) => match ended {},
         ended = run_reflector(Api::all(client.clone()), writers.databases) => match ended? {},
         ended = run_reflector(Api::all(client.clone()), writers.requests) => match ended? {},
         ended = run_reflector(Api::all(client.clone()), writers.versions) => match ended? {},
@@ -70,6 +74,14 @@ async fn serve_admission(
     tokio::select! {
         served = listener => served,
         ended = manager.run() => match ended? {},
+    }
+}
+
+/// Follows changes of the CA for clients, if there is one.
+async fn watch_client_authority(clients: Option<Arc<ClientAuthority>>) -> Infallible {
+    match clients {
+        Some(clients) => clients.watch().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -61,6 +61,22 @@ impl Authority {
         Ok(ServingCertificate::new(key, renew_at, not_after))
     }
 
+    /// Signs a client certificate.
+    #[cfg(test)]
+    pub(crate) fn sign_for_client(
+        &self,
+        names: &[String],
+        now: Timestamp,
+        not_after: Timestamp,
+    ) -> Certificate {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_before = SystemTime::from(now - CLOCK_SKEW).into();
+        params.not_after = SystemTime::from(not_after).into();
+        params.signed_by(&key, self.issuer()).unwrap()
+    }
+
     /// Signs a certificate for a new key.
     pub(crate) fn sign(
         &self,

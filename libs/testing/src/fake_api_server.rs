@@ -6,6 +6,7 @@
 
 mod breakpoint;
 mod gate;
+mod object;
 mod path;
 mod response;
 mod store;
@@ -23,9 +24,10 @@ use serde_json::Value;
 
 pub use breakpoint::Breakpoint;
 pub use gate::{PendingRequest, gated_client};
+use object::Object;
 use path::{Path, collection};
 pub use response::failure;
-use response::{refused, response};
+use response::{Answer, refused, response};
 use store::{Key, Store};
 
 /// The API server, with one namespace.
@@ -96,24 +98,27 @@ impl FakeApiServer {
 
     /// The object of that name, if it exists.
     #[must_use]
-    pub fn get<K: Resource<DynamicType = ()> + DeserializeOwned>(&self, name: &str) -> Option<K> {
-        let value = self.lock().get(&key::<K>(name)).cloned();
-        value.map(|value| serde_json::from_value(value).unwrap())
+    pub fn get<K>(&self, name: &str) -> Option<K>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Send + Sync + 'static,
+    {
+        self.lock().get(&key::<K>(name)).map(Object::typed)
     }
 
     /// All objects of a kind, by name.
     #[must_use]
-    pub fn all<K: Resource<DynamicType = ()> + DeserializeOwned>(&self) -> Vec<K> {
-        let collection = collection::<K>();
-        let store = self.lock();
-        store.list(&collection).map(|object| serde_json::from_value(object.clone()).unwrap()).collect()
+    pub fn all<K>(&self) -> Vec<K>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Send + Sync + 'static,
+    {
+        self.lock().list(&collection::<K>()).map(Object::typed).collect()
     }
 
     /// Changes an object as another client does, past all rules.
     pub fn change<K: Resource<DynamicType = ()>>(&self, name: &str, change: impl FnOnce(&mut Value)) {
         let mut store = self.lock();
         let key = key::<K>(name);
-        let mut object = store.get(&key).unwrap().clone();
+        let mut object = store.get(&key).unwrap().value().clone();
         change(&mut object);
         store.write(key, object);
     }
@@ -145,13 +150,13 @@ impl FakeApiServer {
             body: serde_json::from_slice(body).unwrap_or(Value::Null),
         };
         let (status, body) = self.answer(call);
-        response(status, &body)
+        response(status, body)
     }
 
-    fn answer(&self, call: Call) -> (StatusCode, Value) {
+    fn answer(&self, call: Call) -> Answer {
         let path = Path::parse(call.path);
         if path.collection.ends_with("/events") {
-            return (StatusCode::OK, call.body);
+            return (StatusCode::OK, call.body.to_string());
         }
         if path.namespace.is_some_and(|namespace| namespace != self.namespace) {
             return refused(StatusCode::NOT_FOUND, "NotFound");

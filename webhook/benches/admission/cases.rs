@@ -2,11 +2,11 @@
 
 use std::num::NonZeroU32;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::client::Target;
+use crate::client::{Connection, Target};
 use crate::fake_api_server::FakeApiServer;
 use crate::load::{self, Sample};
 use crate::process::Program;
@@ -16,6 +16,9 @@ use crate::{floor, subject};
 
 /// Directory of the results, in the checkout.
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench");
+
+/// Many more clients than the program keeps connections of.
+const IDLE_CONNECTIONS: u32 = 5_000;
 
 /// Which cases are measured, for how long and how often.
 struct Effort {
@@ -72,8 +75,10 @@ pub fn run() -> anyhow::Result<()> {
     let (resident, _) = bench.subject.program.memory()?;
     bench.report.add("memory", "after the load", resident, "MiB")?;
     bench.others()?;
-    let (resident, peak) = bench.subject.program.memory()?;
+    let (resident, _) = bench.subject.program.memory()?;
     bench.report.add("memory", "after large objects", resident, "MiB")?;
+    bench.idle_connections()?;
+    let (_, peak) = bench.subject.program.memory()?;
     bench.report.add("memory", "peak", peak, "MiB")
 }
 
@@ -108,6 +113,24 @@ impl Bench {
         let review = Review::typical()?;
         self.compare("new connections", |target| load::cold(target, &review, 2, duration))?;
         self.compare("resumed connections", |target| load::cold(&target.resuming(), &review, 2, duration))
+    }
+
+    /// The memory of the program while many clients keep a connection open, and whether it still answers a new one.
+    fn idle_connections(&mut self) -> anyhow::Result<()> {
+        let case = format!("{IDLE_CONNECTIONS} idle connections");
+        if !case.contains(&self.effort.only) {
+            return Ok(());
+        }
+        let review = Review::typical()?;
+        let sockets = load::idle(&self.subject.target, &review, IDLE_CONNECTIONS)?;
+        let (resident, _) = self.subject.program.memory()?;
+        self.report.add(&case, "resident", resident, "MiB")?;
+        let begin = Instant::now();
+        let mut connection = Connection::open(&self.subject.target)?;
+        review.prepare(&self.subject.target, IDLE_CONNECTIONS).send(&mut connection)?;
+        self.report.add(&case, "another review", begin.elapsed().as_secs_f64() * 1e6, "us")?;
+        drop(sockets);
+        Ok(())
     }
 
     /// Measures floor and subject in turn, and reports the medians of the rounds and of their ratios.

@@ -104,6 +104,11 @@ impl Connection {
         Ok(&self.response[head..end])
     }
 
+    /// Leaves the connection open, without what is needed to use it.
+    pub fn into_socket(self) -> TcpStream {
+        self.stream.sock
+    }
+
     fn read(&mut self) -> anyhow::Result<()> {
         match self.stream.read(&mut self.response[self.filled..]).context("failed to receive")? {
             0 => bail!("the connection was closed, or the head of a response is too long"),

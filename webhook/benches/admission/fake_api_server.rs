@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use k8s_openapi::ByteString;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::cluster;
 
@@ -69,13 +70,10 @@ impl FakeApiServer {
         let cluster = Arc::new(Cluster { lists, writable: Mutex::new(writable.into()) });
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
         let address = listener.local_addr()?;
         let router = Router::new().fallback(respond).with_state(cluster.clone());
-        let within_runtime = runtime.enter();
-        let server = axum_server::from_tcp(listener)?;
-        drop(within_runtime);
-        runtime.spawn(server.serve(router.into_make_service()));
+        runtime.spawn(axum::serve(listener, router).into_future());
         Ok(Self { address, cluster, _runtime: runtime })
     }
 

@@ -14,6 +14,7 @@ use axum::routing::post;
 use jiff::{SignedDuration, Timestamp};
 use pgops_certs::{Authority, Resolver};
 use pgops_kube::{Readiness, shutdown};
+use pgops_webhook::metrics::Metrics;
 use pgops_webhook::server::tls;
 
 use crate::client;
@@ -37,11 +38,12 @@ pub async fn serve(bind: SocketAddr) -> anyhow::Result<()> {
     let authority = Authority::generate(now, life)?;
     let resolver = Arc::new(Resolver::default());
     resolver.replace(authority.issue(&[client::SERVER_NAME.to_owned()], now, life)?);
-    let config = pgops_certs::server_config(resolver);
+    let config = pgops_certs::server_config(resolver, None);
     std::io::stdout().write_all(authority.certificate().as_bytes())?;
     println!("{END}");
     let router = Router::new().route("/validate", post(answer));
-    tls::serve(bind, config, router, Readiness::requiring(&[]), shutdown::on_signal()?).await
+    let ready = Readiness::requiring(&[]);
+    tls::serve(bind, config, router, Metrics::default(), ready, shutdown::on_signal()?).await
 }
 
 async fn answer(_: Bytes) -> ([(header::HeaderName, &'static str); 1], &'static str) {

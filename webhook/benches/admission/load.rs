@@ -1,10 +1,12 @@
-//! Load generators: closed loop, open loop, and a new connection per review.
+//! Load generators: closed loop, open loop, a new connection per review, and idle connections.
 
+use std::net::TcpStream;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::client::{Connection, Target};
 use crate::review::{PreparedReview, Review};
@@ -92,6 +94,20 @@ pub fn cold(target: &Target, review: &Review, threads: u32, time: Duration) -> a
         }
         Ok(latencies)
     })
+}
+
+/// Sends one review on each of N new connections, and leaves them open.
+pub fn idle(target: &Target, review: &Review, connections: u32) -> anyhow::Result<Vec<TcpStream>> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+        .context("failed to raise the limit on open files")?;
+    let mut sockets = Vec::new();
+    for number in 0..connections {
+        let mut connection = Connection::open(target)?;
+        review.prepare(target, number).send(&mut connection)?;
+        sockets.push(connection.into_socket());
+    }
+    Ok(sockets)
 }
 
 /// A connection and its review.

@@ -2,8 +2,16 @@
 
 use kube::core::admission::Operation;
 
+use super::bounds;
 use super::decision::Answer;
 use super::request::AdmissionRequest;
+use crate::peer::{Identity, Peer};
+
+/// Length in bytes of the longest name or user in the log. Any client can send a review, and must neither fill the node's
+/// disk nor the memory for lines that are not yet written.
+const MAX_NAME: usize = 512;
+/// Length in bytes of the longest message in the log.
+const MAX_MESSAGE: usize = 2048;
 
 /// The line, to be logged after the response is sent: logging takes a quarter of the time of the decision.
 pub struct AuditEntry {
@@ -26,30 +34,34 @@ impl AuditEntry {
     pub fn new(request: &AdmissionRequest<'_>, answer: &Answer) -> Self {
         let decision = &answer.decision;
         Self {
-            uid: request.uid.clone().into_owned(),
-            kind: request.kind.kind.clone().into_owned(),
-            name: object_name(request),
-            namespace: request.namespace.clone(),
+            uid: shorten(&request.uid),
+            kind: shorten(&request.kind.kind),
+            name: object_name(request).map(shorten),
+            namespace: request.namespace.as_deref().map(shorten),
             operation: request.operation.clone(),
-            user: request.user_info.username.clone(),
+            user: shorten(&request.user_info.username),
             dry_run: request.dry_run,
             code: decision.code(),
             reason: decision.reason(),
-            message: decision.cause().map(|cause| cause.message.clone()),
+            message: decision.cause().map(|cause| bounds::shorten(&cause.message, MAX_MESSAGE)),
             warnings: decision.warnings().len(),
             patched: !answer.patch.is_empty(),
         }
     }
 
-    /// Logs it.
-    pub fn log(&self) {
+    /// Logs it. The review names the user; only if the client is verified is it an API server, which has authenticated
+    /// that user.
+    pub fn log(&self, peer: Peer) {
+        let is_verified = peer.identity == Identity::Verified;
         tracing::info!(
             uid = self.uid,
             kind = self.kind,
             name = self.name,
             namespace = self.namespace,
             operation = ?self.operation,
-            user = self.user,
+            user = is_verified.then_some(&*self.user),
+            claimed_user = (!is_verified).then_some(&*self.user),
+            peer = %peer.address,
             dry_run = self.dry_run,
             allowed = self.message.is_none(),
             code = self.code,
@@ -63,10 +75,14 @@ impl AuditEntry {
 }
 
 /// The object's name, or its generateName if it has no name yet.
-fn object_name(request: &AdmissionRequest<'_>) -> Option<String> {
+fn object_name<'a>(request: &'a AdmissionRequest<'_>) -> Option<&'a str> {
     if !request.name.is_empty() {
-        return Some(request.name.clone().into_owned());
+        return Some(&request.name);
     }
     let metadata = &request.object.as_ref()?.metadata;
-    metadata.name.clone().or_else(|| metadata.generate_name.clone())
+    metadata.name.as_deref().or(metadata.generate_name.as_deref())
+}
+
+fn shorten(text: &str) -> String {
+    bounds::shorten(text, MAX_NAME)
 }

@@ -5,6 +5,7 @@ use kube::core::admission::{AdmissionResponse, AdmissionReview as Review};
 use serde::Deserialize;
 
 use super::audit::AuditEntry;
+use super::bounds::{MAX_ERROR, MAX_IDENTIFIER, shorten};
 use super::decision::Answer;
 use super::outcome::Outcome;
 use super::request::AdmissionRequest;
@@ -19,6 +20,9 @@ pub enum Malformed {
     /// A review without a request.
     #[error("failed to read the AdmissionReview: it has no request")]
     NoRequest,
+    /// A review that no API server sends.
+    #[error("failed to read the AdmissionReview: request.{0} is longer than {MAX_IDENTIFIER} bytes")]
+    Oversized(&'static str),
 }
 
 /// The review that the API server sends.
@@ -59,6 +63,9 @@ pub fn answer(
         Err(error) => return deny_unreadable(body, error),
     };
     let request = review.request.ok_or(Malformed::NoRequest)?;
+    if let Some(field) = request.oversized_identifier() {
+        return Err(Malformed::Oversized(field));
+    }
     let answer = decide(&request);
     let outcome = Outcome::of(&answer.decision, &request);
     let audit = AuditEntry::new(&request, &answer);
@@ -67,12 +74,22 @@ pub fn answer(
 }
 
 fn deny_unreadable(body: &[u8], error: serde_json::Error) -> Result<Answered, Malformed> {
+    let error = shortened(error);
     let Ok(Envelope { request }) = serde_json::from_slice(body) else {
         return Err(Malformed::NotAReview(error));
     };
+    if request.uid.len() > MAX_IDENTIFIER {
+        return Err(Malformed::Oversized("uid"));
+    }
     tracing::warn!(uid = request.uid, %error, "denied a review that could not be read");
     let mut response =
         AdmissionResponse::invalid(format!("failed to read the request under review: {error}"));
     response.uid = request.uid;
     Ok(Answered { review: response.into_review(), outcome: Outcome::UNREADABLE, audit: None })
+}
+
+/// The error, without most of a long text that it repeats.
+fn shortened(error: serde_json::Error) -> serde_json::Error {
+    let text = error.to_string();
+    if text.len() <= MAX_ERROR { error } else { serde::de::Error::custom(shorten(&text, MAX_ERROR)) }
 }

@@ -16,6 +16,7 @@ use super::outcome::{Outcome, Webhook};
 use super::rules;
 use crate::cache::Caches;
 use crate::metrics::{Metrics, ReviewLabels};
+use crate::peer::Peer;
 
 /// Answers the review in a body: a pure function, except for the log.
 pub fn answer(caches: &Caches, webhook: Webhook, body: &[u8]) -> Result<Answered, Malformed> {
@@ -48,10 +49,11 @@ pub fn router(caches: Arc<Caches>, metrics: Metrics) -> Router {
 impl Admission {
     /// 200 for every review: the API server treats any other status as an outage of the webhook.
     async fn respond(&self, webhook: Webhook, request: Request) -> Response {
+        let peer = request.extensions().get::<Peer>().copied().unwrap_or_default();
         let body = match self.bodies.read(request).await {
             Ok(body) => body,
             Err(error) => {
-                tracing::warn!(%error, "failed to receive a review");
+                tracing::warn!(peer = %peer.address, %error, "failed to receive a review");
                 self.metrics.record_review(labels(webhook, Outcome::MALFORMED), None);
                 return error.into_response();
             }
@@ -62,12 +64,13 @@ impl Admission {
                 let response = Json(review).into_response();
                 self.metrics.record_review(labels(webhook, outcome), Some(received.elapsed()));
                 if let Some(entry) = audit {
-                    tokio::spawn(async move { entry.log() });
+                    tokio::spawn(async move { entry.log(peer) });
                 }
                 response
             }
             Err(error) => {
                 tracing::warn!(
+                    peer = %peer.address,
                     error = &error as &dyn Error,
                     bytes = body.len(),
                     "the body is not an AdmissionReview"

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::bounds::{MAX_ANNOTATIONS, has_few_values, too_many_values};
+
 /// A kind that has rules.
 pub trait ReviewedObject: Resource + Sized {
     /// Its spec.
@@ -92,6 +94,14 @@ pub struct Metadata {
     deletion_timestamp: Option<Time>,
 }
 
+impl Metadata {
+    /// Length in bytes of the longest name or uid.
+    pub fn longest_identifier(&self) -> usize {
+        let texts = [&self.name, &self.generate_name, &self.uid];
+        texts.into_iter().flatten().map(String::len).max().unwrap_or_default()
+    }
+}
+
 impl Object<'_> {
     /// Whether its deletion has been requested.
     pub fn is_being_deleted(&self) -> bool {
@@ -116,11 +126,15 @@ impl Object<'_> {
 
     /// Parses some fields of the spec, if it cannot or need not be parsed as a whole.
     pub fn peek_spec<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_str(self.spec?.get()).ok()
+        let spec = self.spec.map(RawValue::get).filter(|spec| has_few_values(spec))?;
+        serde_json::from_str(spec).ok()
     }
 }
 
 fn parse_part<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T, String> {
+    if !has_few_values(raw.get()) {
+        return Err(too_many_values(name));
+    }
     serde_json::from_str(raw.get()).map_err(|error| {
         // Parse again for an error with the field's path, without a line and column that the user cannot see.
         let value: Option<serde_json::Value> = serde_json::from_str(raw.get()).ok();
@@ -153,6 +167,10 @@ fn pgops_annotations<'de, D: Deserializer<'de>>(
             let mut found = BTreeMap::new();
             while let Some(key) = map.next_key::<String>()? {
                 if key.starts_with(names::PREFIX) {
+                    if found.len() == MAX_ANNOTATIONS {
+                        let error = format!("more than {MAX_ANNOTATIONS} annotations of pgops");
+                        return Err(serde::de::Error::custom(error));
+                    }
                     found.insert(key, map.next_value()?);
                 } else {
                     map.next_value::<IgnoredAny>()?;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use kube::core::admission::Operation;
 use serde::Deserialize;
 
+use super::bounds::MAX_IDENTIFIER;
 use super::object::Object;
 
 /// The request under review. Of its objects only the parts that a rule needs are parsed: parsing is most of
@@ -75,6 +76,22 @@ impl AdmissionRequest<'_> {
     /// Whether a subresource is written, such as the status.
     pub fn is_for_subresource(&self) -> bool {
         self.sub_resource.as_deref().is_some_and(|name| !name.is_empty())
+    }
+
+    /// The field of an identifier that is longer than any that an API server sends.
+    pub fn oversized_identifier(&self) -> Option<&'static str> {
+        let [object, old_object] = [&self.object, &self.old_object]
+            .map(|object| object.as_ref().map_or(0, |object| object.metadata.longest_identifier()));
+        let lengths = [
+            ("uid", self.uid.len()),
+            ("kind", self.kind.kind.len().max(self.kind.group.len())),
+            ("name", self.name.len()),
+            ("namespace", self.namespace.as_ref().map_or(0, String::len)),
+            ("userInfo.username", self.user_info.username.len()),
+            ("object.metadata", object),
+            ("oldObject.metadata", old_object),
+        ];
+        lengths.into_iter().find(|(_, length)| *length > MAX_IDENTIFIER).map(|(field, _)| field)
     }
 
     /// Whether the object is new.

@@ -7,6 +7,7 @@ use kube::core::admission::AdmissionResponse;
 use kube::core::response::{Status, StatusCause, StatusDetails};
 use pgops_api::admission::shorten_warning;
 
+use super::bounds::{MAX_MESSAGE, MAX_WARNINGS, shorten};
 use super::decision::{Answer, Cause, Decision};
 use super::request::AdmissionRequest;
 
@@ -24,6 +25,7 @@ pub fn admission_response(answer: Answer, request: &AdmissionRequest<'_>) -> Adm
         Decision::Invalid(cause) => ("Invalid", cause),
     };
     let Cause { reason, message, field } = cause;
+    let message = shorten(&message, MAX_MESSAGE);
     // kubectl prints the field before the message of a cause.
     let after_field = message.strip_prefix(&*field).and_then(|rest| rest.strip_prefix(": "));
     let cause = StatusCause {
@@ -49,12 +51,16 @@ fn allow(
 ) -> AdmissionResponse {
     response.allowed = true;
     response.result = Status { code: 200, ..Status::default() };
-    response.warnings =
-        (!warnings.is_empty()).then(|| warnings.iter().map(|line| shorten_warning(line)).collect());
+    response.warnings = (!warnings.is_empty())
+        .then(|| warnings.iter().take(MAX_WARNINGS).map(|line| shorten_warning(line)).collect());
     if patch.is_empty() {
         return response;
     }
     match response.clone().with_patch(Patch(patch)) {
+        Ok(patched) if patched.patch.as_ref().is_some_and(|patch| patch.len() > MAX_MESSAGE) => {
+            tracing::warn!(uid = response.uid, "the patch is too large; leaving the object unchanged");
+            response
+        }
         Ok(patched) => patched,
         Err(error) => {
             tracing::error!(uid = response.uid, %error, "failed to serialise the patch; leaving the object unchanged");

@@ -14,6 +14,9 @@ use super::router;
 use crate::cache::{Caches, Prune, StoreWriter};
 use crate::metrics::Metrics;
 
+mod audit;
+mod bounds;
+mod disclosure;
 mod envelope;
 mod ops_request;
 mod postgres;

@@ -1,12 +1,13 @@
 //! The arguments of `serve` about its certificate.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use pgops_api::admission::parse_go_duration;
-use pgops_certs::{Settings, Source};
+use pgops_certs::{ClientAuthority, Settings, Source};
 
 /// Source and lifetimes of the certificate.
 #[derive(Args, Clone, Debug)]
@@ -27,6 +28,10 @@ pub struct CertificateArgs {
     /// Time after which every API server has observed a changed webhook configuration.
     #[arg(long, env = "PGOPS_AUTHORITY_OVERLAP", default_value = "10m", value_parser = parse_go_duration)]
     authority_overlap: Duration,
+    /// File with the CA that signs the client certificates of API servers; if set, only clients with such a certificate
+    /// can connect.
+    #[arg(long, env = "PGOPS_CLIENT_CA")]
+    client_ca: Option<PathBuf>,
 }
 
 impl CertificateArgs {
@@ -36,6 +41,12 @@ impl CertificateArgs {
             Some(directory) => Source::Directory(directory.clone()),
             None => Source::SelfSigned { secret: self.ca_secret.clone() },
         }
+    }
+
+    /// The CA for clients, if any is required.
+    pub(crate) fn client_authority(&self) -> anyhow::Result<Option<Arc<ClientAuthority>>> {
+        let read = |file: &PathBuf| ClientAuthority::read(file.clone()).map(Arc::new);
+        self.client_ca.as_ref().map(read).transpose().context("--client-ca is unusable")
     }
 
     /// The lifetimes, if they are consistent.
@@ -79,5 +90,13 @@ mod tests {
         assert!(error.contains("--authority-life") && error.contains("365d"), "{error}");
         let short = parse(&["--authority-life", "24h"]).unwrap().settings().unwrap_err();
         assert!(format!("{short:#}").contains("more than three times"), "{short:#}");
+    }
+
+    #[test]
+    fn unreadable_client_ca_is_rejected_with_the_flag() {
+        assert!(parse(&[]).unwrap().client_authority().unwrap().is_none());
+        let error = parse(&["--client-ca", "/nowhere/ca.crt"]).unwrap().client_authority().unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.contains("--client-ca") && error.contains("/nowhere/ca.crt"), "{error}");
     }
 }

@@ -9,19 +9,23 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use pgops_certs::Certificates;
+use pgops_kube::Readiness;
+use pgops_kube::shutdown::CancellationToken;
+use tokio::net::TcpListener;
 
+use super::limits::Limits;
+use super::listener::Listener;
 use crate::cache::Caches;
 use crate::metrics::Metrics;
-use pgops_kube::Readiness;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves plain HTTP until the process ends.
-pub async fn serve(bind: SocketAddr, router: Router) -> anyhow::Result<()> {
-    axum_server::bind(bind)
-        .serve(router.into_make_service())
-        .await
-        .with_context(|| format!("failed to serve on --health-bind {bind}"))
+pub async fn serve(bind: SocketAddr, router: Router, metrics: Metrics) -> anyhow::Result<()> {
+    let socket =
+        TcpListener::bind(bind).await.with_context(|| format!("failed to listen on --health-bind {bind}"))?;
+    Listener::new("plain", router, Limits::PROBES, metrics).serve(socket, CancellationToken::new()).await;
+    Ok(())
 }
 
 /// The routes `/livez`, `/readyz` and `/metrics`.

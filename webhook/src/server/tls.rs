@@ -10,53 +10,66 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum_server::Handle;
-use axum_server::accept::NoDelayAcceptor;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use rustls::ServerConfig;
-
 use pgops_kube::Readiness;
 use pgops_kube::shutdown::CancellationToken;
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::limits::Limits;
+use super::listener::Listener;
+use crate::metrics::Metrics;
 
 /// How long new requests are accepted after SIGTERM: the time in which every node learns that this pod is no
 /// longer an endpoint.
 const PRE_STOP_DELAY: Duration = Duration::from_secs(5);
 /// How long requests in flight may take after that.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long an API server keeps an idle connection: the default of Go's client.
-const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// A connection that receives no complete request head for this long is closed. The time runs on idle
-/// connections too, and those must be closed by the client: a review that is sent at the very moment in which
-/// the server closes is lost, and its object denied.
-const HEAD_TIMEOUT: Duration = CLIENT_IDLE_TIMEOUT.saturating_add(Duration::from_secs(30));
 
 /// Serves admission over TLS until shutdown begins and every request is answered.
 pub async fn serve(
     bind: SocketAddr,
     tls: ServerConfig,
     router: Router,
+    metrics: Metrics,
     readiness: Readiness,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let handle = Handle::new();
+    let socket =
+        TcpListener::bind(bind).await.with_context(|| format!("failed to listen on --bind {bind}"))?;
+    let listener = listener(Limits::ADMISSION, tls, router, metrics, &shutdown);
+    serve_until_drained(listener, socket, readiness, shutdown).await;
+    Ok(())
+}
+
+fn listener(
+    limits: Limits,
+    tls: ServerConfig,
+    router: Router,
+    metrics: Metrics,
+    shutdown: &CancellationToken,
+) -> Listener {
     let router = router.layer(middleware::from_fn_with_state(shutdown.clone(), close_when_draining));
-    // Otherwise the last message of a handshake waits 40 ms for an acknowledgement that the client delays.
-    let accept =
-        RustlsAcceptor::new(RustlsConfig::from_config(Arc::new(tls))).acceptor(NoDelayAcceptor::new());
-    let mut server = axum_server::bind(bind).acceptor(accept).handle(handle.clone()).http1_only();
-    server.http_builder().http1().header_read_timeout(HEAD_TIMEOUT);
+    Listener::new("admission", router, limits, metrics).with_tls(TlsAcceptor::from(Arc::new(tls)))
+}
+
+async fn serve_until_drained(
+    listener: Listener,
+    socket: TcpListener,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+) {
+    let draining = CancellationToken::new();
     let drain = async {
         shutdown.cancelled().await;
         readiness.set_unmet("shutting down");
         tokio::time::sleep(PRE_STOP_DELAY).await;
-        handle.graceful_shutdown(Some(DRAIN_TIMEOUT));
-        std::future::pending::<()>().await;
+        draining.cancel();
+        tokio::time::sleep(DRAIN_TIMEOUT).await;
     };
     tokio::select! {
-        ended = server.serve(router.into_make_service()) => {
-            ended.with_context(|| format!("failed to serve on --bind {bind}"))
-        }
-        () = drain => Ok(()),
+        () = listener.serve(socket, draining.clone()) => {}
+        () = drain => {}
     }
 }
 
@@ -78,18 +91,16 @@ async fn close_when_draining(
 mod tests {
     use super::*;
     use std::io::{Read, Write};
-    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::net::{Ipv4Addr, TcpStream};
 
     use axum::body::Body;
     use axum::routing::get;
-    use jiff::{SignedDuration, Timestamp};
-    use pgops_certs::{Authority, Resolver};
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, ServerName};
-    use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, ClientConnection, StreamOwned};
     use tower::ServiceExt;
 
-    const NAME: &str = "pgops-webhook.pgops-system.svc";
+    use crate::server::fixtures::{NAME, Pki};
+    use crate::server::limits::CLIENT_IDLE_TIMEOUT;
 
     async fn get_root(router: Router) -> Response {
         router.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap()
@@ -106,31 +117,13 @@ mod tests {
         assert_eq!(get_root(router).await.headers()[header::CONNECTION], "close");
     }
 
-    /// The server's certificate, and a client that trusts it.
-    fn tls() -> (ServerConfig, ClientConfig) {
-        let now = Timestamp::now();
-        let life = SignedDuration::from_hours(24);
-        let authority = Authority::generate(now, life).unwrap();
-        let resolver = Arc::new(Resolver::default());
-        resolver.replace(authority.issue(&[NAME.to_owned()], now, life).unwrap());
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(authority.certificate().as_bytes()).unwrap()).unwrap();
-        let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        (pgops_certs::server_config(resolver), client)
-    }
-
     /// A kept connection that is used again after a while, as the API server does.
     struct Client(StreamOwned<ClientConnection, TcpStream>);
 
     impl Client {
         fn connect(address: SocketAddr, tls: ClientConfig) -> Self {
-            let socket = loop {
-                if let Ok(socket) = TcpStream::connect(address) {
-                    break socket;
-                }
-            };
             let tls = ClientConnection::new(tls.into(), ServerName::try_from(NAME).unwrap()).unwrap();
-            Self(StreamOwned::new(tls, socket))
+            Self(StreamOwned::new(tls, TcpStream::connect(address).unwrap()))
         }
 
         /// Sends a request and returns the whole response; none if the connection is closed.
@@ -153,13 +146,20 @@ mod tests {
         tokio::task::spawn_blocking(code).await.unwrap()
     }
 
+    /// A listener with the limits of admission, and a client that trusts it.
+    async fn start(shutdown: CancellationToken) -> (SocketAddr, ClientConfig) {
+        let pki = Pki::new();
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let router = Router::new().route("/", get(|| async { "answered" }));
+        let listener = listener(Limits::ADMISSION, pki.server(None), router, Metrics::default(), &shutdown);
+        tokio::spawn(serve_until_drained(listener, socket, Readiness::requiring(&[]), shutdown));
+        (address, pki.client(None))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn idle_connection_is_closed_by_the_client_first() {
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-        let (server_tls, client_tls) = tls();
-        let router = Router::new().route("/", get(|| async { "answered" }));
-        let shutdown = CancellationToken::new();
-        tokio::spawn(serve(address, server_tls, router, Readiness::requiring(&[]), shutdown));
+        let (address, client_tls) = start(CancellationToken::new()).await;
         let request = |mut client: Client| on_blocking_thread(move || (client.request(), client));
 
         let client = on_blocking_thread(move || Client::connect(address, client_tls)).await;
@@ -170,8 +170,34 @@ mod tests {
         let (after_idling, client) = request(client).await;
         assert!(after_idling.is_some(), "a review would have been lost");
 
-        tokio::time::advance(HEAD_TIMEOUT + Duration::from_secs(1)).await;
+        tokio::time::advance(Limits::ADMISSION.idle + Duration::from_secs(1)).await;
         let (never, _) = request(client).await;
         assert_eq!(never, None, "no client may keep a connection forever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_are_answered_until_the_delay_before_draining_is_over() {
+        let shutdown = CancellationToken::new();
+        let (address, client_tls) = start(shutdown.clone()).await;
+        let request = |mut client: Client| on_blocking_thread(move || (client.request(), client));
+        let client = on_blocking_thread(move || Client::connect(address, client_tls)).await;
+        let (first, client) = request(client).await;
+        assert!(first.is_some());
+
+        shutdown.cancel();
+        // The delay begins when its task runs.
+        tokio::task::yield_now().await;
+        tokio::time::advance(PRE_STOP_DELAY * 4 / 5).await;
+        let (last, _) = request(client).await;
+        assert!(last.unwrap().contains("connection: close"), "the client must go to another replica");
+        tokio::time::advance(PRE_STOP_DELAY).await;
+        let refused = on_blocking_thread(move || {
+            // The listener closes as soon as its task has run.
+            (0..1000).any(|_| {
+                std::thread::sleep(Duration::from_millis(1));
+                TcpStream::connect(address).is_err()
+            })
+        });
+        assert!(refused.await);
     }
 }

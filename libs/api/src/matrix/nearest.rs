@@ -8,6 +8,9 @@ use super::refusal::Unknown;
 const MAX_SUGGESTIONS: usize = 3;
 /// Similarity below which a name is not suggested; 1 is equality.
 const MIN_SIMILARITY: f64 = 0.87;
+/// Length in bytes of the longest name of an object. A longer text resembles none, and comparing it with all names would
+/// take long.
+const MAX_NAME: usize = 253;
 
 impl Catalog {
     /// Describes a name that [`Catalog::get`] does not find. Suggests similar names, and of these only the
@@ -16,6 +19,9 @@ impl Catalog {
         // The name of an ignored entry is not a typo, so no other name is suggested.
         if let Some(error) = self.ignored_error(name) {
             return Unknown { name: name.to_owned(), ignored: Some(error.clone()), nearest: Vec::new() };
+        }
+        if name.len() > MAX_NAME {
+            return Unknown { name: name.to_owned(), ignored: None, nearest: Vec::new() };
         }
         let mut similar: Vec<(bool, f64, &str)> = self
             .entries()

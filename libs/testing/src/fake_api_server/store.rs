@@ -6,7 +6,8 @@ use http::StatusCode;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::response::refused;
+use super::object::Object;
+use super::response::{Answer, refused};
 use super::strategic_merge::strategic_merge;
 
 /// What names an object.
@@ -19,7 +20,7 @@ pub(super) struct Key {
 /// All objects.
 #[derive(Default)]
 pub(super) struct Store {
-    objects: BTreeMap<Key, Value>,
+    objects: BTreeMap<Key, Object>,
     version: u64,
     recorded: Option<Recorded>,
 }
@@ -45,34 +46,35 @@ impl Store {
         self.recorded.as_ref().map_or(0, |recorded| recorded.max)
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<&Value> {
+    pub(super) fn get(&self, key: &Key) -> Option<&Object> {
         self.objects.get(key)
     }
 
-    pub(super) fn list(&self, collection: &str) -> impl Iterator<Item = &Value> {
+    pub(super) fn list(&self, collection: &str) -> impl Iterator<Item = &Object> {
         self.objects.iter().filter(move |(key, _)| key.collection == collection).map(|(_, object)| object)
     }
 
-    pub(super) fn read(&self, key: &Key) -> (StatusCode, Value) {
+    pub(super) fn read(&self, key: &Key) -> Answer {
         match self.objects.get(key) {
-            Some(object) => (StatusCode::OK, object.clone()),
+            Some(object) => (StatusCode::OK, object.json().to_owned()),
             None => refused(StatusCode::NOT_FOUND, "NotFound"),
         }
     }
 
     /// The objects with the label of a selector `KEY=VALUE`, if there is one.
-    pub(super) fn read_list(&self, collection: &str, query: &str) -> (StatusCode, Value) {
+    pub(super) fn read_list(&self, collection: &str, query: &str) -> Answer {
         let query = query.replace("%2F", "/").replace("%3D", "=");
         let label = query.split('&').find_map(|part| part.strip_prefix("labelSelector=")?.split_once('='));
-        let matches = |object: &&Value| {
-            label.is_none_or(|(key, value)| object["metadata"]["labels"][key].as_str() == Some(value))
+        let matches = |object: &&Object| {
+            let labels = &object.value()["metadata"]["labels"];
+            label.is_none_or(|(key, value)| labels[key].as_str() == Some(value))
         };
-        let items: Vec<&Value> = self.list(collection).filter(matches).collect();
+        let items: Vec<&str> = self.list(collection).filter(matches).map(Object::json).collect();
         let metadata = json!({ "resourceVersion": self.version.to_string() });
-        (StatusCode::OK, json!({ "metadata": metadata, "items": items }))
+        (StatusCode::OK, format!(r#"{{"metadata":{metadata},"items":[{}]}}"#, items.join(",")))
     }
 
-    pub(super) fn create(&mut self, collection: String, object: Value) -> (StatusCode, Value) {
+    pub(super) fn create(&mut self, collection: String, object: Value) -> Answer {
         let name = object["metadata"]["name"].as_str().unwrap().to_owned();
         let key = Key { collection, name };
         if self.objects.contains_key(&key) {
@@ -81,7 +83,7 @@ impl Store {
         (StatusCode::CREATED, self.write(key, object))
     }
 
-    pub(super) fn replace(&mut self, key: Key, subresource: Option<&str>, new: Value) -> (StatusCode, Value) {
+    pub(super) fn replace(&mut self, key: Key, subresource: Option<&str>, new: Value) -> Answer {
         self.update(key, &new.clone(), |object| match subresource {
             Some(part) => object[part] = new[part].clone(),
             None => *object = new,
@@ -94,7 +96,7 @@ impl Store {
         subresource: Option<&str>,
         is_strategic: bool,
         changes: &Value,
-    ) -> (StatusCode, Value) {
+    ) -> Answer {
         self.update(key, changes, |object| {
             let changes = match subresource {
                 Some(part) => &json!({ part: changes[part] }),
@@ -109,8 +111,8 @@ impl Store {
     }
 
     /// Updates an object, unless what was sent names another version than the stored one.
-    fn update(&mut self, key: Key, sent: &Value, change: impl FnOnce(&mut Value)) -> (StatusCode, Value) {
-        let Some(mut object) = self.objects.get(&key).cloned() else {
+    fn update(&mut self, key: Key, sent: &Value, change: impl FnOnce(&mut Value)) -> Answer {
+        let Some(mut object) = self.objects.get(&key).map(|object| object.value().clone()) else {
             return refused(StatusCode::NOT_FOUND, "NotFound");
         };
         let version = &sent["metadata"]["resourceVersion"];
@@ -121,23 +123,25 @@ impl Store {
         (StatusCode::OK, self.write(key, object))
     }
 
-    pub(super) fn delete(&mut self, key: &Key, preconditions: &Value) -> (StatusCode, Value) {
-        let Some(object) = self.objects.get(key).cloned() else {
+    pub(super) fn delete(&mut self, key: &Key, preconditions: &Value) -> Answer {
+        let Some(object) = self.objects.get(key) else {
             return refused(StatusCode::NOT_FOUND, "NotFound");
         };
         let violates = |field: &str| {
-            !preconditions[field].is_null() && preconditions[field] != object["metadata"][field]
+            !preconditions[field].is_null() && preconditions[field] != object.value()["metadata"][field]
         };
         if violates("uid") || violates("resourceVersion") {
             return refused(StatusCode::CONFLICT, "Conflict");
         }
+        let json = object.json().to_owned();
         self.version += 1;
         self.remove(key);
-        (StatusCode::OK, object)
+        (StatusCode::OK, json)
     }
 
-    /// Stores the object in a new version. One that is being deleted disappears with its last finalizer.
-    pub(super) fn write(&mut self, key: Key, mut object: Value) -> Value {
+    /// Stores the object in a new version, and returns its JSON. One that is being deleted disappears with its last
+    /// finalizer.
+    pub(super) fn write(&mut self, key: Key, mut object: Value) -> String {
         self.version += 1;
         let metadata = &mut object["metadata"];
         metadata["resourceVersion"] = json!(self.version.to_string());
@@ -148,25 +152,28 @@ impl Store {
             metadata["creationTimestamp"] = json!(Timestamp::now().to_string());
         }
         let is_released = metadata["finalizers"].as_array().is_none_or(Vec::is_empty);
-        if !metadata["deletionTimestamp"].is_null() && is_released {
+        let is_deleted = !metadata["deletionTimestamp"].is_null() && is_released;
+        let object = Object::new(object);
+        let json = object.json().to_owned();
+        if is_deleted {
             self.remove(&key);
         } else {
-            self.objects.insert(key, object.clone());
+            self.objects.insert(key, object);
         }
         self.update_recorded();
-        object
+        json
     }
 
     /// Removes the object, and everything that it owns.
     fn remove(&mut self, key: &Key) {
         let Some(object) = self.objects.remove(key) else { return };
-        let uid = &object["metadata"]["uid"];
-        self.objects.retain(|_, other| other["metadata"]["ownerReferences"][0]["uid"] != *uid);
+        let uid = &object.value()["metadata"]["uid"];
+        self.objects.retain(|_, other| other.value()["metadata"]["ownerReferences"][0]["uid"] != *uid);
     }
 
     fn update_recorded(&mut self) {
         let Some(Recorded { collection, condition, .. }) = &self.recorded else { return };
-        let count = self.list(collection).filter(|object| condition(object)).count();
+        let count = self.list(collection).filter(|object| condition(object.value())).count();
         if let Some(recorded) = &mut self.recorded {
             recorded.max = recorded.max.max(count);
         }

@@ -5,6 +5,7 @@ use pgops_api::constraint::{Constraint, Version};
 use pgops_api::matrix::{Catalog, Constraints, problems};
 use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
 
+use crate::admission::bounds::MAX_WARNINGS;
 use crate::admission::decision::{Cause, Decision, UNREADABLE};
 use crate::admission::operation::Operation;
 use crate::admission::request::AdmissionRequest;
@@ -42,7 +43,8 @@ fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Decisi
     let mut warnings = problems(spec);
     let lists = [("allowlist", "allows", &constraints.allow), ("denylist", "denies", &constraints.deny)];
     for (list, effect, entries) in lists {
-        for constraint in entries.iter().filter(|constraint| constraint.admits_nothing()) {
+        // One of many is enough to be told.
+        for constraint in entries.iter().filter(|constraint| constraint.admits_nothing()).take(MAX_WARNINGS) {
             warnings.push(format!(
                 "spec.updateConstraints.{list}: \"{constraint}\" {effect} nothing: no version satisfies all of it; use || \
                  for \"or\""
