@@ -2,6 +2,7 @@
 
 mod checks;
 mod configuration;
+mod escalation;
 mod estimate;
 mod extensions;
 mod image;
@@ -21,11 +22,13 @@ use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 use crate::cluster::PodState;
 use crate::postgres::client::inventory::{Inventory, inventory};
 use crate::postgres::collation::versions::CollationVersion;
+use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::program::command::Program;
 use crate::postgres::volume::capacity::write_rate;
 use crate::upgrade::space::Space;
-use crate::upgrade::{Facts, Finding, StepError, UpgradeContext, ensure_version, log_step};
+use crate::upgrade::{Facts, Finding, StepError, UpgradeContext, ensure_version, log_step, store_baseline};
 use estimate::Estimate;
+use schema_rehearsal::Rehearsed;
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     objects::check(upgrade).await?;
@@ -77,7 +80,12 @@ async fn run_major(
         lines,
     };
     match upgrade.plan.scope {
-        Scope::Upgrade => facts.store(upgrade.work_dir.path())?,
+        Scope::Upgrade => {
+            facts.store(upgrade.work_dir.path())?;
+            if let Some(baseline) = &examined.baseline {
+                store_baseline(baseline, upgrade.work_dir.path())?;
+            }
+        }
         Scope::DryRun => {}
     }
     upgrade.facts = Some(facts);
@@ -93,6 +101,8 @@ struct Examined {
     drop_column_option: bool,
     /// The rehearsal's success in one line and how long it took, if all of it succeeded.
     rehearsal: Option<(String, Duration)>,
+    /// The rights before the upgrade.
+    baseline: Option<Baseline>,
 }
 
 /// Runs every check, so that all findings are reported at once.
@@ -120,8 +130,9 @@ async fn examine(
     findings.extend(unknown);
     let rehearsed =
         schema_rehearsal::rehearse(upgrade, ip, inventory, collations, drop_column_option).await?;
-    findings.extend(rehearsed.findings);
-    Ok(Examined { findings, space, mode, drop_column_option, rehearsal: rehearsed.success })
+    let Rehearsed { findings: found, success: rehearsal, baseline } = rehearsed;
+    findings.extend(found);
+    Ok(Examined { findings, space, mode, drop_column_option, rehearsal, baseline })
 }
 
 /// What users are told: the size of the database, the mode, the estimated outage, and the notes.

@@ -12,8 +12,10 @@ use super::finding::Finding;
 use crate::cluster::ClusterError;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::pg_upgrade::PgUpgradeError;
+use crate::postgres::privileges::difference::Difference;
 use crate::postgres::program::command::CommandError;
 use crate::postgres::program::installation::InstallationError;
+use crate::postgres::server::inspection::InspectionError;
 use crate::postgres::server::private_server::PrivateServerError;
 use crate::postgres::server::recovery::RecoveryError;
 use crate::postgres::server::scratch::ScratchError;
@@ -28,6 +30,9 @@ pub enum StepError {
     /// A program of `PostgreSQL`.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// The private server on the new data.
+    #[error(transparent)]
+    Inspection(#[from] InspectionError),
     /// The programs of an image.
     #[error(transparent)]
     Installation(#[from] InstallationError),
@@ -59,6 +64,13 @@ pub enum StepError {
     /// Most of an optional step was done; these things were not.
     #[error("{}", shortened(.0))]
     LeftUndone(Vec<String>),
+    /// Code of users has run as superuser, and given rights that last.
+    #[error(
+        "the new cluster has rights that neither the old one nor a new one has, so a definition has run code as superuser; \
+         see \"privilege-escalation\" in docs/reference/findings.md:\n{}",
+        differences(.0)
+    )]
+    Escalation(Vec<Difference>),
     /// The objects are no longer what the plan was made from.
     #[error(transparent)]
     PlanMismatch(#[from] PlanMismatch),
@@ -137,6 +149,10 @@ fn shortened(lines: &[String]) -> String {
     }
 }
 
+fn differences(differences: &[Difference]) -> String {
+    shortened(&differences.iter().map(ToString::to_string).collect::<Vec<_>>())
+}
+
 impl StepError {
     /// Whether another attempt at the same step may succeed.
     fn is_retryable(&self) -> bool {
@@ -177,6 +193,22 @@ mod tests {
         assert_eq!(StepError::LeftUndone(lines(2)).to_string(), "index 0\nindex 1");
         assert!(StepError::LeftUndone(lines(MAX_LINES)).to_string().ends_with("index 19"));
         assert!(StepError::LeftUndone(lines(50)).to_string().ends_with("index 19\n… and 30 more"));
+    }
+
+    #[test]
+    fn escalation_is_named_and_not_tried_again() {
+        let difference = Difference {
+            object: "role \"tenant\"".into(),
+            database: None,
+            before: "no SUPERUSER".into(),
+            after: "SUPERUSER".into(),
+        };
+        let failure = StepError::Escalation(vec![difference]).failure(Step::PgUpgraded);
+        assert!(
+            failure.message.ends_with("role \"tenant\": SUPERUSER (before: no SUPERUSER)"),
+            "{failure:?}"
+        );
+        assert!(!failure.retryable);
     }
 
     #[test]

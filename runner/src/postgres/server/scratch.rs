@@ -63,12 +63,13 @@ impl Scratch {
         Ok(scratch)
     }
 
-    /// Starts it, with enough locks for a database with that number of relations.
+    /// Starts it, with enough locks for a database with that number of relations. It counts the calls of functions: what a
+    /// restore has called must be known.
     pub async fn start(&self, major: u32, relations: u64) -> Result<(), ScratchError> {
         let hba = private_hba(&self.directory)?;
         let options = format!(
             "-b {} -c listen_addresses= -c unix_socket_directories={} -c fsync=off -c shared_buffers=32MB \
-             -c min_wal_size=32MB -c max_wal_size=64MB -c max_logical_replication_workers=0",
+             -c min_wal_size=32MB -c max_wal_size=64MB -c max_logical_replication_workers=0 -c track_functions=all",
             server_options(major, relations, &hba, Data::New),
             self.host()
         );
