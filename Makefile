@@ -51,10 +51,11 @@ test: ## run everything required before a release: check, build, e2e (root, Debi
 
 .PHONY: test-all
 test-all: export PGOPS_COUNTS := $(CARGO_TARGET_DIR)/counts
-test-all: ## run test, differential and chaos: an hour more
+test-all: ## run test, differential, escalation and chaos: more than an hour more
 	@rm -f "$(PGOPS_COUNTS)"
 	@$(MAKE) test
 	@$(MAKE) differential
+	@$(MAKE) escalation
 	@$(MAKE) chaos
 	@hack/summary "$(PGOPS_COUNTS)"
 
@@ -150,6 +151,12 @@ differential: cluster-up ## compare the preflight with the real pg_upgrade over 
 	@$(phase) "Build of the comparison" cargo test --package pgops-e2e --test differential --locked --no-run
 	@$(phase) "Comparison with pg_upgrade" tests/cluster/exec \
 		cargo test --package pgops-e2e --test differential --locked --offline
+
+.PHONY: escalation
+escalation: cluster-up ## let roles without rights attack the upgrade, in every way that a definition may run code
+	@$(phase) "Build of the attacks" cargo test --package pgops-e2e --test escalation --locked --no-run
+	@$(phase) "Attacks on the superuser's rights" tests/cluster/exec \
+		cargo test --package pgops-e2e --test escalation --locked --offline
 
 .PHONY: chaos
 chaos: cluster-up ## kill the worker at every record and stage, and inject faults

@@ -2,9 +2,10 @@
 //!
 //! - [`UpgradeContext`] is the state of one upgrade; `context`, `workload` and `data` are what it can do.
 //! - [`Facts`] is what the preflight found out for later steps, [`rebuild_progress`] what the request's report keeps for
-//!   `RebuildIndexes`.
+//!   `RebuildIndexes`, `baseline` the rights that must not grow.
 //! - [`Finding`] and [`StepError`] are how a step reports what is wrong.
 
+mod baseline;
 mod context;
 mod data;
 mod error;
@@ -15,6 +16,7 @@ pub mod rebuild_progress;
 pub mod space;
 mod workload;
 
+pub use baseline::{ensure_no_escalation, load_baseline, store_baseline};
 pub use context::UpgradeContext;
 pub use error::{PlanMismatch, StepError};
 pub use facts::Facts;

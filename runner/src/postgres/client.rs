@@ -1,5 +1,6 @@
 //! Sessions with servers as the superuser, and the queries that several steps share.
 
+pub mod as_role;
 pub mod catalog;
 pub mod cluster_shape;
 pub mod database_error;

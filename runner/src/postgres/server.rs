@@ -1,5 +1,6 @@
 //! Servers that the runner itself starts, recovers or stops.
 
+pub mod inspection;
 pub mod private_server;
 pub mod recovery;
 pub mod scratch;

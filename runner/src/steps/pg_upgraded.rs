@@ -1,5 +1,7 @@
 //! `PgUpgraded`: runs `pg_upgrade`. An interrupted run is undone and repeated on a new cluster.
 
+mod rights;
+
 use pgops_api::plan::Step;
 use pgops_volume::{FileError, Volume};
 
@@ -16,6 +18,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         let data = upgrade.ensure_clean().await?;
         upgrade.ensure_fresh().await?;
         run_pg_upgrade(upgrade, data.keeps_commit_timestamps()).await?;
+        rights::check(upgrade).await?;
         carry_settings(&upgrade.volume, upgrade.old_major, upgrade.new_major)?;
         upgrade.record_handover().await?;
     }

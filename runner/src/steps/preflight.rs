@@ -2,6 +2,7 @@
 
 mod checks;
 mod configuration;
+mod escalation;
 mod estimate;
 mod extensions;
 mod image;
@@ -22,9 +23,10 @@ use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 use crate::cluster::PodState;
 use crate::postgres::client::inventory::{Inventory, inventory};
 use crate::postgres::collation::versions::CollationVersion;
+use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::volume::capacity::write_rate;
 use crate::upgrade::space::Space;
-use crate::upgrade::{Facts, Finding, StepError, UpgradeContext, ensure_version, log_step};
+use crate::upgrade::{Facts, Finding, StepError, UpgradeContext, ensure_version, log_step, store_baseline};
 use estimate::Estimate;
 use schema_rehearsal::Source;
 
@@ -78,7 +80,12 @@ async fn run_major(
         lines,
     };
     match upgrade.plan.scope {
-        Scope::Upgrade => facts.store(&upgrade.work_dir)?,
+        Scope::Upgrade => {
+            facts.store(&upgrade.work_dir)?;
+            if let Some(baseline) = &examined.baseline {
+                store_baseline(baseline, &upgrade.work_dir)?;
+            }
+        }
         Scope::DryRun => {}
     }
     upgrade.facts = Some(facts);
@@ -94,6 +101,8 @@ struct Examined {
     drop_column_option: bool,
     /// The rehearsal's success in one line and how long it took, if all of it succeeded.
     rehearsal: Option<(String, Duration)>,
+    /// The rights before the upgrade.
+    baseline: Option<Baseline>,
 }
 
 /// Runs every check, so that all findings are reported at once.
@@ -122,6 +131,7 @@ async fn examine(
     findings.extend(unknown);
     let source = Source { ip, inventory, collations, drop_column_option, missing_libraries: &missing };
     let mut rehearsal = None;
+    let mut baseline = None;
     match new_cluster::examine(upgrade, &programs, inventory).await? {
         Err(finding) => findings.push(finding),
         Ok(settings) => {
@@ -129,9 +139,10 @@ async fn examine(
             findings.extend(settings.findings);
             findings.extend(rehearsed.findings);
             rehearsal = rehearsed.success;
+            baseline = rehearsed.baseline;
         }
     }
-    Ok(Examined { findings, space, mode, drop_column_option, rehearsal })
+    Ok(Examined { findings, space, mode, drop_column_option, rehearsal, baseline })
 }
 
 /// What users are told: the size of the database, the mode, the estimated outage, and the notes.

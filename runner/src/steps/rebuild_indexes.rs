@@ -43,7 +43,8 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         let now = collations_in_use(&client, upgrade.new_major).await?;
         let changes = TextChanges::between(&before, &now, upgrade.old_major, upgrade.new_major);
         if !changes.is_empty() {
-            rebuild.process(&mut client, database, &changes, reindex).await?;
+            let separate = upgrade.superuser.connect(&ip, database).await?;
+            rebuild.process(&mut client, separate, database, &changes, reindex).await?;
         }
         if rebuild.has_too_many_failures() {
             rebuild.add_follow_up(format!(

@@ -11,7 +11,8 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     let ip = upgrade.cluster.wait_ready(&upgrade.plan.to.image).await?;
     let mut left = Vec::new();
     for database in databases(&superuser.connect(&ip, "postgres").await?).await? {
-        for extension in outdated(&superuser.connect(&ip, &database).await?).await? {
+        let client = superuser.connect(&ip, &database).await?;
+        for extension in outdated(&client, upgrade.new_major).await? {
             let updated = format!(
                 "extension {} of {database}: {} to {}",
                 extension.name, extension.installed, extension.default

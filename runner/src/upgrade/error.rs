@@ -13,9 +13,11 @@ use crate::agent::AgentError;
 use crate::cluster::ClusterError;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::pg_upgrade::PgUpgradeError;
+use crate::postgres::privileges::difference::Difference;
 use crate::postgres::program::command::CommandError;
 use crate::postgres::program::programs::VerifyError;
 use crate::postgres::proxy::ProxyError;
+use crate::postgres::server::inspection::InspectionError;
 use crate::postgres::server::recovery::RecoveryError;
 use crate::postgres::server::scratch::ScratchError;
 use crate::saga::{Failure, UndoError};
@@ -32,6 +34,9 @@ pub enum StepError {
     /// Another container of the worker.
     #[error(transparent)]
     Agent(#[from] AgentError),
+    /// The private server on the new data.
+    #[error(transparent)]
+    Inspection(#[from] InspectionError),
     /// The programs of an image.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -63,6 +68,13 @@ pub enum StepError {
     /// Most of an optional step was done; these things were not.
     #[error("{}", shortened(.0))]
     LeftUndone(Vec<String>),
+    /// Code of users has run as superuser, and given rights that last.
+    #[error(
+        "the new cluster has rights that neither the old one nor a new one has, so a definition has run code as superuser; \
+         see \"privilege-escalation\" in docs/reference/findings.md:\n{}",
+        differences(.0)
+    )]
+    Escalation(Vec<Difference>),
     /// The objects are no longer what the plan was made from.
     #[error(transparent)]
     PlanMismatch(#[from] PlanMismatch),
@@ -141,6 +153,10 @@ fn shortened(lines: &[String]) -> String {
     }
 }
 
+fn differences(differences: &[Difference]) -> String {
+    shortened(&differences.iter().map(ToString::to_string).collect::<Vec<_>>())
+}
+
 impl StepError {
     /// Whether another attempt at the same step may succeed.
     fn is_retryable(&self) -> bool {
@@ -211,6 +227,22 @@ mod tests {
         let failed = AgentError::Failed { message: "no space".to_owned() };
         assert!(!StepError::from(command(failed)).is_agent_lost());
         assert!(!StepError::NotFenced.is_agent_lost());
+    }
+
+    #[test]
+    fn escalation_is_named_and_not_tried_again() {
+        let difference = Difference {
+            object: "role \"tenant\"".into(),
+            database: None,
+            before: "no SUPERUSER".into(),
+            after: "SUPERUSER".into(),
+        };
+        let failure = StepError::Escalation(vec![difference]).failure(Step::PgUpgraded);
+        assert!(
+            failure.message.ends_with("role \"tenant\": SUPERUSER (before: no SUPERUSER)"),
+            "{failure:?}"
+        );
+        assert!(!failure.retryable);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod comparison;
 mod group;
 mod oracle;
 mod pair;
-mod preflight;
+pub(crate) mod preflight;
 
 pub use comparison::Comparison;
 pub use group::{Group, groups};

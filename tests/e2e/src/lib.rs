@@ -31,6 +31,7 @@ mod dataset;
 mod diagnostics;
 pub mod differential;
 pub mod dual_version_pod;
+pub mod escalation;
 pub mod fault_injection;
 mod fingerprint;
 pub mod golden;

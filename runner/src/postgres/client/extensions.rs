@@ -17,6 +17,17 @@ pub struct Outdated {
     pub installed: String,
     /// The version that the installation provides.
     pub default: String,
+    /// Whose rights its script has.
+    pub script: Script,
+}
+
+/// Whose rights the script of an update has.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Script {
+    /// A superuser's in any case: the extension belongs to one, or is trusted.
+    Superuser,
+    /// The caller's. It works on objects of the extension's owner, which is not a superuser, and must not have more rights.
+    Caller { owner: String },
 }
 
 /// An extension that was not updated.
@@ -30,7 +41,7 @@ pub struct NotUpdated {
 
 impl fmt::Display for NotUpdated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Outdated { name, installed, default } = &self.extension;
+        let Outdated { name, installed, default, .. } = &self.extension;
         write!(
             f,
             "extension \"{name}\" of database \"{}\" stays at {installed}, the image provides {default}: {}",
@@ -47,32 +58,52 @@ impl Outdated {
         format!("ALTER EXTENSION {} UPDATE", identifier(&self.name))
     }
 
-    /// What an operator must do if the update would break what uses the extension.
+    /// What an operator must do if the update would break what uses the extension, or run code with rights that its owner
+    /// does not have.
     #[must_use]
-    pub fn manual_update(&self) -> Option<&'static str> {
+    pub fn manual_update(&self) -> Option<String> {
+        if let Script::Caller { owner } = &self.script {
+            return Some(format!(
+                "its script would run as superuser on objects of \"{owner}\"; as that role, run {}",
+                self.statement()
+            ));
+        }
         let major = |version: &str| version.split('.').next().and_then(|major| major.parse::<u32>().ok());
         let crosses = |border| major(&self.installed) < Some(border) && major(&self.default) >= Some(border);
-        (self.name == "pg_partman" && crosses(5)).then_some(
-            "version 5 dropped trigger-based partitioning: follow its own upgrade instructions, then update it",
-        )
+        (self.name == "pg_partman" && crosses(5)).then(|| {
+            "version 5 dropped trigger-based partitioning: follow its own upgrade instructions, then update it".to_owned()
+        })
     }
 }
 
 /// How long to wait for locks of running transactions: other clients queue behind this session meanwhile.
 const LOCK_TIMEOUT: &str = "-c lock_timeout=60s";
 
-/// The outdated extensions of the database that `client` is connected to, in an order in which they can be updated.
-pub async fn outdated(client: &Client) -> Result<Vec<Outdated>, ServerError> {
-    // An extension is created after those that it requires.
-    let sql = "SELECT e.extname::text, e.extversion, a.default_version FROM pg_extension e \
-               JOIN pg_available_extensions a ON a.name = e.extname \
-               WHERE a.default_version <> e.extversion ORDER BY e.oid";
+/// The outdated extensions of the database that `client` is connected to, on a server of `major`, in an order in which
+/// they can be updated.
+pub async fn outdated(client: &Client, major: u32) -> Result<Vec<Outdated>, ServerError> {
     let failed = ServerError::query("outdated extensions");
-    let rows = client.query(sql, &[]).await.map_err(failed)?;
+    let rows = client.query(&outdated_query(major), &[]).await.map_err(failed)?;
     let read = |row: &Row| {
-        Ok(Outdated { name: row.try_get(0)?, installed: row.try_get(1)?, default: row.try_get(2)? })
+        let owner: Option<String> = row.try_get(3)?;
+        let script = owner.map_or(Script::Superuser, |owner| Script::Caller { owner });
+        Ok(Outdated { name: row.try_get(0)?, installed: row.try_get(1)?, default: row.try_get(2)?, script })
     };
     rows.iter().map(|row| read(row).map_err(failed)).collect()
+}
+
+/// The last column is the owner, if the script would have the caller's rights and not a superuser's.
+fn outdated_query(major: u32) -> String {
+    // Trusted extensions exist since 13.
+    let trusted = if major >= 13 { "COALESCE(v.trusted, false)" } else { "false" };
+    // An extension is created after those that it requires.
+    format!(
+        "SELECT e.extname::text, e.extversion, a.default_version, \
+         CASE WHEN NOT (o.rolsuper OR {trusted}) THEN o.rolname::text END FROM pg_extension e \
+         JOIN pg_authid o ON o.oid = e.extowner JOIN pg_available_extensions a ON a.name = e.extname \
+         LEFT JOIN pg_available_extension_versions v ON v.name = a.name AND v.version = a.default_version \
+         WHERE a.default_version <> e.extversion ORDER BY e.oid"
+    )
 }
 
 /// Updates an extension on a server of `major`, in a session of its own; returns what an operator must do if that
@@ -86,7 +117,7 @@ pub async fn update(
 ) -> Result<Option<NotUpdated>, ServerError> {
     let database = database.to_owned();
     if let Some(why) = extension.manual_update() {
-        return Ok(Some(NotUpdated { database, extension, why: why.to_owned() }));
+        return Ok(Some(NotUpdated { database, extension, why }));
     }
     let options = format!("{LOCK_TIMEOUT} {}", long_running_options(major));
     let client = superuser.connect_with(host, &database, &options).await?;
@@ -101,7 +132,12 @@ mod tests {
     use super::*;
 
     fn outdated(name: &str, installed: &str, default: &str) -> Outdated {
-        Outdated { name: name.into(), installed: installed.into(), default: default.into() }
+        Outdated {
+            name: name.into(),
+            installed: installed.into(),
+            default: default.into(),
+            script: Script::Superuser,
+        }
     }
 
     #[test]
@@ -115,6 +151,18 @@ mod tests {
         assert_eq!(outdated("pg_partman", "5.0.0", "5.2.4").manual_update(), None);
         assert_eq!(outdated("pg_partman", "4.6.0", "4.7.4").manual_update(), None);
         assert_eq!(outdated("hstore", "4.7", "5.1").manual_update(), None);
+    }
+
+    #[test]
+    fn extension_of_an_ordinary_role_is_left_to_its_owner() {
+        let script = Script::Caller { owner: "app".into() };
+        let why = Outdated { script, ..outdated("ledger", "1.0", "1.1") }.manual_update().unwrap();
+        assert!(why.contains("as that role, run ALTER EXTENSION \"ledger\" UPDATE"), "{why}");
+    }
+
+    #[test]
+    fn trusted_extensions_are_known_since_13() {
+        assert!(!outdated_query(12).contains("v.trusted") && outdated_query(13).contains("v.trusted"));
     }
 
     #[test]

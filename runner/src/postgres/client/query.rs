@@ -37,9 +37,14 @@ pub async fn strings_with(
     rows.iter().map(|row| text(row).map_err(failed)).collect()
 }
 
+/// A column that is an array of text.
+pub fn texts(row: &Row, column: usize) -> Result<Vec<String>, tokio_postgres::Error> {
+    Ok(row.try_get::<_, Vec<Lossy>>(column)?.into_iter().map(|Lossy(text)| text).collect())
+}
+
 /// Text that the server may be unable to give in valid UTF-8, such as a name given in a database of another encoding.
 /// Invalid bytes are shown as replacement characters.
-struct Lossy(String);
+pub struct Lossy(pub String);
 
 impl<'a> FromSql<'a> for Lossy {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {

@@ -12,11 +12,12 @@ use super::limited_stream::LimitedStream;
 use crate::agent::socket;
 
 /// Options of every session of pgops, and of the programs that it runs. An image may have the JIT provider without
-/// its LLVM: then costly queries fail. Limits that users have set for their own sessions must not stop these.
+/// its LLVM: then costly queries fail. Limits that users have set for their own sessions must not stop these. The owner
+/// of a database may set how its sessions read strings: a backslash before a quote would end a literal.
 ///
 /// Messages are in English: what is shown of them, and what follows from some, depends on their text.
 pub const SESSION_OPTIONS: &str = "-c jit=off -c lc_messages=C -c statement_timeout=0 -c lock_timeout=0 \
-    -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off";
+    -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off -c standard_conforming_strings=on";
 
 /// Further options for long-running programs, on a server of that major version.
 #[must_use]
@@ -105,12 +106,14 @@ pub async fn connect_socket(directory: &Path, database: &str, user: &str) -> Res
 
 /// Sets what all sessions of pgops need.
 async fn prepare(client: Client) -> Result<Client, ServerError> {
-    // These two settings exist only in some versions.
+    // These two settings exist only in some versions. And a database without an encoding rejects queries whose answers are
+    // not valid in the client's.
     let statements = format!(
         "{SYSTEM_SEARCH_PATH}; SELECT set_config(name, '0', false) FROM pg_settings \
-         WHERE name IN ('transaction_timeout', 'idle_session_timeout')"
+         WHERE name IN ('transaction_timeout', 'idle_session_timeout'); \
+         SELECT set_config('client_encoding', 'SQL_ASCII', false) WHERE getdatabaseencoding() = 'SQL_ASCII'"
     );
-    let failed = ServerError::execute("set the search path and the limits of a session");
+    let failed = ServerError::execute("set the search path, the limits and the encoding of a session");
     client.batch_execute(&statements).await.map_err(failed)?;
     Ok(client)
 }

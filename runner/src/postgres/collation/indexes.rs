@@ -61,6 +61,22 @@ impl Index {
     }
 }
 
+/// Whether `REINDEX` and `amcheck` run the functions of an index only with the rights of the table's owner: before these
+/// releases some of them run with the caller's, which are the superuser's (CVE-2022-1552).
+#[must_use]
+pub fn confines_functions(server: PgVersion) -> bool {
+    let fixed = match server.major {
+        ..10 => return false,
+        10 => 21,
+        11 => 16,
+        12 => 11,
+        13 => 7,
+        14 => 3,
+        _ => 0,
+    };
+    server.minor >= fixed
+}
+
 /// The indexes of the database that `client` is connected to which depend on a change.
 pub async fn affected(client: &Client, dependents: &Dependents) -> Result<Vec<Index>, ServerError> {
     let failed = ServerError::query("indexes that depend on text rules");
@@ -121,6 +137,15 @@ mod tests {
                 "REINDEX INDEX \"public\".\"words w\"",
                 "{index:?} {version}"
             );
+        }
+    }
+
+    #[test]
+    fn functions_of_indexes_are_confined_since_the_fix() {
+        for (version, expected) in
+            [("9.6", false), ("13.6", false), ("13.7", true), ("14.2", false), ("14.3", true), ("15.0", true)]
+        {
+            assert_eq!(confines_functions(version.parse().unwrap()), expected, "{version}");
         }
     }
 }

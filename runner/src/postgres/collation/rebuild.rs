@@ -6,7 +6,7 @@ use pgops_api::PgVersion;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::indexes::Index;
+use super::indexes::{Index, confines_functions};
 use crate::postgres::client::database_error::DatabaseError;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::query::strings;
@@ -28,6 +28,12 @@ pub async fn rebuild(
     server: PgVersion,
 ) -> Result<Option<String>, ServerError> {
     let statement = index.statement(server);
+    if !confines_functions(server) {
+        return Ok(Some(format!(
+            "{server} would run functions of indexes with the superuser's rights (CVE-2022-1552): upgrade to its newest \
+             minor release, then run {statement}"
+        )));
+    }
     // A concurrent rebuild waits for old transactions without blocking; behind one that waits for a lock others queue.
     let timeout = if index.can_rebuild_concurrently(server) { "0" } else { "60s" };
     let settings = format!("SET lock_timeout = '{timeout}'");

@@ -58,7 +58,8 @@ impl Scratch {
         Ok(scratch)
     }
 
-    /// Starts its server, with enough locks for a database with that number of relations.
+    /// Starts its server, with enough locks for a database with that number of relations. It counts the calls of functions:
+    /// what a restore has called must be known.
     pub async fn start(&self, major: u32, relations: u64) -> Result<(), ScratchError> {
         let hba = private_hba(&self.programs.agent, &self.directory).await?;
         let options = format!(

@@ -10,10 +10,12 @@ use pgops_api::layout::REHEARSAL_DIR;
 use pgops_api::plan::Step;
 
 use super::configuration::Checked;
+use super::escalation::{Escalation, MayDump};
 use super::text_order;
 use crate::postgres::client::catalog::{count_tables, has_room_for_locks};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::collation::versions::CollationVersion;
+use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::program::reported_error::ReportedError;
 use crate::postgres::schema_rehearsal::{RehearsalResult, SchemaSource, database, drop_database, globals};
 use crate::postgres::server::scratch::Scratch;
@@ -38,6 +40,8 @@ pub struct Rehearsed {
     pub findings: Vec<Finding>,
     /// The success in one line and how long it took, if all of it succeeded.
     pub success: Option<(String, Duration)>,
+    /// The rights that the rehearsal has compared, for the comparison after `pg_upgrade`; none if the roles failed.
+    pub baseline: Option<Baseline>,
 }
 
 /// Rehearses, and leaves nothing behind. The dumps are made where the serving database can be reached, and restored where
@@ -72,7 +76,6 @@ async fn perform(
     let began = Instant::now();
     let inventory = source.inventory;
     let mut findings = Vec::new();
-
     scratch.start(upgrade.new_major, inventory.largest_database).await?;
     findings.extend(settings.check_sessions(scratch, &inventory.settings_for_all).await?);
     let programs = upgrade.new_programs().await?;
@@ -87,15 +90,23 @@ async fn perform(
         install_user: &inventory.shape.install_user,
         wrapper: source.drop_column_option.then_some(wrapper),
     };
+    let serving = upgrade.superuser.connect(source.ip, "postgres").await?;
+    let new_cluster = scratch.connect("postgres").await?;
+    let mut escalation =
+        Escalation::begin(&serving, &new_cluster, upgrade.old_major, upgrade.new_major).await?;
+    // It is dropped and created again.
+    drop(new_cluster);
     // Without its roles no database can be restored.
     let roles = finding(ROLES, &globals(&schema, scratch).await?);
     if roles.is_some() {
         findings.extend(roles);
-        return Ok(Rehearsed { findings, success: None });
+        return Ok(Rehearsed { findings, success: None, baseline: None });
     }
     let databases = in_order(&inventory.databases);
-    let restored = restore_all(upgrade, source, &schema, scratch, &databases).await?;
+    let restored = restore_all(upgrade, source, &schema, scratch, &databases, &mut escalation).await?;
     findings.extend(restored.findings);
+    let (escalations, baseline) = escalation.finish();
+    findings.extend(escalations);
     let success = (restored.databases == databases.len()).then(|| {
         let took = began.elapsed();
         let line = format!(
@@ -107,7 +118,7 @@ async fn perform(
         );
         (line, took)
     });
-    Ok(Rehearsed { findings, success })
+    Ok(Rehearsed { findings, success, baseline: Some(baseline) })
 }
 
 /// What was restored, and what was found on the way.
@@ -125,11 +136,16 @@ async fn restore_all(
     schema: &SchemaSource<'_>,
     scratch: &Scratch,
     databases: &[&str],
+    escalation: &mut Escalation,
 ) -> Result<Restored, StepError> {
     let mut restored = Restored::default();
     let mut dependents = Vec::new();
     for &name in databases {
-        if !has_room_for_locks(&upgrade.superuser.connect(source.ip, name).await?).await? {
+        let serving = upgrade.superuser.connect(source.ip, name).await?;
+        if escalation.read_source(&serving, name).await? == MayDump::No {
+            continue;
+        }
+        if !has_room_for_locks(&serving).await? {
             restored.findings.push(too_many_tables(name));
             continue;
         }
@@ -137,6 +153,8 @@ async fn restore_all(
         if refused.is_none() {
             restored.databases += 1;
             let client = scratch.connect(name).await?;
+            let server = scratch.connect("postgres").await?;
+            escalation.check_restored(&client, &server, &serving, name).await?;
             restored.tables += count_tables(&client).await?;
             if let Some(collations) = source.collations {
                 match text_order::dependents(upgrade, source.ip, &client, collations, name).await {

@@ -48,10 +48,11 @@ impl<'a> Rebuild<'a> {
         self.follow_ups.push(text);
     }
 
-    /// Handles the database that `client` is connected to.
+    /// Handles the database that `client` is connected to; so is `separate`, in which code of users may run.
     pub async fn process(
         &mut self,
         client: &mut Client,
+        separate: Client,
         database: &str,
         changes: &TextChanges,
         reindex: Reindex,
@@ -69,7 +70,7 @@ impl<'a> Rebuild<'a> {
         if reindex == Reindex::Affected {
             self.rebuild_all(client, database, &indexes).await?;
         }
-        let misrouted_rows = misrouted_rows(client, &dependents).await?;
+        let misrouted_rows = misrouted_rows(client, separate, &dependents).await?;
         match reindex {
             Reindex::Report => self.list(client, database, changes, &indexes).await?,
             Reindex::Affected => {

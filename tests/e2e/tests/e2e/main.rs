@@ -7,6 +7,7 @@ mod collations;
 mod denials;
 mod differential;
 mod documentation;
+mod escalation;
 mod extensions;
 mod failures;
 mod hostile_volume;

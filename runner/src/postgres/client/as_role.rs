@@ -1,0 +1,76 @@
+//! Queries that the superuser's session runs with the rights of another role.
+//!
+//! `SET ROLE` does not suffice: the code that is called may reset it. Within a `SECURITY DEFINER` function it may not: the
+//! server then rejects changes of `role` and `session_authorization` (`InLocalUserIdChange`). The query is planned and
+//! executed within such a call, so whatever the server evaluates has the rights of the function's owner: partition keys,
+//! which it simplifies as soon as it reads the bounds, and index predicates and expressions of statistics, which it
+//! simplifies when it plans.
+//!
+//! What the code leaves in the session must not run with the superuser's rights later. Functions, cursors,
+//! deferred triggers and settings end with the transaction, which is rolled back, and transaction control is not
+//! possible within a query. Prepared statements and `LISTEN` outlive it: the session has no other use, and uses only
+//! the simple protocol, which names no statement.
+
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::quote::{identifier, literal};
+
+/// A session that is used for nothing else.
+pub struct RoleSession {
+    client: Client,
+}
+
+impl RoleSession {
+    /// Takes a session of the superuser, which ends with this value.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The value of a query of one row and one column, which is text, run with the rights of `role`.
+    pub async fn value(&self, role: &str, query: &str) -> Result<Option<String>, tokio_postgres::Error> {
+        let value =
+            self.client.simple_query(&statements(role, query)).await.map(|answer| first_value(&answer));
+        let rolled_back = self.client.batch_execute("ROLLBACK").await;
+        let value = value?;
+        rolled_back.map(|()| value)
+    }
+}
+
+/// The statements that run a query as `role`, up to the rollback. The function is not checked when it is created, which
+/// happens with the superuser's rights; that it is volatile keeps the planner from calling it.
+fn statements(role: &str, query: &str) -> String {
+    format!(
+        "BEGIN; SET LOCAL check_function_bodies = off; \
+         CREATE FUNCTION pg_temp.pgops_query() RETURNS pg_catalog.text LANGUAGE sql VOLATILE SECURITY DEFINER \
+         SET search_path = pg_catalog, pg_temp SET row_security = off AS {query}; \
+         ALTER FUNCTION pg_temp.pgops_query() OWNER TO {role}; \
+         SELECT pg_temp.pgops_query()",
+        query = literal(query),
+        role = identifier(role),
+    )
+}
+
+fn first_value(answer: &[SimpleQueryMessage]) -> Option<String> {
+    let row = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    row?.get(0).map(ToOwned::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn role_query_is_called_only_after_it_has_the_roles_rights() {
+        let statements = statements("ten\"ant", "SELECT 'it''s'");
+        let position = |part: &str| statements.find(part).unwrap_or_else(|| panic!("{part} in {statements}"));
+        assert!(position("check_function_bodies = off") < position("CREATE FUNCTION"));
+        assert!(position("CREATE FUNCTION") < position("OWNER TO \"ten\"\"ant\""));
+        assert!(position("OWNER TO") < position("SELECT pg_temp.pgops_query()"));
+        assert!(position("VOLATILE SECURITY DEFINER") < position("'SELECT ''it''''s'''"));
+        assert!(!statements.contains("COMMIT"));
+    }
+}

@@ -1,0 +1,12 @@
+//! Who may do what on a server: compared before and after the schema is restored, since a restore evaluates definitions
+//! as the superuser, and whatever code they call may give itself rights that last.
+//!
+//! - [`snapshot`] has the rights as data, [`read`] reads them from a server;
+//! - [`compare`] finds what an upgrade does not explain, one [`difference`] each.
+
+pub mod compare;
+pub mod difference;
+mod grants;
+pub mod read;
+mod roles;
+pub mod snapshot;

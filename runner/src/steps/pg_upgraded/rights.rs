@@ -1,0 +1,39 @@
+//! Compares the rights in the new cluster with those that the preflight has read. The definitions may have changed since the
+//! rehearsal, and `pg_upgrade` evaluates them as superuser again.
+
+use std::path::Path;
+
+use pgops_api::layout::PROGRAMS_DIR;
+use pgops_api::plan::Step;
+
+use crate::postgres::privileges::read::{Digest, privileges};
+use crate::postgres::server::inspection::Inspection;
+use crate::upgrade::{StepError, UpgradeContext, ensure_no_escalation, load_baseline, log_step};
+
+/// Fails if the new cluster has rights that nothing explains. No client has reached it yet.
+pub async fn check(upgrade: &UpgradeContext) -> Result<(), StepError> {
+    let Some(baseline) = load_baseline(&upgrade.work_dir)? else {
+        tracing::warn!(step = %Step::PgUpgraded, "the preflight has stored no rights, so they are not compared");
+        return Ok(());
+    };
+    let facts = upgrade.facts()?;
+    let programs = upgrade.new_programs().await?;
+    // What code of users has started must not stand between the server and its answers.
+    programs.agent.kill_all().await?;
+    let pgdata = upgrade.volume.data_dir(upgrade.new_major);
+    // Such code may have stored settings too. The old cluster's come later.
+    upgrade.volume.tree().replace(&pgdata.join("postgresql.auto.conf"), b"")?;
+    let (user, directories) =
+        (&facts.shape.install_user, (&*UpgradeContext::scratch(), Path::new(PROGRAMS_DIR)));
+    let interlock = upgrade.interlock()?;
+    let server =
+        Inspection::start(&programs, &pgdata, upgrade.new_major, user, directories, interlock).await?;
+    let digest = Digest::since(baseline.old_major);
+    let connect = async |database: &str| server.connect(database).await;
+    let after = privileges(connect, &facts.databases, upgrade.new_major, digest).await;
+    server.stop(interlock).await?;
+    let after = after?;
+    ensure_no_escalation(&baseline, &after)?;
+    log_step(Step::PgUpgraded, "no role has more rights than before");
+    Ok(())
+}
