@@ -60,12 +60,17 @@ impl Store {
         }
     }
 
-    /// The objects with the label of a selector `KEY=VALUE`, if there is one.
+    /// The objects with all labels of a selector `KEY=VALUE,…`, if there is one.
     pub(super) fn read_list(&self, collection: &str, query: &str) -> (StatusCode, Value) {
-        let query = query.replace("%2F", "/").replace("%3D", "=");
-        let label = query.split('&').find_map(|part| part.strip_prefix("labelSelector=")?.split_once('='));
+        let query = query.replace("%2F", "/").replace("%3D", "=").replace("%2C", ",");
+        let selector = query.split('&').find_map(|part| part.strip_prefix("labelSelector="));
+        let labels: Vec<_> = selector
+            .iter()
+            .flat_map(|all| all.split(','))
+            .filter_map(|label| label.split_once('='))
+            .collect();
         let matches = |object: &&Value| {
-            label.is_none_or(|(key, value)| object["metadata"]["labels"][key].as_str() == Some(value))
+            labels.iter().all(|(key, value)| object["metadata"]["labels"][key].as_str() == Some(value))
         };
         let items: Vec<&Value> = self.list(collection).filter(matches).collect();
         let metadata = json!({ "resourceVersion": self.version.to_string() });
@@ -108,7 +113,7 @@ impl Store {
         })
     }
 
-    /// Updates an object, unless what was sent names another version than the stored one.
+    /// Updates an object, unless what was sent names another version or uid than the stored one's.
     fn update(&mut self, key: Key, sent: &Value, change: impl FnOnce(&mut Value)) -> (StatusCode, Value) {
         let Some(mut object) = self.objects.get(&key).cloned() else {
             return refused(StatusCode::NOT_FOUND, "NotFound");
@@ -116,6 +121,10 @@ impl Store {
         let version = &sent["metadata"]["resourceVersion"];
         if !version.is_null() && *version != object["metadata"]["resourceVersion"] {
             return refused(StatusCode::CONFLICT, "Conflict");
+        }
+        let uid = &sent["metadata"]["uid"];
+        if !uid.is_null() && *uid != object["metadata"]["uid"] {
+            return refused(StatusCode::UNPROCESSABLE_ENTITY, "Invalid");
         }
         change(&mut object);
         (StatusCode::OK, self.write(key, object))
