@@ -1,5 +1,6 @@
 //! Why a call to the API server failed.
 
+use pgops_api::ForeignObject;
 use pgops_kube::ApiError;
 
 /// The API server refused, or was unavailable for too long; or an object is not as it must be.
@@ -7,6 +8,12 @@ use pgops_kube::ApiError;
 pub enum ClusterError {
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// It was not changed.
+    #[error(transparent)]
+    Foreign(#[from] ForeignObject),
+    /// What the plan was made for no longer exists.
+    #[error("{kind} {name} was deleted and created again since the upgrade was planned: apply a new request")]
+    Replaced { kind: &'static str, name: String },
     #[error("failed to connect to the cluster")]
     Connect(#[source] Box<kube::Error>),
     /// Another client holds the database.
@@ -28,4 +35,21 @@ pub enum ClusterError {
     /// An object lacks a part that it must have.
     #[error("failed to find {what}")]
     Missing { what: String },
+}
+
+impl ClusterError {
+    /// Whether an object has the name of one of the database's, and is not its own.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, Self::Foreign(_))
+    }
+
+    /// Whether another attempt at the same call may succeed without an operator.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Held { .. } | Self::Foreign(_) | Self::Replaced { .. } => false,
+            Self::Api(_) | Self::Connect(_) | Self::PodBroken { .. } | Self::Missing { .. } => true,
+        }
+    }
 }
