@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
-use pgops_api::Postgres;
+use pgops_api::{Owner, Postgres};
 use pgops_kube::ApiError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -58,11 +58,6 @@ pub enum ApplyError {
     Api(#[from] ApiError),
 }
 
-/// Whether an object belongs to a database.
-pub fn is_owned(object: &impl ResourceExt, database: &Postgres) -> bool {
-    object.owner_references().iter().any(|owner| Some(&owner.uid) == database.metadata.uid.as_ref())
-}
-
 /// Writes a child by server-side apply, unless an object of that name belongs to another owner.
 pub async fn apply<K>(client: &Client, database: &Postgres, child: &K) -> Result<K, ApplyError>
 where
@@ -75,18 +70,46 @@ where
     let name = child.name_any();
     let api: Api<K> = Api::namespaced(client.clone(), &child.namespace().unwrap_or_default());
     let existing = api.get_metadata_opt(&name).await.map_err(ApiError::on::<K>("read", name.as_str()))?;
-    if existing.is_some_and(|existing| !is_owned(&existing, database)) {
-        return Err(BuildError::Taken { kind: K::kind(&()).into_owned(), name }.into());
+    let mut child = child.clone();
+    // One that another client creates meanwhile has other values: without force that is a conflict.
+    let mut params = PatchParams::apply(MANAGER);
+    if let Some(existing) = existing {
+        let owner = Owner::of(database);
+        if !owner.owns(&existing.metadata) {
+            return Err(BuildError::Taken(owner.foreign::<K>(name)).into());
+        }
+        // Exactly this object, and not one that takes its name now.
+        child.meta_mut().uid = existing.metadata.uid;
+        params = params.force();
     }
-    let params = PatchParams::apply(MANAGER).force();
-    let applied = api.patch(&name, &params, &Patch::Apply(child)).await;
+    let applied = api.patch(&name, &params, &Patch::Apply(&child)).await;
     Ok(applied.map_err(ApiError::on::<K>("apply", name))?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{built, database, version};
+    use k8s_openapi::api::core::v1::Service;
+    use pgops_testing::fake_api_server::FakeApiServer;
     use serde_json::json;
+
+    #[tokio::test]
+    async fn child_of_another_owner_is_not_written() {
+        let database = database(json!({}));
+        let [_, _, primary] = built(&database, &version("13.16", "13.16", None)).services;
+        let server = FakeApiServer::new("demo");
+        let mut foreign = primary.clone();
+        foreign.metadata.owner_references = None;
+        server.put(&foreign);
+        let before = server.version();
+        let error = apply(&server.client(), &database, &primary).await.unwrap_err().to_string();
+        assert!(error.starts_with("Service orders does not belong to Postgres orders (uid 5d1c)"), "{error}");
+        assert_eq!(server.version(), before);
+        server.put(&primary);
+        let applied: Service = apply(&server.client(), &database, &primary).await.unwrap();
+        assert_eq!(applied.metadata.uid, server.get::<Service>("orders").unwrap().metadata.uid);
+    }
 
     #[test]
     fn unreadable_object_is_reported_with_the_field() {

@@ -1,27 +1,34 @@
 //! Builds the children of a `Postgres`.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use kube::{Resource, ResourceExt};
-use pgops_api::{Postgres, PostgresVersion};
+use kube::ResourceExt;
+use pgops_api::{Owner, Postgres, PostgresVersion};
 
-use crate::apply::{ApplyError, ReadError, apply, is_owned, read};
+use crate::apply::{ApplyError, ReadError, apply, read};
 use crate::build_error::BuildError;
 use crate::children::children;
 use crate::context::Context;
 use crate::design::design;
+use crate::image::ImageChoice;
 use crate::secret;
 
-/// Builds the children, and returns the workload as it then is.
-///
-/// The workload is written only in the version that was read.
+/// What was built.
+pub struct Built {
+    /// The workload as it then is.
+    pub workload: StatefulSet,
+    /// Its image, which need not be the catalog's.
+    pub image: ImageChoice,
+}
+
+/// Builds the children. The workload is written only in the version that was read, and the database becomes the one
+/// with the record of its new Secret, if one was created.
 pub async fn build(
     context: &Context,
-    database: &Postgres,
+    database: &mut Postgres,
     workload: Option<&StatefulSet>,
-) -> Result<StatefulSet, ApplyError> {
-    if let Some(taken) = workload.filter(|workload| !is_owned(*workload, database)) {
-        let kind = StatefulSet::kind(&()).into_owned();
-        return Err(BuildError::Taken { kind, name: taken.name_any() }.into());
+) -> Result<Built, ApplyError> {
+    if let Some(workload) = workload {
+        Owner::of(&*database).require(workload).map_err(BuildError::Taken)?;
     }
     let version = catalog_entry(context, &database.spec.version).await?;
     let design = design(database, version.as_ref(), workload)?;
@@ -29,6 +36,7 @@ pub async fn build(
     children.workload.metadata.resource_version = workload.and_then(ResourceExt::resource_version);
     let client = &context.client;
     secret::ensure(client, database).await?;
+    let database = &*database;
     apply(client, database, &children.account).await?;
     apply(client, database, &children.role).await?;
     apply(client, database, &children.binding).await?;
@@ -36,7 +44,8 @@ pub async fn build(
         apply(client, database, service).await?;
     }
     apply(client, database, &children.budget).await?;
-    apply(client, database, &children.workload).await
+    let workload = apply(client, database, &children.workload).await?;
+    Ok(Built { workload, image: design.image })
 }
 
 /// The catalog entry of a version. A name that no object can have is not requested.

@@ -1,7 +1,7 @@
 //! Why a `Postgres` cannot be built.
 
-use pgops_api::PgVersion;
 use pgops_api::version::ParseVersionError;
+use pgops_api::{ForeignObject, PgVersion};
 
 /// Why a `Postgres` cannot be built as specified. Each message names the field, the value and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -59,10 +59,8 @@ pub enum BuildError {
         data: u32,
     },
     /// A child's name is taken.
-    #[error(
-        "{kind} \"{name}\" exists and does not belong to this Postgres: delete it, or give the Postgres another name"
-    )]
-    Taken { kind: String, name: String },
+    #[error(transparent)]
+    Taken(ForeignObject),
 }
 
 impl BuildError {
@@ -77,7 +75,7 @@ impl BuildError {
             Self::NoStorage => "NoStorage",
             Self::PodTemplate(_) => "InvalidPodTemplate",
             Self::MajorChanged { .. } => "UpgradeNeeded",
-            Self::Taken { .. } => "NameTaken",
+            Self::Taken(_) => "NameTaken",
         }
     }
 }

@@ -14,12 +14,12 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 use pgops_api::postgres::DeletionPolicy;
-use pgops_api::{Postgres, names};
+use pgops_api::{Owner, Postgres, names};
 use pgops_kube::finalizers::{has_finalizer, with_finalizer, without_finalizer};
 use pgops_kube::{ApiError, patch};
 use serde_json::Value;
 
-use crate::apply::{ApplyError, ReadError, is_owned, read};
+use crate::apply::{ApplyError, ReadError, read};
 use crate::build::build;
 use crate::context::{Context, patch_params};
 use crate::deletion::{self, DeletionBlocker, DeletionDecision};
@@ -92,19 +92,24 @@ async fn provision(
     blocker: Option<DeletionBlocker>,
 ) -> Result<Action, ApiError> {
     let mut build_error = None;
+    let mut image = None;
     if database.paused().is_none() {
         if blocker.is_none() && !has_finalizer(&database, names::POSTGRES_FINALIZER) {
             let change = with_finalizer(&database, names::POSTGRES_FINALIZER);
             database = write(context, "add the finalizer of", &database, change).await?;
         }
-        match build(context, &database, workload.as_ref()).await {
-            Ok(built) => workload = Some(built),
+        match build(context, &mut database, workload.as_ref()).await {
+            Ok(built) => {
+                workload = Some(built.workload);
+                image = Some(built.image);
+            }
             Err(ApplyError::Build(error)) => build_error = Some(error),
             Err(ApplyError::Api(error)) => return Err(error),
         }
     }
     let observed = Observed {
-        workload: workload.as_ref().filter(|workload| is_owned(*workload, &database)),
+        workload: workload.as_ref().filter(|workload| Owner::of(&database).owns(&workload.metadata)),
+        image: image.as_ref(),
         build_error: build_error.as_ref(),
         blocker: blocker.as_ref(),
         now: Time(Timestamp::now()),

@@ -8,13 +8,14 @@ use pgops_api::postgres::StorageType;
 use pgops_api::{PgVersion, Postgres, PostgresVersion, layout};
 
 use crate::build_error::BuildError;
+use crate::image::{self, ImageChoice};
 use crate::pod_template::PodTemplate;
 
 /// Everything that the children of a `Postgres` depend on, apart from its name.
 #[derive(Clone, Debug)]
 pub struct Design {
     pub major: u32,
-    pub image: String,
+    pub image: ImageChoice,
     /// User and group of the server's files and processes.
     pub uid: i64,
     pub storage: Storage,
@@ -63,7 +64,7 @@ pub fn design(
     }
     Ok(Design {
         major: version.major,
-        image: entry.spec.db.image.clone(),
+        image: image::choose(database, &entry.spec.db.image, workload),
         uid,
         storage: storage(database, workload)?,
         pod: PodTemplate::parse(spec.pod_template.as_ref()).map_err(BuildError::PodTemplate)?,
@@ -153,7 +154,7 @@ mod tests {
         let minor = version("13.23", "13.23", Some(999));
         let grown = database(json!({ "storage": { "resources": { "requests": { "storage": "9Gi" } } } }));
         let design = design(&grown, Some(&minor), Some(&workload)).unwrap();
-        assert_eq!((design.uid, design.image.as_str()), (70, "registry.example/postgres:13.23"));
+        assert_eq!((design.uid, design.image.image.as_str()), (70, "registry.example/postgres:13.23"));
         let Storage::Existing(claims) = design.storage else { panic!("{:?}", design.storage) };
         assert_eq!(Some(claims), workload.spec.unwrap().volume_claim_templates);
     }

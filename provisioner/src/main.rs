@@ -11,6 +11,7 @@ mod design;
 #[cfg(test)]
 mod fixtures;
 mod health;
+mod image;
 mod options;
 mod pod_template;
 mod report;

@@ -44,8 +44,11 @@ pub async fn report(
 
 /// Publishes a Warning for each condition that reports a problem, unless the previous status reported the same.
 async fn publish_new_warnings(context: &Context, database: &Postgres, status: &PostgresStatus) {
-    let problems =
-        [(status::CONDITION_PROVISIONING_STARTED, "False"), (status::CONDITION_DELETION_BLOCKED, "True")];
+    let problems = [
+        (status::CONDITION_PROVISIONING_STARTED, "False"),
+        (status::CONDITION_DELETION_BLOCKED, "True"),
+        (status::CONDITION_IMAGE_DIFFERS, "True"),
+    ];
     for (type_, bad) in problems {
         let Some(new) = condition::find(&status.conditions, type_).filter(|new| new.status == bad) else {
             continue;

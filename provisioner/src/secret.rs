@@ -1,15 +1,21 @@
 //! The secret with a database's first password. It is created once and never read: the provisioner has
-//! no permission to read passwords.
+//! no permission to read passwords. Its uid is in the database's status, so that a Secret of the same name that another
+//! user made is not deleted with the database.
 
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client, ResourceExt};
-use pgops_api::{Postgres, names};
-use pgops_kube::ApiError;
+use pgops_api::postgres::{CONDITION_AUTH_SECRET, auth_secret_message};
+use pgops_api::{Condition, Postgres, condition, names};
+use pgops_kube::{ApiError, patch};
 use rand::distr::{Alphanumeric, SampleString};
+use serde_json::json;
 
 use crate::apply::MANAGER;
 use crate::children::labels;
+use crate::context::patch_params;
 
 /// Letters and digits: 190 bits, and no character that must be quoted in a connection string.
 const PASSWORD_LENGTH: usize = 32;
@@ -17,7 +23,7 @@ const PASSWORD_LENGTH: usize = 32;
 /// Creates the secret of a new database, unless it exists or the user has named another one.
 ///
 /// A database that was initialised before has its password already; a secret with another one would be wrong.
-pub async fn ensure(client: &Client, database: &Postgres) -> Result<(), ApiError> {
+pub async fn ensure(client: &Client, database: &mut Postgres) -> Result<(), ApiError> {
     let name = names::auth_secret(&database.name_any());
     if database.was_initialized() || database.auth_secret() != name {
         return Ok(());
@@ -26,8 +32,33 @@ pub async fn ensure(client: &Client, database: &Postgres) -> Result<(), ApiError
     let api: Api<Secret> = Api::namespaced(client.clone(), &database.namespace().unwrap_or_default());
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     match api.create(&params, &secret).await.map_err(ApiError::on::<Secret>("create", name)) {
-        Err(error) if error.is_already_exists() => Ok(()),
-        result => result.map(drop),
+        // Another user made it, or an earlier database of this name left it.
+        Err(error) if error.is_already_exists() => {}
+        created => *database = record(client, database, &created?).await?,
+    }
+    Ok(())
+}
+
+/// Records the uid of the Secret that was created. It cannot be found out later, so a conflict with another client's
+/// write is resolved here.
+async fn record(client: &Client, database: &Postgres, secret: &Secret) -> Result<Postgres, ApiError> {
+    let name = database.name_any();
+    let databases: Api<Postgres> = Api::namespaced(client.clone(), &database.namespace().unwrap_or_default());
+    let message = auth_secret_message(&secret.name_any(), &secret.uid().unwrap_or_default());
+    loop {
+        let current = databases.get(&name).await.map_err(ApiError::on::<Postgres>("read", name.as_str()))?;
+        let mut conditions = current.conditions().to_vec();
+        let now = Time(Timestamp::now());
+        condition::set(
+            &mut conditions,
+            Condition::new(CONDITION_AUTH_SECRET, "True", "Created", message.clone(), now),
+        );
+        let change = json!({ "status": { "conditions": conditions } });
+        match patch::patch_status(&databases, "write the status of", &current, &patch_params(), change).await
+        {
+            Err(error) if error.is_conflict() => {}
+            written => return written,
+        }
     }
 }
 
@@ -53,7 +84,7 @@ fn secret(database: &Postgres, password: String) -> Secret {
 mod tests {
     use super::*;
     use crate::fixtures::database;
-    use serde_json::json;
+    use pgops_testing::fake_api_server::FakeApiServer;
 
     #[test]
     fn secret_outlives_its_database() {
@@ -61,5 +92,33 @@ mod tests {
         assert_eq!(secret.metadata.owner_references, None);
         assert_eq!(secret.name_any(), "orders-auth");
         assert_eq!(secret.string_data.unwrap()["password"], "s3cret");
+    }
+    #[tokio::test]
+    async fn uid_of_a_created_secret_is_recorded_and_that_of_a_foreign_one_is_not() {
+        let server = FakeApiServer::new("demo");
+        let stored = |server: &FakeApiServer| server.get::<Postgres>("orders").unwrap();
+        server.put(&database(json!({})));
+        let mut new = stored(&server);
+        ensure(&server.client(), &mut new).await.unwrap();
+        let uid = server.get::<Secret>("orders-auth").unwrap().metadata.uid;
+        assert!(uid.is_some());
+        assert_eq!(new.created_auth_secret(), uid.as_deref());
+        assert_eq!(new.metadata.resource_version, stored(&server).metadata.resource_version);
+
+        // The status was written meanwhile.
+        let server = FakeApiServer::new("demo");
+        server.put(&database(json!({})));
+        let mut outdated = stored(&server);
+        server.change::<Postgres>("orders", |it| it["status"]["phase"] = json!("Provisioning"));
+        ensure(&server.client(), &mut outdated).await.unwrap();
+        assert!(stored(&server).created_auth_secret().is_some());
+
+        let foreign = FakeApiServer::new("demo");
+        foreign.put(&database(json!({})));
+        foreign.put(&secret(&database(json!({})), "theirs".into()));
+        let mut new = stored(&foreign);
+        ensure(&foreign.client(), &mut new).await.unwrap();
+        assert_eq!(stored(&foreign).created_auth_secret(), None);
+        assert_eq!(foreign.get::<Secret>("orders-auth").unwrap().string_data.unwrap()["password"], "theirs");
     }
 }

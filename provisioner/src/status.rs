@@ -9,11 +9,14 @@ use pgops_api::{Condition, Postgres, names};
 
 use crate::build_error::BuildError;
 use crate::deletion::DeletionBlocker;
+use crate::image::ImageChoice;
 
 /// Condition: the children match the spec; if not, why.
 pub const CONDITION_PROVISIONING_STARTED: &str = "ProvisioningStarted";
 /// Condition: the object was deleted and is kept, and why.
 pub const CONDITION_DELETION_BLOCKED: &str = "DeletionBlocked";
+/// Condition: the catalog names another image than the database has, and keeps.
+pub const CONDITION_IMAGE_DIFFERS: &str = "ImageDiffersFromCatalog";
 const CONDITION_REPLICA_READY: &str = "ReplicaReady";
 const CONDITION_ACCEPTING: &str = "AcceptingConnection";
 const CONDITION_HALTED: &str = "Halted";
@@ -22,6 +25,8 @@ const CONDITION_HALTED: &str = "Halted";
 pub struct Observed<'a> {
     /// The workload, if it is the database's own.
     pub workload: Option<&'a StatefulSet>,
+    /// The image of the workload, if the children were built just now.
+    pub image: Option<&'a ImageChoice>,
     /// Why the children do not match the spec.
     pub build_error: Option<&'a BuildError>,
     /// Why the object is kept although it was deleted.
@@ -75,6 +80,7 @@ pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
 
     let mut writer = Writer { conditions: &mut status.conditions, database, now: &observed.now };
     writer.provisioning_started(observed);
+    writer.image(observed.image);
     writer.readiness(observed, servers, ready);
     if halted {
         writer.set(CONDITION_HALTED, true, "Halted", "stopped because spec.halted is true; the data is kept");
@@ -122,6 +128,15 @@ impl Writer<'_> {
         }
     }
 
+    /// While nothing is built the condition stays unchanged.
+    fn image(&mut self, image: Option<&ImageChoice>) {
+        match image.map(ImageChoice::difference) {
+            Some(Some(difference)) => self.set(CONDITION_IMAGE_DIFFERS, true, "CatalogChanged", &difference),
+            Some(None) => self.clear(CONDITION_IMAGE_DIFFERS),
+            None => {}
+        }
+    }
+
     /// Readiness is a real `SELECT 1`, which the instance in the pod runs for the kubelet.
     fn readiness(&mut self, observed: &Observed, servers: Option<Servers>, ready: bool) {
         let (reason, message) = match (observed.build_error, servers) {
@@ -158,6 +173,7 @@ impl Writer<'_> {
 mod tests {
     use super::*;
     use crate::fixtures::{database, version, workload};
+    use crate::image::CatalogImage;
     use k8s_openapi::api::apps::v1::StatefulSetStatus;
     use k8s_openapi::jiff::Timestamp;
     use pgops_api::postgres::CONDITION_PAUSED;
@@ -187,7 +203,7 @@ mod tests {
         build_error: Option<&BuildError>,
         second: i64,
     ) {
-        let observed = Observed { workload, build_error, blocker: None, now: at(second) };
+        let observed = Observed { workload, image: None, build_error, blocker: None, now: at(second) };
         database.status = Some(status(database, &observed));
     }
 
@@ -256,6 +272,34 @@ mod tests {
         assert_eq!(serving.phase(), PostgresPhase::Ready);
         let started = condition::find(serving.conditions(), CONDITION_PROVISIONING_STARTED).unwrap();
         assert!(!started.is_true() && started.message.as_ref().unwrap().contains("17.99"));
+    }
+
+    #[test]
+    fn kept_image_is_reported_until_it_is_the_catalogs() {
+        let mut database = database(json!({}));
+        let mut observe_image = |image: Option<&str>| {
+            let image = image.map(|catalog| ImageChoice {
+                image: "pg:1".into(),
+                kept_instead_of: (catalog != "pg:1")
+                    .then(|| CatalogImage { version: "13.16".into(), image: catalog.into() }),
+            });
+            let workload = built(1, 1, 2);
+            let observed = Observed {
+                workload: Some(&workload),
+                image: image.as_ref(),
+                build_error: None,
+                blocker: None,
+                now: at(1),
+            };
+            database.status = Some(status(&database, &observed));
+            let found = condition::find(database.conditions(), CONDITION_IMAGE_DIFFERS);
+            found.and_then(|found| found.message.clone())
+        };
+        assert_eq!(observe_image(Some("pg:1")), None);
+        let message = observe_image(Some("pg:2")).unwrap();
+        assert!(message.contains("now has image pg:2, and the database keeps pg:1"), "{message}");
+        assert_eq!(observe_image(None), Some(message), "it is paused");
+        assert_eq!(observe_image(Some("pg:1")), None);
     }
 
     #[test]

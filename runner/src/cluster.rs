@@ -1,16 +1,22 @@
 //! The Kubernetes objects of one upgrade. Every call is retried while the API server is briefly unavailable: a running
-//! upgrade must not fail because its status cannot be written.
+//! upgrade must not fail because its status cannot be written. Only what belongs to the database or to the request is
+//! written, by uid: see `owned`.
 
 mod client;
 mod database;
 mod error;
+mod known;
 mod node_affinity;
+mod owned;
 pub mod pod;
 mod pods;
 mod report;
 mod request;
 mod retry;
 mod workload;
+
+#[cfg(test)]
+mod tests;
 
 pub use client::Cluster;
 pub use error::ClusterError;

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::ExitCode;
 
 use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, Scope, Step, UpgradeKind, UpgradePlan};
-use pgops_api::{display_chain, layout};
+use pgops_api::{display_chain, layout, names};
 use pgops_volume::Volume;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -35,6 +35,18 @@ pub enum RunError {
     Step(#[from] StepError),
 }
 
+impl RunError {
+    /// Whether an object that is not the upgrade's own has the name of one that the upgrade needs.
+    fn is_foreign_object(&self) -> bool {
+        match self {
+            Self::Cluster(error)
+            | Self::Journal(JournalError::Report(error))
+            | Self::Step(StepError::Cluster(error)) => error.is_foreign(),
+            _ => false,
+        }
+    }
+}
+
 /// Runs the upgrade until it ends. Exit status 42 says that the request has ended without success.
 pub fn run() -> Result<ExitCode, RunError> {
     logging::init();
@@ -62,7 +74,11 @@ pub fn run() -> Result<ExitCode, RunError> {
     }
     // The status writer may hang on an API server that is unavailable: the journal has everything.
     runtime.shutdown_background();
-    result
+    match result {
+        // The next pod would find the same object.
+        Err(error) if error.is_foreign_object() => Ok(ExitCode::from(EXIT_ENDED)),
+        result => result,
+    }
 }
 
 async fn execute(plan: &UpgradePlan, agents: Agents) -> Result<ExitCode, RunError> {
@@ -88,9 +104,13 @@ async fn execute(plan: &UpgradePlan, agents: Agents) -> Result<ExitCode, RunErro
     // This releases the interlock; a cancellation is no longer honoured.
     let reporter = upgrade.into_reporter();
     write_termination_message(&message);
-    if let Err(error) = cluster.write_report("report", &report).await {
-        tracing::warn!("{}", display_chain(&error));
-    }
+    let message = match cluster.write_report("report", &report).await {
+        Ok(()) => with_report_name(message, plan, &cluster.report_name()),
+        Err(error) => {
+            tracing::warn!("{}", display_chain(&error));
+            format!("{message}. There is no report: {}", display_chain(&error))
+        }
+    };
     reporter.end(&outcome, message.clone()).await?;
     Ok(match outcome {
         Outcome::Upgraded => {
@@ -102,6 +122,15 @@ async fn execute(plan: &UpgradePlan, agents: Agents) -> Result<ExitCode, RunErro
             ExitCode::from(EXIT_ENDED)
         }
     })
+}
+
+/// Names the report in the message if it is not where users look for it.
+fn with_report_name(message: String, plan: &UpgradePlan, report: &str) -> String {
+    let usual = names::report(&plan.request);
+    if report == usual {
+        return message;
+    }
+    format!("{message}. The report is in ConfigMap {report}: another object has the name {usual}")
 }
 
 /// Runs the saga until it ends, with the journal of its kind; returns its outcome and records.

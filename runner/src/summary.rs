@@ -139,6 +139,7 @@ mod tests {
             request: "orders-17".into(),
             request_uid: "3f9c21aa".into(),
             database: "orders".into(),
+            database_uid: "5d1c".into(),
             from: version("13.16"),
             to: version("17.11"),
             scope,

@@ -109,6 +109,12 @@ impl Caches {
         all.get(namespace).and_then(|databases| databases.get(database)).cloned().unwrap_or_default()
     }
 
+    /// The database of that name, if it exists.
+    #[must_use]
+    pub fn database(&self, name: &ObjectRef<Postgres>) -> Option<Arc<Postgres>> {
+        self.databases.get(name)
+    }
+
     /// All databases that match.
     #[must_use]
     pub fn databases_where(&self, matches: impl Fn(&Postgres) -> bool) -> Vec<Arc<Postgres>> {

@@ -133,7 +133,7 @@ What keeps the data safe, where it is in the code, and which test shows it. \"e2
 others are unit tests in the file named or next to it. A dash means that no test singles it out: the e2e upgrades go through that
 code anyway. [Fault injection](../development/fault-injection.md) describes how `make test-all` tries to lose data.
 
-## Six rules
+## Seven rules
 ";
 
 const TRAPS: &str = "

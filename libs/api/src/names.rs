@@ -1,5 +1,7 @@
 //! Names of labels, annotations, child objects and containers that the components share.
 
+use std::collections::BTreeMap;
+
 /// Prefix of labels, annotations and finalizers that only pgops uses.
 pub const PREFIX: &str = "pgops.dev";
 
@@ -48,8 +50,10 @@ pub const ANNOTATION_ALLOW_BASE_OS_CHANGE: &str = "pgops.dev/allow-base-os-chang
 pub const ANNOTATION_DRY_RUN: &str = "pgops.dev/dry-run";
 /// Annotation of a `Postgres`, set once the first server has answered: its volume is never initialised again.
 pub const ANNOTATION_INITIALIZED: &str = "pgops.dev/initialized";
-/// Annotation of a `Postgres`: with `true` its version may be set by hand, and it may be deleted during an
-/// upgrade.
+/// Annotation that lifts the guards of the object that has it, if it is `true`, see [`overrides_guards`]. Of a
+/// `Postgres`: its version may be set by hand, it may be deleted during an upgrade, and it gets the catalog's image.
+/// Of a `PostgresVersion`: it may be changed while it is in use. Of a volume claim: it may be deleted although its
+/// database uses it.
 pub const ANNOTATION_OVERRIDE: &str = "pgops.dev/override-guards";
 
 /// Annotation of a `Postgres` with its claim as JSON: the request that upgrades it, and its one Job.
@@ -61,6 +65,15 @@ pub const CONTAINER_RUNNER: &str = "runner";
 pub const CONTAINER_PROGRAMS: &str = "programs";
 /// Name of the worker's container that rehearses the schema.
 pub const CONTAINER_REHEARSAL: &str = "rehearsal";
+/// Annotation of a volume claim with the uid of the `Postgres` whose StatefulSet created it: a claim without it is not
+/// deleted with a database.
+pub const ANNOTATION_DATABASE_UID: &str = "pgops.dev/database-uid";
+/// Annotation of a StatefulSet with the name of the `PostgresVersion` that [`ANNOTATION_IMAGE`] was chosen for.
+pub const ANNOTATION_VERSION: &str = "pgops.dev/version";
+/// Annotation of a StatefulSet with the image that the provisioner chose for [`ANNOTATION_VERSION`]: the catalog may name
+/// another one since.
+pub const ANNOTATION_IMAGE: &str = "pgops.dev/image";
+
 /// Container of the server in a database's pod.
 pub const CONTAINER_POSTGRES: &str = "postgres";
 /// Volume claim template of a database: volume claims are `data-<db>-<n>`.
@@ -102,6 +115,21 @@ pub fn claim(database: &str, ordinal: u32) -> String {
     format!("{VOLUME_DATA}-{database}-{ordinal}")
 }
 
+/// Name of the database and ordinal of the pod that a volume claim of this name belongs to: the inverse of [`claim`].
+#[must_use]
+pub fn parse_claim(name: &str) -> Option<(&str, u32)> {
+    let (database, ordinal) = name.strip_prefix(VOLUME_DATA)?.strip_prefix('-')?.rsplit_once('-')?;
+    let ordinal = ordinal.parse().ok()?;
+    // Not `data-orders-00`: the StatefulSet does not use it.
+    (!database.is_empty() && claim(database, ordinal) == name).then_some((database, ordinal))
+}
+
+/// Whether these annotations lift the guards of admission on their object.
+#[must_use]
+pub fn overrides_guards(annotations: Option<&BTreeMap<String, String>>) -> bool {
+    annotations.and_then(|all| all.get(ANNOTATION_OVERRIDE)).is_some_and(|value| value == "true")
+}
+
 /// The one Job of a request: its name is a function of the request, so two launchers cannot create two.
 ///
 /// The uid distinguishes a request from an earlier one of the same name. The name fits a label (63
@@ -135,11 +163,17 @@ pub fn request_label(request: &str, uid: &str) -> String {
     if request.len() <= 63 { request.to_owned() } else { job(request, uid) }
 }
 
-/// `ConfigMap` with the report and the journal of a request.
+/// `ConfigMap` with the report and the journal of a request, unless another object has that name.
 #[must_use]
 pub fn report(request: &str) -> String {
     let stem: String = request.chars().take(253 - "-report".len()).collect();
     format!("{stem}-report")
+}
+
+/// The same, if the name [`report`] is taken: no other object can have been created for this uid by chance.
+#[must_use]
+pub fn report_by_uid(request: &str, uid: &str) -> String {
+    format!("{}-report", job(request, uid))
 }
 
 #[cfg(test)]
@@ -155,7 +189,31 @@ mod tests {
         assert_eq!(job(&long, uid).len(), 63);
         assert_eq!(label("orders"), "orders");
         assert_eq!(label(&format!("{}-{long}", "d".repeat(62))), "d".repeat(62));
+        assert_eq!(report_by_uid("orders-17", uid), "orders-17-3f9c21aa-report");
         let dashed = format!("{}-{}", "o".repeat(53), "x".repeat(20));
         assert!(!job(&dashed, uid).contains("--"));
+    }
+    #[test]
+    fn claim_names_its_database_and_ordinal() {
+        assert_eq!(parse_claim(&claim("orders", 0)), Some(("orders", 0)));
+        assert_eq!(parse_claim("data-orders-copy-11"), Some(("orders-copy", 11)));
+        for foreign in [
+            "data-orders-",
+            "data-orders-00",
+            "data--0",
+            "data-0",
+            "backup-orders-0",
+            "orders-0",
+            "data-orders-+1",
+        ] {
+            assert_eq!(parse_claim(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn guards_are_overridden_only_by_the_value_true() {
+        let annotated = |value: &str| BTreeMap::from([(ANNOTATION_OVERRIDE.to_owned(), value.to_owned())]);
+        assert!(overrides_guards(Some(&annotated("true"))));
+        assert!(!overrides_guards(Some(&annotated("false"))) && !overrides_guards(None));
     }
 }

@@ -199,6 +199,10 @@ impl std::fmt::Display for RequestType {
     }
 }
 
+/// Reason of a request whose database has a StatefulSet, Service or pod that belongs to another owner, or has none:
+/// nothing is touched.
+pub const NOT_PROVISIONED: &str = "NotProvisioned";
+
 /// The command with which an operator resumes a failed request.
 #[must_use]
 pub fn resume_command(namespace: &str, request: &str) -> String {

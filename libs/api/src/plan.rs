@@ -32,6 +32,8 @@ pub struct UpgradePlan {
     pub request_uid: String,
     /// Name of the `Postgres`.
     pub database: String,
+    /// Uid of the `Postgres`: what belongs to another one of that name is not touched.
+    pub database_uid: String,
     /// Version of the database before the upgrade.
     pub from: VersionRef,
     /// Version of the database after the upgrade.
@@ -216,6 +218,11 @@ impl UpgradePlan {
 /// Uid of the request that paused a database, parsed from the message of its `Paused` condition.
 #[must_use]
 pub fn pause_owner_uid(message: &str) -> Option<&str> {
+    parenthesized_uid(message)
+}
+
+/// The uid in the first `(uid …)` of a condition's message.
+pub(crate) fn parenthesized_uid(message: &str) -> Option<&str> {
     message.split_once("(uid ")?.1.split_once(')').map(|(uid, _)| uid)
 }
 
@@ -239,6 +246,7 @@ mod tests {
             request: "orders-17".into(),
             request_uid: "3f9c21aa".into(),
             database: "orders".into(),
+            database_uid: "5d1c".into(),
             from: version_ref(from),
             to: version_ref(to),
             scope: Scope::Upgrade,

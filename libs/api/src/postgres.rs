@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::pause_owner_uid;
+use crate::plan::{parenthesized_uid, pause_owner_uid};
 use crate::{Condition, PostgresOpsRequest, condition};
 
 /// The validation error of a changed `spec.storageType`, explicit or by default.
@@ -168,6 +168,15 @@ pub const CONDITION_PAUSED: &str = "Paused";
 pub const CONDITION_PROVISIONED: &str = "Provisioned";
 /// Condition: the primary answers queries.
 pub const CONDITION_READY: &str = "Ready";
+/// Condition that is set when the provisioner creates the Secret `<name>-auth`; its message has the Secret's uid, see
+/// [`auth_secret_message`]. A Secret of that name with another uid is not deleted with the database.
+pub const CONDITION_AUTH_SECRET: &str = "AuthSecretCreated";
+
+/// The message of [`CONDITION_AUTH_SECRET`].
+#[must_use]
+pub fn auth_secret_message(secret: &str, uid: &str) -> String {
+    format!("Secret {secret} (uid {uid}) was created for this database")
+}
 
 impl Postgres {
     /// The conditions; none before the first status.
@@ -205,13 +214,17 @@ impl Postgres {
             || condition::find(self.conditions(), CONDITION_PROVISIONED).is_some()
     }
 
+    /// Uid of the Secret with the first password, if the provisioner created one for this object.
+    #[must_use]
+    pub fn created_auth_secret(&self) -> Option<&str> {
+        let created = condition::find(self.conditions(), CONDITION_AUTH_SECRET).filter(|it| it.is_true())?;
+        parenthesized_uid(created.message.as_deref()?)
+    }
+
     /// Whether an annotation overrides the guards of admission.
     #[must_use]
     pub fn overrides_guards(&self) -> bool {
-        let annotations = self.metadata.annotations.as_ref();
-        annotations
-            .and_then(|all| all.get(crate::names::ANNOTATION_OVERRIDE))
-            .is_some_and(|value| value == "true")
+        crate::names::overrides_guards(self.metadata.annotations.as_ref())
     }
 
     /// Where the data is stored.

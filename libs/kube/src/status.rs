@@ -18,6 +18,12 @@ pub fn is_already_exists(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.is_already_exists())
 }
 
+/// Whether the object would become invalid, or has another uid than the one that the call names.
+#[must_use]
+pub fn is_invalid(error: &kube::Error) -> bool {
+    code(error) == Some(422)
+}
+
 /// Whether the API server is unavailable or busy, so that the same call may succeed later.
 #[must_use]
 pub fn is_unavailable(error: &kube::Error) -> bool {
@@ -49,6 +55,7 @@ mod tests {
     fn status_code_is_enough_without_a_reason() {
         assert!(is_conflict(&answer(409)) && is_not_found(&answer(404)));
         assert!(!is_conflict(&answer(404)) && !is_not_found(&answer(409)));
+        assert!(is_invalid(&answer(422)) && !is_invalid(&answer(409)));
         assert!(is_unavailable(&answer(503)));
         assert!(!is_unavailable(&answer(409)) && !is_unavailable(&answer(403)));
     }

@@ -1,5 +1,5 @@
 //! An in-memory API server with the guarantees that controllers rely on: creation is atomic, every write changes the
-//! `resourceVersion`, and a write conditioned on an older one is refused with a conflict.
+//! `resourceVersion`, and a write conditioned on an older one, or on another uid, is refused.
 //!
 //! A test reads and changes its objects directly, past all rules, and stops clients between two of their calls: at a
 //! [`Breakpoint`], or at each call, with a [`gated_client`]. Watches are not served; Events are accepted and dropped.

@@ -77,7 +77,7 @@ fn server(database: &Postgres, design: &Design, images: &Images) -> Container {
     let instance = format!("{}/pgops-instance", layout::TOOLS_DIR);
     Container {
         name: names::CONTAINER_POSTGRES.to_owned(),
-        image: Some(design.image.clone()),
+        image: Some(design.image.image.clone()),
         image_pull_policy: Some(images.pull_policy.clone()),
         command: Some(strings(&[&instance, "run"])),
         env: Some(environment(database, design)),

@@ -1,6 +1,8 @@
 //! The StatefulSet of a database.
 
-use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
+use k8s_openapi::api::apps::v1::{
+    StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec, StatefulSetUpdateStrategy,
+};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
@@ -15,7 +17,7 @@ pub fn statefulset(database: &Postgres, design: &Design, images: &Images) -> Sta
     let name = database.name_any();
     let halted = database.spec.halted.unwrap_or_default();
     StatefulSet {
-        metadata: metadata(database, name.clone()),
+        metadata: workload_metadata(database, design),
         spec: Some(StatefulSetSpec {
             replicas: Some(if halted { 0 } else { database.replicas() }),
             selector: selector(database),
@@ -31,11 +33,28 @@ pub fn statefulset(database: &Postgres, design: &Design, images: &Images) -> Sta
                 metadata: Some(pod_metadata(&name, design)),
                 spec: Some(pod(database, design, images)),
             },
-            volume_claim_templates: claims(&name, &design.storage),
+            volume_claim_templates: claims(database, &design.storage),
+            persistent_volume_claim_retention_policy: Some(retention_policy()),
             ..StatefulSetSpec::default()
         }),
         status: None,
     }
+}
+
+/// With a record of the version that the image was chosen for: the catalog may change.
+fn workload_metadata(database: &Postgres, design: &Design) -> ObjectMeta {
+    let record = [
+        (names::ANNOTATION_VERSION.to_owned(), database.spec.version.clone()),
+        (names::ANNOTATION_IMAGE.to_owned(), design.image.image.clone()),
+    ];
+    ObjectMeta { annotations: Some(record.into()), ..metadata(database, database.name_any()) }
+}
+
+/// Explicit, so that it is repaired if another client has set it: upgrades and `spec.halted` scale to 0, and no claim may
+/// be deleted by that. Which ones are deleted with the database is the deletion policy's affair.
+fn retention_policy() -> StatefulSetPersistentVolumeClaimRetentionPolicy {
+    let retain = || Some("Retain".to_owned());
+    StatefulSetPersistentVolumeClaimRetentionPolicy { when_deleted: retain(), when_scaled: retain() }
 }
 
 /// The role is a label in the template as long as there is one server, which is the primary.
@@ -48,7 +67,7 @@ fn pod_metadata(database: &str, design: &Design) -> ObjectMeta {
     ObjectMeta { labels: Some(pod_labels), annotations, ..ObjectMeta::default() }
 }
 
-fn claims(database: &str, storage: &Storage) -> Option<Vec<PersistentVolumeClaim>> {
+fn claims(database: &Postgres, storage: &Storage) -> Option<Vec<PersistentVolumeClaim>> {
     let spec = match storage {
         Storage::Ephemeral(_) => return None,
         Storage::Existing(claims) => return Some(claims.clone()),
@@ -58,8 +77,10 @@ fn claims(database: &str, storage: &Storage) -> Option<Vec<PersistentVolumeClaim
     Some(vec![PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(names::VOLUME_DATA.to_owned()),
-            // The claims are found by these labels when the deletion policy removes them.
-            labels: Some(labels(database)),
+            // The claims are found by these labels when the deletion policy removes them, and told from those of other
+            // users by the annotation.
+            labels: Some(labels(&database.name_any())),
+            annotations: database.uid().map(|uid| [(names::ANNOTATION_DATABASE_UID.to_owned(), uid)].into()),
             ..ObjectMeta::default()
         },
         spec: Some(PersistentVolumeClaimSpec { access_modes: Some(access_modes), ..spec }),

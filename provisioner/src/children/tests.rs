@@ -22,6 +22,18 @@ fn typical_database_matches_the_snapshots() {
 }
 
 #[test]
+fn claims_are_retained_whatever_becomes_of_the_workload() {
+    let spec = built(json!({})).workload.spec.unwrap();
+    let policy = spec.persistent_volume_claim_retention_policy.unwrap();
+    assert_eq!(
+        [policy.when_scaled, policy.when_deleted],
+        [Some("Retain".to_owned()), Some("Retain".to_owned())]
+    );
+    let claim = spec.volume_claim_templates.unwrap().remove(0);
+    assert_eq!(claim.annotations()["pgops.dev/database-uid"], "5d1c");
+}
+
+#[test]
 fn selectors_find_the_pods_and_only_the_primary_is_writable() {
     let built = built(json!({}));
     let template = built.workload.spec.unwrap().template;

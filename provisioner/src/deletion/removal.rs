@@ -1,19 +1,21 @@
-//! Removes what belongs to a deleted database.
+//! Removes what belongs to a deleted database, and nothing that only has the name of it.
 
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
-use kube::api::{DeleteParams, ListParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DeleteParams, ListParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::postgres::DeletionPolicy;
-use pgops_api::{Postgres, names};
-use pgops_kube::ApiError;
+use pgops_api::{Owner, Postgres, names};
+use pgops_kube::{ApiError, patch};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
-use crate::apply::is_owned;
 use crate::children::labels;
+use crate::context::patch_params;
 
 /// Removes what the policy names; `false` as long as the workload exists.
 ///
@@ -27,69 +29,134 @@ pub async fn remove(
 ) -> Result<bool, ApiError> {
     let name = database.name_any();
     let namespace = database.namespace().unwrap_or_default();
-    if let Some(workload) = workload.filter(|workload| is_owned(*workload, database)) {
+    if let Some(workload) = workload.filter(|workload| Owner::of(database).owns(&workload.metadata)) {
         if workload.metadata.deletion_timestamp.is_none() {
+            if policy == DeletionPolicy::Halt && !claims_outlive(client, database, workload).await? {
+                return Ok(false);
+            }
             tracing::info!(namespace, database = name, ?policy, "stopping the servers of a deleted database");
-            delete::<StatefulSet>(client, &namespace, &name, &DeleteParams::foreground()).await?;
+            let foreground = DeleteParams::foreground();
+            delete::<StatefulSet>(client, &namespace, &workload.metadata, foreground).await?;
         }
         return Ok(false);
     }
     if matches!(policy, DeletionPolicy::Delete | DeletionPolicy::WipeOut) {
         for claim in claims(client, &namespace, &name).await? {
+            let claim_name = claim.name.as_deref();
             tracing::info!(
                 namespace,
                 database = name,
-                claim,
+                claim = claim_name,
                 "deleting the volume claim of a deleted database"
             );
-            delete::<PersistentVolumeClaim>(client, &namespace, &claim, &DeleteParams::default()).await?;
+            delete::<PersistentVolumeClaim>(client, &namespace, &claim, DeleteParams::default()).await?;
         }
     }
-    let own_secret = names::auth_secret(&name);
-    if policy == DeletionPolicy::WipeOut && database.auth_secret() == own_secret {
-        delete::<Secret>(client, &namespace, &own_secret, &DeleteParams::default()).await?;
+    if policy == DeletionPolicy::WipeOut {
+        delete_auth_secret(client, &namespace, database).await?;
     }
     Ok(true)
 }
 
-/// Names of a database's volume claims: by label, and by name too, since a label is easily copied.
-async fn claims(client: &Client, namespace: &str, database: &str) -> Result<Vec<String>, ApiError> {
+/// Whether the claims stay when the workload is deleted. A user may have set that they do not, while the database was
+/// paused: it is set back, and the StatefulSet controller then gives them up, so that the garbage collector keeps them.
+async fn claims_outlive(
+    client: &Client,
+    database: &Postgres,
+    workload: &StatefulSet,
+) -> Result<bool, ApiError> {
+    let namespace = database.namespace().unwrap_or_default();
+    let policy = workload.spec.as_ref().and_then(|it| it.persistent_volume_claim_retention_policy.as_ref());
+    if policy.and_then(|policy| policy.when_deleted.as_deref()) == Some("Delete") {
+        let workloads: Api<StatefulSet> = Api::namespaced(client.clone(), &namespace);
+        let retain = json!({ "whenDeleted": "Retain" });
+        let change = json!({ "spec": { "persistentVolumeClaimRetentionPolicy": retain } });
+        patch::patch(&workloads, "retain the claims of", workload, &patch_params(), change).await?;
+        return Ok(false);
+    }
+    let owner = Owner::of(workload);
+    Ok(!claims(client, &namespace, &database.name_any()).await?.iter().any(|claim| owner.owns(claim)))
+}
+
+/// Deletes the Secret that was created for the database. Another one of its name was made by a user, or for an earlier
+/// database of that name: it is kept.
+async fn delete_auth_secret(client: &Client, namespace: &str, database: &Postgres) -> Result<(), ApiError> {
+    let secret = names::auth_secret(&database.name_any());
+    if let Some(uid) = database.created_auth_secret() {
+        let created =
+            ObjectMeta { name: Some(secret.clone()), uid: Some(uid.to_owned()), ..ObjectMeta::default() };
+        if delete::<Secret>(client, namespace, &created, DeleteParams::default()).await? {
+            return Ok(());
+        }
+    }
+    let database = database.name_any();
+    tracing::info!(
+        namespace,
+        database,
+        secret,
+        "kept a Secret of that name, if any: it was not made for the database"
+    );
+    Ok(())
+}
+
+/// A database's volume claims: by label and name, which are easily copied, and by the annotation that only its own
+/// StatefulSet or that of an earlier database of its name has set. The latter holds this database's data, since that one
+/// was halted.
+async fn claims(client: &Client, namespace: &str, database: &str) -> Result<Vec<ObjectMeta>, ApiError> {
     let selector: Vec<_> =
         labels(database).into_iter().map(|(key, value)| format!("{key}={value}")).collect();
     let params = ListParams::default().labels(&selector.join(","));
     let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let failed = ApiError::on::<PersistentVolumeClaim>("list", database);
     let found = api.list_metadata(&params).await.map_err(failed)?;
-    let names = found.items.iter().map(ResourceExt::name_any);
-    Ok(names.filter(|claim| is_claim_of(database, claim)).collect())
+    let found = found.items.into_iter().map(|claim| claim.metadata);
+    Ok(found.filter(|claim| is_claim_of(database, claim)).collect())
 }
 
-fn is_claim_of(database: &str, claim: &str) -> bool {
-    let ordinal = claim.rsplit('-').next().and_then(|ordinal| ordinal.parse().ok());
-    ordinal.is_some_and(|ordinal| names::claim(database, ordinal) == claim)
+fn is_claim_of(database: &str, claim: &ObjectMeta) -> bool {
+    let parsed = claim.name.as_deref().and_then(names::parse_claim);
+    let mut annotations = claim.annotations.iter().flatten();
+    parsed.is_some_and(|(of, _)| of == database)
+        && annotations.any(|(key, _)| key == names::ANNOTATION_DATABASE_UID)
 }
 
-/// Deletes an object, if it exists.
+/// Deletes exactly this object; `false` if another one has its name by now.
 async fn delete<K>(
     client: &Client,
     namespace: &str,
-    name: &str,
-    params: &DeleteParams,
-) -> Result<(), ApiError>
+    object: &ObjectMeta,
+    params: DeleteParams,
+) -> Result<bool, ApiError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    match api.delete(name, params).await.map_err(ApiError::on::<K>("delete", name)) {
-        Err(error) if error.is_not_found() => Ok(()),
-        result => result.map(drop),
+    let name = object.name.as_deref().unwrap_or_default();
+    let params = params.preconditions(Preconditions { uid: object.uid.clone(), resource_version: None });
+    match api.delete(name, &params).await.map_err(ApiError::on::<K>("delete", name)) {
+        Err(error) if error.is_conflict() => Ok(false),
+        Err(error) if error.is_not_found() => Ok(true),
+        result => result.map(|_| true),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::database;
+    use crate::fixtures::{version, workload};
+    use pgops_testing::fake_api_server::FakeApiServer;
     use rstest::rstest;
+
+    fn claim(name: &str, is_annotated: bool) -> PersistentVolumeClaim {
+        let mut claim = PersistentVolumeClaim::default();
+        claim.metadata.name = Some(name.to_owned());
+        claim.metadata.namespace = Some("demo".to_owned());
+        claim.metadata.labels = Some(labels("orders"));
+        let annotation = (names::ANNOTATION_DATABASE_UID.to_owned(), "of-a-halted-one".to_owned());
+        claim.metadata.annotations = is_annotated.then(|| [annotation].into());
+        claim
+    }
 
     #[rstest]
     #[case("data-orders-0", true)]
@@ -98,7 +165,100 @@ mod tests {
     #[case("data-orders-", false)]
     #[case("data-orders-00", false)]
     #[case("backup-orders-0", false)]
-    fn claims_of_other_databases_are_not_deleted(#[case] claim: &str, #[case] expected: bool) {
-        assert_eq!(is_claim_of("orders", claim), expected);
+    fn claims_of_other_databases_are_not_deleted(#[case] name: &str, #[case] expected: bool) {
+        assert_eq!(is_claim_of("orders", &claim(name, true).metadata), expected);
+        assert!(!is_claim_of("orders", &claim(name, false).metadata), "another user has copied the labels");
+    }
+
+    fn secret(uid: &str) -> Secret {
+        let mut secret = Secret::default();
+        secret.metadata.name = Some("orders-auth".to_owned());
+        secret.metadata.uid = Some(uid.to_owned());
+        secret
+    }
+
+    /// A database for which the Secret with that uid was created.
+    fn with_secret(uid: Option<&str>) -> Postgres {
+        let mut database = serde_json::to_value(database(json!({}))).unwrap();
+        let message = uid.map(|uid| pgops_api::postgres::auth_secret_message("orders-auth", uid));
+        database["status"]["conditions"] = message.iter().map(|message| json!({
+            "type": "AuthSecretCreated", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z",
+            "message": message,
+        })).collect();
+        serde_json::from_value(database).unwrap()
+    }
+
+    #[rstest]
+    #[case::its_own(Some("1"), "1", false)]
+    #[case::recreated_by_a_user(Some("1"), "2", true)]
+    #[case::never_its_own(None, "1", true)]
+    #[tokio::test]
+    async fn wipe_out_deletes_only_the_secret_that_was_created(
+        #[case] created: Option<&str>,
+        #[case] existing: &str,
+        #[case] is_kept: bool,
+    ) {
+        let server = FakeApiServer::new("demo");
+        server.put(&secret(existing));
+        let database = with_secret(created);
+        assert!(remove(&server.client(), &database, None, DeletionPolicy::WipeOut).await.unwrap());
+        assert_eq!(server.get::<Secret>("orders-auth").is_some(), is_kept);
+    }
+
+    #[tokio::test]
+    async fn wipe_out_keeps_claims_of_other_users() {
+        let server = FakeApiServer::new("demo");
+        server.put(&claim("data-orders-0", true));
+        server.put(&claim("data-orders-7", false));
+        server.put(&secret("1"));
+        let database = with_secret(Some("1"));
+        assert!(remove(&server.client(), &database, None, DeletionPolicy::Delete).await.unwrap());
+        let left: Vec<_> = server.all::<PersistentVolumeClaim>().iter().map(ResourceExt::name_any).collect();
+        assert_eq!(left, ["data-orders-7"]);
+        assert!(server.get::<Secret>("orders-auth").is_some(), "Delete keeps the Secret");
+    }
+
+    #[tokio::test]
+    async fn halt_deletes_the_workload_only_once_the_claims_outlive_it() {
+        let server = FakeApiServer::new("demo");
+        let mut workload = workload(&version("13.16", "13.16", None));
+        workload.metadata.uid = Some("w".to_owned());
+        let policy = json!({ "whenDeleted": "Delete" });
+        workload.spec.as_mut().unwrap().persistent_volume_claim_retention_policy =
+            serde_json::from_value(policy).unwrap();
+        server.put(&workload);
+        let mut claim = claim("data-orders-0", true);
+        claim.metadata.owner_references = serde_json::from_value(json!([
+            { "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "orders", "uid": "w" },
+        ]))
+        .unwrap();
+        server.put(&claim);
+        let database = with_secret(None);
+        let halt = async || {
+            let workload = server.get::<StatefulSet>("orders");
+            let removed = remove(&server.client(), &database, workload.as_ref(), DeletionPolicy::Halt).await;
+            (removed.unwrap(), server.get::<StatefulSet>("orders").is_some())
+        };
+        assert_eq!(halt().await, (false, true), "the policy is set back");
+        assert_eq!(halt().await, (false, true), "the claim still belongs to the workload");
+        server.change::<PersistentVolumeClaim>("data-orders-0", |it| {
+            it["metadata"]["ownerReferences"] = json!([])
+        });
+        assert_eq!(halt().await, (false, false));
+        assert_eq!(halt().await, (true, false));
+        assert!(server.get::<PersistentVolumeClaim>("data-orders-0").is_some());
+    }
+
+    #[tokio::test]
+    async fn foreign_workload_is_not_deleted() {
+        let server = FakeApiServer::new("demo");
+        let mut workload = StatefulSet::default();
+        workload.metadata.name = Some("orders".to_owned());
+        server.put(&workload);
+        let workload = server.get::<StatefulSet>("orders");
+        let removed =
+            remove(&server.client(), &with_secret(None), workload.as_ref(), DeletionPolicy::WipeOut).await;
+        assert!(removed.unwrap());
+        assert!(server.get::<StatefulSet>("orders").is_some());
     }
 }

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
 use kube::Client;
 use kube::api::Api;
 use pgops_api::plan::UpgradePlan;
-use pgops_api::{Postgres, PostgresOpsRequest};
+use pgops_api::{Owner, Postgres, PostgresOpsRequest};
 use pgops_kube::connect;
 
 use super::error::ClusterError;
+use super::known::{Identity, Known};
+use super::owned::Owned;
 
 /// How long the API server may be silent in the middle of a call. None of the runner's calls is a watch.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,10 +24,12 @@ pub struct Cluster {
     pub(super) plan: UpgradePlan,
     pub(super) requests: Api<PostgresOpsRequest>,
     pub(super) databases: Api<Postgres>,
-    pub(super) workloads: Api<StatefulSet>,
+    pub(super) workload: Owned<StatefulSet>,
     pub(super) pods: Api<Pod>,
-    pub(super) services: Api<Service>,
+    pub(super) claims: Api<PersistentVolumeClaim>,
+    pub(super) service: Owned<Service>,
     pub(super) reports: Api<ConfigMap>,
+    pub(super) known_report: Known<Identity>,
 }
 
 impl Cluster {
@@ -35,18 +39,25 @@ impl Cluster {
         // A control plane node that is lost during a call sends nothing more: the call is made again.
         config.read_timeout = Some(READ_TIMEOUT);
         config.reset_reader_on_write = true;
-        let client = connect::client(config)?;
-        let namespace = &plan.namespace;
-        Ok(Self {
+        Ok(Self::new(connect::client(config)?, plan))
+    }
+
+    /// The objects of the plan's upgrade.
+    pub(super) fn new(client: Client, plan: &UpgradePlan) -> Self {
+        let UpgradePlan { namespace, database, database_uid, .. } = plan;
+        let owner = Owner::new::<Postgres>(database, database_uid);
+        Self {
             requests: Api::namespaced(client.clone(), namespace),
             databases: Api::namespaced(client.clone(), namespace),
-            workloads: Api::namespaced(client.clone(), namespace),
+            workload: Owned::new(Api::namespaced(client.clone(), namespace), database, owner.clone()),
             pods: Api::namespaced(client.clone(), namespace),
-            services: Api::namespaced(client.clone(), namespace),
+            claims: Api::namespaced(client.clone(), namespace),
+            service: Owned::new(Api::namespaced(client.clone(), namespace), database, owner),
             reports: Api::namespaced(client.clone(), namespace),
+            known_report: Known::default(),
             plan: plan.clone(),
             client,
-        })
+        }
     }
 
     /// The client, for Events.

@@ -18,7 +18,17 @@ impl Cluster {
     pub async fn database(&self) -> Result<Postgres, ClusterError> {
         let name = &self.plan.database;
         let database = with_retry(|| self.databases.get(name)).await;
-        Ok(database.map_err(ApiError::on::<Postgres>("read", name))?)
+        let database = database.map_err(ApiError::on::<Postgres>("read", name))?;
+        if self.is_planned_database(&database) { Ok(database) } else { Err(self.database_replaced()) }
+    }
+
+    /// Whether it is the database that the plan was made for, and not a later one of its name.
+    fn is_planned_database(&self, database: &Postgres) -> bool {
+        database.metadata.uid.as_ref() == Some(&self.plan.database_uid)
+    }
+
+    fn database_replaced(&self) -> ClusterError {
+        ClusterError::Replaced { kind: "Postgres", name: self.plan.database.clone() }
     }
 
     /// Pauses the database for this request, so that the provisioner leaves it alone.
@@ -70,28 +80,34 @@ impl Cluster {
         change: impl Fn(&mut Vec<Condition>),
     ) -> Result<(), ClusterError> {
         let name = self.plan.database.as_str();
-        with_retry(|| async {
+        let changed = with_retry(|| async {
             let mut database = self.databases.get(name).await?;
+            if !self.is_planned_database(&database) {
+                return Ok(None);
+            }
             let mut status = database.status.take().unwrap_or_default();
             let before = status.conditions.clone();
             change(&mut status.conditions);
             if status.conditions == before {
-                return Ok(());
+                return Ok(Some(()));
             }
             // Conditioned on the resourceVersion that was read: a status written in between is not overwritten.
             let patch = conditioned(&database, json!({ "status": { "conditions": status.conditions } }));
-            self.databases.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
+            let patch = Patch::Merge(patch);
+            self.databases.patch_status(name, &PatchParams::default(), &patch).await.map(|_| Some(()))
         })
         .await
         .map_err(ApiError::on::<Postgres>(verb, name))?;
-        Ok(())
+        changed.ok_or_else(|| self.database_replaced())
     }
 
     /// Sets `spec.version`.
     pub async fn set_version(&self, version: &str) -> Result<(), ClusterError> {
         let name = self.plan.database.as_str();
         let parameters = PatchParams::default();
-        let patch = Patch::Merge(json!({ "spec": { "version": version } }));
+        // Under the uid: a database that was created again has other data.
+        let uid = &self.plan.database_uid;
+        let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "spec": { "version": version } }));
         with_retry(|| self.databases.patch(name, &parameters, &patch)).await.map_err(ApiError::on::<
             Postgres,
         >(

@@ -1,5 +1,6 @@
 //! Why a call to the API server failed.
 
+use pgops_api::ForeignObject;
 use pgops_kube::ApiError;
 use pgops_kube::connect::ConnectError;
 
@@ -10,6 +11,12 @@ pub enum ClusterError {
     Api(#[from] ApiError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// It was not changed.
+    #[error(transparent)]
+    Foreign(#[from] ForeignObject),
+    /// What the plan was made for no longer exists.
+    #[error("{kind} {name} was deleted and created again since the upgrade was planned: apply a new request")]
+    Replaced { kind: &'static str, name: String },
     /// Another client holds the database.
     #[error(
         "{database} is held by another client: \"{message}\"; wait for it, or remove the condition Paused"
@@ -29,4 +36,21 @@ pub enum ClusterError {
     /// An object lacks a part that it must have.
     #[error("failed to find {what}")]
     Missing { what: String },
+}
+
+impl ClusterError {
+    /// Whether an object has the name of one of the database's, and is not its own.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, Self::Foreign(_))
+    }
+
+    /// Whether another attempt at the same call may succeed without an operator.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Held { .. } | Self::Foreign(_) | Self::Replaced { .. } => false,
+            Self::Api(_) | Self::Connect(_) | Self::PodBroken { .. } | Self::Missing { .. } => true,
+        }
+    }
 }

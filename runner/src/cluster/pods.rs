@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Preconditions};
-use pgops_api::names;
+use pgops_api::{Owner, names};
 use pgops_kube::{ApiError, status};
 
 use super::client::Cluster;
@@ -17,11 +18,22 @@ use super::retry::with_retry;
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Cluster {
-    /// The database's pod, if it exists.
+    /// The database's pod, if it exists; an error if another pod has its name. That one may be any program: it is not
+    /// deleted, and the password is not sent to it.
     pub async fn pod(&self) -> Result<Option<Pod>, ClusterError> {
         let name = names::pod(&self.plan.database, 0);
         let pod = with_retry(|| self.pods.get_opt(&name)).await;
-        Ok(pod.map_err(ApiError::on::<Pod>("read", name))?)
+        let Some(pod) = pod.map_err(ApiError::on::<Pod>("read", name))? else { return Ok(None) };
+        if !self.pod_owner().await?.owns(&pod.metadata) {
+            // The workload may have been created again since its uid was read.
+            self.workload.forget();
+            self.pod_owner().await?.require(&pod)?;
+        }
+        Ok(Some(pod))
+    }
+
+    async fn pod_owner(&self) -> Result<Owner, ClusterError> {
+        Ok(Owner::new::<StatefulSet>(&self.plan.database, self.workload.uid().await?))
     }
 
     /// Deletes exactly this pod, within its grace period.

@@ -12,7 +12,17 @@ impl Cluster {
     pub async fn request(&self) -> Result<PostgresOpsRequest, ClusterError> {
         let name = &self.plan.request;
         let request = with_retry(|| self.requests.get(name)).await;
-        Ok(request.map_err(ApiError::on::<PostgresOpsRequest>("read", name))?)
+        let request = request.map_err(ApiError::on::<PostgresOpsRequest>("read", name))?;
+        if self.is_planned(&request) { Ok(request) } else { Err(self.request_replaced()) }
+    }
+
+    /// Whether it is the request that the plan was made for, and not a later one of its name.
+    fn is_planned(&self, request: &PostgresOpsRequest) -> bool {
+        request.metadata.uid.as_ref() == Some(&self.plan.request_uid)
+    }
+
+    fn request_replaced(&self) -> ClusterError {
+        ClusterError::Replaced { kind: "PostgresOpsRequest", name: self.plan.request.clone() }
     }
 
     /// Changes the request's status; `change` may run several times.
@@ -23,10 +33,14 @@ impl Cluster {
         let name = self.plan.request.as_str();
         let written = with_retry(|| async {
             let mut request = self.requests.get(name).await?;
+            if !self.is_planned(&request) {
+                return Ok(None);
+            }
             change(&mut request);
-            self.requests.replace_status(name, &PostParams::default(), &request).await
+            self.requests.replace_status(name, &PostParams::default(), &request).await.map(Some)
         })
         .await;
-        Ok(written.map_err(ApiError::on::<PostgresOpsRequest>("write the status of", name))?)
+        let written = written.map_err(ApiError::on::<PostgresOpsRequest>("write the status of", name))?;
+        written.ok_or_else(|| self.request_replaced())
     }
 }

@@ -1,9 +1,8 @@
-//! The workload (the `StatefulSet` of the database) and its `Service`.
+//! The workload (the `StatefulSet` of the database), its volume claim and its `Service`.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Service;
-use kube::api::{Patch, PatchParams};
-use pgops_api::names;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use pgops_api::{StorageRisk, names, storage_risk};
 use pgops_kube::ApiError;
 use serde_json::json;
 
@@ -13,30 +12,35 @@ use super::node_affinity;
 use super::retry::with_retry;
 
 impl Cluster {
-    async fn workload(&self) -> Result<StatefulSet, ClusterError> {
-        let name = &self.plan.database;
-        let workload = with_retry(|| self.workloads.get(name)).await;
-        Ok(workload.map_err(ApiError::on::<StatefulSet>("read", name))?)
+    /// Fails unless the workload, its pod and its `Service` belong to the database, as far as they exist.
+    pub async fn ensure_owned(&self) -> Result<(), ClusterError> {
+        self.workload.read().await?;
+        self.service.read_opt().await?;
+        self.pod().await.map(drop)
+    }
+
+    /// Why the volume may be lost once the pod is stopped, if so.
+    pub async fn storage_risk(&self) -> Result<Option<StorageRisk>, ClusterError> {
+        let name = names::claim(&self.plan.database, 0);
+        let claim = with_retry(|| self.claims.get_opt(&name)).await;
+        let claim = claim.map_err(ApiError::on::<PersistentVolumeClaim>("read", name.as_str()))?;
+        Ok(storage_risk(&self.workload.read().await?, &name, claim.as_ref()))
     }
 
     /// Image of the database's container in the workload.
     pub async fn image(&self) -> Result<String, ClusterError> {
-        let workload = self.workload().await?;
-        workload
-            .spec
-            .and_then(|spec| spec.template.spec)
-            .and_then(|pod| {
-                pod.containers.into_iter().find(|container| container.name == names::CONTAINER_POSTGRES)
-            })
-            .and_then(|container| container.image)
-            .ok_or_else(|| ClusterError::Missing {
-                what: format!("the image of container postgres in StatefulSet {}", self.plan.database),
-            })
+        let image = server_image(self.workload.read().await?);
+        image.ok_or_else(|| ClusterError::Missing {
+            what: format!("the image of container postgres in StatefulSet {}", self.plan.database),
+        })
     }
 
     /// Sets the number of pods.
     pub async fn scale(&self, replicas: i32) -> Result<(), ClusterError> {
-        self.patch_workload("scale", &json!({ "spec": { "replicas": replicas } })).await
+        // In the same write: no change of the policy since the preflight may cost the volume.
+        let retain = json!({ "whenScaled": "Retain", "whenDeleted": "Retain" });
+        let spec = json!({ "replicas": replicas, "persistentVolumeClaimRetentionPolicy": retain });
+        self.workload.patch("scale", json!({ "spec": spec })).await
     }
 
     /// Requires the database's next pod to run on `node`. A `ReadWriteOnce` volume is attached to the worker's node: a
@@ -51,10 +55,10 @@ impl Cluster {
     }
 
     async fn set_required_node(&self, node: Option<&str>) -> Result<(), ClusterError> {
-        let pod = self.workload().await?.spec.and_then(|spec| spec.template.spec);
+        let pod = self.workload.read().await?.spec.and_then(|spec| spec.template.spec);
         let affinity = node_affinity::patch(pod.and_then(|pod| pod.affinity).as_ref(), node);
         let patch = json!({ "spec": { "template": { "spec": { "affinity": affinity } } } });
-        self.patch_workload("set the node affinity of", &patch).await
+        self.workload.patch("set the node affinity of", patch).await
     }
 
     /// Sets image and data directory of the database's container.
@@ -65,33 +69,18 @@ impl Cluster {
             "env": [{ "name": "PGDATA", "value": pgdata }],
         });
         let patch = json!({ "spec": { "template": { "spec": { "containers": [container] } } } });
-        self.patch_workload("set the image of", &patch).await
-    }
-
-    async fn patch_workload(
-        &self,
-        verb: &'static str,
-        patch: &serde_json::Value,
-    ) -> Result<(), ClusterError> {
-        let name = self.plan.database.as_str();
-        let parameters = PatchParams::default();
-        let patch = Patch::Strategic(patch);
-        with_retry(|| self.workloads.patch(name, &parameters, &patch))
-            .await
-            .map_err(ApiError::on::<StatefulSet>(verb, name))?;
-        Ok(())
+        self.workload.patch("set the image of", patch).await
     }
 
     /// Publishes not-ready addresses so that clients reach the server before the kubelet reports it ready: they connect
     /// at its first answer, instead of once the readiness has reached every node, which saves half a second of outage.
     /// Otherwise it is off: the Service would lead to pods that are ending, or are lost with their node.
     pub async fn publish_not_ready_addresses(&self, publish: bool) -> Result<(), ClusterError> {
-        let name = self.plan.database.as_str();
-        let parameters = PatchParams::default();
-        let patch = Patch::Merge(json!({ "spec": { "publishNotReadyAddresses": publish } }));
-        with_retry(|| self.services.patch(name, &parameters, &patch))
-            .await
-            .map_err(ApiError::on::<Service>("patch", name))?;
-        Ok(())
+        self.service.patch("patch", json!({ "spec": { "publishNotReadyAddresses": publish } })).await
     }
+}
+
+fn server_image(workload: StatefulSet) -> Option<String> {
+    let pod = workload.spec?.template.spec?;
+    pod.containers.into_iter().find(|container| container.name == names::CONTAINER_POSTGRES)?.image
 }

@@ -3,6 +3,8 @@
 use crate::upgrade::{StepError, UpgradeContext};
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
+    // The preflight may have looked at them hours ago.
+    upgrade.ensure_objects(&upgrade.cluster.database().await?).await?;
     Ok(upgrade.cluster.pause().await?)
 }
 

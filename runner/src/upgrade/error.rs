@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pgops_api::opsrequest::NOT_PROVISIONED;
 use pgops_api::plan::Step;
 use pgops_api::version::ParseVersionError;
-use pgops_api::{PgVersion, display_chain};
+use pgops_api::{PgVersion, StorageRisk, display_chain};
 use pgops_volume::FileError;
 
 use super::finding::Finding;
@@ -122,6 +123,9 @@ pub enum PlanMismatch {
         "database {database} has spec.version {version}, but the request was admitted for {planned}: apply a new request"
     )]
     Version { database: String, version: String, planned: String },
+    /// Stopping the pod, as every upgrade does, may lose the volume.
+    #[error(transparent)]
+    Storage(#[from] StorageRisk),
     #[error("database {database} has no durable storage: its data would not survive")]
     Ephemeral { database: String },
     #[error(
@@ -161,7 +165,7 @@ impl StepError {
     /// Whether another attempt at the same step may succeed.
     fn is_retryable(&self) -> bool {
         match self {
-            Self::Cluster(error) => !matches!(error, ClusterError::Held { .. }),
+            Self::Cluster(error) => error.is_retryable(),
             Self::Server(_) | Self::Timeout(_) => true,
             _ => false,
         }
@@ -186,8 +190,10 @@ impl StepError {
     /// How the journal and the request's status record it.
     #[must_use]
     pub fn failure(&self, step: Step) -> Failure {
+        let is_foreign = matches!(self, Self::Cluster(error) if error.is_foreign());
         Failure {
-            reason: format!("{step}Failed"),
+            // As the launcher says it, which looks at the same objects first.
+            reason: if is_foreign { NOT_PROVISIONED.to_owned() } else { format!("{step}Failed") },
             message: display_chain(self),
             retryable: self.is_retryable(),
         }
@@ -243,6 +249,18 @@ mod tests {
             "{failure:?}"
         );
         assert!(!failure.retryable);
+    }
+
+    #[test]
+    fn foreign_object_is_reported_as_not_provisioned_and_not_tried_again() {
+        let owner = pgops_api::Owner::new::<pgops_api::Postgres>("orders", "db");
+        let foreign = owner.foreign::<k8s_openapi::api::apps::v1::StatefulSet>("orders");
+        let failure = StepError::from(ClusterError::from(foreign)).failure(Step::Preflight);
+        assert_eq!((failure.reason.as_str(), failure.retryable), ("NotProvisioned", false));
+        assert!(
+            failure.message.starts_with("StatefulSet orders does not belong to Postgres orders"),
+            "{failure:?}"
+        );
     }
 
     #[test]

@@ -4,17 +4,30 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use pgops_api::plan::{UpgradeKind, VersionRef};
-use pgops_api::{PgVersion, layout};
+use pgops_api::postgres::StorageType;
+use pgops_api::{PgVersion, Postgres, layout};
 use pgops_volume::Interlock;
 use tokio_postgres::Client;
 
 use super::context::UpgradeContext;
-use super::error::StepError;
+use super::error::{PlanMismatch, StepError};
 use super::log::warn_step;
 use crate::cluster::{PodState, pod};
 use crate::postgres::client::catalog::version;
 
 impl UpgradeContext {
+    /// Fails if an object of the database's name belongs to another owner, or if the volume would be lost once the pod
+    /// is stopped.
+    pub async fn ensure_objects(&self, database: &Postgres) -> Result<(), StepError> {
+        self.cluster.ensure_owned().await?;
+        if database.storage_type() == StorageType::Durable
+            && let Some(risk) = self.cluster.storage_risk().await?
+        {
+            return Err(PlanMismatch::from(risk).into());
+        }
+        Ok(())
+    }
+
     /// Makes sure that no other server can run on the data: no pod, and the interlock is ours.
     pub async fn fence(&mut self) -> Result<(), StepError> {
         self.cluster.scale(0).await?;

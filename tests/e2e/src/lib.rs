@@ -22,6 +22,7 @@
 mod admission_load;
 mod assertions;
 mod bypass_webhook;
+mod catalog_entry;
 mod cluster;
 mod conditions;
 mod connection;
@@ -40,6 +41,7 @@ mod kubectl;
 mod loop_volume;
 mod manual_pg_upgrade;
 mod namespace;
+mod pause;
 pub mod probe;
 mod request;
 mod request_builder;

@@ -108,6 +108,11 @@ impl Object<'_> {
         self.metadata.deletion_timestamp.is_some()
     }
 
+    /// Whether an annotation lifts the guards on it.
+    pub fn overrides_guards(&self) -> bool {
+        names::overrides_guards(Some(&self.metadata.annotations))
+    }
+
     /// Parses the whole object. The error names the field that cannot be parsed.
     pub fn parse<K: ReviewedObject>(&self, namespace: Option<&str>) -> Result<K, String> {
         let Metadata { name, uid, annotations, deletion_timestamp, .. } = &self.metadata;

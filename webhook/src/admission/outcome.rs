@@ -46,6 +46,8 @@ impl Outcome {
             "Postgres" => "Postgres",
             "PostgresOpsRequest" => "PostgresOpsRequest",
             "PostgresVersion" => "PostgresVersion",
+            "Namespace" => "Namespace",
+            "PersistentVolumeClaim" => "PersistentVolumeClaim",
             _ => "other",
         };
         let word = match decision {

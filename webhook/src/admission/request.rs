@@ -62,6 +62,10 @@ pub enum ReviewedKind {
     Postgres,
     /// `PostgresVersion`.
     PostgresVersion,
+    /// `Namespace`.
+    Namespace,
+    /// `PersistentVolumeClaim`.
+    VolumeClaim,
 }
 
 /// The user who sent the request.
@@ -94,6 +98,12 @@ impl AdmissionRequest<'_> {
         lengths.into_iter().find(|(_, length)| *length > MAX_IDENTIFIER).map(|(field, _)| field)
     }
 
+    /// The stored object, if its deletion is requested for the first time.
+    pub fn deleted(&self) -> Option<&Object<'_>> {
+        let is_delete = self.operation == Operation::Delete;
+        self.old_object.as_ref().filter(|old| is_delete && !old.is_being_deleted())
+    }
+
     /// Whether the object is new.
     pub fn is_create(&self) -> bool {
         self.operation == Operation::Create
@@ -107,6 +117,8 @@ impl GroupKind<'_> {
             ("ops.kubedb.com", "PostgresOpsRequest") => Some(ReviewedKind::OpsRequest),
             ("kubedb.com", "Postgres") => Some(ReviewedKind::Postgres),
             ("catalog.kubedb.com", "PostgresVersion") => Some(ReviewedKind::PostgresVersion),
+            ("", "Namespace") => Some(ReviewedKind::Namespace),
+            ("", "PersistentVolumeClaim") => Some(ReviewedKind::VolumeClaim),
             _ => None,
         }
     }

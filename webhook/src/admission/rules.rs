@@ -3,10 +3,13 @@
 pub mod defaults;
 mod deletion;
 mod known_version;
+mod namespace;
 mod ops_request;
 mod postgres;
 mod postgres_version;
+mod shortened;
 mod version_change;
+mod volume_claim;
 
 use super::decision::Decision;
 use super::request::{AdmissionRequest, ReviewedKind};
@@ -24,6 +27,8 @@ pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
         Some(ReviewedKind::OpsRequest) => ops_request::decide(caches, request),
         Some(ReviewedKind::Postgres) => postgres::decide(caches, request),
         Some(ReviewedKind::PostgresVersion) => postgres_version::decide(caches, request),
+        Some(ReviewedKind::Namespace) => namespace::decide(caches, request),
+        Some(ReviewedKind::VolumeClaim) => volume_claim::decide(caches, request),
         None => Decision::Allowed(vec![format!(
             "pgops has no rules for {} of group \"{}\", so this was not checked: remove that \
              kind from the webhook configuration",

@@ -21,6 +21,7 @@ mod envelope;
 mod ops_request;
 mod postgres;
 mod postgres_version;
+mod protection;
 
 /// The objects of a cluster.
 #[derive(Default)]
@@ -167,7 +168,9 @@ fn opsrequest(target: &str) -> Value {
 /// A request under review, with the new and the old object.
 fn review(operation: &str, new: Option<&Value>, old: Option<&Value>) -> Value {
     let any = new.or(old).unwrap();
-    let (group, version) = any["apiVersion"].as_str().unwrap().split_once('/').unwrap();
+    let api_version = any["apiVersion"].as_str().unwrap();
+    // The core group has no name.
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let kind = any["kind"].as_str().unwrap();
     json!({
         "uid": "review-1",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::Client;
 use kube::runtime::controller;
 use kube::runtime::events::Recorder;
-use pgops_api::{PostgresOpsRequest, display_chain, names};
+use pgops_api::{Owner, PostgresOpsRequest, display_chain, names};
 use pgops_kube::finalizers::{with_finalizer, without_finalizer};
 use serde_json::{Value, json};
 
@@ -20,6 +20,8 @@ use super::worker::Worker;
 use super::worker::metadata::metadata;
 use super::writes::{self, Error};
 
+/// Reason of a request that waits because an object that its worker needs exists and belongs to another owner.
+const NAME_TAKEN: &str = "NameTaken";
 /// Pause before a warning is repeated.
 const WARN_INTERVAL: Duration = Duration::from_mins(1);
 /// Pause before a request that waits is checked again.
@@ -40,7 +42,13 @@ impl Reconciler {
             // Neither written nor announced again.
             Some(status) if request.status.as_ref() == Some(&status) => return Ok(requeue(action)),
             Some(status) => writes::patch_status(&self.client, request, status).await?,
-            None => self.write(state, action).await?,
+            None => match self.write(state, action).await {
+                Err(Error::Foreign(foreign)) => {
+                    let action = Action::Wait { reason: NAME_TAKEN, message: foreign.to_string() };
+                    return Box::pin(self.apply(state, &action)).await;
+                }
+                written => written?,
+            },
         }
         events::log(state, action);
         if let Some(event) = events::announcement(state, action) {
@@ -91,7 +99,10 @@ impl Reconciler {
         // A user may have removed the finalizer since the claim.
         self.ensure_finalizer(&state.request).await?;
         let created = self.create(worker).await;
-        if let Err(error) = &created {
+        // A name that is taken becomes the request's condition.
+        if let Err(error) = created.as_ref()
+            && !matches!(error, Error::Foreign(_))
+        {
             // A quota or a policy of the namespace: its users must see it on the request.
             let event = EventSpec::warning("LaunchFailed", display_chain(error));
             events::record(&self.recorder, &state.request, event).await;
@@ -101,11 +112,12 @@ impl Reconciler {
 
     /// The rights come before the Job, whose pod needs them; the Job itself comes last.
     async fn create(&self, worker: &Worker) -> Result<(), Error> {
-        writes::create(&self.client, &worker.service_account()).await?;
-        writes::create(&self.client, &worker.role()).await?;
-        writes::create(&self.client, &worker.role_binding()).await?;
+        let owner = Owner::new::<PostgresOpsRequest>(&worker.plan.request, &worker.plan.request_uid);
+        writes::create(&self.client, &owner, &worker.service_account()).await?;
+        writes::create(&self.client, &owner, &worker.role()).await?;
+        writes::create(&self.client, &owner, &worker.role_binding()).await?;
         let job = worker.job(&self.images).map_err(Error::Serialize)?;
-        if writes::create(&self.client, &job).await? {
+        if writes::create(&self.client, &owner, &job).await? {
             tracing::info!(
                 request = worker.plan.request,
                 database = worker.plan.database,

@@ -5,6 +5,7 @@ pub mod pods;
 mod state_builder;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::jiff::Timestamp;
 use pgops_api::matrix::Catalog;
 use pgops_api::postgresversion::PostgresVersionSpec;
@@ -60,7 +61,9 @@ pub fn database() -> Postgres {
 /// As the provisioner creates it.
 pub fn workload() -> StatefulSet {
     parse(json!({
-        "metadata": { "name": "orders", "namespace": "demo" },
+        "metadata": { "name": "orders", "namespace": "demo", "uid": "workload", "ownerReferences": [
+            { "apiVersion": "kubedb.com/v1", "kind": "Postgres", "name": "orders", "uid": "db", "controller": true },
+        ]},
         "spec": {
             "serviceName": "orders-pods",
             "selector": {},
@@ -72,6 +75,14 @@ pub fn workload() -> StatefulSet {
                 "containers": [{ "name": "postgres", "image": "registry/postgres:13.16-patched" }],
             }},
         },
+    }))
+}
+
+/// The volume claim of the database's first pod.
+pub fn claim() -> PersistentVolumeClaim {
+    parse(json!({
+        "metadata": { "name": "data-orders-0", "namespace": "demo", "finalizers": ["kubernetes.io/pvc-protection"] },
+        "status": { "phase": "Bound" },
     }))
 }
 

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 use pgops_api::matrix::Catalog;
-use pgops_api::{Postgres, PostgresOpsRequest, names};
+use pgops_api::{Owner, Postgres, PostgresOpsRequest, names};
 
 use super::state::{State, job_name};
 use crate::cache::Unreadable;
@@ -51,10 +51,12 @@ pub async fn observe(
     let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
     let databases: Api<Postgres> = Api::namespaced(client.clone(), &namespace);
     let workloads: Api<StatefulSet> = Api::namespaced(client.clone(), &namespace);
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace);
 
     let name = &seen.spec.database_ref.name;
     let job_name = job_name(seen);
-    let job = jobs.get_opt(&job_name).await?;
+    // A Job of that name that another user made is not the request's: it is neither judged nor changed.
+    let job = jobs.get_opt(&job_name).await?.filter(|job| Owner::of(seen).owns(&job.metadata));
     let database = databases.get_opt(name).await?;
     let workers = ListParams::default().labels(&format!("{}={}", names::LABEL_DATABASE, names::label(name)));
     let mut other_jobs = jobs.list(&workers).await?.items;
@@ -78,7 +80,10 @@ pub async fn observe(
         .filter(|other| other.is_active() && other.spec.database_ref.name == *name)
         .map(|other| Arc::new(other.clone()))
         .collect();
-    let first_pod = pods.get_opt(&names::pod(name, 0)).await?;
+    let workload = workloads.get_opt(name).await?;
+    let claim = claims.get_opt(&names::claim(name, 0)).await?;
+    let is_own_pod = |pod: &Pod| workload.as_ref().is_some_and(|it| Owner::of(it).owns(&pod.metadata));
+    let first_pod = pods.get_opt(&names::pod(name, 0)).await?.filter(is_own_pod);
     Ok(Observation::State(Box::new(State {
         others,
         phases,
@@ -87,7 +92,8 @@ pub async fn observe(
         other_jobs,
         other_pods,
         database,
-        workload: workloads.get_opt(name).await?,
+        workload,
+        claim,
         node: first_pod.and_then(|pod| pod.spec?.node_name),
         catalog,
         now: Timestamp::now(),

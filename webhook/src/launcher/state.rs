@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use pgops_api::admission::NamespacedName;
 use pgops_api::matrix::Catalog;
 use pgops_api::opsrequest::{CONDITION_DRY_RUN, CONDITION_WAITING, Phase};
-use pgops_api::{Postgres, PostgresOpsRequest, names};
+use pgops_api::{Postgres, PostgresOpsRequest, StorageRisk, names, storage_risk};
 use pgops_kube::finalizers;
 
 use super::{job_state, pods};
@@ -32,8 +32,10 @@ pub struct State {
     /// Pods of such Jobs, including Jobs that are deleted.
     pub other_pods: Vec<Pod>,
     pub database: Option<Postgres>,
-    /// The database's StatefulSet.
+    /// The StatefulSet with the database's name; its owner is checked before a Job is created.
     pub workload: Option<StatefulSet>,
+    /// Volume claim of the database's first pod.
+    pub claim: Option<PersistentVolumeClaim>,
     /// Node of the database's first pod.
     pub node: Option<String>,
     pub catalog: Arc<Catalog>,
@@ -72,6 +74,13 @@ impl State {
         let exists =
             self.database.as_ref().is_some_and(|database| database.metadata.deletion_timestamp.is_none());
         exists && self.is_paused_by_request()
+    }
+
+    /// Why an upgrade would lose the database's volume, if so.
+    pub fn storage_risk(&self) -> Option<StorageRisk> {
+        let database = self.database.as_ref()?;
+        let claim = names::claim(&database.name_any(), 0);
+        storage_risk(self.workload.as_ref()?, &claim, self.claim.as_ref())
     }
 
     /// Whether a pod of the worker may still act.

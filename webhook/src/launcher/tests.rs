@@ -1,6 +1,7 @@
 //! The launcher against an API server: requests of one database, one launcher after another, and two at
 //! once.
 
+mod ownership;
 mod queue;
 mod resume;
 mod stale_leader;
@@ -111,6 +112,7 @@ fn cluster() -> FakeApiServer {
     server.record_max::<Job>(has_pods);
     server.put(&fixtures::database());
     server.put(&fixtures::workload());
+    server.put(&fixtures::claim());
     server
 }
 

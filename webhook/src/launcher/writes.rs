@@ -7,8 +7,8 @@ use std::time::Duration;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{DeleteParams, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
-use pgops_api::PostgresOpsRequest;
 use pgops_api::opsrequest::PostgresOpsRequestStatus;
+use pgops_api::{ForeignObject, Owner, PostgresOpsRequest};
 use pgops_kube::{ApiError, patch};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,6 +19,9 @@ use serde_json::{Value, json};
 pub enum Error {
     #[error(transparent)]
     Write(#[from] ApiError),
+    /// An object that is to be created exists, and is not the request's.
+    #[error(transparent)]
+    Foreign(#[from] ForeignObject),
     #[error("failed to read the objects around the request")]
     Observe(#[source] kube::Error),
     #[error("failed to serialize the worker")]
@@ -34,8 +37,9 @@ impl Error {
     }
 }
 
-/// Creates the object; false if it exists already.
-pub async fn create<K>(client: &Client, object: &K) -> Result<bool, Error>
+/// Creates the object; false if it exists already. One of its name that belongs to another owner is an error: rights
+/// would otherwise be given to an account, or by a binding, that another user made.
+pub async fn create<K>(client: &Client, owner: &Owner, object: &K) -> Result<bool, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -43,12 +47,19 @@ where
         + DeserializeOwned
         + Serialize,
 {
-    let created = api(client, object).create(&PostParams::default(), object).await;
+    let api: Api<K> = api(client, object);
+    let created = api.create(&PostParams::default(), object).await;
     match created.map_err(ApiError::on_object("create", object)) {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_already_exists() => Ok(false),
-        Err(error) => Err(error.into()),
+        Ok(_) => return Ok(true),
+        Err(error) if error.is_already_exists() => {}
+        Err(error) => return Err(error.into()),
     }
+    let name = object.name_any();
+    let existing = api.get_metadata_opt(&name).await.map_err(ApiError::on_object("read", object))?;
+    if existing.is_some_and(|existing| !owner.owns(&existing.metadata)) {
+        return Err(owner.foreign::<K>(name).into());
+    }
+    Ok(false)
 }
 
 /// Patches the object that was observed.

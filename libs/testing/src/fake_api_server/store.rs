@@ -61,13 +61,18 @@ impl Store {
         }
     }
 
-    /// The objects with the label of a selector `KEY=VALUE`, if there is one.
+    /// The objects with all labels of a selector `KEY=VALUE,…`, if there is one.
     pub(super) fn read_list(&self, collection: &str, query: &str) -> Answer {
-        let query = query.replace("%2F", "/").replace("%3D", "=");
-        let label = query.split('&').find_map(|part| part.strip_prefix("labelSelector=")?.split_once('='));
+        let query = query.replace("%2F", "/").replace("%3D", "=").replace("%2C", ",");
+        let selector = query.split('&').find_map(|part| part.strip_prefix("labelSelector="));
+        let labels: Vec<_> = selector
+            .iter()
+            .flat_map(|all| all.split(','))
+            .filter_map(|label| label.split_once('='))
+            .collect();
         let matches = |object: &&Object| {
-            let labels = &object.value()["metadata"]["labels"];
-            label.is_none_or(|(key, value)| labels[key].as_str() == Some(value))
+            let found = &object.value()["metadata"]["labels"];
+            labels.iter().all(|(key, value)| found[key].as_str() == Some(value))
         };
         let items: Vec<&str> = self.list(collection).filter(matches).map(Object::json).collect();
         let metadata = json!({ "resourceVersion": self.version.to_string() });
@@ -110,7 +115,7 @@ impl Store {
         })
     }
 
-    /// Updates an object, unless what was sent names another version than the stored one.
+    /// Updates an object, unless what was sent names another version or uid than the stored one's.
     fn update(&mut self, key: Key, sent: &Value, change: impl FnOnce(&mut Value)) -> Answer {
         let Some(mut object) = self.objects.get(&key).map(|object| object.value().clone()) else {
             return refused(StatusCode::NOT_FOUND, "NotFound");
@@ -118,6 +123,10 @@ impl Store {
         let version = &sent["metadata"]["resourceVersion"];
         if !version.is_null() && *version != object["metadata"]["resourceVersion"] {
             return refused(StatusCode::CONFLICT, "Conflict");
+        }
+        let uid = &sent["metadata"]["uid"];
+        if !uid.is_null() && *uid != object["metadata"]["uid"] {
+            return refused(StatusCode::UNPROCESSABLE_ENTITY, "Invalid");
         }
         change(&mut object);
         (StatusCode::OK, self.write(key, object))

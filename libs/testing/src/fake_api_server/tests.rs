@@ -51,3 +51,16 @@ async fn object_is_created_once() {
     let elsewhere: Api<Secret> = Api::namespaced(server.client(), "other");
     assert_eq!(code(elsewhere.get("a").await), 404);
 }
+
+#[tokio::test]
+async fn write_to_another_uid_is_refused() {
+    let server = FakeApiServer::new("demo");
+    let secrets = secrets(&server);
+    let first = secrets.create(&PostParams::default(), &secret("a")).await.unwrap();
+    let label = |uid: &str| Patch::Merge(json!({ "metadata": { "uid": uid, "labels": { "x": "y" } } }));
+    assert_eq!(code(secrets.patch("a", &PatchParams::default(), &label("another")).await), 422);
+    assert_eq!(
+        code(secrets.patch("a", &PatchParams::default(), &label(&first.metadata.uid.unwrap())).await),
+        200
+    );
+}

@@ -1,6 +1,5 @@
 //! The objects must still be what the plan was made from.
 
-use pgops_api::Postgres;
 use pgops_api::plan::UpgradeKind;
 use pgops_api::postgres::StorageType;
 
@@ -19,16 +18,13 @@ pub async fn check(upgrade: &UpgradeContext) -> Result<(), StepError> {
             PlanMismatch::Version { database: name(), version, planned: plan.from.name.clone() }.into()
         );
     }
-    if upgrade.kind == UpgradeKind::Major && is_ephemeral(&database) {
+    if upgrade.kind == UpgradeKind::Major && database.storage_type() == StorageType::Ephemeral {
         return Err(PlanMismatch::Ephemeral { database: name() }.into());
     }
+    upgrade.ensure_objects(&database).await?;
     let image = upgrade.cluster.image().await?;
     if image != plan.from.image {
         return Err(PlanMismatch::Image { database: name(), image, planned: plan.from.image.clone() }.into());
     }
     Ok(())
-}
-
-fn is_ephemeral(database: &Postgres) -> bool {
-    database.spec.storage_type == Some(StorageType::Ephemeral)
 }

@@ -1,6 +1,5 @@
 //! Finds the affected indexes of each database, rebuilds and proves them, and reports what is left.
 
-use pgops_api::names;
 use pgops_api::plan::{Reindex, Step, UpgradeKind};
 use tokio_postgres::Client;
 
@@ -110,7 +109,7 @@ impl<'a> Rebuild<'a> {
         let server = self.upgrade.plan.to.pg_version()?;
         self.found.extend(indexes.iter().map(|index| index.statement(server)));
         self.found.extend(refresh_statements(client, self.upgrade.new_major, &changes.collations).await?);
-        let report = names::report(&self.upgrade.plan.request);
+        let report = self.upgrade.cluster.report_name();
         self.add_follow_up(format!(
             "{} of database \"{database}\" may miss rows, since the order or parsing of text has changed: the statements \
              that rebuild them are under {FOUND} in ConfigMap {report}",

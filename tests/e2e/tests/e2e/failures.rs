@@ -1,10 +1,9 @@
 //! Upgrades that cannot succeed: the database serves its old version, and the request reports the cause.
 
 use anyhow::ensure;
-use kube::api::{DeleteParams, PostParams};
 use pgops_api::names;
 use pgops_e2e::{Cluster, DataSet, Database, Namespace, assert_untouched, with_namespace};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A database of 13.16 with some rows.
 async fn orders(ns: &Namespace) -> anyhow::Result<Database> {
@@ -67,40 +66,29 @@ async fn pg_upgrade_that_fails_halfway_is_rolled_back() -> anyhow::Result<()> {
     .await
 }
 
-/// Runs a test with its own catalog entry, which is deleted even if the test fails.
-async fn with_catalog_entry(
-    cluster: &Cluster,
-    name: &str,
-    spec: Value,
-    test: impl AsyncFnOnce() -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let catalog = cluster.catalog();
-    let _ = catalog.delete(name, &DeleteParams::default()).await;
-    let entry = serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec}))?;
-    catalog.create(&PostParams::default(), &entry).await?;
-    let result = test().await;
-    catalog.delete(name, &DeleteParams::default()).await?;
-    result
-}
-
 #[tokio::test]
 async fn image_that_cannot_be_pulled_fails_and_changes_nothing() -> anyhow::Result<()> {
     let cluster = Cluster::connect().await?;
     let image = format!("{}/postgres:nosuch", cluster.registry);
     let spec = json!({"version": "17.11", "db": {"image": image, "baseOS": "debian"}});
-    with_catalog_entry(&cluster, "e2e-nosuch", spec, async || {
-        cluster
-            .with_namespace(async |ns| {
-                let orders = orders(ns).await?;
-                let before = orders.fingerprint().await?;
-                let upgrade = ns.upgrade("orders-17").database("orders").to("e2e-nosuch").create().await?;
-                let (reason, message) = upgrade.wait_failed().await?;
-                ensure!(message.contains(&image), "the failure should name the image: {reason}: {message}");
-                assert_untouched(&orders, "13.16", &before).await
-            })
-            .await
-    })
-    .await
+    cluster
+        .with_catalog_entry("e2e-nosuch", spec, async || {
+            cluster
+                .with_namespace(async |ns| {
+                    let orders = orders(ns).await?;
+                    let before = orders.fingerprint().await?;
+                    let upgrade =
+                        ns.upgrade("orders-17").database("orders").to("e2e-nosuch").create().await?;
+                    let (reason, message) = upgrade.wait_failed().await?;
+                    ensure!(
+                        message.contains(&image),
+                        "the failure should name the image: {reason}: {message}"
+                    );
+                    assert_untouched(&orders, "13.16", &before).await
+                })
+                .await
+        })
+        .await
 }
 
 #[tokio::test]
@@ -108,18 +96,22 @@ async fn image_without_postgres_fails_and_changes_nothing() -> anyhow::Result<()
     let cluster = Cluster::connect().await?;
     let image = format!("{}/pgops-probe:latest", cluster.registry);
     let spec = json!({"version": "17.11", "db": {"image": image, "baseOS": "debian"}});
-    with_catalog_entry(&cluster, "e2e-no-postgres", spec, async || {
-        cluster
-            .with_namespace(async |ns| {
-                let orders = orders(ns).await?;
-                let before = orders.fingerprint().await?;
-                let upgrade =
-                    ns.upgrade("orders-17").database("orders").to("e2e-no-postgres").create().await?;
-                let (reason, message) = upgrade.wait_failed().await?;
-                ensure!(!reason.is_empty() && !message.is_empty(), "the failure has no reason or message");
-                assert_untouched(&orders, "13.16", &before).await
-            })
-            .await
-    })
-    .await
+    cluster
+        .with_catalog_entry("e2e-no-postgres", spec, async || {
+            cluster
+                .with_namespace(async |ns| {
+                    let orders = orders(ns).await?;
+                    let before = orders.fingerprint().await?;
+                    let upgrade =
+                        ns.upgrade("orders-17").database("orders").to("e2e-no-postgres").create().await?;
+                    let (reason, message) = upgrade.wait_failed().await?;
+                    ensure!(
+                        !reason.is_empty() && !message.is_empty(),
+                        "the failure has no reason or message"
+                    );
+                    assert_untouched(&orders, "13.16", &before).await
+                })
+                .await
+        })
+        .await
 }

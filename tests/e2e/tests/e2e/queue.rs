@@ -11,7 +11,6 @@ use futures::TryStreamExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams};
 use kube::runtime::watcher::{self, Event, watcher};
 use pgops_api::opsrequest::{CONDITION_WAITING, Phase};
 use pgops_api::{Postgres, PostgresOpsRequest, condition, names};
@@ -19,7 +18,6 @@ use pgops_e2e::{
     DataSet, Database, Namespace, UpgradeRequest, WebhookBypass, assert_upgraded, wait_for, with_namespace,
 };
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -40,7 +38,7 @@ async fn requests_that_bypass_admission_run_one_at_a_time() -> anyhow::Result<()
 async fn three_requests(ns: &Namespace, orders: &Database) -> anyhow::Result<()> {
     let before = orders.fingerprint().await?;
     // No request starts while the database is paused, so all three exist before the first one does.
-    pause(orders).await?;
+    orders.pause().await?;
     let wanted = [("first", "17.11"), ("second", "17.12"), ("third", "13.23")];
     let requests = wanted.map(|(name, target)| ns.upgrade(name).database("orders").to(target));
     let bypass = WebhookBypass::open(ns).await?;
@@ -51,7 +49,7 @@ async fn three_requests(ns: &Namespace, orders: &Database) -> anyhow::Result<()>
     wait_for_reason(ns, "second", "PostgresOpsRequest first (Pending)").await?;
     wait_for_reason(ns, "third", "PostgresOpsRequest first (Pending)").await?;
 
-    resume(orders).await?;
+    orders.resume().await?;
     let [first, second, third] = wanted.map(|(name, _)| UpgradeRequest::new(ns.clone(), name));
     wait_for_reason(ns, "third", "PostgresOpsRequest first (Progressing)").await?;
     first.wait_successful().await?;
@@ -140,32 +138,4 @@ fn is_active_job(job: &Job) -> bool {
 fn is_active_pod(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     !matches!(phase, Some("Succeeded" | "Failed"))
-}
-
-/// Pauses the database like an operator. The condition is appended, so that no update of the provisioner is lost.
-async fn pause(database: &Database) -> anyhow::Result<()> {
-    let paused = json!({
-        "type": "Paused", "status": "True", "reason": "Test", "message": "held by a test",
-        "lastTransitionTime": "2026-01-01T00:00:00Z",
-    });
-    patch_status(database, json!([{"op": "add", "path": "/status/conditions/-", "value": paused}])).await
-}
-
-async fn resume(database: &Database) -> anyhow::Result<()> {
-    let object = database.object().await?;
-    let conditions = object.status.map(|status| status.conditions).unwrap_or_default();
-    let at = conditions.iter().position(|it| it.type_ == "Paused").context("the database is not paused")?;
-    let pointer = format!("/status/conditions/{at}");
-    let removal = json!([
-        {"op": "test", "path": format!("{pointer}/type"), "value": "Paused"},
-        {"op": "remove", "path": pointer},
-    ]);
-    patch_status(database, removal).await
-}
-
-async fn patch_status(database: &Database, patch: serde_json::Value) -> anyhow::Result<()> {
-    let patch = Patch::<()>::Json(serde_json::from_value(patch)?);
-    let api = database.namespace().api::<Postgres>();
-    api.patch_status(database.name(), &PatchParams::default(), &patch).await?;
-    Ok(())
 }

@@ -35,7 +35,9 @@ fn missing_defaults(request: &AdmissionRequest<'_>, new: &Value) -> Vec<PatchOpe
     let defaults = match request.kind.reviewed() {
         Some(ReviewedKind::OpsRequest) => defaults::request_defaults(new),
         Some(ReviewedKind::Postgres) => defaults::postgres_defaults(new),
-        Some(ReviewedKind::PostgresVersion) | None => Vec::new(),
+        Some(ReviewedKind::PostgresVersion | ReviewedKind::Namespace | ReviewedKind::VolumeClaim) | None => {
+            Vec::new()
+        }
     };
     defaults.into_iter().map(|default| set(default.path, default.value)).collect()
 }

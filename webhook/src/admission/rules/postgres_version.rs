@@ -3,28 +3,71 @@
 use kube::ResourceExt;
 use pgops_api::constraint::{Constraint, Version};
 use pgops_api::matrix::{Catalog, Constraints, problems};
+use pgops_api::names::{self, ANNOTATION_OVERRIDE};
+use pgops_api::postgresversion::PostgresVersionSpec;
 use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
 
+use super::shortened::shortened;
 use crate::admission::bounds::MAX_WARNINGS;
 use crate::admission::decision::{Cause, Decision, UNREADABLE};
 use crate::admission::operation::Operation;
 use crate::admission::request::AdmissionRequest;
 use crate::cache::Caches;
 
-/// Maximum number of users of an entry that a denial names; it only counts the others.
-const MAX_NAMED_USERS: usize = 3;
-
-/// A new or changed entry must be readable; one in use must not be deleted.
+/// A new or changed entry must be readable; what databases of an entry run must not change under them, nor may an entry in
+/// use be deleted.
 ///
 /// The matrix ignores unreadable entries, which can be created while no replica answers.
 pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
     let decision = match Operation::<PostgresVersion>::parse(request) {
-        Ok(Operation::Create(new) | Operation::Update { new, .. }) => check(&caches.catalog(), &new),
+        Ok(Operation::Create(new)) => check(&caches.catalog(), &new),
+        Ok(Operation::Update { new, old }) => update(caches, &new, &old),
         Ok(Operation::Delete(old)) => check_unused(caches, &old.name_any()),
         Ok(Operation::Irrelevant) => Ok(Vec::new()),
         Err(unreadable) => Err(unreadable),
     };
     decision.map_or_else(|denied| denied, Decision::Allowed)
+}
+
+/// Denies a change of what databases run, unless the entry has the override annotation.
+fn update(caches: &Caches, new: &PostgresVersion, old: &PostgresVersion) -> Result<Vec<String>, Decision> {
+    let mut warnings = check(&caches.catalog(), new)?;
+    let changed = changed_fields(&new.spec, &old.spec);
+    let Some(first) = changed.first().copied() else { return Ok(warnings) };
+    let name = new.name_any();
+    let users = users(caches, &name);
+    if users.is_empty() {
+        return Ok(warnings);
+    }
+    let fields = changed.join(", ");
+    let users = shortened(users);
+    if names::overrides_guards(new.metadata.annotations.as_ref()) {
+        warnings.push(format!(
+            "{fields} changed while {users} used it ({ANNOTATION_OVERRIDE}): databases keep their image until an upgrade; \
+             remove the annotation afterwards"
+        ));
+        return Ok(warnings);
+    }
+    Err(Decision::Forbidden(Cause {
+        reason: "InUse",
+        message: format!(
+            "PostgresVersion {name} is used by {users}, so {fields} must not change: create another PostgresVersion, \
+             and upgrade to it with a PostgresOpsRequest. To change this one anyway: kubectl annotate postgresversion \
+             {name} {ANNOTATION_OVERRIDE}=true, then repeat the change; databases keep their image until an upgrade"
+        ),
+        field: first.into(),
+    }))
+}
+
+/// The fields that decide what a database of the entry runs, as far as they differ.
+fn changed_fields(new: &PostgresVersionSpec, old: &PostgresVersionSpec) -> Vec<&'static str> {
+    let fields = [
+        ("spec.version", new.version != old.version),
+        ("spec.db.image", new.db.image != old.db.image),
+        ("spec.db.baseOS", new.db.base_os != old.db.base_os),
+        ("spec.securityContext", new.security_context != old.security_context),
+    ];
+    fields.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
 }
 
 /// Denies what cannot be read; warns of constraints that match no version, or leave no upgrade.
@@ -80,6 +123,23 @@ fn invalid(field: &str, error: &dyn std::fmt::Display) -> Decision {
 }
 
 fn check_unused(caches: &Caches, name: &str) -> Result<Vec<String>, Decision> {
+    let users = users(caches, name);
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    Err(Decision::Forbidden(Cause {
+        reason: "InUse",
+        message: format!(
+            "PostgresVersion {name} is used by {}, so its image and its constraints are needed: upgrade or delete \
+             what uses it first. To discourage new uses, set spec.deprecated: true",
+            shortened(users)
+        ),
+        field: "metadata.name".into(),
+    }))
+}
+
+/// The databases of a version, and the unfinished requests from or to it.
+fn users(caches: &Caches, name: &str) -> Vec<String> {
     let databases = caches.databases_where(|database| database.spec.version == name);
     // A request that ended halfway can be resumed.
     let paused = caches.databases_where(|database| database.paused().is_some());
@@ -93,23 +153,7 @@ fn check_unused(caches: &Caches, name: &str) -> Result<Vec<String>, Decision> {
         requests.iter().map(|request| display_user::<PostgresOpsRequest>("PostgresOpsRequest", request)),
     );
     users.sort();
-    if users.is_empty() {
-        return Ok(Vec::new());
-    }
-    let more = match users.len().saturating_sub(MAX_NAMED_USERS) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    users.truncate(MAX_NAMED_USERS);
-    Err(Decision::Forbidden(Cause {
-        reason: "InUse",
-        message: format!(
-            "PostgresVersion {name} is used by {}{more}, so its image and its constraints are needed: upgrade or delete \
-             what uses it first. To discourage new uses, set spec.deprecated: true",
-            users.join(", ")
-        ),
-        field: "metadata.name".into(),
-    }))
+    users
 }
 
 /// Whether the request upgrades a database from or to the version.

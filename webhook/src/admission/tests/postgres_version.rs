@@ -103,3 +103,58 @@ async fn deletion_of_a_used_entry_is_denied_with_its_users() {
     let text = cluster.denial(delete("13.16")).await;
     assert!(text.contains("Postgres demo/a, Postgres demo/b, Postgres demo/c and 2 more"), "{text}");
 }
+
+/// A change of the entry that demo/orders runs.
+fn change(path: &str, value: Value) -> Value {
+    let old = version("13.16", "< 18");
+    review("UPDATE", Some(&with(old.clone(), path, value)), Some(&old))
+}
+
+#[tokio::test]
+async fn change_of_what_databases_run_is_denied_with_its_users() {
+    let cluster = Cluster::new();
+    assert_snapshot!(cluster.denial(change("/spec/db/image", json!("registry.example/postgres:13.16-2"))).await, @"
+    403 Forbidden InUse spec.db.image
+    PostgresVersion 13.16 is used by Postgres demo/orders, so spec.db.image must not change: create another PostgresVersion, and upgrade to it with a PostgresOpsRequest. To change this one anyway: kubectl annotate postgresversion 13.16 pgops.dev/override-guards=true, then repeat the change; databases keep their image until an upgrade
+    ");
+    for (path, value) in [
+        ("/spec/db/baseOS", json!("alpine")),
+        ("/spec/version", json!("13.17")),
+        ("/spec/securityContext", json!({ "runAsUser": 70 })),
+    ] {
+        assert!(cluster.denial(change(path, value)).await.starts_with("403 Forbidden InUse spec"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn other_fields_of_a_used_entry_may_change() {
+    let cluster = Cluster::new();
+    for (path, value) in [
+        ("/spec/deprecated", json!(true)),
+        ("/spec/endOfLife", json!(true)),
+        ("/spec/updateConstraints", json!({ "allowlist": [">= 13.16"] })),
+        // As before, spelled out.
+        ("/spec/securityContext", json!({})),
+    ] {
+        assert!(cluster.warnings(change(path, value)).await.is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn unused_entry_may_change() {
+    let old = version("15.20", "< 19");
+    let new = with(old.clone(), "/spec/db/image", json!("registry.example/postgres:15.20-2"));
+    let update = || review("UPDATE", Some(&new), Some(&old));
+    let mut cluster = Cluster::new();
+    assert!(cluster.warnings(update()).await.is_empty());
+    // The target of a request that has not ended.
+    cluster.requests = vec![opsrequest("15.20")];
+    assert!(cluster.denial(update()).await.contains("used by PostgresOpsRequest demo/orders-up, "));
+}
+
+#[tokio::test]
+async fn override_admits_a_change_with_a_warning() {
+    let mut overridden = change("/spec/db/image", json!("registry.example/postgres:13.16-2"));
+    overridden["object"]["metadata"]["annotations"] = json!({ "pgops.dev/override-guards": "true" });
+    assert_snapshot!(Cluster::new().warnings(overridden).await.join("\n"), @"spec.db.image changed while Postgres demo/orders used it (pgops.dev/override-guards): databases keep their image until an upgrade; remove the annotation afterwards");
+}

@@ -17,6 +17,8 @@ use crate::launcher::worker::Worker;
 use crate::launcher::worker::prepare::{PrepareError, new_worker, rebuild_worker};
 
 const BLOCKED: &str = "Blocked";
+/// The database's pod is all that keeps its volume, and an upgrade stops it.
+const VOLUME_AT_RISK: &str = "VolumeAtRisk";
 /// How a request that is not deleted is cancelled.
 pub const BY_ANNOTATION: &str = "was cancelled by its annotation pgops.dev/cancel";
 
@@ -91,7 +93,15 @@ fn created(state: &State) -> Result<Worker, Action> {
         return Err(Action::Fail { reason, message });
     }
     let upgrade = repeat_admission(state)?;
-    new_worker(state, upgrade).map_err(|PrepareError { reason, message }| Action::Deny { reason, message })
+    let worker = new_worker(state, upgrade)
+        .map_err(|PrepareError { reason, message }| Action::Deny { reason, message })?;
+    let Some(risk) = state.storage_risk() else { return Ok(worker) };
+    let message = format!("an upgrade of {} may lose its volume: {risk}", state.database_key());
+    Err(if risk.is_transient() {
+        Action::Wait { reason: VOLUME_AT_RISK, message }
+    } else {
+        Action::Deny { reason: VOLUME_AT_RISK, message }
+    })
 }
 
 /// Repeats the decision of admission when it is the request's turn: the upgrade, or what to do instead.

@@ -4,8 +4,9 @@ use k8s_openapi::api::core::v1::{Container, PodSpec};
 use kube::ResourceExt;
 use pgops_api::admission::{AdmittedUpgrade, RequestOptions};
 use pgops_api::names::CONTAINER_POSTGRES;
+use pgops_api::opsrequest::NOT_PROVISIONED;
 use pgops_api::plan::{UpgradeKind, VersionRef};
-use pgops_api::{Postgres, PostgresOpsRequest, UpgradePlan, layout};
+use pgops_api::{Owner, Postgres, PostgresOpsRequest, UpgradePlan, layout};
 
 use super::{RunAs, Scheduling, Worker};
 use crate::launcher::state::State;
@@ -82,12 +83,13 @@ impl<'a> Provisioned<'a> {
     fn of(state: &'a State) -> Result<Self, PrepareError> {
         let key = state.database_key();
         let error = |detail: String| PrepareError {
-            reason: "NotProvisioned",
+            reason: NOT_PROVISIONED,
             message: format!("{key} was not provisioned by pgops: {detail}"),
         };
         let missing = || error(format!("StatefulSet {key} does not exist"));
         let database = state.database.as_ref().ok_or_else(missing)?;
         let workload = state.workload.as_ref().ok_or_else(missing)?;
+        Owner::of(database).require(workload).map_err(|foreign| error(foreign.to_string()))?;
         let pod = workload.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
         let pod = pod.filter(|pod| server(pod).is_some());
         let pod =
@@ -105,7 +107,7 @@ impl<'a> Provisioned<'a> {
         let config_secret = database.spec.config_secret.as_ref().map(|it| it.name.clone());
         Worker {
             kind: upgrade.kind,
-            plan: plan(&state.request, upgrade),
+            plan: plan(&state.request, database, upgrade),
             replicas: u32::try_from(database.replicas()).unwrap_or(1),
             auth_secret: database.auth_secret(),
             config_secret: config_secret.filter(|name| !name.is_empty()),
@@ -125,12 +127,13 @@ fn server(pod: &PodSpec) -> Option<&Container> {
     pod.containers.iter().find(|container| container.name == CONTAINER_POSTGRES)
 }
 
-fn plan(request: &PostgresOpsRequest, upgrade: AdmittedUpgrade) -> UpgradePlan {
+fn plan(request: &PostgresOpsRequest, database: &Postgres, upgrade: AdmittedUpgrade) -> UpgradePlan {
     UpgradePlan {
         namespace: request.namespace().unwrap_or_default(),
         request: request.name_any(),
         request_uid: request.uid().unwrap_or_default(),
         database: request.spec.database_ref.name.clone(),
+        database_uid: database.uid().unwrap_or_default(),
         from: upgrade.from,
         to: upgrade.to,
         // As acknowledged in the status: a later change of the annotation has no effect.

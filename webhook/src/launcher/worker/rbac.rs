@@ -9,9 +9,12 @@ use super::metadata::metadata;
 impl Worker {
     /// Rights on its own request and its own database, and on nothing else.
     pub fn role(&self) -> Role {
-        let UpgradePlan { request, database, .. } = &self.plan;
-        let pods: Vec<String> = (0..self.replicas).map(|ordinal| names::pod(database, ordinal)).collect();
-        let report = names::report(request);
+        let UpgradePlan { request, request_uid, database, .. } = &self.plan;
+        let of_each = |name: fn(&str, u32) -> String| -> Vec<String> {
+            (0..self.replicas).map(|ordinal| name(database, ordinal)).collect()
+        };
+        // The second one is for a request whose report's usual name is taken.
+        let reports = [names::report(request), names::report_by_uid(request, request_uid)];
         let one = std::slice::from_ref;
         Role {
             metadata: metadata(&self.plan),
@@ -26,11 +29,13 @@ impl Worker {
                 rule("kubedb.com", "postgreses", &["get", "patch"], one(database)),
                 rule("kubedb.com", "postgreses/status", &["get", "patch", "update"], one(database)),
                 rule("apps", "statefulsets", &["get", "patch"], one(database)),
-                rule("", "services", &["patch"], one(database)),
-                rule("", "pods", &["get", "delete"], &pods),
+                rule("", "services", &["get", "patch"], one(database)),
+                rule("", "pods", &["get", "delete"], &of_each(names::pod)),
+                // A claim that is being deleted must not lose its pod.
+                rule("", "persistentvolumeclaims", &["get"], &of_each(names::claim)),
                 // RBAC cannot restrict `create` to a name.
                 rule("", "configmaps", &["create"], &[]),
-                rule("", "configmaps", &["get", "patch"], one(&report)),
+                rule("", "configmaps", &["get", "patch"], &reports),
                 rule("", "events", &["create", "patch"], &[]),
                 rule("events.k8s.io", "events", &["create", "patch"], &[]),
             ]),
@@ -70,6 +75,7 @@ fn rule(group: &str, resource: &str, verbs: &[&str], names: &[String]) -> Policy
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::launcher::fixtures::worker;
 
     #[test]
@@ -92,6 +98,16 @@ mod tests {
         let rules = worker("13.16", "17.11").role().rules.unwrap();
         let pods = rules.iter().find(|rule| rule.resources.as_deref() == Some(&["pods".to_owned()])).unwrap();
         assert_eq!(pods.resource_names.as_deref().unwrap(), ["orders-0"]);
+    }
+
+    #[test]
+    fn role_names_both_names_that_a_report_may_have() {
+        let rules = worker("13.16", "17.11").role().rules.unwrap();
+        let is_written = |rule: &&PolicyRule| {
+            rule.resources.as_deref() == Some(&["configmaps".to_owned()]) && rule.verbs == ["get", "patch"]
+        };
+        let reports = rules.iter().find(is_written).unwrap().resource_names.clone().unwrap();
+        assert_eq!(reports, ["orders-17-report", "orders-17-3f9c21aa-report"]);
     }
 
     #[test]

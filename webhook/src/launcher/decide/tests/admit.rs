@@ -60,6 +60,17 @@ fn deleted_job_is_recreated_while_it_is_needed(#[case] state: StateBuilder, #[ca
     "upgrade from version 17.11 to 13.23 is not supported"
 )]
 #[case::foreign(StateBuilder::new().no_workload(), "NotProvisioned", "StatefulSet demo/orders does not exist")]
+#[case::not_its_own(
+    StateBuilder::new().foreign_workload(),
+    "NotProvisioned",
+    "StatefulSet orders does not belong to Postgres orders (uid db)"
+)]
+#[case::claim_terminating(
+    StateBuilder::new().claim_deleted(),
+    "VolumeAtRisk",
+    "PersistentVolumeClaim data-orders-0 is being deleted"
+)]
+#[case::claim_missing(StateBuilder::new().no_claim(), "VolumeAtRisk", "data-orders-0 does not exist")]
 fn denial_says_why(#[case] state: StateBuilder, #[case] reason: &str, #[case] part: &str) {
     assert_says(state, "Deny", reason, part);
 }
@@ -92,6 +103,7 @@ fn denial_says_why(#[case] state: StateBuilder, #[case] reason: &str, #[case] pa
     "Blocked",
     "late (Progressing)"
 )]
+#[case::claims_deleted_by_scaling(StateBuilder::new().when_scaled("Delete"), "VolumeAtRisk", "whenScaled Delete")]
 fn waiting_request_names_its_blocker(#[case] state: StateBuilder, #[case] reason: &str, #[case] part: &str) {
     assert_says(state, "Wait", reason, part);
 }
@@ -122,6 +134,23 @@ fn job_that_cannot_be_recreated_is_a_warning_and_not_the_end() {
     let (name, text) = describe(&next_action(&state));
     assert_eq!(name, "Warn");
     assert!(text.contains("PostgresVersion \"13.1\""), "{text}");
+}
+
+#[test]
+fn apply_always_does_not_proceed_with_a_foreign_workload() {
+    let state = StateBuilder::new().database_phase("NotReady").apply_always().foreign_workload();
+    assert_says(state, "Deny", "NotProvisioned", "does not belong to Postgres orders");
+}
+
+#[test]
+fn job_is_not_recreated_for_a_foreign_workload() {
+    let state = StateBuilder::new().claimed().progressing().foreign_workload();
+    assert_says(state, "Warn", "NotProvisioned", "does not belong to Postgres orders");
+}
+
+#[test]
+fn upgrade_proceeds_if_claims_are_retained() {
+    assert_eq!(next(StateBuilder::new().when_scaled("Retain")), "Claim");
 }
 
 #[test]
