@@ -16,6 +16,7 @@ use kube::{Api, Client, ResourceExt};
 use pgops_api::matrix::Catalog;
 use pgops_api::{Postgres, PostgresOpsRequest, names};
 
+use super::rights::Rights;
 use super::state::{State, job_name};
 use crate::cache::Unreadable;
 
@@ -55,6 +56,9 @@ pub async fn observe(
     let name = &seen.spec.database_ref.name;
     let job_name = job_name(seen);
     let job = jobs.get_opt(&job_name).await?;
+    // Before the request, too: those of a request that was resumed meanwhile must not be taken for what it left behind.
+    let rights =
+        if seen.phase().is_terminal() { Rights::observe(client, seen).await? } else { Rights::default() };
     let database = databases.get_opt(name).await?;
     let workers = ListParams::default().labels(&format!("{}={}", names::LABEL_DATABASE, names::label(name)));
     let mut other_jobs = jobs.list(&workers).await?.items;
@@ -86,6 +90,7 @@ pub async fn observe(
         pods: own_pods,
         other_jobs,
         other_pods,
+        rights,
         database,
         workload: workloads.get_opt(name).await?,
         node: first_pod.and_then(|pod| pod.spec?.node_name),

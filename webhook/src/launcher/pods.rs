@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use pgops_api::plan::EXIT_ENDED;
 
 use super::worker::CONTAINER_RUNNER;
 
@@ -31,6 +32,19 @@ pub fn runner_started(pod: &Pod) -> bool {
     containers(pod).filter(|container| container.name == CONTAINER_RUNNER).any(|container| {
         container.restart_count > 0
             || [&container.state, &container.last_state].into_iter().flatten().any(started)
+    })
+}
+
+/// Whether the Job of these pods ends without another pod, once its request has ended: a runner that runs is about to
+/// exit, or a pod has ended the Job.
+pub fn end_their_job(pods: &[Pod]) -> bool {
+    pods.iter().any(|pod| match pod.status.as_ref().and_then(|status| status.phase.as_deref()) {
+        Some("Running" | "Succeeded") => true,
+        Some("Failed") => containers(pod).any(|container| {
+            let ended = container.state.as_ref().and_then(|state| state.terminated.as_ref());
+            ended.is_some_and(|ended| ended.exit_code == i32::from(EXIT_ENDED))
+        }),
+        _ => false,
     })
 }
 

@@ -14,6 +14,7 @@ pub mod metadata;
 mod pod;
 pub mod prepare;
 mod rbac;
+pub mod rights;
 mod volumes;
 
 /// The container that executes the plan.
