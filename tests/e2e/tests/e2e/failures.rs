@@ -68,7 +68,7 @@ async fn pg_upgrade_that_fails_halfway_is_rolled_back() -> anyhow::Result<()> {
 }
 
 /// Runs a test with its own catalog entry, which is deleted even if the test fails.
-async fn with_catalog_entry(
+pub async fn with_catalog_entry(
     cluster: &Cluster,
     name: &str,
     spec: Value,

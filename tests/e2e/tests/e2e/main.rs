@@ -17,4 +17,5 @@ mod minor;
 mod preflight;
 mod queue;
 mod retention;
+mod rights;
 mod user_objects;
