@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
-use pgops_kube::PullPolicy;
 use pgops_kube::connect::ConnectArgs;
 use pgops_kube::logging::LogFormat;
+use pgops_kube::{NamespaceArgs, PullPolicy};
 
 use crate::apply::MANAGER;
 
@@ -25,6 +25,8 @@ pub struct Options {
     /// Name of this replica in the lease and in Events.
     #[arg(long, env = "POD_NAME", default_value = MANAGER)]
     pub name: String,
+    #[command(flatten)]
+    pub namespaces: NamespaceArgs,
     /// Address of /livez and /readyz.
     #[arg(long, env = "PGOPS_HEALTH_BIND", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub health_bind: SocketAddr,

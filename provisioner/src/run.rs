@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::StreamExt;
+use futures::future::select_all;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::core::PartialObjectMeta;
@@ -13,6 +14,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Controller, controller, watcher};
 use kube::{Api, Client};
 use pgops_api::{Postgres, PostgresVersion, names};
+use pgops_kube::NamespaceScope;
 use pgops_kube::lease::Election;
 use pgops_kube::shutdown::{self, CancellationToken};
 use tokio::sync::watch;
@@ -74,18 +76,27 @@ async fn lead(
     Ok(())
 }
 
+/// Builds the databases of every namespace, with one controller for each that is watched by itself.
 async fn watch_databases(client: Client, options: &Options) {
     let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(options.name.clone()) };
-    let context = Context {
+    let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         images: Images {
             instance: options.instance_image.clone(),
             pull_policy: options.image_pull_policy.as_str().to_owned(),
         },
         client: client.clone(),
-    };
-    let databases: Api<PartialObjectMeta<Postgres>> = Api::all(client.clone());
-    let workloads: Api<PartialObjectMeta<StatefulSet>> = Api::all(client.clone());
+    });
+    let scopes = options.namespaces.namespaces().scopes();
+    let controllers =
+        scopes.into_iter().map(|scope| Box::pin(watch_databases_in(client.clone(), scope, context.clone())));
+    // None of them ends by itself.
+    select_all(controllers).await;
+}
+
+async fn watch_databases_in(client: Client, scope: NamespaceScope, context: Arc<Context>) {
+    let databases: Api<PartialObjectMeta<Postgres>> = scope.api(&client);
+    let workloads: Api<PartialObjectMeta<StatefulSet>> = scope.api(&client);
     let versions: Api<PartialObjectMeta<PostgresVersion>> = Api::all(client);
     let own_label = format!("{}={}", names::LABEL_NAME, names::LABEL_NAME_VALUE);
 
@@ -99,7 +110,7 @@ async fn watch_databases(client: Client, options: &Options) {
     let reconciled = controller
         .owns(workloads, watcher::Config::default().labels(&own_label))
         .watches(versions, watcher::Config::default(), all_databases)
-        .run(reconcile, |object, error, _| retry(&object, error), Arc::new(context));
+        .run(reconcile, |object, error, _| retry(&object, error), context);
     let mut reconciled = pin!(reconciled);
     while let Some(result) = reconciled.next().await {
         match result {

@@ -154,7 +154,10 @@ impl Reporter {
             }
         }
         last.conditions.push(Condition::new(type_, "True", &reason, message.clone(), now));
-        let request = cluster
+        let event = if phase == Phase::Successful { EventType::Normal } else { EventType::Warning };
+        // Before the status: this worker's rights end with it.
+        publish_event(&cluster, &cluster.request().await?, event, &reason, message).await;
+        cluster
             .update_request(|request| {
                 apply(request, &last);
                 let generation = request.metadata.generation;
@@ -163,8 +166,6 @@ impl Reporter {
                 status.observed_generation = generation;
             })
             .await?;
-        let type_ = if phase == Phase::Successful { EventType::Normal } else { EventType::Warning };
-        publish_event(&cluster, &request, type_, &reason, message).await;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! from them.
 
 mod derived;
+mod merge;
 mod prune;
 mod reflector;
 mod store;
@@ -18,7 +19,7 @@ use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
 
 use derived::Derived;
 pub use prune::Prune;
-pub use reflector::run_reflector;
+pub use reflector::{run_reflector, run_reflectors};
 use store::Store;
 pub use store::StoreWriter;
 pub use unreadable::Unreadable;

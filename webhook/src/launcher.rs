@@ -15,6 +15,7 @@ mod job_state;
 mod observe;
 mod pods;
 mod queue;
+mod rights;
 mod state;
 
 // What to do next: pure.
@@ -47,6 +48,7 @@ use crate::metrics::Metrics;
 pub use options::{Images, Options};
 use pgops_kube::lease::Election;
 use pgops_kube::shutdown::CancellationToken;
+pub use worker::rights::rights as worker_rights;
 
 /// Name of the leader's Lease.
 const LEASE: &str = "pgops-launcher";
@@ -73,11 +75,10 @@ pub async fn run(
         };
         tracing::info!(lease = LEASE, identity = %options.identity, "became the leader");
         metrics.set_leader(true);
-        let controller =
-            controller::run(client.clone(), options.images.clone(), caches.clone(), recorder.clone());
+        let controllers = controller::run(client.clone(), &options, &caches, &recorder);
         // Whichever ends first, the others are dropped with it, and with them everything in flight.
         tokio::select! {
-            () = controller => bail!("the launcher's controller ended"),
+            () = controllers => bail!("a controller of the launcher ended"),
             () = catalog::warn_about_problems(client.clone(), recorder.clone()) => {
                 bail!("the watch on PostgresVersion ended")
             }

@@ -1,19 +1,24 @@
 //! `pgops-webhook`: admission of `PostgresOpsRequest`s, and the launcher that creates exactly one Job for
 //! each admitted one.
 //!
-//! A library, so that its parts can be benchmarked and fuzzed. [`serve::run`] is the program,
+//! They are two modes of one program, with two identities: what the whole cluster may call can only read.
+//!
+//! A library, so that its parts can be benchmarked and fuzzed. [`serve::run`] and [`launch::run`] are the program,
 //! [`offline::run`] its `decide` command, which needs no cluster.
 
 pub mod admission;
 pub mod args;
 pub mod cache;
+pub mod launch;
 mod launcher;
 pub mod logging;
 pub mod metrics;
 pub mod offline;
 pub mod peer;
+pub mod process;
 pub mod serve;
 pub mod server;
+pub mod worker_rights;
 
 /// The allocator of the program, and of the floor that the benchmark compares it with.
 #[global_allocator]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use pgops_webhook::args::{Cli, Command};
-use pgops_webhook::{offline, serve};
+use pgops_webhook::{launch, offline, serve, worker_rights};
 
 // Two threads decide on more reviews than an API server can send; on a node with 64 cores the default number
 // of threads would only cost memory.
@@ -12,6 +12,11 @@ use pgops_webhook::{offline, serve};
 async fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Serve(args) => Box::pin(serve::run(*args)).await.map(|()| ExitCode::SUCCESS),
+        Command::Launch(args) => Box::pin(launch::run(*args)).await.map(|()| ExitCode::SUCCESS),
         Command::Decide(args) => Ok(offline::run(&args)),
+        Command::WorkerRights => {
+            print!("{}", worker_rights::markdown());
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }

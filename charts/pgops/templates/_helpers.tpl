@@ -99,11 +99,28 @@ sideEffects: None
 timeoutSeconds: {{ $root.Values.webhook.timeoutSeconds }}
 {{- end -}}
 
+{{/* Limits a webhook for namespaced objects to watchNamespaces, if set: databases of others are not reviewed. */}}
+{{- define "pgops.watchedNamespaces" -}}
+{{- with .Values.watchNamespaces -}}
+namespaceSelector:
+  matchExpressions:
+    - { key: kubernetes.io/metadata.name, operator: In, values: {{ toJson . }} }
+{{- end -}}
+{{- end -}}
+
+{{/* The namespaces that a program watches: all if empty. */}}
+{{- define "pgops.watchEnvironment" -}}
+{{- with .Values.watchNamespaces -}}
+- name: PGOPS_WATCH_NAMESPACES
+  value: {{ join "," . | quote }}
+{{- end -}}
+{{- end -}}
+
 {{/* Writes by pgops itself (its objects, and the claim of a request) skip admission. Those of an upgrade's worker do
 not: only the worker may change a version, and only while its request is active. */}}
 {{- define "pgops.notByPgops" -}}
 {{- $accounts := list -}}
-{{- range list "webhook" "provisioner" -}}
+{{- range list "launcher" "provisioner" -}}
 {{- $accounts = append $accounts (printf "'system:serviceaccount:%s:%s-%s'" $.Release.Namespace (include "pgops.fullname" $) .) -}}
 {{- end -}}
 - name: not-by-pgops

@@ -1,7 +1,9 @@
 //! Generates the parts of the documentation that have a source, and checks what the documentation refers to:
-//! `pgops-docs CHECKOUT OUTPUT` reads the checkout and writes each generated file below OUTPUT, under the same path.
+//! `pgops-docs CHECKOUT OUTPUT CHART RIGHTS` reads the checkout and writes each generated file below OUTPUT, under the same path.
+//! CHART is the rendered chart, RIGHTS has the tables of a worker's rights.
 
 mod references;
+mod rights;
 mod safety;
 mod sources;
 
@@ -15,16 +17,18 @@ use sources::Sources;
 const SAFETY_PAGE: &str = "docs/concepts/safety.md";
 /// Names tests next to what they show.
 const THREAT_MODEL_PAGE: &str = "docs/concepts/threat-model.md";
+const RIGHTS_PAGE: &str = "docs/reference/rights.md";
 
 fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(checkout), Some(output), None) = (arguments.next(), arguments.next(), arguments.next()) else {
-        bail!("usage: pgops-docs CHECKOUT OUTPUT");
+    let arguments: Vec<_> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let [checkout, output, chart, worker] = arguments.as_slice() else {
+        bail!("usage: pgops-docs CHECKOUT OUTPUT CHART RIGHTS");
     };
-    let sources = Sources::scan(&checkout)?;
-    check_references(&checkout, &sources)?;
-    check_tests(&checkout, &sources)?;
-    write(&output, SAFETY_PAGE, &safety(&checkout, &sources)?)
+    let sources = Sources::scan(checkout)?;
+    check_references(checkout, &sources)?;
+    check_tests(checkout, &sources)?;
+    write(output, RIGHTS_PAGE, &rights::page(&read(checkout, chart)?, &read(checkout, worker)?)?)?;
+    write(output, SAFETY_PAGE, &safety(checkout, &sources)?)
 }
 
 /// Fails if a page links to a file, or names one, that does not exist.

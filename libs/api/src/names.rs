@@ -73,6 +73,9 @@ pub const ANNOTATION_VERSION: &str = "pgops.dev/version";
 /// Annotation of a StatefulSet with the image that the provisioner chose for [`ANNOTATION_VERSION`]: the catalog may name
 /// another one since.
 pub const ANNOTATION_IMAGE: &str = "pgops.dev/image";
+/// Beginning of the name of each worker's service account. The chart's admission policies recognize workers by it, so a
+/// worker without it would be restricted by its Role alone.
+pub const WORKER_PREFIX: &str = "pgops-worker-";
 
 /// Container of the server in a database's pod.
 pub const CONTAINER_POSTGRES: &str = "postgres";
@@ -144,10 +147,16 @@ pub fn job(request: &str, uid: &str) -> String {
     format!("{}-{hash}", stem.replace('.', "-"))
 }
 
+/// Service account of a request's worker, and the Role and the `RoleBinding` with its rights.
+#[must_use]
+pub fn worker(request: &str, uid: &str) -> String {
+    format!("{WORKER_PREFIX}{}", job(request, uid))
+}
+
 /// User name of a worker at the API server: that of its service account.
 #[must_use]
 pub fn worker_user(namespace: &str, request: &str, uid: &str) -> String {
-    format!("system:serviceaccount:{namespace}:{}", job(request, uid))
+    format!("system:serviceaccount:{namespace}:{}", worker(request, uid))
 }
 
 /// A name as the value of a label, which has at most 63 characters.
@@ -179,6 +188,14 @@ pub fn report_by_uid(request: &str, uid: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn worker_is_recognized_by_its_user_name() {
+        assert_eq!(
+            worker_user("demo", "orders-17", "3f9c21aa-1111"),
+            "system:serviceaccount:demo:pgops-worker-orders-17-3f9c21aa"
+        );
+    }
 
     #[test]
     fn job_name_follows_its_request_and_fits_a_label() {

@@ -27,7 +27,7 @@ pub struct ForeignObject {
     /// Name of the object.
     pub name: String,
     /// The owner that it should have.
-    pub owner: Owner,
+    pub owner: Box<Owner>,
 }
 
 impl Owner {
@@ -72,7 +72,7 @@ impl Owner {
     /// The error about an object of that name, which belongs to another owner.
     #[must_use]
     pub fn foreign<K: Resource<DynamicType = ()>>(&self, name: impl Into<String>) -> ForeignObject {
-        ForeignObject { kind: K::kind(&()).into_owned(), name: name.into(), owner: self.clone() }
+        ForeignObject { kind: K::kind(&()).into_owned(), name: name.into(), owner: Box::new(self.clone()) }
     }
 }
 

@@ -91,48 +91,50 @@ pub fn storage_risk(
 mod tests {
     use super::*;
     use rstest::rstest;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
-    fn workload(metadata: Value, policy: Value) -> StatefulSet {
-        let mut workload = json!({
-            "metadata": metadata,
-            "spec": { "selector": {}, "serviceName": "orders-pods", "template": {} },
+    const NOW: Option<&str> = Some("2026-11-20T10:00:00Z");
+
+    fn workload(deleted: Option<&str>, when_scaled: Option<&str>) -> StatefulSet {
+        let workload = json!({
+            "metadata": { "name": "orders", "deletionTimestamp": deleted },
+            "spec": {
+                "selector": {}, "serviceName": "orders-pods", "template": {},
+                "persistentVolumeClaimRetentionPolicy": { "whenScaled": when_scaled, "whenDeleted": "Delete" },
+            },
         });
-        workload["metadata"]["name"] = json!("orders");
-        workload["spec"]["persistentVolumeClaimRetentionPolicy"] = policy;
         serde_json::from_value(workload).unwrap()
     }
 
-    fn claim(metadata: Value, phase: &str) -> Option<PersistentVolumeClaim> {
-        Some(serde_json::from_value(json!({ "metadata": metadata, "status": { "phase": phase } })).unwrap())
-    }
-
-    fn deleted() -> Value {
-        json!({ "deletionTimestamp": "2026-11-20T10:00:00Z" })
-    }
-
-    fn retain() -> Value {
-        json!({ "whenScaled": "Retain", "whenDeleted": "Delete" })
+    fn claim(deleted: Option<&str>, phase: &str) -> PersistentVolumeClaim {
+        let claim = json!({ "metadata": { "deletionTimestamp": deleted }, "status": { "phase": phase } });
+        serde_json::from_value(claim).unwrap()
     }
 
     #[rstest]
-    #[case::unset(Value::Null)]
-    #[case::retained(retain())]
-    fn bound_claim_of_a_workload_that_retains_it_is_safe(#[case] policy: Value) {
-        assert_eq!(
-            storage_risk(&workload(json!({}), policy), "data-orders-0", claim(json!({}), "Bound").as_ref()),
-            None
-        );
+    #[case::unset(None)]
+    #[case::retained(Some("Retain"))]
+    fn bound_claim_of_a_workload_that_retains_it_is_safe(#[case] when_scaled: Option<&str>) {
+        let risk = storage_risk(&workload(None, when_scaled), "data-orders-0", Some(&claim(None, "Bound")));
+        assert_eq!(risk, None);
     }
 
     #[rstest]
-    #[case::workload_deleted(workload(deleted(), retain()), claim(json!({}), "Bound"), "StatefulSet orders is", true)]
+    #[case::workload_deleted(workload(NOW, None), Some(claim(None, "Bound")), "StatefulSet orders is", true)]
     #[case::deleted_when_scaled(
-        workload(json!({}), json!({ "whenScaled": "Delete" })), claim(json!({}), "Bound"), "whenScaled Delete", true
+        workload(None, Some("Delete")),
+        Some(claim(None, "Bound")),
+        "whenScaled Delete",
+        true
     )]
-    #[case::claim_terminating(workload(json!({}), retain()), claim(deleted(), "Bound"), "data-orders-0 is being", false)]
-    #[case::claim_lost(workload(json!({}), retain()), claim(json!({}), "Lost"), "phase Lost", false)]
-    #[case::claim_missing(workload(json!({}), retain()), None, "data-orders-0 does not exist", false)]
+    #[case::claim_terminating(
+        workload(None, None),
+        Some(claim(NOW, "Bound")),
+        "data-orders-0 is being",
+        false
+    )]
+    #[case::claim_lost(workload(None, None), Some(claim(None, "Lost")), "phase Lost", false)]
+    #[case::claim_missing(workload(None, None), None, "data-orders-0 does not exist", false)]
     fn volume_that_would_be_lost_is_named(
         #[case] workload: StatefulSet,
         #[case] claim: Option<PersistentVolumeClaim>,

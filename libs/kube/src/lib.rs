@@ -11,6 +11,7 @@
 //! | [`logging`] | the log's format and filter |
 //! | [`shutdown`] | termination signals |
 //! | [`Readiness`] | what a process waits for before it is ready |
+//! | [`Namespaces`] | the namespaces that a program works in |
 //! | [`PullPolicy`] | the flag for `imagePullPolicy` |
 
 mod api_error;
@@ -18,6 +19,7 @@ pub mod connect;
 pub mod finalizers;
 pub mod lease;
 pub mod logging;
+mod namespaces;
 pub mod patch;
 mod pull_policy;
 mod readiness;
@@ -25,5 +27,6 @@ pub mod shutdown;
 pub mod status;
 
 pub use api_error::ApiError;
+pub use namespaces::{NamespaceArgs, NamespaceScope, Namespaces};
 pub use pull_policy::PullPolicy;
 pub use readiness::Readiness;

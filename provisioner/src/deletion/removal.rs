@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(halt().await, (false, true), "the policy is set back");
         assert_eq!(halt().await, (false, true), "the claim still belongs to the workload");
         server.change::<PersistentVolumeClaim>("data-orders-0", |it| {
-            it["metadata"]["ownerReferences"] = json!([])
+            it["metadata"]["ownerReferences"] = json!([]);
         });
         assert_eq!(halt().await, (false, false));
         assert_eq!(halt().await, (true, false));

@@ -51,7 +51,7 @@ fn of_database() -> Value {
     owned_by("kubedb.com/v1", "Postgres", DATABASE_UID)
 }
 
-fn workload(uid: &str, owners: Value) -> StatefulSet {
+fn workload(uid: &str, owners: &Value) -> StatefulSet {
     parse(json!({
         "metadata": { "name": "orders", "namespace": "demo", "uid": uid, "ownerReferences": owners },
         "spec": { "selector": {}, "serviceName": "orders-pods", "replicas": 1, "template": { "spec": {
@@ -60,14 +60,14 @@ fn workload(uid: &str, owners: Value) -> StatefulSet {
     }))
 }
 
-fn service(owners: Value) -> Service {
+fn service(owners: &Value) -> Service {
     parse(
         json!({ "metadata": { "name": "orders", "namespace": "demo", "ownerReferences": owners }, "spec": {} }),
     )
 }
 
 /// A pod that answers with the image of the old version.
-fn pod(owners: Value) -> Pod {
+fn pod(owners: &Value) -> Pod {
     parse(json!({
         "metadata": { "name": "orders-0", "namespace": "demo", "uid": "pod", "ownerReferences": owners },
         "spec": { "containers": [{ "name": "postgres", "image": "pg:13.16" }] },
@@ -75,7 +75,7 @@ fn pod(owners: Value) -> Pod {
     }))
 }
 
-fn report(name: &str, owners: Value) -> ConfigMap {
+fn report(name: &str, owners: &Value) -> ConfigMap {
     parse(json!({
         "metadata": { "name": name, "namespace": "demo", "ownerReferences": owners },
         "data": { "report": "another user's" },
@@ -140,7 +140,7 @@ async fn foreign_workload_is_not_written() {
         owned_by("v1", "Pod", DATABASE_UID),
     ];
     for owners in owners {
-        let test = Test::new().with(&workload(WORKLOAD_UID, owners));
+        let test = Test::new().with(&workload(WORKLOAD_UID, &owners));
         let before = test.writes();
         assert_foreign(test.cluster.scale(0).await);
         assert_foreign(test.cluster.set_image("pg:13.23", "/var/pv/13/data").await);
@@ -153,23 +153,23 @@ async fn foreign_workload_is_not_written() {
 
 #[tokio::test]
 async fn workload_that_took_the_name_of_a_checked_one_is_not_written() {
-    let test = Test::new().with(&workload(WORKLOAD_UID, of_database()));
+    let test = Test::new().with(&workload(WORKLOAD_UID, &of_database()));
     test.cluster.scale(0).await.unwrap();
     assert_eq!(test.value::<StatefulSet>("orders")["spec"]["replicas"], 0);
-    let test = test.with(&workload("another", json!([])));
+    let test = test.with(&workload("another", &json!([])));
     let before = test.writes();
     // The API server refuses the first write; before the second one the object is checked again.
     assert!(test.cluster.scale(0).await.is_err());
     assert_foreign(test.cluster.scale(0).await);
     assert_eq!(test.writes(), before);
     // The provisioner has created its own again.
-    let test = test.with(&workload("third", of_database()));
+    let test = test.with(&workload("third", &of_database()));
     test.cluster.scale(0).await.unwrap();
 }
 
 #[tokio::test]
 async fn scaling_retains_the_volume_claims() {
-    let test = Test::new().with(&workload(WORKLOAD_UID, of_database()));
+    let test = Test::new().with(&workload(WORKLOAD_UID, &of_database()));
     test.server.change::<StatefulSet>("orders", |it| {
         it["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({ "whenScaled": "Delete" });
     });
@@ -180,27 +180,27 @@ async fn scaling_retains_the_volume_claims() {
 
 #[tokio::test]
 async fn foreign_service_is_not_written() {
-    let test = Test::new().with(&workload(WORKLOAD_UID, of_database())).with(&service(json!([])));
+    let test = Test::new().with(&workload(WORKLOAD_UID, &of_database())).with(&service(&json!([])));
     assert_foreign(test.cluster.publish_not_ready_addresses(true).await);
     assert_foreign(test.cluster.ensure_owned().await);
-    let test = test.with(&service(of_database()));
+    let test = test.with(&service(&of_database()));
     test.cluster.publish_not_ready_addresses(true).await.unwrap();
     assert_eq!(test.value::<Service>("orders")["spec"]["publishNotReadyAddresses"], true);
 }
 
 #[tokio::test]
 async fn foreign_pod_is_neither_connected_to_nor_waited_for() {
-    let test = Test::new().with(&workload(WORKLOAD_UID, of_database())).with(&pod(json!([])));
+    let test = Test::new().with(&workload(WORKLOAD_UID, &of_database())).with(&pod(&json!([])));
     assert_foreign(test.cluster.pod_state("pg:13.16").await);
     assert_foreign(test.cluster.wait_ready("pg:13.16").await);
     assert_foreign(test.cluster.wait_pod_ended().await);
-    let test = test.with(&pod(owned_by("apps/v1", "StatefulSet", WORKLOAD_UID)));
+    let test = test.with(&pod(&owned_by("apps/v1", "StatefulSet", WORKLOAD_UID)));
     assert_eq!(test.cluster.wait_ready("pg:13.16").await.unwrap(), "10.0.0.7");
 }
 
 #[tokio::test]
 async fn foreign_report_stays_and_another_name_is_used() {
-    let foreign = report(&names::report("orders-17"), json!([]));
+    let foreign = report(&names::report("orders-17"), &json!([]));
     let test = Test::new().with(&foreign);
     assert_eq!(test.cluster.report("report").await.unwrap(), None);
     test.cluster.write_report("report", "ours").await.unwrap();
@@ -219,7 +219,7 @@ async fn foreign_report_stays_and_another_name_is_used() {
 #[tokio::test]
 async fn report_with_both_names_taken_is_an_error() {
     let [usual, second] =
-        ["orders-17-report", "orders-17-3f9c21aa-report"].map(|name| report(name, of_database()));
+        ["orders-17-report", "orders-17-3f9c21aa-report"].map(|name| report(name, &of_database()));
     let test = Test::new().with(&usual).with(&second);
     let before = test.writes();
     assert_foreign(test.cluster.write_report("journal", "line").await);
@@ -235,7 +235,7 @@ async fn deleted_report_is_created_again() {
     test.cluster.write_report("journal", "one two").await.unwrap();
     assert_eq!(test.cluster.report("journal").await.unwrap().as_deref(), Some("one two"));
     // Replaced by another user's: not written either.
-    test.server.put(&report("orders-17-report", json!([])));
+    test.server.put(&report("orders-17-report", &json!([])));
     test.cluster.write_report("journal", "three").await.unwrap();
     assert_eq!(test.cluster.report_name(), "orders-17-3f9c21aa-report");
 }
@@ -258,7 +258,7 @@ async fn database_and_request_of_another_uid_are_not_written() {
 
 #[tokio::test]
 async fn claim_that_is_being_deleted_is_a_risk() {
-    let test = Test::new().with(&workload(WORKLOAD_UID, of_database()));
+    let test = Test::new().with(&workload(WORKLOAD_UID, &of_database()));
     assert!(matches!(test.cluster.storage_risk().await.unwrap(), Some(StorageRisk::ClaimMissing { .. })));
     let claim: PersistentVolumeClaim = parse(json!({
         "metadata": { "name": "data-orders-0", "finalizers": ["kubernetes.io/pvc-protection"] },

@@ -37,6 +37,7 @@ pub mod fault_injection;
 mod fingerprint;
 pub mod golden;
 mod harness;
+pub mod identity;
 mod kubectl;
 mod loop_volume;
 mod manual_pg_upgrade;

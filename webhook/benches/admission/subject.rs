@@ -27,8 +27,7 @@ pub fn start(api_server: &FakeApiServer, directory: &Path) -> anyhow::Result<(Pr
     let default = || env!("CARGO_BIN_EXE_pgops-webhook").into();
     let mut command = Command::new(std::env::var_os("PGOPS_BENCH_PROGRAM").unwrap_or_else(default));
     command
-        .args(["serve", "--launcher", "false", "--log-format", "json"])
-        .args(["--namespace", "pgops-system", "--pod-name", "pgops-webhook-0"])
+        .args(["serve", "--log-format", "json", "--namespace", "pgops-system"])
         .args(["--bind", &bind.to_string(), "--health-bind", &health.to_string()])
         .arg("--kubeconfig")
         .arg(&kubeconfig)

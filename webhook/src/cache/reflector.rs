@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::pin::pin;
+use std::sync::Arc;
 
 use anyhow::bail;
 use futures::StreamExt;
@@ -13,6 +14,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde::de::DeserializeOwned;
 
+use super::merge::{Change, Merge};
 use super::prune::Prune;
 use super::store::StoreWriter;
 use super::unreadable::Unreadable;
@@ -37,7 +39,7 @@ where
     while let Some(change) = changes.next().await {
         match change {
             Ok(event) => {
-                if let Some(event) = readable(event, &unreadable, &writer) {
+                if let Some(event) = readable(event, &unreadable, |name| writer.get(name)) {
                     writer.apply(event);
                 }
             }
@@ -47,14 +49,68 @@ where
     bail!("the watch on {kind} ended")
 }
 
+/// The same for the objects of several namespaces, each of which is watched by itself.
+pub async fn run_reflectors<K>(
+    mut apis: Vec<Api<DeserializeGuard<K>>>,
+    mut writer: StoreWriter<K>,
+) -> anyhow::Result<Infallible>
+where
+    K: Prune + Debug + DeserializeOwned + Send + Sync,
+{
+    if apis.len() == 1
+        && let Some(api) = apis.pop()
+    {
+        return run_reflector(api, writer).await;
+    }
+    let kind = K::kind(&());
+    let unreadable = Unreadable::default();
+    let mut merge = Merge::new(apis.len());
+    let watches = apis.into_iter().enumerate().map(|(index, api)| {
+        let config = watcher::Config::default().page_size(PAGE_SIZE);
+        watcher(api, config).default_backoff().map(move |change| (index, change)).boxed()
+    });
+    let mut changes = futures::stream::select_all(watches);
+    while let Some((index, change)) = changes.next().await {
+        match change {
+            Ok(event) => {
+                let known = |name: &ObjectRef<K>| merge.pending(name).or_else(|| writer.get(name));
+                let event = readable(event, &unreadable, known);
+                for change in event.map(|event| merge.accept(index, event)).unwrap_or_default() {
+                    write(change, &mut writer);
+                }
+            }
+            Err(error) => tracing::warn!(%kind, %error, "failed to watch; retrying"),
+        }
+    }
+    bail!("the watches on {kind} ended")
+}
+
+fn write<K: Prune>(change: Change<K>, writer: &mut StoreWriter<K>) {
+    match change {
+        Change::Replace(objects) => {
+            writer.apply(Event::Init);
+            for object in objects {
+                writer.apply(Event::InitApply(object));
+            }
+            writer.apply(Event::InitDone);
+        }
+        Change::Apply(object) => writer.apply(Event::Apply(object)),
+        Change::Delete(name) => {
+            if let Some(known) = writer.get(&name) {
+                writer.apply(Event::Delete((*known).clone()));
+            }
+        }
+    }
+}
+
 /// The event with an object that can be read. One that can no longer be read counts as deleted: its previous
 /// state would be wrong.
 fn readable<K: Prune>(
     event: Event<DeserializeGuard<K>>,
     unreadable: &Unreadable,
-    writer: &StoreWriter<K>,
+    known: impl Fn(&ObjectRef<K>) -> Option<Arc<K>>,
 ) -> Option<Event<K>> {
-    let deleted = |name: ObjectRef<K>| writer.get(&name).map(|known| Event::Delete((*known).clone()));
+    let deleted = |name: ObjectRef<K>| known(&name).map(|known| Event::Delete((*known).clone()));
     Some(match event {
         Event::Init => Event::Init,
         Event::InitDone => Event::InitDone,
@@ -88,7 +144,7 @@ mod tests {
         let (caches, mut writers) = Caches::new();
         let unreadable = Unreadable::default();
         let mut follow = |event| {
-            if let Some(event) = readable(event, &unreadable, &writers.requests) {
+            if let Some(event) = readable(event, &unreadable, |name| writers.requests.get(name)) {
                 writers.requests.apply(event);
             }
             let found = caches.requests_where(|_| true);

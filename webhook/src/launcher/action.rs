@@ -49,6 +49,8 @@ pub enum Action {
     Succeed { message: String },
     /// Delete the Job, which has ended: the next one has the same name.
     DeleteJob,
+    /// Delete the rights of the request's worker: the request has ended.
+    Revoke,
     /// Resume a request that has failed: its Job continues from the journal.
     Resume,
     /// Remove the annotation that requests to resume.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::rbac::v1::Role;
 use kube::Client;
 use kube::runtime::controller;
 use kube::runtime::events::Recorder;
@@ -66,6 +67,7 @@ impl Reconciler {
             Action::StartJob | Action::UnsuspendJob => self.suspend(state, false, None).await,
             Action::Withdraw(withdrawal) => self.withdraw(state, withdrawal).await,
             Action::DeleteJob => self.delete_job(state).await,
+            Action::Revoke => state.rights.delete(&self.client).await,
             Action::ClearResume { .. } => self.clear_resume(&state.request).await,
             Action::RemoveFinalizer => self.remove_finalizer(&state.request).await,
             Action::Nothing
@@ -114,7 +116,7 @@ impl Reconciler {
     async fn create(&self, worker: &Worker) -> Result<(), Error> {
         let owner = Owner::new::<PostgresOpsRequest>(&worker.plan.request, &worker.plan.request_uid);
         writes::create(&self.client, &owner, &worker.service_account()).await?;
-        writes::create(&self.client, &owner, &worker.role()).await?;
+        self.ensure_role(&owner, &worker.role()).await?;
         writes::create(&self.client, &owner, &worker.role_binding()).await?;
         let job = worker.job(&self.images).map_err(Error::Serialize)?;
         if writes::create(&self.client, &owner, &job).await? {
@@ -129,6 +131,19 @@ impl Reconciler {
             );
         }
         Ok(())
+    }
+
+    /// Creates the Role, or gives an existing one the rights of this plan: the worker of a Job that was deleted may have
+    /// had others, if the catalog has got other images since.
+    async fn ensure_role(&self, owner: &Owner, role: &Role) -> Result<(), Error> {
+        if writes::create(&self.client, owner, role).await? {
+            return Ok(());
+        }
+        let Some(existing) = writes::read_again(&self.client, role).await? else { return Ok(()) };
+        if existing.rules == role.rules {
+            return Ok(());
+        }
+        writes::patch(&self.client, "update", &existing, json!({ "rules": role.rules })).await
     }
 
     async fn withdraw(&self, state: &State, withdrawal: &Withdrawal) -> Result<(), Error> {
@@ -185,7 +200,9 @@ fn requeue(action: &Action) -> controller::Action {
             controller::Action::requeue(left.max(Duration::from_secs(1)))
         }
         Action::Wait { .. } | Action::Launch(_) => controller::Action::requeue(WAIT_INTERVAL),
-        Action::Claim(_) | Action::Release | Action::Resume => controller::Action::requeue(Duration::ZERO),
+        Action::Claim(_) | Action::Release | Action::Resume | Action::Revoke => {
+            controller::Action::requeue(Duration::ZERO)
+        }
         Action::Warn { .. } => controller::Action::requeue(WARN_INTERVAL),
         Action::Nothing
         | Action::Acknowledge { .. }

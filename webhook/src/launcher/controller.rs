@@ -4,20 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::select_all;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
-use kube::{Api, Client};
 use pgops_api::{Postgres, display_chain, names};
+use pgops_kube::NamespaceScope;
 
 use super::apply::Reconciler;
 use super::decide::next_action;
 use super::observe::{Observation, observe};
-use super::options::Images;
+use super::options::Options;
 use super::state::has_finalizer;
 use super::triggers::{GuardedRequest, map_database, map_pod, map_request};
 use super::writes::Error;
@@ -38,29 +40,42 @@ pub struct Context {
     pub unreadable: Unreadable,
 }
 
-/// Reconciles every request, as long as it is polled.
-///
-/// One at a time is fast enough, and keeps the log in order.
-pub async fn run(client: Client, images: Images, caches: Arc<Caches>, recorder: Recorder) {
+/// Reconciles every request, as long as it is polled: by one controller for each namespace that is watched by itself.
+pub async fn run(client: Client, options: &Options, caches: &Arc<Caches>, recorder: &Recorder) {
     // Without the catalog every request would be denied.
     if caches.wait_until_ready().await.is_err() {
         return;
     }
-    let requests = || Api::<GuardedRequest>::all(client.clone());
-    let databases = Api::<PartialObjectMeta<Postgres>>::all(client.clone());
+    let controllers = options.watched.scopes().into_iter().map(|scope| {
+        let context = Context {
+            reconciler: Reconciler {
+                client: client.clone(),
+                recorder: recorder.clone(),
+                images: options.images.clone(),
+            },
+            caches: caches.clone(),
+            unreadable: Unreadable::default(),
+        };
+        Box::pin(run_in(client.clone(), scope, context))
+    });
+    // None of them ends by itself.
+    select_all(controllers).await;
+}
+
+/// Reconciles every request of the scope.
+///
+/// One at a time is fast enough, and keeps the log in order.
+async fn run_in(client: Client, scope: NamespaceScope, context: Context) {
+    let requests = || scope.api::<GuardedRequest>(&client);
+    let databases = scope.api::<PartialObjectMeta<Postgres>>(&client);
     let workers = || watcher::Config::default().labels(names::LABEL_REQUEST);
-    let context = Context {
-        reconciler: Reconciler { client: client.clone(), recorder, images },
-        caches,
-        unreadable: Unreadable::default(),
-    };
     let controller = Controller::new(requests(), watcher::Config::default());
     let all_requests = controller.store();
     let requests_of_database = controller.store();
     controller
         .with_config(controller::Config::default().concurrency(1))
-        .owns(Api::<Job>::all(client.clone()), workers())
-        .watches(Api::<Pod>::all(client.clone()), workers(), |pod| map_pod(&pod))
+        .owns(scope.api::<Job>(&client), workers())
+        .watches(scope.api::<Pod>(&client), workers(), |pod| map_pod(&pod))
         .watches(requests(), watcher::Config::default(), move |changed| {
             map_request(&all_requests.state(), &changed)
         })

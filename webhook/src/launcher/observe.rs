@@ -16,6 +16,7 @@ use kube::{Api, Client, ResourceExt};
 use pgops_api::matrix::Catalog;
 use pgops_api::{Owner, Postgres, PostgresOpsRequest, names};
 
+use super::rights::Rights;
 use super::state::{State, job_name};
 use crate::cache::Unreadable;
 
@@ -57,6 +58,9 @@ pub async fn observe(
     let job_name = job_name(seen);
     // A Job of that name that another user made is not the request's: it is neither judged nor changed.
     let job = jobs.get_opt(&job_name).await?.filter(|job| Owner::of(seen).owns(&job.metadata));
+    // Before the request, too: those of a request that was resumed meanwhile must not be taken for what it left behind.
+    let rights =
+        if seen.phase().is_terminal() { Rights::observe(client, seen).await? } else { Rights::default() };
     let database = databases.get_opt(name).await?;
     let workers = ListParams::default().labels(&format!("{}={}", names::LABEL_DATABASE, names::label(name)));
     let mut other_jobs = jobs.list(&workers).await?.items;
@@ -91,6 +95,7 @@ pub async fn observe(
         pods: own_pods,
         other_jobs,
         other_pods,
+        rights,
         database,
         workload,
         claim,

@@ -1,6 +1,6 @@
 //! Settings of the launcher, from the flags of the program.
 
-use pgops_kube::PullPolicy;
+use pgops_kube::{Namespaces, PullPolicy};
 
 /// Settings of the launcher.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Options {
     pub identity: String,
     /// Images of the worker.
     pub images: Images,
+    /// Namespaces whose requests are launched.
+    pub watched: Namespaces,
 }
 
 /// The image that is the same for all workers; the others are the versions' own.

@@ -3,8 +3,10 @@
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-
 use pgops_api::names::CONTAINER_RUNNER;
+use pgops_api::plan::EXIT_ENDED;
+
+use super::worker::CONTAINER_STAGE;
 
 /// Longest text taken from a pod, in bytes.
 const MAX_TEXT: usize = 1024;
@@ -32,6 +34,27 @@ pub fn runner_started(pod: &Pod) -> bool {
         container.restart_count > 0
             || [&container.state, &container.last_state].into_iter().flatten().any(started)
     })
+}
+
+/// Whether the Job of these pods ends without another pod, once its request has ended: a runner that runs is about to
+/// exit, or a pod has ended the Job.
+pub fn end_their_job(pods: &[Pod]) -> bool {
+    pods.iter().any(|pod| match pod.status.as_ref().and_then(|status| status.phase.as_deref()) {
+        Some("Running" | "Succeeded") => true,
+        // As the Job's failure policy has it: the other containers run programs of a database image.
+        Some("Failed") => {
+            containers(pod).filter(|container| ends_the_job(&container.name)).any(|container| {
+                let ended = container.state.as_ref().and_then(|state| state.terminated.as_ref());
+                ended.is_some_and(|ended| ended.exit_code == i32::from(EXIT_ENDED))
+            })
+        }
+        _ => false,
+    })
+}
+
+/// Whether the exit status of a container may end the Job.
+fn ends_the_job(container: &str) -> bool {
+    [CONTAINER_RUNNER, CONTAINER_STAGE].contains(&container)
 }
 
 /// What prevents one of the pods from starting, if anything.

@@ -14,6 +14,7 @@ use pgops_api::opsrequest::{CONDITION_DRY_RUN, CONDITION_WAITING, Phase};
 use pgops_api::{Postgres, PostgresOpsRequest, StorageRisk, names, storage_risk};
 use pgops_kube::finalizers;
 
+use super::rights::Rights;
 use super::{job_state, pods};
 
 /// Everything that decides what to do next for one request.
@@ -31,6 +32,8 @@ pub struct State {
     pub other_jobs: Vec<Job>,
     /// Pods of such Jobs, including Jobs that are deleted.
     pub other_pods: Vec<Pod>,
+    /// The rights of the request's worker; read only for a request that has ended.
+    pub rights: Rights,
     pub database: Option<Postgres>,
     /// The StatefulSet with the database's name; its owner is checked before a Job is created.
     pub workload: Option<StatefulSet>,

@@ -4,12 +4,14 @@
 mod ownership;
 mod queue;
 mod resume;
+mod rights;
 mod stale_leader;
 
 use std::sync::Arc;
 
 use axum::http::Method;
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
@@ -132,6 +134,21 @@ fn complete_upgrade(server: &FakeApiServer, name: &str) {
     server.change::<Postgres>("orders", |it| it["spec"]["version"] = json!(request.target()));
     server.change::<PostgresOpsRequest>(name, |it| it["status"]["phase"] = json!("Successful"));
     complete_job(server, name);
+}
+
+/// What the Job controller does when a Job is started: a pod runs.
+fn add_pod(server: &FakeApiServer, name: &str) {
+    let job: Job = server.get(&names::job(name, &get(server, name).metadata.uid.unwrap())).unwrap();
+    let mut labels = job.metadata.labels.unwrap();
+    labels.insert("batch.kubernetes.io/job-name".to_owned(), job.metadata.name.clone().unwrap());
+    server.put(&parse::<Pod>(json!({
+        "metadata": { "name": format!("{name}-pod"), "namespace": "demo", "labels": labels },
+        "status": { "phase": "Running" },
+    })));
+}
+
+fn end_pod(server: &FakeApiServer, name: &str) {
+    server.change::<Pod>(&format!("{name}-pod"), |it| it["status"]["phase"] = json!("Succeeded"));
 }
 
 fn complete_job(server: &FakeApiServer, name: &str) {

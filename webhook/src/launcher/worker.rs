@@ -13,7 +13,11 @@ pub mod metadata;
 mod pod;
 pub mod prepare;
 mod rbac;
+pub mod rights;
 mod volumes;
+
+/// The init container that stages the old version's programs.
+pub const CONTAINER_STAGE: &str = "stage";
 
 /// Everything from which the worker of one request is built.
 #[derive(Clone, Debug, PartialEq)]

@@ -62,6 +62,16 @@ where
     Ok(false)
 }
 
+/// The stored object of that name, if it has the same owners.
+pub async fn read_again<K>(client: &Client, object: &K) -> Result<Option<K>, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let stored = api(client, object).get_opt(&object.name_any()).await;
+    let stored = stored.map_err(ApiError::on_object("read", object))?;
+    Ok(stored.filter(|stored| stored.owner_references() == object.owner_references()))
+}
+
 /// Patches the object that was observed.
 pub async fn patch<K>(client: &Client, verb: &'static str, object: &K, change: Value) -> Result<(), Error>
 where

@@ -10,7 +10,8 @@ pub(super) const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Maximum number of bytes that are buffered of a connection: the head of a request, or a part of its body.
 pub(super) const MAX_BUFFER: usize = 64 * 1024;
 
-/// How many connections a listener has at most, and how long each may stay in each phase.
+/// How many connections a listener has at most, and how long each may stay in each phase. Both listeners speak HTTP/1.1
+/// only, with which API servers call webhooks: HTTP/2 would need limits on streams too.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Maximum number of open connections.

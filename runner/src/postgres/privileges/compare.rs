@@ -38,13 +38,18 @@ impl Baseline {
         Self { before, pristine, old_major }
     }
 
-    /// Adds the rights in a database, without what a new cluster has too: thousands of objects in each.
+    /// Adds the rights in a database, without what a new cluster has too: hundreds of objects in each.
     pub fn add_database(&mut self, name: &str, mut before: DatabasePrivileges) {
         let pristine = by_name(&self.pristine.database.objects);
         before.objects.retain(|object| {
-            let known = pristine.get(&(object.kind, object.name.as_str()));
-            let is_same = known.is_some_and(|it| it.owner == object.owner && it.grants == object.grants);
-            !(object.built_in && (is_same || object.kind == ObjectKind::BuiltInFunctions))
+            let adds = |known: &Object| {
+                known.owner != object.owner || object.grants.iter().any(|grant| !known.grants.contains(grant))
+            };
+            match pristine.get(&(object.kind, object.name.as_str())) {
+                Some(known) => !object.built_in || adds(known),
+                // Those with a definition are all read, so the new version does not have it.
+                None => !object.built_in || object.definition.is_none(),
+            }
         });
         self.before.databases.insert(name.to_owned(), before);
     }
@@ -165,7 +170,10 @@ impl Known<'_> {
             return None;
         }
         let known = self.each().any(|known| known.owner.as_deref() == Some(owner));
-        let is_the_servers = object.built_in && superusers.contains(owner);
+        // A restore in binary upgrade mode creates extensions as the superuser that restores, and sets no owner: a role that
+        // had created a trusted one loses it.
+        let is_the_servers =
+            (object.built_in || object.kind == ObjectKind::Extension) && superusers.contains(owner);
         (!known && !is_the_servers).then(|| {
             let before = self.each().find_map(|known| known.owner.as_deref()).unwrap_or("a superuser");
             (format!("owner \"{before}\""), format!("owner \"{owner}\""))

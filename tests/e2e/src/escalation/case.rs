@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 /// An attack in a database of its own, which a role of its own owns.
 pub struct Case {
-    /// Name of the database, and of the role.
+    /// Its name, also part of the names of its database and of its role.
     pub name: &'static str,
     /// Major versions in which it can be created.
     pub on: RangeInclusive<u32>,
@@ -14,7 +14,7 @@ pub struct Case {
     pub sql: &'static str,
     /// What the superuser creates afterwards.
     pub after: &'static str,
-    /// What must be found.
+    /// The expected findings.
     pub expected: Expected,
 }
 

@@ -108,7 +108,7 @@ async fn worker_killed_at_journal_records_does_nothing_twice() -> anyhow::Result
 
 /// The launcher's leader is deleted while the Job runs; the other replica takes over and completes the request.
 #[tokio::test]
-async fn webhook_killed_while_job_runs_changes_nothing() -> anyhow::Result<()> {
+async fn launcher_killed_while_job_runs_changes_nothing() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let (orders, before, upgrade) = start_upgrade(ns, "15.18", DataSet::Contrib).await?;
         upgrade.wait_step(Step::Preflight).await?;
@@ -127,10 +127,10 @@ async fn kill_leader(cluster: &Cluster) -> anyhow::Result<()> {
     let holders = leases.list(&ListParams::default()).await?;
     let mut holders = holders.iter().filter_map(|lease| lease.spec.as_ref()?.holder_identity.as_deref());
     let leader = holders.find_map(|holder| {
-        names.iter().find(|name| name.contains("webhook") && holder.contains(name.as_str()))
+        names.iter().find(|name| name.contains("launcher") && holder.contains(name.as_str()))
     });
     let leader =
-        leader.with_context(|| format!("no pod of the webhook holds a lease in {}", cluster.system))?;
+        leader.with_context(|| format!("no pod of the launcher holds a lease in {}", cluster.system))?;
     pods.delete(leader, &DeleteParams::default()).await?;
     let deployments = Api::<Deployment>::namespaced(cluster.client.clone(), &cluster.system);
     for deployment in deployments.list(&ListParams::default()).await? {

@@ -22,4 +22,5 @@ mod preflight;
 mod protection;
 mod queue;
 mod retention;
+mod rights;
 mod user_objects;

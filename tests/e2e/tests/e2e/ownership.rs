@@ -47,11 +47,10 @@ where
     let contents = |object: &K| {
         let mut object = serde_json::to_value(object).unwrap_or_default();
         object["status"] = Value::Null;
-        let metadata = object["metadata"].as_object_mut();
         // Written by Kubernetes' own controllers.
-        metadata.map(|metadata| {
-            metadata.retain(|key, _| !["managedFields", "resourceVersion"].contains(&key.as_str()))
-        });
+        for changing in ["managedFields", "resourceVersion"] {
+            object["metadata"][changing] = Value::Null;
+        }
         object
     };
     let (before, after) = (contents(before), contents(&after));
@@ -201,10 +200,11 @@ async fn foreign_objects_of_the_worker_are_not_adopted() -> anyhow::Result<()> {
         created?;
         let uid = ns.api::<PostgresOpsRequest>().get("minor").await?.uid().context("no uid")?;
         let name = names::job("minor", &uid);
+        let worker = names::worker("minor", &uid);
         let binding: RoleBinding = create(
             ns,
             json!({
-                "metadata": {"name": name},
+                "metadata": {"name": worker},
                 "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
                 "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": ns.name()}],
             }),
@@ -221,7 +221,7 @@ async fn foreign_objects_of_the_worker_are_not_adopted() -> anyhow::Result<()> {
         wait_for_name_taken(ns, "RoleBinding").await?;
         ensure_unchanged(ns, &binding).await?;
         ensure_unchanged(ns, &job).await?;
-        ns.api::<RoleBinding>().delete(&name, &DeleteParams::default()).await?;
+        ns.api::<RoleBinding>().delete(&worker, &DeleteParams::default()).await?;
         wait_for_name_taken(ns, "Job").await?;
         ensure_unchanged(ns, &job).await?;
         ns.api::<Job>().delete(&name, &DeleteParams::background()).await?;
@@ -236,7 +236,9 @@ async fn wait_for_name_taken(ns: &Namespace, kind: &str) -> anyhow::Result<()> {
         let waiting = status.and_then(|status| condition::find(&status.conditions, CONDITION_WAITING));
         waiting.is_some_and(|it| {
             let message = it.message.as_deref().unwrap_or_default();
-            it.reason.as_deref() == Some("NameTaken") && message.starts_with(&format!("{kind} minor-"))
+            it.reason.as_deref() == Some("NameTaken")
+                && message.starts_with(&format!("{kind} "))
+                && message.contains("minor-")
         })
     };
     wait_for(&ns.api(), "minor", &format!("the reason NameTaken for {kind}"), TIMEOUT, waits).await.map(drop)

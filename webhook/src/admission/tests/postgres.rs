@@ -174,14 +174,14 @@ async fn only_the_worker_of_an_active_request_sets_the_version() {
     request["status"] = json!({"phase": "Progressing", "from": "13.16"});
     cluster.requests = vec![request.clone()];
     let change = || version_change(&initialized(), "17.11");
-    let worker = "system:serviceaccount:demo:orders-up-3f9c21aa";
+    let worker = "system:serviceaccount:demo:pgops-worker-orders-up-3f9c21aa";
     assert!(cluster.warnings(by(change(), worker)).await.is_empty());
     for other in [
         "ada",
         "",
         "orders-up-3f9c21aa",
-        "system:serviceaccount:other:orders-up-3f9c21aa",
-        "system:serviceaccount:demo:orders-up-3f9c21ab",
+        "system:serviceaccount:other:pgops-worker-orders-up-3f9c21aa",
+        "system:serviceaccount:demo:pgops-worker-orders-up-3f9c21ab",
         "system:serviceaccount:kubedb:kubedb-ops-manager",
     ] {
         assert!(cluster.denial(by(change(), other)).await.contains("RequestActive"), "{other}");

@@ -5,6 +5,7 @@ use super::resume::resume;
 use crate::launcher::action::{Action, RECHECK_INTERVAL};
 use crate::launcher::claim;
 use crate::launcher::job_state::{self, JobState, Withdrawal};
+use crate::launcher::pods;
 use crate::launcher::state::{State, has_finalizer};
 
 /// Removes claim and finalizer of a request that has ended as soon as no Job can act for it any more, unless
@@ -13,6 +14,10 @@ pub fn finish(state: &State) -> Action {
     let wants_resume = state.request.wants_resume();
     if !wants_resume && !has_finalizer(&state.request) {
         return Action::Nothing;
+    }
+    // Before everything else, so that no Job is resumed with the rights of the previous one.
+    if state.rights.exist() {
+        return Action::Revoke;
     }
     if let Some(action) = wait_for_worker(state) {
         return action;
@@ -24,16 +29,20 @@ pub fn finish(state: &State) -> Action {
 fn wait_for_worker(state: &State) -> Option<Action> {
     if let Some(job) = &state.job {
         match job_state::of(job) {
-            JobState::Active => return Some(Action::Nothing),
+            JobState::Active if pods::end_their_job(&state.pods) => return Some(Action::Nothing),
+            // Its pod was lost when the request had ended already. Without rights no other can start, so that the Job would
+            // never end, and with it the wait of the next request.
+            JobState::Active => return Some(withdraw()),
             // A launcher that saw the claim name it may be about to start it: changing the Job prevents that.
-            JobState::Held if claim::names_job(state, job) => {
-                let message = "the request has ended".to_owned();
-                return Some(Action::Withdraw(Withdrawal { reason: "Ended".to_owned(), message }));
-            }
+            JobState::Held if claim::names_job(state, job) => return Some(withdraw()),
             JobState::Held | JobState::Withdrawn(_) | JobState::Complete | JobState::Failed(_) => {}
         }
     }
     // The next request must not start alongside them. A request that is being deleted goes anyway: its
     // claim is taken over when they have ended.
     (state.has_live_pods() && !state.is_deleted()).then_some(Action::Recheck(RECHECK_INTERVAL))
+}
+
+fn withdraw() -> Action {
+    Action::Withdraw(Withdrawal { reason: "Ended".to_owned(), message: "the request has ended".to_owned() })
 }

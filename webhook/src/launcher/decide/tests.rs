@@ -29,6 +29,7 @@ fn describe(action: &Action) -> (&'static str, String) {
         Action::Claim(claim) => ("Claim", claim.job.clone().unwrap_or_default()),
         Action::StartJob => ("StartJob", String::new()),
         Action::DeleteJob => ("DeleteJob", String::new()),
+        Action::Revoke => ("Revoke", String::new()),
         Action::Resume => ("Resume", String::new()),
         Action::ClearResume { rejected } => ("ClearResume", rejected.clone().unwrap_or_default()),
         Action::Release => ("Release", String::new()),

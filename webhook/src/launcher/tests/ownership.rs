@@ -14,8 +14,10 @@ use serde_json::{Value, json};
 use super::{Launcher, active, add_request, cluster, condition_message, get, phases};
 use crate::launcher::fixtures::parse;
 
-fn job_name() -> String {
-    names::job("a", "a1-of-01:00")
+/// The name that an object of the worker has.
+fn name_of<K: Resource<DynamicType = ()>>() -> String {
+    let uid = "a1-of-01:00";
+    if K::kind(&()) == "Job" { names::job("a", uid) } else { names::worker("a", uid) }
 }
 
 /// Stores an object of the worker's name that another user made, and returns it as it is stored.
@@ -23,7 +25,7 @@ fn put_foreign<K>(server: &FakeApiServer, mut rest: Value) -> Value
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Send + Sync + 'static,
 {
-    rest["metadata"] = json!({ "name": job_name(), "namespace": "demo" });
+    rest["metadata"] = json!({ "name": name_of::<K>(), "namespace": "demo" });
     server.put::<K>(&parse(rest));
     stored::<K>(server)
 }
@@ -32,7 +34,7 @@ fn stored<K>(server: &FakeApiServer) -> Value
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Send + Sync + 'static,
 {
-    serde_json::to_value(server.get::<K>(&job_name()).unwrap()).unwrap()
+    serde_json::to_value(server.get::<K>(&name_of::<K>()).unwrap()).unwrap()
 }
 
 async fn assert_not_adopted<K>(rest: Value)
@@ -47,8 +49,11 @@ where
     assert_eq!(stored::<K>(&server), foreign);
     assert_eq!((phases(&server), active(&server)), (vec![Phase::Pending], Vec::new()));
     let text = condition_message(&server, "a", CONDITION_WAITING);
-    let expected =
-        format!("{} {} does not belong to PostgresOpsRequest a (uid a1-of-01:00)", K::kind(&()), job_name());
+    let expected = format!(
+        "{} {} does not belong to PostgresOpsRequest a (uid a1-of-01:00)",
+        K::kind(&()),
+        name_of::<K>()
+    );
     assert!(text.starts_with(&expected), "{text}");
 }
 
@@ -93,8 +98,8 @@ async fn request_starts_once_the_name_is_free() {
     let launcher = Launcher::new(&server);
     launcher.settle().await;
     // As if it were deleted.
-    server.change::<ServiceAccount>(&job_name(), |it| {
-        it["metadata"]["deletionTimestamp"] = json!("1970-01-01T01:00:00Z")
+    server.change::<ServiceAccount>(&name_of::<ServiceAccount>(), |it| {
+        it["metadata"]["deletionTimestamp"] = json!("1970-01-01T01:00:00Z");
     });
     launcher.settle().await;
     assert_eq!((phases(&server), active(&server)), (vec![Phase::Progressing], vec!["a".to_owned()]));

@@ -7,8 +7,8 @@ use pgops_api::{Postgres, PostgresOpsRequest, names};
 use serde_json::json;
 
 use super::{
-    Launcher, active, add_request, claim, cluster, complete_job, complete_upgrade, condition_message, get,
-    names_of, phases,
+    Launcher, active, add_pod, add_request, claim, cluster, complete_job, complete_upgrade,
+    condition_message, end_pod, get, names_of, phases,
 };
 use crate::launcher::fixtures::catalog;
 
@@ -29,11 +29,13 @@ async fn requests_run_one_at_a_time_in_creation_order() {
     }
 
     // The request has ended, its Job has not: no other request starts.
+    add_pod(&server, "c");
     server.change::<PostgresOpsRequest>("c", |it| it["status"]["phase"] = json!("Failed"));
     launcher.settle().await;
     assert_eq!(active(&server), ["c"]);
     assert!(condition_message(&server, "a", CONDITION_WAITING).contains("job c-c1 of PostgresOpsRequest c"));
 
+    end_pod(&server, "c");
     complete_job(&server, "c");
     launcher.settle().await;
     assert_eq!(active(&server), ["a"]);

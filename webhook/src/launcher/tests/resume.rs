@@ -6,6 +6,7 @@ use pgops_api::{Postgres, PostgresOpsRequest, condition, names};
 use pgops_testing::fake_api_server::FakeApiServer;
 use serde_json::json;
 
+use super::rights::has_rights;
 use super::{Launcher, active, add_request, before_call, claim, cluster, condition_message, get, phases};
 
 /// The Job of a request is lost while the database is paused by it, and an operator requests to resume.
@@ -71,6 +72,7 @@ async fn resumed_request_gets_one_more_job() {
             (1, 1),
             "suspended before call {stops}"
         );
+        assert!(has_rights(&server, "a"), "suspended before call {stops}");
         let conditions = get(&server, "a").status.unwrap().conditions;
         assert_eq!(condition::find(&conditions, CONDITION_FAILED), None, "suspended before call {stops}");
         stops += 1;

@@ -11,13 +11,11 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use pgops_api::plan::{NODE_VARIABLE, PLAN_VARIABLE, UpgradeKind};
 use pgops_api::{layout, names};
 
-use super::Worker;
 use super::volumes::{install_mounts, rehearsal_mounts, stage_mounts};
+use super::{CONTAINER_STAGE, Worker};
 use crate::launcher::options::Images;
 
-/// Name of the init container that stages the old version's programs.
-pub(super) const CONTAINER_STAGE: &str = "stage";
-/// Memory that the rehearsal may use: a schema of 100,000 tables takes half of it.
+/// Memory that code of users can take from the node at most, with the scratch server in which it runs.
 const REHEARSAL_MEMORY: &str = "4Gi";
 /// The program, once `install` has copied it to where every image can run it.
 const RUNNER: &str = "/pgops/bin/pgops-runner";
@@ -66,6 +64,8 @@ impl Worker {
         Container {
             image: Some(self.plan.to.image.clone()),
             command: Some([RUNNER, "agent", "--socket", &socket].map(Into::into).into()),
+            // Its output may have rows of users.
+            termination_message_policy: Some("File".to_owned()),
             // A sidecar: it is started again if it ends, and ended after the runner.
             restart_policy: Some("Always".to_owned()),
             ..container(name)

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::Worker;
-use super::metadata::metadata;
+use super::metadata::rights_metadata;
 
 /// Volume with the worker's identity.
 pub(super) const VOLUME_IDENTITY: &str = "identity";
@@ -19,7 +19,7 @@ impl Worker {
     /// The worker's identity.
     pub fn service_account(&self) -> ServiceAccount {
         ServiceAccount {
-            metadata: metadata(&self.plan),
+            metadata: rights_metadata(&self.plan),
             // Given to one container of the pod, by its own volume.
             automount_service_account_token: Some(false),
             ..ServiceAccount::default()

@@ -9,9 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use pgops_api::names;
 use pgops_api::plan::{EXIT_ENDED, UpgradeKind};
 
-use super::Worker;
-use super::containers::CONTAINER_STAGE;
 use super::metadata::{labels, metadata};
+use super::{CONTAINER_STAGE, Worker};
 use crate::launcher::job_state::ANNOTATION_HELD;
 use crate::launcher::options::Images;
 

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::Resource;
 use pgops_api::{PostgresOpsRequest, UpgradePlan, names};
 
-/// Name, labels and owner of everything that is created for one request.
+/// Name, labels and owner of the Job of one request.
 ///
 /// The owner does not wait for its children (`blockOwnerDeletion` is off): when a request is deleted in the
 /// foreground, the garbage collector would otherwise delete each Job that is created to return its database
@@ -29,6 +29,12 @@ pub fn metadata(plan: &UpgradePlan) -> ObjectMeta {
         }]),
         ..ObjectMeta::default()
     }
+}
+
+/// The same for the worker's service account and its rights, under the name by which the admission policies of the chart
+/// recognize workers.
+pub(super) fn rights_metadata(plan: &UpgradePlan) -> ObjectMeta {
+    ObjectMeta { name: Some(names::worker(&plan.request, &plan.request_uid)), ..metadata(plan) }
 }
 
 /// Labels of the Job, its pods and the objects that they need.

@@ -27,7 +27,7 @@ impl Worker {
             .chain([self.programs()])
             .chain(self.rehearsal());
         Ok(PodSpec {
-            service_account_name: Some(names::job(&self.plan.request, &self.plan.request_uid)),
+            service_account_name: Some(names::worker(&self.plan.request, &self.plan.request_uid)),
             // Only the runner speaks to the API server: see `identity`.
             automount_service_account_token: Some(false),
             restart_policy: Some("Never".to_owned()),

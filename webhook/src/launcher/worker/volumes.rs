@@ -6,9 +6,8 @@ use k8s_openapi::api::core::v1::{
 use pgops_api::plan::UpgradeKind;
 use pgops_api::{layout, names};
 
-use super::Worker;
-use super::containers::CONTAINER_STAGE;
 use super::identity::{IDENTITY_DIR, VOLUME_IDENTITY, identity_volume};
+use super::{CONTAINER_STAGE, Worker};
 
 /// pgops-runner and the passwd file.
 const VOLUME_TOOLS: &str = "pgops";

@@ -1,7 +1,7 @@
 //! Security fixes of `PostgreSQL` since August 2024, one entry for each round of releases. Older minor releases of the
 //! same major version are vulnerable.
 //!
-//! To review at each round of releases: <https://www.postgresql.org/support/security/>. Then [`REVIEWED`] moves on too.
+//! To review at each round of releases: <https://www.postgresql.org/support/security/>. Then `REVIEWED` moves on too.
 
 /// The newest minor release of each major version that this list was compared with.
 #[cfg(test)]

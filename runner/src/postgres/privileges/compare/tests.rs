@@ -66,6 +66,13 @@ fn owner_that_changes_is_an_escalation() {
 }
 
 #[test]
+fn extension_that_the_restoring_superuser_owns_is_explained() {
+    let extension = |owner| vec![object(ObjectKind::Extension, "citext", owner)];
+    assert_eq!(compare(extension("tenant"), extension("postgres"), vec![]), [""; 0]);
+    assert_eq!(compare(extension("postgres"), extension("tenant"), vec![]).len(), 1);
+}
+
+#[test]
 fn object_that_appears_is_an_escalation() {
     let planted =
         with_definition(object(ObjectKind::Function, "s.planted()", "postgres"), "security definer t");

@@ -10,7 +10,7 @@ fn to_resume() -> StateBuilder {
 #[rstest]
 #[case::job_failed(to_resume().job(jobs::failed()), "DeleteJob")]
 #[case::before_it_released_the_database(to_resume().claimed().job(jobs::complete()), "DeleteJob")]
-#[case::job_active(to_resume().job(jobs::active()), "Nothing")]
+#[case::job_active(to_resume().job(jobs::active()).pod(pods::running(900)), "Nothing")]
 #[case::pod_alive(to_resume().pod(pods::running(900)), "Recheck")]
 #[case::job_being_deleted(to_resume().job(jobs::deleted(jobs::failed())), "Nothing")]
 #[case::no_job(to_resume(), "Resume")]

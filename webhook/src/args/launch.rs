@@ -1,0 +1,83 @@
+//! The arguments of `launch`.
+
+use anyhow::bail;
+use clap::Args;
+use pgops_kube::PullPolicy;
+
+use super::process::ProcessArgs;
+use crate::launcher;
+
+/// The arguments of `launch`.
+#[derive(Args, Clone, Debug)]
+pub struct LaunchArgs {
+    /// Namespace of this installation.
+    #[arg(long, env = "POD_NAMESPACE")]
+    namespace: String,
+    /// Name of this pod, which identifies it as the holder of the launcher's Lease.
+    #[arg(long, env = "POD_NAME")]
+    pod_name: String,
+    /// Image of pgops-runner.
+    #[arg(long, env = "PGOPS_RUNNER_IMAGE")]
+    runner_image: String,
+    /// Image pull policy of workers; the cluster's default if omitted.
+    #[arg(long, env = "PGOPS_IMAGE_PULL_POLICY")]
+    image_pull_policy: Option<PullPolicy>,
+    #[command(flatten)]
+    pub(crate) process: ProcessArgs,
+}
+
+impl LaunchArgs {
+    /// The options of the launcher.
+    pub(crate) fn options(&self) -> anyhow::Result<launcher::Options> {
+        if self.runner_image.is_empty() {
+            bail!("--runner-image (PGOPS_RUNNER_IMAGE) is empty: set it to the image of pgops-runner");
+        }
+        Ok(launcher::Options {
+            namespace: self.namespace.clone(),
+            identity: self.pod_name.clone(),
+            images: launcher::Images {
+                runner: self.runner_image.clone(),
+                pull_policy: self.image_pull_policy,
+            },
+            watched: self.process.namespaces.namespaces(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use pgops_kube::Namespaces;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn launch_args(more: &[&str]) -> LaunchArgs {
+        let line =
+            ["pgops-webhook", "launch", "--namespace", "pgops-system", "--pod-name", "pgops-launcher-0"];
+        match Cli::try_parse_from(line.iter().chain(more)).unwrap().command {
+            Command::Launch(args) => *args,
+            _ => panic!("another command"),
+        }
+    }
+
+    #[test]
+    fn launcher_requires_an_image_and_names_the_flag() {
+        let error = launch_args(&["--runner-image", ""]).options().unwrap_err().to_string();
+        assert!(error.contains("--runner-image"), "{error}");
+        let line = ["--runner-image", "r:1", "--image-pull-policy", "IfNotPresent"];
+        let images = launch_args(&line).options().unwrap().images;
+        assert_eq!((images.runner.as_str(), images.pull_policy), ("r:1", Some(PullPolicy::IfNotPresent)));
+    }
+
+    #[test]
+    fn launcher_works_in_the_watched_namespaces() {
+        let watched = |more: &[&str]| {
+            let line: Vec<_> = ["--runner-image", "r:1"].iter().chain(more).copied().collect();
+            launch_args(&line).options().unwrap().watched
+        };
+        assert_eq!(watched(&[]), Namespaces::All);
+        let named = Namespaces::Only(vec!["demo".to_owned(), "shop".to_owned()]);
+        assert_eq!(watched(&["--watch-namespaces", "shop,demo"]), named);
+    }
+}

@@ -1,0 +1,24 @@
+//! The arguments that every mode of the process has.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use pgops_kube::NamespaceArgs;
+use pgops_kube::connect::ConnectArgs;
+use pgops_kube::logging::LogFormat;
+
+/// What every mode of the process needs.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub struct ProcessArgs {
+    /// Address of the plain HTTP listener for /livez, /readyz and /metrics.
+    #[arg(long, env = "PGOPS_HEALTH_BIND", default_value = "0.0.0.0:8080")]
+    pub(crate) health_bind: SocketAddr,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+    #[command(flatten)]
+    pub(crate) namespaces: NamespaceArgs,
+    /// Log format.
+    #[arg(long, env = "PGOPS_LOG_FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}

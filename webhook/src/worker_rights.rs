@@ -1,0 +1,68 @@
+//! `pgops-webhook worker-rights`: the rights of a worker as Markdown, for the documentation.
+
+use std::fmt::Write;
+
+use pgops_api::UpgradePlan;
+use pgops_api::plan::{Reindex, Scope, VersionRef};
+
+use crate::launcher::worker_rights;
+
+/// Tables of the rights of an example's worker: those of an upgrade, and those of a dry run.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = String::new();
+    for (title, scope) in [("Worker of an upgrade", Scope::Upgrade), ("Worker of a dry run", Scope::DryRun)] {
+        let _ = write!(text, "\n### {title}\n\n| resources | verbs | names | why |\n|---|---|---|---|\n");
+        for right in worker_rights(&example(scope), 1) {
+            let resource = match right.group {
+                "" => right.resource.to_owned(),
+                group => format!("{}.{group}", right.resource),
+            };
+            let names = right.names.unwrap_or_default();
+            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+            let names = if names.is_empty() { "any".to_owned() } else { names.join(", ") };
+            let verbs = right.verbs.join(", ");
+            let _ = writeln!(text, "| `{resource}` | {verbs} | {names} | {} |", right.why);
+        }
+    }
+    text
+}
+
+/// The plan of the request `orders-17` for the database `orders`.
+fn example(scope: Scope) -> UpgradePlan {
+    let version = |name: &str| VersionRef {
+        name: name.to_owned(),
+        version: name.to_owned(),
+        image: format!("postgres:{name}"),
+    };
+    UpgradePlan {
+        namespace: "demo".to_owned(),
+        request: "orders-17".to_owned(),
+        request_uid: "3f9c21aa-1111-2222-3333-444455556666".to_owned(),
+        database: "orders".to_owned(),
+        database_uid: "5d1c0a2e-1111-2222-3333-444455556666".to_owned(),
+        from: version("13.23"),
+        to: version("17.7"),
+        scope,
+        transfer_mode: None,
+        keep_old_data_seconds: None,
+        reindex: Reindex::default(),
+        timeout_seconds: None,
+        max_retries: 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_of_a_dry_run_are_listed_apart() {
+        let text = markdown();
+        let (upgrade, dry_run) = text.split_once("### Worker of a dry run").unwrap();
+        let image = "| `images.plan.pgops.dev` | set | `postgres:13.23`, `postgres:17.7` |";
+        assert!(upgrade.contains(image) && !dry_run.contains(image), "{text}");
+        let report = "| `configmaps` | get, patch | `orders-17-report`, `orders-17-3f9c21aa-report` |";
+        assert!(upgrade.contains(report) && dry_run.contains(report), "{text}");
+    }
+}
