@@ -6,6 +6,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use pgops_volume::Interlock;
 use tokio_postgres::Client;
@@ -14,7 +15,7 @@ use super::private_server::{Data, private_hba, server_options};
 use crate::agent::AgentError;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::session::connect_socket;
-use crate::postgres::program::command::{CommandError, Program};
+use crate::postgres::program::command::CommandError;
 use crate::postgres::program::programs::Programs;
 
 /// The server could not be started or stopped.
@@ -26,7 +27,14 @@ pub enum InspectionError {
     Agent(#[from] AgentError),
     #[error("failed to pass the interlock to the new server")]
     Interlock(#[source] io::Error),
+    #[error("failed to connect to a private server on the new data for {} s after its start", START_LIMIT.as_secs())]
+    NotReady(#[source] ServerError),
 }
+
+/// A server that was shut down cleanly starts in a fraction of a second.
+const START_LIMIT: Duration = Duration::from_mins(1);
+/// How often it is tried. `pg_ctl` itself looks ten times a second, which would lengthen the outage.
+const INTERVAL: Duration = Duration::from_millis(5);
 
 /// A running private server.
 pub struct Inspection<'a> {
@@ -55,8 +63,10 @@ impl<'a> Inspection<'a> {
             server_options(major, 0, &hba, Data::New),
             socket_dir.display()
         );
-        let start = inspection.pg_ctl(interlock)?.arg("-l").path(&scratch.join("inspection.log"));
-        start.arg("-o").arg(options).arg("start").output().await?;
+        let start = programs.program("pg_ctl").args(["-W", "-s", "-D"]).path(pgdata);
+        let start = start.arg("-l").path(&scratch.join("inspection.log")).arg("-o").arg(options).arg("start");
+        start.holding(interlock).map_err(InspectionError::Interlock)?.output().await?;
+        inspection.wait_until_ready().await?;
         Ok(inspection)
     }
 
@@ -65,14 +75,19 @@ impl<'a> Inspection<'a> {
         connect_socket(self.socket_dir, database, self.user).await
     }
 
-    /// Shuts it down cleanly.
-    pub async fn stop(self, interlock: &Interlock) -> Result<(), InspectionError> {
-        self.pg_ctl(interlock)?.args(["-m", "fast", "stop"]).output().await?;
-        Ok(())
+    async fn wait_until_ready(&self) -> Result<(), InspectionError> {
+        let began = Instant::now();
+        loop {
+            match self.connect("template1").await {
+                Ok(_) => return Ok(()),
+                Err(error) if began.elapsed() > START_LIMIT => return Err(InspectionError::NotReady(error)),
+                Err(_) => tokio::time::sleep(INTERVAL).await,
+            }
+        }
     }
 
-    fn pg_ctl(&self, interlock: &Interlock) -> Result<Program, InspectionError> {
-        let program = self.programs.program("pg_ctl").arg("-D").path(self.pgdata);
-        program.args(["-w", "-s"]).holding(interlock).map_err(InspectionError::Interlock)
+    /// Shuts it down.
+    pub async fn stop(self) -> Result<(), InspectionError> {
+        Ok(self.programs.agent.stop_server(self.pgdata.to_owned()).await?)
     }
 }

@@ -31,7 +31,7 @@ pub async fn check(upgrade: &UpgradeContext) -> Result<(), StepError> {
     let digest = Digest::since(baseline.old_major);
     let connect = async |database: &str| server.connect(database).await;
     let after = privileges(connect, &facts.databases, upgrade.new_major, digest).await;
-    server.stop(interlock).await?;
+    server.stop().await?;
     let after = after?;
     ensure_no_escalation(&baseline, &after)?;
     log_step(Step::PgUpgraded, "no role has more rights than before");

@@ -33,7 +33,7 @@ pub async fn stop_server(pgdata: &Path) -> io::Result<()> {
                 signalled.push(process.pid);
             }
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
