@@ -50,7 +50,7 @@ impl Scratch {
             socket_dir: socket_dir.to_owned(),
             user: shape.install_user.clone(),
         };
-        scratch.remove().await?;
+        programs.agent.stop_server(scratch.pgdata()).await?;
         programs.agent.empty_directory(directory.to_owned()).await?;
         // Large segments would only take space, and checksums time.
         let shape = ClusterShape { wal_segment_bytes: 16 << 20, checksums: false, ..shape.clone() };
