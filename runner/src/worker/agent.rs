@@ -20,7 +20,7 @@ use std::sync::Arc;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::session::{Session, Sessions};
+use self::session::Sessions;
 use crate::agent::connection::Connection;
 use crate::agent::protocol::{Request, Response, VERSION};
 use crate::missing::ignore_not_found;
@@ -93,7 +93,7 @@ async fn serve_connection(stream: UnixStream, sessions: &Sessions) -> io::Result
     let Some(session) = sessions.current() else {
         return connection.send(&Response::Failed("no session has begun".to_owned())).await;
     };
-    let result = session.while_current(perform(request, descriptor, &session, &mut connection)).await;
+    let result = session.while_current(perform(request, descriptor, &mut connection)).await;
     match result {
         Some(Ok(Some(response))) => connection.send(&response).await,
         Some(Ok(None)) | None => Ok(()),
@@ -105,7 +105,6 @@ async fn serve_connection(stream: UnixStream, sessions: &Sessions) -> io::Result
 async fn perform(
     request: Request,
     descriptor: Option<std::os::fd::OwnedFd>,
-    session: &Session,
     connection: &mut Connection,
 ) -> Result<Option<Response>, String> {
     let response = match request {
@@ -116,7 +115,7 @@ async fn perform(
             Response::Done
         }
         Request::KillAll => {
-            session.kill_all().await.map_err(|error| error.to_string())?;
+            session::kill_others().await.map_err(|error| error.to_string())?;
             Response::Done
         }
         Request::FindInstallation { .. }

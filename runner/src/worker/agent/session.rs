@@ -75,16 +75,11 @@ impl Session {
             _ = current.wait_for(|current| *current != self.number) => None,
         }
     }
-
-    /// Kills everything that the session has started.
-    pub async fn kill_all(&self) -> io::Result<()> {
-        kill_others().await
-    }
 }
 
 /// Kills every other process of the container but its PID 1, and waits until none is left. Outside a worker
 /// it does nothing: there the other processes are not the agent's.
-async fn kill_others() -> io::Result<()> {
+pub async fn kill_others() -> io::Result<()> {
     if !is_contained() {
         return Ok(());
     }
