@@ -1,4 +1,3 @@
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -100,7 +99,24 @@ async fn files_are_written_listed_read_and_removed() {
     assert!(error.contains("failed to read"), "{error}");
 }
 
-/// Whatever a container sends that was taken over by code of users, the runner gets an error.
+/// A container that was taken over by code of users: `answer` serves each of the runner's connections.
+fn hostile_agent<F: Future<Output = ()> + Send + 'static>(
+    answer: impl Fn(Connection) -> F + Send + 'static,
+) -> (Agent, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("agent.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (connection, _) = Connection::accept(stream).await.unwrap();
+            tokio::spawn(answer(connection));
+        }
+    });
+    (Agent::new("programs", socket), directory)
+}
+
+/// Whatever it sends, the runner gets an error.
 #[rstest::rstest]
 #[case::another_answer(serde_json::to_vec(&Response::Found(vec![true])).unwrap())]
 #[case::another_version(serde_json::to_vec(&Response::Begun { version: 7 }).unwrap())]
@@ -109,21 +125,13 @@ async fn files_are_written_listed_read_and_removed() {
 #[case::nested_too_deeply([&br#"{"Text":"#[..], &vec![b'['; 100_000]].concat())]
 #[tokio::test]
 async fn hostile_answer_is_an_error(#[case] answer: Vec<u8>) {
-    let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("agent.sock");
-    let listener = UnixListener::bind(&socket).unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let answer = answer.clone();
-            tokio::spawn(async move {
-                let (mut connection, _): (_, Option<OwnedFd>) = Connection::accept(stream).await.unwrap();
-                connection.receive::<Request>().await.unwrap();
-                connection.send_raw(answer).await.unwrap();
-            });
+    let (agent, _directory) = hostile_agent(move |mut connection| {
+        let answer = answer.clone();
+        async move {
+            connection.receive::<Request>().await.unwrap();
+            connection.send_raw(answer).await.unwrap();
         }
     });
-    let agent = Agent::new("programs", socket);
     let error = agent.kill_all().await.unwrap_err();
     assert!(
         matches!(error, AgentError::Unexpected { .. } | AgentError::Version { .. } | AgentError::Lost { .. }),
@@ -134,28 +142,14 @@ async fn hostile_answer_is_an_error(#[case] answer: Vec<u8>) {
 /// A program's output that does not end is not read to its end.
 #[tokio::test]
 async fn endless_output_is_an_error() {
-    let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("agent.sock");
-    let listener = UnixListener::bind(&socket).unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let (mut connection, _) = Connection::accept(stream).await.unwrap();
-                if let Some(Request::Begin { version }) = connection.receive().await.unwrap() {
-                    connection.send(&Response::Begun { version }).await.unwrap();
-                    return connection.closed().await;
-                }
-                let line = "x".repeat(1 << 20);
-                while connection
-                    .send(&Response::Output { stream: Stream::Err, line: line.clone() })
-                    .await
-                    .is_ok()
-                {}
-            });
+    let (agent, _directory) = hostile_agent(|mut connection| async move {
+        if let Some(Request::Begin { version }) = connection.receive().await.unwrap() {
+            connection.send(&Response::Begun { version }).await.unwrap();
+            return connection.closed().await;
         }
+        let output = Response::Output { stream: Stream::Err, line: "x".repeat(1 << 20) };
+        while connection.send(&output).await.is_ok() {}
     });
-    let agent = Agent::new("programs", socket);
     let program = Program::new(&agent, Path::new("/usr/bin/pg_upgrade"));
     let error = program.output().await.unwrap_err();
     assert!(matches!(error, CommandError::TooMuchOutput { .. }), "{error:?}");
