@@ -10,6 +10,7 @@ MAKEFLAGS += --no-print-directory
 PGOPS_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pgops
 CARGO_TARGET_DIR ?= $(PGOPS_CACHE)/target
 export PGOPS_CACHE CARGO_TARGET_DIR
+$(shell hack/claim-target-directory "$(CARGO_TARGET_DIR)")
 
 # With KUBECONFIG set to a cluster of your own: the registry it pulls the images of pgops and of PostgreSQL from.
 PGOPS_E2E_REGISTRY ?= localhost
