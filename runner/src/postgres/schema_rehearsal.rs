@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use pgops_api::layout::DUMPS_DIR;
 
 use super::client::error::ServerError;
-use super::client::quote::{conninfo, identifier};
+use super::client::query::strings;
+use super::client::quote::conninfo;
 use super::client::session::SESSION_OPTIONS;
 use super::program::command::{CommandError, Program};
 use super::program::pg_dump;
@@ -82,20 +83,22 @@ pub async fn database(
     Ok(attempt(restore).await?.map_or_else(RehearsalResult::NotRestored, |()| RehearsalResult::Passed))
 }
 
-/// Drops a rehearsed database, if it exists: there is never more than one in the worker's file system.
-pub async fn drop_database(scratch: &Scratch, name: &str) -> Result<(), ServerError> {
-    if ["template1", "postgres"].contains(&name) {
-        return Ok(());
-    }
+/// Drops what was restored: there is never more than one database in the worker's file system. Its name need not be the
+/// dumped one, if that reads differently in the database's encoding.
+pub async fn drop_restored(scratch: &Scratch) -> Result<(), ServerError> {
     let client = scratch.connect("template1").await?;
     // Neither a template nor a database with subscriptions can be dropped.
     let templates =
         "UPDATE pg_database SET datistemplate = false WHERE datname NOT IN ('template0', 'template1')";
     let subscriptions = "DELETE FROM pg_subscription";
-    let drop = format!("DROP DATABASE IF EXISTS {}", identifier(name));
-    for statement in [templates, subscriptions, &drop] {
-        let failed = ServerError::execute("drop a rehearsed database");
+    let restored = "SELECT quote_ident(datname) FROM pg_database \
+                    WHERE datname NOT IN ('postgres', 'template0', 'template1')";
+    let failed = ServerError::execute("drop a rehearsed database");
+    for statement in [templates, subscriptions] {
         client.batch_execute(statement).await.map_err(failed)?;
+    }
+    for name in strings(&client, "the rehearsed databases", restored).await? {
+        client.batch_execute(&format!("DROP DATABASE {name}")).await.map_err(failed)?;
     }
     Ok(())
 }

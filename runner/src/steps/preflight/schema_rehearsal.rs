@@ -17,7 +17,7 @@ use crate::postgres::client::inventory::Inventory;
 use crate::postgres::collation::versions::CollationVersion;
 use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::program::reported_error::ReportedError;
-use crate::postgres::schema_rehearsal::{RehearsalResult, SchemaSource, database, drop_database, globals};
+use crate::postgres::schema_rehearsal::{RehearsalResult, SchemaSource, database, drop_restored, globals};
 use crate::postgres::server::scratch::Scratch;
 use crate::upgrade::{Finding, StepError, UpgradeContext, warn_step};
 
@@ -165,7 +165,7 @@ async fn restore_all(
             }
         }
         restored.findings.extend(refused);
-        if let Err(error) = drop_database(scratch, name).await {
+        if let Err(error) = drop_restored(scratch).await {
             warn_step(Step::Preflight, &error);
         }
     }
