@@ -222,7 +222,13 @@ bench-admission: static ## measure an admission review; writes target/bench/admi
 bench-upgrade: cluster-up ## measure the outage of an upgrade, on the cluster; writes target/bench/upgrade.jsonl
 	@$(phase) "Build of the benchmark" cargo build --package pgops-bench-upgrade --locked
 	@$(phase) "Benchmark of upgrades" tests/cluster/exec \
-		cargo run --quiet --package pgops-bench-upgrade --locked --offline
+		cargo run --quiet --package pgops-bench-upgrade --locked --offline -- upgrade
+
+.PHONY: bench-preflight
+bench-preflight: cluster-up ## measure the preflight of large servers, on the cluster; writes target/bench/preflight.jsonl
+	@$(phase) "Build of the benchmark" cargo build --package pgops-bench-upgrade --locked
+	@$(phase) "Benchmark of the preflight" tests/cluster/exec \
+		cargo run --quiet --package pgops-bench-upgrade --locked --offline -- preflight
 
 ##@ The test cluster
 

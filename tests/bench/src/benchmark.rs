@@ -15,12 +15,12 @@ use crate::{data, floor, metrics, subject};
 
 const DATABASE: &str = "orders";
 /// Directory of the results, in the checkout.
-const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench");
+pub const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/bench");
 
 /// Measures every case.
 pub async fn run(cases: Vec<Case>, rounds: NonZeroU32) -> anyhow::Result<()> {
     let cluster = Cluster::connect().await?;
-    let mut report = Report::create(Path::new(DIRECTORY))?;
+    let mut report = Report::create(Path::new(DIRECTORY), "upgrade")?;
     let mut outages: Vec<(Case, f64)> = Vec::new();
     for case in cases {
         let mut measured = Vec::new();

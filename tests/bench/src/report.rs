@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::metric::Metric;
 
 /// Goals: metrics and their upper bounds.
-const GOALS: [(&str, f64); 2] = [("ratio", 1.3), ("growth", 1.1)];
+const GOALS: [(&str, f64); 3] = [("ratio", 1.3), ("growth", 1.1), ("preflight", 120.0)];
 
 /// One metric of a case, in JSON.
 #[derive(Debug, PartialEq, Serialize)]
@@ -25,10 +25,10 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn new(case: &'a str, metric: &'a Metric) -> Self {
+    fn new(bench: &'static str, case: &'a str, metric: &'a Metric) -> Self {
         let bound = GOALS.iter().find(|goal| goal.0 == metric.name).map(|goal| goal.1);
         Self {
-            bench: "upgrade",
+            bench,
             case,
             metric: &metric.name,
             value: rounded(metric.value),
@@ -40,22 +40,27 @@ impl<'a> Line<'a> {
 }
 
 /// The results of one run, written as they become available.
-pub struct Report(File);
+pub struct Report {
+    bench: &'static str,
+    file: File,
+}
 
 impl Report {
-    /// Truncates the file.
-    pub fn create(directory: &Path) -> anyhow::Result<Self> {
+    /// Truncates the file of a benchmark.
+    pub fn create(directory: &Path, bench: &'static str) -> anyhow::Result<Self> {
         fs::create_dir_all(directory)?;
-        let path = directory.join("upgrade.jsonl");
-        File::create(&path).map(Self).with_context(|| format!("failed to write {}", path.display()))
+        let path = directory.join(format!("{bench}.jsonl"));
+        File::create(&path)
+            .map(|file| Self { bench, file })
+            .with_context(|| format!("failed to write {}", path.display()))
     }
 
     /// Adds the metrics of a case.
     pub fn add(&mut self, case: &str, metrics: &[Metric]) -> anyhow::Result<()> {
         println!("\n{case}");
         for metric in metrics {
-            let line = Line::new(case, metric);
-            writeln!(self.0, "{}", serde_json::to_string(&line)?)?;
+            let line = Line::new(self.bench, case, metric);
+            writeln!(self.file, "{}", serde_json::to_string(&line)?)?;
             let goal = line.goal.as_deref().unwrap_or_default();
             let met = line.met.map_or("", |met| if met { "met" } else { "MISSED" });
             let row = format!("  {:<32} {:>9} {:<3} {goal} {met}", line.metric, line.value, line.unit);
@@ -77,8 +82,9 @@ mod tests {
 
     #[test]
     fn line_shows_whether_the_goal_is_met() {
-        let line =
-            |value| serde_json::to_string(&Line::new("a/link", &Metric::new("ratio", value, ""))).unwrap();
+        let line = |value| {
+            serde_json::to_string(&Line::new("upgrade", "a/link", &Metric::new("ratio", value, ""))).unwrap()
+        };
         let met = r#"{"bench":"upgrade","case":"a/link","metric":"ratio","value":1.25,"unit":"","goal":"<= 1.3","met":true}"#;
         assert_eq!(line(1.25), met);
         assert!(line(1.3004).ends_with(r#""value":1.3,"unit":"","goal":"<= 1.3","met":false}"#));
@@ -86,7 +92,9 @@ mod tests {
 
     #[test]
     fn line_without_a_goal_is_neither_met_nor_missed() {
-        let line = serde_json::to_string(&Line::new("a/link", &Metric::new("outage", 6.78912, "s"))).unwrap();
+        let line =
+            serde_json::to_string(&Line::new("upgrade", "a/link", &Metric::new("outage", 6.78912, "s")))
+                .unwrap();
         assert!(line.ends_with(r#""value":6.789,"unit":"s","goal":null,"met":null}"#), "{line}");
     }
 }
