@@ -7,8 +7,10 @@
 //! - [`server`] has the servers that the runner itself starts, recovers or stops;
 //! - [`collation`] finds and repairs what depends on text rules that the upgrade changes;
 //! - [`restore_code`] and [`privileges`] find code of users that a restore runs, and rights that it adds;
+//! - [`census`] compares what the system catalogs of two servers hold;
 //! - [`pg_upgrade`] runs `pg_upgrade`, [`schema_rehearsal`] tries its dump and restore beforehand.
 
+pub mod census;
 pub mod client;
 pub mod cluster_shape;
 pub mod collation;

@@ -2,10 +2,12 @@
 //!
 //! - [`UpgradeContext`] is the state of one upgrade; `context`, `workload` and `data` are what it can do.
 //! - [`Facts`] is what the preflight found out for later steps, [`rebuild_progress`] what the request's report keeps for
-//!   `RebuildIndexes`, `baseline` the rights that must not grow.
+//!   `RebuildIndexes`, `baseline` the rights that must not grow, `census` what the
+//!   databases held.
 //! - [`Finding`] and [`StepError`] are how a step reports what is wrong.
 
 mod baseline;
+mod census;
 mod context;
 mod data;
 mod error;
@@ -17,6 +19,7 @@ pub mod space;
 mod workload;
 
 pub use baseline::{ensure_no_escalation, load_baseline, store_baseline};
+pub use census::{CensusBaseline, DatabaseCensus};
 pub use context::UpgradeContext;
 pub use error::{PlanMismatch, StepError};
 pub use facts::Facts;

@@ -1,5 +1,6 @@
 //! `Preflight`: what would fail later fails here, while the database serves and is not paused.
 
+mod census;
 mod checks;
 mod configuration;
 mod escalation;
@@ -26,7 +27,9 @@ use crate::postgres::collation::versions::CollationVersion;
 use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::volume::capacity::write_rate;
 use crate::upgrade::space::Space;
-use crate::upgrade::{Facts, Finding, StepError, UpgradeContext, ensure_version, log_step, store_baseline};
+use crate::upgrade::{
+    CensusBaseline, Facts, Finding, StepError, UpgradeContext, ensure_version, log_step, store_baseline,
+};
 use estimate::Estimate;
 use schema_rehearsal::Source;
 
@@ -85,6 +88,9 @@ async fn run_major(
             if let Some(baseline) = &examined.baseline {
                 store_baseline(baseline, &upgrade.work_dir)?;
             }
+            if let Some(census) = &examined.census {
+                census.store(&upgrade.work_dir)?;
+            }
         }
         Scope::DryRun => {}
     }
@@ -103,6 +109,8 @@ struct Examined {
     rehearsal: Option<(String, Duration)>,
     /// The rights before the upgrade.
     baseline: Option<Baseline>,
+    /// What the databases hold.
+    census: Option<CensusBaseline>,
 }
 
 /// Runs every check, so that all findings are reported at once.
@@ -132,6 +140,7 @@ async fn examine(
     let source = Source { ip, inventory, collations, drop_column_option, missing_libraries: &missing };
     let mut rehearsal = None;
     let mut baseline = None;
+    let mut census = None;
     match new_cluster::examine(upgrade, &programs, inventory).await? {
         Err(finding) => findings.push(finding),
         Ok(settings) => {
@@ -140,9 +149,10 @@ async fn examine(
             findings.extend(rehearsed.findings);
             rehearsal = rehearsed.success;
             baseline = rehearsed.baseline;
+            census = rehearsed.census;
         }
     }
-    Ok(Examined { findings, space, mode, drop_column_option, rehearsal, baseline })
+    Ok(Examined { findings, space, mode, drop_column_option, rehearsal, baseline, census })
 }
 
 /// What users are told: the size of the database, the mode, the estimated outage, and the notes.

@@ -1,12 +1,15 @@
-//! `VerifyDatabase`: the server itself reports its version, and has every database and relation; it gets the settings
+//! `VerifyDatabase`: the server itself reports its version, and has every database and relation, and its
+//! catalogs hold what the old ones held; it gets the settings
 //! that `pg_upgrade` does not carry.
+
+mod census;
 
 use pgops_api::plan::{Step, UpgradeKind};
 
 use crate::postgres::client::catalog::{count_relations, databases};
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::settings::set_for_all;
-use crate::upgrade::{StepError, UpgradeContext, ensure_version, log_step};
+use crate::upgrade::{StepError, UpgradeContext, ensure_version, log_step, warn_step};
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     let new = upgrade.plan.to.clone();
@@ -41,5 +44,8 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         Step::VerifyDatabase,
         format!("the server reports version {version}; {} databases, {count} relations", found.len()),
     );
+    if let Err(error) = census::check(upgrade, &ip).await {
+        warn_step(Step::VerifyDatabase, &error);
+    }
     Ok(())
 }

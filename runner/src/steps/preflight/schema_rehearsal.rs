@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use pgops_api::layout::REHEARSAL_DIR;
 use pgops_api::plan::Step;
 
+use super::census::{self, Comparison};
 use super::configuration::Checked;
 use super::escalation::{Escalation, MayDump};
 use super::text_order;
@@ -19,7 +20,7 @@ use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::program::reported_error::ReportedError;
 use crate::postgres::schema_rehearsal::{RehearsalResult, SchemaSource, database, drop_restored, globals};
 use crate::postgres::server::scratch::Scratch;
-use crate::upgrade::{Finding, StepError, UpgradeContext, warn_step};
+use crate::upgrade::{CensusBaseline, Finding, StepError, UpgradeContext, warn_step};
 
 /// What is rehearsed.
 pub struct Source<'a> {
@@ -42,6 +43,8 @@ pub struct Rehearsed {
     pub success: Option<(String, Duration)>,
     /// The rights that the rehearsal has compared, for the comparison after `pg_upgrade`; none if the roles failed.
     pub baseline: Option<Baseline>,
+    /// What the databases hold, for the comparison after `pg_upgrade`; none if it was not compared.
+    pub census: Option<CensusBaseline>,
 }
 
 /// Rehearses, and leaves nothing behind. The dumps are made where the serving database can be reached, and restored where
@@ -100,25 +103,30 @@ async fn perform(
     let roles = finding(ROLES, &globals(&schema, scratch).await?);
     if roles.is_some() {
         findings.extend(roles);
-        return Ok(Rehearsed { findings, success: None, baseline: None });
+        return Ok(Rehearsed { findings, ..Rehearsed::default() });
     }
     let databases = in_order(&inventory.databases);
     let restored = restore_all(upgrade, source, &schema, scratch, &databases, &mut escalation).await?;
     findings.extend(restored.findings);
     let (escalations, baseline) = escalation.finish();
     findings.extend(escalations);
+    let (lost, compared, census) = restored.comparison.finish();
+    findings.extend(lost);
     let success = (restored.databases == databases.len()).then(|| {
         let took = began.elapsed();
         let line = format!(
-            "schema of {} databases restored into a scratch {} server: {} tables, {:.1} s",
+            "schema of {} databases restored into a scratch {} server: {} tables; {} \
+             objects and details of {} kinds compared; {:.1} s",
             restored.databases,
             upgrade.plan.to.version,
             restored.tables,
+            compared.rows,
+            compared.kinds,
             took.as_secs_f64()
         );
         (line, took)
     });
-    Ok(Rehearsed { findings, success, baseline: Some(baseline) })
+    Ok(Rehearsed { findings, success, baseline: Some(baseline), census: Some(census) })
 }
 
 /// What was restored, and what was found on the way.
@@ -127,6 +135,7 @@ struct Restored {
     findings: Vec<Finding>,
     databases: usize,
     tables: u64,
+    comparison: Comparison,
 }
 
 /// Restores the schema of one database after the other, each dropped before the next.
@@ -149,12 +158,16 @@ async fn restore_all(
             restored.findings.push(too_many_tables(name));
             continue;
         }
+        let horizon = Comparison::before_dump(&serving).await?;
         let refused = finding(name, &database(schema, scratch, name).await?);
         if refused.is_none() {
             restored.databases += 1;
             let client = scratch.connect(name).await?;
             let server = scratch.connect("postgres").await?;
             escalation.check_restored(&client, &server, &serving, name).await?;
+            if upgrade.old_major >= census::SINCE {
+                restored.comparison.check_restored(&serving, &client, name, horizon).await;
+            }
             restored.tables += count_tables(&client).await?;
             if let Some(collations) = source.collations {
                 match text_order::dependents(upgrade, source.ip, &client, collations, name).await {

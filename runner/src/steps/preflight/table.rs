@@ -307,6 +307,30 @@ pub const CHECKS: &[Check] = &[
              NOT NULL",
     },
     Check {
+        id: "schema-name",
+        weight: Blocks,
+        scope: Database,
+        applies: |_, _| true,
+        // get_rel_infos() of pg_upgrade leaves this schema out, in which its own functions were before 9.5.
+        question: Sql("SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c \
+             JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = 'binary_upgrade' AND c.relkind IN ('r', 'm', 'S') ORDER BY 1"),
+        remedy: "pg_upgrade creates relations of the schema binary_upgrade without their rows; ALTER SCHEMA … RENAME TO",
+    },
+    Check {
+        id: "invalid-index",
+        weight: Note,
+        scope: Database,
+        applies: |_, _| true,
+        question: Sql(
+            "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+             WHERE NOT i.indisvalid AND c.relkind = 'i' AND c.relpersistence <> 't' \
+             AND c.relnamespace <> 'pg_toast'::regnamespace ORDER BY 1",
+        ),
+        remedy: "invalid indexes, left by CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY, are not carried over; REINDEX them if \
+             they are wanted",
+    },
+    Check {
         id: "large-objects",
         weight: Note,
         scope: Database,

@@ -5,6 +5,7 @@ use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL, Phase};
 use pgops_api::{condition, names};
 
 use super::pair::Pair;
+use crate::counts;
 use crate::database::Database;
 
 /// One finding, parsed from the request's condition.
@@ -42,10 +43,20 @@ pub async fn run(database: &Database, pair: &Pair) -> anyhow::Result<Vec<Finding
         ["DryRun", "PreflightFailed"].contains(&reason),
         "the dry run ended unexpectedly: {reason}: {message}"
     );
+    count_compared(message)?;
     let findings = parse(message);
     let blocks = findings.iter().any(|finding| !finding.is_note);
     ensure!(blocks == (reason == "PreflightFailed"), "the preflight was aborted: {message}");
     Ok(findings)
+}
+
+/// Counts what the census has compared, if the rehearsal succeeded.
+fn count_compared(message: &str) -> anyhow::Result<()> {
+    let Some((before, after)) = message.split_once(" objects and details of ") else { return Ok(()) };
+    let number = |text: Option<&str>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
+    counts::add("compared-databases", 1)?;
+    counts::add("compared-objects", number(before.split_whitespace().next_back()))?;
+    counts::add("compared-kinds", number(after.split_whitespace().next()))
 }
 
 /// The findings in a condition's message; a name in them may contain a line break.

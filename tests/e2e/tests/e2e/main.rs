@@ -3,6 +3,7 @@
 //! `tests/cluster/exec cargo test -p pgops-e2e -- --test-threads 3` runs them.
 
 mod availability;
+mod census;
 mod collations;
 mod denials;
 mod differential;

@@ -1,0 +1,17 @@
+//! The census: everything that the system catalogs of a database hold, made comparable between two servers.
+//!
+//! A dump leaves out what is in `PostgreSQL`'s own schemas, changes of what is built in, and more, and says nothing. So
+//! the rows of every catalog are compared, before the outage with the scratch server that the dump was restored into, and
+//! afterwards with the new server. What the source has and the other server lacks, or has with another definition, is
+//! lost or changed.
+//!
+//! - [`definitions`] says how each column of each catalog is compared, as data;
+//! - [`sql`] makes queries of it, for the columns that both servers have;
+//! - [`read`] runs them;
+//! - [`compare`] finds the differences, [`rules`] says what each means for the upgrade.
+
+pub mod compare;
+pub mod definitions;
+pub mod read;
+pub mod rules;
+pub mod sql;

@@ -1,0 +1,244 @@
+//! Finds what one server has and another lacks, or has with another definition.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// How many rows a catalog has, and a digest of them that does not depend on their order.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CatalogDigest {
+    /// The catalog's name, or that of the rights on its rows.
+    pub name: String,
+    pub rows: u64,
+    pub digest: String,
+}
+
+/// A row of a catalog.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CatalogRow {
+    /// What the row is called on every server.
+    pub identity: String,
+    /// What is compared, in the order of the census.
+    pub fields: Vec<String>,
+    /// The transaction that wrote it.
+    pub xmin: u32,
+}
+
+/// A row, without what it has.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Fingerprint {
+    /// The catalog's name, or that of the rights on its rows.
+    pub catalog: String,
+    pub identity: String,
+    /// A digest of its fields.
+    pub fields: i64,
+}
+
+/// A row that is not the same on the other server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Difference {
+    /// The catalog's name, or that of the rights on its rows.
+    pub catalog: String,
+    pub identity: String,
+    pub change: Change,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// The other server does not have it.
+    Missing,
+    /// These columns of the catalog differ; none is known if only digests were compared.
+    Columns(Vec<&'static str>),
+}
+
+/// The catalogs whose rows are not the same; `after` is of the other server.
+#[must_use]
+pub fn differing<'a>(before: &'a [CatalogDigest], after: &[CatalogDigest]) -> Vec<&'a str> {
+    // What the source does not have cannot be lost.
+    let differs = |digest: &&CatalogDigest| digest.rows > 0 && !after.contains(digest);
+    before.iter().filter(differs).map(|digest| digest.name.as_str()).collect()
+}
+
+/// The rows of `source` that the other server lacks or has with other fields; `names` are those of the fields.
+#[must_use]
+pub fn differences(
+    catalog: &str,
+    names: &[&'static str],
+    source: &[CatalogRow],
+    target: &[CatalogRow],
+) -> Vec<Difference> {
+    let mut by_identity = BTreeMap::<_, Vec<_>>::new();
+    for row in target {
+        by_identity.entry(row.identity.as_str()).or_default().push(&row.fields);
+    }
+    let change = |row: &CatalogRow| {
+        let Some(candidates) = by_identity.get(row.identity.as_str()) else { return Some(Change::Missing) };
+        // An identity may have several rows: the one with the fewest differences is its own.
+        let differing = candidates.iter().map(|fields| differing_fields(names, &row.fields, fields));
+        differing.min_by_key(Vec::len).filter(|names| !names.is_empty()).map(Change::Columns)
+    };
+    let difference = |row: &CatalogRow| {
+        Some(Difference { catalog: catalog.to_owned(), identity: row.identity.clone(), change: change(row)? })
+    };
+    source.iter().filter_map(difference).collect()
+}
+
+/// The rows of `before` that are not among those of `after`.
+#[must_use]
+pub fn changed_rows(before: &[Fingerprint], after: &[Fingerprint]) -> Vec<Difference> {
+    let key = |row: &Fingerprint| (row.catalog.clone(), row.identity.clone());
+    let mut by_identity = BTreeMap::<_, Vec<i64>>::new();
+    for row in after {
+        by_identity.entry(key(row)).or_default().push(row.fields);
+    }
+    let difference = |row: &Fingerprint| {
+        let change = match by_identity.get(&key(row)) {
+            None => Change::Missing,
+            Some(fields) if fields.contains(&row.fields) => return None,
+            Some(_) => Change::Columns(Vec::new()),
+        };
+        Some(Difference { catalog: row.catalog.clone(), identity: row.identity.clone(), change })
+    };
+    before.iter().filter_map(difference).collect()
+}
+
+fn differing_fields(names: &[&'static str], one: &[String], other: &[String]) -> Vec<&'static str> {
+    names
+        .iter()
+        .zip(one.iter().zip(other))
+        .filter(|(_, (one, other))| one != other)
+        .map(|(name, _)| *name)
+        .collect()
+}
+
+/// Catalogs of what exists by itself. Rows of the others are about a row of one of these.
+const OBJECTS: [&str; 20] = [
+    "pg_am",
+    "pg_class",
+    "pg_collation",
+    "pg_conversion",
+    "pg_event_trigger",
+    "pg_extension",
+    "pg_foreign_data_wrapper",
+    "pg_foreign_server",
+    "pg_language",
+    "pg_namespace",
+    "pg_opclass",
+    "pg_operator",
+    "pg_opfamily",
+    "pg_proc",
+    "pg_publication",
+    "pg_statistic_ext",
+    "pg_subscription",
+    "pg_ts_config",
+    "pg_ts_dict",
+    "pg_type",
+];
+
+/// Leaves out what follows from another difference: the columns, constraints and comments of a table that is missing.
+#[must_use]
+pub fn without_consequences(differences: Vec<Difference>) -> Vec<Difference> {
+    let missing: BTreeSet<String> = differences
+        .iter()
+        .filter(|difference| is_object(difference) && difference.change == Change::Missing)
+        .map(|difference| difference.identity.clone())
+        .collect();
+    let follows = |difference: &Difference| {
+        !is_object(difference) && missing.iter().any(|object| mentions(&difference.identity, object))
+    };
+    differences.into_iter().filter(|difference| !follows(difference)).collect()
+}
+
+fn is_object(difference: &Difference) -> bool {
+    OBJECTS.contains(&difference.catalog.as_str())
+}
+
+/// Whether an identity is about an object: it has the object's name as a whole.
+fn mentions(identity: &str, object: &str) -> bool {
+    let is_boundary =
+        |neighbour: Option<char>| neighbour.is_none_or(|c| !(c.is_alphanumeric() || c == '_' || c == '"'));
+    // Within `pg_catalog` names may be shown without their schema.
+    let object = object.strip_prefix("pg_catalog.").unwrap_or(object);
+    identity.match_indices(object).any(|(start, _)| {
+        is_boundary(identity[..start].chars().next_back())
+            && is_boundary(identity[start + object.len()..].chars().next())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(identity: &str, fields: &[&str]) -> CatalogRow {
+        CatalogRow {
+            identity: identity.into(),
+            fields: fields.iter().map(|&field| field.into()).collect(),
+            xmin: 1000,
+        }
+    }
+
+    fn difference(catalog: &str, identity: &str, change: Change) -> Difference {
+        Difference { catalog: catalog.into(), identity: identity.into(), change }
+    }
+
+    #[test]
+    fn row_is_missing_changed_or_the_same() {
+        let source = [row("s.f()", &["a", "b"]), row("s.g()", &["a", "b"]), row("s.h()", &["a", "b"])];
+        let target = [row("s.f()", &["a", "b"]), row("s.g()", &["a", "c"]), row("s.new()", &["x", "y"])];
+        let found = differences("pg_proc", &["prosrc", "proconfig"], &source, &target);
+        assert_eq!(
+            found,
+            [
+                difference("pg_proc", "s.g()", Change::Columns(vec!["proconfig"])),
+                difference("pg_proc", "s.h()", Change::Missing),
+            ]
+        );
+    }
+
+    #[test]
+    fn row_with_a_shared_identity_needs_one_equal_row() {
+        let source = [row("a granted to b", &["true"])];
+        let target = [row("a granted to b", &["false"]), row("a granted to b", &["true"])];
+        assert_eq!(differences("pg_auth_members", &["admin_option"], &source, &target), []);
+    }
+
+    #[test]
+    fn row_of_another_fingerprint_has_changed() {
+        let row = |identity: &str, fields| Fingerprint {
+            catalog: "pg_proc".into(),
+            identity: identity.into(),
+            fields,
+        };
+        let before = [row("s.f()", 1), row("s.g()", 2), row("s.h()", 3)];
+        let after = [row("s.f()", 1), row("s.g()", 4), row("s.new()", 5)];
+        assert_eq!(
+            changed_rows(&before, &after),
+            [
+                difference("pg_proc", "s.g()", Change::Columns(Vec::new())),
+                difference("pg_proc", "s.h()", Change::Missing),
+            ]
+        );
+    }
+
+    #[test]
+    fn catalogs_with_other_rows_or_digests_are_looked_at() {
+        let digest =
+            |name: &str, rows, digest: &str| CatalogDigest { name: name.into(), rows, digest: digest.into() };
+        let before = [digest("pg_proc", 2, "7"), digest("pg_type", 1, "8"), digest("pg_cast", 0, "0")];
+        let after = [digest("pg_proc", 3, "9"), digest("pg_type", 1, "8"), digest("pg_cast", 1, "5")];
+        assert_eq!(differing(&before, &after), ["pg_proc"]);
+    }
+
+    #[test]
+    fn what_belongs_to_a_missing_table_is_not_named() {
+        let table = difference("pg_class", "information_schema.t", Change::Missing);
+        let other = difference("pg_attribute", "information_schema.t2.a", Change::Missing);
+        let found = without_consequences(vec![
+            table.clone(),
+            difference("pg_attribute", "information_schema.t.a", Change::Missing),
+            difference("pg_constraint", "t_pkey on information_schema.t", Change::Missing),
+            other.clone(),
+        ]);
+        assert_eq!(found, [table, other]);
+    }
+}

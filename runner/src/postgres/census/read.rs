@@ -1,0 +1,193 @@
+//! Reads the census of a database. The sessions' search path has no schema of users, and no query evaluates their code.
+
+use std::collections::BTreeSet;
+
+use tokio_postgres::{Client, Row};
+
+use super::compare::{CatalogDigest, CatalogRow, Fingerprint};
+use super::definitions::{CATALOGS, Catalog, is_known};
+use super::sql::{self, CommonColumns};
+use crate::postgres::client::error::ServerError;
+use crate::postgres::client::query::{Lossy, count, strings, texts};
+
+const WHAT: &str = "the system catalogs";
+
+/// What the rights on the rows of a catalog are called, in front of the catalog's name.
+const RIGHTS: &str = "rights:";
+
+/// How the census of a pair of servers is read.
+#[derive(Clone, Debug)]
+pub struct Census {
+    common: CommonColumns,
+    /// Columns of the system catalogs that the census has never heard of.
+    unknown: Vec<String>,
+}
+
+impl Census {
+    /// For two servers: only what both have can be compared.
+    pub async fn between(source: &Client, target: &Client) -> Result<Self, ServerError> {
+        let source = columns(source).await?;
+        let target = columns(target).await?;
+        let unknown = source.union(&target).filter(|column| !is_known(column)).cloned().collect();
+        Ok(Self { common: source.intersection(&target).cloned().collect(), unknown })
+    }
+
+    /// For a server that is compared with an earlier census of these columns.
+    #[must_use]
+    pub fn of(common: CommonColumns) -> Self {
+        Self { common, unknown: Vec::new() }
+    }
+
+    /// The columns that are compared.
+    #[must_use]
+    pub fn common(&self) -> &CommonColumns {
+        &self.common
+    }
+
+    /// Columns of either server that the census does not know, as `catalog.column`: of a later version than it was made for.
+    #[must_use]
+    pub fn unknown(&self) -> &[String] {
+        &self.unknown
+    }
+
+    /// The number of rows in each catalog, and a digest of them.
+    pub async fn digests(&self, client: &Client) -> Result<Vec<CatalogDigest>, ServerError> {
+        let queries = self.queries();
+        let failed = ServerError::query(WHAT);
+        let rows = in_transaction(client, &sql::digests(&queries)).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(CatalogDigest {
+                    name: row.try_get(0).map_err(failed)?,
+                    rows: u64::try_from(row.try_get::<_, i64>(1).map_err(failed)?).unwrap_or(0),
+                    digest: row.try_get(2).map_err(failed)?,
+                })
+            })
+            .collect()
+    }
+
+    /// All rows, each with a digest of its fields.
+    pub async fn fingerprints(&self, client: &Client) -> Result<Vec<Fingerprint>, ServerError> {
+        let queries = self.queries();
+        let failed = ServerError::query(WHAT);
+        let rows = in_transaction(client, &sql::fingerprints(&queries)).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Fingerprint {
+                    catalog: row.try_get(0).map_err(failed)?,
+                    identity: row.try_get::<_, Lossy>(1).map_err(failed)?.0,
+                    fields: row.try_get(2).map_err(failed)?,
+                })
+            })
+            .collect()
+    }
+
+    /// The rows of a catalog that a digest names.
+    pub async fn rows(&self, client: &Client, name: &str) -> Result<Vec<CatalogRow>, ServerError> {
+        let failed = ServerError::query(WHAT);
+        let Some((_, query)) = self.queries().into_iter().find(|(queried, _)| queried == name) else {
+            return Ok(Vec::new());
+        };
+        let rows = in_transaction(client, &sql::with_initdb(&query)).await?;
+        rows.iter().map(|row| read_row(row).map_err(failed)).collect()
+    }
+
+    /// What is compared of the rows of a catalog that a digest names: the names of the columns.
+    #[must_use]
+    pub fn fields(&self, name: &str) -> Vec<&'static str> {
+        let catalog = CATALOGS.iter().find(|catalog| catalog.name == name);
+        catalog.map_or_else(Vec::new, |catalog| {
+            sql::compared(catalog, &self.common).map(|(name, _)| name).collect()
+        })
+    }
+
+    /// The queries of rows, by the names of their digests.
+    fn queries(&self) -> Vec<(String, String)> {
+        let of_catalog = |catalog: &'static Catalog| {
+            let rows = sql::rows(catalog, &self.common).map(|sql| (catalog.name.to_owned(), sql));
+            let rights =
+                sql::rights(catalog, &self.common).map(|sql| (format!("{RIGHTS}{}", catalog.name), sql));
+            [rows, rights]
+        };
+        CATALOGS.iter().flat_map(of_catalog).flatten().collect()
+    }
+}
+
+/// What the rows of a digest's catalog are, in the plural.
+#[must_use]
+pub fn kind(name: &str) -> String {
+    let (prefix, name) = match name.strip_prefix(RIGHTS) {
+        Some(name) => ("rights on ", name),
+        None => ("", name),
+    };
+    let catalog = CATALOGS.iter().find(|catalog| catalog.name == name);
+    format!("{prefix}{}", catalog.map_or(name, |catalog| catalog.kind))
+}
+
+/// The oldest transaction that may still run on a server: a dump that begins later sees the changes of all before it.
+pub async fn horizon(client: &Client) -> Result<Horizon, ServerError> {
+    // A row has the lower 32 bits.
+    count(client, "the oldest running transaction", sql::HORIZON).await.map(Horizon::new)
+}
+
+/// A transaction, by the number that rows have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Horizon(u32);
+
+impl Horizon {
+    /// From a number that has an epoch in its upper half.
+    #[must_use]
+    pub fn new(transaction: u64) -> Self {
+        Self(u32::try_from(transaction & u64::from(u32::MAX)).unwrap_or(0))
+    }
+
+    /// Whether a row's transaction may be newer. Numbers are compared modulo 2^32, as the server does; the first ones are
+    /// not transactions, and older than all.
+    #[must_use]
+    pub fn may_precede(self, xmin: u32) -> bool {
+        const FIRST: u32 = 3;
+        xmin >= FIRST && xmin.wrapping_sub(self.0) < 1 << 31
+    }
+}
+
+async fn columns(client: &Client) -> Result<BTreeSet<String>, ServerError> {
+    Ok(strings(client, "the columns of the system catalogs", sql::COLUMNS).await?.into_iter().collect())
+}
+
+async fn in_transaction(client: &Client, query: &str) -> Result<Vec<Row>, ServerError> {
+    let failed = ServerError::query(WHAT);
+    client.batch_execute(sql::BEGIN).await.map_err(failed)?;
+    let rows = client.query(query, &[]).await;
+    let ended = client.batch_execute("ROLLBACK").await;
+    let rows = rows.map_err(failed)?;
+    ended.map(|()| rows).map_err(failed)
+}
+
+fn read_row(row: &Row) -> Result<CatalogRow, tokio_postgres::Error> {
+    Ok(CatalogRow {
+        identity: row.try_get::<_, Lossy>(0)?.0,
+        fields: texts(row, 1)?,
+        xmin: u32::try_from(row.try_get::<_, i64>(2)?).unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_is_newer_than_a_horizon_across_the_wraparound() {
+        let horizon = Horizon::new((7 << 32) + 1000);
+        assert!(horizon.may_precede(1000) && horizon.may_precede(1001) && !horizon.may_precede(999));
+        let late = Horizon::new(u64::from(u32::MAX) - 10);
+        assert!(late.may_precede(5) && !late.may_precede(u32::MAX - 11));
+        assert!(!late.may_precede(1) && !late.may_precede(2), "rows of initdb are older than all");
+    }
+
+    #[test]
+    fn rights_on_a_catalog_are_named_after_its_rows() {
+        assert_eq!(kind("pg_proc"), "functions");
+        assert_eq!(kind("rights:pg_proc"), "rights on functions");
+        assert_eq!(kind("pg_future"), "pg_future");
+    }
+}

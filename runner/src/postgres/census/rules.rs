@@ -1,0 +1,73 @@
+//! What a difference means for the upgrade.
+
+use super::compare::{Change, Difference};
+
+/// What is to be done about a difference that the rehearsal has found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Meaning {
+    /// The upgrade would lose or change it without a word.
+    Lost,
+    /// It is lost, too, but only told: the text says what it is and what to do about it.
+    Told(&'static str),
+}
+
+struct Rule {
+    catalog: &'static str,
+    applies: fn(&Difference) -> bool,
+    told: &'static str,
+}
+
+const RULES: [Rule; 4] = [
+    Rule {
+        catalog: "pg_extension",
+        applies: |difference| difference.change == Change::Columns(vec!["extowner"]),
+        told: "the superuser owns these extensions afterwards: only a superuser can update or drop them then",
+    },
+    Rule {
+        catalog: "pg_replication_origin",
+        applies: |_| true,
+        told: "replication origins are not carried over: create them again afterwards (pg_replication_origin_create), and \
+               set their progress",
+    },
+    Rule {
+        catalog: "pg_description",
+        applies: |_| true,
+        told: "comments on built-in objects are not carried over: COMMENT again afterwards",
+    },
+    Rule {
+        catalog: "pg_shdescription",
+        applies: |_| true,
+        told: "comments on built-in objects are not carried over: COMMENT again afterwards",
+    },
+];
+
+/// What a difference means.
+#[must_use]
+pub fn meaning(difference: &Difference) -> Meaning {
+    let rule = RULES.iter().find(|rule| rule.catalog == difference.catalog && (rule.applies)(difference));
+    rule.map_or(Meaning::Lost, |rule| Meaning::Told(rule.told))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn difference(catalog: &str, change: Change) -> Difference {
+        Difference { catalog: catalog.into(), identity: "x".into(), change }
+    }
+
+    #[test]
+    fn difference_without_a_rule_is_a_loss() {
+        assert_eq!(meaning(&difference("pg_proc", Change::Missing)), Meaning::Lost);
+        assert_eq!(meaning(&difference("pg_extension", Change::Missing)), Meaning::Lost);
+        let moved = Change::Columns(vec!["extowner", "extnamespace"]);
+        assert_eq!(meaning(&difference("pg_extension", moved)), Meaning::Lost);
+    }
+
+    #[test]
+    fn difference_with_a_rule_is_told() {
+        let owner = difference("pg_extension", Change::Columns(vec!["extowner"]));
+        assert!(matches!(meaning(&owner), Meaning::Told(text) if text.contains("superuser")));
+        assert!(matches!(meaning(&difference("pg_description", Change::Missing)), Meaning::Told(_)));
+    }
+}

@@ -1,0 +1,238 @@
+//! The queries of the census.
+
+use std::collections::BTreeSet;
+
+use super::definitions::{Catalog, Column, Treatment};
+
+/// Columns that both servers have, as `catalog.column`.
+pub type CommonColumns = BTreeSet<String>;
+
+/// The columns of the system catalogs of a server, as `catalog.column`.
+pub const COLUMNS: &str = "SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
+     WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND c.oid < 16384 AND a.attnum > 0";
+
+/// Begins the transaction in which a census is read: names and values are shown in one way, whatever the session's settings.
+pub const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL TimeZone = 'UTC'; \
+     SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; \
+     SET LOCAL bytea_output = 'hex'; SET LOCAL quote_all_identifiers = off";
+
+/// The transaction that `initdb` ended with: rows that it created have an earlier one, also when they are frozen. It
+/// created these databases last; a later `ALTER DATABASE` of one of them does not matter as long as another has none.
+const INITDB: &str = "SELECT min(d.xmin::text::int8) AS last FROM pg_database d \
+     WHERE d.datname IN ('template0', 'template1', 'postgres')";
+
+/// Whether a row was written after `initdb`.
+const MODIFIED: &str = "r.xmin::text::int8 > (SELECT i.last FROM initdb i)";
+
+/// The oldest transaction that may still run: what a later dump does not see has this one or a later one.
+pub const HORIZON: &str = "SELECT txid_snapshot_xmin(txid_current_snapshot())::text";
+
+/// A query of the rows of a catalog with the columns `identity`, `fields` (those of [`compared`]) and `xmin`; `None` if one
+/// of the servers lacks the catalog.
+#[must_use]
+pub fn rows(catalog: &Catalog, common: &CommonColumns) -> Option<String> {
+    exists(catalog, common).then(|| {
+        let fields: Vec<_> = compared(catalog, common).map(|(_, sql)| format!("COALESCE({sql}, '')")).collect();
+        let query = format!(
+            "SELECT {} AS identity, ARRAY[{}]::text[] AS fields, r.xmin::text::int8 AS xmin FROM pg_catalog.{} r WHERE {}",
+            catalog.identity,
+            fields.join(", "),
+            catalog.name,
+            condition(catalog)
+        );
+        without_temporary(&query)
+    })
+}
+
+/// A query of the rights on the rows of a catalog, in the form of [`rows`].
+#[must_use]
+pub fn rights(catalog: &Catalog, common: &CommonColumns) -> Option<String> {
+    let (column, default) = catalog.columns.iter().find_map(|column| match column.treatment {
+        Treatment::Rights(default) => Some((column.name, default)),
+        _ => None,
+    })?;
+    exists(catalog, common).then(|| {
+        let (key, sub) = match catalog.name {
+            "pg_attribute" => ("r.attrelid", "r.attnum"),
+            _ => ("r.oid", "0"),
+        };
+        let class = if catalog.name == "pg_attribute" { "pg_class" } else { catalog.name };
+        let initial = format!(
+            "(SELECT i.initprivs FROM pg_init_privs i WHERE i.objoid = {key} AND i.classoid = 'pg_catalog.{class}'::regclass \
+             AND i.objsubid = {sub})"
+        );
+        let items = |acl: &str| {
+            format!(
+                "SELECT x.privilege_type, x.grantee, x.is_grantable FROM aclexplode({acl}) AS x \
+                 WHERE x.grantee = 0 OR EXISTS (SELECT FROM pg_authid a WHERE a.oid = x.grantee)"
+            )
+        };
+        let acl = format!("r.{column}");
+        let changed = format!("{acl} IS NOT NULL AND {acl} IS DISTINCT FROM {initial}");
+        let filter = catalog.filter.map_or(String::new(), |filter| format!(" AND ({filter})"));
+        let mine = catalog.key.map_or(String::new(), |key| format!(" AND (r.{key} >= 16384 OR {MODIFIED})"));
+        let query = format!(
+            "SELECT {identity} || ': ' || d.change || ' ' || d.privilege_type || ' ' || d.preposition || ' ' \
+             || CASE d.grantee WHEN 0 THEN 'PUBLIC' ELSE d.grantee::regrole::text END \
+             || CASE WHEN d.is_grantable THEN ' with grant option' ELSE '' END AS identity, \
+             ARRAY[]::text[] AS fields, r.xmin::text::int8 AS xmin FROM pg_catalog.{name} r, LATERAL ( \
+             SELECT 'granted' AS change, 'to' AS preposition, g.* FROM ({have} EXCEPT {default} EXCEPT {initially}) AS g \
+             UNION ALL SELECT 'revoked', 'from', v.* FROM ({default} EXCEPT {have}) AS v) AS d WHERE {changed}{filter}{mine}",
+            identity = catalog.identity,
+            name = catalog.name,
+            have = items(&acl),
+            default = items(default),
+            initially = items(&initial),
+        );
+        without_temporary(&query)
+    })
+}
+
+/// A query that returns for each named query of rows its name, the number of its rows, and a number that is the same for
+/// the same rows.
+#[must_use]
+pub fn digests(queries: &[(String, String)]) -> String {
+    let digest = |(name, query): &(String, String)| {
+        format!(
+            "SELECT '{name}'::text AS name, count(*)::int8 AS rows, COALESCE(sum(hashtextextended(s.identity || \
+             s.fields::text, 0)::numeric), 0)::text AS digest FROM ({query}) AS s"
+        )
+    };
+    with_initdb(&queries.iter().map(digest).collect::<Vec<_>>().join(" UNION ALL "))
+}
+
+/// A query of the rows of all named queries: the name, the identity, and a number that is the same for the same fields.
+#[must_use]
+pub fn fingerprints(queries: &[(String, String)]) -> String {
+    let fingerprint = |(name, query): &(String, String)| {
+        format!(
+            "SELECT '{name}'::text AS name, s.identity, hashtextextended(s.fields::text, 0) AS fingerprint \
+             FROM ({query}) AS s"
+        )
+    };
+    with_initdb(&queries.iter().map(fingerprint).collect::<Vec<_>>().join(" UNION ALL "))
+}
+
+/// A query of rows that can be run by itself.
+#[must_use]
+pub fn with_initdb(query: &str) -> String {
+    format!("WITH initdb AS ({INITDB}) {query}")
+}
+
+/// The columns that are compared, with the SQL of their value.
+pub fn compared<'a>(
+    catalog: &'a Catalog,
+    common: &'a CommonColumns,
+) -> impl Iterator<Item = (&'static str, String)> + 'a {
+    let common_columns = |column: &&Column| common.contains(&format!("{}.{}", catalog.name, column.name));
+    catalog.columns.iter().filter(common_columns).filter_map(|column| Some((column.name, value(column)?)))
+}
+
+/// The SQL of a column's value, if it is compared.
+fn value(column: &Column) -> Option<String> {
+    let name = column.name;
+    Some(match column.treatment {
+        Treatment::Identity | Treatment::Skip | Treatment::Rights(_) => return None,
+        Treatment::Value => format!("r.{name}::text"),
+        Treatment::Present => format!("(r.{name} IS NOT NULL)::text"),
+        Treatment::Sql(sql) => sql.to_owned(),
+        Treatment::Object(catalog) => object(catalog, &format!("r.{name}")),
+        Treatment::Objects(catalog) => format!(
+            "(SELECT string_agg({}, ' ' ORDER BY u.place) FROM unnest(r.{name}::oid[]) WITH ORDINALITY AS u (item, place))",
+            object(catalog, "u.item")
+        ),
+        Treatment::Settings => format!(
+            "(SELECT string_agg(u.item, chr(10) ORDER BY u.item COLLATE \"C\") FROM unnest(r.{name}) AS u (item))"
+        ),
+    })
+}
+
+/// The name of the object with an OID.
+fn object(catalog: &str, oid: &str) -> String {
+    let alias = match catalog {
+        "pg_class" => "regclass",
+        "pg_type" => "regtype",
+        "pg_proc" => "regprocedure",
+        "pg_operator" => "regoperator",
+        "pg_authid" => "regrole",
+        "pg_namespace" => "regnamespace",
+        "pg_collation" => "regcollation",
+        _ => {
+            // It fails for an object that does not exist.
+            return format!(
+                "(pg_identify_object('pg_catalog.{catalog}'::regclass, NULLIF({oid}, 0), 0)).identity"
+            );
+        }
+    };
+    format!("{oid}::oid::{alias}::text")
+}
+
+fn condition(catalog: &Catalog) -> String {
+    let mine = match (catalog.key, &catalog.built_in) {
+        (None, _) => "true".to_owned(),
+        (Some(key), None) => format!("r.{key} >= 16384"),
+        (Some(key), Some(built_in)) => format!("(r.{key} >= 16384 OR {MODIFIED} AND ({built_in}))"),
+    };
+    match catalog.filter {
+        None => mine,
+        Some(filter) => format!("{mine} AND ({filter})"),
+    }
+}
+
+fn exists(catalog: &Catalog, common: &CommonColumns) -> bool {
+    let prefix = format!("{}.", catalog.name);
+    common.range(prefix.clone()..).next().is_some_and(|column| column.starts_with(&prefix))
+}
+
+/// Leaves out temporary objects, and the tables that `PostgreSQL` itself creates for large values. The offset keeps the
+/// planner from naming rows that the query leaves out.
+fn without_temporary(query: &str) -> String {
+    format!(
+        "SELECT q.* FROM ({query} OFFSET 0) AS q WHERE q.identity !~ '(^| )pg_(toast_)?temp[_.0-9]' AND q.identity !~ '(^| )pg_toast[.]'"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::definitions::CATALOGS;
+    use super::*;
+
+    fn catalog(name: &str) -> &'static Catalog {
+        CATALOGS.iter().find(|catalog| catalog.name == name).unwrap()
+    }
+
+    fn common(columns: &[&str]) -> CommonColumns {
+        columns.iter().map(|&column| column.to_owned()).collect()
+    }
+
+    #[test]
+    fn only_columns_of_both_servers_are_compared() {
+        let both = common(&["pg_proc.proname", "pg_proc.prosrc", "pg_proc.proowner"]);
+        let query = rows(catalog("pg_proc"), &both).unwrap();
+        assert!(
+            query.contains("COALESCE(r.proowner::oid::regrole::text, '')")
+                && query.contains("r.prosrc::text")
+        );
+        assert!(!query.contains("prosqlbody"), "{query}");
+    }
+
+    #[test]
+    fn catalog_of_one_server_alone_is_not_compared() {
+        assert_eq!(rows(catalog("pg_publication_namespace"), &common(&["pg_publication.pubname"])), None);
+    }
+
+    #[test]
+    fn built_in_rows_are_compared_if_a_later_transaction_changed_them() {
+        let query = rows(catalog("pg_ts_dict"), &common(&["pg_ts_dict.dictinitoption"])).unwrap();
+        assert!(query.contains("r.oid >= 16384 OR r.xmin::text::int8 > "), "{query}");
+        let query = rows(catalog("pg_constraint"), &common(&["pg_constraint.conkey"])).unwrap();
+        assert!(query.contains("WHERE r.oid >= 16384 AND"), "{query}");
+    }
+
+    #[test]
+    fn rights_are_compared_with_those_that_an_object_has_without_a_list() {
+        let query = rights(catalog("pg_proc"), &common(&["pg_proc.proacl"])).unwrap();
+        assert!(query.contains("aclexplode(acldefault('f', r.proowner))"), "{query}");
+        assert_eq!(rights(catalog("pg_trigger"), &common(&["pg_trigger.tgname"])), None);
+    }
+}

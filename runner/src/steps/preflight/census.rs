@@ -1,0 +1,237 @@
+//! Compares everything that the catalogs of the serving database hold with what a restore of its dump has made of it: what
+//! a dump leaves out would be lost without a word.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pgops_api::display_chain;
+use tokio_postgres::Client;
+
+use crate::postgres::census::compare::{Change, Difference, differences, differing, without_consequences};
+use crate::postgres::census::read::{Census, Horizon, horizon, kind};
+use crate::postgres::census::rules::{Meaning, meaning};
+use crate::postgres::client::error::ServerError;
+use crate::upgrade::{CensusBaseline, DatabaseCensus, Finding, shortened};
+
+/// The columns that it reads, and the objects that it names, exist since this version.
+pub const SINCE: u32 = 13;
+/// Tablespaces are not restored into a scratch server.
+const NOT_REHEARSED: &str = "pg_tablespace";
+const OF_TABLESPACES: &str = "tablespace ";
+/// A database has at most this many rows in the baseline, and all of them this many: of larger ones only digests are kept.
+const MAX_ROWS: u64 = 200_000;
+const MAX_ROWS_OF_ALL: u64 = 500_000;
+
+/// What was compared so far.
+#[derive(Default)]
+pub struct Comparison {
+    census: Option<Census>,
+    found: Vec<Found>,
+    kinds: BTreeSet<String>,
+    rows: u64,
+    baseline: CensusBaseline,
+    kept_rows: u64,
+    /// Databases that could not be compared, with the reason.
+    failed: Vec<String>,
+}
+
+/// A difference, and the database that has it.
+struct Found {
+    database: String,
+    difference: Difference,
+}
+
+/// How much was compared.
+#[derive(Debug, Default)]
+pub struct Extent {
+    pub rows: u64,
+    pub kinds: usize,
+}
+
+impl Comparison {
+    /// To be called before a database is dumped: what changes afterwards is not compared.
+    pub async fn before_dump(source: &Client) -> Result<Horizon, ServerError> {
+        horizon(source).await
+    }
+
+    /// Compares a restored database with its source. That it cannot be compared, as when a client drops a table at this
+    /// moment, is a note.
+    pub async fn check_restored(
+        &mut self,
+        source: &Client,
+        restored: &Client,
+        database: &str,
+        horizon: Horizon,
+    ) {
+        if let Err(error) = self.compare(source, restored, database, horizon).await {
+            self.failed.push(format!("\"{database}\" ({})", display_chain(&error)));
+        }
+    }
+
+    async fn compare(
+        &mut self,
+        source: &Client,
+        restored: &Client,
+        database: &str,
+        horizon: Horizon,
+    ) -> Result<(), ServerError> {
+        let census = match self.census.take() {
+            Some(census) => census,
+            None => Census::between(source, restored).await?,
+        };
+        let before = census.digests(source).await?;
+        let after = census.digests(restored).await?;
+        let mut found = Vec::new();
+        for catalog in differing(&before, &after).into_iter().filter(|catalog| is_rehearsed(catalog)) {
+            let mut rows = census.rows(source, catalog).await?;
+            rows.retain(|row| !horizon.may_precede(row.xmin) && !row.identity.contains(OF_TABLESPACES));
+            let restored = census.rows(restored, catalog).await?;
+            found.extend(differences(catalog, &census.fields(catalog), &rows, &restored));
+        }
+        let rows = before.iter().map(|digest| digest.rows).sum::<u64>();
+        let keeps_rows = rows <= MAX_ROWS && self.kept_rows + rows <= MAX_ROWS_OF_ALL;
+        let mut fingerprints = if keeps_rows { census.fingerprints(source).await? } else { Vec::new() };
+        // What differs already is reported now, and expected afterwards.
+        let is_found = |catalog: &str, identity: &str| {
+            found.iter().any(|found| found.catalog == catalog && found.identity == identity)
+        };
+        fingerprints.retain(|row| !is_found(&row.catalog, &row.identity));
+        self.kept_rows += u64::try_from(fingerprints.len()).unwrap_or(u64::MAX);
+        self.rows += rows;
+        self.kinds.extend(before.iter().filter(|digest| digest.rows > 0).map(|digest| digest.name.clone()));
+        let mut digests = before;
+        digests.retain(|digest| found.iter().all(|found| found.catalog != digest.name));
+        self.baseline.columns.clone_from(census.common());
+        self.baseline.databases.push(DatabaseCensus {
+            name: database.to_owned(),
+            digests,
+            rows: fingerprints,
+        });
+        let found = without_consequences(found).into_iter();
+        self.found.extend(found.map(|difference| Found { database: database.to_owned(), difference }));
+        self.census = Some(census);
+        Ok(())
+    }
+
+    /// All findings, how much was compared, and what to compare with after `pg_upgrade`.
+    #[must_use]
+    pub fn finish(self) -> (Vec<Finding>, Extent, CensusBaseline) {
+        let unknown = self.census.as_ref().map_or(&[][..], Census::unknown);
+        let mut findings = findings(&self.found);
+        findings.extend((!unknown.is_empty()).then(|| not_compared(unknown)));
+        findings.extend((!self.failed.is_empty()).then(|| not_comparable(&self.failed)));
+        (findings, Extent { rows: self.rows, kinds: self.kinds.len() }, self.baseline)
+    }
+}
+
+fn is_rehearsed(catalog: &str) -> bool {
+    catalog.trim_start_matches("rights:") != NOT_REHEARSED
+}
+
+/// One finding for what is lost, and one for each text of what is told.
+fn findings(found: &[Found]) -> Vec<Finding> {
+    let mut lost = BTreeMap::<_, Vec<_>>::new();
+    let mut told = BTreeMap::<_, Vec<_>>::new();
+    for found in found {
+        match meaning(&found.difference) {
+            Meaning::Lost => lost.entry(kind(&found.difference.catalog)).or_default().push(found.to_string()),
+            Meaning::Told(text) => told.entry(text).or_default().push(found.to_string()),
+        }
+    }
+    let lost =
+        lost.iter().map(|(kind, objects)| format!("{kind}: {}", shortened(objects))).collect::<Vec<_>>();
+    let lost = (!lost.is_empty()).then(|| {
+        let what = "pg_upgrade would lose these objects, or the changes of them, without a word, since a dump leaves out what \
+                    is in the schemas of the system and what was changed of what is built in; move them into a schema of \
+                    your own (ALTER … SET SCHEMA), or drop them; undo a change of what is built in, and make it again \
+                    after the upgrade";
+        Finding::new("not-carried", format!("{what}: {}", lost.join("; ")))
+    });
+    let told = told
+        .iter()
+        .map(|(text, objects)| Finding::note("not-carried", format!("{text}: {}", shortened(objects))));
+    lost.into_iter().chain(told).collect()
+}
+
+fn not_compared(unknown: &[String]) -> Finding {
+    let text = format!(
+        "this pgops does not know these columns of system catalogs, and does not compare what they hold; a newer pgops may: {}",
+        shortened(unknown)
+    );
+    Finding::note("catalog-not-compared", text)
+}
+
+fn not_comparable(failed: &[String]) -> Finding {
+    let text = format!(
+        "what the system catalogs of these databases hold could not be compared, so what a dump leaves out is not known: {}",
+        shortened(failed)
+    );
+    Finding::note("catalog-not-compared", text)
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { database, difference } = self;
+        write!(f, "{}", difference.identity)?;
+        if let Change::Columns(columns) = &difference.change {
+            write!(f, " (changed: {})", columns.join(", "))?;
+        }
+        write!(f, " in \"{database}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(catalog: &str, identity: &str, change: Change) -> Found {
+        let difference = Difference { catalog: catalog.into(), identity: identity.into(), change };
+        Found { database: "shop".into(), difference }
+    }
+
+    #[test]
+    fn equal_databases_have_no_finding() {
+        assert_eq!(findings(&[]), []);
+    }
+
+    #[test]
+    fn lost_objects_block_and_are_named_by_kind() {
+        let found = [
+            found("pg_proc", "pg_catalog.lost(integer)", Change::Missing),
+            found("pg_ts_dict", "pg_catalog.english_stem", Change::Columns(vec!["dictinitoption"])),
+        ];
+        let findings = findings(&found);
+        assert_eq!(findings.len(), 1);
+        let text = findings[0].to_string();
+        assert!(findings[0].blocks(), "{text}");
+        for part in [
+            "[not-carried] ",
+            "functions: pg_catalog.lost(integer) in \"shop\"",
+            "text search dictionaries: pg_catalog.english_stem (changed: dictinitoption) in \"shop\"",
+            "SET SCHEMA",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn loss_that_is_told_does_not_block() {
+        let findings = findings(&[found("pg_replication_origin", "feed", Change::Missing)]);
+        assert!(findings.iter().all(|finding| !finding.blocks()), "{findings:?}");
+        assert!(findings[0].text.ends_with(": feed in \"shop\""), "{findings:?}");
+    }
+
+    #[test]
+    fn columns_of_later_versions_are_named() {
+        let finding = not_compared(&["pg_proc.pronew".into()]);
+        assert!(!finding.blocks() && finding.text.ends_with("pg_proc.pronew"), "{finding}");
+    }
+
+    #[test]
+    fn tablespaces_are_not_rehearsed() {
+        assert!(
+            is_rehearsed("pg_proc")
+                && !is_rehearsed("pg_tablespace")
+                && !is_rehearsed("rights:pg_tablespace")
+        );
+    }
+}

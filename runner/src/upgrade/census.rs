@@ -1,0 +1,64 @@
+//! The census of the serving databases, stored next to the journal: the new server must have all of it.
+
+use std::collections::BTreeSet;
+
+use pgops_volume::FileError;
+use serde::{Deserialize, Serialize};
+
+use crate::postgres::census::compare::{CatalogDigest, Fingerprint};
+use crate::postgres::volume::work_dir::WorkDir;
+
+const FILE: &str = "census.json";
+
+/// What the databases held when the preflight looked.
+#[derive(Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CensusBaseline {
+    /// The columns of the system catalogs that were compared, as `catalog.column`.
+    pub columns: BTreeSet<String>,
+    pub databases: Vec<DatabaseCensus>,
+}
+
+/// What one database held.
+#[derive(Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DatabaseCensus {
+    pub name: String,
+    pub digests: Vec<CatalogDigest>,
+    /// Its rows; none if there are too many to keep.
+    pub rows: Vec<Fingerprint>,
+}
+
+impl CensusBaseline {
+    /// Stores it in the work directory.
+    pub fn store(&self, work_dir: &WorkDir) -> Result<(), FileError> {
+        let path = work_dir.path().join(FILE);
+        let json = serde_json::to_vec(self).map_err(FileError::on("write", &path))?;
+        work_dir.tree().replace(&path, &json)
+    }
+
+    /// Reads it from the work directory. A preflight of an earlier pgops has stored none.
+    pub fn load(work_dir: &WorkDir) -> Result<Option<Self>, FileError> {
+        let path = work_dir.path().join(FILE);
+        let Some(json) = work_dir.tree().read_if_exists(&path)? else { return Ok(None) };
+        serde_json::from_slice(&json).map(Some).map_err(FileError::on("parse", &path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pgops_volume::Volume;
+
+    #[test]
+    fn baseline_is_stored_and_read() {
+        let root = tempfile::tempdir().unwrap();
+        let work_dir = WorkDir::new(&Volume::at(root.path()), "3f9c21aa");
+        work_dir.create().unwrap();
+        assert_eq!(CensusBaseline::load(&work_dir).unwrap(), None);
+        let digests = vec![CatalogDigest { name: "pg_proc".into(), rows: 1, digest: "-7".into() }];
+        let rows = vec![Fingerprint { catalog: "pg_proc".into(), identity: "s.f()".into(), fields: -7 }];
+        let databases = vec![DatabaseCensus { name: "shop".into(), digests, rows }];
+        let baseline = CensusBaseline { columns: BTreeSet::from(["pg_proc.proname".into()]), databases };
+        baseline.store(&work_dir).unwrap();
+        assert_eq!(CensusBaseline::load(&work_dir).unwrap(), Some(baseline));
+    }
+}
