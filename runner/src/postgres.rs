@@ -1,7 +1,7 @@
 //! `PostgreSQL`'s programs, its servers and their data. Each module uses only those above it:
 //!
-//! - [`volume`] is about the files, [`cluster_shape`] about what two clusters must have in common, [`redact`] about what
-//!   is shown of errors;
+//! - [`volume`] is about the files, [`cluster_shape`] about what two clusters must have in common, [`server_settings`] and
+//!   [`preloaded`] about what the runner's own servers take over, [`redact`] about what is shown of errors;
 //! - [`program`] has the programs of an installation, [`client`] the superuser's sessions;
 //! - [`proxy`] leads programs to a server without the password that it requires;
 //! - [`server`] has the servers that the runner itself starts, recovers or stops;
@@ -15,6 +15,7 @@ pub mod client;
 pub mod cluster_shape;
 pub mod collation;
 pub mod pg_upgrade;
+pub mod preloaded;
 pub mod privileges;
 pub mod program;
 pub mod proxy;
@@ -22,6 +23,7 @@ pub mod redact;
 pub mod restore_code;
 pub mod schema_rehearsal;
 pub mod server;
+pub mod server_settings;
 pub mod volume;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! [`Step::sequence`]. Each step finds out what of its effect exists, and so may be run or undone any number of times.
 
 mod analyze;
+mod checkpoints;
 mod clean_up;
 mod copied_old_binaries;
 mod data_directory_initialized;
@@ -90,8 +91,12 @@ pub static STEPS: [StepSpec; 16] = [
     )
     .undo(action!(sync data_directory_initialized::undo))
     .interruptible(),
-    step(Step::PauseDatabase, "makes the provisioner leave the database alone", action!(pause_database::run))
-        .undo(action!(pause_database::undo)),
+    step(
+        Step::PauseDatabase,
+        "makes checkpoints, which shorten the stop, and has the provisioner leave the database alone",
+        action!(pause_database::run),
+    )
+    .undo(action!(pause_database::undo)),
     step(Step::StopDatabase, "shuts the old server down cleanly, and proves it", action!(stop_database::run))
         .undo(action!(stop_database::undo))
         .timeout(MAX_POD_WAIT)

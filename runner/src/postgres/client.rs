@@ -10,5 +10,6 @@ pub mod inventory;
 mod limited_stream;
 pub mod query;
 pub mod quote;
+pub mod serving_settings;
 pub mod session;
 pub mod settings;

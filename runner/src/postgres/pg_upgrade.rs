@@ -14,7 +14,8 @@ use super::client::session::{SESSION_OPTIONS, long_running_options};
 use super::program::command::{CommandError, Program};
 use super::program::pg_dump;
 use super::program::programs::Programs;
-use super::server::private_server::{Data, private_hba, server_options};
+use super::server::private_server::{Data, PrivateServer, private_hba};
+use super::server_settings::ServerSettings;
 use crate::agent::AgentError;
 
 /// Everything that `pg_upgrade` needs to know.
@@ -35,6 +36,8 @@ pub struct PgUpgrade<'a> {
     pub jobs: usize,
     /// Number of relations of the largest database: `pg_dump` locks all of them in one transaction.
     pub relations: u64,
+    /// What its servers take over from the database's own settings.
+    pub settings: &'a ServerSettings,
     /// Whether the old cluster has `track_commit_timestamp` on.
     pub commit_timestamps: bool,
     pub old_major: u32,
@@ -121,6 +124,9 @@ impl PgUpgrade<'_> {
 
     fn arguments(&self, hba: &Path, new_bindir: &Path) -> Vec<String> {
         let path = |path: &Path| path.display().to_string();
+        let (relations, settings) = (self.relations, self.settings);
+        let options =
+            |major, data| PrivateServer { major, data, relations, hba, settings }.options().for_pg_upgrade();
         let old = Data::Old { commit_timestamps: self.commit_timestamps };
         [
             ("--old-bindir", path(&self.old.installation.bindir)),
@@ -131,8 +137,8 @@ impl PgUpgrade<'_> {
             ("--jobs", self.jobs.to_string()),
             // The default is the working directory, whose name may be too long for a socket's address.
             ("--socketdir", "/tmp".to_owned()),
-            ("--old-options", server_options(self.old_major, self.relations, hba, old)),
-            ("--new-options", server_options(self.new_major, self.relations, hba, Data::New)),
+            ("--old-options", options(self.old_major, old)),
+            ("--new-options", options(self.new_major, Data::New)),
         ]
         .into_iter()
         .flat_map(|(option, value)| [option.to_owned(), value])

@@ -1,6 +1,7 @@
 //! Servers that the runner itself starts, recovers or stops.
 
 pub mod inspection;
+pub mod options;
 pub mod private_server;
 pub mod recovery;
 pub mod scratch;

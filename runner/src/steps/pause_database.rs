@@ -1,10 +1,15 @@
-//! `PauseDatabase`: the provisioner leaves the database alone; the condition says for whom and why.
+//! `PauseDatabase`: the provisioner leaves the database alone; the condition says for whom and why. It serves until the next
+//! step, so the checkpoints that shorten the outage are made here.
 
+use pgops_api::plan::Step;
+
+use super::checkpoints;
 use crate::upgrade::{StepError, UpgradeContext};
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     // The preflight may have looked at them hours ago.
     upgrade.ensure_objects(&upgrade.cluster.database().await?).await?;
+    checkpoints::run(upgrade, Step::PauseDatabase).await;
     Ok(upgrade.cluster.pause().await?)
 }
 

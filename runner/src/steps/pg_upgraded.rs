@@ -48,6 +48,7 @@ async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Re
         jobs,
         relations: facts.largest_database,
         drop_column_option: facts.drop_column_option,
+        settings: &facts.servers,
         commit_timestamps,
         old_major: upgrade.old_major,
         new_major: upgrade.new_major,

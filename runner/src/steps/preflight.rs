@@ -10,7 +10,10 @@ mod image;
 mod new_cluster;
 mod not_carried_over;
 mod objects;
+mod old_server;
 mod preload_libraries;
+mod private_servers;
+mod replication_slots;
 mod schema_rehearsal;
 mod table;
 mod text_order;
@@ -25,6 +28,7 @@ use crate::cluster::PodState;
 use crate::postgres::client::inventory::{Inventory, inventory};
 use crate::postgres::collation::versions::CollationVersion;
 use crate::postgres::privileges::compare::Baseline;
+use crate::postgres::server_settings::ServerSettings;
 use crate::postgres::volume::capacity::write_rate;
 use crate::upgrade::space::Space;
 use crate::upgrade::{
@@ -80,6 +84,7 @@ async fn run_major(
         relations: inventory.relations,
         largest_database: inventory.largest_database,
         bytes: examined.space.used,
+        servers: examined.servers,
         lines,
     };
     match upgrade.plan.scope {
@@ -105,6 +110,8 @@ struct Examined {
     /// How user data is transferred; meaningless if a finding says that it cannot be.
     mode: TransferMode,
     drop_column_option: bool,
+    /// What the upgrade's own servers take over from the database's settings.
+    servers: ServerSettings,
     /// The rehearsal's success in one line and how long it took, if all of it succeeded.
     rehearsal: Option<(String, Duration)>,
     /// The rights before the upgrade.
@@ -141,18 +148,20 @@ async fn examine(
     let mut rehearsal = None;
     let mut baseline = None;
     let mut census = None;
+    let mut servers = ServerSettings::default();
     match new_cluster::examine(upgrade, &programs, inventory).await? {
         Err(finding) => findings.push(finding),
-        Ok(settings) => {
-            let rehearsed = schema_rehearsal::rehearse(upgrade, &source, &settings).await?;
+        Ok(mut settings) => {
+            let rehearsed = schema_rehearsal::rehearse(upgrade, &source, &mut settings).await?;
             findings.extend(settings.findings);
+            servers = settings.servers;
             findings.extend(rehearsed.findings);
             rehearsal = rehearsed.success;
             baseline = rehearsed.baseline;
             census = rehearsed.census;
         }
     }
-    Ok(Examined { findings, space, mode, drop_column_option, rehearsal, baseline, census })
+    Ok(Examined { findings, space, mode, drop_column_option, servers, rehearsal, baseline, census })
 }
 
 /// What users are told: the size of the database, the mode, the estimated outage, and the notes.

@@ -3,24 +3,22 @@
 
 use pgops_api::plan::{Step, UpgradeKind};
 
-use crate::cluster::PodState;
-use crate::postgres::client::error::ServerError;
-use crate::upgrade::{StepError, UpgradeContext, log_step, warn_step};
+use super::checkpoints;
+use crate::upgrade::{StepError, UpgradeContext, log_step};
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     match upgrade.kind {
         UpgradeKind::Major => {
-            // On a volume that has filled up since the preflight a stopped server may not start again, and a
-            // checkpoint may stop one that could continue.
+            // On a volume that has filled up since the preflight a stopped server may not start again.
             upgrade.ensure_space()?;
-            checkpoint(upgrade).await;
+            write_dirty_pages(upgrade).await;
             upgrade.require_node().await?;
             upgrade.fence().await?;
             let data = upgrade.ensure_clean().await?;
             log_step(Step::StopDatabase, format!("clean shutdown at {}", data.checkpoint()));
         }
         UpgradeKind::Minor => {
-            checkpoint(upgrade).await;
+            write_dirty_pages(upgrade).await;
             upgrade.replace_pod(&upgrade.plan.to.image).await?;
         }
     }
@@ -36,16 +34,10 @@ pub async fn undo(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Writes now what would otherwise be written during the outage. A failure only makes the outage longer.
-async fn checkpoint(upgrade: &UpgradeContext) {
-    let checkpoint = async {
-        if let PodState::Ready { ip } = upgrade.cluster.pod_state(&upgrade.plan.from.image).await? {
-            let client = upgrade.superuser.connect(&ip, "postgres").await?;
-            client.batch_execute("CHECKPOINT").await.map_err(ServerError::execute("run a checkpoint"))?;
-        }
-        Ok::<_, StepError>(())
-    };
-    if let Err(error) = checkpoint.await {
-        warn_step(Step::StopDatabase, &error);
+/// Writes now what would otherwise be written during the outage, if this runner has not done so just before: one that
+/// resumes here may have been away for long.
+async fn write_dirty_pages(upgrade: &mut UpgradeContext) {
+    if !upgrade.has_made_checkpoints {
+        checkpoints::run(upgrade, Step::StopDatabase).await;
     }
 }

@@ -32,6 +32,8 @@ pub struct UpgradeContext {
     pub facts: Option<Facts>,
     pub reporter: Reporter,
     pub cancel: Cancel,
+    /// Whether this runner has made the checkpoints that shorten the outage.
+    pub has_made_checkpoints: bool,
     /// Held from `fence` until a database's server is started.
     pub(super) interlock: Option<Interlock>,
     /// Whether this runner has required the worker's node for the database's next pod.
@@ -55,6 +57,7 @@ impl UpgradeContext {
             cancel: Cancel::watch(cluster.clone()),
             superuser: Superuser::read()?,
             agents,
+            has_made_checkpoints: false,
             interlock: None,
             requires_node: false,
             image: None,

@@ -12,7 +12,7 @@ use super::space::{Space, new_cluster};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::program::controldata::ControlData;
 use crate::postgres::program::initdb::initdb;
-use crate::postgres::server::private_server::{Data, private_hba, server_options};
+use crate::postgres::server::private_server::{Data, PrivateServer, private_hba};
 use crate::postgres::server::recovery;
 use crate::postgres::volume::capacity::{can_reflink, free};
 use crate::postgres::volume::data::remove_new;
@@ -50,11 +50,18 @@ impl UpgradeContext {
     pub async fn ensure_clean(&self) -> Result<ControlData, StepError> {
         self.stop_leftovers().await?;
         let hba = private_hba(&self.agents.programs, &Self::scratch()).await?;
-        let relations = self.facts()?.largest_database;
+        let facts = self.facts()?;
         let options = |data: &ControlData| {
-            let data = Data::Old { commit_timestamps: data.keeps_commit_timestamps() };
-            let options = server_options(self.old_major, relations, &hba, data);
-            format!("{options} -c listen_addresses= -c unix_socket_directories=/tmp")
+            let server = PrivateServer {
+                major: self.old_major,
+                data: Data::Old { commit_timestamps: data.keeps_commit_timestamps() },
+                relations: facts.largest_database,
+                hba: &hba,
+                settings: &facts.servers,
+            };
+            let mut options = server.options();
+            options.set("listen_addresses", "").set("unix_socket_directories", "/tmp");
+            options.to_string()
         };
         let pgdata = self.volume.data_dir(self.old_major);
         Ok(recovery::ensure_clean(&self.old_programs().await?, &pgdata, options, self.interlock()?).await?)

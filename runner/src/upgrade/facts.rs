@@ -6,6 +6,7 @@ use pgops_volume::FileError;
 use serde::{Deserialize, Serialize};
 
 use crate::postgres::cluster_shape::ClusterShape;
+use crate::postgres::server_settings::ServerSettings;
 use crate::postgres::volume::work_dir::WorkDir;
 
 /// What the later steps need to know of the database.
@@ -28,6 +29,9 @@ pub struct Facts {
     pub largest_database: u64,
     /// Bytes of the data directory.
     pub bytes: u64,
+    /// What the private servers take over from the database's own settings.
+    #[serde(default, skip_serializing_if = "ServerSettings::is_empty")]
+    pub servers: ServerSettings,
     /// What the preflight reported to users, a line each: the report repeats it.
     #[serde(default, rename = "said")]
     pub lines: Vec<String>,
@@ -55,6 +59,7 @@ impl Facts {
 mod tests {
     use super::*;
     use crate::postgres::cluster_shape::LocaleProvider;
+    use crate::postgres::server_settings::Capacity;
     use pgops_volume::Volume;
     use std::fs;
 
@@ -80,6 +85,7 @@ mod tests {
             relations: 1234,
             largest_database: 1000,
             bytes: 60_817_408,
+            servers: ServerSettings::default(),
             lines: vec!["3 databases with 1234 relations".into(), "[physical-slot] note: a".into()],
         }
     }
@@ -97,6 +103,19 @@ mod tests {
         facts().store(&work_dir).unwrap();
         assert_eq!(fs::read_to_string(work_dir.path().join(FILE)).unwrap(), V0_1_0);
         assert_eq!(Facts::load(&work_dir).unwrap(), Some(facts()));
+    }
+
+    #[test]
+    fn facts_keep_what_the_private_servers_take_over() {
+        let servers = ServerSettings {
+            capacity: Capacity { replication_slots: 200, ..Capacity::default() },
+            old_preload: vec!["citus".into()],
+            new_preload: vec!["citus".into(), "pgaudit".into()],
+            new_settings: vec![("dynamic_library_path".into(), "$libdir:/opt/lib".into())],
+        };
+        let facts = Facts { servers, ..facts() };
+        let json = serde_json::to_string(&facts).unwrap();
+        assert_eq!(serde_json::from_str::<Facts>(&json).unwrap(), facts);
     }
 
     #[test]

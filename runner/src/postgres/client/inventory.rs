@@ -11,6 +11,7 @@ use super::cluster_shape::read_shape;
 use super::database_error::DatabaseError;
 use super::error::ServerError;
 use super::query::{count, strings};
+use super::serving_settings::{ServingSettings, serving_settings};
 use super::session::Superuser;
 use super::settings::settings_for_all;
 use crate::postgres::cluster_shape::ClusterShape;
@@ -43,6 +44,8 @@ pub struct Inventory {
     pub settings_for_all: Vec<(String, String)>,
     /// Number of subscriptions.
     pub subscriptions: u64,
+    /// What the private servers must know of the server and its slots.
+    pub serving: ServingSettings,
     /// Names of the options that columns of user tables have.
     pub column_options: BTreeSet<String>,
     /// Number of tables, views, indexes, … of all databases.
@@ -82,6 +85,7 @@ impl Inventory {
             settings_for_all: settings_for_all(client).await?,
             stored_settings: strings(client, "stored settings", settings).await?.into_iter().collect(),
             subscriptions: count(client, "the number of subscriptions", subscriptions).await?,
+            serving: serving_settings(client).await?,
             column_options: BTreeSet::new(),
             relations: 0,
             largest_database: 0,

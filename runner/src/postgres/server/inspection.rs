@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use pgops_volume::Interlock;
 use tokio_postgres::Client;
 
-use super::private_server::{Data, private_hba, server_options};
+use super::private_server::{Data, PrivateServer, private_hba};
 use crate::agent::AgentError;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::session::connect_socket;
 use crate::postgres::program::command::CommandError;
 use crate::postgres::program::programs::Programs;
+use crate::postgres::server_settings::ServerSettings;
 
 /// The server could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -53,18 +54,23 @@ impl<'a> Inspection<'a> {
         pgdata: &'a Path,
         major: u32,
         user: &'a str,
+        settings: &ServerSettings,
         (scratch, socket_dir): (&Path, &'a Path),
         interlock: &Interlock,
     ) -> Result<Self, InspectionError> {
         let hba = private_hba(&programs.agent, scratch).await?;
         let inspection = Self { programs, pgdata, socket_dir, user };
-        let options = format!(
-            "-b {} -c listen_addresses= -c unix_socket_directories={} -c max_logical_replication_workers=0",
-            server_options(major, 0, &hba, Data::New),
-            socket_dir.display()
-        );
+        let server = PrivateServer { major, data: Data::New, relations: 0, hba: &hba, settings };
+        let mut options = server.options();
+        options.set("listen_addresses", "").set("max_logical_replication_workers", "0");
+        options.set("unix_socket_directories", socket_dir.display().to_string());
         let start = programs.program("pg_ctl").args(["-W", "-s", "-D"]).path(pgdata);
-        let start = start.arg("-l").path(&scratch.join("inspection.log")).arg("-o").arg(options).arg("start");
+        let start = start
+            .arg("-l")
+            .path(&scratch.join("inspection.log"))
+            .arg("-o")
+            .arg(format!("-b {options}"))
+            .arg("start");
         start.holding(interlock).map_err(InspectionError::Interlock)?.output().await?;
         inspection.wait_until_ready().await?;
         Ok(inspection)

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tokio_postgres::Client;
 
-use super::private_server::{Data, private_hba, server_options};
+use super::private_server::{Data, PrivateServer, private_hba};
 use crate::agent::AgentError;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::session::{SESSION_OPTIONS, connect_socket};
@@ -17,6 +17,7 @@ use crate::postgres::program::command::{CommandError, Program};
 use crate::postgres::program::controldata::ControlData;
 use crate::postgres::program::initdb::initdb;
 use crate::postgres::program::programs::Programs;
+use crate::postgres::server_settings::ServerSettings;
 
 /// The scratch server could not be created or removed.
 #[derive(Debug, thiserror::Error)]
@@ -60,17 +61,37 @@ impl Scratch {
 
     /// Starts its server, with enough locks for a database with that number of relations. It counts the calls of functions:
     /// what a restore has called must be known.
-    pub async fn start(&self, major: u32, relations: u64) -> Result<(), ScratchError> {
+    pub async fn start(
+        &self,
+        major: u32,
+        relations: u64,
+        settings: &ServerSettings,
+    ) -> Result<(), ScratchError> {
         let hba = private_hba(&self.programs.agent, &self.directory).await?;
-        let options = format!(
-            "-b {} -c listen_addresses= -c unix_socket_directories={} -c fsync=off -c shared_buffers=32MB \
-             -c min_wal_size=32MB -c max_wal_size=64MB -c max_logical_replication_workers=0 -c track_functions=all",
-            server_options(major, relations, &hba, Data::New),
-            self.socket_dir.display()
-        );
+        let server = PrivateServer { major, data: Data::New, relations, hba: &hba, settings };
+        let mut options = server.options();
+        options.set("listen_addresses", "").set("max_logical_replication_workers", "0");
+        options.set("unix_socket_directories", self.socket_dir.display().to_string());
+        options.set("fsync", "off").set("shared_buffers", "32MB").set("track_functions", "all");
+        options.set("min_wal_size", "32MB").set("max_wal_size", "64MB");
         let start = self.programs.program("pg_ctl").arg("-D").path(&self.pgdata());
-        let start = start.args(["-w", "-s", "-l"]).path(&self.directory.join("log")).arg("-o").arg(options);
+        let start = start.args(["-w", "-s", "-l"]).path(&self.log()).arg("-o").arg(format!("-b {options}"));
         Ok(start.arg("start").output().await.map(drop)?)
+    }
+
+    /// The log of its server.
+    fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+
+    /// What the server has logged last, line by line, if it could not be started. Code of users has not run by then.
+    pub async fn last_log(&self) -> Result<String, ScratchError> {
+        Ok(self.programs.agent.read_file(self.log()).await?)
+    }
+
+    /// Stops its server, if it runs.
+    pub async fn stop(&self) -> Result<(), ScratchError> {
+        Ok(self.programs.agent.stop_server(self.pgdata()).await?)
     }
 
     /// Stops its server, if it runs, and removes everything.

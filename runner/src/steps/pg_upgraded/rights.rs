@@ -26,8 +26,16 @@ pub async fn check(upgrade: &UpgradeContext) -> Result<(), StepError> {
     let (user, directories) =
         (&facts.shape.install_user, (&*UpgradeContext::scratch(), Path::new(PROGRAMS_DIR)));
     let interlock = upgrade.interlock()?;
-    let server =
-        Inspection::start(&programs, &pgdata, upgrade.new_major, user, directories, interlock).await?;
+    let server = Inspection::start(
+        &programs,
+        &pgdata,
+        upgrade.new_major,
+        user,
+        &facts.servers,
+        directories,
+        interlock,
+    )
+    .await?;
     let digest = Digest::since(baseline.old_major);
     let connect = async |database: &str| server.connect(database).await;
     let after = privileges(connect, &facts.databases, upgrade.new_major, digest).await;

@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use pgops_api::{layout, names, serverconf};
 
 use super::preload_libraries::{SERVER_SETTING, SESSION_SETTINGS, libraries, missing, refused};
+use super::private_servers::{TAKEN_OVER, take_over};
+use super::replication_slots::{carried, unstartable};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::client::settings::rejection_for_all;
 use crate::postgres::program::command::CommandError;
 use crate::postgres::program::programs::Programs;
 use crate::postgres::server::scratch::Scratch;
+use crate::postgres::server_settings::ServerSettings;
 use crate::upgrade::{Finding, StepError, UpgradeContext};
 
 /// From this version on a server that is only asked for its `shared_memory_size` loads its libraries.
@@ -22,6 +25,8 @@ const REPORTS_SHARED_MEMORY: u32 = 15;
 #[derive(Default)]
 pub struct Checked {
     pub findings: Vec<Finding>,
+    /// What the upgrade's own servers take over.
+    pub servers: ServerSettings,
     /// Settings of sessions, each with its libraries that exist.
     session_libraries: Vec<(&'static str, Vec<String>)>,
 }
@@ -39,13 +44,18 @@ pub async fn check(
             upgrade.plan.to.version,
             Path::new(layout::CONFIG_DIR).join(names::USER_CONF).display(),
         );
-        let findings = vec![Finding::new("configuration", text)];
-        return Ok(Checked { findings, session_libraries: Vec::new() });
+        return Ok(Checked { findings: vec![Finding::new("configuration", text)], ..Checked::default() });
     }
     let mut checked = Checked::default();
     if upgrade.old_major >= CARRIES_SUBSCRIPTIONS && upgrade.new_major >= LIMITS_ORIGINS {
         let limit = merged.value(MAX_ORIGINS).await?.unwrap_or_default();
         checked.findings.extend(too_many_origins(&limit, inventory.subscriptions));
+    }
+    let slots = carried(inventory, upgrade.old_major);
+    if !slots.is_empty() {
+        let max = merged.value("max_replication_slots").await?.unwrap_or_default();
+        let wal_level = merged.value("wal_level").await?.unwrap_or_default();
+        checked.findings.extend(unstartable(slots, &max, &wal_level));
     }
     let mut server_libraries = Vec::new();
     for setting in [SERVER_SETTING].into_iter().chain(SESSION_SETTINGS) {
@@ -72,6 +82,14 @@ pub async fn check(
         }
         server_libraries = found;
     }
+    let mut target = Vec::new();
+    for name in TAKEN_OVER {
+        // The target may not know it.
+        target.extend(merged.value(name).await?.ok().map(|value| (name, value)));
+    }
+    let (servers, note) = take_over(upgrade, inventory, &server_libraries, target).await?;
+    checked.servers = servers;
+    checked.findings.extend(note);
     Ok(checked)
 }
 

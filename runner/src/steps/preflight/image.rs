@@ -80,6 +80,7 @@ pub fn findings(inventory: &Inventory, known_settings: &str, missing: &BTreeSet<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::postgres::client::serving_settings::ServingSettings;
     use crate::postgres::cluster_shape::{ClusterShape, LocaleProvider};
 
     fn empty_inventory() -> Inventory {
@@ -102,6 +103,7 @@ mod tests {
             stored_settings: BTreeSet::new(),
             settings_for_all: vec![],
             subscriptions: 0,
+            serving: ServingSettings::default(),
             column_options: BTreeSet::new(),
             relations: 0,
             largest_database: 0,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::configuration::{self, Checked};
 use super::schema_rehearsal::missing_locale;
-use super::{not_carried_over, volume};
+use super::{not_carried_over, old_server, volume};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::program::command::CommandError;
 use crate::postgres::program::programs::Programs;
@@ -31,6 +31,7 @@ pub async fn examine(
         initialised => initialised?,
     };
     let mut checked = configuration::check(upgrade, &cluster, inventory).await?;
+    checked.findings.extend(old_server::check(upgrade, &cluster, &checked.servers).await?);
     checked.findings.extend(volume::left_in_tablespaces(upgrade, &cluster).await?);
     let agent = &programs.agent;
     let conf = agent.read_file(cluster.pgdata().join(not_carried_over::CONF)).await?;

@@ -45,6 +45,16 @@ pub fn refused(setting: &str, refusal: &str) -> Finding {
     Finding::note(ID, text)
 }
 
+/// The scratch server does not start with a library of `shared_preload_libraries`, so `pg_upgrade`'s servers will not load
+/// it. The new server itself may: it has all of its settings.
+pub fn left_out(library: &str, reason: &str) -> Finding {
+    let text = format!(
+        "a private server of the target does not start with {library} of {SERVER_SETTING}, so pg_upgrade runs without it; \
+         if the schema needs it, other findings say so: {reason}"
+    );
+    Finding::note(ID, text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +75,16 @@ mod tests {
             ["$libdir/plugins/debugger", "$libdir/x"]
         );
         assert_eq!(libraries("session_preload_libraries", "debugger"), ["debugger"]);
+    }
+
+    #[test]
+    fn library_that_is_left_out_is_named_with_the_reason() {
+        let found = left_out("citus", "FATAL:  Citus has to be loaded first");
+        assert!(
+            !found.blocks() && found.text.contains("start with citus of shared_preload_libraries"),
+            "{found}"
+        );
+        assert!(found.text.ends_with("Citus has to be loaded first"), "{found}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use pgops_api::plan::Step;
 use super::census::{self, Comparison};
 use super::configuration::Checked;
 use super::escalation::{Escalation, MayDump};
-use super::text_order;
+use super::{private_servers, text_order};
 use crate::postgres::client::catalog::{count_tables, has_room_for_locks};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::collation::versions::CollationVersion;
@@ -52,7 +52,7 @@ pub struct Rehearsed {
 pub async fn rehearse(
     upgrade: &UpgradeContext,
     source: &Source<'_>,
-    settings: &Checked,
+    settings: &mut Checked,
 ) -> Result<Rehearsed, StepError> {
     let programs = upgrade.rehearsal_programs().await?;
     let directory = UpgradeContext::scratch().join("rehearsal");
@@ -74,12 +74,12 @@ async fn perform(
     upgrade: &UpgradeContext,
     source: &Source<'_>,
     scratch: &Scratch,
-    settings: &Checked,
+    settings: &mut Checked,
 ) -> Result<Rehearsed, StepError> {
     let began = Instant::now();
     let inventory = source.inventory;
     let mut findings = Vec::new();
-    scratch.start(upgrade.new_major, inventory.largest_database).await?;
+    findings.extend(private_servers::start(upgrade, scratch, inventory, &mut settings.servers).await?);
     findings.extend(settings.check_sessions(scratch, &inventory.settings_for_all).await?);
     let programs = upgrade.new_programs().await?;
     let proxy = upgrade.proxy(source.ip).await?;

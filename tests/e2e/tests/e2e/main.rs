@@ -20,6 +20,7 @@ mod major;
 mod minor;
 mod ownership;
 mod preflight;
+mod private_servers;
 mod protection;
 mod queue;
 mod retention;
