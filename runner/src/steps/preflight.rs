@@ -2,6 +2,7 @@
 
 mod checks;
 mod configuration;
+mod duties;
 mod escalation;
 mod estimate;
 mod extensions;
@@ -121,6 +122,7 @@ async fn examine(
     findings.extend(image::findings(inventory, &known, &missing));
     let offer = programs.agent.offer(&programs.installation).await?;
     findings.extend(extensions::notes(&inventory.extensions, &offer));
+    findings.extend(duties::notes(upgrade, ip, &inventory.databases).await?);
     findings.extend(volume::findings(upgrade)?);
     let space = upgrade.space(inventory)?;
     let mode = space.choose(upgrade.plan.transfer_mode).unwrap_or_else(|finding| {
