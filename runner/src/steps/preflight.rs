@@ -7,6 +7,7 @@ mod escalation;
 mod estimate;
 mod extensions;
 mod image;
+mod minor;
 mod new_cluster;
 mod not_carried_over;
 mod objects;
@@ -44,12 +45,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     ensure_version(&client, &upgrade.plan.from).await?;
     let collations = text_order::store_collations(upgrade, &ip).await;
     match upgrade.kind {
-        UpgradeKind::Minor => {
-            let target = upgrade.plan.to.pg_version()?;
-            upgrade.new_programs().await?.verify(&["postgres"], target).await?;
-            log_step(Step::Preflight, format!("image runs PostgreSQL {target}"));
-            Ok(())
-        }
+        UpgradeKind::Minor => minor::run(upgrade, &ip, &client, collations.as_deref()).await,
         UpgradeKind::Major => run_major(upgrade, &ip, collations.as_deref()).await,
     }
 }

@@ -30,6 +30,8 @@ pub struct UpgradeContext {
     pub agents: Agents,
     /// `None` until the preflight has stored them, and in minor upgrades.
     pub facts: Option<Facts>,
+    /// What the preflight of a minor upgrade reported to users; that of a major one stores it with its facts.
+    pub minor_lines: Vec<String>,
     pub reporter: Reporter,
     pub cancel: Cancel,
     /// Held from `fence` until a database's server is started.
@@ -65,6 +67,7 @@ impl UpgradeContext {
             volume,
             work_dir,
             facts,
+            minor_lines: Vec::new(),
         })
     }
 
@@ -82,7 +85,7 @@ impl UpgradeContext {
     /// What the preflight reported to users, as far as it got.
     #[must_use]
     pub fn preflight_lines(&self) -> &[String] {
-        self.facts.as_ref().map_or(&[], |facts| &facts.lines)
+        self.facts.as_ref().map_or(&self.minor_lines, |facts| &facts.lines)
     }
 
     /// The target's programs.
