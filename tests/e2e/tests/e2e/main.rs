@@ -17,6 +17,7 @@ mod kubedb;
 mod lifecycle;
 mod major;
 mod minor;
+mod minor_preflight;
 mod ownership;
 mod preflight;
 mod protection;
