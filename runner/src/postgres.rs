@@ -5,7 +5,8 @@
 //! - [`program`] has the programs of an installation, [`client`] the superuser's sessions;
 //! - [`proxy`] leads programs to a server without the password that it requires;
 //! - [`server`] has the servers that the runner itself starts, recovers or stops;
-//! - [`collation`] finds and repairs what depends on text rules that the upgrade changes;
+//! - [`collation`] finds and repairs what depends on text rules that the upgrade changes, [`duties`] knows what release
+//!   notes recommend;
 //! - [`restore_code`] and [`privileges`] find code of users that a restore runs, and rights that it adds;
 //! - [`census`] compares what the system catalogs of two servers hold;
 //! - [`pg_upgrade`] runs `pg_upgrade`, [`schema_rehearsal`] tries its dump and restore beforehand.
@@ -14,6 +15,7 @@ pub mod census;
 pub mod client;
 pub mod cluster_shape;
 pub mod collation;
+pub mod duties;
 pub mod pg_upgrade;
 pub mod preloaded;
 pub mod privileges;

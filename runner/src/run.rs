@@ -91,6 +91,10 @@ async fn execute(plan: &UpgradePlan, agents: Agents) -> Result<ExitCode, RunErro
     let mut upgrade = UpgradeContext::new(plan.clone(), cluster.clone(), agents)?;
     tracing::info!("{}/{}: {} to {}", plan.namespace, plan.database, plan.from.name, plan.to.name);
     let (outcome, records) = run_saga(&mut upgrade).await?;
+    // The upgrade has ended even if they cannot be read.
+    if let Err(error) = upgrade.recall_minor_lines().await {
+        tracing::warn!("{}", display_chain(&error));
+    }
     let summary = Summary {
         plan,
         outcome: &outcome,

@@ -14,6 +14,7 @@ mod error;
 mod facts;
 mod finding;
 mod log;
+mod minor_report;
 pub mod rebuild_progress;
 pub mod space;
 mod workload;

@@ -1,6 +1,7 @@
 //! What an upgrade changes about text, and what in a database depends on it: indexes above all, which would miss rows.
 //!
-//! - [`versions`] asks a server for the versions of its collations, [`changes`] compares two servers.
+//! - [`versions`] asks a server for the versions of its collations, [`target_versions`] a scratch server for those that it
+//!   would have; [`changes`] compares two servers.
 //! - [`indexes`] finds the indexes that depend on a change, [`rebuild`] rebuilds them, [`amcheck`] proves them.
 //! - [`partitions`] and [`follow_ups`] find what no statement of `PostgreSQL` repairs.
 //! - [`refresh`] tells the server that everything is in the new order.
@@ -12,4 +13,5 @@ pub mod indexes;
 pub mod partitions;
 pub mod rebuild;
 pub mod refresh;
+pub mod target_versions;
 pub mod versions;

@@ -3,10 +3,12 @@
 mod census;
 mod checks;
 mod configuration;
+mod duties;
 mod escalation;
 mod estimate;
 mod extensions;
 mod image;
+mod minor;
 mod new_cluster;
 mod not_carried_over;
 mod objects;
@@ -50,12 +52,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     ensure_version(&client, &upgrade.plan.from).await?;
     let collations = text_order::store_collations(upgrade, &ip).await;
     match upgrade.kind {
-        UpgradeKind::Minor => {
-            let target = upgrade.plan.to.pg_version()?;
-            upgrade.new_programs().await?.verify(&["postgres"], target).await?;
-            log_step(Step::Preflight, format!("image runs PostgreSQL {target}"));
-            Ok(())
-        }
+        UpgradeKind::Minor => minor::run(upgrade, &ip, &client, collations.as_deref()).await,
         UpgradeKind::Major => run_major(upgrade, &ip, collations.as_deref()).await,
     }
 }
@@ -136,6 +133,7 @@ async fn examine(
     findings.extend(image::findings(inventory, &known, &missing));
     let offer = programs.agent.offer(&programs.installation).await?;
     findings.extend(extensions::notes(&inventory.extensions, &offer));
+    findings.extend(duties::notes(upgrade, ip, &inventory.databases).await?);
     findings.extend(volume::findings(upgrade)?);
     let space = upgrade.space(inventory)?;
     let mode = space.choose(upgrade.plan.transfer_mode).unwrap_or_else(|finding| {

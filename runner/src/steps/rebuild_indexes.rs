@@ -2,6 +2,7 @@
 //!
 //! It comes before `Analyze`: a slow plan is temporary, a duplicate that a wrong index admits is not.
 
+mod due;
 mod rebuild;
 
 use pgops_api::names;
@@ -42,9 +43,12 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         let mut client = upgrade.superuser.connect(&ip, database).await?;
         let now = collations_in_use(&client, upgrade.new_major).await?;
         let changes = TextChanges::between(&before, &now, upgrade.old_major, upgrade.new_major);
+        let due = rebuild.due(&client, database, reindex).await?;
         if !changes.is_empty() {
             let separate = upgrade.superuser.connect(&ip, database).await?;
-            rebuild.process(&mut client, separate, database, &changes, reindex).await?;
+            rebuild.process(&mut client, separate, database, &changes, due, reindex).await?;
+        } else if !due.is_empty() {
+            rebuild.rebuild_all(&mut client, database, &due).await?;
         }
         if rebuild.has_too_many_failures() {
             rebuild.add_follow_up(format!(

@@ -30,6 +30,8 @@ pub struct UpgradeContext {
     pub agents: Agents,
     /// `None` until the preflight has stored them, and in minor upgrades.
     pub facts: Option<Facts>,
+    /// What the preflight of a minor upgrade reported to users; that of a major one stores it with its facts.
+    pub minor_lines: Vec<String>,
     pub reporter: Reporter,
     pub cancel: Cancel,
     /// Whether this runner has made the checkpoints that shorten the outage.
@@ -68,6 +70,7 @@ impl UpgradeContext {
             volume,
             work_dir,
             facts,
+            minor_lines: Vec::new(),
         })
     }
 
@@ -85,7 +88,7 @@ impl UpgradeContext {
     /// What the preflight reported to users, as far as it got.
     #[must_use]
     pub fn preflight_lines(&self) -> &[String] {
-        self.facts.as_ref().map_or(&[], |facts| &facts.lines)
+        self.facts.as_ref().map_or(&self.minor_lines, |facts| &facts.lines)
     }
 
     /// The target's programs.

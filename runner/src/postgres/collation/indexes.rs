@@ -47,7 +47,8 @@ impl Index {
         format!("REINDEX INDEX {concurrently}{}", self.qualified())
     }
 
-    fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+    /// Reads the columns of `affected_indexes.sql` and of `duty_indexes.sql`.
+    pub(in crate::postgres) fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             schema: row.try_get(0)?,
             name: row.try_get(1)?,

@@ -87,10 +87,11 @@ impl Installation {
     pub fn has_library(&self, library: &str) -> bool {
         let name = library.strip_prefix("$libdir/").unwrap_or(library);
         let name = name.strip_suffix(".so").unwrap_or(name);
+        let file = format!("{name}.so");
         if name.starts_with('/') {
-            return Path::new(library).exists();
+            return Path::new(library).exists() || Path::new(&file).exists();
         }
-        self.pkglibdir.join(format!("{name}.so")).exists()
+        self.pkglibdir.join(file).exists()
     }
 }
 
@@ -146,5 +147,23 @@ mod tests {
         let root = image(&["usr/lib/postgresql/17/bin/postgres"]);
         let error = Installation::find(root.path(), 17).unwrap_err().to_string();
         assert!(error.contains("plpgsql.so"), "{error}");
+    }
+
+    #[test]
+    fn library_is_found_by_every_name_that_a_function_may_give_it() {
+        let root = image(&["lib/hstore.so"]);
+        let directory = |name: &str| root.path().join(name);
+        let installation = Installation {
+            bindir: directory("bin"),
+            pkglibdir: directory("lib"),
+            sharedir: directory("share"),
+        };
+        let absolute = directory("lib/hstore").display().to_string();
+        for name in ["$libdir/hstore", "hstore", "$libdir/hstore.so", &absolute, &format!("{absolute}.so")] {
+            assert!(installation.has_library(name), "{name}");
+        }
+        for name in ["$libdir/absent", "absent", &directory("lib/absent").display().to_string()] {
+            assert!(!installation.has_library(name), "{name}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use pgops_api::plan::UpgradeKind;
 use pgops_api::{layout, names, serverconf};
 
 use super::preload_libraries::{SERVER_SETTING, SESSION_SETTINGS, libraries, missing, refused};
@@ -37,7 +38,27 @@ pub async fn check(
     cluster: &Scratch,
     inventory: &Inventory,
 ) -> Result<Checked, StepError> {
-    let merged = MergedSettings::write(upgrade, cluster).await?;
+    let merged = MergedSettings::write(cluster, settings_of_new_data(upgrade, cluster)?).await?;
+    check_merged(upgrade, &merged, inventory).await
+}
+
+/// The settings of a server on a new data directory: those of the pod and of `user.conf`, and those of `ALTER SYSTEM`, which are
+/// carried over.
+fn settings_of_new_data(upgrade: &UpgradeContext, cluster: &Scratch) -> Result<String, StepError> {
+    let stored = upgrade.volume.data_dir(upgrade.old_major).join("postgresql.auto.conf");
+    let mut text = serverconf::postgresql_conf(&cluster.pgdata());
+    // Not by its path: the server would follow a link and wait for a FIFO.
+    let stored = upgrade.volume.tree().read_if_exists(&stored)?.unwrap_or_default();
+    text.push_str(&String::from_utf8_lossy(&stored));
+    Ok(text)
+}
+
+/// Checks settings that were written to a file.
+pub async fn check_merged(
+    upgrade: &UpgradeContext,
+    merged: &MergedSettings,
+    inventory: &Inventory,
+) -> Result<Checked, StepError> {
     if let Err(refusal) = merged.value("data_directory").await? {
         let text = format!(
             "PostgreSQL {} does not start with the settings of {} and of ALTER SYSTEM; remove the one it names: {refusal}",
@@ -81,6 +102,10 @@ pub async fn check(
             checked.findings.extend(refusal.map(|refusal| refused(setting, &refusal)));
         }
         server_libraries = found;
+    }
+    if upgrade.kind == UpgradeKind::Minor {
+        // The serving server itself is started again, on its own data.
+        return Ok(checked);
     }
     let mut target = Vec::new();
     for name in TAKEN_OVER {
@@ -129,19 +154,15 @@ impl Checked {
 }
 
 /// All settings in one file.
-struct MergedSettings {
+pub struct MergedSettings {
     programs: Programs,
     pgdata: PathBuf,
     file: PathBuf,
 }
 
 impl MergedSettings {
-    async fn write(upgrade: &UpgradeContext, cluster: &Scratch) -> Result<Self, StepError> {
-        let stored = upgrade.volume.data_dir(upgrade.old_major).join("postgresql.auto.conf");
-        let mut text = serverconf::postgresql_conf(&cluster.pgdata());
-        // Not by its path: the server would follow a link and wait for a FIFO.
-        let stored = upgrade.volume.tree().read_if_exists(&stored)?.unwrap_or_default();
-        text.push_str(&String::from_utf8_lossy(&stored));
+    /// Writes the text of a file next to a cluster of the target.
+    pub async fn write(cluster: &Scratch, text: String) -> Result<Self, StepError> {
         let programs = cluster.programs().clone();
         let file = cluster.file("merged.conf");
         programs.agent.write_file(file.clone(), text).await?;
@@ -149,7 +170,7 @@ impl MergedSettings {
     }
 
     /// The value that the target's server reads for a setting, or why it would not start.
-    async fn value(&self, setting: &str) -> Result<Result<String, String>, CommandError> {
+    pub async fn value(&self, setting: &str) -> Result<Result<String, String>, CommandError> {
         let program = self.programs.program("postgres").args(["-C", setting]).arg("-D").path(&self.pgdata);
         let program = program.arg("-c").arg(format!("config_file={}", self.file.display()));
         // The TLS files may be visible only to the database's pod, and this cluster's WAL segments have the default

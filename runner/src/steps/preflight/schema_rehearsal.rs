@@ -170,7 +170,7 @@ async fn restore_all(
             }
             restored.tables += count_tables(&client).await?;
             if let Some(collations) = source.collations {
-                match text_order::dependents(upgrade, source.ip, &client, collations, name).await {
+                match text_order::dependents(upgrade, source.ip, &client, collations, None, name).await {
                     Ok(found) => dependents.extend(found),
                     // They are looked for again after the outage.
                     Err(error) => warn_step(Step::Preflight, &error),

@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::collation::changes::TextChanges;
 use crate::postgres::collation::indexes::{affected, bytes};
+use crate::postgres::collation::target_versions::with_target_versions;
 use crate::postgres::collation::versions::{CollationVersion, collation_versions, collations_in_use};
 use crate::upgrade::rebuild_progress::{COLLATIONS_BEFORE, PROGRESS, Progress};
 use crate::upgrade::{Finding, StepError, UpgradeContext, shortened, warn_step};
@@ -28,16 +29,22 @@ pub async fn store_collations(upgrade: &UpgradeContext, ip: &str) -> Option<Vec<
 }
 
 /// The indexes of a database, `restored` into the scratch server, that depend on what changes; `before` has the collation
-/// versions of the server that serves it at `ip`.
+/// versions of the server that serves it at `ip`. If `target` has the versions of the target, the serving database stands for the
+/// restored one.
 pub async fn dependents(
     upgrade: &UpgradeContext,
     ip: &str,
     restored: &Client,
     before: &[CollationVersion],
+    target: Option<&[CollationVersion]>,
     database: &str,
 ) -> Result<Option<String>, ServerError> {
     let now = collations_in_use(restored, upgrade.new_major).await?;
+    let now = with_target_versions(now, target.unwrap_or_default());
     let changes = TextChanges::between(before, &now, upgrade.old_major, upgrade.new_major);
+    if changes.is_empty() {
+        return Ok(None);
+    }
     let indexes = affected(restored, &changes.dependents(restored).await?).await?;
     if indexes.is_empty() {
         return Ok(None);

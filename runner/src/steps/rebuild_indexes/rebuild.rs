@@ -26,7 +26,7 @@ const MAX_NAMED: usize = 10;
 
 /// What was found and done so far.
 pub struct Rebuild<'a> {
-    upgrade: &'a UpgradeContext,
+    pub(super) upgrade: &'a UpgradeContext,
     progress: Progress,
     /// What the operator must do.
     follow_ups: Vec<String>,
@@ -47,13 +47,15 @@ impl<'a> Rebuild<'a> {
         self.follow_ups.push(text);
     }
 
-    /// Handles the database that `client` is connected to; so is `separate`, in which code of users may run.
+    /// Handles the database that `client` is connected to; so is `separate`, in which code of users may run. The indexes in `due`
+    /// are rebuilt with the others: progress is counted in one order.
     pub async fn process(
         &mut self,
         client: &mut Client,
         separate: Client,
         database: &str,
         changes: &TextChanges,
+        due: Vec<Index>,
         reindex: Reindex,
     ) -> Result<(), StepError> {
         let dependents = changes.dependents(client).await?;
@@ -67,7 +69,7 @@ impl<'a> Rebuild<'a> {
             self.note(format!("database \"{database}\": {what}"));
         }
         if reindex == Reindex::Affected {
-            self.rebuild_all(client, database, &indexes).await?;
+            self.rebuild_all(client, database, &merged(indexes.clone(), due)).await?;
         }
         let misrouted_rows = misrouted_rows(client, separate, &dependents).await?;
         match reindex {
@@ -90,7 +92,7 @@ impl<'a> Rebuild<'a> {
         Ok(())
     }
 
-    fn note(&mut self, what: String) {
+    pub(super) fn note(&mut self, what: String) {
         log_step(Step::RebuildIndexes, &what);
         self.found.push(what);
     }
@@ -118,7 +120,8 @@ impl<'a> Rebuild<'a> {
         Ok(())
     }
 
-    async fn rebuild_all(
+    /// Rebuilds these indexes, which are in the order that progress is counted in.
+    pub async fn rebuild_all(
         &mut self,
         client: &mut Client,
         database: &str,
@@ -207,9 +210,40 @@ impl<'a> Rebuild<'a> {
     }
 }
 
+/// Both in one order, each index once.
+fn merged(mut indexes: Vec<Index>, others: Vec<Index>) -> Vec<Index> {
+    indexes.extend(others);
+    indexes.sort();
+    // The size of an index may have been measured twice.
+    indexes.dedup_by(|one, other| one.qualified() == other.qualified());
+    indexes
+}
+
 /// The first few indexes by name, and how many there are.
-fn named(indexes: &[Index]) -> String {
+pub(super) fn named(indexes: &[Index]) -> String {
     let names: Vec<_> = indexes.iter().take(MAX_NAMED).map(Index::qualified).collect();
     let more = if indexes.len() > MAX_NAMED { ", …" } else { "" };
     format!("{} indexes ({}{more})", indexes.len(), names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexes_are_rebuilt_once_and_in_order() {
+        let index = |name: &str, bytes| Index {
+            schema: "public".into(),
+            name: name.into(),
+            table: "public.words".into(),
+            table_oid: 16400,
+            method: "btree".into(),
+            bytes,
+            excludes: false,
+            is_system: false,
+        };
+        let merged = merged(vec![index("a", 8192), index("c", 8192)], vec![index("b", 0), index("c", 16384)]);
+        let names: Vec<_> = merged.iter().map(|index| index.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+    }
 }

@@ -18,6 +18,7 @@ mod kubedb;
 mod lifecycle;
 mod major;
 mod minor;
+mod minor_preflight;
 mod ownership;
 mod preflight;
 mod private_servers;
