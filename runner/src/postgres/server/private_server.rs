@@ -18,8 +18,8 @@ pub enum Data {
 
 /// Options of a private server, which override what `ALTER SYSTEM` left in the data directory: no JIT (its LLVM is not
 /// staged), no TLS files, no archiving over the real archive, no preload library that this image lacks, and only the
-/// pod's user on the socket; with room for the slots, origins and prepared transactions that the user's settings may
-/// have allowed, or it would not start.
+/// pod's user on the socket; no triggers of users on DDL, which a restore would call; with room for the slots, origins and
+/// prepared transactions that the user's settings may have allowed, or it would not start.
 #[must_use]
 pub fn server_options(major: u32, relations: u64, hba: &Path, data: Data) -> String {
     // Every table of a database is locked at once; the default allows 64 for each of 100 connections.
@@ -33,6 +33,9 @@ pub fn server_options(major: u32, relations: u64, hba: &Path, data: Data) -> Str
     );
     if major >= 13 {
         options.push_str(" -c max_slot_wal_keep_size=-1");
+    }
+    if major >= 17 {
+        options.push_str(" -c event_triggers=off");
     }
     if major >= 18 {
         options.push_str(" -c idle_replication_slot_timeout=0 -c max_active_replication_origins=1000");
@@ -111,6 +114,7 @@ mod tests {
         let options = |major| server_options(major, 10_000, Path::new("/tmp/hba"), OLD);
         assert!(!options(14).contains("archive_library") && options(15).contains("archive_library="));
         assert!(!options(12).contains("max_slot_wal_keep_size"));
+        assert!(!options(16).contains("event_triggers") && options(17).contains("event_triggers=off"));
         assert!(!options(17).contains("idle_replication_slot_timeout"));
         assert!(options(18).contains("idle_replication_slot_timeout=0"));
         assert!(options(13).contains("jit=off"));
