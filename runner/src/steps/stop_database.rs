@@ -40,7 +40,7 @@ pub async fn undo(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
 async fn checkpoint(upgrade: &UpgradeContext) {
     let checkpoint = async {
         if let PodState::Ready { ip } = upgrade.cluster.pod_state(&upgrade.plan.from.image).await? {
-            let client = upgrade.superuser.connect(&ip, "postgres").await?;
+            let client = upgrade.superuser.connect_server(&ip).await?;
             client.batch_execute("CHECKPOINT").await.map_err(ServerError::execute("run a checkpoint"))?;
         }
         Ok::<_, StepError>(())
