@@ -9,9 +9,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use pgops_api::session_options::{SessionKind, session_options};
 use pgops_api::{layout, names};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 
 use crate::stage::Stage;
@@ -27,6 +29,10 @@ struct Health {
     // One query at a time: however many probes there are, they use one of the connections reserved for superusers.
     server: Mutex<Server>,
 }
+
+/// The database that every server has after `initdb`, and the one that takes its place if users have dropped or closed it.
+const DATABASE: &str = "postgres";
+const OTHER_DATABASE: &str = "template1";
 
 /// The server, as a client sees it.
 struct Server {
@@ -44,14 +50,16 @@ pub async fn listen() -> std::io::Result<TcpListener> {
     }
 }
 
-/// `/live` and `/ready`.
-pub fn router(stage: watch::Receiver<Stage>, superuser: &str) -> Router {
+/// `/live` and `/ready` of a server of `major`.
+pub fn router(stage: watch::Receiver<Stage>, superuser: &str, major: u32) -> Router {
     let mut config = Config::new();
     config
         .host_path(layout::SOCKET_DIR)
         .port(names::POSTGRES_PORT)
         .user(superuser)
-        .dbname("postgres")
+        .dbname(DATABASE)
+        // What users have stored for databases and roles, and what they do at a login, says nothing about the server.
+        .options(session_options(SessionKind::Own, major))
         .application_name("pgops-instance");
     let health = Health { stage, server: Mutex::new(Server { config, has_answered: false }) };
     Router::new()
@@ -72,7 +80,7 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
             let now = stage.borrow_and_update().clone();
             if now == Stage::Running {
                 reason = format!("the server did not answer SELECT 1 within {} s", TIMEOUT.as_secs());
-                match query(&server.config).await {
+                match server.query().await {
                     Ok(()) => return true,
                     Err(error) => reason = describe(&error),
                 }
@@ -93,6 +101,38 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
         return (StatusCode::OK, "the server answers".to_owned());
     }
     (StatusCode::SERVICE_UNAVAILABLE, reason)
+}
+
+impl Server {
+    /// Whether it answers, at last in the other database and without the options: it is ready if a client can use it at all.
+    async fn query(&mut self) -> Result<(), tokio_postgres::Error> {
+        loop {
+            match query(&self.config).await {
+                Err(error) if adapt(&mut self.config, error.code()) => {}
+                result => return result,
+            }
+        }
+    }
+}
+
+/// Changes what the server has rejected, for all later connections; returns whether there was something to change.
+fn adapt(config: &mut Config, rejection: Option<&SqlState>) -> bool {
+    let is_missing = [SqlState::INVALID_CATALOG_NAME, SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE];
+    match rejection {
+        Some(code) if is_missing.contains(code) && config.get_dbname() == Some(DATABASE) => {
+            config.dbname(OTHER_DATABASE);
+            true
+        }
+        // The role is not a superuser any more.
+        Some(code)
+            if *code == SqlState::INSUFFICIENT_PRIVILEGE
+                && config.get_options().is_some_and(|options| !options.is_empty()) =>
+        {
+            config.options("");
+            true
+        }
+        _ => false,
+    }
 }
 
 /// A new connection each time: a server that answers existing connections and accepts no new ones is not ready.
@@ -138,7 +178,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiting_instance_is_alive_but_not_ready_and_says_why() {
         let (reporter, reader) = StageReporter::new();
-        let router = router(reader, "postgres");
+        let router = router(reader, "postgres", 17);
         reporter.report(Stage::WaitingForVersion { own: 13, active: 17 });
         assert_eq!(ask(&router, "/live").await.0, StatusCode::OK);
         let (status, text) = ask(&router, "/ready").await;
@@ -151,7 +191,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn readiness_response_waits_for_a_change_or_a_timeout() {
         let (reporter, reader) = StageReporter::new();
-        let router = router(reader, "postgres");
+        let router = router(reader, "postgres", 17);
         let started_at = Instant::now();
         assert_eq!(ask(&router, "/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(started_at.elapsed(), TIMEOUT);
@@ -165,5 +205,27 @@ mod tests {
         let ((status, text), ()) = tokio::join!(ask(&router, "/ready"), stop);
         assert_eq!((status, started_at.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, second));
         assert!(text.contains("stopping"), "{text}");
+    }
+
+    #[test]
+    fn readiness_is_asked_in_another_database_if_the_usual_one_is_dropped_or_closed() {
+        for code in [SqlState::INVALID_CATALOG_NAME, SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE] {
+            let mut config = Config::new();
+            config.dbname(DATABASE);
+            assert!(adapt(&mut config, Some(&code)));
+            assert_eq!(config.get_dbname(), Some("template1"));
+            assert!(!adapt(&mut config, Some(&code)), "there is no third one");
+        }
+    }
+
+    #[test]
+    fn readiness_needs_no_superuser() {
+        let mut config = Config::new();
+        config.dbname(DATABASE).options(session_options(SessionKind::Own, 17));
+        assert!(adapt(&mut config, Some(&SqlState::INSUFFICIENT_PRIVILEGE)));
+        assert_eq!(config.get_options(), Some(""));
+        for code in [Some(&SqlState::INSUFFICIENT_PRIVILEGE), Some(&SqlState::CANNOT_CONNECT_NOW), None] {
+            assert!(!adapt(&mut config, code));
+        }
     }
 }

@@ -35,7 +35,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let credentials = Credentials::read(Path::new(layout::AUTH_DIR))?;
     let (reporter, stage) = StageReporter::new();
     let listener = health::listen().await.map_err(|source| RunError::System("listen for probes", source))?;
-    let router = health::router(stage, &credentials.username);
+    let router = health::router(stage, &credentials.username, options.pgdata.major);
     tokio::spawn(async move { axum::serve(listener, router).await });
 
     let programs = Programs::find(options.pgdata.major, &reaper).await?;

@@ -21,6 +21,7 @@ pub mod postgres;
 pub mod postgresversion;
 mod schema;
 pub mod serverconf;
+pub mod session_options;
 pub mod storage_risk;
 pub mod version;
 

@@ -15,3 +15,4 @@ pub mod quote;
 pub mod serving_settings;
 pub mod session;
 pub mod settings;
+pub mod stored_settings;

@@ -7,10 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use pgops_api::plan::TransferMode;
+use pgops_api::session_options::{SessionKind, session_options};
 use pgops_volume::Interlock;
 
 use self::output::Output;
-use super::client::session::{SESSION_OPTIONS, long_running_options};
 use super::program::command::{CommandError, Program};
 use super::program::pg_dump;
 use super::program::programs::Programs;
@@ -103,8 +103,8 @@ impl PgUpgrade<'_> {
         self.new
             .program("pg_upgrade")
             .args(self.arguments(hba, bindir))
-            // It passes them on to all of its sessions, and to those of the programs that it runs.
-            .env("PGOPTIONS", &format!("{SESSION_OPTIONS} {}", long_running_options(self.old_major)))
+            // It passes them on to all of its sessions, and to those of the programs that it runs, on both servers.
+            .env("PGOPTIONS", &session_options(SessionKind::Dump, self.old_major))
             .env(pg_dump::REAL_VARIABLE, &self.new.installation.program(pg_dump::NAME).display().to_string())
             .current_dir(directory)
             .holding(self.interlock)

@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use pgops_api::layout::DUMPS_DIR;
+use pgops_api::session_options::{SessionKind, session_options};
 
 use super::client::error::ServerError;
 use super::client::query::strings;
 use super::client::quote::conninfo;
-use super::client::session::SESSION_OPTIONS;
 use super::program::command::{CommandError, Program};
 use super::program::pg_dump;
 use super::program::programs::Programs;
@@ -27,6 +27,8 @@ pub struct SchemaSource<'a> {
     pub programs: &'a Programs,
     /// What leads them to the serving database: they have no password.
     pub proxy: &'a Proxy,
+    /// Major version of the serving database.
+    pub major: u32,
     /// The role with OID 10, which the scratch server already has.
     pub install_user: &'a str,
     /// A directory with links to the programs, if the dump must leave out [`pg_dump::COLUMN_OPTION`].
@@ -111,7 +113,7 @@ impl SchemaSource<'_> {
             .env("PGUSER", self.proxy.user())
             .env("PGAPPNAME", "pgops")
             .env("PGCONNECT_TIMEOUT", "10")
-            .env("PGOPTIONS", SESSION_OPTIONS)
+            .env("PGOPTIONS", &session_options(SessionKind::Dump, self.major))
             .args(["--binary-upgrade", "--quote-all-identifiers", "--no-tablespaces", "--no-password"])
             // The dump leaves out its own role; that must be the one that exists already.
             .arg(format!("--role={}", self.install_user))

@@ -1,8 +1,8 @@
 //! `Analyze`: collects planner statistics, which `pg_upgrade` does not carry before 18; plans without them are bad.
 
 use pgops_api::plan::Step;
+use pgops_api::session_options::{SessionKind, session_options};
 
-use crate::postgres::client::session::{SESSION_OPTIONS, long_running_options};
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 
 /// From this target version on `pg_upgrade` carries statistics, so that only missing ones are collected.
@@ -18,7 +18,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         .program("vacuumdb")
         .env(
             "PGOPTIONS",
-            &format!("-c vacuum_cost_delay=0 {SESSION_OPTIONS} {}", long_running_options(upgrade.new_major)),
+            &format!("-c vacuum_cost_delay=0 {}", session_options(SessionKind::Program, upgrade.new_major)),
         )
         .args(["--all", "--analyze-in-stages", "--no-password", "--host", proxy.host()])
         .args(["--username", proxy.user(), "--jobs", &jobs.to_string()]);

@@ -49,7 +49,7 @@ async fn perform(upgrade: &UpgradeContext, step: Step) -> Result<(), StepError> 
     let PodState::Ready { ip } = upgrade.cluster.pod_state(&upgrade.plan.from.image).await? else {
         return Ok(());
     };
-    let client = upgrade.superuser.connect(&ip, "postgres").await?;
+    let client = upgrade.superuser.connect_server(&ip).await?;
     let mut took = Vec::new();
     while is_worth_another(&took) {
         let began = Instant::now();

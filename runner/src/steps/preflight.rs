@@ -17,6 +17,7 @@ mod preload_libraries;
 mod private_servers;
 mod replication_slots;
 mod schema_rehearsal;
+mod stored_libraries;
 mod table;
 mod text_order;
 mod volume;
@@ -48,7 +49,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
             namespace: upgrade.plan.namespace.clone(),
         });
     };
-    let client = upgrade.superuser.connect(&ip, "postgres").await?;
+    let client = upgrade.superuser.connect_server(&ip).await?;
     ensure_version(&client, &upgrade.plan.from).await?;
     let collations = text_order::store_collations(upgrade, &ip).await;
     match upgrade.kind {
@@ -131,6 +132,7 @@ async fn examine(
     findings.extend(checks::unreachable(&inventory.unreachable));
     let missing = image::missing_libraries(inventory, &programs).await?;
     findings.extend(image::findings(inventory, &known, &missing));
+    findings.extend(stored_libraries::findings(inventory, &upgrade.old_programs().await?, &programs).await?);
     let offer = programs.agent.offer(&programs.installation).await?;
     findings.extend(extensions::notes(&inventory.extensions, &offer));
     findings.extend(duties::notes(upgrade, ip, &inventory.databases).await?);

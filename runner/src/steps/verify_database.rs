@@ -15,7 +15,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     let new = upgrade.plan.to.clone();
     // This worker may be another one, on another node, than the one that started the server.
     let ip = upgrade.start_and_wait_ready(&new).await?;
-    let mut client = upgrade.superuser.connect(&ip, "postgres").await?;
+    let mut client = upgrade.superuser.connect_server(&ip).await?;
     let version = ensure_version(&client, &new).await?;
     if upgrade.kind == UpgradeKind::Minor {
         log_step(Step::VerifyDatabase, format!("the server reports version {version}"));

@@ -52,12 +52,13 @@ impl UpgradeContext {
         let volume = Volume::at(layout::VOLUME_ROOT);
         let work_dir = WorkDir::new(&volume, &plan.request_uid);
         let facts = Facts::load(&work_dir)?;
+        let old_major = plan.from.pg_version()?.major;
         Ok(Self {
-            old_major: plan.from.pg_version()?.major,
+            old_major,
             new_major: plan.to.pg_version()?.major,
             reporter: Reporter::new(cluster.clone(), kind, plan.scope),
             cancel: Cancel::watch(cluster.clone()),
-            superuser: Superuser::read()?,
+            superuser: Superuser::read(old_major)?,
             agents,
             has_made_checkpoints: false,
             interlock: None,

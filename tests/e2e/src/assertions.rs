@@ -100,7 +100,7 @@ pub async fn assert_untouched(
 }
 
 /// Each step has a condition that is True, in the order of the steps, and one condition announces the end.
-fn ensure_request_is_complete(request: &PostgresOpsRequest, kind: UpgradeKind) -> anyhow::Result<()> {
+pub fn ensure_request_is_complete(request: &PostgresOpsRequest, kind: UpgradeKind) -> anyhow::Result<()> {
     let status = request.status.as_ref().context("the request has no status")?;
     let shown = format_conditions(request);
     let position = |step: &Step| status.conditions.iter().position(|found| found.type_ == step.to_string());

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use pgops_api::names;
+use pgops_api::session_options::{SessionKind, session_options};
 use tokio::time::Instant;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
@@ -13,6 +14,8 @@ use crate::namespace::Namespace;
 /// The first attempts may reach a server that is not listening yet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+/// The oldest major version that the tests have a server of.
+const OLDEST_MAJOR: u32 = 13;
 
 /// Connects to the server in the first pod of the database `name`, as the superuser.
 pub(crate) async fn connect(ns: &Namespace, name: &str, dbname: &str) -> anyhow::Result<Client> {
@@ -41,6 +44,8 @@ async fn try_connect(ns: &Namespace, name: &str, dbname: &str) -> anyhow::Result
     let stream = forward.take_stream(names::POSTGRES_PORT).ok_or_else(|| anyhow!("no stream to the pod"))?;
     let mut config = Config::new();
     config.user(entry("username")?).password(entry("password")?).dbname(dbname).application_name("pgops-e2e");
+    // Whatever a test has stored for databases and roles.
+    config.options(session_options(SessionKind::Program, OLDEST_MAJOR));
     let connected = tokio::time::timeout(Duration::from_secs(10), config.connect_raw(stream, NoTls)).await;
     let (client, connection) = connected.context("the server does not answer")??;
     tokio::spawn(async move {

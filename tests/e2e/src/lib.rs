@@ -53,6 +53,7 @@ mod wait;
 pub use admission_load::{AdmissionLoad, LoadResult};
 pub use assertions::{
     assert_step_given_up, assert_untouched, assert_upgraded, assert_upgraded_allowing_restarts,
+    ensure_request_is_complete,
 };
 pub use bypass_webhook::WebhookBypass;
 pub use cluster::Cluster;

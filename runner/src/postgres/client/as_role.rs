@@ -14,6 +14,7 @@
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::quote::{identifier, literal};
+use super::stored_settings::USERS_FORMATS;
 
 /// A session that is used for nothing else.
 pub struct RoleSession {
@@ -41,7 +42,7 @@ impl RoleSession {
 /// happens with the superuser's rights; that it is volatile keeps the planner from calling it.
 fn statements(role: &str, query: &str) -> String {
     format!(
-        "BEGIN; SET LOCAL check_function_bodies = off; \
+        "BEGIN; {USERS_FORMATS}; SET LOCAL check_function_bodies = off; \
          CREATE FUNCTION pg_temp.pgops_query() RETURNS pg_catalog.text LANGUAGE sql VOLATILE SECURITY DEFINER \
          SET search_path = pg_catalog, pg_temp SET row_security = off AS {query}; \
          ALTER FUNCTION pg_temp.pgops_query() OWNER TO {role}; \

@@ -21,6 +21,23 @@ impl DatabaseError {
     pub fn code(&self) -> Option<&SqlState> {
         self.code.as_ref()
     }
+
+    /// Whether the server has reported an error that the next attempt would meet again: neither a lost connection (class 08),
+    /// nor a conflict with other transactions (40, lock), nor insufficient resources (53), nor a server that is starting or
+    /// stopping, or a cancelled statement (57).
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        const PASSING: [&str; 4] = ["08", "40", "53", "57"];
+        self.code.as_ref().is_some_and(|code| {
+            *code != SqlState::LOCK_NOT_AVAILABLE
+                && !PASSING.iter().any(|class| code.code().starts_with(class))
+        })
+    }
+
+    #[cfg(test)]
+    pub fn reported(text: &str, code: SqlState) -> Self {
+        Self { text: text.to_owned(), code: Some(code) }
+    }
 }
 
 impl From<tokio_postgres::Error> for DatabaseError {

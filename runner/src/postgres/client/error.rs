@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use tokio_postgres::error::SqlState;
+
 use super::database_error::DatabaseError;
 
 /// A connection, query or statement failed.
@@ -47,6 +49,29 @@ pub enum ServerError {
 }
 
 impl ServerError {
+    /// Whether a connection was rejected because its database does not exist or is closed.
+    #[must_use]
+    pub fn is_without_database(&self) -> bool {
+        let Self::Connect { source, .. } = self else { return false };
+        let code = source.code();
+        code.is_some_and(|code| {
+            [SqlState::INVALID_CATALOG_NAME, SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE].contains(code)
+        })
+    }
+
+    /// Whether the server has rejected something and would reject it again, so that the cause is in the database and not in
+    /// the connection or the server.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } | Self::Query { source, .. } | Self::Execute { source, .. } => {
+                source.is_permanent()
+            }
+            Self::Answer { .. } => true,
+            Self::Secret { .. } | Self::Socket { .. } => false,
+        }
+    }
+
     /// Maps the error of a query for `what`.
     pub fn query(what: &'static str) -> impl Fn(tokio_postgres::Error) -> Self + Copy {
         move |source| Self::Query { what, source: source.into() }
@@ -55,5 +80,37 @@ impl ServerError {
     /// Maps the error of a statement that was to perform `action`.
     pub fn execute(action: &'static str) -> impl Fn(tokio_postgres::Error) -> Self + Copy {
         move |source| Self::Execute { action, source: source.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn rejected(code: SqlState) -> ServerError {
+        let source = DatabaseError::reported("rejected", code);
+        ServerError::Connect { database: "postgres".into(), host: "10.0.0.1".into(), source }
+    }
+
+    #[rstest]
+    #[case::dropped(SqlState::INVALID_CATALOG_NAME, true)]
+    #[case::closed(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, true)]
+    #[case::wrong_password(SqlState::INVALID_PASSWORD, false)]
+    #[case::server_that_starts(SqlState::CANNOT_CONNECT_NOW, false)]
+    fn missing_database_is_told_from_other_rejections(#[case] code: SqlState, #[case] expected: bool) {
+        assert_eq!(rejected(code).is_without_database(), expected);
+    }
+
+    #[rstest]
+    #[case::contents(SqlState::UNDEFINED_FUNCTION, true)]
+    #[case::damage(SqlState::DATA_CORRUPTED, true)]
+    #[case::shutdown(SqlState::ADMIN_SHUTDOWN, false)]
+    #[case::full_disk(SqlState::DISK_FULL, false)]
+    #[case::deadlock(SqlState::T_R_DEADLOCK_DETECTED, false)]
+    #[case::lock(SqlState::LOCK_NOT_AVAILABLE, false)]
+    #[case::connection(SqlState::CONNECTION_FAILURE, false)]
+    fn error_is_permanent_if_the_contents_cause_it(#[case] code: SqlState, #[case] expected: bool) {
+        assert_eq!(rejected(code).is_permanent(), expected);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use pgops_api::session_options::{SessionKind, session_options};
 use tokio_postgres::{Client, Row};
 
 use super::database_error::DatabaseError;
 use super::error::ServerError;
 use super::quote::identifier;
-use super::session::{Superuser, long_running_options};
+use super::session::Superuser;
 
 /// An extension whose objects have another version than the installation's default.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -119,7 +120,7 @@ pub async fn update(
     if let Some(why) = extension.manual_update() {
         return Ok(Some(NotUpdated { database, extension, why }));
     }
-    let options = format!("{LOCK_TIMEOUT} {}", long_running_options(major));
+    let options = format!("{} {LOCK_TIMEOUT}", session_options(SessionKind::Program, major));
     let client = superuser.connect_with(host, &database, &options).await?;
     let statement = extension.statement();
     let Err(error) = client.batch_execute(&statement).await else { return Ok(None) };

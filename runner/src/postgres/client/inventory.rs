@@ -3,17 +3,15 @@
 use std::collections::BTreeSet;
 
 use pgops_api::PgVersion;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 
 use super::catalog::{count_relations, databases, version};
 use super::cluster_shape::read_shape;
-use super::database_error::DatabaseError;
 use super::error::ServerError;
 use super::query::{count, strings};
 use super::serving_settings::{ServingSettings, serving_settings};
 use super::session::Superuser;
-use super::settings::settings_for_all;
+use super::settings::{settings_for_all, stored_libraries};
 use crate::postgres::cluster_shape::ClusterShape;
 
 /// An extension that is installed in a database.
@@ -40,6 +38,8 @@ pub struct Inventory {
     pub extensions: BTreeSet<Extension>,
     /// Names of the settings that are stored with roles and databases.
     pub stored_settings: BTreeSet<String>,
+    /// Libraries that sessions of databases and roles load: settings by name.
+    pub stored_libraries: Vec<(String, String)>,
     /// Settings of `ALTER ROLE ALL`, by name.
     pub settings_for_all: Vec<(String, String)>,
     /// Number of subscriptions.
@@ -56,11 +56,11 @@ pub struct Inventory {
 
 /// Takes the inventory of the server at `host`.
 pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, ServerError> {
-    let mut inventory = Inventory::of_server(&superuser.connect(host, "postgres").await?).await?;
+    let mut inventory = Inventory::of_server(&superuser.connect_server(host).await?).await?;
     for database in std::mem::take(&mut inventory.databases) {
         match superuser.connect(host, &database).await {
             Ok(client) => inventory.add_database(&client, database).await?,
-            Err(ServerError::Connect { source, .. }) if is_permanent(&source) => {
+            Err(ServerError::Connect { source, .. }) if source.is_permanent() => {
                 inventory.unreachable.push((database, source.to_string()));
             }
             Err(error) => return Err(error),
@@ -82,6 +82,7 @@ impl Inventory {
             unreachable: Vec::new(),
             libraries: BTreeSet::new(),
             extensions: BTreeSet::new(),
+            stored_libraries: stored_libraries(client).await?,
             settings_for_all: settings_for_all(client).await?,
             stored_settings: strings(client, "stored settings", settings).await?.into_iter().collect(),
             subscriptions: count(client, "the number of subscriptions", subscriptions).await?,
@@ -116,11 +117,4 @@ async fn extensions(client: &Client, database: &str) -> Result<Vec<Extension>, S
         Ok(Extension { name: row.try_get(0)?, version: row.try_get(1)?, database: database.to_owned() })
     };
     rows.iter().map(extension).collect::<Result<_, _>>().map_err(failed)
-}
-
-/// Whether the server itself has rejected a connection, for a reason that does not pass: neither insufficient
-/// resources (class 53) nor a server that is starting or stopping (class 57).
-fn is_permanent(error: &DatabaseError) -> bool {
-    let code = error.code().map(SqlState::code);
-    code.is_some_and(|code| !code.starts_with("53") && !code.starts_with("57"))
 }

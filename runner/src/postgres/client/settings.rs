@@ -1,4 +1,5 @@
-//! Settings of `ALTER ROLE ALL`, which hold in every session and which `pg_dumpall` leaves out.
+//! Settings that are stored for roles and databases; above all those of `ALTER ROLE ALL`, which hold in every session and
+//! which `pg_dumpall` leaves out.
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
@@ -7,15 +8,27 @@ use super::database_error::DatabaseError;
 use super::error::ServerError;
 use super::quote;
 
-const QUERY: &str = "the settings of ALTER ROLE ALL";
+const QUERY: &str = "the settings of roles and databases";
 const CHANGE: &str = "set a parameter with ALTER ROLE ALL";
 
 /// The settings by name, with their values.
 pub async fn settings_for_all(client: &Client) -> Result<Vec<(String, String)>, ServerError> {
-    let sql = "SELECT split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1) \
-               FROM pg_db_role_setting, unnest(setconfig) AS setting WHERE setdatabase = 0 AND setrole = 0";
+    stored(client, "setdatabase = 0 AND setrole = 0").await
+}
+
+/// The settings of databases and roles that name libraries for their sessions to load, with their values.
+pub async fn stored_libraries(client: &Client) -> Result<Vec<(String, String)>, ServerError> {
+    let of_some = "(setdatabase <> 0 OR setrole <> 0)";
+    stored(client, &format!("{of_some} AND setting ~ '^(session|local)_preload_libraries='")).await
+}
+
+async fn stored(client: &Client, condition: &str) -> Result<Vec<(String, String)>, ServerError> {
+    let sql = format!(
+        "SELECT split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1) \
+         FROM pg_db_role_setting, unnest(setconfig) AS setting WHERE {condition}"
+    );
     let failed = ServerError::query(QUERY);
-    let rows = client.query(sql, &[]).await.map_err(failed)?;
+    let rows = client.query(&sql, &[]).await.map_err(failed)?;
     rows.iter().map(|row| Ok((row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?))).collect()
 }
 
@@ -32,6 +45,10 @@ pub async fn rejection_for_all(
     name: &str,
     value: &str,
 ) -> Result<Option<String>, ServerError> {
+    // The roles themselves are restored later.
+    if ["role", "session_authorization"].contains(&name) {
+        return Ok(None);
+    }
     let failed = ServerError::execute(CHANGE);
     match alter_all(client, name, value).await {
         Ok(transaction) => transaction.rollback().await.map(|()| None).map_err(failed),
@@ -47,19 +64,63 @@ async fn alter_all<'a>(
     name: &str,
     value: &str,
 ) -> Result<Transaction<'a>, tokio_postgres::Error> {
-    let mut transaction = client.transaction().await?;
-    let attempt = transaction.transaction().await?;
-    // A list such as search_path would become one quoted name if it were given as a literal. For this transaction
-    // alone: after default_transaction_read_only = on the session could not store the setting.
-    let source = if attempt.execute("SELECT set_config($1, $2, true)", &[&name, &value]).await.is_ok() {
-        attempt.commit().await?;
-        "FROM CURRENT".to_owned()
-    } else {
-        // A parameter that can only be set for a new connection is not a list.
-        attempt.rollback().await?;
-        format!("TO {}", quote::literal(value))
-    };
-    let statement = format!("ALTER ROLE ALL SET {} {source}", quote::identifier(name));
-    transaction.batch_execute(&statement).await?;
+    let transaction = client.transaction().await?;
+    transaction.batch_execute(&statement(name, value)).await?;
     Ok(transaction)
+}
+
+/// Parameters that are lists of names (`GUC_LIST_QUOTE`): as one literal, a list would become one name.
+const LISTS: [&str; 6] = [
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+];
+
+/// The value is given as it is stored, and not taken from this session, which some parameters would end.
+fn statement(name: &str, value: &str) -> String {
+    let values = if LISTS.contains(&name) { list_items(value) } else { vec![value.to_owned()] };
+    let values: Vec<_> = values.iter().map(|value| quote::literal(value)).collect();
+    format!("ALTER ROLE ALL SET {} TO {}", quote::identifier(name), values.join(", "))
+}
+
+/// The names of a list, which the server stores with quotes where they are necessary. An empty list has one empty name.
+fn list_items(list: &str) -> Vec<String> {
+    let mut items = vec![String::new()];
+    let mut is_quoted = false;
+    let mut rest = list.chars().peekable();
+    while let Some(character) = rest.next() {
+        let Some(item) = items.last_mut() else { break };
+        match character {
+            '"' if is_quoted && rest.peek() == Some(&'"') => item.extend(rest.next()),
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => items.push(String::new()),
+            character if !is_quoted && character.is_ascii_whitespace() => {}
+            character => item.push(character),
+        }
+    }
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::value("work_mem", "64MB", "\"work_mem\" TO '64MB'")]
+    #[case::style("DateStyle", "sql, dmy", "\"DateStyle\" TO 'sql, dmy'")]
+    #[case::list("search_path", "\"$user\", public", "\"search_path\" TO '$user', 'public'")]
+    #[case::quoted("search_path", "\"a, \"\"b\"\"\",it's", "\"search_path\" TO 'a, \"b\"', 'it''s'")]
+    #[case::empty_list("temp_tablespaces", "", "\"temp_tablespaces\" TO ''")]
+    #[case::empty_name("search_path", "\"\"", "\"search_path\" TO ''")]
+    fn parameter_for_all_roles_is_set_as_it_is_stored(
+        #[case] name: &str,
+        #[case] value: &str,
+        #[case] expected: &str,
+    ) {
+        assert_eq!(statement(name, value), format!("ALTER ROLE ALL SET {expected}"));
+    }
 }

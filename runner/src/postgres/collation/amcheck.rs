@@ -3,7 +3,7 @@
 use tokio_postgres::{Client, Error};
 
 use crate::postgres::client::database_error::DatabaseError;
-use crate::postgres::client::session::DEFAULT_SEARCH_PATH;
+use crate::postgres::client::stored_settings::USERS_SETTINGS;
 
 /// The result for one index.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,8 +44,8 @@ pub async fn check(client: &mut Client, name: &str) -> Result<CheckResult, Error
         return Ok(CheckResult::Unavailable(why.to_owned()));
     };
     let function: String = function.try_get(0)?;
-    // Functions in indexes may need the schemas of users.
-    transaction.batch_execute(DEFAULT_SEARCH_PATH).await?;
+    // Functions in indexes may need the schemas of users, and the formats that the database stores.
+    transaction.batch_execute(USERS_SETTINGS).await?;
     let sql = format!("SELECT {function}($1::pg_catalog.text::pg_catalog.regclass, true)");
     let result = match transaction.execute(&sql, &[&name]).await {
         Ok(_) => CheckResult::Sound,

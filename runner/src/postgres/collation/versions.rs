@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use pgops_api::display_chain;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Row};
 
@@ -92,9 +93,22 @@ pub async fn collation_versions(
     major: u32,
 ) -> Result<Vec<CollationVersion>, ServerError> {
     let mut versions = Vec::new();
-    for database in databases(&superuser.connect(host, "postgres").await?).await? {
-        let client = superuser.connect(host, &database).await?;
-        versions.extend(collations_in_use(&client, major).await?.into_iter().map(|it| it.collation));
+    for database in databases(&superuser.connect_server(host).await?).await? {
+        let in_use = async {
+            let client = superuser.connect(host, &database).await?;
+            collations_in_use(&client, major).await
+        };
+        match in_use.await {
+            Ok(in_use) => versions.extend(in_use.into_iter().map(|it| it.collation)),
+            // Most versions are those of a library, which the other databases show too.
+            Err(error) if error.is_permanent() => {
+                tracing::warn!(
+                    "the collations of database \"{database}\" are unknown: {}",
+                    display_chain(&error)
+                );
+            }
+            Err(error) => return Err(error),
+        }
     }
     versions.sort();
     versions.dedup();

@@ -30,13 +30,14 @@ pub enum VerifyError {
 pub struct Programs {
     pub agent: Agent,
     pub installation: Installation,
+    pub major: u32,
 }
 
 impl Programs {
     /// Those of a major version below `root`, in the agent's container.
     pub async fn find(agent: &Agent, root: &Path, major: u32) -> Result<Self, AgentError> {
         let installation = agent.find_installation(root, major).await?;
-        Ok(Self { agent: agent.clone(), installation })
+        Ok(Self { agent: agent.clone(), installation, major })
     }
 
     /// One of them.

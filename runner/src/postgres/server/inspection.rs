@@ -78,7 +78,7 @@ impl<'a> Inspection<'a> {
 
     /// A session in one of its databases.
     pub async fn connect(&self, database: &str) -> Result<Client, ServerError> {
-        connect_socket(self.socket_dir, database, self.user).await
+        connect_socket(self.socket_dir, database, self.user, self.programs.major).await
     }
 
     async fn wait_until_ready(&self) -> Result<(), InspectionError> {

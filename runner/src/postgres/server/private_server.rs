@@ -34,7 +34,7 @@ pub struct PrivateServer<'a> {
 impl PrivateServer<'_> {
     /// Its options, which override what `ALTER SYSTEM` left in the data directory: no JIT (its LLVM is not staged), no TLS
     /// files, no archiving over the real archive, no log files and no group that exist only in the database's pod, no wait
-    /// for standbys, and only the pod's user on the socket; of the libraries to preload only those that the run needs; with
+    /// for standbys, and only the pod's user on the socket; no triggers of users on DDL, which a restore would call; of the libraries to preload only those that the run needs; with
     /// room for the slots, origins and prepared transactions that the user's settings have allowed, or it would not start.
     #[must_use]
     pub fn options(&self) -> ServerOptions {
@@ -60,6 +60,9 @@ impl PrivateServer<'_> {
         self.add_capacity(&mut options);
         if self.major >= 13 {
             options.set("max_slot_wal_keep_size", "-1");
+        }
+        if self.major >= 17 {
+            options.set("event_triggers", "off");
         }
         if self.major >= 18 {
             options.set("idle_replication_slot_timeout", "0");
@@ -208,6 +211,7 @@ mod tests {
     fn private_server_gets_only_settings_of_its_version() {
         assert!(!plain(14, OLD).contains("archive_library") && plain(15, OLD).contains("archive_library="));
         assert!(!plain(12, OLD).contains("max_slot_wal_keep_size"));
+        assert!(!plain(16, OLD).contains("event_triggers") && has(&plain(17, OLD), "event_triggers=off"));
         for setting in ["idle_replication_slot_timeout=0", "max_active_replication_origins=1000"] {
             assert!(!has(&plain(17, OLD), setting) && has(&plain(18, OLD), setting), "{setting}");
         }

@@ -6,12 +6,13 @@
 
 use std::path::{Path, PathBuf};
 
+use pgops_api::session_options::{SessionKind, session_options};
 use tokio_postgres::Client;
 
 use super::private_server::{Data, PrivateServer, private_hba};
 use crate::agent::AgentError;
 use crate::postgres::client::error::ServerError;
-use crate::postgres::client::session::{SESSION_OPTIONS, connect_socket};
+use crate::postgres::client::session::connect_socket;
 use crate::postgres::cluster_shape::ClusterShape;
 use crate::postgres::program::command::{CommandError, Program};
 use crate::postgres::program::controldata::ControlData;
@@ -122,18 +123,21 @@ impl Scratch {
     }
 
     /// A client program of the target version, connected to its server.
+    ///
+    /// The calls of functions are counted whatever a restored database stores.
     #[must_use]
     pub fn client(&self, name: &str) -> Program {
+        let options = session_options(SessionKind::Dump, self.programs.major);
         self.programs
             .program(name)
             .env("PGHOST", &self.socket_dir.display().to_string())
             .env("PGUSER", &self.user)
-            .env("PGOPTIONS", &format!("-c client_min_messages=error {SESSION_OPTIONS}"))
+            .env("PGOPTIONS", &format!("{options} -c track_functions=all"))
             .arg("--no-password")
     }
 
     /// A session in one of its databases.
     pub async fn connect(&self, database: &str) -> Result<Client, ServerError> {
-        connect_socket(&self.socket_dir, database, &self.user).await
+        connect_socket(&self.socket_dir, database, &self.user, self.programs.major).await
     }
 }

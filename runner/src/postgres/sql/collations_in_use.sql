@@ -11,7 +11,7 @@ SELECT c.oid, format('%I.%I', n.nspname, c.collname), c.collprovider::text, {col
 FROM pg_collation c
 JOIN pg_namespace n ON n.oid = c.collnamespace
 WHERE c.collprovider <> 'd'
-  AND (c.oid IN (SELECT refobjid FROM pg_depend WHERE refclassid = 'pg_collation'::regclass)
+  AND (EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_collation'::regclass AND refobjid = c.oid)
     OR c.oid < 12000 AND (
       EXISTS (SELECT FROM pg_attribute WHERE attcollation = c.oid AND attrelid >= 16384)
       OR EXISTS (SELECT FROM pg_type WHERE typcollation = c.oid AND typtype = 'd' AND oid >= 16384)

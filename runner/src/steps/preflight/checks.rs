@@ -19,10 +19,13 @@ pub async fn findings(
     let applies = |check: &&Check| (check.applies)(upgrade.old_major, upgrade.new_major);
     let applying: Vec<&Check> = CHECKS.iter().filter(applies).collect();
     let mut found = vec![Vec::new(); applying.len()];
-    let server = std::iter::once((CheckScope::Server, "postgres"));
+    let server = std::iter::once((CheckScope::Server, ""));
     let each_database = databases.iter().map(|name| (CheckScope::Database, name.as_str()));
     for (scope, database) in server.chain(each_database) {
-        let client = upgrade.superuser.connect(ip, database).await?;
+        let client = match scope {
+            CheckScope::Server => upgrade.superuser.connect_server(ip).await?,
+            CheckScope::Database => upgrade.superuser.connect(ip, database).await?,
+        };
         let label = (scope == CheckScope::Database).then_some(database);
         for (check, found) in applying.iter().zip(&mut found).filter(|(check, _)| check.scope == scope) {
             found.extend(query(&client, check, label).await?);
@@ -147,6 +150,7 @@ mod tests {
     #[case::not_null_is_inherited_from_18("not-null-inheritance", (16, 17), (18, 19))]
     #[case::slots_are_carried_from_17("logical-slot", (16, 17), (17, 18))]
     #[case::and_must_be_consumed_then("unfinished-logical-slot", (17, 18), (16, 17))]
+    #[case::event_triggers_can_be_off_from_17("event-trigger", (13, 16), (13, 17))]
     #[case::oids_before_12("table-with-oids", (11, 12), (12, 13))]
     fn check_applies_to_the_versions_that_changed(
         #[case] id: &str,

@@ -90,10 +90,11 @@ async fn perform(
     let schema = SchemaSource {
         programs: &programs,
         proxy: &proxy,
+        major: upgrade.old_major,
         install_user: &inventory.shape.install_user,
         wrapper: source.drop_column_option.then_some(wrapper),
     };
-    let serving = upgrade.superuser.connect(source.ip, "postgres").await?;
+    let serving = upgrade.superuser.connect_server(source.ip).await?;
     let new_cluster = scratch.connect("postgres").await?;
     let mut escalation =
         Escalation::begin(&serving, &new_cluster, upgrade.old_major, upgrade.new_major).await?;

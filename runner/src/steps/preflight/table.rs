@@ -20,7 +20,7 @@ pub struct Check {
 /// Where a query runs.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub enum CheckScope {
-    /// The database `postgres`, for the whole server.
+    /// The server as a whole.
     Server,
     /// Each database.
     Database,
@@ -329,6 +329,20 @@ pub const CHECKS: &[Check] = &[
         ),
         remedy: "invalid indexes, left by CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY, are not carried over; REINDEX them if \
              they are wanted",
+    },
+    Check {
+        id: "event-trigger",
+        weight: Note,
+        scope: Database,
+        // From 17 on sessions can do without event triggers, and those of pgops do.
+        applies: |_, new| new < 17,
+        question: Sql("SELECT format('%I (%s)', t.evtname, t.evtevent) FROM pg_event_trigger t \
+             WHERE t.evtenabled IN ('O', 'A') AND (t.evttags IS NULL OR t.evttags && ARRAY['ALTER COLLATION', \
+               'ALTER EXTENSION', 'CREATE EXTENSION', 'CREATE FUNCTION', 'DROP FUNCTION', 'DROP INDEX']) \
+             AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass \
+               AND d.objid = t.oid AND d.deptype = 'e') ORDER BY 1"),
+        remedy: "before 17 event triggers are called for the DDL of pgops too: one that rejects it leaves extensions without \
+             their update, or indexes unchecked; if these may, ALTER EVENT TRIGGER … DISABLE until the upgrade has ended",
     },
     Check {
         id: "large-objects",

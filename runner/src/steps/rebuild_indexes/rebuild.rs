@@ -128,6 +128,12 @@ impl<'a> Rebuild<'a> {
         indexes: &[Index],
     ) -> Result<(), StepError> {
         end_rebuilds(client).await?;
+        if !indexes.is_empty() {
+            // Before the first one: whatever ends this step, it is known what had to be done.
+            let names: Vec<_> = indexes.iter().map(Index::qualified).collect();
+            self.found.push(format!("database \"{database}\": to be rebuilt: {}", names.join(", ")));
+            self.write_found(&[]).await?;
+        }
         for index in indexes {
             let reference = IndexRef {
                 database: database.to_owned(),
@@ -203,10 +209,14 @@ impl<'a> Rebuild<'a> {
             format!("index {}.{} of database \"{}\": {why}", index.schema, index.index, index.database)
         });
         let left: Vec<String> = failures.chain(std::mem::take(&mut self.follow_ups)).collect();
-        let mut text = self.found.iter().chain(&left).cloned().collect::<Vec<_>>().join("\n");
-        text.truncate(text.floor_char_boundary(MAX_REPORT_BYTES));
-        self.upgrade.cluster.write_report(FOUND, &text).await?;
+        self.write_found(&left).await?;
         if left.is_empty() { Ok(()) } else { Err(StepError::LeftUndone(left)) }
+    }
+
+    async fn write_found(&self, left: &[String]) -> Result<(), StepError> {
+        let mut text = self.found.iter().chain(left).cloned().collect::<Vec<_>>().join("\n");
+        text.truncate(text.floor_char_boundary(MAX_REPORT_BYTES));
+        Ok(self.upgrade.cluster.write_report(FOUND, &text).await?)
     }
 }
 

@@ -26,4 +26,6 @@ mod protection;
 mod queue;
 mod retention;
 mod rights;
+mod server_database;
+mod stored_settings;
 mod user_objects;

@@ -218,13 +218,4 @@ pub(super) const CASES: &[Case] = &[
     .in_server()
     .on(15..=99)
     .alone(),
-    Case::refused(
-        "logins are rejected",
-        "CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no entry'; END $$;
-         CREATE EVENT TRIGGER t ON login EXECUTE FUNCTION f()",
-        &[("unreachable-database", "\"logins are rejected\": ")],
-        "no entry",
-    )
-    .on(17..=99)
-    .alone(),
 ];
