@@ -12,3 +12,4 @@ pub mod query;
 pub mod quote;
 pub mod session;
 pub mod settings;
+pub mod side_by_side;

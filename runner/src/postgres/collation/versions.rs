@@ -11,6 +11,7 @@ use tokio_postgres::{Client, Row};
 use crate::postgres::client::catalog::databases;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::session::Superuser;
+use crate::postgres::client::side_by_side::{connect_in_turn, side_by_side};
 
 /// A locale of a provider, and the version that a server has of it.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -91,11 +92,11 @@ pub async fn collation_versions(
     host: &str,
     major: u32,
 ) -> Result<Vec<CollationVersion>, ServerError> {
-    let mut versions = Vec::new();
-    for database in databases(&superuser.connect(host, "postgres").await?).await? {
-        let client = superuser.connect(host, &database).await?;
-        versions.extend(collations_in_use(&client, major).await?.into_iter().map(|it| it.collation));
-    }
+    let databases = databases(&superuser.connect(host, "postgres").await?).await?;
+    let in_use = side_by_side(&databases, |database| async move {
+        collations_in_use(&connect_in_turn(superuser, host, database).await?, major).await
+    });
+    let mut versions: Vec<_> = in_use.await?.into_iter().flatten().map(|it| it.collation).collect();
     versions.sort();
     versions.dedup();
     Ok(versions)
