@@ -5,6 +5,7 @@
 //! - [`program`] has the programs of an installation, [`client`] the superuser's sessions;
 //! - [`proxy`] leads programs to a server without the password that it requires;
 //! - [`server`] has the servers that the runner itself starts, recovers or stops;
+//! - [`extension`] says what helps if the target rejects objects of an extension;
 //! - [`collation`] finds and repairs what depends on text rules that the upgrade changes;
 //! - [`restore_code`] and [`privileges`] find code of users that a restore runs, and rights that it adds;
 //! - [`pg_upgrade`] runs `pg_upgrade`, [`schema_rehearsal`] tries its dump and restore beforehand.
@@ -12,6 +13,7 @@
 pub mod client;
 pub mod cluster_shape;
 pub mod collation;
+pub mod extension;
 pub mod pg_upgrade;
 pub mod privileges;
 pub mod program;
