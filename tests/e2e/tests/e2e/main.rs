@@ -21,6 +21,7 @@ mod ownership;
 mod preflight;
 mod protection;
 mod queue;
+mod rehearsal;
 mod retention;
 mod rights;
 mod user_objects;
