@@ -8,7 +8,7 @@ use pgops_api::plan::Step;
 use crate::report::{OutageChange, seconds};
 use crate::saga::{Actions, Event, Failure, PointOfNoReturn, Record, UndoError};
 use crate::steps::{self, spec};
-use crate::upgrade::{StepError, UpgradeContext};
+use crate::upgrade::{StepError, UpgradeContext, log_step};
 
 /// Retries of a step past the point of no return, where a failure leaves the database down.
 const COMMITTED_RETRIES: u32 = 20;
@@ -30,7 +30,12 @@ impl Actions for UpgradeContext {
                         tracing::warn!(%step, "{}; running the step again", display_chain(&error));
                         restarts -= 1;
                     }
-                    result => break result.map_err(|error| error.failure(step)),
+                    result => {
+                        break result.map_err(|error| {
+                            log_whole(step, &error);
+                            error.failure(step)
+                        });
+                    }
                 }
             }
         };
@@ -47,7 +52,10 @@ impl Actions for UpgradeContext {
         self.work_dir.release_reserve();
         let spec = spec(step);
         let Some(undo) = spec.undo else { return Ok(()) };
-        with_timeout(spec.undo_timeout, undo(self)).await.map_err(|error| error.undo_error(step))
+        with_timeout(spec.undo_timeout, undo(self)).await.map_err(|error| {
+            log_whole(step, &error);
+            error.undo_error(step)
+        })
     }
 
     fn point_of_no_return(&self) -> PointOfNoReturn {
@@ -109,6 +117,13 @@ impl Actions for UpgradeContext {
                 tracing::warn!(%step, reason = "UndoUnsafe", "{}; the upgrade resumes forward", why.message);
             }
         }
+    }
+}
+
+/// Logs all of an error whose message is too long to be recorded.
+fn log_whole(step: Step, error: &StepError) {
+    for line in error.whole_message().iter().flat_map(|message| message.lines()) {
+        log_step(step, line);
     }
 }
 

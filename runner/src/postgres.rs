@@ -5,6 +5,7 @@
 //! - [`program`] has the programs of an installation, [`client`] the superuser's sessions;
 //! - [`proxy`] leads programs to a server without the password that it requires;
 //! - [`server`] has the servers that the runner itself starts, recovers or stops;
+//! - [`extension`] says what helps if the target rejects objects of an extension;
 //! - [`collation`] finds and repairs what depends on text rules that the upgrade changes, [`duties`] knows what release
 //!   notes recommend;
 //! - [`restore_code`] and [`privileges`] find code of users that a restore runs, and rights that it adds;
@@ -16,6 +17,7 @@ pub mod client;
 pub mod cluster_shape;
 pub mod collation;
 pub mod duties;
+pub mod extension;
 pub mod pg_upgrade;
 pub mod preloaded;
 pub mod privileges;

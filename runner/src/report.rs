@@ -7,7 +7,7 @@ use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter as
 use kube::{Resource, ResourceExt};
 use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase};
 use pgops_api::plan::{Scope, Step, UpgradeKind};
-use pgops_api::{Condition, PostgresOpsRequest, condition, display_chain};
+use pgops_api::{Condition, PostgresOpsRequest, bounded, condition, display_chain};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -221,6 +221,9 @@ fn step_condition(record: &Record) -> Option<Condition> {
     Some(Condition::new(&step, status, &reason, message, Time(record.at)))
 }
 
+/// The longest note of an Event, in bytes: the API server refuses one of more than 1,024.
+const MAX_NOTE: usize = 1000;
+
 async fn publish_event(
     cluster: &Cluster,
     request: &PostgresOpsRequest,
@@ -230,11 +233,10 @@ async fn publish_event(
 ) {
     let source = Source { controller: "pgops-runner".to_owned(), instance: std::env::var("POD_NAME").ok() };
     let recorder = Recorder::new(cluster.client(), source);
-    let note: String = note.chars().take(1000).collect();
     let event = KubeEvent {
         type_,
         reason: reason.to_owned(),
-        note: Some(note),
+        note: Some(bounded(note, MAX_NOTE, "")),
         action: "Upgrade".to_owned(),
         secondary: None,
     };

@@ -3,8 +3,9 @@
 use std::fs;
 use std::process::ExitCode;
 
+use pgops_api::condition::MAX_MESSAGE;
 use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, Scope, Step, UpgradeKind, UpgradePlan};
-use pgops_api::{display_chain, layout, names};
+use pgops_api::{bounded, display_chain, layout, names};
 use pgops_volume::Volume;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -46,6 +47,9 @@ impl RunError {
         }
     }
 }
+
+/// The longest part of the report that this writes, in bytes: the report is a `ConfigMap` of at most 1 MiB.
+const MAX_REPORT: usize = 240 << 10;
 
 /// Runs the upgrade until it ends. Exit status 42 says that the request has ended without success.
 pub fn run() -> Result<ExitCode, RunError> {
@@ -103,8 +107,9 @@ async fn execute(plan: &UpgradePlan, agents: Agents) -> Result<ExitCode, RunErro
         preflight_lines: upgrade.preflight_lines(),
         kept: kept_old_data(&upgrade, &outcome),
     };
-    let message = summary.message();
-    let report = summary.report();
+    // What is appended below fits into the condition too.
+    let message = bounded(summary.message(), MAX_MESSAGE - 2048, " (all of it is in the report)");
+    let report = bounded(summary.report(), MAX_REPORT, " (the rest is in the Job's log)");
     // This releases the interlock; a cancellation is no longer honoured.
     let reporter = upgrade.into_reporter();
     write_termination_message(&message);
@@ -193,10 +198,33 @@ async fn stop_servers(plan: &UpgradePlan, programs: &Agent) {
     }
 }
 
+/// The longest termination message, in bytes. Of a longer one the kubelet keeps the end, and the beginning says what
+/// has happened.
+const MAX_TERMINATION_MESSAGE: usize = 4096;
+
 /// The message that `kubectl describe pod` shows for this container's end.
 fn write_termination_message(text: &str) {
     // Outside a pod the file does not exist, and nothing would read it.
-    if let Err(error) = fs::write("/dev/termination-log", text) {
+    if let Err(error) = fs::write("/dev/termination-log", termination_message(text)) {
         tracing::debug!("failed to write the termination message: {error}");
+    }
+}
+
+fn termination_message(text: &str) -> String {
+    bounded(text, MAX_TERMINATION_MESSAGE, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn termination_message_begins_with_what_has_happened() {
+        let text = format!("demo/orders was not touched and serves 13.16. {}", "ä finding\n".repeat(3000));
+        let message = termination_message(&text);
+        assert!(
+            message.len() <= MAX_TERMINATION_MESSAGE && message.starts_with("demo/orders was not touched")
+        );
+        assert_eq!(termination_message("short"), "short");
     }
 }

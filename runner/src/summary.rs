@@ -6,6 +6,7 @@ use pgops_api::plan::{Scope, UpgradePlan};
 
 use crate::report::seconds;
 use crate::saga::{self, Event, Outcome, Record};
+use crate::upgrade::{MAX_LISTED, shown_lines};
 
 /// How a request ended.
 pub struct Summary<'a> {
@@ -25,19 +26,19 @@ impl Summary<'_> {
     pub fn message(&self) -> String {
         match self.plan.scope {
             Scope::Upgrade => self.upgrade_message(),
-            Scope::DryRun => self.dry_run_message(),
+            Scope::DryRun => self.dry_run_message(&shown_lines(self.preflight_lines, MAX_LISTED)),
         }
     }
 
     /// The report: the message, what the preflight reported, and how long each step took.
     #[must_use]
     pub fn report(&self) -> String {
-        // The message of a dry run has the preflight's lines already.
-        let preflight = match self.plan.scope {
-            Scope::Upgrade => self.preflight_lines.join("\n"),
-            Scope::DryRun => String::new(),
+        let preflight = self.preflight_lines.join("\n");
+        let mut parts = match self.plan.scope {
+            Scope::Upgrade => vec![self.message(), preflight],
+            Scope::DryRun => vec![self.dry_run_message(&preflight)],
         };
-        let mut parts = vec![self.message(), preflight, timings(self.records)];
+        parts.push(timings(self.records));
         parts.retain(|part| !part.is_empty());
         parts.join("\n\n")
     }
@@ -80,12 +81,11 @@ impl Summary<'_> {
     }
 
     /// Of a dry run: nothing was changed, and what the preflight found.
-    fn dry_run_message(&self) -> String {
+    fn dry_run_message(&self, lines: &str) -> String {
         let UpgradePlan { namespace, database, from, to, .. } = self.plan;
         let untouched = format!("dry run: {namespace}/{database} was not touched and serves {}", from.name);
         match self.outcome {
             Outcome::Upgraded => {
-                let lines = self.preflight_lines.join("\n");
                 format!("{untouched}. No blocking findings for the upgrade to {}\n{lines}", to.name)
                     .trim_end()
                     .to_owned()
@@ -201,6 +201,20 @@ mod tests {
         );
         let text = dry_run_message(&rolled_back(Step::Preflight), &[]);
         assert_eq!(text, "dry run: demo/orders was not touched and serves 13.16. no space left on device");
+    }
+
+    /// The message is a condition's, the report is a `ConfigMap` that has other parts too.
+    #[test]
+    fn message_of_a_dry_run_has_as_many_notes_as_fit_and_the_report_has_all() {
+        let plan = plan(Scope::DryRun);
+        let lines: Vec<_> = (0..180).map(|number| format!("note {number} {}", "x".repeat(1014))).collect();
+        let outcome = &Outcome::Upgraded;
+        let summary =
+            Summary { plan: &plan, outcome, outage: None, records: &[], preflight_lines: &lines, kept: None };
+        let message = summary.message();
+        assert!(message.len() < 28 << 10, "{}", message.len());
+        assert!(message.contains("note 0 x") && message.ends_with("all of them are in the Job's log"));
+        assert!(summary.report().contains("note 179 x"));
     }
 
     #[test]

@@ -24,6 +24,6 @@ pub use census::{CensusBaseline, DatabaseCensus};
 pub use context::UpgradeContext;
 pub use error::{PlanMismatch, StepError};
 pub use facts::Facts;
-pub use finding::{Finding, Weight, shortened};
+pub use finding::{Finding, MAX_LISTED, Named, Weight, shortened, shown_lines};
 pub use log::{log_step, warn_step};
 pub use workload::ensure_version;

@@ -4,6 +4,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::bounded;
+
+/// The longest message of a condition, in bytes: the API server refuses a longer one in `metav1.Condition`, and the
+/// conditions of an object share the 1.5 MiB that etcd allows it.
+pub const MAX_MESSAGE: usize = 32 << 10;
+
 /// One condition of a `Postgres` or of a `PostgresOpsRequest`.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,7 +37,8 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// A condition that changes at `now`; [`set`] keeps the previous time if the status is unchanged.
+    /// A condition that changes at `now`; [`set`] keeps the previous time if the status is unchanged. Of a message that is
+    /// longer than [`MAX_MESSAGE`] the beginning is kept.
     pub fn new(type_: &str, status: &str, reason: &str, message: impl Into<String>, now: Time) -> Self {
         Self {
             type_: type_.to_owned(),
@@ -39,7 +46,7 @@ impl Condition {
             last_transition_time: now,
             observed_generation: None,
             reason: Some(reason.to_owned()),
-            message: Some(message.into()),
+            message: Some(bounded(message, MAX_MESSAGE, "")),
             severity: None,
         }
     }
@@ -77,6 +84,14 @@ mod tests {
 
     fn at(second: i64) -> Time {
         Time(Timestamp::from_second(second).unwrap())
+    }
+
+    #[test]
+    fn message_of_a_condition_is_cut_at_the_limit_of_the_api() {
+        let message =
+            |length| Condition::new("Ready", "True", "Ready", "ä".repeat(length), at(1)).message.unwrap();
+        assert_eq!(message(MAX_MESSAGE / 2).len(), MAX_MESSAGE);
+        assert!(message(MAX_MESSAGE).len() <= MAX_MESSAGE);
     }
 
     #[test]

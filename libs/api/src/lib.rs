@@ -7,6 +7,7 @@
 #![allow(clippy::duplicated_attributes, reason = "false positive: several printcolumn of one #[kube]")]
 
 pub mod admission;
+mod bounded;
 pub mod condition;
 pub mod constraint;
 pub mod crds;
@@ -25,6 +26,7 @@ pub mod session_options;
 pub mod storage_risk;
 pub mod version;
 
+pub use bounded::{bounded, bounded_lines};
 pub use condition::Condition;
 pub use error_chain::display_chain;
 pub use opsrequest::PostgresOpsRequest;

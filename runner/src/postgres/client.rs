@@ -15,4 +15,5 @@ pub mod quote;
 pub mod serving_settings;
 pub mod session;
 pub mod settings;
+pub mod side_by_side;
 pub mod stored_settings;

@@ -2,9 +2,11 @@
 
 pub mod command;
 pub mod controldata;
+pub mod created;
 pub mod initdb;
 pub mod installation;
 pub mod offer;
 pub mod pg_dump;
 pub mod programs;
 pub mod reported_error;
+pub mod restore_errors;

@@ -1,5 +1,6 @@
 //! Dumps the schema of a serving database as `pg_upgrade` will, and restores it into a scratch server: the same
-//! programs, options and order. Only tablespaces are left out, since their directories are the real ones.
+//! programs and order, and the same options but one: a restore continues after an error, so that all of them are reported at
+//! once. Only tablespaces are left out, since their directories are the real ones.
 
 use std::path::{Path, PathBuf};
 
@@ -13,12 +14,13 @@ use super::program::command::{CommandError, Program};
 use super::program::pg_dump;
 use super::program::programs::Programs;
 use super::program::reported_error::ReportedError;
+use super::program::restore_errors::{ErrorReader, RestoreErrors};
 use super::proxy::Proxy;
 use super::server::scratch::Scratch;
 
 /// How long to wait for a table that another client has locked: further clients queue behind the dump meanwhile.
 const LOCK_WAIT: &str = "--lock-wait-timeout=10000";
-/// Number of lines of a program's output that are enough to understand it.
+/// Number of lines of a dump's output that are enough to understand it: it ends at its first error.
 const LINES: usize = 60;
 
 /// Where the schema comes from.
@@ -40,7 +42,7 @@ pub struct SchemaSource<'a> {
 pub enum RehearsalResult {
     Passed,
     NotDumped(ReportedError),
-    NotRestored(ReportedError),
+    NotRestored(RestoreErrors),
 }
 
 /// Rehearses roles and their memberships, without tablespaces and passwords.
@@ -54,9 +56,9 @@ pub async fn globals(source: &SchemaSource<'_>, scratch: &Scratch) -> Result<Reh
         return Ok(RehearsalResult::NotDumped(error));
     }
     let restore =
-        scratch.client("psql").args(["-X", "--quiet", "--echo-errors", "--set", "ON_ERROR_STOP=on"]);
+        scratch.client("psql").args(["-X", "--quiet", "--echo-errors", "--set", "ON_ERROR_STOP=off"]);
     let restore = restore.args(["--output=/dev/null", "--dbname=template1"]).arg(option("--file", &file));
-    Ok(attempt(restore).await?.map_or_else(RehearsalResult::NotRestored, |()| RehearsalResult::Passed))
+    Ok(attempt_restore(restore).await?.map_or(RehearsalResult::Passed, RehearsalResult::NotRestored))
 }
 
 /// Rehearses the schema of one database. `template1` must come first, as it does in `pg_upgrade`.
@@ -80,9 +82,10 @@ pub async fn database(
         "postgres" => (&["--clean"][..], "template1"),
         _ => (&[][..], "template1"),
     };
-    let restore = scratch.client("pg_restore").args(["--create", "--exit-on-error", "--no-tablespaces"]);
+    // It names the entry of the dump that an error is about only if it names all of them.
+    let restore = scratch.client("pg_restore").args(["--create", "--no-tablespaces", "--verbose"]);
     let restore = restore.args(options.iter().copied()).arg(format!("--dbname={through}")).path(&file);
-    Ok(attempt(restore).await?.map_or_else(RehearsalResult::NotRestored, |()| RehearsalResult::Passed))
+    Ok(attempt_restore(restore).await?.map_or(RehearsalResult::Passed, RehearsalResult::NotRestored))
 }
 
 /// Drops what was restored: there is never more than one database in the worker's file system. Its name need not be the
@@ -146,6 +149,28 @@ async fn attempt(program: Program) -> Result<Result<(), ReportedError>, CommandE
     }
 }
 
+/// Runs a program that continues after errors; returns those that it reports. It has passed only if there are none, whatever
+/// its exit status: that of `psql` says nothing about them.
+async fn attempt_restore(program: Program) -> Result<Option<RestoreErrors>, CommandError> {
+    let mut reader = ErrorReader::default();
+    let result = program.each_line(|line| reader.line(line)).await;
+    let errors = reader.finish();
+    let failed = !errors.is_empty();
+    match result {
+        Ok(()) => Ok(failed.then_some(errors)),
+        // Each error is printed with a whole definition: there may be more of them than are read.
+        Err(CommandError::Ended { .. } | CommandError::TooMuchOutput { .. }) if failed => Ok(Some(errors)),
+        Err(CommandError::Ended { status, tail, .. }) => {
+            let last = tail.lines().next_back().map(|line| format!(", after \"{line}\"")).unwrap_or_default();
+            Ok(Some(RestoreErrors::one(ReportedError {
+                message: format!("{status}{last}"),
+                statement: None,
+            })))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 fn option(name: &str, file: &Path) -> String {
     format!("{name}={}", file.display())
 }
@@ -164,5 +189,23 @@ mod tests {
         assert!(error.message.contains("exit status: 3"), "{error}");
         let error = attempt(shell("echo 'x: error: broken' >&2; exit 1")).await.unwrap().unwrap_err();
         assert_eq!(error.message, "broken");
+    }
+
+    /// `psql` ends with 0 even then.
+    #[tokio::test]
+    async fn restore_with_errors_has_not_passed_whatever_its_exit_status() {
+        let agent = TestAgent::start();
+        let shell = |script: &str| Program::new(&agent.client, Path::new("/bin/sh")).arg("-c").arg(script);
+        let messages = async |script: &str| {
+            let errors = attempt_restore(shell(script)).await.unwrap().unwrap_or_default();
+            errors.errors.into_iter().map(|error| error.error.message).collect::<Vec<_>>()
+        };
+        let two = "printf 'psql:/g.sql:1: ERROR:  a\\npsql:/g.sql:2: ERROR:  b\\n' >&2; exit ";
+        assert_eq!(messages(&format!("{two}0")).await, ["a", "b"]);
+        assert_eq!(messages(&format!("{two}1")).await, ["a", "b"]);
+        assert_eq!(attempt_restore(shell("echo 'pg_restore: creating TABLE'")).await.unwrap(), None);
+        assert!(messages("exit 3").await[0].contains("exit status: 3"));
+        let killed = messages("echo 'pg_restore: creating TABLE \"public.t\"' >&2; kill -9 $$").await;
+        assert!(killed[0].contains("signal: 9") && killed[0].contains("public.t"), "{killed:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod rights;
 
+use pgops_api::bounded;
 use pgops_api::plan::Step;
 use pgops_volume::{FileError, Volume};
 
@@ -83,12 +84,16 @@ fn full_volume_hint(free: u64, needed: u64) -> Option<String> {
     })
 }
 
+/// The longest that the report keeps of the logs, in bytes: it is a `ConfigMap` of at most 1 MiB, with other parts.
+const MAX_REPORTED: usize = 192 << 10;
+
 /// Keeps the logs in the Job's log and in the request's report: undoing the run deletes them with the new cluster.
 async fn keep_logs(upgrade: &UpgradeContext, logs: &str) {
     for line in logs.lines() {
         log_step(Step::PgUpgraded, line);
     }
-    if let Err(error) = upgrade.cluster.write_report("pg_upgrade.log", logs).await {
+    let logs = bounded(logs, MAX_REPORTED, "\nthe rest is in the Job's log");
+    if let Err(error) = upgrade.cluster.write_report("pg_upgrade.log", &logs).await {
         warn_step(Step::PgUpgraded, &error);
     }
 }

@@ -6,6 +6,7 @@ mod configuration;
 mod duties;
 mod escalation;
 mod estimate;
+mod extension_objects;
 mod extensions;
 mod image;
 mod minor;
@@ -16,6 +17,7 @@ mod old_server;
 mod preload_libraries;
 mod private_servers;
 mod replication_slots;
+mod restore_findings;
 mod schema_rehearsal;
 mod stored_libraries;
 mod table;
@@ -35,10 +37,15 @@ use crate::postgres::server_settings::ServerSettings;
 use crate::postgres::volume::capacity::write_rate;
 use crate::upgrade::space::Space;
 use crate::upgrade::{
-    CensusBaseline, Facts, Finding, StepError, UpgradeContext, ensure_version, log_step, store_baseline,
+    CensusBaseline, Facts, Finding, StepError, UpgradeContext, ensure_version, log_step, shown_lines,
+    store_baseline,
 };
 use estimate::Estimate;
 use schema_rehearsal::Source;
+
+/// The longest that is kept of what users are told, in bytes: on the volume and in the report, a `ConfigMap` of at most 1 MiB
+/// with other parts.
+const MAX_KEPT: usize = 192 << 10;
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     objects::check(upgrade).await?;
@@ -67,12 +74,17 @@ async fn run_major(
     let inventory = inventory(&upgrade.superuser, ip).await?;
     let examined = examine(upgrade, ip, &inventory, collations).await?;
     if examined.findings.iter().any(Finding::blocks) {
+        // The message of the failure has only as many of them as a condition can hold.
+        for finding in &examined.findings {
+            log_step(Step::Preflight, finding);
+        }
         return Err(StepError::Findings(examined.findings));
     }
     let lines = report_lines(upgrade, &inventory, &examined)?;
     for line in &lines {
         log_step(Step::Preflight, line);
     }
+    let lines = shown_lines(&lines, MAX_KEPT).split('\n').map(ToOwned::to_owned).collect();
     let facts = Facts {
         shape: inventory.shape,
         mode: examined.mode,
@@ -128,7 +140,7 @@ async fn examine(
     let programs = upgrade.new_programs().await?;
     let known = programs.program("postgres").arg("--describe-config").output().await?;
 
-    let mut findings = checks::findings(upgrade, ip, &inventory.databases).await?;
+    let (mut findings, mut of_extensions) = checks::findings(upgrade, ip, &inventory.databases).await?;
     findings.extend(checks::unreachable(&inventory.unreachable));
     let missing = image::missing_libraries(inventory, &programs).await?;
     findings.extend(image::findings(inventory, &known, &missing));
@@ -156,11 +168,13 @@ async fn examine(
             findings.extend(settings.findings);
             servers = settings.servers;
             findings.extend(rehearsed.findings);
+            of_extensions.append(rehearsed.of_extensions);
             rehearsal = rehearsed.success;
             baseline = rehearsed.baseline;
             census = rehearsed.census;
         }
     }
+    findings.extend(of_extensions.findings(&upgrade.superuser, ip).await?);
     Ok(Examined { findings, space, mode, drop_column_option, servers, rehearsal, baseline, census })
 }
 

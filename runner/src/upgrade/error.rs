@@ -6,10 +6,10 @@ use std::time::Duration;
 use pgops_api::opsrequest::NOT_PROVISIONED;
 use pgops_api::plan::Step;
 use pgops_api::version::ParseVersionError;
-use pgops_api::{PgVersion, StorageRisk, display_chain};
+use pgops_api::{PgVersion, StorageRisk, bounded, display_chain};
 use pgops_volume::FileError;
 
-use super::finding::Finding;
+use super::finding::{Finding, listed};
 use crate::agent::AgentError;
 use crate::cluster::ClusterError;
 use crate::postgres::client::error::ServerError;
@@ -64,7 +64,7 @@ pub enum StepError {
     #[error("failed to compute until when the old data is kept")]
     Retention(#[source] jiff::Error),
     /// What would make the upgrade fail, and what else was found.
-    #[error("{} the upgrade:\n{}", count(.0), list(.0))]
+    #[error("{} the upgrade:\n{}", count(.0), listed(.0))]
     Findings(Vec<Finding>),
     /// Most of an optional step was done; these things were not.
     #[error("{}", shortened(.0))]
@@ -141,14 +141,11 @@ fn count(findings: &[Finding]) -> String {
     }
 }
 
-/// Blocking findings come first.
-fn list(findings: &[Finding]) -> String {
-    let (blocking, notes): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.blocks());
-    blocking.into_iter().chain(notes).map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
 /// How many lines a message has.
 const MAX_LINES: usize = 20;
+/// The longest message of a failure, in bytes. The journal keeps it, in the reserve of a full volume if need be, and so do
+/// the conditions of the step and of the request, each with a few words more.
+const MAX_MESSAGE: usize = 28 << 10;
 
 fn shortened(lines: &[String]) -> String {
     match lines.len().checked_sub(MAX_LINES) {
@@ -161,7 +158,15 @@ fn differences(differences: &[Difference]) -> String {
     shortened(&differences.iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 
+const WHOLE_IN_LOG: &str = " (all of it is in the Job's log)";
+
 impl StepError {
+    /// All of the message, if a failure has only its beginning: for the log.
+    #[must_use]
+    pub fn whole_message(&self) -> Option<String> {
+        Some(display_chain(self)).filter(|message| message.len() > MAX_MESSAGE)
+    }
+
     /// Whether another attempt at the same step may succeed.
     fn is_retryable(&self) -> bool {
         match self {
@@ -194,7 +199,7 @@ impl StepError {
         Failure {
             // As the launcher says it, which looks at the same objects first.
             reason: if is_foreign { NOT_PROVISIONED.to_owned() } else { format!("{step}Failed") },
-            message: display_chain(self),
+            message: bounded(display_chain(self), MAX_MESSAGE, WHOLE_IN_LOG),
             retryable: self.is_retryable(),
         }
     }
@@ -219,6 +224,29 @@ mod tests {
         assert_eq!(StepError::LeftUndone(lines(2)).to_string(), "index 0\nindex 1");
         assert!(StepError::LeftUndone(lines(MAX_LINES)).to_string().ends_with("index 19"));
         assert!(StepError::LeftUndone(lines(50)).to_string().ends_with("index 19\n… and 30 more"));
+    }
+
+    /// The API server refuses a longer condition, and a request whose end cannot be stored is a `JobFailed` without a reason.
+    #[test]
+    fn any_number_of_findings_fits_into_a_condition() {
+        let finding =
+            |number| Finding::new("schema-restore", format!("view v{number}: {}", "x".repeat(1024)));
+        let mut findings: Vec<_> = (0..3000).map(finding).collect();
+        findings.insert(0, Finding::note("extension-version", "hstore"));
+        let failure = StepError::Findings(findings).failure(Step::Preflight);
+        assert!(failure.message.len() <= MAX_MESSAGE, "{}", failure.message.len());
+        assert!(failure.message.starts_with("3000 findings block the upgrade:\n[schema-restore] view v0: x"));
+        assert!(failure.message.ends_with("all of them are in the Job's log"), "{}", failure.message);
+        assert!(!failure.message.contains("hstore"), "notes come last");
+    }
+
+    #[test]
+    fn failure_with_a_long_message_refers_to_the_log() {
+        let server = |text: String| StepError::LeftUndone(vec![text]);
+        let failure = server("x".repeat(1 << 20)).failure(Step::Analyze);
+        assert!(failure.message.len() <= MAX_MESSAGE && failure.message.ends_with(WHOLE_IN_LOG));
+        assert_eq!(server("x".repeat(1 << 20)).whole_message().map(|whole| whole.len()), Some(1 << 20));
+        assert_eq!(server("short".to_owned()).whole_message(), None);
     }
 
     #[test]

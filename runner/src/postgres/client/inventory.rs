@@ -12,6 +12,7 @@ use super::query::{count, strings};
 use super::serving_settings::{ServingSettings, serving_settings};
 use super::session::Superuser;
 use super::settings::{settings_for_all, stored_libraries};
+use super::side_by_side::{connect_in_turn, side_by_side};
 use crate::postgres::cluster_shape::ClusterShape;
 
 /// An extension that is installed in a database.
@@ -57,16 +58,43 @@ pub struct Inventory {
 /// Takes the inventory of the server at `host`.
 pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, ServerError> {
     let mut inventory = Inventory::of_server(&superuser.connect_server(host).await?).await?;
-    for database in std::mem::take(&mut inventory.databases) {
-        match superuser.connect(host, &database).await {
-            Ok(client) => inventory.add_database(&client, database).await?,
-            Err(ServerError::Connect { source, .. }) if source.is_permanent() => {
-                inventory.unreachable.push((database, source.to_string()));
-            }
-            Err(error) => return Err(error),
+    let databases = std::mem::take(&mut inventory.databases);
+    let read = side_by_side(&databases, |database| async move {
+        match connect_in_turn(superuser, host, database).await {
+            Ok(client) => Contents::read(&client, database).await.map(Ok),
+            Err(ServerError::Connect { source, .. }) if source.is_permanent() => Ok(Err(source.to_string())),
+            Err(error) => Err(error),
+        }
+    });
+    for (database, contents) in databases.iter().zip(read.await?) {
+        match contents {
+            Ok(contents) => inventory.add_database(database, contents),
+            Err(why) => inventory.unreachable.push((database.clone(), why)),
         }
     }
     Ok(inventory)
+}
+
+/// What one database contains.
+struct Contents {
+    relations: u64,
+    column_options: Vec<String>,
+    libraries: Vec<String>,
+    extensions: Vec<Extension>,
+}
+
+impl Contents {
+    /// Reads the database that `client` is connected to.
+    async fn read(client: &Client, database: &str) -> Result<Self, ServerError> {
+        let options = "SELECT DISTINCT split_part(unnest(attoptions), '=', 1) FROM pg_attribute WHERE attrelid >= 16384";
+        let libraries = "SELECT DISTINCT probin FROM pg_proc WHERE probin IS NOT NULL AND oid >= 16384";
+        Ok(Self {
+            relations: count_relations(client).await?,
+            column_options: strings(client, "the options of columns", options).await?,
+            libraries: strings(client, "the libraries of functions", libraries).await?,
+            extensions: extensions(client, database).await?,
+        })
+    }
 }
 
 impl Inventory {
@@ -93,19 +121,14 @@ impl Inventory {
         })
     }
 
-    /// Adds the contents of the database that `client` is connected to.
-    async fn add_database(&mut self, client: &Client, database: String) -> Result<(), ServerError> {
-        let relations = count_relations(client).await?;
-        self.relations += relations;
-        self.largest_database = self.largest_database.max(relations);
-        let sql = "SELECT DISTINCT split_part(unnest(attoptions), '=', 1) FROM pg_attribute WHERE attrelid >= 16384";
-        self.column_options.extend(strings(client, "the options of columns", sql).await?);
-        let sql = "SELECT DISTINCT probin FROM pg_proc WHERE probin IS NOT NULL AND oid >= 16384";
-        let libraries = strings(client, "the libraries of functions", sql).await?;
-        self.libraries.extend(libraries.into_iter().map(|library| (library, database.clone())));
-        self.extensions.extend(extensions(client, &database).await?);
-        self.databases.push(database);
-        Ok(())
+    /// Adds the contents of a database.
+    fn add_database(&mut self, database: &str, contents: Contents) {
+        self.relations += contents.relations;
+        self.largest_database = self.largest_database.max(contents.relations);
+        self.column_options.extend(contents.column_options);
+        self.libraries.extend(contents.libraries.into_iter().map(|library| (library, database.to_owned())));
+        self.extensions.extend(contents.extensions);
+        self.databases.push(database.to_owned());
     }
 }
 

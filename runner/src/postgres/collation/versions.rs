@@ -12,6 +12,7 @@ use tokio_postgres::{Client, Row};
 use crate::postgres::client::catalog::databases;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::session::Superuser;
+use crate::postgres::client::side_by_side::{connect_in_turn, side_by_side};
 
 /// A locale of a provider, and the version that a server has of it.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -92,24 +93,23 @@ pub async fn collation_versions(
     host: &str,
     major: u32,
 ) -> Result<Vec<CollationVersion>, ServerError> {
-    let mut versions = Vec::new();
-    for database in databases(&superuser.connect_server(host).await?).await? {
-        let in_use = async {
-            let client = superuser.connect(host, &database).await?;
-            collations_in_use(&client, major).await
-        };
+    let databases = databases(&superuser.connect_server(host).await?).await?;
+    let in_use = side_by_side(&databases, |database| async move {
+        let in_use =
+            async { collations_in_use(&connect_in_turn(superuser, host, database).await?, major).await };
         match in_use.await {
-            Ok(in_use) => versions.extend(in_use.into_iter().map(|it| it.collation)),
             // Most versions are those of a library, which the other databases show too.
             Err(error) if error.is_permanent() => {
                 tracing::warn!(
                     "the collations of database \"{database}\" are unknown: {}",
                     display_chain(&error)
                 );
+                Ok(Vec::new())
             }
-            Err(error) => return Err(error),
+            in_use => in_use,
         }
-    }
+    });
+    let mut versions: Vec<_> = in_use.await?.into_iter().flatten().map(|it| it.collation).collect();
     versions.sort();
     versions.dedup();
     Ok(versions)

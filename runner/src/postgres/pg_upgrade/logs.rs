@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use pgops_api::{bounded, bounded_lines};
 use pgops_volume::Tree;
 
-use crate::agent::protocol::Logs;
+use crate::agent::protocol::{Logs, MAX_MESSAGE};
 use crate::postgres::redact::redact;
 
 /// As much of a file is read, from its end.
@@ -13,6 +14,12 @@ const MAX_BYTES: u64 = 4 << 20;
 const ERROR_LINES: usize = 6;
 /// How many lines are read for that: some are left out.
 const LINES_READ: usize = 60;
+/// The longest that is kept of one file, in bytes.
+const MAX_OF_FILE: usize = 16 << 10;
+/// The longest explanation, in bytes: it is to be read in a condition, and there may be a log for each of 1,000 databases.
+const MAX_DETAILS: usize = 12 << 10;
+/// The longest that is passed on of all logs, in bytes: even with every character escaped it fits into one message.
+const MAX_LOGS: usize = MAX_MESSAGE / 8;
 
 /// A file of `pg_upgrade`. Its directories may be on the volume, or where code of users has run.
 #[derive(Debug)]
@@ -43,17 +50,30 @@ fn details(files: &[LogFile]) -> Option<String> {
         .filter_map(|file| Some(format!("{}:\n{}", file.name(), tail(&redact(&file.text()?)))))
         .collect();
     if !objects.is_empty() {
-        return Some(objects.join("\n"));
+        return Some(explanation(&objects));
     }
     // The dump and restore of each database has a log of its own.
     let errors: Vec<_> = with_ending(files, "log").filter_map(|file| first_error(&file.text()?)).collect();
-    (!errors.is_empty()).then(|| errors.join("\n"))
+    (!errors.is_empty()).then(|| explanation(&errors))
 }
 
-/// The end of each log, under its name.
+fn explanation(parts: &[String]) -> String {
+    bounded_lines(parts, MAX_DETAILS / 2, MAX_DETAILS, |more| {
+        format!("… and {more} more files with errors; their ends are in the Job's log")
+    })
+}
+
+/// The end of each log, under its name; those with an error come first.
 fn logs(files: &[LogFile]) -> String {
-    let end = |file: &LogFile| Some(format!("== {}\n{}\n", file.name(), tail(&redact(&file.text()?))));
-    with_ending(files, "log").filter_map(end).collect()
+    let end = |file: &LogFile| {
+        let text = file.text()?;
+        let end = format!("== {}\n{}", file.name(), tail(&redact(&text)));
+        Some((first_error(&text).is_none(), end))
+    };
+    let mut ends: Vec<_> = with_ending(files, "log").filter_map(end).collect();
+    ends.sort_by_key(|(is_clean, _)| *is_clean);
+    let ends: Vec<_> = ends.into_iter().map(|(_, end)| end).collect();
+    bounded_lines(&ends, MAX_OF_FILE * 2, MAX_LOGS, |more| format!("… and {more} more logs"))
 }
 
 fn with_ending<'a>(files: &'a [LogFile], ending: &'static str) -> impl Iterator<Item = &'a LogFile> {
@@ -87,12 +107,15 @@ fn first_error(text: &str) -> Option<String> {
         SIGNS.iter().any(|sign| line.contains(sign)) && !CONSEQUENCES.iter().any(|it| line.contains(it))
     })?;
     let text = lines[first..].iter().take(LINES_READ).copied().collect::<Vec<_>>().join("\n");
-    Some(redact(&text).lines().take(ERROR_LINES).collect::<Vec<_>>().join("\n"))
+    let error = redact(&text).lines().take(ERROR_LINES).collect::<Vec<_>>().join("\n");
+    Some(bounded(error, MAX_OF_FILE, ""))
 }
 
+/// The last lines, and of those the last bytes.
 fn tail(text: &str) -> String {
     let lines: Vec<_> = text.trim().lines().collect();
-    lines[lines.len().saturating_sub(20)..].join("\n")
+    let end = lines[lines.len().saturating_sub(20)..].join("\n");
+    end[end.ceil_char_boundary(end.len().saturating_sub(MAX_OF_FILE))..].to_owned()
 }
 
 #[cfg(test)]
@@ -160,5 +183,38 @@ mod tests {
         fs::write(directory.path().join("pg_upgrade_dump_1.log"), log).unwrap();
         let details = details(&all(&directory)).unwrap();
         assert!(details.starts_with("pg_restore: error: could not execute query"), "{details}");
+    }
+
+    /// Each database has a log of its own. An answer that is longer than a message would end the session, and a longer
+    /// explanation the request without any.
+    #[test]
+    fn logs_of_many_databases_fit_into_a_message_with_the_failed_ones_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let line = "pg_restore: creating TABLE \"public.a_table_with_a_long_name\"\u{1}\u{1}\u{1}\u{1}\n";
+        for number in 0..700 {
+            let error =
+                if number == 650 { "pg_restore: error: could not execute query: ERROR:  x\n" } else { "" };
+            let path = directory.path().join(format!("pg_upgrade_dump_{number}.log"));
+            fs::write(path, line.repeat(100) + error).unwrap();
+        }
+        let logs = read(&[directory.path().to_owned()]);
+        assert!(logs.logs.starts_with("== pg_upgrade_dump_650.log"), "{}", &logs.logs[..100]);
+        assert!(logs.logs.ends_with(" more logs"), "{}", &logs.logs[logs.logs.len() - 100..]);
+        let message = serde_json::to_vec(&crate::agent::protocol::Response::Logs(logs)).unwrap();
+        assert!(message.len() < MAX_MESSAGE, "{}", message.len());
+    }
+
+    #[test]
+    fn errors_of_many_databases_are_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        for number in 0..700 {
+            let error = format!(
+                "pg_restore: error: could not execute query: ERROR:  type t{number} does not exist\n"
+            );
+            fs::write(directory.path().join(format!("pg_upgrade_dump_{number}.log")), error).unwrap();
+        }
+        let details = read(&[directory.path().to_owned()]).details.unwrap();
+        assert!(details.len() <= MAX_DETAILS, "{}", details.len());
+        assert!(details.contains("more files with errors"), "{details}");
     }
 }

@@ -15,6 +15,8 @@ use crate::postgres::redact::redact;
 const TAIL: usize = 15;
 /// The longest output of a program that is read, in bytes: more is not from a program that does what it was told.
 const MAX_OUTPUT: usize = 64 << 20;
+/// The same if only its lines are looked at: a restore names each of a million objects.
+const MAX_LINES: usize = 1 << 30;
 
 /// A program could not be started, or failed.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +35,12 @@ pub enum CommandError {
         /// The last lines of its output, redacted.
         tail: String,
     },
-    #[error("{program} has written more than {} MiB", MAX_OUTPUT >> 20)]
-    TooMuchOutput { program: String },
+    #[error("{program} has written more than {} MiB", .limit >> 20)]
+    TooMuchOutput {
+        program: String,
+        /// In bytes.
+        limit: usize,
+    },
 }
 
 /// A program to run. Only the variables that are named here reach it, not the container's environment: `PGHOST`,
@@ -114,17 +120,17 @@ impl Program {
                 lines.push(line.to_owned());
             }
         };
-        self.run(keep).await?;
+        self.run(MAX_OUTPUT, keep).await?;
         Ok(lines.join("\n"))
     }
 
     /// Runs it and passes each line of both streams to `on_line`.
     pub async fn each_line(self, mut on_line: impl FnMut(&str)) -> Result<(), CommandError> {
-        self.run(|_, line| on_line(line)).await
+        self.run(MAX_LINES, |_, line| on_line(line)).await
     }
 
     /// Abandoning it (a timeout, a cancel) kills all of its processes.
-    async fn run(self, mut on_line: impl FnMut(Stream, &str)) -> Result<(), CommandError> {
+    async fn run(self, limit: usize, mut on_line: impl FnMut(Stream, &str)) -> Result<(), CommandError> {
         let Self { agent, command, interlock } = self;
         let program = command.program.display().to_string();
         let failed = |source| CommandError::Agent { program: program.clone(), source };
@@ -137,8 +143,8 @@ impl Program {
             match agent.answer(&mut connection).await.map_err(failed)? {
                 Response::Output { stream, line } => {
                     bytes += line.len();
-                    if bytes > MAX_OUTPUT {
-                        return Err(CommandError::TooMuchOutput { program });
+                    if bytes > limit {
+                        return Err(CommandError::TooMuchOutput { program, limit });
                     }
                     on_line(stream, &line);
                     match stream {
@@ -179,6 +185,7 @@ mod tests {
 
     use pgops_volume::Volume;
 
+    use crate::agent::protocol::MAX_LINE;
     use crate::worker::agent::tests::TestAgent;
 
     fn shell(agent: &TestAgent, script: &str) -> Program {
@@ -203,6 +210,38 @@ mod tests {
         let error = program.output().await.unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("broken"), "{error}");
         assert!(!error.contains("\n10\n"), "{error}");
+    }
+
+    /// More than a pipe holds follows the bytes: a reader that had stopped at them would leave the program waiting for ever.
+    #[tokio::test]
+    async fn output_that_is_not_utf8_is_shown_lossily_and_read_to_its_end() {
+        let agent = TestAgent::start();
+        let script = "printf 'ERROR:  gr\\374\\337e\\n' >&2; printf '\\377\\376\\n'; \
+                      i=0; while [ $i -lt 3000 ]; do i=$((i + 1)); printf '%0100d\\n' 0; printf '%0100d\\n' 0 >&2; done; \
+                      printf 'last \\300'; printf 'ERROR:  end \\200\\n' >&2; exit 3";
+        let mut lines = Vec::new();
+        let run = shell(&agent, script).each_line(|line| lines.push(line.to_owned()));
+        let limit = Duration::from_mins(1);
+        let error = tokio::time::timeout(limit, run).await.unwrap().unwrap_err().to_string();
+        assert_eq!(lines.len(), 6004);
+        for line in ["ERROR:  gr\u{fffd}\u{fffd}e", "\u{fffd}\u{fffd}", "last \u{fffd}"] {
+            assert!(lines.iter().any(|read| read == line), "{line}");
+        }
+        assert!(error.contains("exit status: 3") && error.contains("ERROR:  end \u{fffd}"), "{error}");
+    }
+
+    /// Escaped in JSON, or replaced, a byte takes up to six: a line must still fit into a message.
+    #[tokio::test]
+    async fn very_long_line_of_any_bytes_is_cut_and_the_next_line_follows() {
+        let agent = TestAgent::start();
+        for byte in ["\\001", "\\377"] {
+            let script = format!("head -c 5000000 /dev/zero | tr '\\0' '{byte}'; echo; echo next");
+            let mut lines = Vec::new();
+            shell(&agent, &script).each_line(|line| lines.push(line.to_owned())).await.unwrap();
+            assert_eq!(lines.len(), 2);
+            assert!((1..=3 * MAX_LINE).contains(&lines[0].len()), "{}", lines[0].len());
+            assert_eq!(lines[1], "next");
+        }
     }
 
     #[tokio::test]

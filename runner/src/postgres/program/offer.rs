@@ -26,8 +26,10 @@ impl Offer {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if let Some(extension) = name.strip_suffix(".control") {
-                let control = fs::read_to_string(entry.path())?;
-                offer.versions.insert(extension.to_owned(), default_version(&control));
+                // Its comment may be in any encoding.
+                let control = fs::read(entry.path())?;
+                let version = default_version(&String::from_utf8_lossy(&control));
+                offer.versions.insert(extension.to_owned(), version);
             } else if let Some(script) = name.strip_suffix(".sql") {
                 offer.scripts.insert(script.to_owned());
             }
@@ -97,6 +99,16 @@ mod tests {
         assert_eq!(offer.default_version("pg_stat_statements"), Some("1.11"));
         assert!(offer.has_update_path("pg_stat_statements", "1.9", "1.11"));
         assert!(!offer.has("hstore"));
+    }
+
+    #[test]
+    fn control_file_in_another_encoding_is_read() {
+        let sharedir = tempfile::tempdir().unwrap();
+        let directory = sharedir.path().join("extension");
+        fs::create_dir(&directory).unwrap();
+        let control = b"comment = 'Gr\xf6\xdfe'\ndefault_version = '1.0'\n";
+        fs::write(directory.join("size.control"), control).unwrap();
+        assert_eq!(Offer::read(sharedir.path()).unwrap().default_version("size"), Some("1.0"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use pgops_api::bounded;
+
 use crate::postgres::redact::{hide_secrets, redact_message, redact_statement};
 
 /// An error that a client program has reported, without secrets and values of users.
@@ -12,6 +14,10 @@ pub struct ReportedError {
     /// The first line of the statement, if it is reported.
     pub statement: Option<String>,
 }
+
+/// The longest message and the longest part of a statement that are shown, in bytes.
+const MAX_MESSAGE: usize = 1024;
+const MAX_STATEMENT: usize = 512;
 
 /// What precedes the statement.
 const STATEMENT: [&str; 3] = ["Command was:", "STATEMENT:", "Query was:"];
@@ -27,13 +33,12 @@ impl ReportedError {
         let mut lines = output.lines();
         let message = position.and_then(|position| lines.nth(position)).map(message);
         let rest: Vec<_> = lines.collect();
+        let message = message.unwrap_or_else(|| output.lines().next_back().unwrap_or_default());
+        // A literal that does not end on this line is hidden up to the end.
+        let statement = statement(&rest).map(|first| redact_statement(&with_operands(first, &rest)));
         Self {
-            message: redact_message(
-                message.unwrap_or_else(|| output.lines().next_back().unwrap_or_default()),
-                None,
-            ),
-            // A literal that does not end on this line is hidden up to the end.
-            statement: statement(&rest).map(redact_statement),
+            message: bounded(redact_message(message, None), MAX_MESSAGE, ""),
+            statement: statement.map(|statement| bounded(statement, MAX_STATEMENT, "")),
         }
     }
 
@@ -64,11 +69,24 @@ fn message(line: &str) -> &str {
     parts.map_or(line, |(_, message)| message).trim()
 }
 
-/// The first line of the statement among the lines after the message.
-fn statement<'a>(lines: &[&'a str]) -> Option<&'a str> {
+/// The first line of the statement among the lines of an error.
+pub(super) fn statement<'a>(lines: &[&'a str]) -> Option<&'a str> {
     let begin = lines.iter().position(|line| STATEMENT.iter().any(|mark| line.contains(mark)))?;
     let first = STATEMENT.iter().find_map(|mark| Some(lines[begin].split_once(mark)?.1));
     first.into_iter().chain(lines[begin + 1..].iter().copied()).map(str::trim).find(|line| defines(line))
+}
+
+/// The statement that begins with that line. Operators have their names in common, so their operands are shown too.
+fn with_operands(first: &str, lines: &[&str]) -> String {
+    if !first.starts_with("CREATE OPERATOR ") || !first.ends_with('(') {
+        return first.to_owned();
+    }
+    let lines = lines.iter().map(|line| line.trim()).skip_while(|line| !line.ends_with(first));
+    let operands = lines
+        .take_while(|line| *line != ");")
+        .filter(|line| line.starts_with("LEFTARG = ") || line.starts_with("RIGHTARG = "))
+        .map(|line| line.trim_end_matches(','));
+    format!("{first}{})", operands.collect::<Vec<_>>().join(", "))
 }
 
 /// Whether a line is neither blank nor a comment nor what only sets the OID of the next object.
@@ -94,6 +112,27 @@ mod tests {
         );
         assert_eq!(error.message, "column b.buffers_backend does not exist");
         assert_eq!(error.statement.as_deref(), Some("CREATE VIEW \"public\".\"written\" AS"));
+    }
+
+    #[test]
+    fn reported_operator_has_its_operands() {
+        let error = ReportedError::parse(
+            "pg_restore: error: could not execute query: ERROR:  negator operator >= is already the negator of operator >\n\
+             Command was: CREATE OPERATOR \"public\".< (\n    FUNCTION = \"public\".\"lt\",\n\
+             \x20   LEFTARG = \"public\".\"debversion\",\n    RIGHTARG = \"text\",\n    RESTRICT = \"scalarltsel\"\n);\n",
+        );
+        let expected =
+            "CREATE OPERATOR \"public\".< (LEFTARG = \"public\".\"debversion\", RIGHTARG = \"text\")";
+        assert_eq!(error.statement.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn reported_error_is_bounded() {
+        let error = ReportedError::parse(&format!(
+            "pg_restore: error: could not execute query: ERROR:  {0}\nCommand was: CREATE VIEW {0}\n",
+            "x".repeat(60_000)
+        ));
+        assert!(error.message.len() <= MAX_MESSAGE && error.statement.unwrap().len() <= MAX_STATEMENT);
     }
 
     #[test]

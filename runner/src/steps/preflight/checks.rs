@@ -3,11 +3,23 @@
 
 use std::borrow::Cow;
 
-use tokio_postgres::Client;
+use pgops_api::plan::Step;
+use tokio_postgres::{Client, Row};
 
+use super::extension_objects::ExtensionObjects;
 use super::table::{CHECKS, Check, CheckScope, Question};
-use crate::postgres::client::query::strings;
-use crate::upgrade::{Finding, StepError, UpgradeContext, Weight, shortened};
+use crate::postgres::client::error::ServerError;
+use crate::postgres::client::query::Lossy;
+use crate::postgres::client::side_by_side::{connect_in_turn, side_by_side};
+use crate::upgrade::{Finding, Named, StepError, UpgradeContext, Weight, log_step, shortened};
+
+/// An object that a check has found.
+#[derive(Debug, Eq, PartialEq)]
+struct Found {
+    object: String,
+    /// The extension that it belongs to.
+    extension: Option<String>,
+}
 
 /// Runs every check that applies, those of a database in each database. A check of the whole server returns its objects
 /// without a database's name.
@@ -15,23 +27,60 @@ pub async fn findings(
     upgrade: &UpgradeContext,
     ip: &str,
     databases: &[String],
-) -> Result<Vec<Finding>, StepError> {
+) -> Result<(Vec<Finding>, ExtensionObjects), StepError> {
     let applies = |check: &&Check| (check.applies)(upgrade.old_major, upgrade.new_major);
-    let applying: Vec<&Check> = CHECKS.iter().filter(applies).collect();
-    let mut found = vec![Vec::new(); applying.len()];
-    let server = std::iter::once((CheckScope::Server, ""));
-    let each_database = databases.iter().map(|name| (CheckScope::Database, name.as_str()));
-    for (scope, database) in server.chain(each_database) {
-        let client = match scope {
-            CheckScope::Server => upgrade.superuser.connect_server(ip).await?,
-            CheckScope::Database => upgrade.superuser.connect(ip, database).await?,
-        };
-        let label = (scope == CheckScope::Database).then_some(database);
-        for (check, found) in applying.iter().zip(&mut found).filter(|(check, _)| check.scope == scope) {
-            found.extend(query(&client, check, label).await?);
+    let (of_server, of_database): (Vec<_>, Vec<_>) =
+        CHECKS.iter().filter(applies).partition(|check| check.scope == CheckScope::Server);
+    let client = upgrade.superuser.connect_server(ip).await?;
+    let mut findings = Vec::new();
+    for check in of_server {
+        let objects: Named = query(&client, check).await?.into_iter().map(|found| found.object).collect();
+        findings.extend(finding(check, &objects));
+    }
+    drop(client);
+    let found = side_by_side(databases, |database| {
+        let of_database = &of_database;
+        async move {
+            let client = connect_in_turn(&upgrade.superuser, ip, database).await?;
+            let mut found = Vec::new();
+            for check in of_database {
+                found.push(query(&client, check).await?);
+            }
+            Ok::<_, ServerError>(found)
+        }
+    });
+    let mut objects = vec![Named::default(); of_database.len()];
+    let mut of_extensions = ExtensionObjects::default();
+    for (database, found) in databases.iter().zip(found.await?) {
+        for ((check, objects), found) in of_database.iter().zip(&mut objects).zip(found) {
+            sort_out(check, database, found, objects, &mut of_extensions);
         }
     }
-    Ok(applying.iter().zip(found).filter_map(|(check, objects)| finding(check, &objects)).collect())
+    findings.extend(of_database.iter().zip(objects).filter_map(|(check, objects)| finding(check, &objects)));
+    Ok((findings, of_extensions))
+}
+
+/// Tells the objects of users from those of extensions, which cannot be changed by themselves.
+fn sort_out(
+    check: &Check,
+    database: &str,
+    found: Vec<Found>,
+    objects: &mut Named,
+    of_extensions: &mut ExtensionObjects,
+) {
+    for Found { object, extension } in found {
+        let line = format!("{object} in \"{database}\"");
+        if let Some(extension) = extension {
+            log_step(Step::Preflight, format!("[{}] {line}, of extension {extension}", check.id));
+            of_extensions.add(&extension, database, format!("{object} ({})", check.id));
+            continue;
+        }
+        objects.add(line.clone());
+        // The finding only counts it.
+        if objects.is_shortened() {
+            log_step(Step::Preflight, format!("[{}] {line}", check.id));
+        }
+    }
 }
 
 /// Databases that reject the superuser's connection.
@@ -43,18 +92,19 @@ pub fn unreachable(databases: &[(String, String)]) -> Option<Finding> {
     })
 }
 
-async fn query(client: &Client, check: &Check, database: Option<&str>) -> Result<Vec<String>, StepError> {
-    let objects = strings(client, check.id, &sql(&check.question)).await?;
-    let label = |object: String| match database {
-        Some(database) => format!("{object} in \"{database}\""),
-        None => object,
+async fn query(client: &Client, check: &Check) -> Result<Vec<Found>, ServerError> {
+    let failed = ServerError::query(check.id);
+    let rows = client.query(&*sql(&check.question), &[]).await.map_err(failed)?;
+    let read = |row: &Row| {
+        let extension = if row.len() > 1 { row.try_get::<_, Option<Lossy>>(1)? } else { None };
+        Ok(Found { object: row.try_get::<_, Lossy>(0)?.0, extension: extension.map(|name| name.0) })
     };
-    Ok(objects.into_iter().map(label).collect())
+    rows.iter().map(|row| read(row).map_err(failed)).collect()
 }
 
-fn finding(check: &Check, objects: &[String]) -> Option<Finding> {
-    (!objects.is_empty()).then(|| {
-        let text = format!("{}: {}", check.remedy, shortened(objects));
+fn finding(check: &Check, objects: &Named) -> Option<Finding> {
+    (objects.count() > 0).then(|| {
+        let text = format!("{}: {objects}", check.remedy);
         match check.weight {
             Weight::Blocks => Finding::new(check.id, text),
             Weight::Note => Finding::note(check.id, text),
@@ -62,7 +112,7 @@ fn finding(check: &Check, objects: &[String]) -> Option<Finding> {
     })
 }
 
-/// The query, whose only column names one object a row.
+/// The query: its first column names one object a row, and a second one the extension that it belongs to.
 fn sql(question: &Question) -> Cow<'static, str> {
     match question {
         Question::Sql(sql) => Cow::Borrowed(sql),
@@ -84,7 +134,10 @@ fn stored_columns_of(types: &str) -> String {
            SELECT t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE {types}
            UNION SELECT h.whole FROM holds h JOIN affected a ON h.part = a.oid
          )
-         SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname)
+         SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname),
+           (SELECT e.extname::text FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+            WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e'
+              AND d.objid = COALESCE((SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = c.oid), c.oid))
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
          WHERE c.relkind IN ('r', 'm', 'i') AND NOT a.attisdropped AND a.atttypid IN (SELECT oid FROM affected)
            AND n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -104,15 +157,44 @@ mod tests {
 
     #[test]
     fn check_without_objects_has_no_finding() {
-        assert_eq!(finding(check("reg-type-column"), &[]), None);
+        assert_eq!(finding(check("reg-type-column"), &Named::default()), None);
     }
 
     #[test]
     fn finding_names_objects_and_has_the_weight_of_its_check() {
-        let found = finding(check("reg-type-column"), &["public.t.f in \"shop\"".into()]).unwrap();
+        let named = |object: &str| std::iter::once(object.to_owned()).collect();
+        let found = finding(check("reg-type-column"), &named("public.t.f in \"shop\"")).unwrap();
         assert!(found.blocks() && found.text.ends_with("public.t.f in \"shop\""), "{found}");
-        let found = finding(check("subscription-before-17"), &["s".into()]).unwrap();
+        let found = finding(check("subscription-before-17"), &named("s")).unwrap();
         assert!(!found.blocks(), "{found}");
+    }
+
+    #[test]
+    fn object_of_an_extension_is_reported_with_the_extension_only() {
+        let found = |object: &str, extension: Option<&str>| Found {
+            object: object.to_owned(),
+            extension: extension.map(ToOwned::to_owned),
+        };
+        let check = check("polymorphic-function");
+        let (mut objects, mut of_extensions) = (Named::default(), ExtensionObjects::default());
+        let rows = vec![
+            found("aggregate a(anyelement)", None),
+            found("aggregate repack.array_accum", Some("pg_repack")),
+        ];
+        sort_out(check, "shop", rows, &mut objects, &mut of_extensions);
+        assert_eq!(objects.to_string(), "aggregate a(anyelement) in \"shop\"");
+        let of_extensions = format!("{of_extensions:?}");
+        assert!(
+            of_extensions.contains("aggregate repack.array_accum (polymorphic-function)"),
+            "{of_extensions}"
+        );
+    }
+
+    #[test]
+    fn checks_of_objects_that_extensions_may_have_name_the_extension() {
+        for id in ["encoding-conversion", "postfix-operator", "polymorphic-function", "reg-type-column"] {
+            assert!(sql(&check(id).question).contains("pg_extension"), "{id}");
+        }
     }
 
     #[test]

@@ -2,25 +2,30 @@
 //! every database is restored into it. This finds, while the database serves, what would fail `pg_upgrade` after the old
 //! server was stopped, and after everything that its `--check` covers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pgops_api::layout::REHEARSAL_DIR;
 use pgops_api::plan::Step;
+use tokio_postgres::Client;
 
 use super::census::{self, Comparison};
 use super::configuration::Checked;
 use super::escalation::{Escalation, MayDump};
+use super::extension_objects::ExtensionObjects;
+use super::restore_findings::Causes;
 use super::{private_servers, text_order};
 use crate::postgres::client::catalog::{count_tables, has_room_for_locks};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::collation::versions::CollationVersion;
+use crate::postgres::extension::members::extensions_of;
 use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::program::reported_error::ReportedError;
+use crate::postgres::program::restore_errors::RestoreErrors;
 use crate::postgres::schema_rehearsal::{RehearsalResult, SchemaSource, database, drop_restored, globals};
 use crate::postgres::server::scratch::Scratch;
-use crate::upgrade::{CensusBaseline, Finding, StepError, UpgradeContext, warn_step};
+use crate::upgrade::{CensusBaseline, Finding, StepError, UpgradeContext, log_step, warn_step};
 
 /// What is rehearsed.
 pub struct Source<'a> {
@@ -39,6 +44,8 @@ pub struct Source<'a> {
 #[derive(Default)]
 pub struct Rehearsed {
     pub findings: Vec<Finding>,
+    /// Objects of extensions that the target rejects.
+    pub of_extensions: ExtensionObjects,
     /// The success in one line and how long it took, if all of it succeeded.
     pub success: Option<(String, Duration)>,
     /// The rights that the rehearsal has compared, for the comparison after `pg_upgrade`; none if the roles failed.
@@ -101,10 +108,18 @@ async fn perform(
     // It is dropped and created again.
     drop(new_cluster);
     // Without its roles no database can be restored.
-    let roles = finding(ROLES, &globals(&schema, scratch).await?);
-    if roles.is_some() {
-        findings.extend(roles);
-        return Ok(Rehearsed { findings, ..Rehearsed::default() });
+    match globals(&schema, scratch).await? {
+        RehearsalResult::Passed => {}
+        RehearsalResult::NotDumped(refusal) => {
+            findings.push(not_dumped(ROLES, &refusal));
+            return Ok(Rehearsed { findings, ..Rehearsed::default() });
+        }
+        RehearsalResult::NotRestored(errors) => {
+            let mut causes = Causes::default();
+            log(&causes.add(ROLES, errors, &BTreeMap::new()));
+            findings.extend(causes.finish().0);
+            return Ok(Rehearsed { findings, ..Rehearsed::default() });
+        }
     }
     let databases = in_order(&inventory.databases);
     let restored = restore_all(upgrade, source, &schema, scratch, &databases, &mut escalation).await?;
@@ -127,13 +142,20 @@ async fn perform(
         );
         (line, took)
     });
-    Ok(Rehearsed { findings, success, baseline: Some(baseline), census: Some(census) })
+    Ok(Rehearsed {
+        findings,
+        of_extensions: restored.of_extensions,
+        success,
+        baseline: Some(baseline),
+        census: Some(census),
+    })
 }
 
 /// What was restored, and what was found on the way.
 #[derive(Default)]
 struct Restored {
     findings: Vec<Finding>,
+    of_extensions: ExtensionObjects,
     databases: usize,
     tables: u64,
     comparison: Comparison,
@@ -150,6 +172,7 @@ async fn restore_all(
 ) -> Result<Restored, StepError> {
     let mut restored = Restored::default();
     let mut dependents = Vec::new();
+    let mut causes = Causes::default();
     for &name in databases {
         let serving = upgrade.superuser.connect(source.ip, name).await?;
         if escalation.read_source(&serving, name).await? == MayDump::No {
@@ -160,31 +183,65 @@ async fn restore_all(
             continue;
         }
         let horizon = Comparison::before_dump(&serving).await?;
-        let refused = finding(name, &database(schema, scratch, name).await?);
-        if refused.is_none() {
-            restored.databases += 1;
-            let client = scratch.connect(name).await?;
-            let server = scratch.connect("postgres").await?;
-            escalation.check_restored(&client, &server, &serving, name).await?;
-            if upgrade.old_major >= census::SINCE {
-                restored.comparison.check_restored(&serving, &client, name, horizon).await;
-            }
-            restored.tables += count_tables(&client).await?;
-            if let Some(collations) = source.collations {
-                match text_order::dependents(upgrade, source.ip, &client, collations, None, name).await {
-                    Ok(found) => dependents.extend(found),
-                    // They are looked for again after the outage.
-                    Err(error) => warn_step(Step::Preflight, &error),
+        match database(schema, scratch, name).await? {
+            RehearsalResult::Passed => {
+                restored.databases += 1;
+                let client = scratch.connect(name).await?;
+                let server = scratch.connect("postgres").await?;
+                escalation.check_restored(&client, &server, &serving, name).await?;
+                if upgrade.old_major >= census::SINCE {
+                    restored.comparison.check_restored(&serving, &client, name, horizon).await;
+                }
+                restored.tables += count_tables(&client).await?;
+                if let Some(collations) = source.collations {
+                    match text_order::dependents(upgrade, source.ip, &client, collations, None, name).await {
+                        Ok(found) => dependents.extend(found),
+                        // They are looked for again after the outage.
+                        Err(error) => warn_step(Step::Preflight, &error),
+                    }
                 }
             }
+            RehearsalResult::NotDumped(refusal) => restored.findings.push(not_dumped(name, &refusal)),
+            RehearsalResult::NotRestored(errors) => {
+                add_errors(&mut causes, source, &serving, name, errors).await;
+            }
         }
-        restored.findings.extend(refused);
         if let Err(error) = drop_restored(scratch).await {
             warn_step(Step::Preflight, &error);
         }
     }
+    let (findings, of_extensions) = causes.finish();
+    restored.findings.extend(findings);
+    restored.of_extensions = of_extensions;
     restored.findings.extend(text_order::note(&dependents, upgrade.plan.reindex));
     Ok(restored)
+}
+
+/// Adds the errors of the restore of a database, which `serving` is connected to on the serving server.
+async fn add_errors(
+    causes: &mut Causes,
+    source: &Source<'_>,
+    serving: &Client,
+    database: &str,
+    mut errors: RestoreErrors,
+) {
+    let is_about = |message: &str, library: &String| message.contains(&format!("\"{library}\""));
+    errors.errors.retain(|error| {
+        !source.missing_libraries.iter().any(|library| is_about(&error.error.message, library))
+    });
+    let objects: Vec<_> = errors.errors.iter().filter_map(|error| error.source).collect();
+    // The errors are reported without them too.
+    let extensions = extensions_of(serving, &objects).await.unwrap_or_else(|error| {
+        warn_step(Step::Preflight, &error);
+        BTreeMap::new()
+    });
+    log(&causes.add(database, errors, &extensions));
+}
+
+fn log(lines: &[String]) {
+    for line in lines {
+        log_step(Step::Preflight, line);
+    }
 }
 
 /// Stands for the roles where a finding names a database.
@@ -198,30 +255,18 @@ fn in_order(databases: &[String]) -> Vec<&str> {
     names
 }
 
-fn finding(database: &str, result: &RehearsalResult) -> Option<Finding> {
-    let (id, refusal, remedy) = match result {
-        RehearsalResult::Passed => return None,
-        RehearsalResult::NotDumped(refusal) if refusal.is_lock_timeout() => (
-            "schema-locked",
-            refusal,
-            "another session holds a lock on a table: apply a new request when it has ended",
-        ),
-        RehearsalResult::NotDumped(refusal) => (
+/// A dump ends at its first error.
+fn not_dumped(database: &str, refusal: &ReportedError) -> Finding {
+    let (id, remedy) = if refusal.is_lock_timeout() {
+        ("schema-locked", "another session holds a lock on a table: apply a new request when it has ended")
+    } else {
+        (
             "schema-dump",
-            refusal,
-            "the definition cannot be dumped, and pg_upgrade could not dump it either: fix or drop it",
-        ),
-        RehearsalResult::NotRestored(refusal) if refusal.is_missing_locale() => {
-            return Some(missing_locale(database, refusal));
-        }
-        RehearsalResult::NotRestored(refusal) => (
-            "schema-restore",
-            refusal,
-            "the target version rejects this definition: change or drop it; it is the first in its database, and there \
-             may be more",
-        ),
+            "the definition cannot be dumped, and pg_upgrade could not dump it either: fix or drop it; it is the first in \
+             its database, and there may be more",
+        )
     };
-    Some(Finding::new(id, format!("database \"{database}\": {refusal}: {remedy}")))
+    Finding::new(id, format!("database \"{database}\": {refusal}: {remedy}"))
 }
 
 /// The target image lacks a locale that a database has.
@@ -245,7 +290,7 @@ mod tests {
     use super::*;
 
     fn refusal(error: &str) -> ReportedError {
-        ReportedError { message: error.into(), statement: Some("CREATE VIEW v AS".into()) }
+        ReportedError { message: error.into(), statement: Some("LOCK TABLE t".into()) }
     }
 
     #[test]
@@ -254,29 +299,12 @@ mod tests {
         assert_eq!(in_order(&names), ["template1", "a", "postgres"]);
     }
 
-    #[test]
-    fn passed_restore_has_no_finding() {
-        assert_eq!(finding("shop", &RehearsalResult::Passed), None);
-    }
-
-    #[test]
-    fn rejected_definition_is_named_with_database_and_error() {
-        let found = finding("shop", &RehearsalResult::NotRestored(refusal("column does not exist"))).unwrap();
-        let text = found.to_string();
-        assert!(found.blocks(), "{text}");
-        for expected in ["[schema-restore]", "\"shop\"", "column does not exist", "CREATE VIEW v AS"] {
-            assert!(text.contains(expected), "{expected} in {text}");
-        }
-    }
-
     #[rstest::rstest]
-    #[case::lock(
-        RehearsalResult::NotDumped(refusal("canceling statement due to lock timeout")),
-        "schema-locked"
-    )]
-    #[case::dump(RehearsalResult::NotDumped(refusal("cache lookup failed")), "schema-dump")]
-    #[case::locale(RehearsalResult::NotRestored(refusal("invalid LC_CTYPE locale name")), "locale")]
-    fn kinds_of_refusal_have_their_own_findings(#[case] result: RehearsalResult, #[case] id: &str) {
-        assert_eq!(finding("shop", &result).unwrap().id, id);
+    #[case::lock("canceling statement due to lock timeout", "schema-locked")]
+    #[case::dump("cache lookup failed", "schema-dump")]
+    fn kinds_of_refusal_have_their_own_findings(#[case] error: &str, #[case] id: &str) {
+        let found = not_dumped("shop", &refusal(error));
+        assert_eq!(found.id, id);
+        assert!(found.text.contains(&format!("\"shop\": {error} (at: LOCK TABLE t)")), "{found}");
     }
 }

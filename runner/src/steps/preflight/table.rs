@@ -28,7 +28,8 @@ pub enum CheckScope {
 
 /// What a check looks for.
 pub enum Question {
-    /// A query with one column of text: the names of the objects that block the upgrade.
+    /// A query with a column of text: the names of the objects that block the upgrade. A second column may have the extension
+    /// that an object belongs to.
     Sql(&'static str),
     /// Stored columns of these types: a condition on `pg_type t` and its `pg_namespace n`.
     StoredColumnsOf(&'static str),
@@ -258,8 +259,12 @@ pub const CHECKS: &[Check] = &[
         weight: Blocks,
         scope: Database,
         applies: |old, new| old <= 13 && new >= 14,
-        question: Sql("SELECT format('%I.%I', n.nspname, c.conname) FROM pg_conversion c \
-             JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.oid >= 16384 ORDER BY 1"),
+        question: Sql(
+            "SELECT format('%I.%I', n.nspname, c.conname), (SELECT e.extname::text FROM pg_depend d \
+               JOIN pg_extension e ON e.oid = d.refobjid \
+               WHERE d.classid = 'pg_conversion'::regclass AND d.objid = c.oid AND d.deptype = 'e') \
+             FROM pg_conversion c JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.oid >= 16384 ORDER BY 1",
+        ),
         remedy: "the functions of encoding conversions have other parameters since 14; DROP CONVERSION, and recreate them \
              afterwards",
     },
@@ -268,9 +273,10 @@ pub const CHECKS: &[Check] = &[
         weight: Blocks,
         scope: Database,
         applies: |old, new| old <= 13 && new >= 14,
-        question: Sql(
-            "SELECT oid::regoperator::text FROM pg_operator WHERE oprright = 0 AND oid >= 16384 ORDER BY 1",
-        ),
+        question: Sql("SELECT o.oid::regoperator::text, (SELECT e.extname::text FROM pg_depend d \
+               JOIN pg_extension e ON e.oid = d.refobjid \
+               WHERE d.classid = 'pg_operator'::regclass AND d.objid = o.oid AND d.deptype = 'e') \
+             FROM pg_operator o WHERE o.oprright = 0 AND o.oid >= 16384 ORDER BY 1"),
         remedy: "postfix operators were removed in 14; drop them, and use a prefix operator or a function",
     },
     Check {
@@ -282,10 +288,14 @@ pub const CHECKS: &[Check] = &[
                WHERE pronamespace = 'pg_catalog'::regnamespace AND oid < 16384 AND proname IN ('array_append', \
                'array_cat', 'array_prepend', 'array_remove', 'array_replace', 'array_position', 'array_positions', \
                'width_bucket') AND 'anyarray'::regtype = ANY (proargtypes::oid[])) \
-             SELECT format('aggregate %s (uses %s)', a.aggfnoid::regprocedure, f.name) \
+             SELECT format('aggregate %s (uses %s)', a.aggfnoid::regprocedure, f.name), (SELECT e.extname::text \
+               FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid \
+               WHERE d.classid = 'pg_proc'::regclass AND d.objid = a.aggfnoid::oid AND d.deptype = 'e') \
              FROM pg_aggregate a JOIN changed f ON f.oid IN (a.aggtransfn::oid, a.aggfinalfn::oid) \
              WHERE a.aggfnoid::oid >= 16384 AND a.aggtranstype IN ('anyarray'::regtype, 'anyelement'::regtype) \
-             UNION ALL SELECT format('operator %s (uses %s)', o.oid::regoperator, f.name) \
+             UNION ALL SELECT format('operator %s (uses %s)', o.oid::regoperator, f.name), (SELECT e.extname::text \
+               FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid \
+               WHERE d.classid = 'pg_operator'::regclass AND d.objid = o.oid AND d.deptype = 'e') \
              FROM pg_operator o JOIN changed f ON f.oid = o.oprcode::oid \
              WHERE o.oid >= 16384 AND ('anyarray'::regtype IN (o.oprleft, o.oprright) \
                OR 'anyelement'::regtype IN (o.oprleft, o.oprright)) ORDER BY 1"),

@@ -24,6 +24,7 @@ mod preflight;
 mod private_servers;
 mod protection;
 mod queue;
+mod rehearsal;
 mod retention;
 mod rights;
 mod server_database;
