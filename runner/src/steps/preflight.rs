@@ -6,6 +6,7 @@ mod escalation;
 mod estimate;
 mod extensions;
 mod image;
+mod meaning;
 mod new_cluster;
 mod not_carried_over;
 mod objects;

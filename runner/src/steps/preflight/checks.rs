@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use tokio_postgres::Client;
 
+use super::meaning::CHANGES;
 use super::table::{CHECKS, Check, CheckScope, Question};
 use crate::postgres::client::query::strings;
 use crate::upgrade::{Finding, StepError, UpgradeContext, Weight, shortened};
@@ -17,7 +18,7 @@ pub async fn findings(
     databases: &[String],
 ) -> Result<Vec<Finding>, StepError> {
     let applies = |check: &&Check| (check.applies)(upgrade.old_major, upgrade.new_major);
-    let applying: Vec<&Check> = CHECKS.iter().filter(applies).collect();
+    let applying: Vec<&Check> = CHECKS.iter().chain(CHANGES).filter(applies).collect();
     let mut found = vec![Vec::new(); applying.len()];
     let server = std::iter::once((CheckScope::Server, "postgres"));
     let each_database = databases.iter().map(|name| (CheckScope::Database, name.as_str()));
