@@ -6,17 +6,20 @@
 //! - [`proxy`] leads programs to a server without the password that it requires;
 //! - [`server`] has the servers that the runner itself starts, recovers or stops;
 //! - [`collation`] finds and repairs what depends on text rules that the upgrade changes;
+//! - [`references`] finds what definitions name outside the database, [`meaning`] what they mean to another version;
 //! - [`restore_code`] and [`privileges`] find code of users that a restore runs, and rights that it adds;
 //! - [`pg_upgrade`] runs `pg_upgrade`, [`schema_rehearsal`] tries its dump and restore beforehand.
 
 pub mod client;
 pub mod cluster_shape;
 pub mod collation;
+pub mod meaning;
 pub mod pg_upgrade;
 pub mod privileges;
 pub mod program;
 pub mod proxy;
 pub mod redact;
+pub mod references;
 pub mod restore_code;
 pub mod schema_rehearsal;
 pub mod server;

@@ -1,7 +1,9 @@
 //! `Preflight`: what would fail later fails here, while the database serves and is not paused.
 
+mod changed_meaning;
 mod checks;
 mod configuration;
+mod definitions;
 mod escalation;
 mod estimate;
 mod extensions;
@@ -11,6 +13,7 @@ mod new_cluster;
 mod not_carried_over;
 mod objects;
 mod preload_libraries;
+mod references;
 mod schema_rehearsal;
 mod table;
 mod text_order;

@@ -10,6 +10,7 @@ use pgops_api::layout::REHEARSAL_DIR;
 use pgops_api::plan::Step;
 
 use super::configuration::Checked;
+use super::definitions::Definitions;
 use super::escalation::{Escalation, MayDump};
 use super::text_order;
 use crate::postgres::client::catalog::{count_tables, has_room_for_locks};
@@ -94,17 +95,21 @@ async fn perform(
     let new_cluster = scratch.connect("postgres").await?;
     let mut escalation =
         Escalation::begin(&serving, &new_cluster, upgrade.old_major, upgrade.new_major).await?;
+    let mut definitions = Definitions::begin(&serving, &new_cluster, &programs, upgrade.new_major).await;
     // It is dropped and created again.
     drop(new_cluster);
     // Without its roles no database can be restored.
     let roles = finding(ROLES, &globals(&schema, scratch).await?);
     if roles.is_some() {
         findings.extend(roles);
+        findings.extend(definitions.finish());
         return Ok(Rehearsed { findings, success: None, baseline: None });
     }
     let databases = in_order(&inventory.databases);
-    let restored = restore_all(upgrade, source, &schema, scratch, &databases, &mut escalation).await?;
+    let restored =
+        restore_all(upgrade, source, &schema, scratch, &databases, &mut escalation, &mut definitions).await?;
     findings.extend(restored.findings);
+    findings.extend(definitions.finish());
     let (escalations, baseline) = escalation.finish();
     findings.extend(escalations);
     let success = (restored.databases == databases.len()).then(|| {
@@ -137,11 +142,13 @@ async fn restore_all(
     scratch: &Scratch,
     databases: &[&str],
     escalation: &mut Escalation,
+    definitions: &mut Definitions,
 ) -> Result<Restored, StepError> {
     let mut restored = Restored::default();
     let mut dependents = Vec::new();
     for &name in databases {
         let serving = upgrade.superuser.connect(source.ip, name).await?;
+        definitions.read_source(&serving, scratch, name).await;
         if escalation.read_source(&serving, name).await? == MayDump::No {
             continue;
         }
@@ -155,6 +162,7 @@ async fn restore_all(
             let client = scratch.connect(name).await?;
             let server = scratch.connect("postgres").await?;
             escalation.check_restored(&client, &server, &serving, name).await?;
+            definitions.read_restored(&client, name).await;
             restored.tables += count_tables(&client).await?;
             if let Some(collations) = source.collations {
                 match text_order::dependents(upgrade, source.ip, &client, collations, name).await {
