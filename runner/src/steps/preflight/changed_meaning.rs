@@ -6,6 +6,7 @@ use tokio_postgres::Client;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::meaning::bodies::rejected_bodies;
 use crate::postgres::meaning::names::{ReservedWords, ServerNames, objects_named};
+use crate::postgres::server::scratch::Scratch;
 use crate::upgrade::{Finding, shortened};
 
 /// Collects it, database by database.
@@ -31,13 +32,18 @@ impl ChangedMeaning {
     }
 
     /// Reads a database that has been restored into the scratch server.
-    pub async fn read_restored(&mut self, restored: &Client, database: &str) -> Result<(), ServerError> {
+    pub async fn read_restored(
+        &mut self,
+        restored: &Client,
+        scratch: &Scratch,
+        database: &str,
+    ) -> Result<(), ServerError> {
         let in_database = |objects: Vec<String>| {
             objects.into_iter().map(move |object| format!("{object} in \"{database}\""))
         };
         self.hidden.extend(in_database(self.before.hidden_functions(restored).await?));
         self.named.extend(in_database(objects_named(restored, &self.reserved).await?));
-        self.rejected.extend(in_database(rejected_bodies(restored).await?));
+        self.rejected.extend(in_database(rejected_bodies(restored, scratch, database).await?));
         Ok(())
     }
 

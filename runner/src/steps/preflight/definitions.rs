@@ -37,10 +37,10 @@ impl Definitions {
     }
 
     /// Reads a database on the scratch server, after it has been restored and its rights have been compared.
-    pub async fn read_restored(&mut self, restored: &Client, database: &str) {
+    pub async fn read_restored(&mut self, restored: &Client, scratch: &Scratch, database: &str) {
         let Some((references, meaning)) = &mut self.collected else { return };
         log_failure(references.read_restored(restored, database, self.new_major).await);
-        log_failure(meaning.read_restored(restored, database).await);
+        log_failure(meaning.read_restored(restored, scratch, database).await);
     }
 
     /// All findings.

@@ -162,7 +162,7 @@ async fn restore_all(
             let client = scratch.connect(name).await?;
             let server = scratch.connect("postgres").await?;
             escalation.check_restored(&client, &server, &serving, name).await?;
-            definitions.read_restored(&client, name).await;
+            definitions.read_restored(&client, scratch, name).await;
             restored.tables += count_tables(&client).await?;
             if let Some(collations) = source.collations {
                 match text_order::dependents(upgrade, source.ip, &client, collations, name).await {

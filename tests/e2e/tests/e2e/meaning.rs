@@ -8,20 +8,22 @@ use pgops_e2e::{Namespace, UpgradeRequest, with_namespace};
 const ROLES: &str =
     "CREATE ROLE manager CREATEROLE LOGIN; CREATE ROLE team; GRANT team TO manager; CREATE ROLE helper;
     GRANT manager TO helper; SET ROLE manager; CREATE ROLE \"the clerk\"; RESET ROLE";
-/// A function that 15 hides, a name that 16 reserves, a body that 15 rejects, one that names what 15 removed, and one that an
+/// A function that 15 hides, a name that 16 reserves, bodies that 15 rejects, one that names what 15 removed, and one that an
 /// index calls and that finds its table by the search path.
 const OBJECTS: &str =
     "CREATE FUNCTION regexp_like(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT $1 ~* $2';
     CREATE TABLE system_user (id int);
     CREATE FUNCTION page() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM 1 LIMIT 10OFFSET 3; END $$;
+    CREATE FUNCTION third() RETURNS int LANGUAGE sql AS 'SELECT 1 LIMIT 1OFFSET 2';
     CREATE FUNCTION backup() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_start_backup('b'); END $$;
     CREATE FUNCTION factor(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
         $$ BEGIN RETURN $1 + (SELECT count(*) FROM system_user); END $$;
     CREATE TABLE items (n int); CREATE INDEX items_factor ON items (factor(n))";
-const NOTES: [(&str, &str); 5] = [
+const NOTES: [(&str, &str); 6] = [
     ("hidden-function", "public.regexp_like(text,text) in \"postgres\""),
     ("reserved-word", "public.system_user in \"postgres\""),
     ("function-body", "public.page()"),
+    ("function-body", "public.third()"),
     ("removed-in-15", "public.backup() (pg_start_backup: pg_backup_start)"),
     ("maintenance-search-path", "public.factor(integer) (names system_user; used by public.items_factor)"),
 ];
