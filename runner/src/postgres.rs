@@ -8,6 +8,7 @@
 //! - [`extension`] says what helps if the target rejects objects of an extension;
 //! - [`collation`] finds and repairs what depends on text rules that the upgrade changes, [`duties`] knows what release
 //!   notes recommend;
+//! - [`references`] finds what definitions name outside the database, [`meaning`] what they mean to another version;
 //! - [`restore_code`] and [`privileges`] find code of users that a restore runs, and rights that it adds;
 //! - [`census`] compares what the system catalogs of two servers hold;
 //! - [`pg_upgrade`] runs `pg_upgrade`, [`schema_rehearsal`] tries its dump and restore beforehand.
@@ -18,12 +19,14 @@ pub mod cluster_shape;
 pub mod collation;
 pub mod duties;
 pub mod extension;
+pub mod meaning;
 pub mod pg_upgrade;
 pub mod preloaded;
 pub mod privileges;
 pub mod program;
 pub mod proxy;
 pub mod redact;
+pub mod references;
 pub mod restore_code;
 pub mod schema_rehearsal;
 pub mod server;

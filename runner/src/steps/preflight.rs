@@ -1,14 +1,17 @@
 //! `Preflight`: what would fail later fails here, while the database serves and is not paused.
 
 mod census;
+mod changed_meaning;
 mod checks;
 mod configuration;
+mod definitions;
 mod duties;
 mod escalation;
 mod estimate;
 mod extension_objects;
 mod extensions;
 mod image;
+mod meaning;
 mod minor;
 mod new_cluster;
 mod not_carried_over;
@@ -16,6 +19,7 @@ mod objects;
 mod old_server;
 mod preload_libraries;
 mod private_servers;
+mod references;
 mod replication_slots;
 mod restore_findings;
 mod schema_rehearsal;

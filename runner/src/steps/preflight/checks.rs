@@ -7,6 +7,7 @@ use pgops_api::plan::Step;
 use tokio_postgres::{Client, Row};
 
 use super::extension_objects::ExtensionObjects;
+use super::meaning::CHANGES;
 use super::table::{CHECKS, Check, CheckScope, Question};
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::query::Lossy;
@@ -30,7 +31,7 @@ pub async fn findings(
 ) -> Result<(Vec<Finding>, ExtensionObjects), StepError> {
     let applies = |check: &&Check| (check.applies)(upgrade.old_major, upgrade.new_major);
     let (of_server, of_database): (Vec<_>, Vec<_>) =
-        CHECKS.iter().filter(applies).partition(|check| check.scope == CheckScope::Server);
+        CHECKS.iter().chain(CHANGES).filter(applies).partition(|check| check.scope == CheckScope::Server);
     let client = upgrade.superuser.connect_server(ip).await?;
     let mut findings = Vec::new();
     for check in of_server {

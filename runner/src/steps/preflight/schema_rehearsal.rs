@@ -12,6 +12,7 @@ use tokio_postgres::Client;
 
 use super::census::{self, Comparison};
 use super::configuration::Checked;
+use super::definitions::Definitions;
 use super::escalation::{Escalation, MayDump};
 use super::extension_objects::ExtensionObjects;
 use super::restore_findings::Causes;
@@ -105,6 +106,7 @@ async fn perform(
     let new_cluster = scratch.connect("postgres").await?;
     let mut escalation =
         Escalation::begin(&serving, &new_cluster, upgrade.old_major, upgrade.new_major).await?;
+    let mut definitions = Definitions::begin(&serving, &new_cluster, &programs, upgrade.new_major).await;
     // It is dropped and created again.
     drop(new_cluster);
     // Without its roles no database can be restored.
@@ -112,18 +114,22 @@ async fn perform(
         RehearsalResult::Passed => {}
         RehearsalResult::NotDumped(refusal) => {
             findings.push(not_dumped(ROLES, &refusal));
+            findings.extend(definitions.finish());
             return Ok(Rehearsed { findings, ..Rehearsed::default() });
         }
         RehearsalResult::NotRestored(errors) => {
             let mut causes = Causes::default();
             log(&causes.add(ROLES, errors, &BTreeMap::new()));
             findings.extend(causes.finish().0);
+            findings.extend(definitions.finish());
             return Ok(Rehearsed { findings, ..Rehearsed::default() });
         }
     }
     let databases = in_order(&inventory.databases);
-    let restored = restore_all(upgrade, source, &schema, scratch, &databases, &mut escalation).await?;
+    let restored =
+        restore_all(upgrade, source, &schema, scratch, &databases, &mut escalation, &mut definitions).await?;
     findings.extend(restored.findings);
+    findings.extend(definitions.finish());
     let (escalations, baseline) = escalation.finish();
     findings.extend(escalations);
     let (lost, compared, census) = restored.comparison.finish();
@@ -169,12 +175,14 @@ async fn restore_all(
     scratch: &Scratch,
     databases: &[&str],
     escalation: &mut Escalation,
+    definitions: &mut Definitions,
 ) -> Result<Restored, StepError> {
     let mut restored = Restored::default();
     let mut dependents = Vec::new();
     let mut causes = Causes::default();
     for &name in databases {
         let serving = upgrade.superuser.connect(source.ip, name).await?;
+        definitions.read_source(&serving, scratch, name).await;
         if escalation.read_source(&serving, name).await? == MayDump::No {
             continue;
         }
@@ -189,6 +197,7 @@ async fn restore_all(
                 let client = scratch.connect(name).await?;
                 let server = scratch.connect("postgres").await?;
                 escalation.check_restored(&client, &server, &serving, name).await?;
+                definitions.read_restored(&client, scratch, name).await;
                 if upgrade.old_major >= census::SINCE {
                     restored.comparison.check_restored(&serving, &client, name, horizon).await;
                 }

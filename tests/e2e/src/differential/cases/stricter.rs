@@ -59,6 +59,18 @@ pub(super) const CASES: &[Case] = &[
     .on(15..=16)
     .across(17)
     .undo("ALTER SYSTEM RESET session_preload_libraries"),
+    // Debian has the former names in a package of their own since 13, which has 17.
+    Case::stricter(
+        "time zone",
+        "CREATE TABLE t (seen timestamptz, CHECK ((seen AT TIME ZONE 'US/Pacific')::time >= '00:00'))",
+        &[(
+            "time-zone",
+            "\"US/Pacific\" (now \"America/Los_Angeles\") in constraint t_seen_check on table public.t",
+        )],
+        "rows could not be inserted",
+    )
+    .on(10..=16)
+    .across(17),
     Case::stricter(
         "tablespace within the data",
         "CREATE TABLESPACE within LOCATION '/var/pv/13/spaces'",

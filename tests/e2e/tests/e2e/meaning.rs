@@ -1,0 +1,70 @@
+//! What means something else in the target version is noted before the outage, with the objects and what to do.
+
+use anyhow::{Context, ensure};
+use k8s_openapi::api::core::v1::ConfigMap;
+use pgops_api::names;
+use pgops_e2e::{Namespace, UpgradeRequest, with_namespace};
+
+const ROLES: &str =
+    "CREATE ROLE manager CREATEROLE LOGIN; CREATE ROLE team; GRANT team TO manager; CREATE ROLE helper;
+    GRANT manager TO helper; SET ROLE manager; CREATE ROLE \"the clerk\"; RESET ROLE";
+/// A function that 15 hides, a name that 16 reserves, bodies that 15 rejects, one that names what 15 removed, and one that an
+/// index calls and that finds its table by the search path.
+const OBJECTS: &str =
+    "CREATE FUNCTION regexp_like(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT $1 ~* $2';
+    CREATE TABLE system_user (id int);
+    CREATE FUNCTION page() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM 1 LIMIT 10OFFSET 3; END $$;
+    CREATE FUNCTION third() RETURNS int LANGUAGE sql AS 'SELECT 1 LIMIT 1OFFSET 2';
+    CREATE FUNCTION backup() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_start_backup('b'); END $$;
+    CREATE FUNCTION factor(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+        $$ BEGIN RETURN $1 + (SELECT count(*) FROM system_user); END $$;
+    CREATE TABLE items (n int); CREATE INDEX items_factor ON items (factor(n))";
+const NOTES: [(&str, &str); 6] = [
+    ("hidden-function", "public.regexp_like(text,text) in \"postgres\""),
+    ("reserved-word", "public.system_user in \"postgres\""),
+    ("function-body", "public.page()"),
+    ("function-body", "public.third()"),
+    ("removed-in-15", "public.backup() (pg_start_backup: pg_backup_start)"),
+    ("maintenance-search-path", "public.factor(integer) (names system_user; used by public.items_factor)"),
+];
+const MANAGES: &str = "SET SESSION AUTHORIZATION manager; ALTER ROLE \"the clerk\" CONNECTION LIMIT 3;
+    GRANT \"the clerk\" TO team; RESET SESSION AUTHORIZATION";
+
+/// The note of that id in the report.
+async fn note(ns: &Namespace, upgrade: &UpgradeRequest, id: &str) -> anyhow::Result<String> {
+    let report = ns.api::<ConfigMap>().get(&names::report(upgrade.name())).await?;
+    let report = report.data.and_then(|mut data| data.remove("report")).context("no report")?;
+    let begin = format!("[{id}] note: ");
+    let line = report.lines().find(|line| line.contains(&begin));
+    line.map(ToOwned::to_owned).with_context(|| format!("no note {id} in:\n{report}"))
+}
+
+#[tokio::test]
+async fn changes_of_meaning_are_noted_with_statements_that_work() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").ready().await?;
+        orders.sql("postgres", ROLES).await?;
+        orders.sql("postgres", OBJECTS).await?;
+        orders.sql("postgres", MANAGES).await?;
+        orders.sql("postgres", "REVOKE \"the clerk\" FROM team").await?;
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+        upgrade.wait_successful().await?;
+        for (id, object) in NOTES {
+            let note = note(ns, &upgrade, id).await?;
+            ensure!(note.contains(object), "{object} should be in the note: {note}");
+        }
+
+        let note = note(ns, &upgrade, "createrole").await?;
+        let grants = note.find("GRANT ").map(|at| &note[at..]).context("the note has no GRANT")?;
+        let expected = "GRANT team TO manager WITH ADMIN OPTION; \
+            GRANT \"the clerk\" TO manager WITH ADMIN OPTION, INHERIT FALSE, SET FALSE;";
+        ensure!(grants == expected, "the statements are {grants}");
+        ensure!(orders.sql("postgres", MANAGES).await.is_err(), "17 does not need the ADMIN OPTION");
+        orders.sql("postgres", grants).await?;
+        let uses = "SELECT concat(pg_has_role('manager', 'the clerk', 'USAGE'), pg_has_role('manager', 'team', 'USAGE'))";
+        ensure!(orders.value(uses).await? == "ft", "the statements change more than the ADMIN OPTION");
+        orders.sql("postgres", MANAGES).await?;
+        Ok(())
+    })
+    .await
+}
