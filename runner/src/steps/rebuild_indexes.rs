@@ -2,6 +2,7 @@
 //!
 //! It comes before `Analyze`: a slow plan is temporary, a duplicate that a wrong index admits is not.
 
+mod partitions;
 mod rebuild;
 
 use pgops_api::names;

@@ -18,6 +18,7 @@ mod lifecycle;
 mod major;
 mod minor;
 mod ownership;
+mod partitions;
 mod preflight;
 mod protection;
 mod queue;
