@@ -5,7 +5,8 @@
 //! - [`program`] has the programs of an installation, [`client`] the superuser's sessions;
 //! - [`proxy`] leads programs to a server without the password that it requires;
 //! - [`server`] has the servers that the runner itself starts, recovers or stops;
-//! - [`collation`] finds and repairs what depends on text rules that the upgrade changes;
+//! - [`collation`] finds and repairs what depends on text rules that the upgrade changes; [`statistics`] says what is
+//!   analyzed;
 //! - [`restore_code`] and [`privileges`] find code of users that a restore runs, and rights that it adds;
 //! - [`pg_upgrade`] runs `pg_upgrade`, [`schema_rehearsal`] tries its dump and restore beforehand.
 
@@ -20,6 +21,7 @@ pub mod redact;
 pub mod restore_code;
 pub mod schema_rehearsal;
 pub mod server;
+pub mod statistics;
 pub mod volume;
 
 #[cfg(test)]

@@ -24,4 +24,5 @@ mod protection;
 mod queue;
 mod retention;
 mod rights;
+mod statistics;
 mod user_objects;
