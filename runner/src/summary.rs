@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::saga::Failure;
     use jiff::Timestamp;
-    use pgops_api::plan::{Reindex, Step, VersionRef};
+    use pgops_api::plan::{Reindex, Repartition, Step, VersionRef};
 
     fn plan(scope: Scope) -> UpgradePlan {
         let version =
@@ -146,6 +146,7 @@ mod tests {
             transfer_mode: None,
             keep_old_data_seconds: None,
             reindex: Reindex::default(),
+            repartition: Repartition::default(),
             timeout_seconds: None,
             max_retries: 1,
         }

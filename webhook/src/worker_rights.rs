@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use pgops_api::UpgradePlan;
-use pgops_api::plan::{Reindex, Scope, VersionRef};
+use pgops_api::plan::{Reindex, Repartition, Scope, VersionRef};
 
 use crate::launcher::worker_rights;
 
@@ -47,6 +47,7 @@ fn example(scope: Scope) -> UpgradePlan {
         transfer_mode: None,
         keep_old_data_seconds: None,
         reindex: Reindex::default(),
+        repartition: Repartition::default(),
         timeout_seconds: None,
         max_retries: 1,
     }

@@ -43,6 +43,8 @@ pub const ANNOTATION_CANCEL: &str = "pgops.dev/cancel";
 pub const ANNOTATION_RESUME: &str = "pgops.dev/carry-on";
 /// Annotation of a request: `affected`, `report` or `none`.
 pub const ANNOTATION_REINDEX: &str = "pgops.dev/reindex";
+/// Annotation of a request: `report` or `move`.
+pub const ANNOTATION_REPARTITION: &str = "pgops.dev/repartition";
 /// Annotation of a request: with `true` the base system may change between systems with the GNU C library.
 pub const ANNOTATION_ALLOW_BASE_OS_CHANGE: &str = "pgops.dev/allow-base-os-change";
 /// Annotation of a request: with `true` only the preflight runs, and nothing is changed. Its value when the

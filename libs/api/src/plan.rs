@@ -1,9 +1,11 @@
 //! The plan of one upgrade, which the launcher passes to the runner, and its steps.
 
 mod reindex;
+mod repartition;
 mod transfer;
 
 pub use reindex::Reindex;
+pub use repartition::Repartition;
 pub use transfer::TransferMode;
 
 use serde::{Deserialize, Serialize};
@@ -51,6 +53,9 @@ pub struct UpgradePlan {
     /// What happens to indexes that the new image would sort differently.
     #[serde(default)]
     pub reindex: Reindex,
+    /// What happens to rows that belong to another partition in the new order.
+    #[serde(default, skip_serializing_if = "Repartition::is_default")]
+    pub repartition: Repartition,
     /// Time limit of one step, in seconds; no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
@@ -253,6 +258,7 @@ mod tests {
             transfer_mode: None,
             keep_old_data_seconds: None,
             reindex: Reindex::default(),
+            repartition: Repartition::default(),
             timeout_seconds: None,
             max_retries: 1,
         }
@@ -286,8 +292,11 @@ mod tests {
 
     #[test]
     fn plan_round_trips_through_json() {
-        let plan = plan("13.16", "17.11");
-        let json = serde_json::to_string(&plan).unwrap();
-        assert_eq!(serde_json::from_str::<UpgradePlan>(&json).unwrap(), plan);
+        for repartition in [Repartition::Report, Repartition::Move] {
+            let plan = UpgradePlan { repartition, ..plan("13.16", "17.11") };
+            let json = serde_json::to_string(&plan).unwrap();
+            assert_eq!(json.contains("repartition"), repartition == Repartition::Move, "{json}");
+            assert_eq!(serde_json::from_str::<UpgradePlan>(&json).unwrap(), plan);
+        }
     }
 }

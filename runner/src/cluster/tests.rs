@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
 use kube::Resource;
-use pgops_api::plan::{Reindex, Scope, UpgradePlan, VersionRef};
+use pgops_api::plan::{Reindex, Repartition, Scope, UpgradePlan, VersionRef};
 use pgops_api::{Postgres, PostgresOpsRequest, StorageRisk, names};
 use pgops_testing::fake_api_server::FakeApiServer;
 use serde::Serialize;
@@ -38,6 +38,7 @@ fn plan() -> UpgradePlan {
         transfer_mode: None,
         keep_old_data_seconds: None,
         reindex: Reindex::default(),
+        repartition: Repartition::default(),
         timeout_seconds: None,
         max_retries: 1,
     }

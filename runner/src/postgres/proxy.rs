@@ -1,8 +1,8 @@
 //! Leads programs that have no password to the serving database.
 //!
-//! `pg_dump` and `vacuumdb` run in a container that must not know the superuser's password. They connect to a socket of
-//! the runner, which authenticates to the server in their place and passes everything else on. The socket exists only
-//! while such a program runs.
+//! `pg_dump` runs in a container that must not know the superuser's password. It connects to a socket of the runner, which
+//! authenticates to the server in its place and passes everything else on. The socket exists only while such a program
+//! runs.
 
 mod authentication;
 mod message;

@@ -3,6 +3,7 @@
 //! It comes before `Analyze`: a slow plan is temporary, a duplicate that a wrong index admits is not.
 
 mod due;
+mod partitions;
 mod rebuild;
 
 use pgops_api::plan::{Reindex, Step};

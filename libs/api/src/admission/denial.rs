@@ -30,6 +30,8 @@ pub enum DenialReason {
     InvalidKeepOldData,
     /// The annotation `pgops.dev/reindex` has an unknown value.
     InvalidReindex,
+    /// The annotation `pgops.dev/repartition` has an unknown value, or one that `pgops.dev/reindex` contradicts.
+    InvalidRepartition,
     /// The annotation `pgops.dev/allow-base-os-change` is neither `true` nor `false`.
     InvalidBaseOsChange,
     /// The annotation `pgops.dev/dry-run` is neither `true` nor `false`.
@@ -67,6 +69,7 @@ impl DenialReason {
             Self::InvalidTransferMode => "InvalidTransferMode",
             Self::InvalidKeepOldData => "InvalidKeepOldData",
             Self::InvalidReindex => "InvalidReindex",
+            Self::InvalidRepartition => "InvalidRepartition",
             Self::InvalidBaseOsChange => "InvalidBaseOSChange",
             Self::InvalidDryRun => "InvalidDryRun",
             Self::DatabaseNotFound => "DatabaseNotFound",
@@ -93,6 +96,7 @@ impl DenialReason {
                 | Self::InvalidTransferMode
                 | Self::InvalidKeepOldData
                 | Self::InvalidReindex
+                | Self::InvalidRepartition
                 | Self::InvalidBaseOsChange
                 | Self::InvalidDryRun
         )

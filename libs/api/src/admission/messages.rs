@@ -7,7 +7,7 @@ use crate::PostgresOpsRequest;
 use crate::matrix::{Reason, Refusal, UnsupportedRelease};
 use crate::names::{
     ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
-    ANNOTATION_TRANSFER_MODE,
+    ANNOTATION_REPARTITION, ANNOTATION_TRANSFER_MODE,
 };
 use crate::opsrequest::resume_command;
 use crate::plan::{TransferMode, pause_owner_name};
@@ -18,6 +18,7 @@ const DATABASE: &str = "spec.databaseRef.name";
 const TRANSFER_MODE: &str = "metadata.annotations[pgops.dev/transfer-mode]";
 const KEEP_OLD_DATA: &str = "metadata.annotations[pgops.dev/keep-old-data]";
 const REINDEX: &str = "metadata.annotations[pgops.dev/reindex]";
+const REPARTITION: &str = "metadata.annotations[pgops.dev/repartition]";
 const DRY_RUN: &str = "metadata.annotations[pgops.dev/dry-run]";
 const BASE_OS_CHANGE: &str = "metadata.annotations[pgops.dev/allow-base-os-change]";
 
@@ -100,6 +101,29 @@ pub(super) fn unknown_reindex(text: &str) -> Denial {
         format!(
             "annotation {ANNOTATION_REINDEX}: \"{text}\" is not one of affected, report and none: omit it to have \
              affected indexes rebuilt"
+        ),
+    )
+}
+
+pub(super) fn unknown_repartition(text: &str) -> Denial {
+    deny(
+        DenialReason::InvalidRepartition,
+        REPARTITION,
+        format!(
+            "annotation {ANNOTATION_REPARTITION}: \"{text}\" is neither report nor move: omit it to have rows in the wrong \
+             partition reported"
+        ),
+    )
+}
+
+pub(super) fn repartition_without_reindex(reindex: &str) -> Denial {
+    deny(
+        DenialReason::InvalidRepartition,
+        REPARTITION,
+        format!(
+            "annotation {ANNOTATION_REPARTITION}: \"move\" requires rebuilt indexes, since a unique index that misses rows \
+             admits duplicates, but {ANNOTATION_REINDEX} is \"{reindex}\": omit that one, or have rows in the wrong \
+             partition only reported"
         ),
     )
 }

@@ -9,9 +9,9 @@ use crate::PostgresOpsRequest;
 use crate::matrix::BaseOsChange;
 use crate::names::{
     ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
-    ANNOTATION_TRANSFER_MODE,
+    ANNOTATION_REPARTITION, ANNOTATION_TRANSFER_MODE,
 };
-use crate::plan::{Reindex, Scope, TransferMode};
+use crate::plan::{Reindex, Repartition, Scope, TransferMode};
 
 /// The options of a request, parsed.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,8 @@ pub struct RequestOptions {
     pub keep_old_data: Option<Duration>,
     /// What happens to indexes that the new image would sort differently.
     pub reindex: Reindex,
+    /// What happens to rows that belong to another partition in the new order.
+    pub repartition: Repartition,
     /// Time limit of one step, at least a second; no limit if absent.
     pub timeout: Option<Duration>,
     /// How often a failed step is retried.
@@ -41,6 +43,7 @@ impl RequestOptions {
             transfer_mode: transfer_mode(request)?,
             keep_old_data: keep_old_data(request)?,
             reindex: reindex(request)?,
+            repartition: repartition(request)?,
             base_os: base_os(request)?,
             scope: requested_scope(request)?,
         })
@@ -56,6 +59,7 @@ impl RequestOptions {
             transfer_mode: transfer_mode(request).unwrap_or_default(),
             keep_old_data: keep_old_data(request).unwrap_or_default(),
             reindex: reindex(request).unwrap_or_default(),
+            repartition: repartition(request).unwrap_or_default(),
             base_os: base_os(request).unwrap_or(BaseOsChange::Refused),
             scope: request.scope(),
         }
@@ -98,6 +102,18 @@ fn reindex(request: &PostgresOpsRequest) -> Result<Reindex, Denial> {
     })
 }
 
+/// Rows can be moved only by indexes that are right: a unique index that misses rows would admit a duplicate.
+fn repartition(request: &PostgresOpsRequest) -> Result<Repartition, Denial> {
+    let Some(text) = annotation(request, ANNOTATION_REPARTITION) else { return Ok(Repartition::default()) };
+    let repartition = Repartition::parse(text).ok_or_else(|| messages::unknown_repartition(text))?;
+    match (repartition, annotation(request, ANNOTATION_REINDEX)) {
+        (Repartition::Move, Some(reindex)) if Reindex::parse(reindex) != Some(Reindex::Affected) => {
+            Err(messages::repartition_without_reindex(reindex))
+        }
+        _ => Ok(repartition),
+    }
+}
+
 fn base_os(request: &PostgresOpsRequest) -> Result<BaseOsChange, Denial> {
     match annotation(request, ANNOTATION_ALLOW_BASE_OS_CHANGE) {
         None | Some("false") => Ok(BaseOsChange::Refused),
@@ -136,14 +152,15 @@ mod tests {
         let request = request(&json!({
             "pgops.dev/transfer-mode": "clone",
             "pgops.dev/keep-old-data": "72h",
-            "pgops.dev/reindex": "report",
+            "pgops.dev/reindex": "affected",
+            "pgops.dev/repartition": "move",
             "pgops.dev/allow-base-os-change": "true",
         }));
         let options = RequestOptions::parse(&request).unwrap();
         assert_eq!(options, RequestOptions::parse_lenient(&request));
         assert_eq!(options.transfer_mode, Some(TransferMode::Clone));
         assert_eq!(options.keep_old_data, Some(Duration::from_hours(72)));
-        assert_eq!(options.reindex, Reindex::Report);
+        assert_eq!((options.reindex, options.repartition), (Reindex::Affected, Repartition::Move));
         assert_eq!(options.base_os, BaseOsChange::Accepted);
         assert_eq!(options.timeout, Some(Duration::from_secs(90)));
     }
@@ -154,5 +171,17 @@ mod tests {
         assert!(RequestOptions::parse(&request).unwrap_err().message.contains("transfer-mode"));
         let options = RequestOptions::parse_lenient(&request);
         assert_eq!((options.transfer_mode, options.reindex), (None, Reindex::Affected));
+    }
+
+    #[test]
+    fn rows_are_moved_only_with_rebuilt_indexes() {
+        let both =
+            |reindex| request(&json!({ "pgops.dev/repartition": "move", "pgops.dev/reindex": reindex }));
+        assert_eq!(RequestOptions::parse(&both("affected")).unwrap().repartition, Repartition::Move);
+        for reindex in ["report", "none"] {
+            let denial = RequestOptions::parse(&both(reindex)).unwrap_err();
+            assert!(denial.message.contains("requires rebuilt indexes"), "{denial}");
+            assert_eq!(RequestOptions::parse_lenient(&both(reindex)).repartition, Repartition::Report);
+        }
     }
 }

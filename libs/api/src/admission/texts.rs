@@ -8,7 +8,7 @@ use crate::Postgres;
 use crate::matrix::Catalog;
 use crate::names::{
     ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
-    ANNOTATION_TRANSFER_MODE,
+    ANNOTATION_REPARTITION, ANNOTATION_TRANSFER_MODE,
 };
 use crate::opsrequest::{Apply, Phase, PostgresOpsRequestStatus};
 use crate::postgres::{PostgresPhase, PostgresStatus, StorageType};
@@ -114,6 +114,12 @@ fn texts_of_field_denials() {
     assert_snapshot!(denied_with(|scenario| annotate(scenario, ANNOTATION_TRANSFER_MODE, "swap")), @r#"InvalidTransferMode: annotation pgops.dev/transfer-mode: "swap" is not supported, since an interruption while pg_upgrade moves the old files would leave neither version intact: use link, or omit it to let pgops choose"#);
     assert_snapshot!(denied_with(|scenario| annotate(scenario, ANNOTATION_KEEP_OLD_DATA, "a week")), @r#"InvalidKeepOldData: annotation pgops.dev/keep-old-data: "a week" is not a duration: expected numbers with units, such as "5m" or "1h30m"; omit it to keep old data that is still intact for a day"#);
     assert_snapshot!(denied_with(|scenario| annotate(scenario, ANNOTATION_REINDEX, "all")), @r#"InvalidReindex: annotation pgops.dev/reindex: "all" is not one of affected, report and none: omit it to have affected indexes rebuilt"#);
+    assert_snapshot!(denied_with(|scenario| annotate(scenario, ANNOTATION_REPARTITION, "yes")), @r#"InvalidRepartition: annotation pgops.dev/repartition: "yes" is neither report nor move: omit it to have rows in the wrong partition reported"#);
+    assert_snapshot!(denied_with(|scenario| {
+        annotate(scenario, ANNOTATION_REPARTITION, "move");
+        let annotations = scenario.request.metadata.annotations.get_or_insert_default();
+        annotations.insert(ANNOTATION_REINDEX.to_owned(), "report".to_owned());
+    }), @r#"InvalidRepartition: annotation pgops.dev/repartition: "move" requires rebuilt indexes, since a unique index that misses rows admits duplicates, but pgops.dev/reindex is "report": omit that one, or have rows in the wrong partition only reported"#);
     assert_snapshot!(denied_with(|scenario| annotate(scenario, ANNOTATION_ALLOW_BASE_OS_CHANGE, "yes")), @r#"InvalidBaseOSChange: annotation pgops.dev/allow-base-os-change: "yes" is neither "true" nor "false": omit it to keep the base system"#);
     assert_snapshot!(denied_with(|scenario| annotate(scenario, ANNOTATION_DRY_RUN, "yes")), @r#"InvalidDryRun: annotation pgops.dev/dry-run: "yes" is neither "true" nor "false": set "true" to run only the preflight, or omit it to upgrade"#);
 }

@@ -10,6 +10,10 @@
 //! deferred triggers and settings end with the transaction, which is rolled back, and transaction control is not
 //! possible within a query. Prepared statements and `LISTEN` outlive it: the session has no other use, and uses only
 //! the simple protocol, which names no statement.
+//!
+//! A change of data is committed, and at that moment deferred triggers and cursors that are held run with the superuser's
+//! rights. So the caller of [`RoleSession::change`] makes sure beforehand, in the same transaction, that no code of users
+//! will run.
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -31,18 +35,50 @@ impl RoleSession {
     /// The value of a query of one row and one column, which is text, run with the rights of `role`.
     pub async fn value(&self, role: &str, query: &str) -> Result<Option<String>, tokio_postgres::Error> {
         let value =
-            self.client.simple_query(&statements(role, query)).await.map(|answer| first_value(&answer));
+            self.client.simple_query(&statements(role, query)).await.map(|answer| first_column(&answer));
         let rolled_back = self.client.batch_execute("ROLLBACK").await;
-        let value = value?;
+        let value = value?.into_iter().next();
         rolled_back.map(|()| value)
+    }
+
+    /// Begins a transaction for a [`change`](Self::change), with these statements.
+    pub async fn begin(&self, statements: &str) -> Result<(), tokio_postgres::Error> {
+        self.client.batch_execute(&format!("BEGIN; {statements}")).await
+    }
+
+    /// The first column of a query, with the superuser's rights.
+    pub async fn column(&self, query: &str) -> Result<Vec<String>, tokio_postgres::Error> {
+        Ok(first_column(&self.client.simple_query(query).await?))
+    }
+
+    /// The value of a statement of one row and one column, which is text, run with the rights of `role` in the transaction
+    /// that was begun.
+    pub async fn change(&self, role: &str, query: &str) -> Result<Option<String>, tokio_postgres::Error> {
+        let statements = format!("{}; DROP FUNCTION pg_temp.pgops_query()", call(role, query));
+        Ok(first_column(&self.client.simple_query(&statements).await?).into_iter().next())
+    }
+
+    /// Ends the transaction that was begun, and keeps its changes.
+    pub async fn commit(&self) -> Result<(), tokio_postgres::Error> {
+        self.client.batch_execute("COMMIT").await
+    }
+
+    /// Ends the transaction that was begun, or has failed, without a change.
+    pub async fn roll_back(&self) -> Result<(), tokio_postgres::Error> {
+        self.client.batch_execute("ROLLBACK").await
     }
 }
 
-/// The statements that run a query as `role`, up to the rollback. The function is not checked when it is created, which
-/// happens with the superuser's rights; that it is volatile keeps the planner from calling it.
+/// The statements that run a query as `role`, up to the rollback.
 fn statements(role: &str, query: &str) -> String {
+    format!("BEGIN; {}", call(role, query))
+}
+
+/// The same within a transaction. The function is not checked when it is created, which happens with the superuser's
+/// rights; that it is volatile keeps the planner from calling it.
+fn call(role: &str, query: &str) -> String {
     format!(
-        "BEGIN; {USERS_FORMATS}; SET LOCAL check_function_bodies = off; \
+        "{USERS_FORMATS}; SET LOCAL check_function_bodies = off; \
          CREATE FUNCTION pg_temp.pgops_query() RETURNS pg_catalog.text LANGUAGE sql VOLATILE SECURITY DEFINER \
          SET search_path = pg_catalog, pg_temp SET row_security = off AS {query}; \
          ALTER FUNCTION pg_temp.pgops_query() OWNER TO {role}; \
@@ -52,12 +88,13 @@ fn statements(role: &str, query: &str) -> String {
     )
 }
 
-fn first_value(answer: &[SimpleQueryMessage]) -> Option<String> {
-    let row = answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
+/// The first column of all rows, without NULL.
+fn first_column(answer: &[SimpleQueryMessage]) -> Vec<String> {
+    let value = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(ToOwned::to_owned),
         _ => None,
-    });
-    row?.get(0).map(ToOwned::to_owned)
+    };
+    answer.iter().filter_map(value).collect()
 }
 
 #[cfg(test)]

@@ -58,11 +58,17 @@ impl TextChanges {
         let what = "functions that depend on text";
         let sql = include_str!("../sql/dependent_expressions.sql");
         let pattern = strings_with(client, what, sql, &[&reordered, &letters, &unicode, &self.words]).await?;
-        let trigrams = self.words.then_some("pg_trgm");
-        let folded = self.letters.contains(&DEFAULT_COLLATION).then_some("citext");
-        let extensions = trigrams.into_iter().chain(folded).collect();
+        let extensions = extensions(self.words, &letters);
         Ok(Dependents { reordered, pattern: pattern.concat(), extensions, words: self.words })
     }
+}
+
+/// Extensions whose operator classes depend on what has changed; `letters` has the collations whose letters may differ.
+/// Whatever collation a column of citext has, its letters are folded by the database's default.
+fn extensions(words: bool, letters: &[u32]) -> Vec<&'static str> {
+    let trigrams = words.then_some("pg_trgm");
+    let folded = letters.contains(&DEFAULT_COLLATION).then_some("citext");
+    trigrams.into_iter().chain(folded).collect()
 }
 
 fn uses_unicode(it: &CollationInUse) -> bool {
@@ -83,7 +89,7 @@ pub struct Dependents {
     pub reordered: Vec<u32>,
     /// A regular expression for stored expressions (`{OPEXPR :opno 664 … :inputcollid 100 …}`) whose result may change.
     pub pattern: String,
-    /// Extensions whose operator classes fold letters of the database's default by themselves.
+    /// Extensions whose operator classes depend on what has changed.
     pub extensions: Vec<&'static str>,
     /// Whether words and trigrams may be determined differently.
     pub words: bool,
@@ -159,6 +165,13 @@ mod tests {
         #[case] expected: &[u32],
     ) {
         assert_eq!(changes(provider, locale, old, new).letters, expected);
+    }
+
+    #[test]
+    fn citext_depends_on_the_default_of_the_database_alone() {
+        assert_eq!(extensions(false, &[DEFAULT_COLLATION]), ["citext"]);
+        assert_eq!(extensions(true, &[DEFAULT_COLLATION, 16400]), ["pg_trgm", "citext"]);
+        assert!(extensions(false, &[16400]).is_empty());
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use pgops_api::plan::{Reindex, Step, UpgradeKind};
 use tokio_postgres::Client;
 
+use super::partitions::{self, Indexes};
 use crate::postgres::client::error::ServerError;
 use crate::postgres::collation::amcheck::{self, CheckResult};
 use crate::postgres::collation::changes::TextChanges;
 use crate::postgres::collation::follow_ups::manual_follow_ups;
 use crate::postgres::collation::indexes::{Index, affected};
-use crate::postgres::collation::partitions::misrouted_rows;
 use crate::postgres::collation::rebuild::{drop_leftovers, end_rebuilds, has_room, rebuild};
 use crate::postgres::collation::refresh::{refresh, refresh_statements};
 use crate::postgres::volume::capacity;
@@ -71,12 +71,16 @@ impl<'a> Rebuild<'a> {
         if reindex == Reindex::Affected {
             self.rebuild_all(client, database, &merged(indexes.clone(), due)).await?;
         }
-        let misrouted_rows = misrouted_rows(client, separate, &dependents).await?;
+        let rebuilt = if self.progress.is_clean(database) { Indexes::Rebuilt } else { Indexes::Left };
+        let rows = partitions::repair(self.upgrade, client, separate, database, &dependents, rebuilt).await?;
+        for moved in rows.moved {
+            self.note(format!("database \"{database}\": {moved}"));
+        }
         match reindex {
             Reindex::Report => self.list(client, database, changes, &indexes).await?,
             Reindex::Affected => {
                 // The server's warning stays as long as anything has the previous order.
-                if self.progress.is_clean(database) && misrouted_rows.is_empty() {
+                if rebuilt == Indexes::Rebuilt && rows.left.is_empty() {
                     for statement in
                         refresh_statements(client, self.upgrade.new_major, &changes.collations).await?
                     {
@@ -87,8 +91,7 @@ impl<'a> Rebuild<'a> {
             }
             Reindex::Off => {}
         }
-        self.follow_ups
-            .extend(misrouted_rows.into_iter().map(|what| format!("database \"{database}\": {what}")));
+        self.follow_ups.extend(rows.left.into_iter().map(|what| format!("database \"{database}\": {what}")));
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use crate::postgres::collation::target_versions::target_versions;
 use crate::postgres::collation::versions::CollationVersion;
 use crate::postgres::server::scratch::Scratch;
 use crate::postgres::server_settings::ServerSettings;
-use crate::steps::preflight::text_order;
+use crate::steps::preflight::text_order::{self, Dependent};
 use crate::upgrade::{Finding, StepError, UpgradeContext, warn_step};
 
 /// The notes about indexes on text that the image would sort differently. They are looked for again after the outage, so a
@@ -35,7 +35,7 @@ async fn dependents(
     cluster: &Scratch,
     before: &[CollationVersion],
     databases: &[String],
-) -> Result<Vec<String>, StepError> {
+) -> Result<Vec<Dependent>, StepError> {
     cluster.start(upgrade.new_major, 0, &ServerSettings::default()).await?;
     let target = target_versions(&cluster.connect("postgres").await?, before).await?;
     let mut dependents = Vec::new();

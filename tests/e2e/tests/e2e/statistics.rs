@@ -1,0 +1,99 @@
+//! Statistics for the planner after an upgrade: what cannot be analyzed is named, and everything else is.
+
+use anyhow::ensure;
+use pgops_api::plan::Step;
+use pgops_e2e::{assert_step_given_up, assert_upgraded, with_namespace};
+
+/// Tables, and partitioned tables, without any statistics.
+const WITHOUT: &str = "SELECT relname FROM pg_class c WHERE relkind IN ('r', 'p', 'm') AND relnamespace = 'public'::regnamespace
+    AND NOT EXISTS (SELECT FROM pg_statistic WHERE starelid = c.oid) ORDER BY 1";
+const TABLES: &str = "CREATE TABLE zebras (n int, w text);
+    CREATE TABLE parts (n int, w text) PARTITION BY RANGE (n);
+    CREATE TABLE parts_0 PARTITION OF parts FOR VALUES FROM (0) TO (500) PARTITION BY RANGE (n);
+    CREATE TABLE parts_0_0 PARTITION OF parts_0 DEFAULT;
+    CREATE TABLE parts_1 PARTITION OF parts DEFAULT;
+    INSERT INTO zebras SELECT g, g FROM generate_series(1, 1000) g;
+    INSERT INTO parts SELECT g, g FROM generate_series(1, 1000) g;
+    CREATE STATISTICS zebras_n_w ON n, w FROM zebras;
+    CREATE MATERIALIZED VIEW seen AS SELECT * FROM zebras";
+/// An index on a function that fails once the rows exist.
+const BROKEN: &str = "CREATE FUNCTION checked(n int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+    CREATE TABLE broken (n int);
+    CREATE INDEX ON broken (checked(n));
+    INSERT INTO broken SELECT g FROM generate_series(1, 20000) g;
+    CREATE TABLE broken_parts (n int) PARTITION BY RANGE (n);
+    CREATE TABLE broken_parts_0 PARTITION OF broken_parts FOR VALUES FROM (0) TO (500);
+    CREATE TABLE broken_parts_1 PARTITION OF broken_parts DEFAULT;
+    CREATE TABLE broken_parts_2 PARTITION OF broken_parts FOR VALUES FROM (600) TO (700);
+    CREATE INDEX ON broken_parts_1 (checked(n));
+    INSERT INTO broken_parts SELECT g FROM generate_series(1, 1000) g;
+    CREATE OR REPLACE FUNCTION checked(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+        'BEGIN IF n > 700 THEN RAISE EXCEPTION ''secret %'', n; END IF; RETURN 1; END'";
+
+#[tokio::test]
+async fn table_that_cannot_be_analyzed_is_named_and_all_others_have_statistics() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").ready().await?;
+        orders.sql("postgres", "CREATE DATABASE shop").await?;
+        orders.sql("postgres", BROKEN).await?;
+        for database in ["postgres", "shop"] {
+            orders.sql(database, TABLES).await?;
+        }
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+        let request = upgrade.wait_successful().await?;
+        let parts = [
+            "table \"public\".\"broken\" of database \"postgres\"",
+            "table \"public\".\"broken_parts_1\" of database \"postgres\"",
+            "run ANALYZE \"public\".\"broken\"",
+        ];
+        assert_step_given_up(&request, Step::Analyze, &parts)?;
+        let status = serde_json::to_string(&request.status)?;
+        ensure!(!status.contains("secret"), "a value of the user is in the status:\n{status}");
+        ensure!(!status.contains("\"broken_parts\\\""), "a root with statistics is named:\n{status}");
+        let without = orders.sql("postgres", WITHOUT).await?.concat();
+        ensure!(without == ["broken", "broken_parts_1"], "without statistics: {without:?}");
+        let without = orders.sql("shop", WITHOUT).await?.concat();
+        ensure!(without.is_empty(), "without statistics: {without:?}");
+        for database in ["postgres", "shop"] {
+            let extended = orders.sql(database, "SELECT count(*) FROM pg_statistic_ext_data").await?.concat();
+            ensure!(extended == ["1"], "extended statistics of {database}: {extended:?}");
+            let coarse = "SELECT count(*) FROM pg_stats WHERE tablename = 'zebras' AND array_length(histogram_bounds::text::text[], 1) = 101";
+            let coarse = orders.sql(database, coarse).await?.concat();
+            ensure!(coarse == ["2"], "columns of {database} with full statistics: {coarse:?}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The histograms have another size than an ANALYZE with the settings of the server would give them.
+#[tokio::test]
+async fn carried_statistics_stay_and_missing_ones_are_collected() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("17.11").ready().await?;
+        let tables = "CREATE TABLE kept (n int) WITH (autovacuum_enabled = off);
+            INSERT INTO kept SELECT g FROM generate_series(1, 10000) g;
+            CREATE TABLE extended (n int, w text) WITH (autovacuum_enabled = off);
+            INSERT INTO extended SELECT g, g FROM generate_series(1, 10000) g;
+            CREATE STATISTICS extended_n_w ON n, w FROM extended;
+            CREATE TABLE never (n int) WITH (autovacuum_enabled = off);
+            INSERT INTO never SELECT g FROM generate_series(1, 10000) g";
+        orders.sql("postgres", tables).await?;
+        orders.sql("postgres", "SET default_statistics_target = 50; ANALYZE kept, extended").await?;
+        let bounds = "SELECT tablename, array_length(histogram_bounds::text::text[], 1) FROM pg_stats
+            WHERE attname = 'n' AND schemaname = 'public' ORDER BY 1";
+        let before = orders.sql("postgres", bounds).await?.concat();
+        ensure!(before == ["extended", "51", "kept", "51"], "before: {before:?}");
+        let fingerprint = orders.fingerprint().await?;
+        let upgrade = ns.upgrade("orders-18").database("orders").to("18.6").create().await?;
+        assert_upgraded(&orders, &upgrade, &fingerprint).await?;
+        let after = orders.sql("postgres", bounds).await?.concat();
+        ensure!(after == ["extended", "101", "kept", "51", "never", "101"], "after: {after:?}");
+        ensure!(
+            orders.value("SELECT count(*) FROM pg_statistic_ext_data").await? == "1",
+            "no extended statistics"
+        );
+        Ok(())
+    })
+    .await
+}
