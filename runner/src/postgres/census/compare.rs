@@ -60,6 +60,9 @@ pub fn differing<'a>(before: &'a [CatalogDigest], after: &[CatalogDigest]) -> Ve
 }
 
 /// The rows of `source` that the other server lacks or has with other fields; `names` are those of the fields.
+///
+/// A row that the source alone has is not lost if the other server alone has one with the same fields: each version writes
+/// some names in its own way.
 #[must_use]
 pub fn differences(
     catalog: &str,
@@ -71,16 +74,35 @@ pub fn differences(
     for row in target {
         by_identity.entry(row.identity.as_str()).or_default().push(&row.fields);
     }
-    let change = |row: &CatalogRow| {
-        let Some(candidates) = by_identity.get(row.identity.as_str()) else { return Some(Change::Missing) };
+    let known: BTreeSet<_> = source.iter().map(|row| row.identity.as_str()).collect();
+    let mut unmatched = BTreeMap::<_, usize>::new();
+    for row in target.iter().filter(|row| !row.fields.is_empty() && !known.contains(row.identity.as_str())) {
+        *unmatched.entry(&row.fields).or_default() += 1;
+    }
+    let mut is_renamed = |row: &CatalogRow| match unmatched.get_mut(&row.fields) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            true
+        }
+        _ => false,
+    };
+    let mut change = |row: &CatalogRow| {
+        let Some(candidates) = by_identity.get(row.identity.as_str()) else {
+            return (!is_renamed(row)).then_some(Change::Missing);
+        };
         // An identity may have several rows: the one with the fewest differences is its own.
         let differing = candidates.iter().map(|fields| differing_fields(names, &row.fields, fields));
         differing.min_by_key(Vec::len).filter(|names| !names.is_empty()).map(Change::Columns)
     };
-    let difference = |row: &CatalogRow| {
-        Some(Difference { catalog: catalog.to_owned(), identity: row.identity.clone(), change: change(row)? })
-    };
-    source.iter().filter_map(difference).collect()
+    let mut found = Vec::new();
+    for row in source {
+        found.extend(change(row).map(|change| Difference {
+            catalog: catalog.to_owned(),
+            identity: row.identity.clone(),
+            change,
+        }));
+    }
+    found
 }
 
 /// The rows of `before` that are not among those of `after`.
@@ -135,6 +157,27 @@ const OBJECTS: [&str; 20] = [
     "pg_type",
 ];
 
+/// Catalogs of the whole server, which every database shows.
+const SHARED: [&str; 9] = [
+    "pg_auth_members",
+    "pg_authid",
+    "pg_parameter_acl",
+    "pg_replication_origin",
+    "pg_shdescription",
+    "pg_shseclabel",
+    "pg_tablespace",
+    "rights:pg_parameter_acl",
+    "rights:pg_tablespace",
+];
+
+impl Difference {
+    /// Whether it is one of the server, which every database shows.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        SHARED.contains(&self.catalog.as_str())
+    }
+}
+
 /// Leaves out what follows from another difference: the columns, constraints and comments of a table that is missing.
 #[must_use]
 pub fn without_consequences(differences: Vec<Difference>) -> Vec<Difference> {
@@ -158,11 +201,41 @@ fn mentions(identity: &str, object: &str) -> bool {
     let is_boundary =
         |neighbour: Option<char>| neighbour.is_none_or(|c| !(c.is_alphanumeric() || c == '_' || c == '"'));
     // Within `pg_catalog` names may be shown without their schema.
-    let object = object.strip_prefix("pg_catalog.").unwrap_or(object);
+    let object = object.strip_prefix("\"pg_catalog\".").unwrap_or(object);
     identity.match_indices(object).any(|(start, _)| {
         is_boundary(identity[..start].chars().next_back())
             && is_boundary(identity[start + object.len()..].chars().next())
     })
+}
+
+/// An identity without the quotes that its names do not need.
+#[must_use]
+pub fn readable(identity: &str) -> String {
+    let is_plain = |name: &str| {
+        let mut characters = name.chars();
+        characters.next().is_some_and(|first| first.is_ascii_lowercase() || first == '_')
+            && characters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let mut readable = String::new();
+    let mut rest = identity;
+    while let Some((before, quoted)) = rest.split_once('"') {
+        readable.push_str(before);
+        // A quote within a name is doubled: such a name keeps its quotes, piece by piece.
+        let Some((name, after)) = quoted.split_once('"') else {
+            rest = quoted;
+            readable.push('"');
+            break;
+        };
+        let continues = before.is_empty() && readable.ends_with('"');
+        if is_plain(name) && !after.starts_with('"') && !continues {
+            readable.push_str(name);
+        } else {
+            readable.extend(["\"", name, "\""]);
+        }
+        rest = after;
+    }
+    readable.push_str(rest);
+    readable
 }
 
 #[cfg(test)]
@@ -193,6 +266,15 @@ mod tests {
                 difference("pg_proc", "s.h()", Change::Missing),
             ]
         );
+    }
+
+    #[test]
+    fn row_that_the_other_server_names_differently_is_not_lost() {
+        let source =
+            [row("(s.t AS pg_catalog.json)", &["s.f(s.t)", "e"]), row("(s.t AS text)", &["s.g(s.t)", "e"])];
+        let target = [row("(s.t AS json)", &["s.f(s.t)", "e"])];
+        let found = differences("pg_cast", &["castfunc", "castcontext"], &source, &target);
+        assert_eq!(found, [difference("pg_cast", "(s.t AS text)", Change::Missing)]);
     }
 
     #[test]
@@ -230,13 +312,21 @@ mod tests {
     }
 
     #[test]
+    fn identity_is_shown_with_the_quotes_that_it_needs() {
+        assert_eq!(readable("\"pg_catalog\".\"lost\"(integer)"), "pg_catalog.lost(integer)");
+        assert_eq!(readable("\"public\".\"Mixed\".\"a b\""), "public.\"Mixed\".\"a b\"");
+        assert_eq!(readable("\"s\".\"a\"\"b\""), "s.\"a\"\"b\"");
+        assert_eq!(readable("16400"), "16400");
+    }
+
+    #[test]
     fn what_belongs_to_a_missing_table_is_not_named() {
-        let table = difference("pg_class", "information_schema.t", Change::Missing);
-        let other = difference("pg_attribute", "information_schema.t2.a", Change::Missing);
+        let table = difference("pg_class", "\"information_schema\".\"t\"", Change::Missing);
+        let other = difference("pg_attribute", "\"information_schema\".\"t2\".\"a\"", Change::Missing);
         let found = without_consequences(vec![
             table.clone(),
-            difference("pg_attribute", "information_schema.t.a", Change::Missing),
-            difference("pg_constraint", "t_pkey on information_schema.t", Change::Missing),
+            difference("pg_attribute", "\"information_schema\".\"t\".\"a\"", Change::Missing),
+            difference("pg_constraint", "\"t_pkey\" on \"information_schema\".\"t\"", Change::Missing),
             other.clone(),
         ]);
         assert_eq!(found, [table, other]);

@@ -17,6 +17,10 @@ struct Rule {
     told: &'static str,
 }
 
+/// What differs only in a detail. Of what is built in, a change is a row that the other server lacks.
+const CHANGED: &str = "a restore gives these another definition in the columns of the system catalog that are named; compare them \
+                       with the old server's after the upgrade";
+
 const RULES: [Rule; 4] = [
     Rule {
         catalog: "pg_extension",
@@ -45,7 +49,11 @@ const RULES: [Rule; 4] = [
 #[must_use]
 pub fn meaning(difference: &Difference) -> Meaning {
     let rule = RULES.iter().find(|rule| rule.catalog == difference.catalog && (rule.applies)(difference));
-    rule.map_or(Meaning::Lost, |rule| Meaning::Told(rule.told))
+    match (rule, &difference.change) {
+        (Some(rule), _) => Meaning::Told(rule.told),
+        (None, Change::Columns(_)) => Meaning::Told(CHANGED),
+        (None, Change::Missing) => Meaning::Lost,
+    }
 }
 
 #[cfg(test)]
@@ -57,11 +65,11 @@ mod tests {
     }
 
     #[test]
-    fn difference_without_a_rule_is_a_loss() {
+    fn object_that_is_missing_is_lost_unless_a_rule_tells_it() {
         assert_eq!(meaning(&difference("pg_proc", Change::Missing)), Meaning::Lost);
         assert_eq!(meaning(&difference("pg_extension", Change::Missing)), Meaning::Lost);
         let moved = Change::Columns(vec!["extowner", "extnamespace"]);
-        assert_eq!(meaning(&difference("pg_extension", moved)), Meaning::Lost);
+        assert_eq!(meaning(&difference("pg_extension", moved)), Meaning::Told(CHANGED));
     }
 
     #[test]

@@ -12,9 +12,10 @@ pub const COLUMNS: &str = "SELECT c.relname || '.' || a.attname FROM pg_class c 
      WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND c.oid < 16384 AND a.attnum > 0";
 
 /// Begins the transaction in which a census is read: names and values are shown in one way, whatever the session's settings.
+/// All names are quoted, since each version reserves other words.
 pub const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL TimeZone = 'UTC'; \
      SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; \
-     SET LOCAL bytea_output = 'hex'; SET LOCAL quote_all_identifiers = off";
+     SET LOCAL bytea_output = 'hex'; SET LOCAL quote_all_identifiers = on";
 
 /// The transaction that `initdb` ended with: rows that it created have an earlier one, also when they are frozen. It
 /// created these databases last; a later `ALTER DATABASE` of one of them does not matter as long as another has none.
@@ -32,10 +33,10 @@ pub const HORIZON: &str = "SELECT txid_snapshot_xmin(txid_current_snapshot())::t
 #[must_use]
 pub fn rows(catalog: &Catalog, common: &CommonColumns) -> Option<String> {
     exists(catalog, common).then(|| {
-        let fields: Vec<_> = compared(catalog, common).map(|(_, sql)| format!("COALESCE({sql}, '')")).collect();
+        let fields: Vec<_> = compared(catalog, common).map(|(_, sql)| uniform(&format!("COALESCE({sql}, '')"))).collect();
         let query = format!(
             "SELECT {} AS identity, ARRAY[{}]::text[] AS fields, r.xmin::text::int8 AS xmin FROM pg_catalog.{} r WHERE {}",
-            catalog.identity,
+            uniform(&catalog.identity),
             fields.join(", "),
             catalog.name,
             condition(catalog)
@@ -78,7 +79,7 @@ pub fn rights(catalog: &Catalog, common: &CommonColumns) -> Option<String> {
              ARRAY[]::text[] AS fields, r.xmin::text::int8 AS xmin FROM pg_catalog.{name} r, LATERAL ( \
              SELECT 'granted' AS change, 'to' AS preposition, g.* FROM ({have} EXCEPT {default} EXCEPT {initially}) AS g \
              UNION ALL SELECT 'revoked', 'from', v.* FROM ({default} EXCEPT {have}) AS v) AS d WHERE {changed}{filter}{mine}",
-            identity = catalog.identity,
+            identity = uniform(&catalog.identity),
             name = catalog.name,
             have = items(&acl),
             default = items(default),
@@ -126,6 +127,11 @@ pub fn compared<'a>(
 ) -> impl Iterator<Item = (&'static str, String)> + 'a {
     let common_columns = |column: &&Column| common.contains(&format!("{}.{}", catalog.name, column.name));
     catalog.columns.iter().filter(common_columns).filter_map(|column| Some((column.name, value(column)?)))
+}
+
+/// Text in which the type `json` is written as it is since it became a keyword in 16.
+fn uniform(sql: &str) -> String {
+    format!(r#"replace(replace({sql}, '"pg_catalog"."json"', 'json'), '"json"', 'json')"#)
 }
 
 /// The SQL of a column's value, if it is compared.
@@ -188,7 +194,7 @@ fn exists(catalog: &Catalog, common: &CommonColumns) -> bool {
 /// planner from naming rows that the query leaves out.
 fn without_temporary(query: &str) -> String {
     format!(
-        "SELECT q.* FROM ({query} OFFSET 0) AS q WHERE q.identity !~ '(^| )pg_(toast_)?temp[_.0-9]' AND q.identity !~ '(^| )pg_toast[.]'"
+        "SELECT q.* FROM ({query} OFFSET 0) AS q WHERE q.identity !~ '(^|[ \"])pg_(toast_)?temp[_.0-9\"]' AND q.identity !~ '(^|[ \"])pg_toast[.\"]'"
     )
 }
 

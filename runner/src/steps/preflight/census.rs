@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use pgops_api::display_chain;
 use tokio_postgres::Client;
 
-use crate::postgres::census::compare::{Change, Difference, differences, differing, without_consequences};
+use crate::postgres::census::compare::{
+    Change, Difference, differences, differing, readable, without_consequences,
+};
 use crate::postgres::census::read::{Census, Horizon, horizon, kind};
 use crate::postgres::census::rules::{Meaning, meaning};
 use crate::postgres::client::error::ServerError;
@@ -106,8 +108,12 @@ impl Comparison {
             digests,
             rows: fingerprints,
         });
-        let found = without_consequences(found).into_iter();
-        self.found.extend(found.map(|difference| Found { database: database.to_owned(), difference }));
+        for difference in without_consequences(found) {
+            let is_known = |known: &Found| difference.is_shared() && known.difference == difference;
+            if !self.found.iter().any(is_known) {
+                self.found.push(Found { database: database.to_owned(), difference });
+            }
+        }
         self.census = Some(census);
         Ok(())
     }
@@ -171,11 +177,11 @@ fn not_comparable(failed: &[String]) -> Finding {
 impl std::fmt::Display for Found {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { database, difference } = self;
-        write!(f, "{}", difference.identity)?;
+        write!(f, "{}", readable(&difference.identity))?;
         if let Change::Columns(columns) = &difference.change {
             write!(f, " (changed: {})", columns.join(", "))?;
         }
-        write!(f, " in \"{database}\"")
+        if difference.is_shared() { Ok(()) } else { write!(f, " in \"{database}\"") }
     }
 }
 
@@ -197,7 +203,7 @@ mod tests {
     fn lost_objects_block_and_are_named_by_kind() {
         let found = [
             found("pg_proc", "pg_catalog.lost(integer)", Change::Missing),
-            found("pg_ts_dict", "pg_catalog.english_stem", Change::Columns(vec!["dictinitoption"])),
+            found("pg_ts_dict", "\"pg_catalog\".\"english_stem\"", Change::Missing),
         ];
         let findings = findings(&found);
         assert_eq!(findings.len(), 1);
@@ -206,7 +212,7 @@ mod tests {
         for part in [
             "[not-carried] ",
             "functions: pg_catalog.lost(integer) in \"shop\"",
-            "text search dictionaries: pg_catalog.english_stem (changed: dictinitoption) in \"shop\"",
+            "text search dictionaries: pg_catalog.english_stem in \"shop\"",
             "SET SCHEMA",
         ] {
             assert!(text.contains(part), "{part} in {text}");
@@ -214,10 +220,17 @@ mod tests {
     }
 
     #[test]
+    fn change_of_a_detail_is_told_with_its_columns() {
+        let findings = findings(&[found("pg_class", "s.t", Change::Columns(vec!["reloptions", "relam"]))]);
+        assert!(findings.iter().all(|finding| !finding.blocks()), "{findings:?}");
+        assert!(findings[0].text.ends_with(": s.t (changed: reloptions, relam) in \"shop\""), "{findings:?}");
+    }
+
+    #[test]
     fn loss_that_is_told_does_not_block() {
         let findings = findings(&[found("pg_replication_origin", "feed", Change::Missing)]);
         assert!(findings.iter().all(|finding| !finding.blocks()), "{findings:?}");
-        assert!(findings[0].text.ends_with(": feed in \"shop\""), "{findings:?}");
+        assert!(findings[0].text.ends_with(": feed"), "{findings:?}");
     }
 
     #[test]

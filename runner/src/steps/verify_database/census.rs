@@ -2,7 +2,9 @@
 
 use pgops_api::plan::Step;
 
-use crate::postgres::census::compare::{Change, Difference, changed_rows, differing, without_consequences};
+use crate::postgres::census::compare::{
+    Change, Difference, changed_rows, differing, readable, without_consequences,
+};
 use crate::postgres::census::read::{Census, kind};
 use crate::upgrade::{CensusBaseline, DatabaseCensus, StepError, UpgradeContext, log_step, shortened};
 
@@ -60,7 +62,7 @@ fn line(database: &str, difference: &Difference) -> String {
         Change::Missing => "missing",
         Change::Columns(_) => "changed",
     };
-    format!("{} ({}) {change} in \"{database}\"", difference.identity, kind(&difference.catalog))
+    format!("{} ({}) {change} in \"{database}\"", readable(&difference.identity), kind(&difference.catalog))
 }
 
 fn text(databases: usize, rows: u64, changed: &[String]) -> String {

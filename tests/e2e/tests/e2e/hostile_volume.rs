@@ -6,7 +6,9 @@ use pgops_e2e::{Database, Namespace, assert_untouched, with_namespace};
 
 /// Runs a command in the database's container, as any superuser of the database can.
 async fn run(database: &Database, script: &str) -> anyhow::Result<()> {
-    database.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM $script${script}$script$")).await?;
+    database
+        .sql("postgres", &format!("COPY (SELECT WHERE false) TO PROGRAM $script${script}$script$"))
+        .await?;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ fn probe(acts_in: &str, writes_to: &str) -> String {
         "CREATE SCHEMA s;
          CREATE FUNCTION s.act() RETURNS int VOLATILE LANGUAGE plpgsql AS $act$
            BEGIN
-             EXECUTE $q$COPY (SELECT 1) TO PROGRAM $script$({script}) > /tmp/seen$script$$q$;
+             EXECUTE $q$COPY (SELECT WHERE false) TO PROGRAM $script$({script}) > /tmp/seen$script$$q$;
              RAISE EXCEPTION 'probe: %', replace(pg_read_file('/tmp/seen'), E'\\n', ' ');
            END $act$;
          CREATE FUNCTION s.key(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN

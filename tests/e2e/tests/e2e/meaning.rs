@@ -21,7 +21,7 @@ const OBJECTS: &str =
     CREATE TABLE items (n int); CREATE INDEX items_factor ON items (factor(n))";
 const NOTES: [(&str, &str); 6] = [
     ("hidden-function", "public.regexp_like(text,text) in \"postgres\""),
-    ("reserved-word", "public.system_user in \"postgres\""),
+    ("reserved-word", "public.\"system_user\" in \"postgres\""),
     ("function-body", "public.page()"),
     ("function-body", "public.third()"),
     ("removed-in-15", "public.backup() (pg_start_backup: pg_backup_start)"),

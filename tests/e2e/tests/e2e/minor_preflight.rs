@@ -17,7 +17,7 @@ async fn pod(database: &Database) -> anyhow::Result<String> {
 /// A copy of a library of the image in the pod's `/tmp`, as an image of the user's own would have more than ours.
 async fn copy_library(database: &Database, name: &str, copy: &str) -> anyhow::Result<()> {
     let directory = database.value("SELECT setting FROM pg_config WHERE name = 'PKGLIBDIR'").await?;
-    let copy = format!("COPY (SELECT 1) TO PROGRAM 'cp {directory}/{name}.so /tmp/{copy}.so'");
+    let copy = format!("COPY (SELECT WHERE false) TO PROGRAM 'cp {directory}/{name}.so /tmp/{copy}.so'");
     database.sql("postgres", &copy).await.map(drop)
 }
 
@@ -39,7 +39,7 @@ async fn minor_upgrade_to_an_image_without_a_library_is_refused() -> anyhow::Res
         copy_library(&orders, "fuzzystrmatch", "gone").await?;
         let gone = "CREATE FUNCTION gone(text) RETURNS text AS '/tmp/gone', 'soundex' LANGUAGE c";
         orders.sql("shop", gone).await?;
-        orders.sql("shop", "COPY (SELECT 1) TO PROGRAM 'rm /tmp/gone.so'").await?;
+        orders.sql("shop", "COPY (SELECT WHERE false) TO PROGRAM 'rm /tmp/gone.so'").await?;
         let before = orders.fingerprint().await?;
         let served_by = pod(&orders).await?;
 
@@ -74,7 +74,7 @@ async fn minor_upgrade_that_could_not_start_is_refused() -> anyhow::Result<()> {
         let served_by = pod(&orders).await?;
         // ALTER SYSTEM itself refuses such a value.
         let setting = "echo \"work_mem = nonsense\" >>/var/pv/13/data/postgresql.auto.conf";
-        orders.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM '{setting}'")).await?;
+        orders.sql("postgres", &format!("COPY (SELECT WHERE false) TO PROGRAM '{setting}'")).await?;
         let upgrade = ns.upgrade("orders-13-23").database("orders").to("13.23").create().await?;
         let (reason, message) = upgrade.wait_failed().await?;
         ensure!(reason == "PreflightFailed", "unexpected failure: {reason}: {message}");

@@ -83,7 +83,7 @@ async fn dry_run_reports_its_findings_and_changes_nothing() -> anyhow::Result<()
         let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
         let manual_changes =
             "cd /var/pv/13/data && echo work_mem = 7MB >>postgresql.conf && touch server.key";
-        orders.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM '{manual_changes}'")).await?;
+        orders.sql("postgres", &format!("COPY (SELECT WHERE false) TO PROGRAM '{manual_changes}'")).await?;
         let before = orders.fingerprint().await?;
         let served_by = pod(&orders).await?;
 

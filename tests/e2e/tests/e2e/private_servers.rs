@@ -38,10 +38,11 @@ async fn private_servers_carry_a_slot_whose_plugin_the_setting_does_not_name() -
         orders.sql("postgres", "SELECT pg_create_logical_replication_slot('feed', 'test_decoding')").await?;
         let consumer = "$(dirname $(readlink /proc/$PPID/exe))/pg_recvlogical --username=postgres \
             --dbname=postgres --slot=feed --start --status-interval=1 --file=- </dev/null >/dev/null 2>&1 &";
-        orders.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM '{consumer}'")).await?;
+        orders.sql("postgres", &format!("COPY (SELECT WHERE false) TO PROGRAM '{consumer}'")).await?;
+        // A slot is in use before its plugin is loaded.
         let wait = "DO $$ BEGIN
                 FOR i IN 1..300 LOOP
-                    EXIT WHEN (SELECT active FROM pg_replication_slots WHERE slot_name = 'feed');
+                    EXIT WHEN EXISTS (SELECT FROM pg_stat_replication WHERE state IN ('catchup', 'streaming'));
                     PERFORM pg_sleep(0.1);
                 END LOOP;
             END $$";
@@ -65,7 +66,7 @@ async fn private_servers_lack_an_output_plugin_and_the_request_is_refused() -> a
         let settings = "wal_level = logical\noutput_plugin_libraries = 'pgoutput, \"/tmp/own\"'\n";
         let orders = configured(ns, "17.11", settings).await?;
         let copy = "cp $(dirname $(dirname $(readlink /proc/$PPID/exe)))/lib/test_decoding.so /tmp/own.so";
-        orders.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM '{copy}'")).await?;
+        orders.sql("postgres", &format!("COPY (SELECT WHERE false) TO PROGRAM '{copy}'")).await?;
         orders.sql("postgres", "SELECT pg_create_logical_replication_slot('feed', '/tmp/own')").await?;
         let before = orders.fingerprint().await?;
         let upgrade = ns.upgrade("orders-18").database("orders").to("18.6").create().await?;
@@ -85,7 +86,7 @@ async fn private_servers_do_not_know_a_time_zone_and_the_request_is_refused() ->
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").ready().await?;
         let zone = "echo timezone = US/Pacific >>/var/pv/13/data/postgresql.conf";
-        orders.sql("postgres", &format!("COPY (SELECT 1) TO PROGRAM '{zone}'")).await?;
+        orders.sql("postgres", &format!("COPY (SELECT WHERE false) TO PROGRAM '{zone}'")).await?;
         let before = orders.fingerprint().await?;
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
         let (reason, message) = upgrade.wait_failed().await?;

@@ -83,7 +83,9 @@ async fn stored_settings_of_any_kind_do_not_affect_the_upgrade() -> anyhow::Resu
         ensure!(count > 150, "only {count} settings were stored");
         // Those of all roles are stored by the upgrade itself.
         for setting in ["role = app", "search_path = app, \"$user\"", "statement_timeout = 1"] {
-            orders.sql("postgres", &format!("ALTER ROLE ALL SET {setting}")).await?;
+            // A list is stored with the quotes that the session has for names.
+            let set = format!("SET quote_all_identifiers = off; ALTER ROLE ALL SET {setting}");
+            orders.sql("postgres", &set).await?;
         }
         let stored = orders.sql("postgres", STORED).await?;
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
