@@ -19,6 +19,8 @@ const RIGHTS: &str = "rights:";
 #[derive(Clone, Debug)]
 pub struct Census {
     common: CommonColumns,
+    /// The queries of rows, by the names of their digests.
+    queries: Vec<(String, String)>,
     /// Columns of the system catalogs that the census has never heard of.
     unknown: Vec<String>,
 }
@@ -29,13 +31,13 @@ impl Census {
         let source = columns(source).await?;
         let target = columns(target).await?;
         let unknown = source.union(&target).filter(|column| !is_known(column)).cloned().collect();
-        Ok(Self { common: source.intersection(&target).cloned().collect(), unknown })
+        Ok(Self { unknown, ..Self::of(source.intersection(&target).cloned().collect()) })
     }
 
     /// For a server that is compared with an earlier census of these columns.
     #[must_use]
     pub fn of(common: CommonColumns) -> Self {
-        Self { common, unknown: Vec::new() }
+        Self { queries: queries(&common), common, unknown: Vec::new() }
     }
 
     /// The columns that are compared.
@@ -52,9 +54,8 @@ impl Census {
 
     /// The number of rows in each catalog, and a digest of them.
     pub async fn digests(&self, client: &Client) -> Result<Vec<CatalogDigest>, ServerError> {
-        let queries = self.queries();
         let failed = ServerError::query(WHAT);
-        let rows = in_transaction(client, &sql::digests(&queries)).await?;
+        let rows = in_transaction(client, &sql::digests(&self.queries)).await?;
         rows.iter()
             .map(|row| {
                 Ok(CatalogDigest {
@@ -68,9 +69,8 @@ impl Census {
 
     /// All rows, each with a digest of its fields.
     pub async fn fingerprints(&self, client: &Client) -> Result<Vec<Fingerprint>, ServerError> {
-        let queries = self.queries();
         let failed = ServerError::query(WHAT);
-        let rows = in_transaction(client, &sql::fingerprints(&queries)).await?;
+        let rows = in_transaction(client, &sql::fingerprints(&self.queries)).await?;
         rows.iter()
             .map(|row| {
                 Ok(Fingerprint {
@@ -85,10 +85,10 @@ impl Census {
     /// The rows of a catalog that a digest names.
     pub async fn rows(&self, client: &Client, name: &str) -> Result<Vec<CatalogRow>, ServerError> {
         let failed = ServerError::query(WHAT);
-        let Some((_, query)) = self.queries().into_iter().find(|(queried, _)| queried == name) else {
+        let Some((_, query)) = self.queries.iter().find(|(queried, _)| queried == name) else {
             return Ok(Vec::new());
         };
-        let rows = in_transaction(client, &sql::with_initdb(&query)).await?;
+        let rows = in_transaction(client, &sql::with_initdb(query)).await?;
         rows.iter().map(|row| read_row(row).map_err(failed)).collect()
     }
 
@@ -100,17 +100,16 @@ impl Census {
             sql::compared(catalog, &self.common).map(|(name, _)| name).collect()
         })
     }
+}
 
-    /// The queries of rows, by the names of their digests.
-    fn queries(&self) -> Vec<(String, String)> {
-        let of_catalog = |catalog: &'static Catalog| {
-            let rows = sql::rows(catalog, &self.common).map(|sql| (catalog.name.to_owned(), sql));
-            let rights =
-                sql::rights(catalog, &self.common).map(|sql| (format!("{RIGHTS}{}", catalog.name), sql));
-            [rows, rights]
-        };
-        CATALOGS.iter().flat_map(of_catalog).flatten().collect()
-    }
+/// The queries of rows, by the names of their digests.
+fn queries(common: &CommonColumns) -> Vec<(String, String)> {
+    let of_catalog = |catalog: &'static Catalog| {
+        let rows = sql::rows(catalog, common).map(|sql| (catalog.name.to_owned(), sql));
+        let rights = sql::rights(catalog, common).map(|sql| (format!("{RIGHTS}{}", catalog.name), sql));
+        [rows, rights]
+    };
+    CATALOGS.iter().flat_map(of_catalog).flatten().collect()
 }
 
 /// What the rows of a digest's catalog are, in the plural.

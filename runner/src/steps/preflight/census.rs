@@ -1,7 +1,7 @@
 //! Compares everything that the catalogs of the serving database hold with what a restore of its dump has made of it: what
 //! a dump leaves out would be lost without a word.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use pgops_api::display_chain;
 use tokio_postgres::Client;
@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use crate::postgres::census::compare::{
     Change, Difference, differences, differing, readable, without_consequences,
 };
-use crate::postgres::census::read::{Census, Horizon, horizon, kind};
+use crate::postgres::census::read::{Census, Horizon, kind};
 use crate::postgres::census::rules::{Meaning, meaning};
 use crate::postgres::client::error::ServerError;
 use crate::upgrade::{CensusBaseline, DatabaseCensus, Finding, shortened};
@@ -50,12 +50,8 @@ pub struct Extent {
 }
 
 impl Comparison {
-    /// To be called before a database is dumped: what changes afterwards is not compared.
-    pub async fn before_dump(source: &Client) -> Result<Horizon, ServerError> {
-        horizon(source).await
-    }
-
-    /// Compares a restored database with its source. That it cannot be compared, as when a client drops a table at this
+    /// Compares a restored database with its source; what has changed since `horizon`, which is read before the dump, is not
+    /// compared. That it cannot be compared, as when a client drops a table at this
     /// moment, is a note.
     pub async fn check_restored(
         &mut self,
@@ -76,9 +72,9 @@ impl Comparison {
         database: &str,
         horizon: Horizon,
     ) -> Result<(), ServerError> {
-        let census = match self.census.take() {
+        let census = match &mut self.census {
             Some(census) => census,
-            None => Census::between(source, restored).await?,
+            none => none.insert(Census::between(source, restored).await?),
         };
         let before = census.digests(source).await?;
         let after = census.digests(restored).await?;
@@ -93,16 +89,14 @@ impl Comparison {
         let keeps_rows = rows <= MAX_ROWS && self.kept_rows + rows <= MAX_ROWS_OF_ALL;
         let mut fingerprints = if keeps_rows { census.fingerprints(source).await? } else { Vec::new() };
         // What differs already is reported now, and expected afterwards.
-        let is_found = |catalog: &str, identity: &str| {
-            found.iter().any(|found| found.catalog == catalog && found.identity == identity)
-        };
-        fingerprints.retain(|row| !is_found(&row.catalog, &row.identity));
+        let differing: HashSet<_> =
+            found.iter().map(|found| (found.catalog.as_str(), found.identity.as_str())).collect();
+        fingerprints.retain(|row| !differing.contains(&(row.catalog.as_str(), row.identity.as_str())));
         self.kept_rows += u64::try_from(fingerprints.len()).unwrap_or(u64::MAX);
         self.rows += rows;
         self.kinds.extend(before.iter().filter(|digest| digest.rows > 0).map(|digest| digest.name.clone()));
         let mut digests = before;
         digests.retain(|digest| found.iter().all(|found| found.catalog != digest.name));
-        self.baseline.columns.clone_from(census.common());
         self.baseline.databases.push(DatabaseCensus {
             name: database.to_owned(),
             digests,
@@ -114,13 +108,15 @@ impl Comparison {
                 self.found.push(Found { database: database.to_owned(), difference });
             }
         }
-        self.census = Some(census);
         Ok(())
     }
 
     /// All findings, how much was compared, and what to compare with after `pg_upgrade`.
     #[must_use]
-    pub fn finish(self) -> (Vec<Finding>, Extent, CensusBaseline) {
+    pub fn finish(mut self) -> (Vec<Finding>, Extent, CensusBaseline) {
+        if let Some(census) = &self.census {
+            self.baseline.columns.clone_from(census.common());
+        }
         let unknown = self.census.as_ref().map_or(&[][..], Census::unknown);
         let mut findings = findings(&self.found);
         findings.extend((!unknown.is_empty()).then(|| not_compared(unknown)));

@@ -17,6 +17,7 @@ use super::escalation::{Escalation, MayDump};
 use super::extension_objects::ExtensionObjects;
 use super::restore_findings::Causes;
 use super::{private_servers, text_order};
+use crate::postgres::census::read::horizon;
 use crate::postgres::client::catalog::{count_tables, has_room_for_locks};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::collation::versions::CollationVersion;
@@ -190,7 +191,7 @@ async fn restore_all(
             restored.findings.push(too_many_tables(name));
             continue;
         }
-        let horizon = Comparison::before_dump(&serving).await?;
+        let horizon = horizon(&serving).await?;
         match database(schema, scratch, name).await? {
             RehearsalResult::Passed => {
                 restored.databases += 1;
