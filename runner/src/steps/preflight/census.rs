@@ -18,7 +18,6 @@ use crate::upgrade::{CensusBaseline, DatabaseCensus, Finding, shortened};
 pub const SINCE: u32 = 13;
 /// Tablespaces are not restored into a scratch server.
 const NOT_REHEARSED: &str = "pg_tablespace";
-const OF_TABLESPACES: &str = "tablespace ";
 /// A database has at most this many rows in the baseline, and all of them this many: of larger ones only digests are kept.
 const MAX_ROWS: u64 = 200_000;
 const MAX_ROWS_OF_ALL: u64 = 500_000;
@@ -81,7 +80,7 @@ impl Comparison {
         let mut found = Vec::new();
         for catalog in differing(&before, &after).into_iter().filter(|catalog| is_rehearsed(catalog)) {
             let mut rows = census.rows(source, catalog).await?;
-            rows.retain(|row| !horizon.may_precede(row.xmin) && !row.identity.contains(OF_TABLESPACES));
+            rows.retain(|row| !horizon.may_precede(row.xmin) && !is_about_tablespace(catalog, &row.identity));
             let restored = census.rows(restored, catalog).await?;
             found.extend(differences(catalog, &census.fields(catalog), &rows, &restored));
         }
@@ -127,6 +126,15 @@ impl Comparison {
 
 fn is_rehearsed(catalog: &str) -> bool {
     catalog.trim_start_matches("rights:") != NOT_REHEARSED
+}
+
+/// Whether a row is the comment or the label of a tablespace.
+fn is_about_tablespace(catalog: &str, identity: &str) -> bool {
+    match catalog {
+        "pg_shdescription" => identity.starts_with("tablespace "),
+        "pg_shseclabel" => identity.contains(" on tablespace "),
+        _ => false,
+    }
 }
 
 /// One finding for what is lost, and one for each text of what is told.
@@ -236,7 +244,15 @@ mod tests {
     }
 
     #[test]
+    fn object_whose_name_mentions_tablespaces_is_compared() {
+        assert!(!is_about_tablespace("pg_proc", "\"pg_catalog\".\"move tablespace now\"()"));
+        assert!(!is_about_tablespace("pg_shdescription", "role \"owner of tablespace fast\""));
+    }
+
+    #[test]
     fn tablespaces_are_not_rehearsed() {
+        assert!(is_about_tablespace("pg_shdescription", "tablespace \"fast\""));
+        assert!(is_about_tablespace("pg_shseclabel", "selinux on tablespace \"fast\""));
         assert!(
             is_rehearsed("pg_proc")
                 && !is_rehearsed("pg_tablespace")
