@@ -220,18 +220,7 @@ impl fmt::Display for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn partition(owner: Option<&str>, runs_foreign_code: bool) -> Partition {
-        Partition {
-            oid: 16400,
-            name: "s.t1".into(),
-            root_oid: 16399,
-            root: "s.t".into(),
-            owner: owner.map(Into::into),
-            runs_foreign_code,
-            column: Some("w".into()),
-        }
-    }
+    use crate::postgres::collation::partitions::tests::partition;
 
     fn sentence(state: State) -> String {
         sentences(&[Misrouted { partition: partition(Some("app"), false), state }]).concat()

@@ -124,10 +124,11 @@ fn is_shutdown(sqlstate: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn partition(owner: Option<&str>, runs_foreign_code: bool) -> Partition {
+    /// The partition `s.t1` of `s.t`.
+    pub fn partition(owner: Option<&str>, runs_foreign_code: bool) -> Partition {
         Partition {
             oid: 16400,
             name: "s.t1".into(),
