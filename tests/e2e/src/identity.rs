@@ -1,20 +1,15 @@
 //! Acting with the rights of one service account: what the API server lets it do.
 
-use std::fmt::Debug;
-
 use anyhow::{Context, ensure};
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube::{Api, Client, Config, Resource};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, NamespacedObject};
 
 /// A client with the token of a service account of a test's namespace.
 pub struct Identity {
@@ -47,18 +42,17 @@ impl Identity {
 
     /// The objects of a kind, in the test's namespace, with the rights of the account.
     #[must_use]
-    pub fn api<K>(&self) -> Api<K>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
-    {
+    pub fn api<K: NamespacedObject>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), self.ns.name())
     }
 
     /// Would the API server let the account make this patch? It is not stored.
-    pub async fn patch<K>(&self, name: &str, part: Part, patch: &Patch<Value>) -> kube::Result<()>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
-    {
+    pub async fn patch<K: NamespacedObject>(
+        &self,
+        name: &str,
+        part: Part,
+        patch: &Patch<Value>,
+    ) -> kube::Result<()> {
         let params = PatchParams { dry_run: true, ..PatchParams::default() };
         let objects = self.api::<K>();
         match part {
@@ -68,24 +62,14 @@ impl Identity {
     }
 
     /// Would the API server let the account create this object? It is not stored.
-    pub async fn create<K>(&self, object: Value) -> kube::Result<()>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Serialize,
-    {
+    pub async fn create<K: NamespacedObject>(&self, object: Value) -> kube::Result<()> {
         let params = PostParams { dry_run: true, ..PostParams::default() };
         let object: K = serde_json::from_value(object).map_err(kube::Error::SerdeError)?;
         self.api::<K>().create(&params, &object).await.map(drop)
     }
 
     /// Would the API server let the account delete this object? It is not deleted.
-    pub async fn delete<K>(&self, name: &str) -> kube::Result<()>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
-    {
+    pub async fn delete<K: NamespacedObject>(&self, name: &str) -> kube::Result<()> {
         let params = DeleteParams { dry_run: true, ..DeleteParams::default() };
         self.api::<K>().delete(name, &params).await.map(drop)
     }

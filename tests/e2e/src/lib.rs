@@ -65,7 +65,7 @@ pub use harness::with_namespace;
 pub use kubectl::{Output, kubectl};
 pub use loop_volume::{FileSystem, LoopVolume};
 pub use manual_pg_upgrade::ManualPgUpgrade;
-pub use namespace::Namespace;
+pub use namespace::{Namespace, NamespacedObject};
 pub use request::UpgradeRequest;
 pub use request_builder::UpgradeRequestBuilder;
 pub use wait::wait_for;

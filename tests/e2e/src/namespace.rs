@@ -1,16 +1,35 @@
 //! One namespace of the cluster.
 
+use std::fmt::Debug;
+
 use anyhow::{Context, ensure};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
 use kube::api::{Api, ListParams, PostParams};
+use kube::{Resource, ResourceExt};
 use pgops_api::names;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::kubectl::{Output, kubectl};
+
+/// An object of a kind that lives in a namespace.
+pub trait NamespacedObject:
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize
+{
+}
+
+impl<K> NamespacedObject for K where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Serialize
+{
+}
 
 /// A namespace of the cluster.
 #[derive(Clone)]
@@ -40,10 +59,7 @@ impl Namespace {
 
     /// The API of one kind in this namespace.
     #[must_use]
-    pub fn api<K>(&self) -> Api<K>
-    where
-        K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
-    {
+    pub fn api<K: NamespacedObject>(&self) -> Api<K> {
         Api::namespaced(self.cluster.client.clone(), &self.name)
     }
 

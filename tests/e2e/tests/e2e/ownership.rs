@@ -1,48 +1,31 @@
 //! Objects that have the name of a database's or a request's, and belong to another user.
 
-use std::fmt::Debug;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
 use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::ResourceExt;
 use kube::api::{DeleteParams, PostParams};
-use kube::{Resource, ResourceExt};
 use pgops_api::opsrequest::{CONDITION_SUCCESSFUL, CONDITION_WAITING};
 use pgops_api::{Postgres, PostgresOpsRequest, condition, names};
 use pgops_e2e::{
-    Cluster, DataSet, Namespace, UpgradeRequest, WebhookBypass, assert_upgraded, wait_for, with_namespace,
+    Cluster, DataSet, Namespace, NamespacedObject, UpgradeRequest, WebhookBypass, assert_upgraded, wait_for,
+    with_namespace,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-async fn create<K>(ns: &Namespace, object: Value) -> anyhow::Result<K>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Serialize,
-{
+async fn create<K: NamespacedObject>(ns: &Namespace, object: Value) -> anyhow::Result<K> {
     let object = serde_json::from_value(object)?;
     ns.api::<K>().create(&PostParams::default(), &object).await.context("failed to create a foreign object")
 }
 
 /// The object is the one that was created, and its contents are the same.
-async fn ensure_unchanged<K>(ns: &Namespace, before: &K) -> anyhow::Result<()>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Serialize,
-{
+async fn ensure_unchanged<K: NamespacedObject>(ns: &Namespace, before: &K) -> anyhow::Result<()> {
     let after = ns.api::<K>().get(&before.name_any()).await.context("a foreign object was deleted")?;
     let contents = |object: &K| {
         let mut object = serde_json::to_value(object).unwrap_or_default();
