@@ -41,73 +41,73 @@ async fn wait_for_image_condition(ns: &Namespace, exists: bool) -> anyhow::Resul
     wait_for(&ns.api(), "orders", &what, TIMEOUT, matches).await.map(drop)
 }
 
-#[tokio::test]
-async fn changed_catalog_entry_reaches_databases_only_on_request() -> anyhow::Result<()> {
+/// Runs a test with a catalog entry of its own, whose image is `first`; `second` is another image of the same version.
+async fn with_two_images(
+    name: &str,
+    test: impl AsyncFnOnce(&Cluster, &Namespace, [&str; 2]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let cluster = Cluster::connect().await?;
-    let name = "e2e-changed";
-    // Two images of one version.
     let [first, second] =
         ["15.18", "15.18-uid1999"].map(|tag| format!("{}/postgres:{tag}", cluster.registry));
     let spec = json!({"version": "15.18", "db": {"image": first, "baseOS": "debian"}});
     cluster
         .with_catalog_entry(name, spec, async || {
-            cluster
-                .with_namespace(async |ns| {
-                    let orders = ns.postgres("orders").version(name).filled_with(&[DataSet::Kept]).await?;
-                    let before = orders.fingerprint().await?;
-                    let change = Patch::Merge(json!({"spec": {"db": {"image": second}}}));
-                    let patch =
-                        async || cluster.catalog().patch(name, &PatchParams::default(), &change).await;
-                    let denial = patch().await.err().context("a used entry was changed")?.to_string();
-                    for part in [&format!("Postgres {}/orders", ns.name()), names::ANNOTATION_OVERRIDE] {
-                        ensure!(denial.contains(part), "the denial does not name {part}: {denial}");
-                    }
-                    override_guards_of_entry(&cluster, name).await?;
-                    patch().await?;
-
-                    wait_for_image_condition(ns, true).await?;
-                    restart(ns, &orders).await?;
-                    ensure!(pod_image(ns).await? == first, "a restart changed the image");
-
-                    let upgrade = ns.upgrade("same").database("orders").to(name).create().await?;
-                    assert_upgraded(&orders, &upgrade, &before).await?;
-                    wait_for_image_condition(ns, false).await?;
-                    restart(ns, &orders).await?;
-                    ensure!(pod_image(ns).await? == second, "a restart changed the image back");
-                    Ok(())
-                })
-                .await
+            cluster.with_namespace(async |ns| test(&cluster, ns, [&first, &second]).await).await
         })
         .await
 }
 
+/// Gives a catalog entry another image.
+async fn change_image(cluster: &Cluster, name: &str, image: &str) -> kube::Result<PostgresVersion> {
+    let change = Patch::Merge(json!({"spec": {"db": {"image": image}}}));
+    cluster.catalog().patch(name, &PatchParams::default(), &change).await
+}
+
+#[tokio::test]
+async fn changed_catalog_entry_reaches_databases_only_on_request() -> anyhow::Result<()> {
+    let name = "e2e-changed";
+    with_two_images(name, async |cluster, ns, [first, second]| {
+        let orders = ns.postgres("orders").version(name).filled_with(&[DataSet::Kept]).await?;
+        let before = orders.fingerprint().await?;
+        let denial = change_image(cluster, name, second).await.err();
+        let denial = denial.context("a used entry was changed")?.to_string();
+        for part in [&format!("Postgres {}/orders", ns.name()), names::ANNOTATION_OVERRIDE] {
+            ensure!(denial.contains(part), "the denial does not name {part}: {denial}");
+        }
+        override_guards_of_entry(cluster, name).await?;
+        change_image(cluster, name, second).await?;
+
+        wait_for_image_condition(ns, true).await?;
+        restart(ns, &orders).await?;
+        ensure!(pod_image(ns).await? == first, "a restart changed the image");
+
+        let upgrade = ns.upgrade("same").database("orders").to(name).create().await?;
+        assert_upgraded(&orders, &upgrade, &before).await?;
+        wait_for_image_condition(ns, false).await?;
+        restart(ns, &orders).await?;
+        ensure!(pod_image(ns).await? == second, "a restart changed the image back");
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test]
 async fn annotated_database_gets_the_image_of_a_changed_entry() -> anyhow::Result<()> {
-    let cluster = Cluster::connect().await?;
     let name = "e2e-changed-annotated";
-    let [first, second] =
-        ["15.18", "15.18-uid1999"].map(|tag| format!("{}/postgres:{tag}", cluster.registry));
-    let spec = json!({"version": "15.18", "db": {"image": first, "baseOS": "debian"}});
-    cluster
-        .with_catalog_entry(name, spec, async || {
-            cluster
-                .with_namespace(async |ns| {
-                    let orders = ns.postgres("orders").version(name).ready().await?;
-                    override_guards_of_entry(&cluster, name).await?;
-                    let change = Patch::Merge(json!({"spec": {"db": {"image": second}}}));
-                    cluster.catalog().patch(name, &PatchParams::default(), &change).await?;
-                    wait_for_image_condition(ns, true).await?;
-                    let annotation = format!("{}=true", names::ANNOTATION_OVERRIDE);
-                    ns.kubectl(&["annotate", "pg", "orders", &annotation], None).await?.succeeded()?;
-                    wait_for_image_condition(ns, false).await?;
-                    ensure!(pod_image(ns).await? == first, "the annotation alone has replaced the pod");
-                    restart(ns, &orders).await?;
-                    ensure!(pod_image(ns).await? == second, "a restart did not roll out the catalog's image");
-                    Ok(())
-                })
-                .await
-        })
-        .await
+    with_two_images(name, async |cluster, ns, [first, second]| {
+        let orders = ns.postgres("orders").version(name).ready().await?;
+        override_guards_of_entry(cluster, name).await?;
+        change_image(cluster, name, second).await?;
+        wait_for_image_condition(ns, true).await?;
+        let annotation = format!("{}=true", names::ANNOTATION_OVERRIDE);
+        ns.kubectl(&["annotate", "pg", "orders", &annotation], None).await?.succeeded()?;
+        wait_for_image_condition(ns, false).await?;
+        ensure!(pod_image(ns).await? == first, "the annotation alone has replaced the pod");
+        restart(ns, &orders).await?;
+        ensure!(pod_image(ns).await? == second, "a restart did not roll out the catalog's image");
+        Ok(())
+    })
+    .await
 }
 
 async fn override_guards_of_entry(cluster: &Cluster, name: &str) -> anyhow::Result<PostgresVersion> {
