@@ -32,7 +32,7 @@ impl<'a> Matrix<'a> {
             .filter(|stop| fits(start, stop) && fits(stop, goal))
             .collect();
         // Stable: among equals the new versions stay first.
-        stops.sort_by_key(|stop| drawback(stop));
+        stops.sort_by_cached_key(|stop| drawback(stop));
 
         let leads = |from: &Entry, to: &Entry| to.version >= from.version && self.suggests(from, to);
         if leads(start, goal) {
