@@ -11,7 +11,7 @@ use super::error::ServerError;
 use super::query::{count, strings};
 use super::serving_settings::{ServingSettings, serving_settings};
 use super::session::Superuser;
-use super::settings::{settings_for_all, stored_libraries};
+use super::settings::{StoredSetting, settings_for_all, stored_libraries};
 use super::side_by_side::{connect_in_turn, side_by_side};
 use crate::postgres::cluster_shape::ClusterShape;
 
@@ -39,8 +39,8 @@ pub struct Inventory {
     pub extensions: BTreeSet<Extension>,
     /// Names of the settings that are stored with roles and databases.
     pub stored_settings: BTreeSet<String>,
-    /// Libraries that sessions of databases and roles load: settings by name.
-    pub stored_libraries: Vec<(String, String)>,
+    /// Settings that name libraries for the sessions of databases and roles to load.
+    pub stored_libraries: Vec<StoredSetting>,
     /// Settings of `ALTER ROLE ALL`, by name.
     pub settings_for_all: Vec<(String, String)>,
     /// Number of subscriptions.

@@ -2,34 +2,56 @@
 //! which `pg_dumpall` leaves out.
 
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{Client, Row, Transaction};
 
 use super::database_error::DatabaseError;
 use super::error::ServerError;
+use super::query::Lossy;
 use super::quote;
 
 const QUERY: &str = "the settings of roles and databases";
 const CHANGE: &str = "set a parameter with ALTER ROLE ALL";
 
-/// The settings by name, with their values.
-pub async fn settings_for_all(client: &Client) -> Result<Vec<(String, String)>, ServerError> {
-    stored(client, "setdatabase = 0 AND setrole = 0").await
+/// What a stored setting is for, as text: a role, a database, a role in a database, or all roles.
+pub const OWNER: &str = "concat_ws(' in ', 'role ' || quote_ident(r.rolname::text), 'database ' || quote_ident(d.datname::text), \
+                         CASE WHEN r.oid IS NULL AND d.oid IS NULL THEN 'all roles' END)";
+/// The stored settings, each as `setting`, in the form `name=value`.
+pub const STORED: &str = "pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS setting \
+                          LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase";
+
+/// A setting that is stored for a role, a database or both.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredSetting {
+    pub name: String,
+    /// What it is stored for, as text.
+    pub owner: String,
+    pub value: String,
 }
 
-/// The settings of databases and roles that name libraries for their sessions to load, with their values.
-pub async fn stored_libraries(client: &Client) -> Result<Vec<(String, String)>, ServerError> {
-    let of_some = "(setdatabase <> 0 OR setrole <> 0)";
+/// The settings by name, with their values.
+pub async fn settings_for_all(client: &Client) -> Result<Vec<(String, String)>, ServerError> {
+    let stored = stored(client, "s.setdatabase = 0 AND s.setrole = 0").await?;
+    Ok(stored.into_iter().map(|it| (it.name, it.value)).collect())
+}
+
+/// The settings of databases and roles that name libraries for their sessions to load.
+pub async fn stored_libraries(client: &Client) -> Result<Vec<StoredSetting>, ServerError> {
+    let of_some = "(s.setdatabase <> 0 OR s.setrole <> 0)";
     stored(client, &format!("{of_some} AND setting ~ '^(session|local)_preload_libraries='")).await
 }
 
-async fn stored(client: &Client, condition: &str) -> Result<Vec<(String, String)>, ServerError> {
+async fn stored(client: &Client, condition: &str) -> Result<Vec<StoredSetting>, ServerError> {
     let sql = format!(
-        "SELECT split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1) \
-         FROM pg_db_role_setting, unnest(setconfig) AS setting WHERE {condition}"
+        "SELECT split_part(setting, '=', 1), {OWNER}, substr(setting, strpos(setting, '=') + 1) \
+         FROM {STORED} WHERE {condition} ORDER BY 1, 2"
     );
     let failed = ServerError::query(QUERY);
     let rows = client.query(&sql, &[]).await.map_err(failed)?;
-    rows.iter().map(|row| Ok((row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?))).collect()
+    let read = |row: &Row| {
+        let owner = row.try_get::<_, Lossy>(1)?.0;
+        Ok(StoredSetting { name: row.try_get(0)?, owner, value: row.try_get(2)? })
+    };
+    rows.iter().map(read).collect::<Result<_, _>>().map_err(failed)
 }
 
 /// Sets a parameter for all roles.

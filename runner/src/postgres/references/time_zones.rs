@@ -10,6 +10,7 @@ use super::constants::{Place, of_body, of_expression};
 use super::definitions::{Definition, DefinitionKind};
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::query::{Lossy, strings};
+use crate::postgres::client::settings::{OWNER, STORED};
 
 /// What happens if a named time zone does not exist.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -29,17 +30,14 @@ pub async fn zone_names(client: &Client) -> Result<BTreeSet<String>, ServerError
 /// Settings of time zones that are kept: in files of settings other than initdb's, and stored with roles and databases;
 /// each as the object and its value.
 pub async fn zones_of_settings(client: &Client) -> Result<Vec<(String, String)>, ServerError> {
-    let sql = "SELECT 'setting ' || name, setting FROM pg_settings WHERE name IN ('TimeZone', 'log_timezone') \
-               AND sourcefile ~ '/(user|postgresql\\.auto)\\.conf$' \
-               UNION ALL \
-               SELECT concat_ws(' ', 'setting TimeZone of', 'role ' || quote_ident(r.rolname::text), \
-                 'database ' || quote_ident(d.datname::text), \
-                 CASE WHEN r.oid IS NULL AND d.oid IS NULL THEN 'all roles' END), \
-                 substr(setting, strpos(setting, '=') + 1) \
-               FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS setting \
-               LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase \
-               WHERE setting ~* '^timezone='";
-    objects_with_zones(client, sql).await
+    let sql = format!(
+        "SELECT 'setting ' || name, setting FROM pg_settings WHERE name IN ('TimeZone', 'log_timezone') \
+         AND sourcefile ~ '/(user|postgresql\\.auto)\\.conf$' \
+         UNION ALL \
+         SELECT 'setting TimeZone of ' || {OWNER}, substr(setting, strpos(setting, '=') + 1) \
+         FROM {STORED} WHERE setting ~* '^timezone='"
+    );
+    objects_with_zones(client, &sql).await
 }
 
 /// Functions of a database that set a time zone, each as the object and its value.

@@ -72,10 +72,7 @@ pub async fn rehearse(
     // Whatever else the restored code has started.
     programs.agent.kill_all().await?;
     let mut rehearsed = result?;
-    rehearsed.findings.retain(|finding| {
-        let is_about = |library: &String| finding.text.contains(&format!("\"{library}\""));
-        !source.missing_libraries.iter().any(is_about)
-    });
+    rehearsed.findings.retain(|finding| !source.lacks_library_of(&finding.text));
     Ok(rehearsed)
 }
 
@@ -235,10 +232,7 @@ async fn add_errors(
     database: &str,
     mut errors: RestoreErrors,
 ) {
-    let is_about = |message: &str, library: &String| message.contains(&format!("\"{library}\""));
-    errors.errors.retain(|error| {
-        !source.missing_libraries.iter().any(|library| is_about(&error.error.message, library))
-    });
+    errors.errors.retain(|error| !source.lacks_library_of(&error.error.message));
     let objects: Vec<_> = errors.errors.iter().filter_map(|error| error.source).collect();
     // The errors are reported without them too.
     let extensions = extensions_of(serving, &objects).await.unwrap_or_else(|error| {
@@ -246,6 +240,19 @@ async fn add_errors(
         BTreeMap::new()
     });
     log(&causes.add(database, errors, &extensions));
+}
+
+impl Source<'_> {
+    /// Whether a message names a library that the target lacks, which has a finding of its own.
+    fn lacks_library_of(&self, message: &str) -> bool {
+        self.missing_libraries.iter().any(|library| names_library(message, library))
+    }
+}
+
+/// From 18 on a server names a library without the `$libdir/` of its definition.
+fn names_library(message: &str, library: &str) -> bool {
+    let short = library.strip_prefix("$libdir/").unwrap_or(library);
+    [library, short].iter().any(|name| message.contains(&format!("\"{name}\"")))
 }
 
 fn log(lines: &[String]) {
@@ -301,6 +308,14 @@ mod tests {
 
     fn refusal(error: &str) -> ReportedError {
         ReportedError { message: error.into(), statement: Some("LOCK TABLE t".into()) }
+    }
+
+    #[rstest::rstest]
+    #[case::before_18("could not access file \"$libdir/adminpack\": No such file or directory", true)]
+    #[case::since_18("could not access file \"adminpack\": No such file or directory", true)]
+    #[case::another("could not access file \"$libdir/adminpack2\": No such file or directory", false)]
+    fn message_names_a_library_as_its_version_does(#[case] message: &str, #[case] named: bool) {
+        assert_eq!(names_library(message, "$libdir/adminpack"), named);
     }
 
     #[test]

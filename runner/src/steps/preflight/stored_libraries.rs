@@ -1,51 +1,52 @@
 //! Libraries that the sessions of a database or a role load, by `ALTER DATABASE` or `ALTER ROLE`. The rehearsal does not load
 //! them: its sessions are independent of such settings.
 
+use std::collections::BTreeMap;
+
 use super::preload_libraries::{SESSION_SETTINGS, libraries, missing};
 use crate::postgres::client::inventory::Inventory;
+use crate::postgres::client::settings::StoredSetting;
 use crate::postgres::program::programs::Programs;
 use crate::upgrade::{Finding, StepError};
 
-/// A finding for each setting with libraries that the old version has and the target lacks: every connection would fail.
+/// A finding for each setting with libraries that the old version has and the target lacks: every connection to the
+/// database, or of the role, would fail.
 pub async fn findings(
     inventory: &Inventory,
     old: &Programs,
     new: &Programs,
 ) -> Result<Vec<Finding>, StepError> {
-    let mut findings = Vec::new();
-    for setting in SESSION_SETTINGS {
-        let names = named(setting, &inventory.stored_libraries);
-        if names.is_empty() {
-            continue;
-        }
-        let before = old.agent.has_libraries(&old.installation, names.clone()).await?;
-        let after = new.agent.has_libraries(&new.installation, names.clone()).await?;
-        let lost = lost(names, &before, &after);
-        if !lost.is_empty() {
-            findings.push(missing(setting, &lost));
-        }
+    let named = named(&inventory.stored_libraries);
+    let names: Vec<_> = named.iter().map(|(_, name)| name.clone()).collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(findings)
+    let before = old.agent.has_libraries(&old.installation, names.clone()).await?;
+    let after = new.agent.has_libraries(&new.installation, names).await?;
+    let lost = lost(named, &before, &after);
+    Ok(lost.iter().map(|(setting, names)| missing(setting, names)).collect())
 }
 
-/// The libraries in all values of a setting.
-fn named(setting: &str, stored: &[(String, String)]) -> Vec<String> {
-    let values = stored.iter().filter(|(name, _)| name == setting);
-    let mut names: Vec<_> = values.flat_map(|(_, value)| libraries(setting, value)).collect();
-    names.sort();
-    names.dedup();
-    names
+/// The libraries of the settings that sessions obey, each with its setting and what that is stored for.
+fn named(stored: &[StoredSetting]) -> Vec<(String, String)> {
+    let of_sessions = stored.iter().filter(|it| SESSION_SETTINGS.contains(&it.name.as_str()));
+    of_sessions
+        .flat_map(|it| {
+            let setting = format!("{} of {}", it.name, it.owner);
+            libraries(&it.name, &it.value).into_iter().map(move |library| (setting.clone(), library))
+        })
+        .collect()
 }
 
 /// A library that was missing before fails its sessions already, and would not be lost.
-fn lost(names: Vec<String>, before: &[bool], after: &[bool]) -> Vec<String> {
-    let found = before.iter().zip(after);
-    names
-        .into_iter()
-        .zip(found)
-        .filter(|(_, found)| *found == (&true, &false))
-        .map(|(name, _)| name)
-        .collect()
+fn lost(named: Vec<(String, String)>, before: &[bool], after: &[bool]) -> BTreeMap<String, Vec<String>> {
+    let mut lost: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for ((setting, name), found) in named.into_iter().zip(before.iter().zip(after)) {
+        if found == (&true, &false) {
+            lost.entry(setting).or_default().push(name);
+        }
+    }
+    lost
 }
 
 #[cfg(test)]
@@ -54,16 +55,28 @@ mod tests {
 
     #[test]
     fn stored_library_is_lost_if_only_the_old_version_has_it() {
-        let names = || ["kept", "lost", "never", "new"].map(ToOwned::to_owned).to_vec();
-        assert_eq!(lost(names(), &[true, true, false, false], &[true, false, false, true]), ["lost"]);
+        let named = [("a", "kept"), ("a", "lost"), ("a", "never"), ("b", "new"), ("b", "lost")];
+        let named = named.map(|(setting, name)| (setting.to_owned(), name.to_owned())).to_vec();
+        let lost = lost(named, &[true, true, false, false, true], &[true, false, false, true, false]);
+        let expected = ["a", "b"].map(|setting| (setting.to_owned(), vec!["lost".to_owned()]));
+        assert_eq!(lost, expected.into());
     }
 
     #[test]
-    fn stored_libraries_of_a_setting_are_collected() {
-        let stored = [("session", "b, a"), ("local_preload_libraries", "p"), ("session", "a")];
-        let stored = stored
-            .map(|(name, value)| (name.replace("session", "session_preload_libraries"), value.to_owned()));
-        assert_eq!(named("session_preload_libraries", &stored), ["a", "b"]);
-        assert_eq!(named("local_preload_libraries", &stored), ["$libdir/plugins/p"]);
+    fn stored_libraries_are_named_with_the_setting_and_its_owner() {
+        let setting = |name: &str, owner: &str, value: &str| StoredSetting {
+            name: name.into(),
+            owner: owner.into(),
+            value: value.into(),
+        };
+        let stored = [
+            setting("session_preload_libraries", "database shop", "b, a"),
+            setting("local_preload_libraries", "role app", "p"),
+            setting("search_path", "role app", "public"),
+        ];
+        let of_shop = "session_preload_libraries of database shop";
+        let expected =
+            [(of_shop, "b"), (of_shop, "a"), ("local_preload_libraries of role app", "$libdir/plugins/p")];
+        assert_eq!(named(&stored), expected.map(|(setting, name)| (setting.to_owned(), name.to_owned())));
     }
 }

@@ -169,7 +169,7 @@ pub(super) const CASES: &[Case] = &[
     Case::refused(
         "Zoë's",
         "CREATE TABLE t ()",
-        &[("database-name", "Zo\\303\\253's"), ("schema-restore", "\"Zoë's\" does not exist")],
+        &[("database-name", "Zo\\303\\253's")],
         "database \"Zoë's\" does not exist",
     )
     .with("ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"),
@@ -191,7 +191,7 @@ pub(super) const CASES: &[Case] = &[
     Case::refused(
         "library of each session",
         "ALTER DATABASE \"library of each session\" SET session_preload_libraries = 'adminpack'",
-        &[("schema-restore", "\"library of each session\"")],
+        &[("preload-library", "of database \"library of each session\" names libraries that the target image lacks")],
         "could not access file",
     )
     .on(10..=16)
