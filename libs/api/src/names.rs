@@ -70,6 +70,11 @@ pub const CONTAINER_REHEARSAL: &str = "rehearsal";
 /// Annotation of a volume claim with the uid of the `Postgres` whose StatefulSet created it: a claim without it is not
 /// deleted with a database.
 pub const ANNOTATION_DATABASE_UID: &str = "pgops.dev/database-uid";
+/// Annotation of a volume claim with the uid of the Secret that was created for its database: the next database of that
+/// name, which uses both, deletes this Secret with its data.
+pub const ANNOTATION_AUTH_SECRET_UID: &str = "pgops.dev/auth-secret-uid";
+/// Annotation of a volume claim with the user that owns the data: the next database of that name runs as this user.
+pub const ANNOTATION_RUN_AS_USER: &str = "pgops.dev/run-as-user";
 /// Annotation of a StatefulSet with the name of the `PostgresVersion` that [`ANNOTATION_IMAGE`] was chosen for.
 pub const ANNOTATION_VERSION: &str = "pgops.dev/version";
 /// Annotation of a StatefulSet with the image that the provisioner chose for [`ANNOTATION_VERSION`]: the catalog may name
