@@ -26,15 +26,15 @@ impl Actions for UpgradeContext {
             let mut restarts = AGENT_RESTARTS;
             loop {
                 match with_timeout(timeout, (spec.run)(self)).await {
-                    Err(error) if error.is_agent_lost() && restarts > 0 => {
+                    Err(error) if error.lost_container().is_some() && restarts > 0 => {
                         tracing::warn!(%step, "{}; running the step again", display_chain(&error));
                         restarts -= 1;
                     }
-                    result => {
-                        break result.map_err(|error| {
-                            log_whole(step, &error);
-                            error.failure(step)
-                        });
+                    Ok(()) => break Ok(()),
+                    Err(error) => {
+                        let error = self.explained(error).await;
+                        log_whole(step, &error);
+                        break Err(error.failure(step));
                     }
                 }
             }
@@ -116,6 +116,17 @@ impl Actions for UpgradeContext {
             (Event::RollForward(why), _) => {
                 tracing::warn!(%step, reason = "UndoUnsafe", "{}; the upgrade resumes forward", why.message);
             }
+        }
+    }
+}
+
+impl UpgradeContext {
+    /// The error, with the reason for which another container has ended, if it is a lack of memory.
+    async fn explained(&self, error: StepError) -> StepError {
+        let Some(container) = error.lost_container() else { return error };
+        match self.cluster.memory_kill(container).await {
+            Some(kill) => StepError::OutOfMemory { kill, source: Box::new(error) },
+            None => error,
         }
     }
 }

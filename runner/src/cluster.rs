@@ -7,6 +7,7 @@ mod database;
 mod error;
 mod known;
 mod node_affinity;
+mod own_pod;
 mod owned;
 pub mod pod;
 mod pods;
@@ -20,4 +21,5 @@ mod tests;
 
 pub use client::Cluster;
 pub use error::ClusterError;
+pub use own_pod::MemoryKill;
 pub use pod::PodState;

@@ -47,10 +47,13 @@ pub enum AgentError {
 }
 
 impl AgentError {
-    /// Whether the agent's container has ended: the kubelet starts it again.
+    /// The agent's container, if it has ended: the kubelet starts it again.
     #[must_use]
-    pub fn is_lost(&self) -> bool {
-        matches!(self, Self::Lost { .. } | Self::Connect { .. })
+    pub fn lost_container(&self) -> Option<&'static str> {
+        match self {
+            Self::Lost { container, .. } | Self::Connect { container, .. } => Some(container),
+            _ => None,
+        }
     }
 }
 

@@ -271,3 +271,45 @@ async fn claim_that_is_being_deleted_is_a_risk() {
     });
     assert!(matches!(test.cluster.storage_risk().await.unwrap(), Some(StorageRisk::ClaimDeleted { .. })));
 }
+
+/// A worker's pod, whose container `rehearsal` has this state and last state.
+fn worker_pod(state: &Value, last_state: &Value) -> Pod {
+    parse(json!({
+        "metadata": { "name": "orders-17-x", "namespace": "demo" },
+        "spec": {
+            "initContainers": [
+                { "name": "rehearsal", "image": "pg:17", "resources": { "limits": { "memory": "4Gi" } } },
+            ],
+            "containers": [{ "name": "runner", "image": "runner" }],
+        },
+        "status": { "initContainerStatuses": [{
+            "name": "rehearsal", "image": "", "imageID": "", "ready": true, "restartCount": 1,
+            "state": state, "lastState": last_state,
+        }] },
+    }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn container_killed_for_lack_of_memory_is_known_with_its_limit() {
+    let killed = json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } });
+    let running = json!({ "running": {} });
+    for (state, last_state) in [(&killed, &json!({})), (&running, &killed)] {
+        let mut test = Test::new().with(&worker_pod(state, last_state));
+        test.cluster.own_pod = Some("orders-17-x".to_owned());
+        let kill = test.cluster.memory_kill("rehearsal").await.unwrap();
+        assert_eq!(kill.limit.as_deref(), Some("4Gi"));
+        assert!(kill.to_string().contains("\"rehearsal\""), "{kill}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn container_that_ended_otherwise_was_not_killed_for_lack_of_memory() {
+    let by_itself = json!({ "terminated": { "exitCode": 137, "reason": "Error" } });
+    for last_state in [by_itself, json!({})] {
+        let mut test = Test::new().with(&worker_pod(&json!({ "running": {} }), &last_state));
+        test.cluster.own_pod = Some("orders-17-x".to_owned());
+        assert_eq!(test.cluster.memory_kill("rehearsal").await, None);
+        test.cluster.own_pod = None;
+        assert_eq!(test.cluster.memory_kill("rehearsal").await, None);
+    }
+}

@@ -20,6 +20,7 @@ mod old_server;
 mod preload_libraries;
 mod private_servers;
 mod references;
+mod rehearsal_memory;
 mod replication_slots;
 mod restore_findings;
 mod schema_rehearsal;
@@ -168,7 +169,7 @@ async fn examine(
     match new_cluster::examine(upgrade, &programs, inventory).await? {
         Err(finding) => findings.push(finding),
         Ok(mut settings) => {
-            let rehearsed = schema_rehearsal::rehearse(upgrade, &source, &mut settings).await?;
+            let rehearsed = rehearsal_memory::rehearse(upgrade, &source, &mut settings).await?;
             findings.extend(settings.findings);
             servers = settings.servers;
             findings.extend(rehearsed.findings);
