@@ -7,11 +7,10 @@ use crate::phase::Phase;
 /// The limits of one listener. All listeners speak HTTP/1.1 only, which API servers, kubelets and Prometheus use:
 /// HTTP/2 would need limits on streams too.
 ///
-/// They also bound how long a client waits for the processor while another one floods the listener with TLS handshakes,
-/// which no number per second limits: no more handshakes than `connections` are ever in progress, a new one displaces
-/// one of the client that floods, and each takes about 0.4 ms of one processor. A limit on the handshakes of an address
-/// would refuse API servers first, since they open a connection for each of hundreds of concurrent reviews and, behind
-/// address translation, share their address with other clients.
+/// They also bound how long a client waits for the processor while another one floods the listener with TLS handshakes:
+/// at most `connections` of them are in progress, a new one displaces one of the client that floods, and each takes about
+/// 0.4 ms of one processor. Their rate is not limited: that would refuse API servers first, since they open a connection
+/// for each of hundreds of concurrent reviews and, behind address translation, share their address with other clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Maximum number of open connections.

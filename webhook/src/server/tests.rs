@@ -45,7 +45,7 @@ async fn start(limits: Limits, tls: rustls::ServerConfig) -> SocketAddr {
     address
 }
 
-/// Asserts that the server closes the connection of a client that has sent these bytes and sends no more.
+/// Asserts that the server closes the connection of a client that sends these bytes and then nothing.
 async fn assert_cut_off(address: SocketAddr, bytes: &[u8]) {
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(bytes).await.unwrap();
