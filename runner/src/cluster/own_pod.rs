@@ -9,10 +9,10 @@ use super::client::Cluster;
 
 /// The kubelet's reason for a container whose processes the kernel has killed for lack of memory.
 const OOM_KILLED: &str = "OOMKilled";
-/// How often, and how many times, to read the pod: the kubelet reports the end of a container after a second or two, and
-/// the launcher may still be granting the right to read it.
+/// How often to read the pod, and for how long in all: the kubelet reports the end of a container after a second or two, and
+/// the launcher may still be granting the right to read it. A failed step waits for this, perhaps in the outage.
 const INTERVAL: Duration = Duration::from_secs(1);
-const ATTEMPTS: usize = 15;
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A container of the worker that was killed for lack of memory.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,18 +36,21 @@ impl fmt::Display for MemoryKill {
 impl Cluster {
     /// Whether a container of this pod, which has ended, was killed for lack of memory; none too if that cannot be found out.
     pub async fn memory_kill(&self, container: &str) -> Option<MemoryKill> {
-        for _ in 0..ATTEMPTS {
-            let pod = self.own_pod().await;
-            if let Some(end) = pod.as_ref().and_then(|pod| last_end(pod, container)) {
-                let is_killed = end.reason.as_deref() == Some(OOM_KILLED);
-                return is_killed.then(|| MemoryKill {
-                    container: container.to_owned(),
-                    limit: pod.as_ref().and_then(|pod| memory_limit(pod, container)),
-                });
+        let (pod, end) = tokio::time::timeout(TIMEOUT, self.wait_end(container)).await.ok()?;
+        (end.reason.as_deref() == Some(OOM_KILLED))
+            .then(|| MemoryKill { container: container.to_owned(), limit: memory_limit(&pod, container) })
+    }
+
+    /// Waits until the kubelet has reported that the container has ended.
+    async fn wait_end(&self, container: &str) -> (Pod, ContainerStateTerminated) {
+        loop {
+            if let Some(pod) = self.own_pod().await
+                && let Some(end) = last_end(&pod, container).cloned()
+            {
+                return (pod, end);
             }
             tokio::time::sleep(INTERVAL).await;
         }
-        None
     }
 
     /// The memory limit of a container of this pod, if it has one and the pod can be read.
