@@ -41,7 +41,7 @@ async fn is_cut_off(client: &mut TcpStream, text: &[u8]) -> bool {
         while !text.is_empty() && writer.write_all(b"x").await.is_ok() {
             sleep(Duration::from_secs(1)).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let mut bytes = [0; 1024];
     let closed = async { while matches!(reader.read(&mut bytes).await, Ok(1..)) {} };

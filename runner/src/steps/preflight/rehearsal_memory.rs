@@ -27,11 +27,10 @@ pub async fn rehearse(
     let kills_before = agent.memory_kills().await;
     let result = schema_rehearsal::rehearse(upgrade, source, settings).await;
     let limit = match End::of(&result) {
-        End::Passed => return result,
         End::Failed if is_more(agent.memory_kills().await, kills_before) => {
             upgrade.cluster.memory_limit(CONTAINER_REHEARSAL).await
         }
-        End::Failed => return result,
+        End::Passed | End::Failed => return result,
         End::Lost => match upgrade.cluster.memory_kill(CONTAINER_REHEARSAL).await {
             Some(kill) => kill.limit,
             None => return result,

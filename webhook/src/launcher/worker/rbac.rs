@@ -78,7 +78,9 @@ mod tests {
         assert_eq!(with_pods(&extended, vec!["a-x".into()]), None, "it has the right");
 
         let mut every = rules.clone();
-        every.iter_mut().for_each(|rule| rule.resource_names = None);
+        for rule in &mut every {
+            rule.resource_names = None;
+        }
         assert_eq!(with_pods(&every, vec!["a-x".into()]), None);
     }
 
