@@ -129,27 +129,10 @@ mod tests {
     use super::*;
     use crate::saga::Failure;
     use jiff::Timestamp;
-    use pgops_api::plan::{Reindex, Repartition, Step, VersionRef};
+    use pgops_api::plan::Step;
 
     fn plan(scope: Scope) -> UpgradePlan {
-        let version =
-            |version: &str| VersionRef { name: version.into(), version: version.into(), image: "pg".into() };
-        UpgradePlan {
-            namespace: "demo".into(),
-            request: "orders-17".into(),
-            request_uid: "3f9c21aa".into(),
-            database: "orders".into(),
-            database_uid: "5d1c".into(),
-            from: version("13.16"),
-            to: version("17.11"),
-            scope,
-            transfer_mode: None,
-            keep_old_data_seconds: None,
-            reindex: Reindex::default(),
-            repartition: Repartition::default(),
-            timeout_seconds: None,
-            max_retries: 1,
-        }
+        UpgradePlan { scope, ..UpgradePlan::example("13.16", "17.11") }
     }
 
     fn failure() -> Failure {
