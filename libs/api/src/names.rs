@@ -45,6 +45,8 @@ pub const ANNOTATION_RESUME: &str = "pgops.dev/carry-on";
 pub const ANNOTATION_REINDEX: &str = "pgops.dev/reindex";
 /// Annotation of a request: `report` or `move`.
 pub const ANNOTATION_REPARTITION: &str = "pgops.dev/repartition";
+/// Annotation of a request: `report` or `carry`.
+pub const ANNOTATION_CREATEROLE_GRANTS: &str = "pgops.dev/createrole-grants";
 /// Annotation of a request: with `true` the base system may change between systems with the GNU C library.
 pub const ANNOTATION_ALLOW_BASE_OS_CHANGE: &str = "pgops.dev/allow-base-os-change";
 /// Annotation of a request: with `true` only the preflight runs, and nothing is changed. Its value when the

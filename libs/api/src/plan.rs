@@ -1,10 +1,12 @@
 //! The plan of one upgrade, which the launcher passes to the runner, and its steps.
 
+mod createrole_grants;
 mod example;
 mod reindex;
 mod repartition;
 mod transfer;
 
+pub use createrole_grants::CreateroleGrants;
 pub use reindex::Reindex;
 pub use repartition::Repartition;
 pub use transfer::TransferMode;
@@ -57,6 +59,9 @@ pub struct UpgradePlan {
     /// What happens to rows that belong to another partition in the new order.
     #[serde(default, skip_serializing_if = "Repartition::is_default")]
     pub repartition: Repartition,
+    /// What happens to the rights of roles with `CREATEROLE`.
+    #[serde(default, skip_serializing_if = "CreateroleGrants::is_default")]
+    pub createrole_grants: CreateroleGrants,
     /// Time limit of one step, in seconds; no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
@@ -273,6 +278,7 @@ mod tests {
         let example = || UpgradePlan::example("13.16", "17.11");
         let plans = [
             (UpgradePlan { repartition: Repartition::Move, ..example() }, "repartition"),
+            (UpgradePlan { createrole_grants: CreateroleGrants::Carry, ..example() }, "createroleGrants"),
         ];
         let default = serde_json::to_string(&example()).unwrap();
         for (plan, field) in plans {

@@ -4,6 +4,7 @@ mod census;
 mod changed_meaning;
 mod checks;
 mod configuration;
+mod createrole;
 mod definitions;
 mod duties;
 mod escalation;
@@ -151,6 +152,7 @@ async fn examine(
     findings.extend(stored_libraries::findings(inventory, &upgrade.old_programs().await?, &programs).await?);
     let offer = programs.agent.offer(&programs.installation).await?;
     findings.extend(extensions::notes(&inventory.extensions, &offer));
+    findings.extend(createrole::note(upgrade, ip).await?);
     findings.extend(duties::notes(upgrade, ip, &inventory.databases).await?);
     findings.extend(volume::findings(upgrade)?);
     let space = upgrade.space(inventory)?;

@@ -1,6 +1,6 @@
 //! The plan of an example, for the documentation and for unit tests of all crates.
 
-use super::{Reindex, Repartition, Scope, UpgradePlan, VersionRef};
+use super::{CreateroleGrants, Reindex, Repartition, Scope, UpgradePlan, VersionRef};
 
 impl UpgradePlan {
     /// The plan of the request `demo/orders-17` for the database `orders`, between these versions, with the default options.
@@ -19,6 +19,7 @@ impl UpgradePlan {
             keep_old_data_seconds: None,
             reindex: Reindex::default(),
             repartition: Repartition::default(),
+            createrole_grants: CreateroleGrants::default(),
             timeout_seconds: None,
             max_retries: 1,
         }

@@ -142,6 +142,7 @@ fn plan(request: &PostgresOpsRequest, database: &Postgres, upgrade: AdmittedUpgr
         keep_old_data_seconds: upgrade.options.keep_old_data.map(|time| time.as_secs()),
         reindex: upgrade.options.reindex,
         repartition: upgrade.options.repartition,
+        createrole_grants: upgrade.options.createrole_grants,
         // A fraction of a second would be truncated: a timeout must not become 0.
         timeout_seconds: upgrade.options.timeout.map(|timeout| timeout.as_secs().max(1)),
         max_retries: upgrade.options.max_retries,
