@@ -14,6 +14,7 @@ pub use transfer::TransferMode;
 use serde::{Deserialize, Serialize};
 
 use crate::PgVersion;
+use crate::postgresversion::ExtensionSpec;
 use crate::version::ParseVersionError;
 
 /// Environment variable of the Job with the plan as JSON.
@@ -62,6 +63,9 @@ pub struct UpgradePlan {
     /// What happens to the rights of roles with `CREATEROLE`.
     #[serde(default, skip_serializing_if = "CreateroleGrants::is_default")]
     pub createrole_grants: CreateroleGrants,
+    /// What the target's catalog entry says of extensions, as written: the preflight reports what is wrong with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<ExtensionSpec>,
     /// Time limit of one step, in seconds; no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
@@ -276,9 +280,11 @@ mod tests {
     #[test]
     fn plan_round_trips_through_json_and_does_not_mention_defaults() {
         let example = || UpgradePlan::example("13.16", "17.11");
+        let ledger = ExtensionSpec { name: "ledger".into(), ..ExtensionSpec::default() };
         let plans = [
             (UpgradePlan { repartition: Repartition::Move, ..example() }, "repartition"),
             (UpgradePlan { createrole_grants: CreateroleGrants::Carry, ..example() }, "createroleGrants"),
+            (UpgradePlan { extensions: vec![ledger], ..example() }, "extensions"),
         ];
         let default = serde_json::to_string(&example()).unwrap();
         for (plan, field) in plans {

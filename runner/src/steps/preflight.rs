@@ -10,6 +10,7 @@ mod duties;
 mod escalation;
 mod estimate;
 mod extension_objects;
+mod extension_rules;
 mod extensions;
 mod image;
 mod meaning;
@@ -35,6 +36,7 @@ use pgops_api::names;
 use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 
 use crate::cluster::PodState;
+use crate::postgres::client::extensions::default_versions;
 use crate::postgres::client::inventory::{Inventory, inventory};
 use crate::postgres::collation::versions::CollationVersion;
 use crate::postgres::privileges::compare::Baseline;
@@ -152,6 +154,10 @@ async fn examine(
     findings.extend(stored_libraries::findings(inventory, &upgrade.old_programs().await?, &programs).await?);
     let offer = programs.agent.offer(&programs.installation).await?;
     findings.extend(extensions::notes(&inventory.extensions, &offer));
+    let serving = default_versions(&upgrade.superuser.connect_server(ip).await?).await?;
+    let offers = extension_rules::Offers { serving: &serving, target: &offer };
+    let (known_extensions, entry) = (&upgrade.extensions, &upgrade.plan.to.name);
+    findings.extend(extension_rules::findings(&inventory.extensions, &offers, known_extensions, entry));
     findings.extend(createrole::note(upgrade, ip).await?);
     findings.extend(duties::notes(upgrade, ip, &inventory.databases).await?);
     findings.extend(volume::findings(upgrade)?);
@@ -180,7 +186,7 @@ async fn examine(
             census = rehearsed.census;
         }
     }
-    findings.extend(of_extensions.findings(&upgrade.superuser, ip).await?);
+    findings.extend(of_extensions.findings(&upgrade.superuser, ip, &upgrade.extensions).await?);
     Ok(Examined { findings, space, mode, drop_column_option, servers, rehearsal, baseline, census })
 }
 

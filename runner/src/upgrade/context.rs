@@ -12,6 +12,7 @@ use crate::agent::Agents;
 use crate::cancel::Cancel;
 use crate::cluster::Cluster;
 use crate::postgres::client::session::Superuser;
+use crate::postgres::extension::knowledge::Knowledge;
 use crate::postgres::program::programs::Programs;
 use crate::postgres::proxy::Proxy;
 use crate::postgres::volume::work_dir::WorkDir;
@@ -28,6 +29,8 @@ pub struct UpgradeContext {
     pub work_dir: WorkDir,
     pub superuser: Superuser,
     pub agents: Agents,
+    /// What is known of extensions.
+    pub extensions: Knowledge,
     /// `None` until the preflight has stored them, and in minor upgrades.
     pub facts: Option<Facts>,
     /// What the preflight of a minor upgrade reported to users; that of a major one stores it with its facts.
@@ -60,6 +63,7 @@ impl UpgradeContext {
             cancel: Cancel::watch(cluster.clone()),
             superuser: Superuser::read(old_major)?,
             agents,
+            extensions: Knowledge::new(&plan.extensions),
             has_made_checkpoints: false,
             interlock: None,
             requires_node: false,

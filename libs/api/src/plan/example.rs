@@ -20,6 +20,7 @@ impl UpgradePlan {
             reindex: Reindex::default(),
             repartition: Repartition::default(),
             createrole_grants: CreateroleGrants::default(),
+            extensions: Vec::new(),
             timeout_seconds: None,
             max_retries: 1,
         }

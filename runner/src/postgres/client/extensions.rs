@@ -1,5 +1,6 @@
 //! Updates extensions: `pg_upgrade` carries each over in its old SQL version, whatever the new installation has.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use pgops_api::session_options::{SessionKind, session_options};
@@ -7,6 +8,7 @@ use tokio_postgres::{Client, Row};
 
 use super::database_error::DatabaseError;
 use super::error::ServerError;
+use super::query::strings;
 use super::quote::identifier;
 use super::session::Superuser;
 
@@ -78,7 +80,7 @@ impl Outdated {
 }
 
 /// How long to wait for locks of running transactions: other clients queue behind this session meanwhile.
-const LOCK_TIMEOUT: &str = "-c lock_timeout=60s";
+pub const LOCK_TIMEOUT: &str = "-c lock_timeout=60s";
 
 /// The outdated extensions of the database that `client` is connected to, on a server of `major`, in an order in which
 /// they can be updated.
@@ -91,6 +93,21 @@ pub async fn outdated(client: &Client, major: u32) -> Result<Vec<Outdated>, Serv
         Ok(Outdated { name: row.try_get(0)?, installed: row.try_get(1)?, default: row.try_get(2)?, script })
     };
     rows.iter().map(|row| read(row).map_err(failed)).collect()
+}
+
+/// The extensions of the database that `client` is connected to, each after those that it requires.
+pub async fn installed(client: &Client) -> Result<Vec<String>, ServerError> {
+    strings(client, "the extensions of a database", "SELECT extname::text FROM pg_extension ORDER BY oid")
+        .await
+}
+
+/// The default versions of the extensions that the image of the server offers, by name.
+pub async fn default_versions(client: &Client) -> Result<BTreeMap<String, String>, ServerError> {
+    let failed = ServerError::query("the extensions that the server offers");
+    let sql =
+        "SELECT name::text, default_version FROM pg_available_extensions WHERE default_version IS NOT NULL";
+    let rows = client.query(sql, &[]).await.map_err(failed)?;
+    rows.iter().map(|row| Ok((row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?))).collect()
 }
 
 /// The last column is the owner, if the script would have the caller's rights and not a superuser's.

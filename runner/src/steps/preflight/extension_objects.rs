@@ -8,6 +8,7 @@ use pgops_api::plan::Step;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::session::Superuser;
 use crate::postgres::client::side_by_side::{connect_in_turn, side_by_side};
+use crate::postgres::extension::knowledge::Knowledge;
 use crate::postgres::extension::remedy::remedy;
 use crate::postgres::extension::state::{ExtensionState, states};
 use crate::upgrade::{Finding, Named, warn_step};
@@ -34,7 +35,12 @@ impl ExtensionObjects {
     }
 
     /// The findings, with what helps by the state of the extensions on the server at `host`.
-    pub async fn findings(self, superuser: &Superuser, host: &str) -> Result<Vec<Finding>, ServerError> {
+    pub async fn findings(
+        self,
+        superuser: &Superuser,
+        host: &str,
+        knowledge: &Knowledge,
+    ) -> Result<Vec<Finding>, ServerError> {
         let databases: Vec<_> = self.0.keys().cloned().collect();
         let read = side_by_side(&databases, |database| {
             let names: Vec<_> = self.0.get(database).into_iter().flat_map(BTreeMap::keys).cloned().collect();
@@ -50,13 +56,14 @@ impl ExtensionObjects {
             let known = states.get(database).and_then(|read| read.as_ref().ok());
             known.and_then(|known| known.iter().find(|state| state.name == extension)).cloned()
         };
-        Ok(grouped(&self.0, state))
+        Ok(grouped(&self.0, knowledge, state))
     }
 }
 
 /// One finding for each extension, unless its databases differ in what was found or in what helps.
 fn grouped(
     objects: &BTreeMap<String, BTreeMap<String, Named>>,
+    knowledge: &Knowledge,
     state: impl Fn(&str, &str) -> Option<ExtensionState>,
 ) -> Vec<Finding> {
     let mut databases: BTreeMap<(String, String, String), Named> = BTreeMap::new();
@@ -65,7 +72,8 @@ fn grouped(
             let state = state(database, extension);
             let named =
                 state.as_ref().map_or_else(|| extension.clone(), |it| format!("{extension} {}", it.version));
-            let remedy = state.as_ref().map_or_else(|| UNKNOWN.to_owned(), remedy);
+            let remedy =
+                state.as_ref().map_or_else(|| UNKNOWN.to_owned(), |it| remedy(it, knowledge.get(extension)));
             let of_same = databases.entry((named, objects.to_string(), remedy)).or_default();
             of_same.add(format!("\"{database}\""));
         }
@@ -101,7 +109,7 @@ mod tests {
             let name = extension.to_owned();
             Some(ExtensionState { name, version: "1.4.6".into(), ..ExtensionState::default() })
         };
-        grouped(&objects.0, state)
+        grouped(&objects.0, &Knowledge::new(&[]), state)
     }
 
     #[test]
@@ -135,7 +143,7 @@ mod tests {
 
     #[test]
     fn extension_whose_state_is_unknown_is_still_named() {
-        let found = grouped(&objects(&["shop"]).0, |_, _| None);
+        let found = grouped(&objects(&["shop"]).0, &Knowledge::new(&[]), |_, _| None);
         assert!(found[0].text.starts_with("extension pg_repack in database \"shop\": "), "{}", found[0]);
     }
 }

@@ -9,8 +9,8 @@ use crate::postgres::collation::versions::CollationVersion;
 use crate::steps::preflight::text_order::{self, Dependent};
 use crate::upgrade::{Finding, StepError, UpgradeContext, warn_step};
 
-/// The notes about indexes on text that the image would sort differently; `scratch` is connected to its scratch server. They are looked for again after the outage, so a
-/// failure is a warning.
+/// The notes about indexes on text that the image would sort differently; `scratch` is connected to its scratch server. They are
+/// looked for again after the outage, so a failure is a warning.
 pub async fn notes(
     upgrade: &UpgradeContext,
     ip: &str,
