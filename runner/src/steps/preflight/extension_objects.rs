@@ -2,6 +2,7 @@
 //! extension, once, and says what helps.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use pgops_api::plan::Step;
 
@@ -14,21 +15,40 @@ use crate::upgrade::{Finding, Named, warn_step};
 
 /// The rejected objects by database and extension.
 #[derive(Debug, Default)]
-pub struct ExtensionObjects(BTreeMap<String, BTreeMap<String, Named>>);
+pub struct ExtensionObjects(BTreeMap<String, BTreeMap<String, Rejected>>);
+
+/// What the target rejects because of one extension.
+#[derive(Debug, Default)]
+struct Rejected {
+    /// Objects of it.
+    members: Named,
+    /// Other objects, which use it.
+    users: Named,
+}
 
 impl ExtensionObjects {
     /// Adds an object, with what is wrong with it.
     pub fn add(&mut self, extension: &str, database: &str, object: String) {
+        self.rejected(extension, database).members.add(object);
+    }
+
+    /// Adds an object that does not belong to the extension and uses it, with what is wrong with it.
+    pub fn add_user(&mut self, extension: &str, database: &str, object: String) {
+        self.rejected(extension, database).users.add(object);
+    }
+
+    fn rejected(&mut self, extension: &str, database: &str) -> &mut Rejected {
         let of_database = self.0.entry(database.to_owned()).or_default();
-        of_database.entry(extension.to_owned()).or_default().add(object);
+        of_database.entry(extension.to_owned()).or_default()
     }
 
     /// Adds those that another check has found.
     pub fn append(&mut self, other: Self) {
         for (database, extensions) in other.0 {
-            let of_database = self.0.entry(database).or_default();
-            for (extension, objects) in extensions {
-                of_database.entry(extension).or_default().append(objects);
+            for (extension, Rejected { members, users }) in extensions {
+                let rejected = self.rejected(&extension, &database);
+                rejected.members.append(members);
+                rejected.users.append(users);
             }
         }
     }
@@ -56,17 +76,17 @@ impl ExtensionObjects {
 
 /// One finding for each extension, unless its databases differ in what was found or in what helps.
 fn grouped(
-    objects: &BTreeMap<String, BTreeMap<String, Named>>,
+    rejected: &BTreeMap<String, BTreeMap<String, Rejected>>,
     state: impl Fn(&str, &str) -> Option<ExtensionState>,
 ) -> Vec<Finding> {
     let mut databases: BTreeMap<(String, String, String), Named> = BTreeMap::new();
-    for (database, extensions) in objects {
-        for (extension, objects) in extensions {
+    for (database, extensions) in rejected {
+        for (extension, rejected) in extensions {
             let state = state(database, extension);
             let named =
                 state.as_ref().map_or_else(|| extension.clone(), |it| format!("{extension} {}", it.version));
             let remedy = state.as_ref().map_or_else(|| UNKNOWN.to_owned(), remedy);
-            let of_same = databases.entry((named, objects.to_string(), remedy)).or_default();
+            let of_same = databases.entry((named, rejected.to_string(), remedy)).or_default();
             of_same.add(format!("\"{database}\""));
         }
     }
@@ -80,6 +100,17 @@ fn grouped(
         )
     };
     databases.into_iter().map(text).collect()
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { members, users } = self;
+        write!(f, "{members}")?;
+        if users.count() > 0 {
+            write!(f, ", and with them objects that use it: {users}")?;
+        }
+        Ok(())
+    }
 }
 
 const UNKNOWN: &str = "update it, or drop it and create it again afterwards if it holds no data";
@@ -122,6 +153,15 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(found[0].blocks());
+    }
+
+    #[test]
+    fn objects_that_use_a_rejected_extension_are_named_apart_from_its_own() {
+        let mut objects = objects(&["shop"]);
+        objects.add_user("pg_repack", "shop", "no such function (at: CREATE VIEW v AS)".to_owned());
+        let text = findings(&objects)[0].to_string();
+        let expected = "repack.array_accum, and with them objects that use it: no such function (at: CREATE VIEW v AS); they";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! every database is restored into it. This finds, while the database serves, what would fail `pg_upgrade` after the old
 //! server was stopped, and after everything that its `--check` covers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use crate::postgres::census::read::horizon;
 use crate::postgres::client::catalog::{count_tables, has_room_for_locks};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::collation::versions::CollationVersion;
-use crate::postgres::extension::members::extensions_of;
+use crate::postgres::extension::members::{RejectedExtensions, extensions_of_rejected};
 use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::program::reported_error::ReportedError;
 use crate::postgres::program::restore_errors::RestoreErrors;
@@ -120,7 +120,7 @@ async fn perform(
         }
         RehearsalResult::NotRestored(errors) => {
             let mut causes = Causes::default();
-            log(&causes.add(ROLES, errors, &BTreeMap::new()));
+            log(&causes.add(ROLES, errors, &RejectedExtensions::default()));
             findings.extend(causes.finish().0);
             findings.extend(definitions.finish());
             return Ok(Rehearsed { findings, ..Rehearsed::default() });
@@ -241,9 +241,9 @@ async fn add_errors(
     });
     let objects: Vec<_> = errors.errors.iter().filter_map(|error| error.source).collect();
     // The errors are reported without them too.
-    let extensions = extensions_of(serving, &objects).await.unwrap_or_else(|error| {
+    let extensions = extensions_of_rejected(serving, &objects).await.unwrap_or_else(|error| {
         warn_step(Step::Preflight, &error);
-        BTreeMap::new()
+        RejectedExtensions::default()
     });
     log(&causes.add(database, errors, &extensions));
 }
