@@ -19,6 +19,15 @@ pub fn remedy(state: &ExtensionState) -> String {
     }
 }
 
+/// What replaces an update that no script of the extension performs, as one clause; none if its data would be lost.
+#[must_use]
+pub fn instead_of_update(name: &str) -> Option<String> {
+    let known = known(name).filter(|known| known.help == Help::DropAndCreate)?;
+    let name = identifier(name);
+    let statements = format!("DROP EXTENSION {name}; CREATE EXTENSION {name}");
+    Some(format!("{statements} ({}); see {}", known.advice, known.source))
+}
+
 /// The update that the serving image offers.
 fn update(state: &ExtensionState) -> Option<String> {
     let offered = state.offered.as_ref().filter(|offered| **offered != state.version)?;
@@ -110,6 +119,14 @@ mod tests {
         assert!(tables.contains("its tables may hold data:") && !tables.contains("DROP"), "{tables}");
         let audit = remedy(&used("pgaudit"));
         assert!(audit.contains("together with what depends on it (column v"), "{audit}");
+    }
+
+    #[test]
+    fn extension_without_an_update_is_replaced_only_if_it_holds_no_data() {
+        let audit = instead_of_update("pgaudit").unwrap();
+        assert!(audit.starts_with("DROP EXTENSION \"pgaudit\"; CREATE EXTENSION \"pgaudit\" ("), "{audit}");
+        assert_eq!(instead_of_update("pg_cron"), None);
+        assert_eq!(instead_of_update("hstore"), None);
     }
 
     #[test]
