@@ -23,6 +23,7 @@ mod references;
 mod replication_slots;
 mod restore_findings;
 mod schema_rehearsal;
+mod stored_expressions;
 mod stored_libraries;
 mod table;
 mod text_order;
@@ -146,6 +147,7 @@ async fn examine(
 
     let (mut findings, mut of_extensions) = checks::findings(upgrade, ip, &inventory.databases).await?;
     findings.extend(checks::unreachable(&inventory.unreachable));
+    findings.extend(stored_expressions::findings(&upgrade.superuser, ip, &inventory.databases).await?);
     let missing = image::missing_libraries(inventory, &programs).await?;
     findings.extend(image::findings(inventory, &known, &missing));
     findings.extend(stored_libraries::findings(inventory, &upgrade.old_programs().await?, &programs).await?);
