@@ -13,6 +13,7 @@ mod pods;
 mod report;
 mod request;
 mod retry;
+mod service;
 mod workload;
 
 #[cfg(test)]

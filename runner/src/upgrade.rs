@@ -16,6 +16,7 @@ mod finding;
 mod log;
 mod minor_report;
 pub mod rebuild_progress;
+mod serving;
 pub mod space;
 mod workload;
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use pgops_api::layout::{self, PROGRAMS_DIR};
 use pgops_api::plan::{NODE_VARIABLE, UpgradeKind, UpgradePlan};
 use pgops_volume::{Interlock, Volume};
@@ -36,6 +37,8 @@ pub struct UpgradeContext {
     pub cancel: Cancel,
     /// Whether this runner has made the checkpoints that shorten the outage.
     pub has_made_checkpoints: bool,
+    /// Since when the server that this runner has waited for has served clients.
+    pub serving_since: Option<Timestamp>,
     /// Held from `fence` until a database's server is started.
     pub(super) interlock: Option<Interlock>,
     /// Whether this runner has required the worker's node for the database's next pod.
@@ -61,6 +64,7 @@ impl UpgradeContext {
             superuser: Superuser::read(old_major)?,
             agents,
             has_made_checkpoints: false,
+            serving_since: None,
             interlock: None,
             requires_node: false,
             image: None,

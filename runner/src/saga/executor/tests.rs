@@ -40,6 +40,8 @@ struct FakeActions {
 }
 
 impl Actions for FakeActions {
+    async fn prepare(&mut self, _: Step) {}
+
     async fn act(&mut self, step: Step) -> Result<(), Failure> {
         self.fuse.burn().await;
         if self.fails == Some(step) {
@@ -76,6 +78,10 @@ impl Actions for FakeActions {
 
     fn is_optional(&self, step: Step) -> bool {
         step == Step::Analyze
+    }
+
+    async fn serving_since(&mut self, _: Step, _: &Event) -> Option<Timestamp> {
+        None
     }
 
     fn show(&mut self, _: &Record) {}
