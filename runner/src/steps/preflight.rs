@@ -25,6 +25,7 @@ mod restore_findings;
 mod schema_rehearsal;
 mod stored_libraries;
 mod table;
+mod table_statistics;
 mod text_order;
 mod volume;
 
@@ -42,7 +43,7 @@ use crate::postgres::volume::capacity::write_rate;
 use crate::upgrade::space::Space;
 use crate::upgrade::{
     CensusBaseline, Facts, Finding, StepError, UpgradeContext, ensure_version, log_step, shown_lines,
-    store_baseline,
+    store_baseline, store_statistics,
 };
 use estimate::Estimate;
 use schema_rehearsal::Source;
@@ -110,6 +111,8 @@ async fn run_major(
             if let Some(census) = &examined.census {
                 census.store(&upgrade.work_dir)?;
             }
+            let statistics = table_statistics::read(upgrade, ip, &facts.databases).await;
+            store_statistics(&statistics, &upgrade.work_dir)?;
         }
         Scope::DryRun => {}
     }
