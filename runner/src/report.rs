@@ -295,6 +295,28 @@ mod tests {
     }
 
     #[test]
+    fn status_has_no_outage_of_a_server_that_was_not_stopped_after_all() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let request = serde_json::json!({
+            "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "PostgresOpsRequest", "metadata": { "name": "orders-17" },
+            "spec": { "type": "UpdateVersion", "databaseRef": { "name": "orders" } },
+        });
+        let mut request: PostgresOpsRequest = serde_json::from_value(request).unwrap();
+        let shown = |request: &PostgresOpsRequest| request.status.as_ref().and_then(|it| it.outage.clone());
+        let mut view = View::default();
+        view.outage.record(OutageChange::Begins, at(10), Some(at(1)));
+        view.conditions.extend(outage_condition(&view.outage, at(10), &[]));
+        apply(&mut request, &view);
+        assert_eq!(shown(&request).as_deref(), Some("since 1970-01-01T00:00:10Z"));
+        // A runner that resumes has not read the journal yet.
+        apply(&mut request, &View::default());
+        assert!(shown(&request).is_some());
+        view.outage.record(OutageChange::Ends, at(30), Some(at(1)));
+        apply(&mut request, &view);
+        assert_eq!(shown(&request), None);
+    }
+
+    #[test]
     fn succeeded_step_has_its_name_as_reason() {
         let condition = step_condition(&record(1, Step::PgUpgraded, Event::Succeeded)).unwrap();
         assert_eq!(condition.reason.as_deref(), Some("PgUpgraded"));

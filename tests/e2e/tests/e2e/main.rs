@@ -20,6 +20,7 @@ mod major;
 mod meaning;
 mod minor;
 mod minor_preflight;
+mod outage;
 mod ownership;
 mod partitions;
 mod preflight;
