@@ -30,12 +30,12 @@ async fn perform(upgrade: &UpgradeContext, ip: &str) -> Result<(), StepError> {
     for line in comparison.table.lines() {
         log_step(Step::Analyze, line);
     }
-    for warning in &comparison.warnings {
+    let mut report = vec![comparison.table];
+    for warning in comparison.warnings {
         tracing::warn!(step = %Step::Analyze, "{warning}");
+        report.push(format!("warning: {warning}"));
     }
-    let warnings: String =
-        comparison.warnings.iter().map(|warning| format!("\nwarning: {warning}")).collect();
-    upgrade.cluster.write_report(STATISTICS, &format!("{}{warnings}", comparison.table)).await?;
+    upgrade.cluster.write_report(STATISTICS, &report.join("\n")).await?;
     Ok(())
 }
 
