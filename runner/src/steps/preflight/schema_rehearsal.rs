@@ -10,14 +10,13 @@ use pgops_api::layout::REHEARSAL_DIR;
 use pgops_api::plan::Step;
 use tokio_postgres::Client;
 
-use super::census::{self, Comparison};
+use super::census::Comparison;
 use super::configuration::Checked;
 use super::definitions::Definitions;
 use super::escalation::{Escalation, MayDump};
 use super::extension_objects::ExtensionObjects;
 use super::restore_findings::Causes;
 use super::{private_servers, text_order};
-use crate::postgres::census::read::horizon;
 use crate::postgres::client::catalog::{count_tables, has_room_for_locks};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::collation::versions::CollationVersion;
@@ -178,7 +177,10 @@ async fn restore_all(
     escalation: &mut Escalation,
     definitions: &mut Definitions,
 ) -> Result<Restored, StepError> {
-    let mut restored = Restored::default();
+    let serving = upgrade.superuser.connect_server(source.ip).await?;
+    let comparison =
+        Comparison::begin(&serving, &scratch.connect("postgres").await?, upgrade.old_major).await;
+    let mut restored = Restored { comparison, ..Restored::default() };
     let mut dependents = Vec::new();
     let mut causes = Causes::default();
     for &name in databases {
@@ -191,7 +193,7 @@ async fn restore_all(
             restored.findings.push(too_many_tables(name));
             continue;
         }
-        let horizon = horizon(&serving).await?;
+        let before = restored.comparison.read_source(&serving, name).await;
         match database(schema, scratch, name).await? {
             RehearsalResult::Passed => {
                 restored.databases += 1;
@@ -199,9 +201,7 @@ async fn restore_all(
                 let server = scratch.connect("postgres").await?;
                 escalation.check_restored(&client, &server, &serving, name).await?;
                 definitions.read_restored(&client, scratch, name).await;
-                if upgrade.old_major >= census::SINCE {
-                    restored.comparison.check_restored(&serving, &client, name, horizon).await;
-                }
+                restored.comparison.check_restored(&serving, &client, name, before).await;
                 restored.tables += count_tables(&client).await?;
                 if let Some(collations) = source.collations {
                     match text_order::dependents(upgrade, source.ip, &client, collations, None, name).await {
