@@ -93,10 +93,11 @@ pub static STEPS: [StepSpec; 16] = [
     .interruptible(),
     step(
         Step::PauseDatabase,
-        "makes checkpoints, which shorten the stop, and has the provisioner leave the database alone",
+        "makes checkpoints, repeats the preflight if definitions have changed, and pauses the provisioner",
         action!(pause_database::run),
     )
-    .undo(action!(pause_database::undo)),
+    .undo(action!(pause_database::undo))
+    .interruptible(),
     step(Step::StopDatabase, "shuts the old server down cleanly, and proves it", action!(stop_database::run))
         .undo(action!(stop_database::undo))
         .timeout(MAX_POD_WAIT)

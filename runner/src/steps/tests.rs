@@ -34,6 +34,7 @@ fn cancel_interrupts_only_long_steps_before_the_switchover() {
             Step::CopiedOldBinaries,
             Step::Preflight,
             Step::DataDirectoryInitialized,
+            Step::PauseDatabase,
             Step::StopDatabase,
             Step::PgUpgraded,
         ])
