@@ -4,6 +4,7 @@
 
 mod availability;
 mod census;
+mod changing_definitions;
 mod collations;
 mod denials;
 mod differential;
