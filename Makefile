@@ -54,11 +54,12 @@ test: ## run everything required before a release: check, build, e2e (root, Debi
 
 .PHONY: test-all
 test-all: export PGOPS_COUNTS := $(CARGO_TARGET_DIR)/counts
-test-all: ## run test, differential, escalation and chaos: more than an hour more
+test-all: ## run test, differential, escalation, extensions and chaos: more than an hour more
 	@rm -f "$(PGOPS_COUNTS)"
 	@$(MAKE) test
 	@$(MAKE) differential
 	@$(MAKE) escalation
+	@$(MAKE) extensions
 	@$(MAKE) chaos
 	@hack/summary "$(PGOPS_COUNTS)"
 
@@ -159,6 +160,13 @@ escalation: cluster-up ## let roles without rights attack the upgrade, in every 
 	@$(phase) "Build of the attacks" cargo test --package pgops-e2e --test escalation --locked --no-run
 	@$(phase) "Attacks on the superuser's rights" tests/cluster/exec \
 		cargo test --package pgops-e2e --test escalation --locked --offline
+
+.PHONY: extensions
+extensions: export PGOPS_POSTGRES_SUITES := bullseye+extensions bookworm+extensions trixie+extensions forky+extensions
+extensions: cluster-up ## upgrade a database with all extensions that Debian packages, in images of 2.4 GB
+	@$(phase) "Build of the tests of extensions" cargo test --package pgops-e2e --test extensions --locked --no-run
+	@$(phase) "Extensions of Debian" tests/cluster/exec \
+		cargo test --package pgops-e2e --test extensions --locked --offline
 
 .PHONY: chaos
 chaos: cluster-up ## kill the worker at every record and stage, and inject faults

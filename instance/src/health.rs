@@ -11,6 +11,8 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use pgops_api::session_options::{SessionKind, session_options};
 use pgops_api::{layout, names};
+use pgops_http::{Limits, Listener};
+use pgops_kube::shutdown::CancellationToken;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 use tokio_postgres::error::SqlState;
@@ -50,6 +52,11 @@ pub async fn listen() -> std::io::Result<TcpListener> {
     }
 }
 
+/// Answers until the process ends.
+pub async fn serve(socket: TcpListener, router: Router) {
+    Listener::new("plain", router, Limits::PROBES).serve(socket, CancellationToken::new()).await;
+}
+
 /// `/live` and `/ready` of a server of `major`.
 pub fn router(stage: watch::Receiver<Stage>, superuser: &str, major: u32) -> Router {
     let mut config = Config::new();
@@ -72,20 +79,22 @@ pub fn router(stage: watch::Receiver<Stage>, superuser: &str, major: u32) -> Rou
 /// corrected by the next probe at the earliest, a second later, and until then no client can connect.
 async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     let mut stage = health.stage.clone();
-    let mut server = health.server.lock().await;
-    let mut reason = String::new();
+    let mut reason = reason_of_silence(&stage.borrow());
     let answered = tokio::time::timeout(TIMEOUT, async {
+        // Within the timeout: behind the probes of other clients, the kubelet would wait for the timeout of each.
+        let mut server = health.server.lock().await;
         let mut pause = FIRST_PAUSE;
         loop {
             let now = stage.borrow_and_update().clone();
+            reason = reason_of_silence(&now);
             if now == Stage::Running {
-                reason = format!("the server did not answer SELECT 1 within {} s", TIMEOUT.as_secs());
                 match server.query().await {
-                    Ok(()) => return true,
+                    Ok(()) => {
+                        server.has_answered = true;
+                        return true;
+                    }
                     Err(error) => reason = describe(&error),
                 }
-            } else {
-                reason = now.to_string();
             }
             if server.has_answered || now == Stage::Stopping {
                 return false;
@@ -97,10 +106,17 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
         }
     });
     if answered.await.unwrap_or(false) {
-        server.has_answered = true;
         return (StatusCode::OK, "the server answers".to_owned());
     }
     (StatusCode::SERVICE_UNAVAILABLE, reason)
+}
+
+/// Why the server does not answer in this stage, unless it says so itself.
+fn reason_of_silence(stage: &Stage) -> String {
+    match stage {
+        Stage::Running => format!("the server did not answer SELECT 1 within {} s", TIMEOUT.as_secs()),
+        other => other.to_string(),
+    }
 }
 
 impl Server {
@@ -164,6 +180,7 @@ mod tests {
     use crate::stage::StageReporter;
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
+    use pgops_testing::assert_clients_are_limited;
     use tokio::time::Instant;
     use tower::ServiceExt;
 
@@ -205,6 +222,29 @@ mod tests {
         let ((status, text), ()) = tokio::join!(ask(&router, "/ready"), stop);
         assert_eq!((status, started_at.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, second));
         assert!(text.contains("stopping"), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn probes_of_many_clients_are_answered_as_soon_as_one() {
+        let (_reporter, reader) = StageReporter::new();
+        let router = router(reader, "postgres", 17);
+        let started_at = Instant::now();
+        let probes = (0..Limits::PROBES.connections).map(|_| {
+            let router = router.clone();
+            tokio::spawn(async move { ask(&router, "/ready").await })
+        });
+        for probe in probes.collect::<Vec<_>>() {
+            assert_eq!(probe.await.unwrap().0, StatusCode::SERVICE_UNAVAILABLE);
+        }
+        assert_eq!(started_at.elapsed(), TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_and_greedy_clients_of_probes_are_cut_off() {
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(serve(socket, Router::new()));
+        assert_clients_are_limited(address, Limits::PROBES.connections).await;
     }
 
     #[test]

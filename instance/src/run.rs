@@ -36,7 +36,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let (reporter, stage) = StageReporter::new();
     let listener = health::listen().await.map_err(|source| RunError::System("listen for probes", source))?;
     let router = health::router(stage, &credentials.username, options.pgdata.major);
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(health::serve(listener, router));
 
     let programs = Programs::find(options.pgdata.major, &reaper).await?;
     tracing::info!(

@@ -106,7 +106,10 @@ mod tests {
         let ready = tempfile::tempdir().unwrap();
         let flag = ready.path().join("ready");
         let script = format!("{script}; touch {}; while :; do sleep 0.05; done", flag.display());
-        let process = reaper.spawn(Command::new("sh").args(["-c", &script])).unwrap();
+        // A shell cannot trap what it was started to ignore, and the tests may run in the background of one that ignores
+        // these signals for its jobs.
+        let mut command = Command::new("env");
+        let process = reaper.spawn(command.args(["--default-signal=INT,QUIT", "sh", "-c", &script])).unwrap();
         while !flag.exists() {
             std::thread::sleep(Duration::from_millis(5));
         }

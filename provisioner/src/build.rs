@@ -7,6 +7,7 @@ use pgops_api::{Owner, Postgres, PostgresVersion};
 use crate::apply::{ApplyError, ReadError, apply, read};
 use crate::build_error::BuildError;
 use crate::children::children;
+use crate::claims::ExistingData;
 use crate::context::Context;
 use crate::design::design;
 use crate::image::ImageChoice;
@@ -31,12 +32,17 @@ pub async fn build(
         Owner::of(&*database).require(workload).map_err(BuildError::Taken)?;
     }
     let version = catalog_entry(context, &database.spec.version).await?;
-    let design = design(database, version.as_ref(), workload)?;
+    let client = &context.client;
+    let data = match workload {
+        Some(_) => ExistingData::default(),
+        None => ExistingData::find(client, database).await?,
+    };
+    let design = design(database, version.as_ref(), workload, &data)?;
+    // Before the workload, whose claims record the Secret.
+    secret::ensure(client, database, &data).await?;
+    let database = &*database;
     let mut children = children(database, &design, &context.images);
     children.workload.metadata.resource_version = workload.and_then(ResourceExt::resource_version);
-    let client = &context.client;
-    secret::ensure(client, database).await?;
-    let database = &*database;
     apply(client, database, &children.account).await?;
     apply(client, database, &children.role).await?;
     apply(client, database, &children.binding).await?;

@@ -8,6 +8,7 @@ use pgops_api::postgres::StorageType;
 use pgops_api::{PgVersion, Postgres, PostgresVersion, layout};
 
 use crate::build_error::BuildError;
+use crate::claims::ExistingData;
 use crate::image::{self, ImageChoice};
 use crate::pod_template::PodTemplate;
 
@@ -39,6 +40,7 @@ pub fn design(
     database: &Postgres,
     version: Option<&PostgresVersion>,
     workload: Option<&StatefulSet>,
+    data: &ExistingData,
 ) -> Result<Design, BuildError> {
     let name = database.name_any();
     if !is_service_name(&name) {
@@ -58,7 +60,8 @@ pub fn design(
         return Err(BuildError::MajorChanged { name: spec.version.clone(), version, data });
     }
     // The files on the volume belong to the user that created them, whichever user a later image prefers.
-    let uid = workload.and_then(workload_uid).unwrap_or_else(|| entry.spec.run_as_user());
+    let owner = workload.and_then(workload_uid).or(data.run_as_user);
+    let uid = owner.unwrap_or_else(|| entry.spec.run_as_user());
     if uid <= 0 {
         return Err(BuildError::Root(spec.version.clone(), uid));
     }
@@ -118,14 +121,14 @@ mod tests {
         let database = database(change);
         let entry = version("13.16", "13.16", None);
         let entry = (database.spec.version == entry.name_any()).then_some(&entry);
-        let error = design(&database, entry, None).unwrap_err();
+        let error = design(&database, entry, None, &ExistingData::default()).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
 
     #[test]
     fn unreadable_version_is_quoted() {
         let entry = version("13.16", "latest", None);
-        let error = design(&database(json!({})), Some(&entry), None).unwrap_err();
+        let error = design(&database(json!({})), Some(&entry), None, &ExistingData::default()).unwrap_err();
         assert!(
             error.to_string().contains("PostgresVersion \"13.16\"")
                 && error.to_string().contains("\"latest\"")
@@ -135,7 +138,10 @@ mod tests {
     #[test]
     fn root_user_is_refused() {
         let entry = version("13.16", "13.16", Some(0));
-        assert_eq!(design(&database(json!({})), Some(&entry), None).unwrap_err().reason(), "RunsAsRoot");
+        assert_eq!(
+            design(&database(json!({})), Some(&entry), None, &ExistingData::default()).unwrap_err().reason(),
+            "RunsAsRoot"
+        );
     }
 
     #[rstest]
@@ -153,18 +159,32 @@ mod tests {
         let workload = workload(&old);
         let minor = version("13.23", "13.23", Some(999));
         let grown = database(json!({ "storage": { "resources": { "requests": { "storage": "9Gi" } } } }));
-        let design = design(&grown, Some(&minor), Some(&workload)).unwrap();
+        let design = design(&grown, Some(&minor), Some(&workload), &ExistingData::default()).unwrap();
         assert_eq!((design.uid, design.image.image.as_str()), (70, "registry.example/postgres:13.23"));
         let Storage::Existing(claims) = design.storage else { panic!("{:?}", design.storage) };
         assert_eq!(Some(claims), workload.spec.unwrap().volume_claim_templates);
     }
 
     #[test]
+    fn data_without_a_workload_keeps_its_user() {
+        let entry = version("13.16", "13.16", Some(999));
+        let data = ExistingData { run_as_user: Some(70), ..ExistingData::default() };
+        assert_eq!(design(&database(json!({})), Some(&entry), None, &data).unwrap().uid, 70);
+        let none = ExistingData::default();
+        assert_eq!(design(&database(json!({})), Some(&entry), None, &none).unwrap().uid, 999);
+    }
+
+    #[test]
     fn another_major_version_requires_a_request() {
         let workload = workload(&version("13.16", "13.16", None));
         let entry = version("17.11", "17.11", None);
-        let error =
-            design(&database(json!({ "version": "17.11" })), Some(&entry), Some(&workload)).unwrap_err();
+        let error = design(
+            &database(json!({ "version": "17.11" })),
+            Some(&entry),
+            Some(&workload),
+            &ExistingData::default(),
+        )
+        .unwrap_err();
         assert!(matches!(error, BuildError::MajorChanged { data: 13, .. }), "{error}");
         assert!(error.to_string().contains("targetVersion \"17.11\""), "{error}");
     }

@@ -1,10 +1,12 @@
 //! Objects for tests.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use pgops_api::{Postgres, PostgresVersion};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use pgops_api::{Postgres, PostgresVersion, names};
 use serde_json::{Value, json};
 
-use crate::children::{Children, Images, children};
+use crate::children::{Children, Images, children, labels};
+use crate::claims::ExistingData;
 use crate::design::design;
 
 /// A typical database; `change` is merged into its spec.
@@ -41,7 +43,7 @@ pub fn version(name: &str, version: &str, uid: Option<i64>) -> PostgresVersion {
 
 /// The children of a new database.
 pub fn built(database: &Postgres, version: &PostgresVersion) -> Children {
-    let design = design(database, Some(version), None).unwrap();
+    let design = design(database, Some(version), None, &ExistingData::default()).unwrap();
     let images =
         Images { instance: "registry.example/instance:1".into(), pull_policy: "IfNotPresent".into() };
     children(database, &design, &images)
@@ -50,4 +52,15 @@ pub fn built(database: &Postgres, version: &PostgresVersion) -> Children {
 /// The workload of a typical [`database`] of a version.
 pub fn workload(version: &PostgresVersion) -> StatefulSet {
     built(&database(json!({})), version).workload
+}
+
+/// A claim with the labels of [`database`]; its own StatefulSet has set the annotation.
+pub fn claim(name: &str, is_annotated: bool) -> PersistentVolumeClaim {
+    let mut claim = PersistentVolumeClaim::default();
+    claim.metadata.name = Some(name.to_owned());
+    claim.metadata.namespace = Some("demo".to_owned());
+    claim.metadata.labels = Some(labels("orders"));
+    let annotation = (names::ANNOTATION_DATABASE_UID.to_owned(), "of-a-halted-one".to_owned());
+    claim.metadata.annotations = is_annotated.then(|| [annotation].into());
+    claim
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use pgops_http::{Limits, Listener};
+use pgops_kube::shutdown::CancellationToken;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -22,14 +24,22 @@ pub fn router(connected: watch::Receiver<bool>) -> Router {
 
 /// Answers until the process ends.
 pub async fn serve(address: SocketAddr, connected: watch::Receiver<bool>) -> std::io::Result<()> {
-    axum::serve(TcpListener::bind(address).await?, router(connected)).await
+    serve_on(TcpListener::bind(address).await?, router(connected)).await;
+    Ok(())
+}
+
+async fn serve_on(socket: TcpListener, router: Router) {
+    Listener::new("plain", router, Limits::PROBES).serve(socket, CancellationToken::new()).await;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
     use axum::body::Body;
     use axum::http::Request;
+    use pgops_testing::assert_clients_are_limited;
     use tower::ServiceExt;
 
     #[tokio::test]
@@ -41,5 +51,13 @@ mod tests {
         assert_eq!(ask("/readyz").await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
         sender.send(true).unwrap();
         assert_eq!(ask("/readyz").await.unwrap().status(), StatusCode::OK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_and_greedy_clients_of_probes_are_cut_off() {
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(serve_on(socket, Router::new()));
+        assert_clients_are_limited(address, Limits::PROBES.connections).await;
     }
 }

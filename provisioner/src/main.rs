@@ -4,6 +4,7 @@ mod apply;
 mod build;
 mod build_error;
 mod children;
+mod claims;
 mod context;
 mod controller;
 mod deletion;

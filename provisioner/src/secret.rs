@@ -1,6 +1,6 @@
 //! The secret with a database's first password. It is created once and never read: the provisioner has
-//! no permission to read passwords. Its uid is in the database's status, so that a Secret of the same name that another
-//! user made is not deleted with the database.
+//! no permission to read passwords. Its uid is in the database's status, and on the claim of the data, which may outlive
+//! the database: so a Secret of the same name that another user made is not deleted with the database.
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::apply::MANAGER;
 use crate::children::labels;
+use crate::claims::ExistingData;
 use crate::context::patch_params;
 
 /// Letters and digits: 190 bits, and no character that must be quoted in a connection string.
@@ -23,7 +24,10 @@ const PASSWORD_LENGTH: usize = 32;
 /// Creates the secret of a new database, unless it exists or the user has named another one.
 ///
 /// A database that was initialised before has its password already; a secret with another one would be wrong.
-pub async fn ensure(client: &Client, database: &mut Postgres) -> Result<(), ApiError> {
+///
+/// A Secret of that name that exists already is used. It belongs to the database if it was created for the data that the
+/// database finds.
+pub async fn ensure(client: &Client, database: &mut Postgres, data: &ExistingData) -> Result<(), ApiError> {
     let name = names::auth_secret(&database.name_any());
     if database.was_initialized() || database.auth_secret() != name {
         return Ok(());
@@ -32,19 +36,25 @@ pub async fn ensure(client: &Client, database: &mut Postgres) -> Result<(), ApiE
     let api: Api<Secret> = Api::namespaced(client.clone(), &database.namespace().unwrap_or_default());
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     match api.create(&params, &secret).await.map_err(ApiError::on::<Secret>("create", name)) {
-        // Another user made it, or an earlier database of this name left it.
-        Err(error) if error.is_already_exists() => {}
-        created => *database = record(client, database, &created?).await?,
+        Err(error) if error.is_already_exists() => {
+            // Without a record another user has made it.
+            if let Some(uid) = &data.auth_secret_uid
+                && database.created_auth_secret().is_none()
+            {
+                *database = record(client, database, uid).await?;
+            }
+        }
+        created => *database = record(client, database, &created?.uid().unwrap_or_default()).await?,
     }
     Ok(())
 }
 
-/// Records the uid of the Secret that was created. It cannot be found out later, so a conflict with another client's
-/// write is resolved here.
-async fn record(client: &Client, database: &Postgres, secret: &Secret) -> Result<Postgres, ApiError> {
+/// Records the uid of the Secret that was created for the database or its data. It cannot be found out later, so a conflict
+/// with another client's write is resolved here.
+async fn record(client: &Client, database: &Postgres, uid: &str) -> Result<Postgres, ApiError> {
     let name = database.name_any();
     let databases: Api<Postgres> = Api::namespaced(client.clone(), &database.namespace().unwrap_or_default());
-    let message = auth_secret_message(&secret.name_any(), &secret.uid().unwrap_or_default());
+    let message = auth_secret_message(&names::auth_secret(&name), uid);
     loop {
         let current = databases.get(&name).await.map_err(ApiError::on::<Postgres>("read", name.as_str()))?;
         let mut conditions = current.conditions().to_vec();
@@ -93,13 +103,34 @@ mod tests {
         assert_eq!(secret.name_any(), "orders-auth");
         assert_eq!(secret.string_data.unwrap()["password"], "s3cret");
     }
+
+    #[tokio::test]
+    async fn secret_of_a_halted_database_belongs_to_the_next_one_with_its_data() {
+        let server = FakeApiServer::new("demo");
+        server.put(&database(json!({})));
+        let mut halted = server.get::<Postgres>("orders").unwrap();
+        ensure(&server.client(), &mut halted, &ExistingData::default()).await.unwrap();
+        let uid = halted.created_auth_secret().unwrap().to_owned();
+        let password =
+            || server.get::<Secret>("orders-auth").unwrap().string_data.unwrap()["password"].clone();
+        let of_halted = password();
+
+        server.put(&database(json!({})));
+        let mut next = server.get::<Postgres>("orders").unwrap();
+        assert_eq!(next.created_auth_secret(), None);
+        let data = ExistingData { auth_secret_uid: Some(uid.clone()), ..ExistingData::default() };
+        ensure(&server.client(), &mut next, &data).await.unwrap();
+        assert_eq!(next.created_auth_secret(), Some(uid.as_str()));
+        assert_eq!(password(), of_halted, "the data knows no other one");
+    }
+
     #[tokio::test]
     async fn uid_of_a_created_secret_is_recorded_and_that_of_a_foreign_one_is_not() {
         let server = FakeApiServer::new("demo");
         let stored = |server: &FakeApiServer| server.get::<Postgres>("orders").unwrap();
         server.put(&database(json!({})));
         let mut new = stored(&server);
-        ensure(&server.client(), &mut new).await.unwrap();
+        ensure(&server.client(), &mut new, &ExistingData::default()).await.unwrap();
         let uid = server.get::<Secret>("orders-auth").unwrap().metadata.uid;
         assert!(uid.is_some());
         assert_eq!(new.created_auth_secret(), uid.as_deref());
@@ -110,14 +141,14 @@ mod tests {
         server.put(&database(json!({})));
         let mut outdated = stored(&server);
         server.change::<Postgres>("orders", |it| it["status"]["phase"] = json!("Provisioning"));
-        ensure(&server.client(), &mut outdated).await.unwrap();
+        ensure(&server.client(), &mut outdated, &ExistingData::default()).await.unwrap();
         assert!(stored(&server).created_auth_secret().is_some());
 
         let foreign = FakeApiServer::new("demo");
         foreign.put(&database(json!({})));
         foreign.put(&secret(&database(json!({})), "theirs".into()));
         let mut new = stored(&foreign);
-        ensure(&foreign.client(), &mut new).await.unwrap();
+        ensure(&foreign.client(), &mut new, &ExistingData::default()).await.unwrap();
         assert_eq!(stored(&foreign).created_auth_secret(), None);
         assert_eq!(foreign.get::<Secret>("orders-auth").unwrap().string_data.unwrap()["password"], "theirs");
     }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use pgops_api::display_chain;
 use pgops_api::plan::Step;
 
-use crate::report::{OutageChange, seconds};
+use crate::outage::OutageChange;
 use crate::saga::{Actions, Event, Failure, PointOfNoReturn, Record, UndoError};
 use crate::steps::{self, spec};
 use crate::upgrade::{StepError, UpgradeContext, log_step};
@@ -18,6 +19,12 @@ const COMMITTED_RETRIES: u32 = 20;
 const AGENT_RESTARTS: u32 = 3;
 
 impl Actions for UpgradeContext {
+    async fn prepare(&mut self, step: Step) {
+        if let Some(prepare) = spec(step).prepare {
+            prepare(self).await;
+        }
+    }
+
     async fn act(&mut self, step: Step) -> Result<(), Failure> {
         let spec = spec(step);
         let timeout = self.plan.timeout_seconds.map(Duration::from_secs).or(spec.timeout);
@@ -26,15 +33,15 @@ impl Actions for UpgradeContext {
             let mut restarts = AGENT_RESTARTS;
             loop {
                 match with_timeout(timeout, (spec.run)(self)).await {
-                    Err(error) if error.is_agent_lost() && restarts > 0 => {
+                    Err(error) if error.lost_container().is_some() && restarts > 0 => {
                         tracing::warn!(%step, "{}; running the step again", display_chain(&error));
                         restarts -= 1;
                     }
-                    result => {
-                        break result.map_err(|error| {
-                            log_whole(step, &error);
-                            error.failure(step)
-                        });
+                    Ok(()) => break Ok(()),
+                    Err(error) => {
+                        let error = self.explained(error).await;
+                        log_whole(step, &error);
+                        break Err(error.failure(step));
                     }
                 }
             }
@@ -89,8 +96,15 @@ impl Actions for UpgradeContext {
         spec(step).optional
     }
 
+    async fn serving_since(&mut self, step: Step, event: &Event) -> Option<Timestamp> {
+        match steps::outage_change(self.kind, step, event)? {
+            OutageChange::Begins => self.observe_serving().await,
+            OutageChange::Ends => self.serving_since,
+        }
+    }
+
     fn show(&mut self, record: &Record) {
-        let outage = steps::outage_change(self.kind, record);
+        let outage = steps::outage_change(self.kind, record.step, &record.event);
         self.reporter.show(record, outage);
         let step = record.step;
         match (&record.event, outage) {
@@ -99,7 +113,7 @@ impl Actions for UpgradeContext {
             }
             (Event::Started, _) => tracing::info!(%step, mark = "...", "started"),
             (Event::Succeeded, Some(OutageChange::Ends)) => {
-                let outage = self.reporter.outage().duration().map(seconds).unwrap_or_default();
+                let outage = self.reporter.outage();
                 tracing::info!(%step, mark = "up", "the outage ends after {outage}: the new server answers");
             }
             (Event::Succeeded, _) => tracing::info!(%step, mark = "ok", "done"),
@@ -112,10 +126,24 @@ impl Actions for UpgradeContext {
                 "{}; the upgrade continues without this step",
                 failure.message
             ),
+            (Event::Undone, Some(OutageChange::Ends)) if self.reporter.outage().has_begun() => {
+                tracing::info!(%step, mark = "undo", "undone; outage: {}", self.reporter.outage());
+            }
             (Event::Undone, _) => tracing::info!(%step, mark = "undo", "undone"),
             (Event::RollForward(why), _) => {
                 tracing::warn!(%step, reason = "UndoUnsafe", "{}; the upgrade resumes forward", why.message);
             }
+        }
+    }
+}
+
+impl UpgradeContext {
+    /// The error, with the reason for which another container has ended, if it is a lack of memory.
+    async fn explained(&self, error: StepError) -> StepError {
+        let Some(container) = error.lost_container() else { return error };
+        match self.cluster.memory_kill(container).await {
+            Some(kill) => StepError::OutOfMemory { kill, source: Box::new(error) },
+            None => error,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod connection;
+mod memory;
 pub mod protocol;
 pub mod socket;
 

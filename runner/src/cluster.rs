@@ -7,12 +7,14 @@ mod database;
 mod error;
 mod known;
 mod node_affinity;
+mod own_pod;
 mod owned;
 pub mod pod;
 mod pods;
 mod report;
 mod request;
 mod retry;
+mod service;
 mod workload;
 
 #[cfg(test)]
@@ -20,4 +22,5 @@ mod tests;
 
 pub use client::Cluster;
 pub use error::ClusterError;
+pub use own_pod::MemoryKill;
 pub use pod::PodState;

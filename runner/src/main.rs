@@ -5,6 +5,7 @@
 //! - [`agent`] is how programs of `PostgreSQL` are run in other containers: this one has none.
 //! - [`postgres`] knows the programs and the data directories, [`cluster`] the Kubernetes objects.
 //! - [`saga`] decides what comes next, from the journal alone, and executes it.
+//! - [`outage`] counts how long no writes were accepted, from the journal.
 //! - [`upgrade`] is what every step may use.
 //! - [`steps`] is the table of steps: run, undo, timeout, which of them may be interrupted by a cancel, and the point of
 //!   no return; one file a step.
@@ -19,6 +20,7 @@ mod cli;
 mod cluster;
 mod logging;
 mod missing;
+mod outage;
 mod postgres;
 mod report;
 mod run;

@@ -7,7 +7,8 @@
 //! - [`server`] has the servers that the runner itself starts, recovers or stops;
 //! - [`extension`] says what helps if the target rejects objects of an extension;
 //! - [`collation`] finds and repairs what depends on text rules that the upgrade changes, [`duties`] knows what release
-//!   notes recommend, [`statistics`] says what is analyzed;
+//!   notes recommend, [`statistics`] says what is analyzed, [`table_statistics`] what the planner knows;
+//! - [`createrole`] has the rights of roles that 16 reduces;
 //! - [`references`] finds what definitions name outside the database, [`meaning`] what they mean to another version;
 //! - [`restore_code`] and [`privileges`] find code of users that a restore runs, and rights that it adds;
 //! - [`census`] compares what the system catalogs of two servers hold;
@@ -17,6 +18,7 @@ pub mod census;
 pub mod client;
 pub mod cluster_shape;
 pub mod collation;
+pub mod createrole;
 pub mod duties;
 pub mod extension;
 pub mod meaning;
@@ -32,6 +34,7 @@ pub mod schema_rehearsal;
 pub mod server;
 pub mod server_settings;
 pub mod statistics;
+pub mod table_statistics;
 pub mod volume;
 
 #[cfg(test)]

@@ -1,24 +1,27 @@
 //! What users see of a running upgrade: phase, step, outage and conditions of the request, and Events. Writing it never
 //! delays the upgrade: during the outage only the latest state is written.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter as Source};
 use kube::{Resource, ResourceExt};
-use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase};
+use pgops_api::opsrequest::{
+    CONDITION_FAILED, CONDITION_OUTAGE, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase,
+};
 use pgops_api::plan::{Scope, Step, UpgradeKind};
 use pgops_api::{Condition, PostgresOpsRequest, bounded, condition, display_chain};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cluster::{Cluster, ClusterError};
+use crate::outage::{Outage, OutageChange};
 use crate::saga::{Event, Failure, Outcome, Record};
 
 /// The state to show.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct View {
     step: String,
-    outage: Option<String>,
+    outage: Outage,
     conditions: Vec<Condition>,
 }
 
@@ -30,42 +33,6 @@ pub struct Reporter {
     view: watch::Sender<View>,
     writer: JoinHandle<()>,
     outage: Outage,
-}
-
-/// What a record means for the outage.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum OutageChange {
-    Begins,
-    Ends,
-}
-
-/// When the database accepted no writes.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Outage {
-    began: Option<Timestamp>,
-    ended: Option<Timestamp>,
-}
-
-impl Outage {
-    /// Records a change at `at`. The outage begins only once: a restarted runner starts its step again.
-    pub fn record(&mut self, change: OutageChange, at: Timestamp) {
-        match change {
-            OutageChange::Begins => self.began = self.began.or(Some(at)),
-            OutageChange::Ends => self.ended = self.began.and(Some(at)),
-        }
-    }
-
-    /// How long it lasted, or has lasted until now.
-    #[must_use]
-    pub fn duration(&self) -> Option<SignedDuration> {
-        Some(self.ended.unwrap_or_else(Timestamp::now).duration_since(self.began?))
-    }
-}
-
-/// Seconds with one decimal: `5.6s`.
-#[must_use]
-pub fn seconds(duration: SignedDuration) -> String {
-    format!("{:.1}s", duration.as_secs_f64())
 }
 
 impl Reporter {
@@ -96,14 +63,17 @@ impl Reporter {
     /// Shows a record, and what it means for the outage.
     pub fn show(&mut self, record: &Record, outage: Option<OutageChange>) {
         if let Some(change) = outage {
-            self.outage.record(change, record.at);
+            self.outage.record(change, record.at, record.serving_since);
         }
         let steps = self.scope.steps(self.kind);
         let number = steps.iter().position(|step| *step == record.step).map_or(0, |index| index + 1);
-        let outage = self.outage.duration().map(seconds);
+        let outage = self.outage;
         self.view.send_modify(|view| {
             view.step = format!("{number}/{} {}", steps.len(), record.step);
             view.outage = outage;
+            if let Some(condition) = outage_condition(&outage, record.at, &view.conditions) {
+                condition::set(&mut view.conditions, condition);
+            }
             let keeps_reason = record.event == Event::Undone && has_failed(view, record.step);
             if let Some(condition) = step_condition(record).filter(|_| !keeps_reason) {
                 condition::set(&mut view.conditions, condition);
@@ -126,14 +96,13 @@ impl Reporter {
 
     /// Writes how the request ended, and waits until it is stored.
     pub async fn end(self, outcome: &Outcome, message: String) -> Result<(), ClusterError> {
-        let Self { cluster, kind, scope, view, writer, outage, .. } = self;
+        let Self { cluster, kind, scope, view, writer, .. } = self;
         let mut last = view.borrow().clone();
         // The background writer must store nothing after this.
         drop(view);
         if let Err(error) = writer.await {
             tracing::warn!("the status writer failed: {error}");
         }
-        last.outage = outage.duration().map(seconds);
         let (phase, type_, reason) = match outcome {
             Outcome::Upgraded => (Phase::Successful, CONDITION_SUCCESSFUL, success_reason(scope).to_owned()),
             Outcome::RolledBack { failure, .. } => (Phase::Failed, CONDITION_FAILED, failure.reason.clone()),
@@ -148,7 +117,8 @@ impl Reporter {
             && !has_failed(&last, *step)
         {
             // The journal has no record of an undo that failed in every attempt.
-            let failed = Record { at: now.0, step: *step, event: Event::Failed(failure.clone()) };
+            let failed =
+                Record { at: now.0, step: *step, event: Event::Failed(failure.clone()), serving_since: None };
             if let Some(condition) = step_condition(&failed) {
                 condition::set(&mut last.conditions, condition);
             }
@@ -196,13 +166,34 @@ fn apply(request: &mut PostgresOpsRequest, view: &View) {
     if !view.step.is_empty() {
         status.step = Some(view.step.clone());
     }
-    if view.outage.is_some() {
-        status.outage.clone_from(&view.outage);
+    if view.outage.has_begun() {
+        status.outage = Some(view.outage.to_string());
+    } else if condition::find(&view.conditions, CONDITION_OUTAGE).is_some() {
+        // The server had not been stopped.
+        status.outage = None;
     }
     status.conditions.retain(|condition| condition.type_ != CONDITION_WAITING);
     for condition in &view.conditions {
         condition::set(&mut status.conditions, condition.clone());
     }
+}
+
+/// Whether the database accepts writes; `None` if the upgrade has never stopped it. `KubeDB`'s schema has no other place for it.
+fn outage_condition(outage: &Outage, now: Timestamp, shown: &[Condition]) -> Option<Condition> {
+    let (status, reason, message, since) = match (outage.since(), outage.duration()) {
+        (Some(since), _) => {
+            ("True", "WritesStopped", format!("the database accepts no writes: {outage}"), since)
+        }
+        (None, Some(_)) => {
+            ("False", "WritesAccepted", format!("the database accepts writes, after {outage} of outage"), now)
+        }
+        // It was taken to be stopped, and was not.
+        (None, None) if condition::find(shown, CONDITION_OUTAGE).is_some() => {
+            ("False", "WritesAccepted", "the database was not stopped".to_owned(), now)
+        }
+        (None, None) => return None,
+    };
+    Some(Condition::new(CONDITION_OUTAGE, status, reason, message, Time(since)))
 }
 
 /// A step's condition, as `KubeDB` writes it: type and reason are the step's name once it is done.
@@ -250,7 +241,7 @@ mod tests {
     use super::*;
 
     fn record(second: i64, step: Step, event: Event) -> Record {
-        Record { at: Timestamp::from_second(second).unwrap(), step, event }
+        Record { at: Timestamp::from_second(second).unwrap(), step, event, serving_since: None }
     }
 
     #[test]
@@ -275,6 +266,54 @@ mod tests {
             ("False", Some("AnalyzeFailed"))
         );
         assert_eq!(condition.message.as_deref(), Some("vacuumdb ended"));
+    }
+
+    #[test]
+    fn condition_says_since_when_the_database_accepts_no_writes() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut outage = Outage::default();
+        assert_eq!(outage_condition(&outage, at(1), &[]), None);
+        outage.record(OutageChange::Begins, at(10), Some(at(1)));
+        let lasts = outage_condition(&outage, at(90), &[]).unwrap();
+        assert!(lasts.is_true());
+        assert_eq!(lasts.last_transition_time, Time(at(10)));
+        assert_eq!(
+            lasts.message.as_deref(),
+            Some("the database accepts no writes: since 1970-01-01T00:00:10Z")
+        );
+        let shown = [lasts];
+        let mut ended = outage;
+        ended.record(OutageChange::Ends, at(924), Some(at(924)));
+        let condition = outage_condition(&ended, at(924), &shown).unwrap();
+        assert_eq!(condition.message.as_deref(), Some("the database accepts writes, after 914.0s of outage"));
+        outage.record(OutageChange::Ends, at(30), Some(at(1)));
+        let condition = outage_condition(&outage, at(30), &shown).unwrap();
+        assert_eq!(
+            (condition.status.as_str(), condition.message.as_deref()),
+            ("False", Some("the database was not stopped"))
+        );
+    }
+
+    #[test]
+    fn status_has_no_outage_of_a_server_that_was_not_stopped_after_all() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let request = serde_json::json!({
+            "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "PostgresOpsRequest", "metadata": { "name": "orders-17" },
+            "spec": { "type": "UpdateVersion", "databaseRef": { "name": "orders" } },
+        });
+        let mut request: PostgresOpsRequest = serde_json::from_value(request).unwrap();
+        let shown = |request: &PostgresOpsRequest| request.status.as_ref().and_then(|it| it.outage.clone());
+        let mut view = View::default();
+        view.outage.record(OutageChange::Begins, at(10), Some(at(1)));
+        view.conditions.extend(outage_condition(&view.outage, at(10), &[]));
+        apply(&mut request, &view);
+        assert_eq!(shown(&request).as_deref(), Some("since 1970-01-01T00:00:10Z"));
+        // A runner that resumes has not read the journal yet.
+        apply(&mut request, &View::default());
+        assert!(shown(&request).is_some());
+        view.outage.record(OutageChange::Ends, at(30), Some(at(1)));
+        apply(&mut request, &view);
+        assert_eq!(shown(&request), None);
     }
 
     #[test]

@@ -102,7 +102,7 @@ async fn execute(plan: &UpgradePlan, agents: Agents) -> Result<ExitCode, RunErro
     let summary = Summary {
         plan,
         outcome: &outcome,
-        outage: upgrade.reporter.outage().duration(),
+        outage: upgrade.reporter.outage(),
         records: &records,
         preflight_lines: upgrade.preflight_lines(),
         kept: kept_old_data(&upgrade, &outcome),

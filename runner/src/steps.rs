@@ -28,18 +28,23 @@ use std::time::Duration;
 use futures::future::LocalBoxFuture;
 use pgops_api::plan::{Step, TransferMode, UpgradeKind};
 
-use crate::report::OutageChange;
-use crate::saga::{Event, PointOfNoReturn, Record};
+use crate::outage::OutageChange;
+use crate::saga::{Event, PointOfNoReturn};
 use crate::upgrade::{StepError, UpgradeContext};
 
 /// Does or undoes a step.
 type Action = for<'a> fn(&'a mut UpgradeContext) -> LocalBoxFuture<'a, Result<(), StepError>>;
+
+/// Prepares a step.
+type Preparation = for<'a> fn(&'a mut UpgradeContext) -> LocalBoxFuture<'a, ()>;
 
 /// How a step is executed.
 pub struct StepSpec {
     pub step: Step,
     /// What it does, for the documentation: a verb in the third person.
     pub purpose: &'static str,
+    /// Makes the step shorter, before the outage that it begins.
+    pub prepare: Option<Preparation>,
     pub run: Action,
     /// `None` if the step changes nothing, or comes after the point of no return.
     pub undo: Option<Action>,
@@ -53,7 +58,7 @@ pub struct StepSpec {
     pub interruptible: bool,
     /// Whether the upgrade succeeds without it.
     pub optional: bool,
-    /// The outage begins when this step starts, or ends when it has succeeded.
+    /// The outage begins when this step starts, or ends when it has succeeded; see [`outage_change`].
     pub outage: Option<OutageChange>,
 }
 
@@ -93,11 +98,13 @@ pub static STEPS: [StepSpec; 16] = [
     .interruptible(),
     step(
         Step::PauseDatabase,
-        "makes checkpoints, which shorten the stop, and has the provisioner leave the database alone",
+        "makes checkpoints, repeats the preflight if definitions have changed, and pauses the provisioner",
         action!(pause_database::run),
     )
-    .undo(action!(pause_database::undo)),
+    .undo(action!(pause_database::undo))
+    .interruptible(),
     step(Step::StopDatabase, "shuts the old server down cleanly, and proves it", action!(stop_database::run))
+        .prepare(action!(stop_database::prepare))
         .undo(action!(stop_database::undo))
         .timeout(MAX_POD_WAIT)
         .undo_timeout(MAX_POD_WAIT)
@@ -153,6 +160,7 @@ const fn step(step: Step, purpose: &'static str, run: Action) -> StepSpec {
     StepSpec {
         step,
         purpose,
+        prepare: None,
         run,
         undo: None,
         timeout: None,
@@ -164,6 +172,10 @@ const fn step(step: Step, purpose: &'static str, run: Action) -> StepSpec {
 }
 
 impl StepSpec {
+    const fn prepare(self, prepare: Preparation) -> Self {
+        Self { prepare: Some(prepare), ..self }
+    }
+
     const fn undo(self, undo: Action) -> Self {
         Self { undo: Some(undo), ..self }
     }
@@ -219,19 +231,18 @@ pub fn point_of_no_return(kind: UpgradeKind, mode: Option<TransferMode>) -> Poin
     }
 }
 
-/// What a record means for the outage.
+/// What an event of a step means for the outage.
 #[must_use]
-pub fn outage_change(kind: UpgradeKind, record: &Record) -> Option<OutageChange> {
-    // The step whose undo lets the old version serve again.
-    let restoring = match kind {
-        UpgradeKind::Major => Step::StopDatabase,
-        UpgradeKind::Minor => Step::UpdateStatefulSetImage,
-    };
-    let change = spec(record.step).outage;
-    match record.event {
-        Event::Started => change.filter(|change| *change == OutageChange::Begins),
-        Event::Succeeded => change.filter(|change| *change == OutageChange::Ends),
-        Event::Undone if record.step == restoring => Some(OutageChange::Ends),
+pub fn outage_change(kind: UpgradeKind, step: Step, event: &Event) -> Option<OutageChange> {
+    let change = spec(step).outage;
+    match (event, kind, step) {
+        (Event::Started, ..) => change.filter(|change| *change == OutageChange::Begins),
+        (Event::Succeeded, ..) => change.filter(|change| *change == OutageChange::Ends),
+        // The old version serves again.
+        (Event::Undone, UpgradeKind::Major, Step::StopDatabase)
+        | (Event::Undone, UpgradeKind::Minor, Step::UpdateStatefulSetImage) => Some(OutageChange::Ends),
+        // The new version may serve, and is replaced next.
+        (Event::Undone, UpgradeKind::Minor, Step::StartDatabase) => Some(OutageChange::Begins),
         _ => None,
     }
 }

@@ -1,10 +1,9 @@
 //! Summary of a finished request: the message of its last condition, and the report.
 
-use jiff::SignedDuration;
 use pgops_api::opsrequest::resume_command;
 use pgops_api::plan::{Scope, UpgradePlan};
 
-use crate::report::seconds;
+use crate::outage::{Outage, seconds};
 use crate::saga::{self, Event, Outcome, Record};
 use crate::upgrade::{MAX_LISTED, shown_lines};
 
@@ -12,7 +11,7 @@ use crate::upgrade::{MAX_LISTED, shown_lines};
 pub struct Summary<'a> {
     pub plan: &'a UpgradePlan,
     pub outcome: &'a Outcome,
-    pub outage: Option<SignedDuration>,
+    pub outage: Outage,
     pub records: &'a [Record],
     /// What the preflight reported to users.
     pub preflight_lines: &'a [String],
@@ -45,16 +44,18 @@ impl Summary<'_> {
 
     fn upgrade_message(&self) -> String {
         let UpgradePlan { namespace, database, request, from, to, .. } = self.plan;
-        let after =
-            self.outage.map(|outage| format!(" after {} of outage", seconds(outage))).unwrap_or_default();
+        let after = self.outage.duration();
+        let after = after.map(|outage| format!(" after {} of outage", seconds(outage))).unwrap_or_default();
         let resumed = resumed_forward(self.records);
+        let down = self.outage.since();
+        let down = down.map(|_| format!("accepts no writes ({}) and ", self.outage)).unwrap_or_default();
         match self.outcome {
             Outcome::Upgraded => {
                 let kept = self.kept.as_ref().map(|kept| format!("; {kept}")).unwrap_or_default();
                 let skipped = skipped(self.records);
                 format!("{namespace}/{database} is on {}{after}{kept}{resumed}{skipped}", to.name)
             }
-            Outcome::RolledBack { failure, .. } if self.outage.is_none() => {
+            Outcome::RolledBack { failure, .. } if !self.outage.has_begun() => {
                 format!(
                     "{namespace}/{database} was not touched and serves {}. {}",
                     from.name, failure.message
@@ -65,7 +66,7 @@ impl Summary<'_> {
                 from.name, failure.message
             ),
             Outcome::Stuck { step, failure } if saga::is_paused(self.records) => format!(
-                "{namespace}/{database} needs help: {step} did not complete; the database stays paused by request \
+                "{namespace}/{database} needs help: {step} did not complete; the database {down}stays paused by request \
                  {request}{resumed}. {}. Nothing more is removed. After fixing the cause, resume with: {} \
                  (docs/runbook.md)",
                 failure.message,
@@ -127,29 +128,13 @@ fn timings(records: &[Record]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outage::OutageChange;
     use crate::saga::Failure;
     use jiff::Timestamp;
-    use pgops_api::plan::{Reindex, Repartition, Step, VersionRef};
+    use pgops_api::plan::Step;
 
     fn plan(scope: Scope) -> UpgradePlan {
-        let version =
-            |version: &str| VersionRef { name: version.into(), version: version.into(), image: "pg".into() };
-        UpgradePlan {
-            namespace: "demo".into(),
-            request: "orders-17".into(),
-            request_uid: "3f9c21aa".into(),
-            database: "orders".into(),
-            database_uid: "5d1c".into(),
-            from: version("13.16"),
-            to: version("17.11"),
-            scope,
-            transfer_mode: None,
-            keep_old_data_seconds: None,
-            reindex: Reindex::default(),
-            repartition: Repartition::default(),
-            timeout_seconds: None,
-            max_retries: 1,
-        }
+        UpgradePlan { scope, ..UpgradePlan::example("13.16", "17.11") }
     }
 
     fn failure() -> Failure {
@@ -165,15 +150,20 @@ mod tests {
     }
 
     fn record(step: Step, event: Event) -> Record {
-        Record { at: Timestamp::UNIX_EPOCH, step, event }
+        Record { at: Timestamp::UNIX_EPOCH, step, event, serving_since: None }
     }
 
-    fn message(
-        outcome: &Outcome,
-        outage: Option<SignedDuration>,
-        records: &[Record],
-        kept: Option<&str>,
-    ) -> String {
+    /// One that began at 0 and ended at this millisecond.
+    fn outage(ended: Option<i64>) -> Outage {
+        let mut outage = Outage::default();
+        outage.record(OutageChange::Begins, Timestamp::UNIX_EPOCH, None);
+        if let Some(ended) = ended {
+            outage.record(OutageChange::Ends, Timestamp::from_millisecond(ended).unwrap(), None);
+        }
+        outage
+    }
+
+    fn message(outcome: &Outcome, outage: Outage, records: &[Record], kept: Option<&str>) -> String {
         let plan = plan(Scope::Upgrade);
         let kept = kept.map(ToOwned::to_owned);
         Summary { plan: &plan, outcome, outage, records, preflight_lines: &[], kept }.message()
@@ -182,13 +172,20 @@ mod tests {
     fn dry_run_message(outcome: &Outcome, lines: &[&str]) -> String {
         let plan = plan(Scope::DryRun);
         let lines: Vec<_> = lines.iter().map(|&line| line.to_owned()).collect();
-        Summary { plan: &plan, outcome, outage: None, records: &[], preflight_lines: &lines, kept: None }
-            .message()
+        Summary {
+            plan: &plan,
+            outcome,
+            outage: Outage::default(),
+            records: &[],
+            preflight_lines: &lines,
+            kept: None,
+        }
+        .message()
     }
 
     #[test]
     fn failure_before_the_outage_says_that_nothing_was_touched() {
-        let text = message(&rolled_back(Step::Preflight), None, &[], None);
+        let text = message(&rolled_back(Step::Preflight), Outage::default(), &[], None);
         assert!(text.starts_with("demo/orders was not touched and serves 13.16. no space left"), "{text}");
     }
 
@@ -210,8 +207,14 @@ mod tests {
         let plan = plan(Scope::DryRun);
         let lines: Vec<_> = (0..180).map(|number| format!("note {number} {}", "x".repeat(1014))).collect();
         let outcome = &Outcome::Upgraded;
-        let summary =
-            Summary { plan: &plan, outcome, outage: None, records: &[], preflight_lines: &lines, kept: None };
+        let summary = Summary {
+            plan: &plan,
+            outcome,
+            outage: Outage::default(),
+            records: &[],
+            preflight_lines: &lines,
+            kept: None,
+        };
         let message = summary.message();
         assert!(message.len() < 28 << 10, "{}", message.len());
         assert!(message.contains("note 0 x") && message.ends_with("all of them are in the Job's log"));
@@ -220,8 +223,7 @@ mod tests {
 
     #[test]
     fn rollback_says_first_that_the_old_version_serves() {
-        let outage = Some(SignedDuration::from_millis(9200));
-        let text = message(&rolled_back(Step::PgUpgraded), outage, &[], None);
+        let text = message(&rolled_back(Step::PgUpgraded), outage(Some(9200)), &[], None);
         assert!(
             text.starts_with("demo/orders serves 13.16 again after 9.2s of outage, no data changed"),
             "{text}"
@@ -232,27 +234,44 @@ mod tests {
     #[test]
     fn upgrade_names_kept_data_and_skipped_steps() {
         let succeeded = [record(Step::Analyze, Event::Succeeded)];
-        let text = message(&Outcome::Upgraded, None, &succeeded, None);
+        let text = message(&Outcome::Upgraded, Outage::default(), &succeeded, None);
         assert_eq!(text, "demo/orders is on 17.11");
-        let text = message(&Outcome::Upgraded, None, &succeeded, Some("the data of 13.16 (58 MiB) is kept"));
+        let text = message(
+            &Outcome::Upgraded,
+            Outage::default(),
+            &succeeded,
+            Some("the data of 13.16 (58 MiB) is kept"),
+        );
         assert_eq!(text, "demo/orders is on 17.11; the data of 13.16 (58 MiB) is kept");
         let skipped = [record(Step::Analyze, Event::Skipped(failure()))];
-        let text = message(&Outcome::Upgraded, None, &skipped, None);
+        let text = message(&Outcome::Upgraded, Outage::default(), &skipped, None);
         assert_eq!(text, "demo/orders is on 17.11. Analyze was not completed: no space left on device");
     }
 
     #[test]
     fn stuck_upgrade_says_who_holds_the_database_and_how_to_resume() {
         let outcome = Outcome::Stuck { step: Step::UpdateDatabase, failure: failure() };
-        let text = message(&outcome, None, &[record(Step::PauseDatabase, Event::Succeeded)], None);
+        let text =
+            message(&outcome, Outage::default(), &[record(Step::PauseDatabase, Event::Succeeded)], None);
         assert!(text.contains("stays paused by request orders-17") && text.contains("runbook"), "{text}");
         assert!(text.contains("kubectl annotate pgops orders-17 -n demo pgops.dev/carry-on=true"), "{text}");
     }
 
     #[test]
+    fn stuck_upgrade_says_since_when_the_database_accepts_no_writes() {
+        let outcome = Outcome::Stuck { step: Step::StartDatabase, failure: failure() };
+        let paused = [record(Step::PauseDatabase, Event::Succeeded)];
+        let text = message(&outcome, outage(None), &paused, None);
+        let expected = "needs help: StartDatabase did not complete; the database accepts no writes (since \
+                        1970-01-01T00:00:00Z) and stays paused";
+        assert!(text.contains(expected), "{text}");
+        assert!(!message(&outcome, outage(Some(10)), &paused, None).contains("accepts no writes"));
+    }
+
+    #[test]
     fn failed_undo_without_a_pause_is_not_reported_as_paused() {
         let outcome = Outcome::Stuck { step: Step::DataDirectoryInitialized, failure: failure() };
-        let text = message(&outcome, None, &[], None);
+        let text = message(&outcome, Outage::default(), &[], None);
         assert!(
             text.starts_with("demo/orders serves 13.16, no data changed, but DataDirectoryInitialized"),
             "{text}"
@@ -263,7 +282,8 @@ mod tests {
     #[test]
     fn upgrade_that_resumed_forward_says_why() {
         let why = Event::RollForward(Failure { message: "the new server has run".into(), ..failure() });
-        let text = message(&Outcome::Upgraded, None, &[record(Step::ReplacedDataDirectory, why)], None);
+        let text =
+            message(&Outcome::Upgraded, Outage::default(), &[record(Step::ReplacedDataDirectory, why)], None);
         assert_eq!(
             text,
             "demo/orders is on 17.11; it resumed forward after a failure, because the new server has run"
@@ -276,6 +296,7 @@ mod tests {
             at: Timestamp::from_millisecond(milliseconds).unwrap(),
             step: Step::PgUpgraded,
             event,
+            serving_since: None,
         };
         let text = timings(&[at(0, Event::Started), at(3300, Event::Succeeded)]);
         assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["PgUpgraded", "3.3s"]);

@@ -1,9 +1,10 @@
 //! What every step may use. Nothing here knows a step.
 //!
-//! - [`UpgradeContext`] is the state of one upgrade; `context`, `workload` and `data` are what it can do.
+//! - [`UpgradeContext`] is the state of one upgrade; `context`, `workload`, `serving` and `data` are what it can
+//!   do.
 //! - [`Facts`] is what the preflight found out for later steps, [`rebuild_progress`] what the request's report keeps for
 //!   `RebuildIndexes`, `baseline` the rights that must not grow, `census` what the
-//!   databases held.
+//!   databases held, `table_statistics` what the planner knew of their largest tables.
 //! - [`Finding`] and [`StepError`] are how a step reports what is wrong.
 
 mod baseline;
@@ -16,7 +17,9 @@ mod finding;
 mod log;
 mod minor_report;
 pub mod rebuild_progress;
+mod serving;
 pub mod space;
+mod table_statistics;
 mod workload;
 
 pub use baseline::{ensure_no_escalation, load_baseline, store_baseline};
@@ -26,4 +29,5 @@ pub use error::{PlanMismatch, StepError};
 pub use facts::Facts;
 pub use finding::{Finding, MAX_LISTED, Named, Weight, shortened, shown_lines};
 pub use log::{log_step, warn_step};
+pub use table_statistics::{load_statistics, store_statistics};
 pub use workload::ensure_version;

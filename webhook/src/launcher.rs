@@ -45,7 +45,7 @@ use kube::{Api, Client};
 
 use crate::cache::Caches;
 use crate::metrics::Metrics;
-pub use options::{Images, Options};
+pub use options::{MemoryLimit, Options, WorkerOptions};
 use pgops_kube::lease::Election;
 use pgops_kube::shutdown::CancellationToken;
 pub use worker::rights::rights as worker_rights;

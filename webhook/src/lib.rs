@@ -14,7 +14,6 @@ mod launcher;
 pub mod logging;
 pub mod metrics;
 pub mod offline;
-pub mod peer;
 pub mod process;
 pub mod serve;
 pub mod server;

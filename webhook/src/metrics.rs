@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use pgops_certs::Certificates;
+use pgops_http::Observer;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -150,17 +151,6 @@ impl Metrics {
         self.0.leader.set(is_leader.into());
     }
 
-    /// Records the number of open connections of a listener.
-    pub fn set_connections(&self, listener: &'static str, open: usize) {
-        let open = i64::try_from(open).unwrap_or(i64::MAX);
-        self.0.connections.get_or_create(&ListenerLabel { listener }).set(open);
-    }
-
-    /// Counts a connection that ended before its client closed it.
-    pub fn count_closed(&self, listener: &'static str, reason: &'static str) {
-        self.0.closed.get_or_create(&ClosedLabels { listener, reason }).inc();
-    }
-
     /// All metrics in the text format of `OpenMetrics`.
     #[must_use]
     pub fn text(&self, caches: &Caches, certificates: &Certificates) -> String {
@@ -179,6 +169,17 @@ impl Metrics {
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.0.registry);
         text
+    }
+}
+
+impl Observer for Metrics {
+    fn set_connections(&self, listener: &'static str, open: usize) {
+        let open = i64::try_from(open).unwrap_or(i64::MAX);
+        self.0.connections.get_or_create(&ListenerLabel { listener }).set(open);
+    }
+
+    fn count_closed(&self, listener: &'static str, reason: &'static str) {
+        self.0.closed.get_or_create(&ClosedLabels { listener, reason }).inc();
     }
 }
 

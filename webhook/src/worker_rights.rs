@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use pgops_api::UpgradePlan;
-use pgops_api::plan::{Reindex, Repartition, Scope, VersionRef};
+use pgops_api::plan::Scope;
 
 use crate::launcher::worker_rights;
 
@@ -13,7 +13,8 @@ pub fn markdown() -> String {
     let mut text = String::new();
     for (title, scope) in [("Worker of an upgrade", Scope::Upgrade), ("Worker of a dry run", Scope::DryRun)] {
         let _ = write!(text, "\n### {title}\n\n| resources | verbs | names | why |\n|---|---|---|---|\n");
-        for right in worker_rights(&example(scope), 1) {
+        let plan = UpgradePlan { scope, ..UpgradePlan::example("13.23", "17.7") };
+        for right in worker_rights(&plan, 1) {
             let resource = match right.group {
                 "" => right.resource.to_owned(),
                 group => format!("{}.{group}", right.resource),
@@ -26,31 +27,6 @@ pub fn markdown() -> String {
         }
     }
     text
-}
-
-/// The plan of the request `orders-17` for the database `orders`.
-fn example(scope: Scope) -> UpgradePlan {
-    let version = |name: &str| VersionRef {
-        name: name.to_owned(),
-        version: name.to_owned(),
-        image: format!("postgres:{name}"),
-    };
-    UpgradePlan {
-        namespace: "demo".to_owned(),
-        request: "orders-17".to_owned(),
-        request_uid: "3f9c21aa-1111-2222-3333-444455556666".to_owned(),
-        database: "orders".to_owned(),
-        database_uid: "5d1c0a2e-1111-2222-3333-444455556666".to_owned(),
-        from: version("13.23"),
-        to: version("17.7"),
-        scope,
-        transfer_mode: None,
-        keep_old_data_seconds: None,
-        reindex: Reindex::default(),
-        repartition: Repartition::default(),
-        timeout_seconds: None,
-        max_retries: 1,
-    }
 }
 
 #[cfg(test)]

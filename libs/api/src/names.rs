@@ -45,6 +45,8 @@ pub const ANNOTATION_RESUME: &str = "pgops.dev/carry-on";
 pub const ANNOTATION_REINDEX: &str = "pgops.dev/reindex";
 /// Annotation of a request: `report` or `move`.
 pub const ANNOTATION_REPARTITION: &str = "pgops.dev/repartition";
+/// Annotation of a request: `report` or `carry`.
+pub const ANNOTATION_CREATEROLE_GRANTS: &str = "pgops.dev/createrole-grants";
 /// Annotation of a request: with `true` the base system may change between systems with the GNU C library.
 pub const ANNOTATION_ALLOW_BASE_OS_CHANGE: &str = "pgops.dev/allow-base-os-change";
 /// Annotation of a request: with `true` only the preflight runs, and nothing is changed. Its value when the
@@ -70,6 +72,11 @@ pub const CONTAINER_REHEARSAL: &str = "rehearsal";
 /// Annotation of a volume claim with the uid of the `Postgres` whose StatefulSet created it: a claim without it is not
 /// deleted with a database.
 pub const ANNOTATION_DATABASE_UID: &str = "pgops.dev/database-uid";
+/// Annotation of a volume claim with the uid of the Secret that was created for its database: the next database of that
+/// name, which uses both, deletes this Secret with its data.
+pub const ANNOTATION_AUTH_SECRET_UID: &str = "pgops.dev/auth-secret-uid";
+/// Annotation of a volume claim with the user that owns the data: the next database of that name runs as this user.
+pub const ANNOTATION_RUN_AS_USER: &str = "pgops.dev/run-as-user";
 /// Annotation of a StatefulSet with the name of the `PostgresVersion` that [`ANNOTATION_IMAGE`] was chosen for.
 pub const ANNOTATION_VERSION: &str = "pgops.dev/version";
 /// Annotation of a StatefulSet with the image that the provisioner chose for [`ANNOTATION_VERSION`]: the catalog may name

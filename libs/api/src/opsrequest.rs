@@ -139,7 +139,7 @@ pub struct PostgresOpsRequestStatus {
     /// The generation of the request to which the status applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// One condition per step, and `Successful` or `Failed` at the end.
+    /// One condition per step, `Outage` while and after the database accepts no writes, and `Successful` or `Failed` at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Name of the database's `PostgresVersion` when the request started.
@@ -148,7 +148,7 @@ pub struct PostgresOpsRequestStatus {
     /// The running step, as `n/N Name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// How long the database accepted no writes, such as `5.6s`.
+    /// How long the database accepted no writes, such as `5.6s`; while it accepts none, `since` and the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outage: Option<String>,
 }
@@ -188,6 +188,8 @@ pub const CONDITION_SUCCESSFUL: &str = "Successful";
 pub const CONDITION_FAILED: &str = "Failed";
 /// Condition of a request that waits; its message says for what.
 pub const CONDITION_WAITING: &str = "Waiting";
+/// Condition of a request that has stopped its database: true while that accepts no writes.
+pub const CONDITION_OUTAGE: &str = "Outage";
 /// Condition of a dry run. It is written when the request starts and is authoritative from then on: an
 /// annotation that is added or removed later must not stop an upgrade in the middle, nor turn a dry run into
 /// an upgrade.

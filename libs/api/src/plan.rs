@@ -1,9 +1,12 @@
 //! The plan of one upgrade, which the launcher passes to the runner, and its steps.
 
+mod createrole_grants;
+mod example;
 mod reindex;
 mod repartition;
 mod transfer;
 
+pub use createrole_grants::CreateroleGrants;
 pub use reindex::Reindex;
 pub use repartition::Repartition;
 pub use transfer::TransferMode;
@@ -11,6 +14,7 @@ pub use transfer::TransferMode;
 use serde::{Deserialize, Serialize};
 
 use crate::PgVersion;
+use crate::postgresversion::ExtensionSpec;
 use crate::version::ParseVersionError;
 
 /// Environment variable of the Job with the plan as JSON.
@@ -56,6 +60,12 @@ pub struct UpgradePlan {
     /// What happens to rows that belong to another partition in the new order.
     #[serde(default, skip_serializing_if = "Repartition::is_default")]
     pub repartition: Repartition,
+    /// What happens to the rights of roles with `CREATEROLE`.
+    #[serde(default, skip_serializing_if = "CreateroleGrants::is_default")]
+    pub createrole_grants: CreateroleGrants,
+    /// What the target's catalog entry says of extensions, as written: the preflight reports what is wrong with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<ExtensionSpec>,
     /// Time limit of one step, in seconds; no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
@@ -241,34 +251,11 @@ pub fn pause_owner_name(message: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn version_ref(version: &str) -> VersionRef {
-        VersionRef { name: version.into(), version: version.into(), image: format!("postgres:{version}") }
-    }
-
-    fn plan(from: &str, to: &str) -> UpgradePlan {
-        UpgradePlan {
-            namespace: "demo".into(),
-            request: "orders-17".into(),
-            request_uid: "3f9c21aa".into(),
-            database: "orders".into(),
-            database_uid: "5d1c".into(),
-            from: version_ref(from),
-            to: version_ref(to),
-            scope: Scope::Upgrade,
-            transfer_mode: None,
-            keep_old_data_seconds: None,
-            reindex: Reindex::default(),
-            repartition: Repartition::default(),
-            timeout_seconds: None,
-            max_retries: 1,
-        }
-    }
-
     #[test]
     fn upgrade_kind_depends_on_the_major_version() {
-        assert_eq!(plan("13.16", "13.23").kind().unwrap(), UpgradeKind::Minor);
-        assert_eq!(plan("13.16", "17.11").kind().unwrap(), UpgradeKind::Major);
-        assert!(plan("13.16", "latest").kind().is_err());
+        assert_eq!(UpgradePlan::example("13.16", "13.23").kind().unwrap(), UpgradeKind::Minor);
+        assert_eq!(UpgradePlan::example("13.16", "17.11").kind().unwrap(), UpgradeKind::Major);
+        assert!(UpgradePlan::example("13.16", "latest").kind().is_err());
     }
 
     #[test]
@@ -283,20 +270,28 @@ mod tests {
 
     #[test]
     fn pause_message_names_its_owner() {
-        let message = plan("13.16", "17.11").pause_message();
-        assert_eq!(pause_owner_uid(&message), Some("3f9c21aa"));
+        let message = UpgradePlan::example("13.16", "17.11").pause_message();
+        assert_eq!(pause_owner_uid(&message), Some("3f9c21aa-1111-2222-3333-444455556666"));
         assert_eq!(pause_owner_name(&message), Some("orders-17"));
         assert_eq!(pause_owner_uid("paused by hand"), None);
         assert_eq!(pause_owner_name("paused by hand"), None);
     }
 
     #[test]
-    fn plan_round_trips_through_json() {
-        for repartition in [Repartition::Report, Repartition::Move] {
-            let plan = UpgradePlan { repartition, ..plan("13.16", "17.11") };
+    fn plan_round_trips_through_json_and_does_not_mention_defaults() {
+        let example = || UpgradePlan::example("13.16", "17.11");
+        let ledger = ExtensionSpec { name: "ledger".into(), ..ExtensionSpec::default() };
+        let plans = [
+            (UpgradePlan { repartition: Repartition::Move, ..example() }, "repartition"),
+            (UpgradePlan { createrole_grants: CreateroleGrants::Carry, ..example() }, "createroleGrants"),
+            (UpgradePlan { extensions: vec![ledger], ..example() }, "extensions"),
+        ];
+        let default = serde_json::to_string(&example()).unwrap();
+        for (plan, field) in plans {
             let json = serde_json::to_string(&plan).unwrap();
-            assert_eq!(json.contains("repartition"), repartition == Repartition::Move, "{json}");
+            assert!(json.contains(field) && !default.contains(field), "{json} {default}");
             assert_eq!(serde_json::from_str::<UpgradePlan>(&json).unwrap(), plan);
         }
+        assert_eq!(serde_json::from_str::<UpgradePlan>(&default).unwrap(), example());
     }
 }

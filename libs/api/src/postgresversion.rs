@@ -1,5 +1,13 @@
 //! `PostgresVersion`, `catalog.kubedb.com/v1alpha1`: one entry of the catalog.
 
+mod extension;
+mod extension_rule;
+mod function_name;
+
+pub use extension::{ExtensionSpec, Preload, UpdateBeforeUpgrade};
+pub use extension_rule::{ExtensionProblem, ExtensionRule, InvalidExtension, MAX_EXTENSIONS};
+pub use function_name::{FunctionName, InvalidFunctionName};
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,6 +55,10 @@ pub struct PostgresVersionSpec {
     /// Which versions a database may be upgraded to from this one.
     #[serde(default)]
     pub update_constraints: UpdateConstraints,
+    /// What is known of extensions when a database is upgraded to this version, in addition to what pgops knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub extensions: Vec<ExtensionSpec>,
 }
 
 /// Image of the server.

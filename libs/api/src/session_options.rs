@@ -6,7 +6,7 @@
 //! does not know ends the connection, so each has the major version that introduced it.
 //!
 //! What tells where libraries are (`dynamic_library_path`, `extension_control_path`) is left as it is stored, and so is what
-//! the server logs.
+//! the server logs, except for what tells whose words a message has.
 
 /// Who opens a session.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -81,6 +81,8 @@ const FIXED: &[Fixed] = &[
     fixed(Dump, "client_encoding", "SQL_ASCII"),
     // The programs take what they read on standard error for the reason of a failure.
     fixed(Dump, "client_min_messages", "error"),
+    // Logs of pg_upgrade's servers are shown in part. A message of a user's code is known by its context.
+    fixed(Dump, "log_error_verbosity", "default"),
     // How values in definitions are written and read. Another style can be ambiguous, and a locale may be missing.
     fixed(Dump, "DateStyle", "ISO"),
     fixed(Dump, "IntervalStyle", "postgres"),

@@ -3,6 +3,7 @@
 //! | module | content |
 //! |---|---|
 //! | [`fake_api_server`] | an in-memory API server, whose clients can be stopped between two of their calls |
+//! | [`assert_clients_are_limited`] | slow, idle and too many clients of a listener |
 //! | [`ManualClock`] | the time, which only the test advances |
 
 #![allow(
@@ -11,7 +12,9 @@
     reason = "every function runs inside a test, which fails by a panic"
 )]
 
+mod clients;
 pub mod fake_api_server;
 mod manual_clock;
 
+pub use clients::assert_clients_are_limited;
 pub use manual_clock::ManualClock;

@@ -1,5 +1,7 @@
 //! The StatefulSet of a database.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::apps::v1::{
     StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec, StatefulSetUpdateStrategy,
 };
@@ -33,7 +35,7 @@ pub fn statefulset(database: &Postgres, design: &Design, images: &Images) -> Sta
                 metadata: Some(pod_metadata(&name, design)),
                 spec: Some(pod(database, design, images)),
             },
-            volume_claim_templates: claims(database, &design.storage),
+            volume_claim_templates: claims(database, design),
             persistent_volume_claim_retention_policy: Some(retention_policy()),
             ..StatefulSetSpec::default()
         }),
@@ -67,8 +69,8 @@ fn pod_metadata(database: &str, design: &Design) -> ObjectMeta {
     ObjectMeta { labels: Some(pod_labels), annotations, ..ObjectMeta::default() }
 }
 
-fn claims(database: &Postgres, storage: &Storage) -> Option<Vec<PersistentVolumeClaim>> {
-    let spec = match storage {
+fn claims(database: &Postgres, design: &Design) -> Option<Vec<PersistentVolumeClaim>> {
+    let spec = match &design.storage {
         Storage::Ephemeral(_) => return None,
         Storage::Existing(claims) => return Some(claims.clone()),
         Storage::Claim(spec) => spec.as_ref().clone(),
@@ -80,10 +82,21 @@ fn claims(database: &Postgres, storage: &Storage) -> Option<Vec<PersistentVolume
             // The claims are found by these labels when the deletion policy removes them, and told from those of other
             // users by the annotation.
             labels: Some(labels(&database.name_any())),
-            annotations: database.uid().map(|uid| [(names::ANNOTATION_DATABASE_UID.to_owned(), uid)].into()),
+            annotations: Some(claim_record(database, design)),
             ..ObjectMeta::default()
         },
         spec: Some(PersistentVolumeClaimSpec { access_modes: Some(access_modes), ..spec }),
         status: None,
     }])
+}
+
+/// What outlives the workload and the database together with the data.
+fn claim_record(database: &Postgres, design: &Design) -> BTreeMap<String, String> {
+    let secret = database.created_auth_secret().map(ToOwned::to_owned);
+    let record = [
+        (names::ANNOTATION_DATABASE_UID, database.uid()),
+        (names::ANNOTATION_AUTH_SECRET_UID, secret),
+        (names::ANNOTATION_RUN_AS_USER, Some(design.uid.to_string())),
+    ];
+    record.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }

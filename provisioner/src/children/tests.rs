@@ -34,6 +34,21 @@ fn claims_are_retained_whatever_becomes_of_the_workload() {
 }
 
 #[test]
+fn claims_record_what_the_next_database_of_the_name_must_know() {
+    let condition = json!({
+        "type": "AuthSecretCreated", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z",
+        "message": pgops_api::postgres::auth_secret_message("orders-auth", "s-1"),
+    });
+    let mut with_secret = serde_json::to_value(database(json!({}))).unwrap();
+    with_secret["status"] = json!({ "conditions": [condition] });
+    let with_secret = serde_json::from_value(with_secret).unwrap();
+    let built = fixtures::built(&with_secret, &version("13.16", "13.16", Some(70)));
+    let claim = built.workload.spec.unwrap().volume_claim_templates.unwrap().remove(0);
+    assert_eq!(claim.annotations()["pgops.dev/auth-secret-uid"], "s-1");
+    assert_eq!(claim.annotations()["pgops.dev/run-as-user"], "70");
+}
+
+#[test]
 fn selectors_find_the_pods_and_only_the_primary_is_writable() {
     let built = built(json!({}));
     let template = built.workload.spec.unwrap().template;

@@ -6,7 +6,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DeleteParams, ListParams, Preconditions};
+use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::postgres::DeletionPolicy;
 use pgops_api::{Owner, Postgres, names};
@@ -14,7 +14,7 @@ use pgops_kube::{ApiError, patch};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::children::labels;
+use crate::claims::claims;
 use crate::context::patch_params;
 
 /// Removes what the policy names; `false` as long as the workload exists.
@@ -99,27 +99,6 @@ async fn delete_auth_secret(client: &Client, namespace: &str, database: &Postgre
     Ok(())
 }
 
-/// A database's volume claims: by label and name, which are easily copied, and by the annotation that only its own
-/// StatefulSet or that of an earlier database of its name has set. The latter holds this database's data, since that one
-/// was halted.
-async fn claims(client: &Client, namespace: &str, database: &str) -> Result<Vec<ObjectMeta>, ApiError> {
-    let selector: Vec<_> =
-        labels(database).into_iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let params = ListParams::default().labels(&selector.join(","));
-    let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
-    let failed = ApiError::on::<PersistentVolumeClaim>("list", database);
-    let found = api.list_metadata(&params).await.map_err(failed)?;
-    let found = found.items.into_iter().map(|claim| claim.metadata);
-    Ok(found.filter(|claim| is_claim_of(database, claim)).collect())
-}
-
-fn is_claim_of(database: &str, claim: &ObjectMeta) -> bool {
-    let parsed = claim.name.as_deref().and_then(names::parse_claim);
-    let mut annotations = claim.annotations.iter().flatten();
-    parsed.is_some_and(|(of, _)| of == database)
-        && annotations.any(|(key, _)| key == names::ANNOTATION_DATABASE_UID)
-}
-
 /// Deletes exactly this object; `false` if another one has its name by now.
 async fn delete<K>(
     client: &Client,
@@ -143,32 +122,9 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::database;
-    use crate::fixtures::{version, workload};
+    use crate::fixtures::{claim, database, version, workload};
     use pgops_testing::fake_api_server::FakeApiServer;
     use rstest::rstest;
-
-    fn claim(name: &str, is_annotated: bool) -> PersistentVolumeClaim {
-        let mut claim = PersistentVolumeClaim::default();
-        claim.metadata.name = Some(name.to_owned());
-        claim.metadata.namespace = Some("demo".to_owned());
-        claim.metadata.labels = Some(labels("orders"));
-        let annotation = (names::ANNOTATION_DATABASE_UID.to_owned(), "of-a-halted-one".to_owned());
-        claim.metadata.annotations = is_annotated.then(|| [annotation].into());
-        claim
-    }
-
-    #[rstest]
-    #[case("data-orders-0", true)]
-    #[case("data-orders-11", true)]
-    #[case("data-orders-copy-0", false)]
-    #[case("data-orders-", false)]
-    #[case("data-orders-00", false)]
-    #[case("backup-orders-0", false)]
-    fn claims_of_other_databases_are_not_deleted(#[case] name: &str, #[case] expected: bool) {
-        assert_eq!(is_claim_of("orders", &claim(name, true).metadata), expected);
-        assert!(!is_claim_of("orders", &claim(name, false).metadata), "another user has copied the labels");
-    }
 
     fn secret(uid: &str) -> Secret {
         let mut secret = Secret::default();

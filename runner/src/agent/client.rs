@@ -11,7 +11,7 @@ use backon::{ConstantBuilder, Retryable};
 use tokio::sync::Mutex;
 
 use super::connection::Connection;
-use super::protocol::{Logs, Request, Response, VERSION};
+use super::protocol::{FileTask, ImageTask, Logs, Request, Response, Task, VERSION};
 use super::socket;
 use crate::postgres::program::installation::{Installation, InstallationError};
 use crate::postgres::program::offer::Offer;
@@ -47,10 +47,13 @@ pub enum AgentError {
 }
 
 impl AgentError {
-    /// Whether the agent's container has ended: the kubelet starts it again.
+    /// The agent's container, if it has ended: the kubelet starts it again.
     #[must_use]
-    pub fn is_lost(&self) -> bool {
-        matches!(self, Self::Lost { .. } | Self::Connect { .. })
+    pub fn lost_container(&self) -> Option<&'static str> {
+        match self {
+            Self::Lost { container, .. } | Self::Connect { container, .. } => Some(container),
+            _ => None,
+        }
     }
 }
 
@@ -77,15 +80,11 @@ impl Agent {
         Self(Arc::new(Shared { container, socket, session: Mutex::new(None) }))
     }
 
-    /// Sends a request, after beginning a session if there is none; returns the connection with the answers.
-    pub async fn request(
-        &self,
-        request: &Request,
-        descriptor: Option<&OwnedFd>,
-    ) -> Result<Connection, AgentError> {
+    /// Sends a task, after beginning a session if there is none; returns the connection with the answers.
+    pub async fn request(&self, task: Task, descriptor: Option<&OwnedFd>) -> Result<Connection, AgentError> {
         self.ensure_session().await?;
         let mut connection = self.connect(descriptor).await?;
-        connection.send(request).await.map_err(self.lost())?;
+        connection.send(&Request::Perform(task)).await.map_err(self.lost())?;
         Ok(connection)
     }
 
@@ -136,13 +135,13 @@ impl Agent {
         move |source| AgentError::Lost { container, source }
     }
 
-    async fn call(&self, request: Request) -> Result<Response, AgentError> {
-        let mut connection = self.request(&request, None).await?;
+    async fn call(&self, task: Task) -> Result<Response, AgentError> {
+        let mut connection = self.request(task, None).await?;
         self.answer(&mut connection).await
     }
 
-    async fn done(&self, request: Request) -> Result<(), AgentError> {
-        match self.call(request).await? {
+    async fn done(&self, task: Task) -> Result<(), AgentError> {
+        match self.call(task).await? {
             Response::Done => Ok(()),
             _ => Err(self.unexpected()),
         }
@@ -150,12 +149,12 @@ impl Agent {
 
     /// Stops the server of a data directory, if one runs in the container.
     pub async fn stop_server(&self, pgdata: PathBuf) -> Result<(), AgentError> {
-        self.done(Request::StopServer { pgdata }).await
+        self.done(Task::StopServer { pgdata }).await
     }
 
     /// Finds the installation of a major version below `root`.
     pub async fn find_installation(&self, root: &Path, major: u32) -> Result<Installation, AgentError> {
-        match self.call(Request::FindInstallation { root: root.to_owned(), major }).await? {
+        match self.call(Task::Image(ImageTask::FindInstallation { root: root.to_owned(), major })).await? {
             Response::Installation(found) => Ok(found?),
             _ => Err(self.unexpected()),
         }
@@ -169,7 +168,7 @@ impl Agent {
     ) -> Result<Vec<bool>, AgentError> {
         let count = libraries.len();
         let installation = installation.clone();
-        self.found(Request::HasLibraries { installation, libraries }, count).await
+        self.found(ImageTask::HasLibraries { installation, libraries }, count).await
     }
 
     /// Which of `options` of columns an installation's server knows.
@@ -180,11 +179,11 @@ impl Agent {
     ) -> Result<Vec<bool>, AgentError> {
         let count = options.len();
         let installation = installation.clone();
-        self.found(Request::KnowsOptions { installation, options }, count).await
+        self.found(ImageTask::KnowsOptions { installation, options }, count).await
     }
 
-    async fn found(&self, request: Request, count: usize) -> Result<Vec<bool>, AgentError> {
-        match self.call(request).await? {
+    async fn found(&self, task: ImageTask, count: usize) -> Result<Vec<bool>, AgentError> {
+        match self.call(Task::Image(task)).await? {
             Response::Found(found) if found.len() == count => Ok(found),
             _ => Err(self.unexpected()),
         }
@@ -192,7 +191,7 @@ impl Agent {
 
     /// The extensions that an installation offers.
     pub async fn offer(&self, installation: &Installation) -> Result<Offer, AgentError> {
-        match self.call(Request::Offer { installation: installation.clone() }).await? {
+        match self.call(Task::Image(ImageTask::Offer { installation: installation.clone() })).await? {
             Response::Offer(offer) => Ok(offer),
             _ => Err(self.unexpected()),
         }
@@ -200,7 +199,7 @@ impl Agent {
 
     /// The names of a directory's entries.
     pub async fn list_directory(&self, path: PathBuf) -> Result<Vec<String>, AgentError> {
-        match self.call(Request::ListDirectory { path }).await? {
+        match self.call(Task::Files(FileTask::ListDirectory { path })).await? {
             Response::Names(names) => Ok(names),
             _ => Err(self.unexpected()),
         }
@@ -208,7 +207,7 @@ impl Agent {
 
     /// The content of a text file.
     pub async fn read_file(&self, path: PathBuf) -> Result<String, AgentError> {
-        match self.call(Request::ReadFile { path }).await? {
+        match self.call(Task::Files(FileTask::ReadFile { path })).await? {
             Response::Text(text) => Ok(text),
             _ => Err(self.unexpected()),
         }
@@ -216,27 +215,27 @@ impl Agent {
 
     /// Writes a file.
     pub async fn write_file(&self, path: PathBuf, content: String) -> Result<(), AgentError> {
-        self.done(Request::WriteFile { path, content }).await
+        self.done(Task::Files(FileTask::WriteFile { path, content })).await
     }
 
     /// Creates an empty directory, after removing what exists at that path.
     pub async fn empty_directory(&self, path: PathBuf) -> Result<(), AgentError> {
-        self.done(Request::EmptyDirectory { path }).await
+        self.done(Task::Files(FileTask::EmptyDirectory { path })).await
     }
 
     /// Removes a directory, if it exists.
     pub async fn remove_directory(&self, path: PathBuf) -> Result<(), AgentError> {
-        self.done(Request::RemoveDirectory { path }).await
+        self.done(Task::Files(FileTask::RemoveDirectory { path })).await
     }
 
     /// Creates `into` with links to the programs of `bindir`, but with the wrapper in place of `pg_dump`.
     pub async fn link_programs(&self, bindir: PathBuf, into: PathBuf) -> Result<(), AgentError> {
-        self.done(Request::LinkPrograms { bindir, into }).await
+        self.done(Task::Files(FileTask::LinkPrograms { bindir, into })).await
     }
 
     /// What the logs of `pg_upgrade` say about its failure.
     pub async fn read_logs(&self, directories: Vec<PathBuf>) -> Result<Logs, AgentError> {
-        match self.call(Request::ReadLogs { directories }).await? {
+        match self.call(Task::Files(FileTask::ReadLogs { directories })).await? {
             Response::Logs(logs) => Ok(logs),
             _ => Err(self.unexpected()),
         }
@@ -244,6 +243,6 @@ impl Agent {
 
     /// Kills every process that the session has left in the container.
     pub async fn kill_all(&self) -> Result<(), AgentError> {
-        self.done(Request::KillAll).await
+        self.done(Task::KillAll).await
     }
 }

@@ -11,7 +11,7 @@ use crate::postgres::program::installation::{Installation, InstallationError};
 use crate::postgres::program::offer::Offer;
 
 /// Version of this protocol. Both ends are the same program, unless an image was tampered with.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The largest message, in bytes. An agent that sends a larger one is cut off.
 pub const MAX_MESSAGE: usize = 4 << 20;
 /// The longest line of a program's output that is passed on, in bytes; the rest of the line is left out.
@@ -22,10 +22,28 @@ pub const MAX_LINE: usize = 64 << 10;
 pub enum Request {
     /// Begins a session: no process of an earlier one is left when it is answered by [`Response::Begun`].
     Begin { version: u32 },
+    /// To be done within the session that has begun.
+    Perform(Task),
+}
+
+/// What an agent does within a session.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Task {
     /// Runs a program; answered by any number of [`Response::Output`], then by [`Response::Ended`].
     Run(Command),
     /// Stops the server of a data directory, if one runs in the agent's container.
-    StopServer { pgdata: PathBuf },
+    StopServer {
+        pgdata: PathBuf,
+    },
+    /// Kills every process of the session, whatever started it.
+    KillAll,
+    Image(ImageTask),
+    Files(FileTask),
+}
+
+/// A question about the image of the agent's container.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum ImageTask {
     /// Finds the installation of a major version below `root`; answered by [`Response::Installation`].
     FindInstallation { root: PathBuf, major: u32 },
     /// Which of these libraries an installation has; answered by [`Response::Found`], in the same order.
@@ -34,6 +52,11 @@ pub enum Request {
     KnowsOptions { installation: Installation, options: Vec<String> },
     /// What extensions an installation offers; answered by [`Response::Offer`].
     Offer { installation: Installation },
+}
+
+/// Something to do with files of the agent's container.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum FileTask {
     /// Counts the entries of a directory; answered by [`Response::Names`].
     ListDirectory { path: PathBuf },
     /// Reads a text file; answered by [`Response::Text`].
@@ -48,8 +71,6 @@ pub enum Request {
     LinkPrograms { bindir: PathBuf, into: PathBuf },
     /// What the logs in these directories say about a failure; answered by [`Response::Logs`].
     ReadLogs { directories: Vec<PathBuf> },
-    /// Kills every process of the session, whatever started it.
-    KillAll,
 }
 
 /// A program to run.

@@ -29,6 +29,8 @@ pub struct Cluster {
     pub(super) claims: Api<PersistentVolumeClaim>,
     pub(super) service: Owned<Service>,
     pub(super) reports: Api<ConfigMap>,
+    /// Name of the pod that this runner is in.
+    pub(super) own_pod: Option<String>,
     pub(super) known_report: Known<Identity>,
 }
 
@@ -39,7 +41,7 @@ impl Cluster {
         // A control plane node that is lost during a call sends nothing more: the call is made again.
         config.read_timeout = Some(READ_TIMEOUT);
         config.reset_reader_on_write = true;
-        Ok(Self::new(connect::client(config)?, plan))
+        Ok(Self { own_pod: std::env::var("POD_NAME").ok(), ..Self::new(connect::client(config)?, plan) })
     }
 
     /// The objects of the plan's upgrade.
@@ -54,6 +56,7 @@ impl Cluster {
             claims: Api::namespaced(client.clone(), namespace),
             service: Owned::new(Api::namespaced(client.clone(), namespace), database, owner),
             reports: Api::namespaced(client.clone(), namespace),
+            own_pod: None,
             known_report: Known::default(),
             plan: plan.clone(),
             client,

@@ -1,6 +1,7 @@
 //! The state of a database's pod, as the kubelet reports it.
 
-use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod, PodStatus};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod, PodCondition, PodStatus};
 use pgops_api::names;
 
 use super::node_affinity;
@@ -90,7 +91,22 @@ fn waiting(container: &ContainerStatus) -> Option<&ContainerStateWaiting> {
 }
 
 fn is_ready(status: &PodStatus) -> bool {
-    status.conditions.iter().flatten().any(|it| it.type_ == "Ready" && it.status == "True")
+    ready(status).is_some()
+}
+
+/// The condition that says that the pod is ready.
+fn ready(status: &PodStatus) -> Option<&PodCondition> {
+    status.conditions.iter().flatten().find(|it| it.type_ == "Ready" && it.status == "True")
+}
+
+/// Since when the pod has been ready, if it is and is not being deleted.
+#[must_use]
+pub fn ready_since(pod: &Pod) -> Option<Timestamp> {
+    if pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let condition = ready(pod.status.as_ref()?)?;
+    condition.last_transition_time.as_ref().map(|time| time.0)
 }
 
 /// Whether the pod does not answer, and runs on another node than `node` or requires one: an earlier worker ran there.
@@ -123,6 +139,7 @@ pub fn has_ended(pod: &Pod) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::json;
 
     fn pod(image: &str, status: &serde_json::Value) -> Pod {
@@ -151,6 +168,20 @@ mod tests {
     #[test]
     fn ready_pod_with_the_image_has_an_address() {
         assert_eq!(state(&pod("pg:17", &ready()), "pg:17"), PodState::Ready { ip: "10.0.0.7".into() });
+    }
+
+    #[test]
+    fn pod_that_is_being_deleted_is_ready_since_no_time() {
+        let ready = |status: &str| {
+            let ready =
+                json!({ "type": "Ready", "status": status, "lastTransitionTime": "2026-02-03T04:05:06Z" });
+            pod("pg:17", &json!({ "conditions": [ready] }))
+        };
+        assert_eq!(ready_since(&ready("True")), "2026-02-03T04:05:06Z".parse().ok());
+        assert_eq!(ready_since(&ready("False")), None);
+        let mut deleted = ready("True");
+        deleted.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        assert_eq!(ready_since(&deleted), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
 use kube::Resource;
-use pgops_api::plan::{Reindex, Repartition, Scope, UpgradePlan, VersionRef};
+use pgops_api::plan::UpgradePlan;
 use pgops_api::{Postgres, PostgresOpsRequest, StorageRisk, names};
 use pgops_testing::fake_api_server::FakeApiServer;
 use serde::Serialize;
@@ -21,26 +21,10 @@ fn parse<K: DeserializeOwned>(value: Value) -> K {
 }
 
 fn plan() -> UpgradePlan {
-    let version = |version: &str| VersionRef {
-        name: version.into(),
-        version: version.into(),
-        image: format!("pg:{version}"),
-    };
     UpgradePlan {
-        namespace: "demo".into(),
-        request: "orders-17".into(),
         request_uid: REQUEST_UID.into(),
-        database: "orders".into(),
         database_uid: DATABASE_UID.into(),
-        from: version("13.16"),
-        to: version("13.23"),
-        scope: Scope::Upgrade,
-        transfer_mode: None,
-        keep_old_data_seconds: None,
-        reindex: Reindex::default(),
-        repartition: Repartition::default(),
-        timeout_seconds: None,
-        max_retries: 1,
+        ..UpgradePlan::example("13.16", "13.23")
     }
 }
 
@@ -56,7 +40,7 @@ fn workload(uid: &str, owners: &Value) -> StatefulSet {
     parse(json!({
         "metadata": { "name": "orders", "namespace": "demo", "uid": uid, "ownerReferences": owners },
         "spec": { "selector": {}, "serviceName": "orders-pods", "replicas": 1, "template": { "spec": {
-            "containers": [{ "name": "postgres", "image": "pg:13.16" }],
+            "containers": [{ "name": "postgres", "image": "postgres:13.16" }],
         }}},
     }))
 }
@@ -71,7 +55,7 @@ fn service(owners: &Value) -> Service {
 fn pod(owners: &Value) -> Pod {
     parse(json!({
         "metadata": { "name": "orders-0", "namespace": "demo", "uid": "pod", "ownerReferences": owners },
-        "spec": { "containers": [{ "name": "postgres", "image": "pg:13.16" }] },
+        "spec": { "containers": [{ "name": "postgres", "image": "postgres:13.16" }] },
         "status": { "podIP": "10.0.0.7", "conditions": [{ "type": "Ready", "status": "True" }] },
     }))
 }
@@ -144,7 +128,7 @@ async fn foreign_workload_is_not_written() {
         let test = Test::new().with(&workload(WORKLOAD_UID, &owners));
         let before = test.writes();
         assert_foreign(test.cluster.scale(0).await);
-        assert_foreign(test.cluster.set_image("pg:13.23", "/var/pv/13/data").await);
+        assert_foreign(test.cluster.set_image("postgres:13.23", "/var/pv/13/data").await);
         assert_foreign(test.cluster.require_node("node-1").await);
         assert_foreign(test.cluster.ensure_owned().await);
         assert_foreign(test.cluster.storage_risk().await);
@@ -192,11 +176,11 @@ async fn foreign_service_is_not_written() {
 #[tokio::test]
 async fn foreign_pod_is_neither_connected_to_nor_waited_for() {
     let test = Test::new().with(&workload(WORKLOAD_UID, &of_database())).with(&pod(&json!([])));
-    assert_foreign(test.cluster.pod_state("pg:13.16").await);
-    assert_foreign(test.cluster.wait_ready("pg:13.16").await);
+    assert_foreign(test.cluster.pod_state("postgres:13.16").await);
+    assert_foreign(test.cluster.wait_ready("postgres:13.16").await);
     assert_foreign(test.cluster.wait_pod_ended().await);
     let test = test.with(&pod(&owned_by("apps/v1", "StatefulSet", WORKLOAD_UID)));
-    assert_eq!(test.cluster.wait_ready("pg:13.16").await.unwrap(), "10.0.0.7");
+    assert_eq!(test.cluster.wait_ready("postgres:13.16").await.unwrap(), "10.0.0.7");
 }
 
 #[tokio::test]
@@ -270,4 +254,46 @@ async fn claim_that_is_being_deleted_is_a_risk() {
         it["metadata"]["deletionTimestamp"] = json!("2026-11-20T10:00:00Z");
     });
     assert!(matches!(test.cluster.storage_risk().await.unwrap(), Some(StorageRisk::ClaimDeleted { .. })));
+}
+
+/// A worker's pod, whose container `rehearsal` has this state and last state.
+fn worker_pod(state: &Value, last_state: &Value) -> Pod {
+    parse(json!({
+        "metadata": { "name": "orders-17-x", "namespace": "demo" },
+        "spec": {
+            "initContainers": [
+                { "name": "rehearsal", "image": "pg:17", "resources": { "limits": { "memory": "4Gi" } } },
+            ],
+            "containers": [{ "name": "runner", "image": "runner" }],
+        },
+        "status": { "initContainerStatuses": [{
+            "name": "rehearsal", "image": "", "imageID": "", "ready": true, "restartCount": 1,
+            "state": state, "lastState": last_state,
+        }] },
+    }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn container_killed_for_lack_of_memory_is_known_with_its_limit() {
+    let killed = json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } });
+    let running = json!({ "running": {} });
+    for (state, last_state) in [(&killed, &json!({})), (&running, &killed)] {
+        let mut test = Test::new().with(&worker_pod(state, last_state));
+        test.cluster.own_pod = Some("orders-17-x".to_owned());
+        let kill = test.cluster.memory_kill("rehearsal").await.unwrap();
+        assert_eq!(kill.limit.as_deref(), Some("4Gi"));
+        assert!(kill.to_string().contains("\"rehearsal\""), "{kill}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn container_that_ended_otherwise_was_not_killed_for_lack_of_memory() {
+    let by_itself = json!({ "terminated": { "exitCode": 137, "reason": "Error" } });
+    for last_state in [by_itself, json!({})] {
+        let mut test = Test::new().with(&worker_pod(&json!({ "running": {} }), &last_state));
+        test.cluster.own_pod = Some("orders-17-x".to_owned());
+        assert_eq!(test.cluster.memory_kill("rehearsal").await, None);
+        test.cluster.own_pod = None;
+        assert_eq!(test.cluster.memory_kill("rehearsal").await, None);
+    }
 }

@@ -1,4 +1,4 @@
-//! The workload (the `StatefulSet` of the database), its volume claim and its `Service`.
+//! The workload (the `StatefulSet` of the database) and its volume claim.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -70,13 +70,6 @@ impl Cluster {
         });
         let patch = json!({ "spec": { "template": { "spec": { "containers": [container] } } } });
         self.workload.patch("set the image of", patch).await
-    }
-
-    /// Publishes not-ready addresses so that clients reach the server before the kubelet reports it ready: they connect
-    /// at its first answer, instead of once the readiness has reached every node, which saves half a second of outage.
-    /// Otherwise it is off: the Service would lead to pods that are ending, or are lost with their node.
-    pub async fn publish_not_ready_addresses(&self, publish: bool) -> Result<(), ClusterError> {
-        self.service.patch("patch", json!({ "spec": { "publishNotReadyAddresses": publish } })).await
     }
 }
 

@@ -8,10 +8,12 @@
 //! - [`definitions`] says how each column of each catalog is compared, as data;
 //! - [`sql`] makes queries of it, for the columns that both servers have;
 //! - [`read`] runs them;
-//! - [`compare`] finds the differences, [`rules`] says what each means for the upgrade.
+//! - [`compare`] finds the differences, [`rules`] says what each means for the upgrade;
+//! - [`dropped`] knows what a database lacks of what `initdb` created.
 
 pub mod compare;
 pub mod definitions;
+pub mod dropped;
 pub mod read;
 pub mod rules;
 pub mod sql;

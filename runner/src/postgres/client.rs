@@ -17,3 +17,4 @@ pub mod session;
 pub mod settings;
 pub mod side_by_side;
 pub mod stored_settings;
+pub mod update_function;

@@ -1,8 +1,9 @@
-//! Extensions whose objects a restore rejects: they cannot be changed one by one, only with their extension.
+//! What extensions need of an upgrade. The objects of one cannot be changed by themselves, only with their extension.
 //!
-//! [`members`] finds the extension that an object belongs to, [`state`] what is known of it in a database, [`known`] what
-//! its makers say, and [`remedy`] what helps.
+//! [`members`] finds the extension that an object belongs to or uses, [`state`] what it is in a database, [`known`] what its
+//! makers say, [`knowledge`] adds what the catalog entry says, and [`remedy`] is what helps if the target rejects its objects.
 
+pub mod knowledge;
 pub mod known;
 pub mod members;
 pub mod remedy;

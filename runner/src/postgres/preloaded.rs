@@ -6,24 +6,17 @@
 //! subscriptions does so itself, since 17 (`ApplyLauncherRegister`, src/backend/replication/logical/launcher.c). So the
 //! private servers run with `max_worker_processes=0`: each registration ends with a line in the log.
 
-/// What an upgrade needs a library for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum PreloadNeed {
-    /// Nothing: it loads at any time, or has no functions. Some of these write statistics of the run when a server stops,
-    /// which would replace the user's.
-    Nothing,
-    /// Its functions cannot be created without.
-    Restore,
-    /// Nor can the old server open what it stores: it provides access methods or resource managers.
-    Data,
-}
+use std::collections::BTreeMap;
 
-use PreloadNeed::{Data, Nothing, Restore};
+use pgops_api::postgresversion::Preload::{self, Data, Never, Restore};
+
+/// What the target's catalog entry says of libraries. It takes precedence over what is known here.
+pub type Overrides = BTreeMap<String, Preload>;
 
 /// What is known of libraries, with what their `_PG_init` does when it is not called at the start of the server.
-const LIBRARIES: &[(&str, PreloadNeed)] = &[
+const LIBRARIES: &[(&str, Preload)] = &[
     // contrib/auto_explain/auto_explain.c: loads in any session.
-    ("auto_explain", Nothing),
+    ("auto_explain", Never),
     // https://github.com/citusdata/citus src/backend/distributed/shared_library_init.c: "Citus can only be loaded via
     // shared_preload_libraries"; up to 11 its columnar tables are in the same library.
     ("citus", Data),
@@ -35,9 +28,9 @@ const LIBRARIES: &[(&str, PreloadNeed)] = &[
     // https://github.com/supabase/pg_net src/worker.c.
     ("pg_net", Restore),
     // https://github.com/pgpartman/pg_partman src/pg_partman_bgw.c: a background worker without functions.
-    ("pg_partman_bgw", Nothing),
+    ("pg_partman_bgw", Never),
     // contrib/pg_prewarm/autoprewarm.c: loads in any session; its worker writes autoprewarm.blocks.
-    ("pg_prewarm", Nothing),
+    ("pg_prewarm", Never),
     // https://github.com/cybertec-postgresql/pg_squeeze pg_squeeze.c: "pg_squeeze can only be loaded via
     // shared_preload_libraries".
     ("pg_squeeze", Restore),
@@ -46,11 +39,11 @@ const LIBRARIES: &[(&str, PreloadNeed)] = &[
     ("pg_stat_kcache", Restore),
     // contrib/pg_stat_statements/pg_stat_statements.c: loads in any session, without effect; preloaded, it stores the
     // statements of the run when the server stops.
-    ("pg_stat_statements", Nothing),
+    ("pg_stat_statements", Never),
     // https://github.com/percona/pg_tde: the table access method of encrypted tables.
     ("pg_tde", Data),
     // https://github.com/postgrespro/pg_wait_sampling pg_wait_sampling.c: loads in any session, without effect.
-    ("pg_wait_sampling", Nothing),
+    ("pg_wait_sampling", Never),
     // https://github.com/pgaudit/pgaudit pgaudit.c: "pgaudit must be loaded via shared_preload_libraries".
     ("pgaudit", Restore),
     // https://github.com/2ndQuadrant/pglogical pglogical.c: "pglogical is not in shared_preload_libraries".
@@ -66,9 +59,9 @@ const LIBRARIES: &[(&str, PreloadNeed)] = &[
 /// the libraries of functions, as the system catalog names them: one that is not known here is preloaded if functions use
 /// it, as in the database itself.
 #[must_use]
-pub fn for_restore(configured: &[String], used: &[&str]) -> Vec<String> {
-    let is_needed = |name: &str| match need(name) {
-        Some(need) => need != Nothing,
+pub fn for_restore(configured: &[String], used: &[&str], overrides: &Overrides) -> Vec<String> {
+    let is_needed = |name: &str| match need(name, overrides) {
+        Some(need) => need != Never,
         None => used.iter().any(|library| plain(library) == Some(name)),
     };
     select(configured, is_needed)
@@ -76,8 +69,8 @@ pub fn for_restore(configured: &[String], used: &[&str]) -> Vec<String> {
 
 /// Of the libraries of `configured`, those without which the old version's servers cannot open their data.
 #[must_use]
-pub fn for_data(configured: &[String]) -> Vec<String> {
-    select(configured, |name| need(name) == Some(Data))
+pub fn for_data(configured: &[String], overrides: &Overrides) -> Vec<String> {
+    select(configured, |name| need(name, overrides) == Some(Data))
 }
 
 fn select(configured: &[String], is_needed: impl Fn(&str) -> bool) -> Vec<String> {
@@ -89,8 +82,9 @@ fn select(configured: &[String], is_needed: impl Fn(&str) -> bool) -> Vec<String
         .collect()
 }
 
-fn need(name: &str) -> Option<PreloadNeed> {
-    LIBRARIES.iter().find(|(library, _)| *library == name).map(|(_, need)| *need)
+fn need(name: &str, overrides: &Overrides) -> Option<Preload> {
+    let built_in = || LIBRARIES.iter().find(|(library, _)| *library == name).map(|(_, need)| *need);
+    overrides.get(name).copied().or_else(built_in)
 }
 
 /// The name of a library in the image's own directory of libraries. One in any other place is not loaded where the data
@@ -115,14 +109,24 @@ mod tests {
         let configured =
             names(&["pg_stat_statements", "$libdir/pgaudit", "timescaledb", "auto_explain", "ours"]);
         let used = ["$libdir/pg_stat_statements", "$libdir/pgaudit", "$libdir/pglogical"];
-        assert_eq!(for_restore(&configured, &used), ["pgaudit", "timescaledb"]);
-        assert_eq!(for_restore(&configured, &["$libdir/ours.so"]), ["pgaudit", "timescaledb", "ours"]);
+        let restore = |used: &[&str]| for_restore(&configured, used, &Overrides::new());
+        assert_eq!(restore(&used), ["pgaudit", "timescaledb"]);
+        assert_eq!(restore(&["$libdir/ours.so"]), ["pgaudit", "timescaledb", "ours"]);
     }
 
     #[test]
     fn preloaded_in_the_old_server_is_only_what_its_data_needs() {
         let configured = names(&["citus", "pgaudit", "pg_cron", "pglogical", "ours", "timescaledb"]);
-        assert_eq!(for_data(&configured), ["citus", "timescaledb"]);
+        assert_eq!(for_data(&configured, &Overrides::new()), ["citus", "timescaledb"]);
+    }
+
+    #[test]
+    fn preloaded_is_what_a_catalog_entry_says() {
+        let configured = names(&["citus", "pgaudit", "ours", "absent/elsewhere"]);
+        let overrides = [("citus", Never), ("ours", Data), ("theirs", Data)];
+        let overrides = overrides.map(|(name, need)| (name.to_owned(), need)).into();
+        assert_eq!(for_data(&configured, &overrides), ["ours"], "only what the database preloads");
+        assert_eq!(for_restore(&configured, &["$libdir/citus"], &overrides), ["pgaudit", "ours"]);
     }
 
     #[test]

@@ -8,17 +8,20 @@
 //! | `message` | a message, without the values that it quotes |
 //! | `sqlstate` | what the class of an error says about its message |
 //! | `statement` | an SQL statement, without its literals |
+//! | `raised` | messages that code of a user has written |
 //! | `secrets` | lines with a password |
 //! | `output` | what a program prints, which has all of these |
 
 mod message;
 mod output;
+mod raised;
 mod secrets;
 mod sqlstate;
 mod statement;
 
 pub use message::redact_message;
 pub use output::redact;
+pub use raised::raised;
 pub use secrets::hide_secrets;
 pub use sqlstate::{Disclosure, disclosure};
 pub use statement::redact_statement;

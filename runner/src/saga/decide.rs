@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn record(step: Step, event: Event) -> Record {
-        Record { at: Timestamp::UNIX_EPOCH, step, event }
+        Record { at: Timestamp::UNIX_EPOCH, step, event, serving_since: None }
     }
 
     fn broken() -> Failure {

@@ -17,6 +17,8 @@ pub enum UndoError {
 
 /// The actions and undo actions of the steps.
 pub trait Actions {
+    /// Does what makes the step shorter and needs no undo, before the step is recorded as started.
+    fn prepare(&mut self, step: Step) -> impl Future<Output = ()>;
     /// Does the step; finds out what of its effect exists already.
     fn act(&mut self, step: Step) -> impl Future<Output = Result<(), Failure>>;
     /// Undoes the step's effect, whether it exists in whole or in part.
@@ -32,6 +34,8 @@ pub trait Actions {
     fn before_retry(&mut self, step: Step, attempt: u32, failure: &Failure) -> impl Future<Output = ()>;
     /// Whether the upgrade succeeds without this step: its failure is reported, and the saga continues.
     fn is_optional(&self, step: Step) -> bool;
+    /// Since when a server has served clients, if one does, for a record of this event that needs it.
+    fn serving_since(&mut self, step: Step, event: &Event) -> impl Future<Output = Option<Timestamp>>;
     /// Shows users what was just recorded.
     fn show(&mut self, record: &Record);
 }
@@ -73,6 +77,7 @@ async fn perform<A: Actions, J: Journal>(
     journal: &mut J,
     records: &mut Vec<Record>,
 ) -> Result<Option<Outcome>, JournalError> {
+    actions.prepare(step).await;
     // A step that was started is completed first: a server may be answering already.
     if !is_committed(records, actions.point_of_no_return())
         && !was_started(records, step)
@@ -131,7 +136,8 @@ async fn append<A: Actions, J: Journal>(
     step: Step,
     event: Event,
 ) -> Result<(), JournalError> {
-    let record = Record { at: Timestamp::now(), step, event };
+    let serving_since = actions.serving_since(step, &event).await;
+    let record = Record { at: Timestamp::now(), step, event, serving_since };
     journal.append(&record).await?;
     actions.show(&record);
     records.push(record);

@@ -99,6 +99,18 @@ mod tests {
     }
 
     #[test]
+    fn journal_keeps_since_when_a_server_has_served() {
+        let at = |second| jiff::Timestamp::from_second(second).unwrap();
+        let record = Record {
+            at: at(9),
+            step: Step::StartDatabase,
+            event: Event::Succeeded,
+            serving_since: Some(at(8)),
+        };
+        assert_eq!(parse(&to_line(&record).unwrap(), "test").unwrap(), [record]);
+    }
+
+    #[test]
     fn failure_without_retryable_is_not_retried() {
         let failure: Failure = serde_json::from_str(r#"{"reason":"Broken","message":"broken"}"#).unwrap();
         assert!(!failure.retryable);

@@ -13,6 +13,9 @@ pub struct Record {
     pub at: Timestamp,
     pub step: Step,
     pub event: Event,
+    /// Since when a server has served clients, if one did: only in records about the outage, which is counted by them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving_since: Option<Timestamp>,
 }
 
 /// What happened to a step.

@@ -3,6 +3,7 @@
 //! Each database and each table is on its own: what fails is named, and the others get their statistics.
 
 mod analysis;
+mod comparison;
 
 use std::cell::{Cell, RefCell};
 
@@ -23,7 +24,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     let names = databases(&upgrade.superuser.connect_server(&ip).await?).await?;
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let at_a_time = DATABASES_AT_A_TIME.min(names.len()).max(1);
-    let analysis = Analysis::new(upgrade, ip, (jobs / at_a_time).max(1));
+    let analysis = Analysis::new(upgrade, ip.clone(), (jobs / at_a_time).max(1));
     let found = RefCell::new(Vec::new());
     for_each(&names, at_a_time, async |name| {
         let is_first = names.first() == Some(name);
@@ -39,6 +40,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         for_each(&found, at_a_time, async |database| analysis.analyze(database, *stage).await).await?;
     }
     let left = analysis.into_left();
+    comparison::report(upgrade, &ip).await;
     if left.is_empty() { Ok(()) } else { Err(StepError::LeftUndone(left)) }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use pgops_api::plan::{Step, UpgradeKind};
 
 use super::{StepSpec, spec};
-use crate::report::OutageChange;
+use crate::outage::OutageChange;
 
 /// A form of the list.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]

@@ -1,7 +1,10 @@
 //! `PauseDatabase`: the provisioner leaves the database alone; the condition says for whom and why. It serves until the next
-//! step, so the checkpoints that shorten the outage are made here.
+//! step: so the checkpoints that shorten the outage are made here, and the preflight is repeated if clients have changed
+//! what it has judged.
 
-use pgops_api::plan::Step;
+mod settled;
+
+use pgops_api::plan::{Step, UpgradeKind};
 
 use super::checkpoints;
 use crate::upgrade::{StepError, UpgradeContext};
@@ -9,7 +12,10 @@ use crate::upgrade::{StepError, UpgradeContext};
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     // The preflight may have looked at them hours ago.
     upgrade.ensure_objects(&upgrade.cluster.database().await?).await?;
-    checkpoints::run(upgrade, Step::PauseDatabase).await;
+    match upgrade.kind {
+        UpgradeKind::Major => settled::wait(upgrade).await?,
+        UpgradeKind::Minor => checkpoints::run(upgrade, Step::PauseDatabase).await,
+    }
     Ok(upgrade.cluster.pause().await?)
 }
 

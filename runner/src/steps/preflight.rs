@@ -4,11 +4,13 @@ mod census;
 mod changed_meaning;
 mod checks;
 mod configuration;
+mod createrole;
 mod definitions;
 mod duties;
 mod escalation;
 mod estimate;
 mod extension_objects;
+mod extension_rules;
 mod extensions;
 mod image;
 mod meaning;
@@ -20,11 +22,14 @@ mod old_server;
 mod preload_libraries;
 mod private_servers;
 mod references;
+mod rehearsal_memory;
 mod replication_slots;
 mod restore_findings;
 mod schema_rehearsal;
+mod stored_expressions;
 mod stored_libraries;
 mod table;
+mod table_statistics;
 mod text_order;
 mod volume;
 
@@ -34,6 +39,7 @@ use pgops_api::names;
 use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 
 use crate::cluster::PodState;
+use crate::postgres::client::extensions::default_versions;
 use crate::postgres::client::inventory::{Inventory, inventory};
 use crate::postgres::collation::versions::CollationVersion;
 use crate::postgres::privileges::compare::Baseline;
@@ -42,7 +48,7 @@ use crate::postgres::volume::capacity::write_rate;
 use crate::upgrade::space::Space;
 use crate::upgrade::{
     CensusBaseline, Facts, Finding, StepError, UpgradeContext, ensure_version, log_step, shown_lines,
-    store_baseline,
+    store_baseline, store_statistics,
 };
 use estimate::Estimate;
 use schema_rehearsal::Source;
@@ -110,6 +116,8 @@ async fn run_major(
             if let Some(census) = &examined.census {
                 census.store(&upgrade.work_dir)?;
             }
+            let statistics = table_statistics::read(upgrade, ip, &facts.databases).await;
+            store_statistics(&statistics, &upgrade.work_dir)?;
         }
         Scope::DryRun => {}
     }
@@ -146,11 +154,17 @@ async fn examine(
 
     let (mut findings, mut of_extensions) = checks::findings(upgrade, ip, &inventory.databases).await?;
     findings.extend(checks::unreachable(&inventory.unreachable));
+    findings.extend(stored_expressions::findings(&upgrade.superuser, ip, &inventory.databases).await?);
     let missing = image::missing_libraries(inventory, &programs).await?;
     findings.extend(image::findings(inventory, &known, &missing));
     findings.extend(stored_libraries::findings(inventory, &upgrade.old_programs().await?, &programs).await?);
     let offer = programs.agent.offer(&programs.installation).await?;
-    findings.extend(extensions::notes(&inventory.extensions, &offer));
+    findings.extend(extensions::notes(&inventory.extensions, &offer, &upgrade.extensions));
+    let serving = default_versions(&upgrade.superuser.connect_server(ip).await?).await?;
+    let offers = extension_rules::Offers { serving: &serving, target: &offer };
+    let (known_extensions, entry) = (&upgrade.extensions, &upgrade.plan.to.name);
+    findings.extend(extension_rules::findings(&inventory.extensions, &offers, known_extensions, entry));
+    findings.extend(createrole::note(upgrade, ip).await?);
     findings.extend(duties::notes(upgrade, ip, &inventory.databases).await?);
     findings.extend(volume::findings(upgrade)?);
     let space = upgrade.space(inventory)?;
@@ -168,7 +182,7 @@ async fn examine(
     match new_cluster::examine(upgrade, &programs, inventory).await? {
         Err(finding) => findings.push(finding),
         Ok(mut settings) => {
-            let rehearsed = schema_rehearsal::rehearse(upgrade, &source, &mut settings).await?;
+            let rehearsed = rehearsal_memory::rehearse(upgrade, &source, &mut settings).await?;
             findings.extend(settings.findings);
             servers = settings.servers;
             findings.extend(rehearsed.findings);
@@ -178,7 +192,7 @@ async fn examine(
             census = rehearsed.census;
         }
     }
-    findings.extend(of_extensions.findings(&upgrade.superuser, ip).await?);
+    findings.extend(of_extensions.findings(&upgrade.superuser, ip, &upgrade.extensions).await?);
     Ok(Examined { findings, space, mode, drop_column_option, servers, rehearsal, baseline, census })
 }
 

@@ -6,21 +6,25 @@ use pgops_api::plan::{Step, UpgradeKind};
 use super::checkpoints;
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 
+/// Writes now what would otherwise be written during the outage, if this runner has not done so just before: one that
+/// resumes here may have been away for long.
+pub async fn prepare(upgrade: &mut UpgradeContext) {
+    if !upgrade.has_made_checkpoints {
+        checkpoints::run(upgrade, Step::StopDatabase).await;
+    }
+}
+
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     match upgrade.kind {
         UpgradeKind::Major => {
             // On a volume that has filled up since the preflight a stopped server may not start again.
             upgrade.ensure_space()?;
-            write_dirty_pages(upgrade).await;
             upgrade.require_node().await?;
             upgrade.fence().await?;
             let data = upgrade.ensure_clean().await?;
             log_step(Step::StopDatabase, format!("clean shutdown at {}", data.checkpoint()));
         }
-        UpgradeKind::Minor => {
-            write_dirty_pages(upgrade).await;
-            upgrade.replace_pod(&upgrade.plan.to.image).await?;
-        }
+        UpgradeKind::Minor => upgrade.replace_pod(&upgrade.plan.to.image).await?,
     }
     Ok(())
 }
@@ -32,12 +36,4 @@ pub async fn undo(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         log_step(Step::StopDatabase, format!("{} serves again", upgrade.plan.from.name));
     }
     Ok(())
-}
-
-/// Writes now what would otherwise be written during the outage, if this runner has not done so just before: one that
-/// resumes here may have been away for long.
-async fn write_dirty_pages(upgrade: &mut UpgradeContext) {
-    if !upgrade.has_made_checkpoints {
-        checkpoints::run(upgrade, Step::StopDatabase).await;
-    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::*;
-use crate::report::{Outage, seconds};
+use crate::outage::Outage;
 
 fn names(steps: impl IntoIterator<Item = Step>) -> BTreeSet<String> {
     steps.into_iter().map(|step| step.to_string()).collect()
@@ -34,6 +34,7 @@ fn cancel_interrupts_only_long_steps_before_the_switchover() {
             Step::CopiedOldBinaries,
             Step::Preflight,
             Step::DataDirectoryInitialized,
+            Step::PauseDatabase,
             Step::StopDatabase,
             Step::PgUpgraded,
         ])
@@ -95,16 +96,14 @@ fn point_of_no_return_depends_on_kind_and_transfer_mode() {
     }
 }
 
-fn outage(kind: UpgradeKind, events: &[(i64, Step, Event)]) -> Option<String> {
+fn outage(kind: UpgradeKind, events: &[(i64, Step, Event)]) -> String {
     let mut outage = Outage::default();
     for (second, step, event) in events {
-        let at = Timestamp::from_second(*second).unwrap();
-        let record = Record { at, step: *step, event: event.clone() };
-        if let Some(change) = outage_change(kind, &record) {
-            outage.record(change, at);
+        if let Some(change) = outage_change(kind, *step, event) {
+            outage.record(change, Timestamp::from_second(*second).unwrap(), None);
         }
     }
-    outage.duration().map(seconds)
+    outage.to_string()
 }
 
 #[test]
@@ -114,7 +113,7 @@ fn outage_lasts_from_the_stop_to_the_answer() {
         (14, Step::PgUpgraded, Event::Succeeded),
         (16, Step::StartDatabase, Event::Succeeded),
     ];
-    assert_eq!(outage(UpgradeKind::Major, &events).as_deref(), Some("6.0s"));
+    assert_eq!(outage(UpgradeKind::Major, &events), "6.0s");
 }
 
 #[test]
@@ -124,7 +123,7 @@ fn outage_is_not_shortened_by_a_second_start_of_the_stop() {
         (60, Step::StopDatabase, Event::Started),
         (70, Step::StopDatabase, Event::Undone),
     ];
-    assert_eq!(outage(UpgradeKind::Major, &events).as_deref(), Some("60.0s"));
+    assert_eq!(outage(UpgradeKind::Major, &events), "60.0s");
 }
 
 #[test]
@@ -134,6 +133,32 @@ fn outage_of_a_minor_upgrade_ends_when_the_image_is_restored() {
         (12, Step::StopDatabase, Event::Undone),
         (15, Step::UpdateStatefulSetImage, Event::Undone),
     ];
-    assert_eq!(outage(UpgradeKind::Minor, &events).as_deref(), Some("5.0s"));
-    assert_eq!(outage(UpgradeKind::Minor, &events[2..]), None);
+    assert_eq!(outage(UpgradeKind::Minor, &events), "5.0s");
+    assert_eq!(outage(UpgradeKind::Minor, &events[2..]), "");
+}
+
+#[test]
+fn outage_of_a_minor_upgrade_that_is_undone_after_its_start_has_two_parts() {
+    let events = [
+        (10, Step::StopDatabase, Event::Started),
+        (12, Step::StartDatabase, Event::Succeeded),
+        (50, Step::StartDatabase, Event::Undone),
+        (53, Step::UpdateStatefulSetImage, Event::Undone),
+    ];
+    assert_eq!(outage(UpgradeKind::Minor, &events), "5.0s");
+    // In a major upgrade no server serves between the undo of its start and the old one's.
+    let events = [
+        (10, Step::StopDatabase, Event::Started),
+        (50, Step::StartDatabase, Event::Undone),
+        (53, Step::UpdateStatefulSetImage, Event::Undone),
+        (55, Step::StopDatabase, Event::Undone),
+    ];
+    assert_eq!(outage(UpgradeKind::Major, &events), "45.0s");
+}
+
+/// A checkpoint that is made once the step is recorded as started would be counted as outage.
+#[test]
+fn only_the_step_that_begins_the_outage_is_prepared() {
+    let begins = names_where(|spec| spec.outage == Some(OutageChange::Begins));
+    assert_eq!(names_where(|spec| spec.prepare.is_some()), begins);
 }

@@ -1,4 +1,7 @@
-//! The census of the serving databases, stored next to the journal: the new server must have all of it.
+//! The census of the serving databases, stored next to the journal: nothing may change before the database is stopped, and
+//! the new server must have all of it.
+
+mod changes;
 
 use std::collections::BTreeSet;
 
@@ -22,9 +25,16 @@ pub struct CensusBaseline {
 #[derive(Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DatabaseCensus {
     pub name: String,
+    /// The digests of all catalogs, before the database was dumped.
     pub digests: Vec<CatalogDigest>,
-    /// Its rows; none if there are too many to keep.
+    /// Its rows, without those of catalogs with too many to keep.
     pub rows: Vec<Fingerprint>,
+    /// Rows that a restore does not reproduce, by catalog and identity: the preflight has reported them.
+    #[serde(default)]
+    pub not_carried: Vec<(String, String)>,
+    /// The catalogs in which a restore differs.
+    #[serde(default)]
+    pub differing: BTreeSet<String>,
 }
 
 impl CensusBaseline {
@@ -54,11 +64,23 @@ mod tests {
         let work_dir = WorkDir::new(&Volume::at(root.path()), "3f9c21aa");
         work_dir.create().unwrap();
         assert_eq!(CensusBaseline::load(&work_dir).unwrap(), None);
-        let digests = vec![CatalogDigest { name: "pg_proc".into(), rows: 1, digest: "-7".into() }];
-        let rows = vec![Fingerprint { catalog: "pg_proc".into(), identity: "s.f()".into(), fields: -7 }];
-        let databases = vec![DatabaseCensus { name: "shop".into(), digests, rows }];
+        let databases = vec![DatabaseCensus {
+            name: "shop".into(),
+            digests: vec![CatalogDigest { name: "pg_proc".into(), rows: 1, digest: "-7".into() }],
+            rows: vec![Fingerprint { catalog: "pg_proc".into(), identity: "s.f()".into(), fields: -7 }],
+            not_carried: vec![("pg_proc".into(), "s.f()".into())],
+            differing: BTreeSet::from(["pg_proc".into()]),
+        }];
         let baseline = CensusBaseline { columns: BTreeSet::from(["pg_proc.proname".into()]), databases };
         baseline.store(&work_dir).unwrap();
         assert_eq!(CensusBaseline::load(&work_dir).unwrap(), Some(baseline));
+    }
+
+    #[test]
+    fn baseline_of_an_earlier_version_is_read() {
+        let stored = r#"{"columns":[],"databases":[{"name":"shop","digests":[],"rows":[]}]}"#;
+        let baseline: CensusBaseline = serde_json::from_str(stored).unwrap();
+        let name = "shop".into();
+        assert_eq!(baseline.databases, [DatabaseCensus { name, ..DatabaseCensus::default() }]);
     }
 }

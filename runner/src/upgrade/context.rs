@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use pgops_api::layout::{self, PROGRAMS_DIR};
 use pgops_api::plan::{NODE_VARIABLE, UpgradeKind, UpgradePlan};
 use pgops_volume::{Interlock, Volume};
@@ -12,6 +13,7 @@ use crate::agent::Agents;
 use crate::cancel::Cancel;
 use crate::cluster::Cluster;
 use crate::postgres::client::session::Superuser;
+use crate::postgres::extension::knowledge::Knowledge;
 use crate::postgres::program::programs::Programs;
 use crate::postgres::proxy::Proxy;
 use crate::postgres::volume::work_dir::WorkDir;
@@ -28,6 +30,8 @@ pub struct UpgradeContext {
     pub work_dir: WorkDir,
     pub superuser: Superuser,
     pub agents: Agents,
+    /// What is known of extensions.
+    pub extensions: Knowledge,
     /// `None` until the preflight has stored them, and in minor upgrades.
     pub facts: Option<Facts>,
     /// What the preflight of a minor upgrade reported to users; that of a major one stores it with its facts.
@@ -36,6 +40,8 @@ pub struct UpgradeContext {
     pub cancel: Cancel,
     /// Whether this runner has made the checkpoints that shorten the outage.
     pub has_made_checkpoints: bool,
+    /// Since when the server that this runner has waited for has served clients.
+    pub serving_since: Option<Timestamp>,
     /// Held from `fence` until a database's server is started.
     pub(super) interlock: Option<Interlock>,
     /// Whether this runner has required the worker's node for the database's next pod.
@@ -60,7 +66,9 @@ impl UpgradeContext {
             cancel: Cancel::watch(cluster.clone()),
             superuser: Superuser::read(old_major)?,
             agents,
+            extensions: Knowledge::new(&plan.extensions),
             has_made_checkpoints: false,
+            serving_since: None,
             interlock: None,
             requires_node: false,
             image: None,

@@ -67,14 +67,17 @@ impl UpgradeContext {
         Ok(recovery::ensure_clean(&self.old_programs().await?, &pgdata, options, self.interlock()?).await?)
     }
 
-    /// What the volume has, and how large the data is.
+    /// What the volume has, and how large the data is. What a new cluster of this upgrade uses already is part of what is
+    /// free: the preflight may be repeated.
     pub fn space(&self, inventory: &Inventory) -> Result<Space, StepError> {
         let shape = &inventory.shape;
+        let taken =
+            if self.work_dir.has(Marker::NewDataOwned) { self.volume.data_size(self.new_major)? } else { 0 };
         Ok(Space {
             reflink: TransferMode::Clone.since() <= self.new_major && can_reflink(&self.work_dir),
             new: new_cluster(inventory.databases.len(), inventory.relations, shape.wal_segment_bytes),
             used: self.volume.data_size(self.old_major)?,
-            free: free(&self.volume)?,
+            free: free(&self.volume)? + taken,
         })
     }
 

@@ -11,7 +11,7 @@ use pgops_volume::FileError;
 
 use super::finding::{Finding, listed};
 use crate::agent::AgentError;
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, MemoryKill};
 use crate::postgres::client::error::ServerError;
 use crate::postgres::pg_upgrade::PgUpgradeError;
 use crate::postgres::privileges::difference::Difference;
@@ -66,6 +66,13 @@ pub enum StepError {
     /// What would make the upgrade fail, and what else was found.
     #[error("{} the upgrade:\n{}", count(.0), listed(.0))]
     Findings(Vec<Finding>),
+    /// Another container of the worker was killed.
+    #[error("{kill}")]
+    OutOfMemory {
+        kill: MemoryKill,
+        #[source]
+        source: Box<StepError>,
+    },
     /// Most of an optional step was done; these things were not.
     #[error("{}", shortened(.0))]
     LeftUndone(Vec<String>),
@@ -176,20 +183,20 @@ impl StepError {
         }
     }
 
-    /// Whether a container of the worker has ended that the kubelet starts again.
+    /// The container of the worker that has ended, if that is the cause: the kubelet starts it again.
     #[must_use]
-    pub fn is_agent_lost(&self) -> bool {
+    pub fn lost_container(&self) -> Option<&'static str> {
         let mut error: Option<&(dyn std::error::Error + 'static)> = match self {
-            Self::Agent(error) => return error.is_lost(),
+            Self::Agent(error) => return error.lost_container(),
             other => Some(other),
         };
         while let Some(cause) = error {
             if let Some(error) = cause.downcast_ref::<AgentError>() {
-                return error.is_lost();
+                return error.lost_container();
             }
             error = cause.source();
         }
-        false
+        None
     }
 
     /// How the journal and the request's status record it.
@@ -250,17 +257,32 @@ mod tests {
     }
 
     #[test]
+    fn failure_for_lack_of_memory_names_container_and_limit() {
+        let lost =
+            AgentError::Lost { container: "programs", source: std::io::ErrorKind::UnexpectedEof.into() };
+        let kill = MemoryKill { container: "programs".to_owned(), limit: Some("512Mi".to_owned()) };
+        let error = StepError::OutOfMemory { kill, source: Box::new(lost.into()) };
+        let Failure { message, retryable, .. } = error.failure(Step::PgUpgraded);
+        assert!(message.contains("\"programs\"") && message.contains("limit of 512Mi"), "{message}");
+        assert!(message.contains("has ended"), "{message}");
+        assert!(!retryable, "it was run again three times");
+    }
+
+    #[test]
     fn lost_agent_is_found_below_any_error() {
         let lost =
             || AgentError::Lost { container: "programs", source: std::io::ErrorKind::UnexpectedEof.into() };
         let command = |source| CommandError::Agent { program: "initdb".to_owned(), source };
-        assert!(StepError::from(lost()).is_agent_lost());
-        assert!(StepError::from(command(lost())).is_agent_lost());
-        assert!(StepError::from(PgUpgradeError::Prepare(lost())).is_agent_lost());
-        assert!(StepError::from(ScratchError::Command(command(lost()))).is_agent_lost());
+        assert_eq!(StepError::from(lost()).lost_container(), Some("programs"));
+        assert_eq!(StepError::from(command(lost())).lost_container(), Some("programs"));
+        assert_eq!(StepError::from(PgUpgradeError::Prepare(lost())).lost_container(), Some("programs"));
+        assert_eq!(
+            StepError::from(ScratchError::Command(command(lost()))).lost_container(),
+            Some("programs")
+        );
         let failed = AgentError::Failed { message: "no space".to_owned() };
-        assert!(!StepError::from(command(failed)).is_agent_lost());
-        assert!(!StepError::NotFenced.is_agent_lost());
+        assert_eq!(StepError::from(command(failed)).lost_container(), None);
+        assert_eq!(StepError::NotFenced.lost_container(), None);
     }
 
     #[test]

@@ -115,7 +115,9 @@ impl UpgradeContext {
         self.cluster.scale(1).await?;
         // A pod that another client started with the other image waits forever, and nothing replaces it.
         self.replace_pod(image).await?;
-        Ok(self.cluster.wait_ready(image).await?)
+        let ip = self.cluster.wait_ready(image).await?;
+        self.serving_since = Some(self.wait_serving().await);
+        Ok(ip)
     }
 
     /// Deletes the database's pod unless it has `image` already and can come up; the workload creates it again.

@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::session::Sessions;
 use crate::agent::connection::Connection;
-use crate::agent::protocol::{Request, Response, VERSION};
+use crate::agent::protocol::{Request, Response, Task, VERSION};
 use crate::missing::ignore_not_found;
 
 /// The agent could not listen.
@@ -85,15 +85,18 @@ async fn serve(listener: UnixListener) -> std::convert::Infallible {
 async fn serve_connection(stream: UnixStream, sessions: &Sessions) -> io::Result<()> {
     let (mut connection, descriptor) = Connection::accept(stream).await?;
     let Some(request) = connection.receive::<Request>().await? else { return Ok(()) };
-    if let Request::Begin { .. } = request {
-        let session = sessions.begin().await?;
-        connection.send(&Response::Begun { version: VERSION }).await?;
-        return sessions.hold(session, &mut connection).await;
-    }
+    let task = match request {
+        Request::Begin { .. } => {
+            let session = sessions.begin().await?;
+            connection.send(&Response::Begun { version: VERSION }).await?;
+            return sessions.hold(session, &mut connection).await;
+        }
+        Request::Perform(task) => task,
+    };
     let Some(session) = sessions.current() else {
         return connection.send(&Response::Failed("no session has begun".to_owned())).await;
     };
-    let result = session.while_current(perform(request, descriptor, &mut connection)).await;
+    let result = session.while_current(perform(task, descriptor, &mut connection)).await;
     match result {
         Some(Ok(Some(response))) => connection.send(&response).await,
         Some(Ok(None)) | None => Ok(()),
@@ -101,34 +104,24 @@ async fn serve_connection(stream: UnixStream, sessions: &Sessions) -> io::Result
     }
 }
 
-/// Carries out a request. The last answer is returned; `None` if the runner has abandoned the request.
+/// Performs a task. The last answer is returned; `None` if the runner has abandoned the request.
 async fn perform(
-    request: Request,
+    task: Task,
     descriptor: Option<std::os::fd::OwnedFd>,
     connection: &mut Connection,
 ) -> Result<Option<Response>, String> {
-    let response = match request {
-        Request::Begin { .. } => Response::Begun { version: VERSION },
-        Request::Run(command) => return process::run(command, descriptor, connection).await,
-        Request::StopServer { pgdata } => {
+    let response = match task {
+        Task::Run(command) => return process::run(command, descriptor, connection).await,
+        Task::StopServer { pgdata } => {
             leftover::stop_server(&pgdata).await.map_err(|error| error.to_string())?;
             Response::Done
         }
-        Request::KillAll => {
+        Task::KillAll => {
             session::kill_others().await.map_err(|error| error.to_string())?;
             Response::Done
         }
-        Request::FindInstallation { .. }
-        | Request::HasLibraries { .. }
-        | Request::KnowsOptions { .. }
-        | Request::Offer { .. } => image::answer(request)?,
-        Request::ListDirectory { .. }
-        | Request::ReadFile { .. }
-        | Request::WriteFile { .. }
-        | Request::EmptyDirectory { .. }
-        | Request::RemoveDirectory { .. }
-        | Request::LinkPrograms { .. }
-        | Request::ReadLogs { .. } => files::answer(request)?,
+        Task::Image(task) => image::answer(task)?,
+        Task::Files(task) => files::answer(task)?,
     };
     Ok(Some(response))
 }

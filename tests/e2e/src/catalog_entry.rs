@@ -1,4 +1,4 @@
-//! A catalog entry of one test. Entries are cluster-scoped, so its name must not be another test's.
+//! Catalog entries of one test. Entries are cluster-scoped, so their names must not be another test's.
 
 use anyhow::Context;
 use kube::api::{DeleteParams, PostParams};
@@ -14,14 +14,29 @@ impl Cluster {
         spec: Value,
         test: impl AsyncFnOnce() -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        self.with_catalog_entries(&[(name.to_owned(), spec)], test).await
+    }
+
+    /// Runs a test with its own catalog entries, each a name and a spec, which are deleted even if the test fails.
+    pub async fn with_catalog_entries(
+        &self,
+        entries: &[(String, Value)],
+        test: impl AsyncFnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let catalog = self.catalog();
-        // Left by an interrupted run.
-        let _ = catalog.delete(name, &DeleteParams::default()).await;
-        let entry = serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec}))?;
-        catalog.create(&PostParams::default(), &entry).await?;
-        let result = Box::pin(test()).await;
-        let deleted = catalog.delete(name, &DeleteParams::default()).await;
-        result?;
-        deleted.map(drop).with_context(|| format!("failed to delete PostgresVersion {name}"))
+        for (name, spec) in entries {
+            // Left by an interrupted run.
+            let _ = catalog.delete(name, &DeleteParams::default()).await;
+            let entry = serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec}))?;
+            catalog.create(&PostParams::default(), &entry).await?;
+        }
+        let mut result = Box::pin(test()).await;
+        for (name, _) in entries {
+            let deleted = catalog.delete(name, &DeleteParams::default()).await;
+            let deleted =
+                deleted.map(drop).with_context(|| format!("failed to delete PostgresVersion {name}"));
+            result = result.and(deleted);
+        }
+        result
     }
 }

@@ -12,6 +12,8 @@ pub enum DataSet {
     Everything,
     /// The extensions that ship with `PostgreSQL`, and features newer than 13.
     Contrib,
+    /// As many kinds of definitions as there are, without rows, for servers from 15 on.
+    Definitions,
     /// One table of a few thousand rows.
     Kept,
     /// Four hundred tables of twelve columns.
@@ -29,6 +31,7 @@ impl DataSet {
         match self {
             Self::Everything => include_str!("../../sql/everything.sql"),
             Self::Contrib => include_str!("../../sql/contrib.sql"),
+            Self::Definitions => include_str!("../../sql/definitions.sql"),
             Self::Kept => include_str!("../../sql/kept.sql"),
             Self::Wide => include_str!("../../sql/wide.sql"),
             Self::Latin1 => include_str!("../../sql/latin1.sql"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL, Phase};
@@ -36,6 +36,15 @@ impl UpgradeRequest {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// One part of its report.
+    pub async fn report(&self, part: &str) -> anyhow::Result<String> {
+        let report = self.ns.api::<ConfigMap>().get(&names::report(&self.name)).await?;
+        report
+            .data
+            .and_then(|mut data| data.remove(part))
+            .with_context(|| format!("the report has no {part}"))
     }
 
     /// Waits until `is_reached` holds; fails if the request ends without it.

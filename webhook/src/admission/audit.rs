@@ -1,11 +1,11 @@
 //! The audit log: one line per review, with the user, the object and the decision.
 
 use kube::core::admission::Operation;
+use pgops_http::{Identity, Peer};
 
 use super::bounds;
 use super::decision::Answer;
 use super::request::AdmissionRequest;
-use crate::peer::{Identity, Peer};
 
 /// Length in bytes of the longest name or user in the log. Any client can send a review, and must neither fill the node's
 /// disk nor the memory for lines that are not yet written.

@@ -9,6 +9,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
+use pgops_http::Peer;
 
 use super::body_limits::BodyReader;
 use super::envelope::{self, Answered, Malformed};
@@ -16,7 +17,6 @@ use super::outcome::{Outcome, Webhook};
 use super::rules;
 use crate::cache::Caches;
 use crate::metrics::{Metrics, ReviewLabels};
-use crate::peer::Peer;
 
 /// Answers the review in a body: a pure function, except for the log.
 pub fn answer(caches: &Caches, webhook: Webhook, body: &[u8]) -> Result<Answered, Malformed> {

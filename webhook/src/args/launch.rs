@@ -22,6 +22,9 @@ pub struct LaunchArgs {
     /// Image pull policy of workers; the cluster's default if omitted.
     #[arg(long, env = "PGOPS_IMAGE_PULL_POLICY")]
     image_pull_policy: Option<PullPolicy>,
+    /// Memory limit of the container in which a worker rehearses the restore of a schema, and runs code of users.
+    #[arg(long, env = "PGOPS_REHEARSAL_MEMORY", default_value = "4Gi")]
+    rehearsal_memory: launcher::MemoryLimit,
     #[command(flatten)]
     pub(crate) process: ProcessArgs,
 }
@@ -35,9 +38,10 @@ impl LaunchArgs {
         Ok(launcher::Options {
             namespace: self.namespace.clone(),
             identity: self.pod_name.clone(),
-            images: launcher::Images {
-                runner: self.runner_image.clone(),
+            worker: launcher::WorkerOptions {
+                runner_image: self.runner_image.clone(),
                 pull_policy: self.image_pull_policy,
+                rehearsal_memory: self.rehearsal_memory.clone(),
             },
             watched: self.process.namespaces.namespaces(),
         })
@@ -66,8 +70,12 @@ mod tests {
         let error = launch_args(&["--runner-image", ""]).options().unwrap_err().to_string();
         assert!(error.contains("--runner-image"), "{error}");
         let line = ["--runner-image", "r:1", "--image-pull-policy", "IfNotPresent"];
-        let images = launch_args(&line).options().unwrap().images;
-        assert_eq!((images.runner.as_str(), images.pull_policy), ("r:1", Some(PullPolicy::IfNotPresent)));
+        let worker = launch_args(&line).options().unwrap().worker;
+        assert_eq!(
+            (worker.runner_image.as_str(), worker.pull_policy),
+            ("r:1", Some(PullPolicy::IfNotPresent))
+        );
+        assert_eq!(worker.rehearsal_memory, "4Gi".parse().unwrap());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the launcher can do about one request.
 
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::jiff::SignedDuration;
 
 use super::claim::Claim;
@@ -31,6 +32,8 @@ pub enum Action {
     Launch(Box<Worker>),
     /// Start the held Job: the claim names it.
     StartJob,
+    /// Give the worker these rights, which include that to read its own pods: they did not exist when its Role was made.
+    GrantOwnPods(Vec<PolicyRule>),
     /// Record that the Job is active.
     MarkProgressing,
     /// Suspend the Job, which has done nothing, permanently.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::rbac::v1::Role;
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role};
 use kube::Client;
 use kube::runtime::controller;
 use kube::runtime::events::Recorder;
@@ -14,7 +14,7 @@ use super::action::Action;
 use super::claim::Claim;
 use super::events::{self, EventSpec};
 use super::job_state::{ANNOTATION_HELD, ANNOTATION_WITHDRAWN, Withdrawal};
-use super::options::Images;
+use super::options::WorkerOptions;
 use super::state::{State, has_finalizer};
 use super::status;
 use super::worker::Worker;
@@ -32,7 +32,8 @@ const WAIT_INTERVAL: Duration = Duration::from_secs(10);
 pub struct Reconciler {
     pub client: Client,
     pub recorder: Recorder,
-    pub images: Images,
+    /// What is the same for all workers.
+    pub worker: WorkerOptions,
 }
 
 impl Reconciler {
@@ -67,6 +68,7 @@ impl Reconciler {
             Action::StartJob | Action::UnsuspendJob => self.suspend(state, false, None).await,
             Action::Withdraw(withdrawal) => self.withdraw(state, withdrawal).await,
             Action::DeleteJob => self.delete_job(state).await,
+            Action::GrantOwnPods(rules) => self.grant(state, rules).await,
             Action::Revoke => state.rights.delete(&self.client).await,
             Action::ClearResume { .. } => self.clear_resume(&state.request).await,
             Action::RemoveFinalizer => self.remove_finalizer(&state.request).await,
@@ -118,7 +120,7 @@ impl Reconciler {
         writes::create(&self.client, &owner, &worker.service_account()).await?;
         self.ensure_role(&owner, &worker.role()).await?;
         writes::create(&self.client, &owner, &worker.role_binding()).await?;
-        let job = worker.job(&self.images).map_err(Error::Serialize)?;
+        let job = worker.job(&self.worker).map_err(Error::Serialize)?;
         if writes::create(&self.client, &owner, &job).await? {
             tracing::info!(
                 request = worker.plan.request,
@@ -144,6 +146,12 @@ impl Reconciler {
             return Ok(());
         }
         writes::patch(&self.client, "update", &existing, json!({ "rules": role.rules })).await
+    }
+
+    /// Writes the rules of the Role that was observed.
+    async fn grant(&self, state: &State, rules: &[PolicyRule]) -> Result<(), Error> {
+        let Some(role) = &state.rights.role else { return Ok(()) };
+        writes::patch(&self.client, "update", role, json!({ "rules": rules })).await
     }
 
     async fn withdraw(&self, state: &State, withdrawal: &Withdrawal) -> Result<(), Error> {
@@ -200,7 +208,7 @@ fn requeue(action: &Action) -> controller::Action {
             controller::Action::requeue(left.max(Duration::from_secs(1)))
         }
         Action::Wait { .. } | Action::Launch(_) => controller::Action::requeue(WAIT_INTERVAL),
-        Action::Claim(_) | Action::Release | Action::Resume | Action::Revoke => {
+        Action::Claim(_) | Action::Release | Action::Resume | Action::Revoke | Action::GrantOwnPods(_) => {
             controller::Action::requeue(Duration::ZERO)
         }
         Action::Warn { .. } => controller::Action::requeue(WARN_INTERVAL),

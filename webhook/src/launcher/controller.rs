@@ -51,7 +51,7 @@ pub async fn run(client: Client, options: &Options, caches: &Arc<Caches>, record
             reconciler: Reconciler {
                 client: client.clone(),
                 recorder: recorder.clone(),
-                images: options.images.clone(),
+                worker: options.worker.clone(),
             },
             caches: caches.clone(),
             unreadable: Unreadable::default(),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::action::Action;
 use super::decide::next_action;
-use super::options::Images;
+use super::options::WorkerOptions;
 use super::worker::Worker;
 pub use state_builder::StateBuilder;
 
@@ -106,6 +106,10 @@ pub fn worker(from: &str, to: &str) -> Worker {
     }
 }
 
-pub fn images() -> Images {
-    Images { runner: "registry/pgops-runner:1".into(), pull_policy: Some(PullPolicy::IfNotPresent) }
+pub fn worker_options() -> WorkerOptions {
+    WorkerOptions {
+        runner_image: "registry/pgops-runner:1".into(),
+        pull_policy: Some(PullPolicy::IfNotPresent),
+        rehearsal_memory: "3Gi".parse().unwrap(),
+    }
 }

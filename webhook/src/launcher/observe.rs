@@ -59,8 +59,8 @@ pub async fn observe(
     // A Job of that name that another user made is not the request's: it is neither judged nor changed.
     let job = jobs.get_opt(&job_name).await?.filter(|job| Owner::of(seen).owns(&job.metadata));
     // Before the request, too: those of a request that was resumed meanwhile must not be taken for what it left behind.
-    let rights =
-        if seen.phase().is_terminal() { Rights::observe(client, seen).await? } else { Rights::default() };
+    let may_have_rights = seen.phase().is_terminal() || job.is_some();
+    let rights = if may_have_rights { Rights::observe(client, seen).await? } else { Rights::default() };
     let database = databases.get_opt(name).await?;
     let workers = ListParams::default().labels(&format!("{}={}", names::LABEL_DATABASE, names::label(name)));
     let mut other_jobs = jobs.list(&workers).await?.items;

@@ -32,7 +32,7 @@ pub struct State {
     pub other_jobs: Vec<Job>,
     /// Pods of such Jobs, including Jobs that are deleted.
     pub other_pods: Vec<Pod>,
-    /// The rights of the request's worker; read only for a request that has ended.
+    /// The rights of the request's worker; read only for a request that has a Job or has ended.
     pub rights: Rights,
     pub database: Option<Postgres>,
     /// The StatefulSet with the database's name; its owner is checked before a Job is created.

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use super::apply::Reconciler;
 use super::controller::{Context, reconcile};
-use super::fixtures::{self, images, parse};
+use super::fixtures::{self, parse, worker_options};
 use super::job_state::{self, JobState};
 use super::writes::Error;
 use crate::cache::Caches;
@@ -57,7 +57,7 @@ impl Launcher {
         let reporter = Reporter { controller: "test".into(), instance: None };
         let recorder = Recorder::new(client.clone(), reporter);
         let context = Context {
-            reconciler: Reconciler { client, recorder, images: images() },
+            reconciler: Reconciler { client, recorder, worker: worker_options() },
             caches: Arc::new(caches),
             unreadable: Unreadable::default(),
         };

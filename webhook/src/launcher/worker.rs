@@ -12,7 +12,7 @@ pub mod job;
 pub mod metadata;
 mod pod;
 pub mod prepare;
-mod rbac;
+pub mod rbac;
 pub mod rights;
 mod volumes;
 

@@ -9,12 +9,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use pgops_certs::Certificates;
+use pgops_http::{Limits, Listener};
 use pgops_kube::Readiness;
 use pgops_kube::shutdown::CancellationToken;
 use tokio::net::TcpListener;
 
-use super::limits::Limits;
-use super::listener::Listener;
 use crate::cache::Caches;
 use crate::metrics::Metrics;
 
@@ -24,8 +23,13 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub async fn serve(bind: SocketAddr, router: Router, metrics: Metrics) -> anyhow::Result<()> {
     let socket =
         TcpListener::bind(bind).await.with_context(|| format!("failed to listen on --health-bind {bind}"))?;
-    Listener::new("plain", router, Limits::PROBES, metrics).serve(socket, CancellationToken::new()).await;
+    serve_on(socket, router, metrics).await;
     Ok(())
+}
+
+async fn serve_on(socket: TcpListener, router: Router, metrics: Metrics) {
+    let listener = Listener::new("plain", router, Limits::PROBES).with_observer(metrics);
+    listener.serve(socket, CancellationToken::new()).await;
 }
 
 /// The routes `/livez`, `/readyz` and `/metrics`.
@@ -54,9 +58,12 @@ async fn ready(State(readiness): State<Readiness>) -> (StatusCode, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
     use axum::response::Response;
+    use pgops_testing::assert_clients_are_limited;
     use tower::ServiceExt;
 
     async fn get(router: Router, path: &str) -> Response {
@@ -75,5 +82,19 @@ mod tests {
         assert_eq!(get(probes.clone(), "/livez").await.status(), StatusCode::OK);
         readiness.set_met("certificate");
         assert_eq!(get(probes, "/readyz").await.status(), StatusCode::OK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_and_greedy_clients_of_probes_are_cut_off() {
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let metrics = Metrics::default();
+        tokio::spawn(serve_on(socket, Router::new(), metrics.clone()));
+        assert_clients_are_limited(address, Limits::PROBES.connections).await;
+        let text = metrics.text(&Caches::new().0, &Certificates::default());
+        for reason in ["idle", "head", "limit"] {
+            let counted = format!("pgops_connections_closed_total{{listener=\"plain\",reason=\"{reason}\"}}");
+            assert!(text.contains(&counted), "{text}");
+        }
     }
 }

@@ -10,14 +10,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use pgops_http::{Limits, Listener};
 use pgops_kube::Readiness;
 use pgops_kube::shutdown::CancellationToken;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::limits::Limits;
-use super::listener::Listener;
 use crate::metrics::Metrics;
 
 /// How long new requests are accepted after SIGTERM: the time in which every node learns that this pod is no
@@ -25,6 +24,23 @@ use crate::metrics::Metrics;
 const PRE_STOP_DELAY: Duration = Duration::from_secs(5);
 /// How long requests in flight may take after that.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long an API server keeps an idle connection: the default of Go's client.
+const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Each connection holds at most a small body and its buffers, so that all of them together fit into the memory limit of
+/// the pod, next to the caches and the large bodies. The limits on bodies are shorter than that on requests.
+///
+/// Idle connections are closed by the client first: a review that is sent at the very moment in which the server closes
+/// is lost, and its object denied. This includes a new connection, since Go's client opens some in advance.
+const LIMITS: Limits = Limits {
+    connections: 512,
+    buffer: 64 * 1024,
+    handshake: Duration::from_secs(10),
+    head: Duration::from_secs(10),
+    request: Duration::from_secs(30),
+    idle: CLIENT_IDLE_TIMEOUT.saturating_add(Duration::from_secs(30)),
+};
 
 /// Serves admission over TLS until shutdown begins and every request is answered.
 pub async fn serve(
@@ -37,20 +53,15 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let socket =
         TcpListener::bind(bind).await.with_context(|| format!("failed to listen on --bind {bind}"))?;
-    let listener = listener(Limits::ADMISSION, tls, router, metrics, &shutdown);
+    let listener = listener(tls, router, metrics, &shutdown);
     serve_until_drained(listener, socket, readiness, shutdown).await;
     Ok(())
 }
 
-fn listener(
-    limits: Limits,
-    tls: ServerConfig,
-    router: Router,
-    metrics: Metrics,
-    shutdown: &CancellationToken,
-) -> Listener {
+fn listener(tls: ServerConfig, router: Router, metrics: Metrics, shutdown: &CancellationToken) -> Listener {
     let router = router.layer(middleware::from_fn_with_state(shutdown.clone(), close_when_draining));
-    Listener::new("admission", router, limits, metrics).with_tls(TlsAcceptor::from(Arc::new(tls)))
+    let tls = TlsAcceptor::from(Arc::new(tls));
+    Listener::new("admission", router, LIMITS).with_tls(tls).with_observer(metrics)
 }
 
 async fn serve_until_drained(
@@ -100,7 +111,6 @@ mod tests {
     use tower::ServiceExt;
 
     use crate::server::fixtures::{NAME, Pki};
-    use crate::server::limits::CLIENT_IDLE_TIMEOUT;
 
     async fn get_root(router: Router) -> Response {
         router.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap()
@@ -152,7 +162,7 @@ mod tests {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
         let router = Router::new().route("/", get(|| async { "answered" }));
-        let listener = listener(Limits::ADMISSION, pki.server(None), router, Metrics::default(), &shutdown);
+        let listener = listener(pki.server(None), router, Metrics::default(), &shutdown);
         tokio::spawn(serve_until_drained(listener, socket, Readiness::requiring(&[]), shutdown));
         (address, pki.client(None))
     }
@@ -170,7 +180,7 @@ mod tests {
         let (after_idling, client) = request(client).await;
         assert!(after_idling.is_some(), "a review would have been lost");
 
-        tokio::time::advance(Limits::ADMISSION.idle + Duration::from_secs(1)).await;
+        tokio::time::advance(LIMITS.idle + Duration::from_secs(1)).await;
         let (never, _) = request(client).await;
         assert_eq!(never, None, "no client may keep a connection forever");
     }

@@ -32,6 +32,8 @@ pub enum DenialReason {
     InvalidReindex,
     /// The annotation `pgops.dev/repartition` has an unknown value, or one that `pgops.dev/reindex` contradicts.
     InvalidRepartition,
+    /// The annotation `pgops.dev/createrole-grants` has an unknown value.
+    InvalidCreateroleGrants,
     /// The annotation `pgops.dev/allow-base-os-change` is neither `true` nor `false`.
     InvalidBaseOsChange,
     /// The annotation `pgops.dev/dry-run` is neither `true` nor `false`.
@@ -70,6 +72,7 @@ impl DenialReason {
             Self::InvalidKeepOldData => "InvalidKeepOldData",
             Self::InvalidReindex => "InvalidReindex",
             Self::InvalidRepartition => "InvalidRepartition",
+            Self::InvalidCreateroleGrants => "InvalidCreateroleGrants",
             Self::InvalidBaseOsChange => "InvalidBaseOSChange",
             Self::InvalidDryRun => "InvalidDryRun",
             Self::DatabaseNotFound => "DatabaseNotFound",
@@ -97,6 +100,7 @@ impl DenialReason {
                 | Self::InvalidKeepOldData
                 | Self::InvalidReindex
                 | Self::InvalidRepartition
+                | Self::InvalidCreateroleGrants
                 | Self::InvalidBaseOsChange
                 | Self::InvalidDryRun
         )

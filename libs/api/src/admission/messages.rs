@@ -6,8 +6,8 @@ use super::namespaced_name::NamespacedName;
 use crate::PostgresOpsRequest;
 use crate::matrix::{Reason, Refusal, UnsupportedRelease};
 use crate::names::{
-    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
-    ANNOTATION_REPARTITION, ANNOTATION_TRANSFER_MODE,
+    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_CREATEROLE_GRANTS, ANNOTATION_DRY_RUN,
+    ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX, ANNOTATION_REPARTITION, ANNOTATION_TRANSFER_MODE,
 };
 use crate::opsrequest::resume_command;
 use crate::plan::{TransferMode, pause_owner_name};
@@ -19,6 +19,7 @@ const TRANSFER_MODE: &str = "metadata.annotations[pgops.dev/transfer-mode]";
 const KEEP_OLD_DATA: &str = "metadata.annotations[pgops.dev/keep-old-data]";
 const REINDEX: &str = "metadata.annotations[pgops.dev/reindex]";
 const REPARTITION: &str = "metadata.annotations[pgops.dev/repartition]";
+const CREATEROLE_GRANTS: &str = "metadata.annotations[pgops.dev/createrole-grants]";
 const DRY_RUN: &str = "metadata.annotations[pgops.dev/dry-run]";
 const BASE_OS_CHANGE: &str = "metadata.annotations[pgops.dev/allow-base-os-change]";
 
@@ -124,6 +125,17 @@ pub(super) fn repartition_without_reindex(reindex: &str) -> Denial {
             "annotation {ANNOTATION_REPARTITION}: \"move\" requires rebuilt indexes, since a unique index that misses rows \
              admits duplicates, but {ANNOTATION_REINDEX} is \"{reindex}\": omit that one, or have rows in the wrong \
              partition only reported"
+        ),
+    )
+}
+
+pub(super) fn unknown_createrole_grants(text: &str) -> Denial {
+    deny(
+        DenialReason::InvalidCreateroleGrants,
+        CREATEROLE_GRANTS,
+        format!(
+            "annotation {ANNOTATION_CREATEROLE_GRANTS}: \"{text}\" is neither report nor carry: omit it to have the GRANTs for \
+             roles with CREATEROLE reported"
         ),
     )
 }

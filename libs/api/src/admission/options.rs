@@ -8,10 +8,10 @@ use super::messages;
 use crate::PostgresOpsRequest;
 use crate::matrix::BaseOsChange;
 use crate::names::{
-    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
-    ANNOTATION_REPARTITION, ANNOTATION_TRANSFER_MODE,
+    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_CREATEROLE_GRANTS, ANNOTATION_DRY_RUN,
+    ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX, ANNOTATION_REPARTITION, ANNOTATION_TRANSFER_MODE,
 };
-use crate::plan::{Reindex, Repartition, Scope, TransferMode};
+use crate::plan::{CreateroleGrants, Reindex, Repartition, Scope, TransferMode};
 
 /// The options of a request, parsed.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,8 @@ pub struct RequestOptions {
     pub reindex: Reindex,
     /// What happens to rows that belong to another partition in the new order.
     pub repartition: Repartition,
+    /// What happens to the rights of roles with `CREATEROLE`.
+    pub createrole_grants: CreateroleGrants,
     /// Time limit of one step, at least a second; no limit if absent.
     pub timeout: Option<Duration>,
     /// How often a failed step is retried.
@@ -44,6 +46,7 @@ impl RequestOptions {
             keep_old_data: keep_old_data(request)?,
             reindex: reindex(request)?,
             repartition: repartition(request)?,
+            createrole_grants: createrole_grants(request)?,
             base_os: base_os(request)?,
             scope: requested_scope(request)?,
         })
@@ -60,6 +63,7 @@ impl RequestOptions {
             keep_old_data: keep_old_data(request).unwrap_or_default(),
             reindex: reindex(request).unwrap_or_default(),
             repartition: repartition(request).unwrap_or_default(),
+            createrole_grants: createrole_grants(request).unwrap_or_default(),
             base_os: base_os(request).unwrap_or(BaseOsChange::Refused),
             scope: request.scope(),
         }
@@ -114,6 +118,12 @@ fn repartition(request: &PostgresOpsRequest) -> Result<Repartition, Denial> {
     }
 }
 
+fn createrole_grants(request: &PostgresOpsRequest) -> Result<CreateroleGrants, Denial> {
+    annotation(request, ANNOTATION_CREATEROLE_GRANTS).map_or(Ok(CreateroleGrants::default()), |text| {
+        CreateroleGrants::parse(text).ok_or_else(|| messages::unknown_createrole_grants(text))
+    })
+}
+
 fn base_os(request: &PostgresOpsRequest) -> Result<BaseOsChange, Denial> {
     match annotation(request, ANNOTATION_ALLOW_BASE_OS_CHANGE) {
         None | Some("false") => Ok(BaseOsChange::Refused),
@@ -154,6 +164,7 @@ mod tests {
             "pgops.dev/keep-old-data": "72h",
             "pgops.dev/reindex": "affected",
             "pgops.dev/repartition": "move",
+            "pgops.dev/createrole-grants": "carry",
             "pgops.dev/allow-base-os-change": "true",
         }));
         let options = RequestOptions::parse(&request).unwrap();
@@ -161,6 +172,7 @@ mod tests {
         assert_eq!(options.transfer_mode, Some(TransferMode::Clone));
         assert_eq!(options.keep_old_data, Some(Duration::from_hours(72)));
         assert_eq!((options.reindex, options.repartition), (Reindex::Affected, Repartition::Move));
+        assert_eq!(options.createrole_grants, CreateroleGrants::Carry);
         assert_eq!(options.base_os, BaseOsChange::Accepted);
         assert_eq!(options.timeout, Some(Duration::from_secs(90)));
     }

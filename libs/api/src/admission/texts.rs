@@ -7,8 +7,8 @@ use super::tests::{Scenario, change, database, pause, request};
 use crate::Postgres;
 use crate::matrix::Catalog;
 use crate::names::{
-    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_DRY_RUN, ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX,
-    ANNOTATION_REPARTITION, ANNOTATION_TRANSFER_MODE,
+    ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_CREATEROLE_GRANTS, ANNOTATION_DRY_RUN,
+    ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX, ANNOTATION_REPARTITION, ANNOTATION_TRANSFER_MODE,
 };
 use crate::opsrequest::{Apply, Phase, PostgresOpsRequestStatus};
 use crate::postgres::{PostgresPhase, PostgresStatus, StorageType};
@@ -120,6 +120,7 @@ fn texts_of_field_denials() {
         let annotations = scenario.request.metadata.annotations.get_or_insert_default();
         annotations.insert(ANNOTATION_REINDEX.to_owned(), "report".to_owned());
     }), @r#"InvalidRepartition: annotation pgops.dev/repartition: "move" requires rebuilt indexes, since a unique index that misses rows admits duplicates, but pgops.dev/reindex is "report": omit that one, or have rows in the wrong partition only reported"#);
+    assert_snapshot!(denied_with(|scenario| annotate(scenario, ANNOTATION_CREATEROLE_GRANTS, "yes")), @r#"InvalidCreateroleGrants: annotation pgops.dev/createrole-grants: "yes" is neither report nor carry: omit it to have the GRANTs for roles with CREATEROLE reported"#);
     assert_snapshot!(denied_with(|scenario| annotate(scenario, ANNOTATION_ALLOW_BASE_OS_CHANGE, "yes")), @r#"InvalidBaseOSChange: annotation pgops.dev/allow-base-os-change: "yes" is neither "true" nor "false": omit it to keep the base system"#);
     assert_snapshot!(denied_with(|scenario| annotate(scenario, ANNOTATION_DRY_RUN, "yes")), @r#"InvalidDryRun: annotation pgops.dev/dry-run: "yes" is neither "true" nor "false": set "true" to run only the preflight, or omit it to upgrade"#);
 }

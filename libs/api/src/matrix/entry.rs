@@ -6,7 +6,7 @@ use super::release::{UnsupportedRelease, release};
 use crate::PgVersion;
 use crate::constraint::{Version, VersionError};
 use crate::plan::VersionRef;
-use crate::postgresversion::{Distribution, PostgresVersionSpec};
+use crate::postgresversion::{Distribution, ExtensionSpec, PostgresVersionSpec};
 
 /// One `PostgresVersion` whose version could be parsed.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Entry {
     pub deprecated: bool,
     /// Admitted as a target, with a warning.
     pub end_of_life: bool,
+    /// What it says of extensions, as written.
+    pub extensions: Vec<ExtensionSpec>,
     pub(super) constraints: Result<Constraints, InvalidConstraint>,
 }
 
@@ -39,6 +41,7 @@ impl Entry {
             distribution: spec.distribution,
             deprecated: spec.deprecated,
             end_of_life: spec.end_of_life,
+            extensions: spec.extensions.clone(),
             constraints: Constraints::new(&spec.update_constraints),
         })
     }

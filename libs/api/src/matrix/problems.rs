@@ -3,7 +3,7 @@
 use super::constraints::{Constraints, InvalidConstraint};
 use super::release::release;
 use crate::constraint::Version;
-use crate::postgresversion::PostgresVersionSpec;
+use crate::postgresversion::{ExtensionRule, PostgresVersionSpec};
 
 /// The errors of an entry, each with its consequence.
 #[must_use]
@@ -24,5 +24,8 @@ pub fn problems(spec: &PostgresVersionSpec) -> Vec<String> {
              corrected: {error}"
             )
         });
-    unsupported.into_iter().chain(invalid).collect()
+    let extensions = ExtensionRule::parse_all(&spec.extensions).err().map(|error| {
+        format!("databases cannot be upgraded to this PostgresVersion until it is corrected: {error}")
+    });
+    unsupported.into_iter().chain(invalid).chain(extensions).collect()
 }

@@ -1,5 +1,7 @@
 use super::*;
-use crate::postgresversion::{DatabaseImage, Distribution, PostgresVersionSpec, UpdateConstraints};
+use crate::postgresversion::{
+    DatabaseImage, Distribution, ExtensionSpec, PostgresVersionSpec, UpdateConstraints,
+};
 use rstest::rstest;
 
 /// An entry of a test's catalog: its version and its allowlist.
@@ -353,6 +355,13 @@ fn unknown_name_lists_the_catalog() {
 #[test]
 fn problems_name_the_error_and_its_consequence() {
     let report = |version: &str, allow: &[&str]| problems(&spec(version, allow)).join("\n");
+    let ledger = ExtensionSpec { name: "-".into(), ..ExtensionSpec::default() };
+    let unusable = PostgresVersionSpec { extensions: vec![ledger], ..spec("16.10", &[]) };
+    let text = problems(&unusable).join("\n");
+    assert!(
+        text.starts_with("databases cannot be upgraded to this") && text.contains("extensions[0].name"),
+        "{text}"
+    );
     assert_eq!(report("13.16", &["< 18"]), "");
     assert!(
         report("thirteen", &[])

@@ -22,6 +22,14 @@ pub struct CatalogRow {
     pub fields: Vec<String>,
     /// The transaction that wrote it.
     pub xmin: u32,
+    pub created_by: CreatedBy,
+}
+
+/// Who created what a row is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CreatedBy {
+    Initdb,
+    Users,
 }
 
 /// A row, without what it has.
@@ -40,6 +48,7 @@ pub struct Difference {
     /// The catalog's name, or that of the rights on its rows.
     pub catalog: String,
     pub identity: String,
+    pub created_by: CreatedBy,
     pub change: Change,
 }
 
@@ -59,10 +68,16 @@ pub fn differing<'a>(before: &'a [CatalogDigest], after: &[CatalogDigest]) -> Ve
     before.iter().filter(differs).map(|digest| digest.name.as_str()).collect()
 }
 
+/// The catalogs whose rows have changed on one server, also those that had none.
+#[must_use]
+pub fn changed_catalogs<'a>(before: &[CatalogDigest], now: &'a [CatalogDigest]) -> BTreeSet<&'a str> {
+    now.iter().filter(|digest| !before.contains(digest)).map(|digest| digest.name.as_str()).collect()
+}
+
 /// The rows of `source` that the other server lacks or has with other fields; `names` are those of the fields.
 ///
 /// A row that the source alone has is not lost if the other server alone has one with the same fields: each version writes
-/// some names in its own way.
+/// some names in its own way. What `initdb` created on the other server is no such row.
 #[must_use]
 pub fn differences(
     catalog: &str,
@@ -76,7 +91,10 @@ pub fn differences(
     }
     let known: BTreeSet<_> = source.iter().map(|row| row.identity.as_str()).collect();
     let mut unmatched = BTreeMap::<_, usize>::new();
-    for row in target.iter().filter(|row| !row.fields.is_empty() && !known.contains(row.identity.as_str())) {
+    let may_be_renamed = |row: &&CatalogRow| {
+        row.created_by == CreatedBy::Users && !row.fields.is_empty() && !known.contains(row.identity.as_str())
+    };
+    for row in target.iter().filter(may_be_renamed) {
         *unmatched.entry(&row.fields).or_default() += 1;
     }
     let mut is_renamed = |row: &CatalogRow| match unmatched.get_mut(&row.fields) {
@@ -99,6 +117,7 @@ pub fn differences(
         found.extend(change(row).map(|change| Difference {
             catalog: catalog.to_owned(),
             identity: row.identity.clone(),
+            created_by: row.created_by,
             change,
         }));
     }
@@ -119,7 +138,9 @@ pub fn changed_rows(before: &[Fingerprint], after: &[Fingerprint]) -> Vec<Differ
             Some(fields) if fields.contains(&row.fields) => return None,
             Some(_) => Change::Columns(Vec::new()),
         };
-        Some(Difference { catalog: row.catalog.clone(), identity: row.identity.clone(), change })
+        let (catalog, identity) = (row.catalog.clone(), row.identity.clone());
+        // A fingerprint does not say who created the row.
+        Some(Difference { catalog, identity, created_by: CreatedBy::Users, change })
     };
     before.iter().filter_map(difference).collect()
 }
@@ -247,11 +268,17 @@ mod tests {
             identity: identity.into(),
             fields: fields.iter().map(|&field| field.into()).collect(),
             xmin: 1000,
+            created_by: CreatedBy::Users,
         }
     }
 
     fn difference(catalog: &str, identity: &str, change: Change) -> Difference {
-        Difference { catalog: catalog.into(), identity: identity.into(), change }
+        Difference {
+            catalog: catalog.into(),
+            identity: identity.into(),
+            created_by: CreatedBy::Users,
+            change,
+        }
     }
 
     #[test]
@@ -275,6 +302,15 @@ mod tests {
         let target = [row("(s.t AS json)", &["s.f(s.t)", "e"])];
         let found = differences("pg_cast", &["castfunc", "castcontext"], &source, &target);
         assert_eq!(found, [difference("pg_cast", "(s.t AS text)", Change::Missing)]);
+    }
+
+    #[test]
+    fn row_of_users_is_lost_although_initdb_created_one_with_the_same_fields() {
+        let source = [row("information_schema.audit", &["v", "postgres"])];
+        let view = row("information_schema.views", &["v", "postgres"]);
+        let target = [CatalogRow { created_by: CreatedBy::Initdb, ..view }];
+        let found = differences("pg_class", &["relkind", "relowner"], &source, &target);
+        assert_eq!(found, [difference("pg_class", "information_schema.audit", Change::Missing)]);
     }
 
     #[test]
@@ -309,6 +345,15 @@ mod tests {
         let before = [digest("pg_proc", 2, "7"), digest("pg_type", 1, "8"), digest("pg_cast", 0, "0")];
         let after = [digest("pg_proc", 3, "9"), digest("pg_type", 1, "8"), digest("pg_cast", 1, "5")];
         assert_eq!(differing(&before, &after), ["pg_proc"]);
+    }
+
+    #[test]
+    fn catalog_that_had_no_rows_has_changed_when_it_has_one() {
+        let digest =
+            |name: &str, rows, digest: &str| CatalogDigest { name: name.into(), rows, digest: digest.into() };
+        let before = [digest("pg_proc", 2, "7"), digest("pg_cast", 0, "0"), digest("pg_type", 1, "8")];
+        let now = [digest("pg_proc", 1, "6"), digest("pg_cast", 1, "5"), digest("pg_type", 1, "8")];
+        assert_eq!(changed_catalogs(&before, &now), BTreeSet::from(["pg_cast", "pg_proc"]));
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::{Client, Row};
 
-use super::compare::{CatalogDigest, CatalogRow, Fingerprint};
+use super::compare::{CatalogDigest, CatalogRow, CreatedBy, Fingerprint};
 use super::definitions::{CATALOGS, Catalog, is_known};
-use super::sql::{self, CommonColumns};
+use super::dropped;
+use super::sql::{self, BuiltIn, CommonColumns};
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::query::{Lossy, count, strings, texts};
 
@@ -19,10 +20,24 @@ const RIGHTS: &str = "rights:";
 #[derive(Clone, Debug)]
 pub struct Census {
     common: CommonColumns,
-    /// The queries of rows, by the names of their digests.
-    queries: Vec<(String, String)>,
+    queries: Vec<RowQuery>,
     /// Columns of the system catalogs that the census has never heard of.
     unknown: Vec<String>,
+}
+
+/// The queries of the rows that a digest is made of.
+#[derive(Clone, Debug)]
+struct RowQuery {
+    /// The name of the digest.
+    name: String,
+    changed: String,
+    all: String,
+}
+
+impl RowQuery {
+    fn new(name: String, query: impl Fn(BuiltIn) -> Option<String>) -> Option<Self> {
+        Some(Self { name, changed: query(BuiltIn::Changed)?, all: query(BuiltIn::All)? })
+    }
 }
 
 impl Census {
@@ -55,7 +70,8 @@ impl Census {
     /// The number of rows in each catalog, and a digest of them.
     pub async fn digests(&self, client: &Client) -> Result<Vec<CatalogDigest>, ServerError> {
         let failed = ServerError::query(WHAT);
-        let rows = in_transaction(client, &sql::digests(&self.queries)).await?;
+        let queries = self.queries.iter().map(|query| (query.name.as_str(), query.changed.as_str()));
+        let rows = in_transaction(client, &sql::digests(queries)).await?;
         rows.iter()
             .map(|row| {
                 Ok(CatalogDigest {
@@ -67,10 +83,19 @@ impl Census {
             .collect()
     }
 
-    /// All rows, each with a digest of its fields.
-    pub async fn fingerprints(&self, client: &Client) -> Result<Vec<Fingerprint>, ServerError> {
+    /// The rows of the catalogs that these digests name, each with a digest of its fields.
+    pub async fn fingerprints(
+        &self,
+        client: &Client,
+        names: &BTreeSet<&str>,
+    ) -> Result<Vec<Fingerprint>, ServerError> {
         let failed = ServerError::query(WHAT);
-        let rows = in_transaction(client, &sql::fingerprints(&self.queries)).await?;
+        let queries = self.queries.iter().filter(|query| names.contains(query.name.as_str()));
+        let mut queries = queries.map(|query| (query.name.as_str(), query.changed.as_str())).peekable();
+        if queries.peek().is_none() {
+            return Ok(Vec::new());
+        }
+        let rows = in_transaction(client, &sql::fingerprints(queries)).await?;
         rows.iter()
             .map(|row| {
                 Ok(Fingerprint {
@@ -83,10 +108,19 @@ impl Census {
     }
 
     /// The rows of a catalog that a digest names.
-    pub async fn rows(&self, client: &Client, name: &str) -> Result<Vec<CatalogRow>, ServerError> {
+    pub async fn rows(
+        &self,
+        client: &Client,
+        name: &str,
+        built_in: BuiltIn,
+    ) -> Result<Vec<CatalogRow>, ServerError> {
         let failed = ServerError::query(WHAT);
-        let Some((_, query)) = self.queries.iter().find(|(queried, _)| queried == name) else {
+        let Some(query) = self.queries.iter().find(|query| query.name == name) else {
             return Ok(Vec::new());
+        };
+        let query = match built_in {
+            BuiltIn::Changed => &query.changed,
+            BuiltIn::All => &query.all,
         };
         let rows = in_transaction(client, &sql::with_initdb(query)).await?;
         rows.iter().map(|row| read_row(row).map_err(failed)).collect()
@@ -102,14 +136,23 @@ impl Census {
     }
 }
 
-/// The queries of rows, by the names of their digests.
-fn queries(common: &CommonColumns) -> Vec<(String, String)> {
+fn queries(common: &CommonColumns) -> Vec<RowQuery> {
     let of_catalog = |catalog: &'static Catalog| {
-        let rows = sql::rows(catalog, common).map(|sql| (catalog.name.to_owned(), sql));
-        let rights = sql::rights(catalog, common).map(|sql| (format!("{RIGHTS}{}", catalog.name), sql));
-        [rows, rights]
+        let rows = |built_in| sql::rows(catalog, common, built_in);
+        let rights = |built_in| sql::rights(catalog, common, built_in);
+        [
+            RowQuery::new(catalog.name.to_owned(), rows),
+            RowQuery::new(format!("{RIGHTS}{}", catalog.name), rights),
+        ]
     };
     CATALOGS.iter().flat_map(of_catalog).flatten().collect()
+}
+
+/// The names of what a database has of the objects that `initdb` created and that can be dropped.
+pub async fn existing_droppable(client: &Client) -> Result<BTreeSet<String>, ServerError> {
+    let failed = ServerError::query("the objects that initdb created");
+    let rows = in_transaction(client, dropped::EXISTING).await?;
+    rows.iter().map(|row| Ok(row.try_get::<_, Lossy>(0).map_err(failed)?.0)).collect()
 }
 
 /// What the rows of a digest's catalog are, in the plural.
@@ -167,6 +210,7 @@ fn read_row(row: &Row) -> Result<CatalogRow, tokio_postgres::Error> {
         identity: row.try_get::<_, Lossy>(0)?.0,
         fields: texts(row, 1)?,
         xmin: u32::try_from(row.try_get::<_, i64>(2)?).unwrap_or(0),
+        created_by: if row.try_get(3)? { CreatedBy::Initdb } else { CreatedBy::Users },
     })
 }
 

@@ -1,6 +1,6 @@
 //! What a difference means for the upgrade.
 
-use super::compare::{Change, Difference};
+use super::compare::{Change, CreatedBy, Difference};
 
 /// What is to be done about a difference that the rehearsal has found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,7 +17,7 @@ struct Rule {
     told: &'static str,
 }
 
-/// What differs only in a detail. Of what is built in, a change is a row that the other server lacks.
+/// What differs only in a detail.
 const CHANGED: &str = "a restore gives these another definition in the columns of the system catalog that are named; compare them \
                        with the old server's after the upgrade";
 
@@ -49,10 +49,11 @@ const RULES: [Rule; 4] = [
 #[must_use]
 pub fn meaning(difference: &Difference) -> Meaning {
     let rule = RULES.iter().find(|rule| rule.catalog == difference.catalog && (rule.applies)(difference));
-    match (rule, &difference.change) {
-        (Some(rule), _) => Meaning::Told(rule.told),
-        (None, Change::Columns(_)) => Meaning::Told(CHANGED),
-        (None, Change::Missing) => Meaning::Lost,
+    match (rule, &difference.change, difference.created_by) {
+        (Some(rule), ..) => Meaning::Told(rule.told),
+        (None, Change::Columns(_), CreatedBy::Users) => Meaning::Told(CHANGED),
+        // The new cluster has its own row of what is built in.
+        (None, Change::Columns(_), CreatedBy::Initdb) | (None, Change::Missing, _) => Meaning::Lost,
     }
 }
 
@@ -61,7 +62,8 @@ mod tests {
     use super::*;
 
     fn difference(catalog: &str, change: Change) -> Difference {
-        Difference { catalog: catalog.into(), identity: "x".into(), change }
+        let identity = "x".into();
+        Difference { catalog: catalog.into(), identity, created_by: CreatedBy::Users, change }
     }
 
     #[test]
@@ -70,6 +72,14 @@ mod tests {
         assert_eq!(meaning(&difference("pg_extension", Change::Missing)), Meaning::Lost);
         let moved = Change::Columns(vec!["extowner", "extnamespace"]);
         assert_eq!(meaning(&difference("pg_extension", moved)), Meaning::Told(CHANGED));
+    }
+
+    #[test]
+    fn change_of_what_is_built_in_is_lost() {
+        let users = difference("pg_proc", Change::Columns(vec!["procost"]));
+        assert_eq!(meaning(&users), Meaning::Told(CHANGED));
+        let built_in = Difference { created_by: CreatedBy::Initdb, ..users };
+        assert_eq!(meaning(&built_in), Meaning::Lost);
     }
 
     #[test]

@@ -17,6 +17,15 @@ pub const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LO
      SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; \
      SET LOCAL bytea_output = 'hex'; SET LOCAL quote_all_identifiers = on";
 
+/// Which of the rows about what `initdb` created a query returns.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BuiltIn {
+    /// Those that a later transaction has changed.
+    Changed,
+    /// All, for a server that is asked whether it has the same: there no later transaction need have changed them.
+    All,
+}
+
 /// The transaction that `initdb` ended with: rows that it created have an earlier one, also when they are frozen. It
 /// created these databases last; a later `ALTER DATABASE` of one of them does not matter as long as another has none.
 const INITDB: &str = "SELECT min(d.xmin::text::int8) AS last FROM pg_database d \
@@ -28,26 +37,33 @@ const MODIFIED: &str = "r.xmin::text::int8 > (SELECT i.last FROM initdb i)";
 /// The oldest transaction that may still run: what a later dump does not see has this one or a later one.
 pub const HORIZON: &str = "SELECT txid_snapshot_xmin(txid_current_snapshot())::text";
 
-/// A query of the rows of a catalog with the columns `identity`, `fields` (those of [`compared`]) and `xmin`; `None` if one
-/// of the servers lacks the catalog.
+/// A query of the rows of a catalog with the columns `identity`, `fields` (those of [`compared`]), `xmin` and `built_in`
+/// (whether `initdb` created what the row is about); `None` if one of the servers lacks the catalog.
 #[must_use]
-pub fn rows(catalog: &Catalog, common: &CommonColumns) -> Option<String> {
+pub fn rows(catalog: &Catalog, common: &CommonColumns, built_in: BuiltIn) -> Option<String> {
     exists(catalog, common).then(|| {
-        let fields: Vec<_> = compared(catalog, common).map(|(_, sql)| uniform(&format!("COALESCE({sql}, '')"))).collect();
+        let fields: Vec<_> =
+            compared(catalog, common).map(|(_, sql)| uniform(&format!("COALESCE({sql}, '')"))).collect();
         let query = format!(
-            "SELECT {} AS identity, ARRAY[{}]::text[] AS fields, r.xmin::text::int8 AS xmin FROM pg_catalog.{} r WHERE {}",
+            "SELECT {} AS identity, ARRAY[{}]::text[] AS fields, r.xmin::text::int8 AS xmin, {} AS built_in \
+             FROM pg_catalog.{} r WHERE {}",
             uniform(&catalog.identity),
             fields.join(", "),
+            is_built_in(catalog),
             catalog.name,
-            condition(catalog)
+            condition(catalog, built_in)
         );
         without_temporary(&query)
     })
 }
 
 /// A query of the rights on the rows of a catalog, in the form of [`rows`].
+///
+/// They are those that an object has beyond, or lacks of, the rights that `initdb` or its extension gave it. What it had
+/// then depends on the version: with [`BuiltIn::All`] there is a row for each right on what is built in, and for each that
+/// its owner or `PUBLIC` lacks.
 #[must_use]
-pub fn rights(catalog: &Catalog, common: &CommonColumns) -> Option<String> {
+pub fn rights(catalog: &Catalog, common: &CommonColumns, built_in: BuiltIn) -> Option<String> {
     let (column, default) = catalog.columns.iter().find_map(|column| match column.treatment {
         Treatment::Rights(default) => Some((column.name, default)),
         _ => None,
@@ -58,32 +74,54 @@ pub fn rights(catalog: &Catalog, common: &CommonColumns) -> Option<String> {
             _ => ("r.oid", "0"),
         };
         let class = if catalog.name == "pg_attribute" { "pg_class" } else { catalog.name };
-        let initial = format!(
-            "(SELECT i.initprivs FROM pg_init_privs i WHERE i.objoid = {key} AND i.classoid = 'pg_catalog.{class}'::regclass \
-             AND i.objsubid = {sub})"
-        );
         let items = |acl: &str| {
             format!(
                 "SELECT x.privilege_type, x.grantee, x.is_grantable FROM aclexplode({acl}) AS x \
                  WHERE x.grantee = 0 OR EXISTS (SELECT FROM pg_authid a WHERE a.oid = x.grantee)"
             )
         };
-        let acl = format!("r.{column}");
-        let changed = format!("{acl} IS NOT NULL AND {acl} IS DISTINCT FROM {initial}");
+        let initial = items(&format!(
+            "COALESCE((SELECT i.initprivs FROM pg_init_privs i WHERE i.objoid = {key} \
+             AND i.classoid = 'pg_catalog.{class}'::regclass AND i.objsubid = {sub}), {default})"
+        ));
+        let have = items(&format!("COALESCE(r.{column}, {default})"));
+        let default = items(default);
+        // Most objects, and nearly all columns, have no list: it would take long to look at each.
+        let listed = format!("r.{column} IS NOT NULL");
+        let (granted, revoked, mine) = match (built_in, catalog.key) {
+            (BuiltIn::All, Some(_)) => {
+                let is_built_in = is_built_in(catalog);
+                (
+                    format!("{have} EXCEPT SELECT i.* FROM ({initial}) AS i WHERE NOT {is_built_in}"),
+                    format!(
+                        "({initial} UNION SELECT i.* FROM ({default}) AS i WHERE {is_built_in} \
+                         UNION SELECT i.privilege_type, 0, i.is_grantable FROM ({default}) AS i WHERE {is_built_in}) \
+                         EXCEPT {have}"
+                    ),
+                    format!("({is_built_in} OR {listed})"),
+                )
+            }
+            (_, key) => (
+                format!("{have} EXCEPT {initial}"),
+                format!("{initial} EXCEPT {have}"),
+                match key {
+                    None => listed,
+                    Some(key) => format!("{listed} AND (r.{key} >= {FIRST_OF_USERS} OR {MODIFIED})"),
+                },
+            ),
+        };
         let filter = catalog.filter.map_or(String::new(), |filter| format!(" AND ({filter})"));
-        let mine = catalog.key.map_or(String::new(), |key| format!(" AND (r.{key} >= 16384 OR {MODIFIED})"));
         let query = format!(
             "SELECT {identity} || ': ' || d.change || ' ' || d.privilege_type || ' ' || d.preposition || ' ' \
              || CASE d.grantee WHEN 0 THEN 'PUBLIC' ELSE d.grantee::regrole::text END \
              || CASE WHEN d.is_grantable THEN ' with grant option' ELSE '' END AS identity, \
-             ARRAY[]::text[] AS fields, r.xmin::text::int8 AS xmin FROM pg_catalog.{name} r, LATERAL ( \
-             SELECT 'granted' AS change, 'to' AS preposition, g.* FROM ({have} EXCEPT {default} EXCEPT {initially}) AS g \
-             UNION ALL SELECT 'revoked', 'from', v.* FROM ({default} EXCEPT {have}) AS v) AS d WHERE {changed}{filter}{mine}",
+             ARRAY[]::text[] AS fields, r.xmin::text::int8 AS xmin, {is_built_in} AS built_in \
+             FROM pg_catalog.{name} r, LATERAL ( \
+             SELECT 'granted' AS change, 'to' AS preposition, g.* FROM ({granted}) AS g \
+             UNION ALL SELECT 'revoked', 'from', v.* FROM ({revoked}) AS v) AS d WHERE {mine}{filter}",
             identity = uniform(&catalog.identity),
+            is_built_in = is_built_in(catalog),
             name = catalog.name,
-            have = items(&acl),
-            default = items(default),
-            initially = items(&initial),
         );
         without_temporary(&query)
     })
@@ -92,26 +130,26 @@ pub fn rights(catalog: &Catalog, common: &CommonColumns) -> Option<String> {
 /// A query that returns for each named query of rows its name, the number of its rows, and a number that is the same for
 /// the same rows.
 #[must_use]
-pub fn digests(queries: &[(String, String)]) -> String {
-    let digest = |(name, query): &(String, String)| {
+pub fn digests<'a>(queries: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let digest = |(name, query)| {
         format!(
             "SELECT '{name}'::text AS name, count(*)::int8 AS rows, COALESCE(sum(hashtextextended(s.identity || \
              s.fields::text, 0)::numeric), 0)::text AS digest FROM ({query}) AS s"
         )
     };
-    with_initdb(&queries.iter().map(digest).collect::<Vec<_>>().join(" UNION ALL "))
+    with_initdb(&queries.into_iter().map(digest).collect::<Vec<_>>().join(" UNION ALL "))
 }
 
 /// A query of the rows of all named queries: the name, the identity, and a number that is the same for the same fields.
 #[must_use]
-pub fn fingerprints(queries: &[(String, String)]) -> String {
-    let fingerprint = |(name, query): &(String, String)| {
+pub fn fingerprints<'a>(queries: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let fingerprint = |(name, query)| {
         format!(
             "SELECT '{name}'::text AS name, s.identity, hashtextextended(s.fields::text, 0) AS fingerprint \
              FROM ({query}) AS s"
         )
     };
-    with_initdb(&queries.iter().map(fingerprint).collect::<Vec<_>>().join(" UNION ALL "))
+    with_initdb(&queries.into_iter().map(fingerprint).collect::<Vec<_>>().join(" UNION ALL "))
 }
 
 /// A query of rows that can be run by itself.
@@ -173,11 +211,20 @@ fn object(catalog: &str, oid: &str) -> String {
     format!("{oid}::oid::{alias}::text")
 }
 
-fn condition(catalog: &Catalog) -> String {
-    let mine = match (catalog.key, &catalog.built_in) {
-        (None, _) => "true".to_owned(),
-        (Some(key), None) => format!("r.{key} >= 16384"),
-        (Some(key), Some(built_in)) => format!("(r.{key} >= 16384 OR {MODIFIED} AND ({built_in}))"),
+/// The first OID that an object of users may have; `initdb` uses those before.
+const FIRST_OF_USERS: u32 = 16384;
+
+fn is_built_in(catalog: &Catalog) -> String {
+    catalog.key.map_or("false".to_owned(), |key| format!("(r.{key} < {FIRST_OF_USERS})"))
+}
+
+fn condition(catalog: &Catalog, built_in: BuiltIn) -> String {
+    let mine = match (catalog.key, &catalog.built_in, built_in) {
+        (None, ..) | (Some(_), Some(_), BuiltIn::All) => "true".to_owned(),
+        (Some(key), None, _) => format!("r.{key} >= {FIRST_OF_USERS}"),
+        (Some(key), Some(compared), BuiltIn::Changed) => {
+            format!("(r.{key} >= {FIRST_OF_USERS} OR {MODIFIED} AND ({compared}))")
+        }
     };
     match catalog.filter {
         None => mine,
@@ -190,11 +237,17 @@ fn exists(catalog: &Catalog, common: &CommonColumns) -> bool {
     common.range(prefix.clone()..).next().is_some_and(|column| column.starts_with(&prefix))
 }
 
-/// Leaves out temporary objects, and the tables that `PostgreSQL` itself creates for large values. The offset keeps the
-/// planner from naming rows that the query leaves out.
+/// What the identity of an object in a schema for temporary objects matches, and that of a table that `PostgreSQL` itself
+/// creates for large values. A schema's name comes first: other objects may be called like it.
+const TEMPORARY: &str = r#"(^|[^."])"?pg_(toast|(toast_)?temp(_[0-9]+)?)"?[.]"#;
+/// What the identity of such a schema itself matches, also with a right.
+const TEMPORARY_SCHEMA: &str = r#"^"?pg_(toast_)?temp_[0-9]+"?(:|$)"#;
+
+/// Leaves out temporary objects, and tables for large values. The offset keeps the planner from naming rows that the query
+/// leaves out.
 fn without_temporary(query: &str) -> String {
     format!(
-        "SELECT q.* FROM ({query} OFFSET 0) AS q WHERE q.identity !~ '(^|[ \"])pg_(toast_)?temp[_.0-9\"]' AND q.identity !~ '(^|[ \"])pg_toast[.\"]'"
+        "SELECT q.* FROM ({query} OFFSET 0) AS q WHERE q.identity !~ '{TEMPORARY}' AND q.identity !~ '{TEMPORARY_SCHEMA}'"
     )
 }
 
@@ -214,7 +267,7 @@ mod tests {
     #[test]
     fn only_columns_of_both_servers_are_compared() {
         let both = common(&["pg_proc.proname", "pg_proc.prosrc", "pg_proc.proowner"]);
-        let query = rows(catalog("pg_proc"), &both).unwrap();
+        let query = rows(catalog("pg_proc"), &both, BuiltIn::Changed).unwrap();
         assert!(
             query.contains("COALESCE(r.proowner::oid::regrole::text, '')")
                 && query.contains("r.prosrc::text")
@@ -224,21 +277,63 @@ mod tests {
 
     #[test]
     fn catalog_of_one_server_alone_is_not_compared() {
-        assert_eq!(rows(catalog("pg_publication_namespace"), &common(&["pg_publication.pubname"])), None);
+        let both = common(&["pg_publication.pubname"]);
+        assert_eq!(rows(catalog("pg_publication_namespace"), &both, BuiltIn::All), None);
     }
 
     #[test]
     fn built_in_rows_are_compared_if_a_later_transaction_changed_them() {
-        let query = rows(catalog("pg_ts_dict"), &common(&["pg_ts_dict.dictinitoption"])).unwrap();
+        let both = common(&["pg_ts_dict.dictinitoption"]);
+        let query = rows(catalog("pg_ts_dict"), &both, BuiltIn::Changed).unwrap();
         assert!(query.contains("r.oid >= 16384 OR r.xmin::text::int8 > "), "{query}");
-        let query = rows(catalog("pg_constraint"), &common(&["pg_constraint.conkey"])).unwrap();
+        let query = rows(catalog("pg_ts_dict"), &both, BuiltIn::All).unwrap();
+        assert!(query.contains("WHERE true"), "a server that has not changed them has them too: {query}");
+        let both = common(&["pg_constraint.conkey"]);
+        let query = rows(catalog("pg_constraint"), &both, BuiltIn::All).unwrap();
         assert!(query.contains("WHERE r.oid >= 16384 AND"), "{query}");
     }
 
     #[test]
-    fn rights_are_compared_with_those_that_an_object_has_without_a_list() {
-        let query = rights(catalog("pg_proc"), &common(&["pg_proc.proacl"])).unwrap();
-        assert!(query.contains("aclexplode(acldefault('f', r.proowner))"), "{query}");
-        assert_eq!(rights(catalog("pg_trigger"), &common(&["pg_trigger.tgname"])), None);
+    fn rights_are_compared_with_those_that_an_object_had_at_first() {
+        let both = common(&["pg_proc.proacl"]);
+        let query = rights(catalog("pg_proc"), &both, BuiltIn::Changed).unwrap();
+        assert!(query.contains("aclexplode(COALESCE(r.proacl, acldefault('f', r.proowner)))"), "{query}");
+        assert!(query.contains("i.objsubid = 0), acldefault('f', r.proowner))"), "{query}");
+        assert!(
+            query.contains("WHERE r.proacl IS NOT NULL AND (r.oid >= 16384 OR r.xmin::text::int8 > "),
+            "{query}"
+        );
+        let query = rights(catalog("pg_proc"), &both, BuiltIn::All).unwrap();
+        assert!(query.contains("WHERE ((r.oid < 16384) OR r.proacl IS NOT NULL)"), "{query}");
+        let without = common(&["pg_trigger.tgname"]);
+        assert_eq!(rights(catalog("pg_trigger"), &without, BuiltIn::Changed), None);
+    }
+
+    #[test]
+    fn only_what_is_in_a_schema_for_temporary_objects_is_left_out() {
+        // The patterns mean the same to both.
+        let patterns = [TEMPORARY, TEMPORARY_SCHEMA].map(|pattern| regex::Regex::new(pattern).unwrap());
+        let is_left_out = |identity: &str| patterns.iter().any(|pattern| pattern.is_match(identity));
+        for identity in [
+            "\"pg_temp_3\".\"t\"",
+            "pg_temp.t",
+            "\"t_check\" on \"pg_temp_12\".\"t\"",
+            "for \"pg_temp\".\"t\".\"id\"",
+            "\"pg_toast\".\"pg_toast_16384\"",
+            "\"pg_toast_temp_3\".\"pg_toast_16384\"",
+            "\"public\".\"f\"(\"pg_temp_3\".\"t\")",
+            "\"pg_temp_3\"",
+            "\"pg_temp_3\": granted USAGE to PUBLIC",
+        ] {
+            assert!(is_left_out(identity), "{identity}");
+        }
+        for identity in [
+            "\"app\".\"pg_temp_data\"",
+            "\"app\".\"pg_temp\".\"id\"",
+            "\"app\".\"pg_toast\".\"id\"",
+            "\"pg_temp\"",
+        ] {
+            assert!(!is_left_out(identity), "{identity}");
+        }
     }
 }

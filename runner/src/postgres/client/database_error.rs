@@ -24,7 +24,7 @@ impl DatabaseError {
 
     /// Whether the server has reported an error that the next attempt would meet again: neither a lost connection (class 08),
     /// nor a conflict with other transactions (40, lock), nor insufficient resources (53), nor a server that is starting or
-    /// stopping, or a cancelled statement (57).
+    /// stopping, or a cancelled statement (57). For statements of pgops; those that run code of users ask [`is_shutdown`].
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         const PASSING: [&str; 4] = ["08", "40", "53", "57"];
@@ -38,6 +38,13 @@ impl DatabaseError {
     pub fn reported(text: &str, code: SqlState) -> Self {
         Self { text: text.to_owned(), code: Some(code) }
     }
+}
+
+/// Whether the server is stopping or starting (class 57P). Of a statement that runs code of users only this counts as passing:
+/// that code may report any code of its own, such as a lack of memory or a lock, and would end the work on all other tables.
+#[must_use]
+pub fn is_shutdown(code: &SqlState) -> bool {
+    code.code().starts_with("57P")
 }
 
 impl From<tokio_postgres::Error> for DatabaseError {
@@ -95,6 +102,13 @@ impl<'a> Shown<'a> {
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[test]
+    fn shutdown_is_told_from_what_code_of_users_reports() {
+        assert!(is_shutdown(&SqlState::ADMIN_SHUTDOWN) && is_shutdown(&SqlState::CANNOT_CONNECT_NOW));
+        let by_users = [SqlState::QUERY_CANCELED, SqlState::OUT_OF_MEMORY, SqlState::INSUFFICIENT_PRIVILEGE];
+        assert!(by_users.iter().all(|code| !is_shutdown(code)));
+    }
 
     /// Errors of servers 13 to 18; in all of them `hunter2` is a value.
     #[rstest]

@@ -59,6 +59,17 @@ impl ServerError {
         })
     }
 
+    /// Whether another session has held a lock for longer than `lock_timeout`.
+    #[must_use]
+    pub fn is_lock_timeout(&self) -> bool {
+        match self {
+            Self::Query { source, .. } | Self::Execute { source, .. } => {
+                source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the server has rejected something and would reject it again, so that the cause is in the database and not in
     /// the connection or the server.
     #[must_use]

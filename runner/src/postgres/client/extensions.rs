@@ -1,14 +1,19 @@
 //! Updates extensions: `pg_upgrade` carries each over in its old SQL version, whatever the new installation has.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use pgops_api::session_options::{SessionKind, session_options};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 
 use super::database_error::DatabaseError;
 use super::error::ServerError;
+use super::query::strings;
 use super::quote::identifier;
 use super::session::Superuser;
+use crate::postgres::extension::knowledge::Known;
+use crate::postgres::extension::remedy::instead_of_update;
 
 /// An extension whose objects have another version than the installation's default.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -69,16 +74,62 @@ impl Outdated {
                 self.statement()
             ));
         }
-        let major = |version: &str| version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-        let crosses = |border| major(&self.installed) < Some(border) && major(&self.default) >= Some(border);
-        (self.name == "pg_partman" && crosses(5)).then(|| {
-            "version 5 dropped trigger-based partitioning: follow its own upgrade instructions, then update it".to_owned()
-        })
+        let manual = MANUAL_UPDATES.iter().find(|manual| manual.applies_to(self))?;
+        Some(manual.why.to_owned())
+    }
+
+    /// What an operator can do after the server has rejected the update with this error.
+    fn after_failure(&self, error: &DatabaseError, known: Option<&Known>) -> String {
+        // `ApplyExtensionUpdates` and `identify_update_path`, src/backend/commands/extension.c: no script leads there.
+        let has_no_path = error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE);
+        let instead = has_no_path.then(|| instead_of_update(&self.name, known)).flatten();
+        match instead {
+            Some(instead) => format!("{error}; run {instead}"),
+            None => format!("{error}; fix the cause, then run {} there", self.statement()),
+        }
     }
 }
 
+/// An update for which the script of the extension is not enough.
+struct ManualUpdate {
+    extension: &'static str,
+    /// From any older version to this one or a newer one.
+    to: (u32, u32),
+    /// Why, and what an operator must do.
+    why: &'static str,
+}
+
+const MANUAL_UPDATES: [ManualUpdate; 2] = [
+    ManualUpdate {
+        extension: "pg_partman",
+        to: (5, 0),
+        why: "version 5 dropped trigger-based partitioning: follow its own upgrade instructions, then update it",
+    },
+    // https://postgis.net/docs/FixCorruptTopoGeometryColumn.html: the script changes the type of TopoGeometry columns and not
+    // the rows, in which other values are then read.
+    ManualUpdate {
+        extension: "postgis_topology",
+        to: (3, 6),
+        why: "version 3.6 reads existing TopoGeometry columns wrongly until each is fixed; while no client uses them, run in \
+              one transaction ALTER EXTENSION postgis_topology UPDATE; SELECT \
+              topology.FixCorruptTopoGeometryColumn(schema_name, table_name, feature_column) FROM topology.layer",
+    },
+];
+
+impl ManualUpdate {
+    fn applies_to(&self, outdated: &Outdated) -> bool {
+        let has_it = |version: &str| major_and_minor(version) >= Some(self.to);
+        self.extension == outdated.name && !has_it(&outdated.installed) && has_it(&outdated.default)
+    }
+}
+
+fn major_and_minor(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next().flatten().unwrap_or_default()))
+}
+
 /// How long to wait for locks of running transactions: other clients queue behind this session meanwhile.
-const LOCK_TIMEOUT: &str = "-c lock_timeout=60s";
+pub const LOCK_TIMEOUT: &str = "-c lock_timeout=60s";
 
 /// The outdated extensions of the database that `client` is connected to, on a server of `major`, in an order in which
 /// they can be updated.
@@ -91,6 +142,21 @@ pub async fn outdated(client: &Client, major: u32) -> Result<Vec<Outdated>, Serv
         Ok(Outdated { name: row.try_get(0)?, installed: row.try_get(1)?, default: row.try_get(2)?, script })
     };
     rows.iter().map(|row| read(row).map_err(failed)).collect()
+}
+
+/// The extensions of the database that `client` is connected to, each after those that it requires.
+pub async fn installed(client: &Client) -> Result<Vec<String>, ServerError> {
+    strings(client, "the extensions of a database", "SELECT extname::text FROM pg_extension ORDER BY oid")
+        .await
+}
+
+/// The default versions of the extensions that the image of the server offers, by name.
+pub async fn default_versions(client: &Client) -> Result<BTreeMap<String, String>, ServerError> {
+    let failed = ServerError::query("the extensions that the server offers");
+    let sql =
+        "SELECT name::text, default_version FROM pg_available_extensions WHERE default_version IS NOT NULL";
+    let rows = client.query(sql, &[]).await.map_err(failed)?;
+    rows.iter().map(|row| Ok((row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?))).collect()
 }
 
 /// The last column is the owner, if the script would have the caller's rights and not a superuser's.
@@ -108,13 +174,14 @@ fn outdated_query(major: u32) -> String {
 }
 
 /// Updates an extension on a server of `major`, in a session of its own; returns what an operator must do if that
-/// fails.
+/// fails, by what is known of it.
 pub async fn update(
     superuser: &Superuser,
     host: &str,
     major: u32,
     database: &str,
     extension: Outdated,
+    known: Option<&Known>,
 ) -> Result<Option<NotUpdated>, ServerError> {
     let database = database.to_owned();
     if let Some(why) = extension.manual_update() {
@@ -122,15 +189,15 @@ pub async fn update(
     }
     let options = format!("{} {LOCK_TIMEOUT}", session_options(SessionKind::Program, major));
     let client = superuser.connect_with(host, &database, &options).await?;
-    let statement = extension.statement();
-    let Err(error) = client.batch_execute(&statement).await else { return Ok(None) };
-    let why = format!("{}; fix the cause, then run {statement} there", DatabaseError::from(error));
+    let Err(error) = client.batch_execute(&extension.statement()).await else { return Ok(None) };
+    let why = extension.after_failure(&error.into(), known);
     Ok(Some(NotUpdated { database, extension, why }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::postgres::extension::knowledge::Knowledge;
 
     fn outdated(name: &str, installed: &str, default: &str) -> Outdated {
         Outdated {
@@ -152,6 +219,12 @@ mod tests {
         assert_eq!(outdated("pg_partman", "5.0.0", "5.2.4").manual_update(), None);
         assert_eq!(outdated("pg_partman", "4.6.0", "4.7.4").manual_update(), None);
         assert_eq!(outdated("hstore", "4.7", "5.1").manual_update(), None);
+        let topology = outdated("postgis_topology", "3.5.2", "3.6.4").manual_update().unwrap();
+        assert!(topology.contains("FixCorruptTopoGeometryColumn"), "{topology}");
+        assert_eq!(outdated("postgis_topology", "3.1.1", "3.5.2").manual_update(), None);
+        assert_eq!(outdated("postgis_topology", "3.6.0", "3.10.1").manual_update(), None);
+        assert!(outdated("postgis_topology", "3.5.2", "3.10.1").manual_update().is_some());
+        assert_eq!(outdated("postgis", "3.5.2", "3.6.4").manual_update(), None);
     }
 
     #[test]
@@ -159,6 +232,31 @@ mod tests {
         let script = Script::Caller { owner: "app".into() };
         let why = Outdated { script, ..outdated("ledger", "1.0", "1.1") }.manual_update().unwrap();
         assert!(why.contains("as that role, run ALTER EXTENSION \"ledger\" UPDATE"), "{why}");
+    }
+
+    #[test]
+    fn extension_without_update_path_is_dropped_and_created_again_if_it_holds_no_data() {
+        let no_path = || {
+            let text = "ERROR: extension has no update path";
+            DatabaseError::reported(text, SqlState::INVALID_PARAMETER_VALUE)
+        };
+        let knowledge = Knowledge::new(&[]);
+        let audit = outdated("pgaudit", "1.5", "1.7").after_failure(&no_path(), knowledge.get("pgaudit"));
+        assert!(
+            audit.contains("no update path; run DROP EXTENSION \"pgaudit\"; CREATE EXTENSION"),
+            "{audit}"
+        );
+        // Its tables have data.
+        let cron = outdated("pg_cron", "1.3", "1.6").after_failure(&no_path(), knowledge.get("pg_cron"));
+        assert!(!cron.contains("DROP") && cron.contains("ALTER EXTENSION \"pg_cron\" UPDATE"), "{cron}");
+    }
+
+    #[test]
+    fn extension_whose_update_fails_otherwise_is_not_to_be_dropped() {
+        let locked = DatabaseError::reported("ERROR: lock timeout", SqlState::LOCK_NOT_AVAILABLE);
+        let text =
+            outdated("pgaudit", "1.5", "1.7").after_failure(&locked, Knowledge::new(&[]).get("pgaudit"));
+        assert!(text.ends_with("fix the cause, then run ALTER EXTENSION \"pgaudit\" UPDATE there"), "{text}");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub async fn stored_libraries(client: &Client) -> Result<Vec<StoredSetting>, Ser
 async fn stored(client: &Client, condition: &str) -> Result<Vec<StoredSetting>, ServerError> {
     let sql = format!(
         "SELECT split_part(setting, '=', 1), {OWNER}, substr(setting, strpos(setting, '=') + 1) \
-         FROM {STORED} WHERE {condition} ORDER BY 1, 2"
+         FROM {STORED} WHERE {condition}"
     );
     let failed = ServerError::query(QUERY);
     let rows = client.query(&sql, &[]).await.map_err(failed)?;

@@ -6,6 +6,7 @@ use tokio_postgres::{Client, Row};
 use super::changes::Dependents;
 use super::misrouted::{Misrouted, Partition, Rows, State, Unchecked};
 use crate::postgres::client::as_role::RoleSession;
+use crate::postgres::client::database_error::is_shutdown;
 use crate::postgres::client::error::ServerError;
 
 /// The planner would trust the very bounds that are in doubt, and indexes that may be.
@@ -112,15 +113,10 @@ fn failure<T>(owner: &str, error: tokio_postgres::Error) -> Result<Result<T, Unc
     }
 }
 
-/// The code of an error that another attempt would meet again: neither a lost connection nor a server that is stopping or
-/// starting (class 57P).
+/// The code of an error of a statement that runs code of users: neither a lost connection nor a shutdown.
 pub fn sqlstate(error: &tokio_postgres::Error) -> Option<String> {
-    let code = error.as_db_error()?.code().code();
-    (!is_shutdown(code)).then(|| code.to_owned())
-}
-
-fn is_shutdown(sqlstate: &str) -> bool {
-    sqlstate.starts_with("57P")
+    let code = error.as_db_error()?.code();
+    (!is_shutdown(code)).then(|| code.code().to_owned())
 }
 
 #[cfg(test)]
@@ -145,10 +141,5 @@ pub mod tests {
         let query = partition(Some("app"), false).count_query("(w > 'a')");
         assert!(query.contains("FILTER (WHERE NOT ((w > 'a')))"), "{query}");
         assert!(query.ends_with("FROM ONLY s.t1"), "{query}");
-    }
-
-    #[test]
-    fn shutdown_is_not_a_property_of_a_partition() {
-        assert!(is_shutdown("57P01") && !is_shutdown("57014") && !is_shutdown("42501"));
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use pgops_volume::Interlock;
 
-use crate::agent::protocol::{Command, Exit, Request, Response, Stream};
+use crate::agent::protocol::{Command, Exit, Response, Stream, Task};
 use crate::agent::{Agent, AgentError};
 use crate::postgres::redact::redact;
 
@@ -134,8 +134,7 @@ impl Program {
         let Self { agent, command, interlock } = self;
         let program = command.program.display().to_string();
         let failed = |source| CommandError::Agent { program: program.clone(), source };
-        let mut connection =
-            agent.request(&Request::Run(command), interlock.as_ref()).await.map_err(failed)?;
+        let mut connection = agent.request(Task::Run(command), interlock.as_ref()).await.map_err(failed)?;
         let mut out_tail = Tail::default();
         let mut err_tail = Tail::default();
         let mut bytes = 0;

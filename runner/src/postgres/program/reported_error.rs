@@ -4,7 +4,7 @@ use std::fmt;
 
 use pgops_api::bounded;
 
-use crate::postgres::redact::{hide_secrets, redact_message, redact_statement};
+use crate::postgres::redact::{hide_secrets, raised, redact_message, redact_statement};
 
 /// An error that a client program has reported, without secrets and values of users.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,6 +29,7 @@ impl ReportedError {
         // The program reports the failure of its query first, the server's message follows on the same line.
         let is_error = |line: &str| line.contains("ERROR:") || line.contains("error:");
         let position = output.lines().position(is_error);
+        let raised = raised_by_user(output, position);
         let output = hide_secrets(output);
         let mut lines = output.lines();
         let message = position.and_then(|position| lines.nth(position)).map(message);
@@ -36,8 +37,9 @@ impl ReportedError {
         let message = message.unwrap_or_else(|| output.lines().next_back().unwrap_or_default());
         // A literal that does not end on this line is hidden up to the end.
         let statement = statement(&rest).map(|first| redact_statement(&with_operands(first, &rest)));
+        let message = raised.unwrap_or_else(|| redact_message(message, None));
         Self {
-            message: bounded(redact_message(message, None), MAX_MESSAGE, ""),
+            message: bounded(message, MAX_MESSAGE, ""),
             statement: statement.map(|statement| bounded(statement, MAX_STATEMENT, "")),
         }
     }
@@ -62,6 +64,14 @@ impl fmt::Display for ReportedError {
         f.write_str(&self.message)?;
         self.statement.as_ref().map_or(Ok(()), |statement| write!(f, " (at: {statement})"))
     }
+}
+
+/// What is shown in place of the message if code of a user has written it. Its context precedes the statement.
+fn raised_by_user(output: &str, error: Option<usize>) -> Option<String> {
+    let lines = output.lines().skip(error? + 1);
+    let fields = lines.take_while(|line| !STATEMENT.iter().any(|mark| line.contains(mark)));
+    let fields = fields.collect::<Vec<_>>().join("\n");
+    raised(fields.split_once("CONTEXT:")?.1)
 }
 
 fn message(line: &str) -> &str {
@@ -156,6 +166,21 @@ mod tests {
         assert_eq!(
             text.to_string(),
             "invalid input syntax for type integer: \"…\" (at: ALTER TABLE \"t\" ADD CHECK (\"a\" <> '…' OR \"b\" = '…')"
+        );
+    }
+
+    #[test]
+    fn reported_error_of_a_users_code_has_its_function_and_statement_only() {
+        let text = ReportedError::parse(
+            "pg_restore: error: could not execute query: ERROR:  ann@example.com is not allowed\n\
+             DETAIL:  ann@example.com\n\
+             CONTEXT:  PL/pgSQL function s.check_password() line 2 at RAISE\n\
+             Command was: CREATE TABLE \"s\".\"t\" ();\n",
+        );
+        assert_eq!(
+            text.to_string(),
+            "raised by PL/pgSQL function s.check_password() line 2 at RAISE; its text is not shown \
+             (at: CREATE TABLE \"s\".\"t\" ();)"
         );
     }
 

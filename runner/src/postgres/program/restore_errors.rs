@@ -74,6 +74,13 @@ struct Unfinished {
     lines: Vec<String>,
 }
 
+impl Unfinished {
+    /// Whether no line so far is the context, or the statement, which follows it.
+    fn lacks_context(&self) -> bool {
+        !self.lines.iter().any(|line| line.starts_with("CONTEXT:") || line.starts_with("Command was:"))
+    }
+}
+
 /// Reads the output line by line.
 #[derive(Debug, Default)]
 pub struct ErrorReader {
@@ -104,8 +111,11 @@ impl ErrorReader {
                 }
                 Begin::Other => {}
             }
-        } else if let Some(error) = self.unfinished.as_mut().filter(|error| error.lines.len() < MAX_LINES) {
-            error.lines.push(cut(line));
+        } else if let Some(error) = self.unfinished.as_mut() {
+            // The context says whether the message may be shown, however long the message is.
+            if error.lines.len() < MAX_LINES || error.lacks_context() && line.starts_with("CONTEXT:") {
+                error.lines.push(cut(line));
+            }
         }
     }
 

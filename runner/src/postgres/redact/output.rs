@@ -1,6 +1,7 @@
 //! What a program of `PostgreSQL` prints, and what is in its log: errors with their fields, one to a line or more.
 
 use super::message::redact_message;
+use super::raised::raised;
 use super::secrets::hide_secrets;
 use super::statement::redact_statement;
 
@@ -15,6 +16,8 @@ enum Field {
     Statement,
     /// Values of rows, and statements that a function has put together: left out.
     Hidden,
+    /// Where an error was raised, which says whose words its message has: left out.
+    Context,
 }
 
 const MARKS: [(&str, Field); 22] = [
@@ -34,7 +37,7 @@ const MARKS: [(&str, Field); 22] = [
     ("query was:", Field::Statement),
     ("DETAIL:", Field::Hidden),
     ("HINT:", Field::Hidden),
-    ("CONTEXT:", Field::Hidden),
+    ("CONTEXT:", Field::Context),
     ("QUERY:", Field::Hidden),
     ("LOCATION:", Field::Hidden),
     ("detail:", Field::Hidden),
@@ -56,10 +59,16 @@ struct Part<'a> {
 /// The text without values of users and without secrets. Lines with nothing else are left out.
 #[must_use]
 pub fn redact(text: &str) -> String {
-    let text = hide_secrets(text);
+    let shown = hide_secrets(text);
     let mut parts: Vec<Part<'_>> = Vec::new();
-    for line in text.lines() {
+    for (original, shown) in text.lines().zip(shown.lines()) {
         let current = parts.last().map_or(Field::Plain, |part| part.field);
+        let line = match begins(original, current) {
+            // A context is needed whatever its functions are called, and never shown.
+            Some((_, Field::Context)) => original,
+            None if current == Field::Context => original,
+            _ => shown,
+        };
         match begins(line, current) {
             Some((at, field)) => {
                 parts.push(Part { field, prefix: &line[..at], content: line[at..].to_owned() });
@@ -70,19 +79,34 @@ pub fn redact(text: &str) -> String {
             },
         }
     }
-    parts.iter().filter_map(Part::redacted).collect::<Vec<_>>().join("\n")
+    let redacted =
+        parts.iter().enumerate().filter_map(|(at, part)| part.redacted(raised_in(&parts[at + 1..])));
+    redacted.collect::<Vec<_>>().join("\n")
+}
+
+/// What is shown in place of the message before these parts.
+fn raised_in(following: &[Part<'_>]) -> Option<String> {
+    let of_error = following.iter().take_while(|part| !matches!(part.field, Field::Message | Field::Plain));
+    of_error.filter(|part| part.field == Field::Context).find_map(|part| raised(&part.content))
 }
 
 impl Part<'_> {
-    fn redacted(&self) -> Option<String> {
-        let content = match self.field {
-            Field::Hidden => return None,
+    fn redacted(&self, raised: Option<String>) -> Option<String> {
+        let content = match (self.field, raised) {
+            (Field::Message, Some(raised)) => format!(" {raised}"),
+            _ => self.content_without_values()?,
+        };
+        Some(format!("{}{content}", self.prefix))
+    }
+
+    fn content_without_values(&self) -> Option<String> {
+        Some(match self.field {
+            Field::Hidden | Field::Context => return None,
             Field::Statement => redact_statement(&self.content),
             // Names of programs, files and databases, in quotes.
             Field::Plain if self.content.starts_with(COMMAND) => self.content.clone(),
             Field::Plain | Field::Message => redact_message(&self.content, None),
-        };
-        Some(format!("{}{content}", self.prefix))
+        })
     }
 }
 
@@ -92,7 +116,7 @@ fn begins(line: &str, current: Field) -> Option<(usize, Field)> {
         // A row or a statement may contain a mark of its own: there it counts only where a program or a log puts it.
         let before = &line[..at];
         let is_own = before.is_empty() || before.ends_with(": ") || before.ends_with("] ");
-        if is_own || !matches!(current, Field::Hidden | Field::Statement) {
+        if is_own || !matches!(current, Field::Hidden | Field::Context | Field::Statement) {
             return Some(innermost(line, at + length, field));
         }
     }
@@ -215,6 +239,30 @@ mod tests {
         assert_eq!(shown, "ERROR:  invalid input syntax for type json: \"…\"");
         let shown = redact("DETAIL:  a\nhunter2 ERROR: b\nHINT:  c\nERROR:  d\n");
         assert_eq!(shown, "ERROR:  d");
+    }
+
+    #[test]
+    fn message_that_code_of_a_user_has_raised_is_hidden() {
+        let output = "pg_restore: error: could not execute query: ERROR:  customer hunter2 is unknown\nof two lines\n\
+                      HINT:  hunter2\n\
+                      CONTEXT:  PL/pgSQL function s.key_password(integer) line 3 at RAISE\n\
+                      SQL function \"outer\" during inlining\n\
+                      Command was: CREATE TABLE \"s\".\"t\" ();\n\
+                      pg_restore: error: could not execute query: ERROR:  relation \"gone\" does not exist\n\
+                      CONTEXT:  PL/pgSQL function s.f() line 1 at SQL statement\n";
+        assert_eq!(
+            redact(output),
+            "pg_restore: error: could not execute query: ERROR: raised by PL/pgSQL function s.key_password(integer) \
+             line 3 at RAISE; its text is not shown\n\
+             Command was: CREATE TABLE \"s\".\"t\" ();\n\
+             pg_restore: error: could not execute query: ERROR:  relation \"gone\" does not exist"
+        );
+        let log = "2026-11-29 19:00:01 UTC [42] ERROR:  hunter2\n\
+                   2026-11-29 19:00:01 UTC [42] CONTEXT:  PL/Perl function \"f\"\n\
+                   2026-11-29 19:00:01 UTC [42] STATEMENT:  SELECT 1\n\
+                   2026-11-29 19:00:02 UTC [1] LOG:  database system is shut down\n";
+        let shown = redact(log);
+        assert!(!shown.contains("hunter2") && shown.contains("shut down"), "{shown}");
     }
 
     #[test]

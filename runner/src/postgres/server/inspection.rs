@@ -1,8 +1,8 @@
-//! A private server on a cluster that `pg_upgrade` has just filled, to read its catalogs before any client is let in.
+//! A private server on a cluster that `pg_upgrade` has just filled, to examine it before any client is let in.
 //!
 //! It runs in binary upgrade mode, in which no background worker writes: neither autovacuum nor a subscription's worker.
-//! It is only asked to read the system catalogs, whose files are the new cluster's own in every transfer mode, so the data
-//! of the old cluster stays untouched even if it is linked.
+//! It is only asked to read the system catalogs, and to grant roles to roles: the files of these are the new cluster's own in
+//! every transfer mode, so the data of the old cluster stays untouched even if it is linked.
 
 use std::io;
 use std::path::Path;

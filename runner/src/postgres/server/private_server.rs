@@ -53,6 +53,8 @@ impl PrivateServer<'_> {
             options.set(name, "");
         }
         options.set("lc_messages", "C").set("log_statement", "none").set("wal_level", "logical");
+        // Without contexts, messages that code of users has written could not be told from the server's, and be shown.
+        options.set("log_error_verbosity", "default");
         options.set("hba_file", self.hba.display().to_string());
         // Neither the workers of preloaded libraries nor, up to 16, those of subscriptions may write: see `preloaded`.
         options.set("max_worker_processes", "0");
@@ -175,6 +177,7 @@ mod tests {
     #[case::log_files_elsewhere("logging_collector=off")]
     #[case::group_of_another_image("unix_socket_group=")]
     #[case::standbys_that_never_answer("synchronous_standby_names=")]
+    #[case::errors_without_a_context("log_error_verbosity=default")]
     #[case::the_users_access_rules("hba_file=/tmp/pgops/pg_hba.conf")]
     fn private_server_ignores_the_users_settings(#[case] option: &str) {
         for (major, data) in [(13, OLD), (13, Data::New), (18, OLD), (18, Data::New)] {

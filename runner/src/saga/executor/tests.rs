@@ -28,6 +28,8 @@ impl Fuse {
 struct Durable {
     records: Vec<Record>,
     effects: BTreeMap<String, u32>,
+    /// The steps that were prepared, each with the number of records at that moment.
+    prepared: Vec<(Step, usize)>,
 }
 
 struct FakeActions {
@@ -40,6 +42,12 @@ struct FakeActions {
 }
 
 impl Actions for FakeActions {
+    async fn prepare(&mut self, step: Step) {
+        let mut durable = self.durable.borrow_mut();
+        let records = durable.records.len();
+        durable.prepared.push((step, records));
+    }
+
     async fn act(&mut self, step: Step) -> Result<(), Failure> {
         self.fuse.burn().await;
         if self.fails == Some(step) {
@@ -76,6 +84,10 @@ impl Actions for FakeActions {
 
     fn is_optional(&self, step: Step) -> bool {
         step == Step::Analyze
+    }
+
+    async fn serving_since(&mut self, step: Step, event: &Event) -> Option<Timestamp> {
+        (step == Step::StopDatabase && *event == Event::Started).then_some(Timestamp::UNIX_EPOCH)
     }
 
     fn show(&mut self, _: &Record) {}
@@ -155,6 +167,22 @@ fn upgrade_killed_at_any_instant_completes() {
     });
     // Around each of two records and one effect a step.
     assert_eq!(kills as usize, all * 6);
+}
+
+/// What a preparation takes must not count as outage, which begins with a record.
+#[test]
+fn step_is_prepared_before_its_first_record_which_says_what_served() {
+    let durable = Rc::default();
+    assert_eq!(life(&durable, None, None), Some(Outcome::Upgraded));
+    let durable = durable.borrow();
+    let steps = Step::sequence(UpgradeKind::Major);
+    assert_eq!(durable.prepared.iter().map(|(step, _)| *step).collect::<Vec<_>>(), steps);
+    for (step, records) in &durable.prepared {
+        assert_eq!(durable.records.iter().position(|record| record.step == *step), Some(*records));
+    }
+    let serving: Vec<_> = durable.records.iter().filter(|record| record.serving_since.is_some()).collect();
+    let [record] = &serving[..] else { panic!("{serving:?}") };
+    assert_eq!((record.step, &record.event), (Step::StopDatabase, &Event::Started));
 }
 
 #[test]

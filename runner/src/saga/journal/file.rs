@@ -73,7 +73,7 @@ mod tests {
     use std::fs;
 
     fn record(event: Event) -> Record {
-        Record { at: Timestamp::UNIX_EPOCH, step: Step::PgUpgraded, event }
+        Record { at: Timestamp::UNIX_EPOCH, step: Step::PgUpgraded, event, serving_since: None }
     }
 
     fn journal() -> (tempfile::TempDir, FileJournal) {

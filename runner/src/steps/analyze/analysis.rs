@@ -8,8 +8,9 @@ use pgops_api::plan::Step;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use crate::postgres::client::database_error::DatabaseError;
+use crate::postgres::client::database_error::{DatabaseError, is_shutdown};
 use crate::postgres::client::error::ServerError;
+use crate::postgres::client::stored_settings::USERS_SETTINGS;
 use crate::postgres::statistics::{Item, SharedCatalogs, Stage, Table, items, tables};
 use crate::upgrade::UpgradeContext;
 
@@ -111,15 +112,10 @@ impl<'a> Analysis<'a> {
         try_join_all(sessions.iter().map(|client| self.work(client, database, items, &next))).await.map(drop)
     }
 
-    /// Functions in indexes run as the table's owner, on a search path without schemas of users, as in autovacuum.
     async fn session(&self, database: &str, stage: Stage) -> Result<Client, ServerError> {
         let client = self.upgrade.superuser.connect(&self.ip, database).await?;
-        let target = match stage {
-            Stage::Coarse(target) => format!("; SET default_statistics_target = {target}"),
-            Stage::Full => String::new(),
-        };
-        let settings = format!("{LIMITS}{target}");
-        client.batch_execute(&settings).await.map_err(ServerError::execute("set the limits of ANALYZE"))?;
+        let failed = ServerError::execute("set the limits and formats of ANALYZE");
+        client.batch_execute(&settings(stage)).await.map_err(failed)?;
         Ok(client)
     }
 
@@ -184,6 +180,17 @@ impl<'a> Analysis<'a> {
     }
 }
 
+/// What a session that analyzes sets: as in autovacuum, functions in indexes run as the table's owner, on a search path
+/// without schemas of users, and read and write values in the formats that the database stores. In other formats they may fail,
+/// or return what no query of users looks for. `ANALYZE` itself is read alike under all of them.
+fn settings(stage: Stage) -> String {
+    let target = match stage {
+        Stage::Coarse(target) => format!("; SET default_statistics_target = {target}"),
+        Stage::Full => String::new(),
+    };
+    format!("{USERS_SETTINGS}; SET search_path = pg_catalog, pg_temp; {LIMITS}{target}")
+}
+
 /// Whose error it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Cause {
@@ -204,14 +211,10 @@ fn cause(error: &ServerError) -> Cause {
     };
     match source.code() {
         None => Cause::Server,
-        Some(code) if is_passing(code) => Cause::Server,
+        Some(code) if is_shutdown(code) || *code == SqlState::TOO_MANY_CONNECTIONS => Cause::Server,
         Some(code) if *code == SqlState::UNDEFINED_DATABASE => Cause::Dropped,
         Some(_) => Cause::Database,
     }
-}
-
-fn is_passing(code: &SqlState) -> bool {
-    code.code().starts_with("57P") || *code == SqlState::TOO_MANY_CONNECTIONS
 }
 
 /// Executes a statement; returns why the table cannot be analyzed.
@@ -219,7 +222,7 @@ async fn execute(client: &Client, statement: &str) -> Result<Option<DatabaseErro
     let Err(error) = client.batch_execute(statement).await else { return Ok(None) };
     match error.code() {
         Some(code) if *code == SqlState::UNDEFINED_TABLE => Ok(None),
-        Some(code) if !is_passing(code) && !client.is_closed() => Ok(Some(error.into())),
+        Some(code) if !is_shutdown(code) && !client.is_closed() => Ok(Some(error.into())),
         _ => Err(ServerError::execute("analyze a table")(error)),
     }
 }
@@ -244,11 +247,36 @@ mod tests {
         assert!(lines[1].starts_with("database \"web\" has no new statistics"), "{lines:?}");
     }
 
+    #[rstest::rstest]
+    #[case::shutdown(SqlState::ADMIN_SHUTDOWN, Cause::Server)]
+    #[case::no_connection_left(SqlState::TOO_MANY_CONNECTIONS, Cause::Server)]
+    #[case::dropped(SqlState::UNDEFINED_DATABASE, Cause::Dropped)]
+    #[case::contents(SqlState::UNDEFINED_FUNCTION, Cause::Database)]
+    #[case::cancelled(SqlState::QUERY_CANCELED, Cause::Database)]
+    fn error_is_told_by_its_cause(#[case] code: SqlState, #[case] expected: Cause) {
+        let source = DatabaseError::reported("rejected", code);
+        assert_eq!(cause(&ServerError::Query { what: "x", source }), expected);
+    }
+
     #[test]
     fn lost_connection_is_not_an_error_of_a_database() {
         let error = ServerError::Answer { what: "x", answer: String::new() };
         assert_eq!(cause(&error), Cause::Server);
-        assert!(is_passing(&SqlState::ADMIN_SHUTDOWN) && is_passing(&SqlState::TOO_MANY_CONNECTIONS));
-        assert!(!is_passing(&SqlState::DIVISION_BY_ZERO) && !is_passing(&SqlState::QUERY_CANCELED));
+    }
+
+    #[test]
+    fn session_returns_to_the_stored_formats_but_not_to_the_stored_search_path() {
+        for (stage, ends_with) in
+            [(Stage::Full, "'5min'"), (Stage::Coarse(10), "default_statistics_target = 10")]
+        {
+            let settings = settings(stage);
+            assert!(
+                settings.contains("RESET DateStyle")
+                    && settings.contains("RESET standard_conforming_strings")
+            );
+            let position = |part: &str| settings.find(part).unwrap();
+            assert!(position("RESET search_path") < position("SET search_path = pg_catalog, pg_temp"));
+            assert!(settings.ends_with(ends_with), "{settings}");
+        }
     }
 }

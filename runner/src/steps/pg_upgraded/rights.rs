@@ -1,16 +1,18 @@
 //! Compares the rights in the new cluster with those that the preflight has read. The definitions may have changed since the
-//! rehearsal, and `pg_upgrade` evaluates them as superuser again.
+//! rehearsal, and `pg_upgrade` evaluates them as superuser again. Then roles with `CREATEROLE` get the rights that the request
+//! carries over.
 
 use std::path::Path;
 
 use pgops_api::layout::PROGRAMS_DIR;
-use pgops_api::plan::Step;
+use pgops_api::plan::{CreateroleGrants, Step};
 
+use crate::postgres::createrole::{grant_missing, loses_rights};
 use crate::postgres::privileges::read::{Digest, privileges};
 use crate::postgres::server::inspection::Inspection;
 use crate::upgrade::{StepError, UpgradeContext, ensure_no_escalation, load_baseline, log_step};
 
-/// Fails if the new cluster has rights that nothing explains. No client has reached it yet.
+/// Fails if the new cluster has rights that nothing explains, or if rights cannot be carried over. No client has reached it yet.
 pub async fn check(upgrade: &UpgradeContext) -> Result<(), StepError> {
     let Some(baseline) = load_baseline(&upgrade.work_dir)? else {
         tracing::warn!(step = %Step::PgUpgraded, "the preflight has stored no rights, so they are not compared");
@@ -38,10 +40,28 @@ pub async fn check(upgrade: &UpgradeContext) -> Result<(), StepError> {
     .await?;
     let digest = Digest::since(baseline.old_major);
     let connect = async |database: &str| server.connect(database).await;
-    let after = privileges(connect, &facts.databases, upgrade.new_major, digest).await;
+    let examined = async {
+        let after = privileges(connect, &facts.databases, upgrade.new_major, digest).await?;
+        ensure_no_escalation(&baseline, &after)?;
+        log_step(Step::PgUpgraded, "no role has more rights than before");
+        carry_createrole(upgrade, &server).await
+    };
+    let examined = examined.await;
     server.stop().await?;
-    let after = after?;
-    ensure_no_escalation(&baseline, &after)?;
-    log_step(Step::PgUpgraded, "no role has more rights than before");
+    examined
+}
+
+/// A repeated `pg_upgrade` repeats it: the grants are part of the new cluster alone.
+async fn carry_createrole(upgrade: &UpgradeContext, server: &Inspection<'_>) -> Result<(), StepError> {
+    let is_carried = upgrade.plan.createrole_grants == CreateroleGrants::Carry;
+    if !is_carried || !loses_rights(upgrade.old_major, upgrade.new_major) {
+        return Ok(());
+    }
+    // It exists in every cluster that pg_upgrade has filled.
+    let grants = grant_missing(&server.connect("template1").await?).await?;
+    log_step(
+        Step::PgUpgraded,
+        format!("{grants} GRANTs give roles with CREATEROLE the rights that they had"),
+    );
     Ok(())
 }

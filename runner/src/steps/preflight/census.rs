@@ -1,32 +1,40 @@
 //! Compares everything that the catalogs of the serving database hold with what a restore of its dump has made of it: what
 //! a dump leaves out would be lost without a word.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod findings;
+
+use std::collections::BTreeSet;
 
 use pgops_api::display_chain;
 use tokio_postgres::Client;
 
 use crate::postgres::census::compare::{
-    Change, Difference, differences, differing, readable, without_consequences,
+    CatalogDigest, changed_rows, differences, differing, readable, without_consequences,
 };
-use crate::postgres::census::read::{Census, Horizon, kind};
-use crate::postgres::census::rules::{Meaning, meaning};
+use crate::postgres::census::dropped::dropped;
+use crate::postgres::census::read::{Census, Horizon, existing_droppable, horizon};
+use crate::postgres::census::sql::BuiltIn;
 use crate::postgres::client::error::ServerError;
-use crate::upgrade::{CensusBaseline, DatabaseCensus, Finding, shortened};
+use crate::upgrade::{CensusBaseline, DatabaseCensus, Finding};
+use findings::{Found, dropped_built_in, findings, not_comparable, not_compared};
 
 /// The columns that it reads, and the objects that it names, exist since this version.
-pub const SINCE: u32 = 13;
+const SINCE: u32 = 13;
 /// Tablespaces are not restored into a scratch server.
 const NOT_REHEARSED: &str = "pg_tablespace";
-/// A database has at most this many rows in the baseline, and all of them this many: of larger ones only digests are kept.
+/// How many rows of a database, and of all databases, are in the baseline at most: of the catalogs with most rows only
+/// digests are kept.
 const MAX_ROWS: u64 = 200_000;
 const MAX_ROWS_OF_ALL: u64 = 500_000;
 
 /// What was compared so far.
 #[derive(Default)]
 pub struct Comparison {
+    major: u32,
     census: Option<Census>,
     found: Vec<Found>,
+    /// What was dropped of what `initdb` created, with its database.
+    dropped: Vec<String>,
     kinds: BTreeSet<String>,
     rows: u64,
     baseline: CensusBaseline,
@@ -35,10 +43,11 @@ pub struct Comparison {
     failed: Vec<String>,
 }
 
-/// A difference, and the database that has it.
-struct Found {
-    database: String,
-    difference: Difference,
+/// A serving database as it was before its dump began.
+pub struct BeforeDump {
+    /// What has changed since then is not in the dump, as far as is known.
+    horizon: Horizon,
+    digests: Vec<CatalogDigest>,
 }
 
 /// How much was compared.
@@ -49,18 +58,44 @@ pub struct Extent {
 }
 
 impl Comparison {
-    /// Compares a restored database with its source; what has changed since `horizon`, which is read before the dump, is not
-    /// compared. That it cannot be compared, as when a client drops a table at this
-    /// moment, is a note.
+    /// Prepares the comparison of a serving server of `major` with a scratch server. That it cannot be made is a note.
+    pub async fn begin(serving: &Client, scratch: &Client, major: u32) -> Self {
+        let mut comparison = Self { major, ..Self::default() };
+        if major >= SINCE {
+            match Census::between(serving, scratch).await {
+                Ok(census) => comparison.census = Some(census),
+                Err(error) => comparison.failed.push(format!("all ({})", display_chain(&error))),
+            }
+        }
+        comparison
+    }
+
+    /// Reads a serving database. To be called before it is dumped: what changes later must be noticed before the database
+    /// is stopped. `None` if it is not compared.
+    pub async fn read_source(&mut self, source: &Client, database: &str) -> Option<BeforeDump> {
+        let census = self.census.as_ref()?;
+        let read = async {
+            Ok::<_, ServerError>(BeforeDump {
+                horizon: horizon(source).await?,
+                digests: census.digests(source).await?,
+            })
+        };
+        let read = read.await;
+        read.map_err(|error| self.failed.push(failure(database, &error))).ok()
+    }
+
+    /// Compares a restored database with its source, which is as `before` has it; what has changed since is not compared. That
+    /// it cannot be compared, as when a client drops a table at this moment, is a note.
     pub async fn check_restored(
         &mut self,
         source: &Client,
         restored: &Client,
         database: &str,
-        horizon: Horizon,
+        before: Option<BeforeDump>,
     ) {
-        if let Err(error) = self.compare(source, restored, database, horizon).await {
-            self.failed.push(format!("\"{database}\" ({})", display_chain(&error)));
+        let Some(before) = before else { return };
+        if let Err(error) = self.compare(source, restored, database, before).await {
+            self.failed.push(failure(database, &error));
         }
     }
 
@@ -69,38 +104,42 @@ impl Comparison {
         source: &Client,
         restored: &Client,
         database: &str,
-        horizon: Horizon,
+        before: BeforeDump,
     ) -> Result<(), ServerError> {
-        let census = match &mut self.census {
-            Some(census) => census,
-            none => none.insert(Census::between(source, restored).await?),
-        };
-        let before = census.digests(source).await?;
+        let Some(census) = &self.census else { return Ok(()) };
+        let BeforeDump { horizon, digests } = before;
         let after = census.digests(restored).await?;
+        let differing: BTreeSet<_> =
+            differing(&digests, &after).into_iter().filter(|catalog| is_rehearsed(catalog)).collect();
         let mut found = Vec::new();
-        for catalog in differing(&before, &after).into_iter().filter(|catalog| is_rehearsed(catalog)) {
-            let mut rows = census.rows(source, catalog).await?;
+        for catalog in &differing {
+            let mut rows = census.rows(source, catalog, BuiltIn::Changed).await?;
             rows.retain(|row| !horizon.may_precede(row.xmin) && !is_about_tablespace(catalog, &row.identity));
-            let restored = census.rows(restored, catalog).await?;
+            let restored = census.rows(restored, catalog, BuiltIn::All).await?;
             found.extend(differences(catalog, &census.fields(catalog), &rows, &restored));
         }
-        let rows = before.iter().map(|digest| digest.rows).sum::<u64>();
-        let keeps_rows = rows <= MAX_ROWS && self.kept_rows + rows <= MAX_ROWS_OF_ALL;
-        let mut fingerprints = if keeps_rows { census.fingerprints(source).await? } else { Vec::new() };
-        // What differs already is reported now, and expected afterwards.
-        let differing: HashSet<_> =
-            found.iter().map(|found| (found.catalog.as_str(), found.identity.as_str())).collect();
-        fingerprints.retain(|row| !differing.contains(&(row.catalog.as_str(), row.identity.as_str())));
-        self.kept_rows += u64::try_from(fingerprints.len()).unwrap_or(u64::MAX);
-        self.rows += rows;
-        self.kinds.extend(before.iter().filter(|digest| digest.rows > 0).map(|digest| digest.name.clone()));
-        let mut digests = before;
-        digests.retain(|digest| found.iter().all(|found| found.catalog != digest.name));
-        self.baseline.databases.push(DatabaseCensus {
-            name: database.to_owned(),
-            digests,
-            rows: fingerprints,
-        });
+        let budget = MAX_ROWS.min(MAX_ROWS_OF_ALL.saturating_sub(self.kept_rows));
+        let kept = catalogs_within(&digests, budget);
+        let rows = census.fingerprints(source, &kept).await?;
+        let of_differing: BTreeSet<_> = kept.intersection(&differing).copied().collect();
+        let restored = census.fingerprints(restored, &of_differing).await?;
+        let mut not_carried = Vec::new();
+        for row in changed_rows(&rows, &restored) {
+            if of_differing.contains(row.catalog.as_str())
+                && !is_about_tablespace(&row.catalog, &row.identity)
+            {
+                not_carried.push((row.catalog, row.identity));
+            }
+        }
+        let existing = existing_droppable(source).await?;
+        let dropped = dropped(self.major, &existing);
+        self.dropped.extend(dropped.iter().map(|name| format!("{} in \"{database}\"", readable(name))));
+        self.kept_rows += u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        self.rows += digests.iter().map(|digest| digest.rows).sum::<u64>();
+        self.kinds.extend(digests.iter().filter(|digest| digest.rows > 0).map(|digest| digest.name.clone()));
+        let differing = differing.into_iter().map(ToOwned::to_owned).collect();
+        let name = database.to_owned();
+        self.baseline.databases.push(DatabaseCensus { name, digests, rows, not_carried, differing });
         for difference in without_consequences(found) {
             let is_known = |known: &Found| difference.is_shared() && known.difference == difference;
             if !self.found.iter().any(is_known) {
@@ -110,7 +149,7 @@ impl Comparison {
         Ok(())
     }
 
-    /// All findings, how much was compared, and what to compare with after `pg_upgrade`.
+    /// All findings, how much was compared, and what to compare with before the stop and after `pg_upgrade`.
     #[must_use]
     pub fn finish(mut self) -> (Vec<Finding>, Extent, CensusBaseline) {
         if let Some(census) = &self.census {
@@ -118,10 +157,29 @@ impl Comparison {
         }
         let unknown = self.census.as_ref().map_or(&[][..], Census::unknown);
         let mut findings = findings(&self.found);
+        findings.extend((!self.dropped.is_empty()).then(|| dropped_built_in(&self.dropped)));
         findings.extend((!unknown.is_empty()).then(|| not_compared(unknown)));
         findings.extend((!self.failed.is_empty()).then(|| not_comparable(&self.failed)));
         (findings, Extent { rows: self.rows, kinds: self.kinds.len() }, self.baseline)
     }
+}
+
+fn failure(database: &str, error: &ServerError) -> String {
+    format!("\"{database}\" ({})", display_chain(error))
+}
+
+/// The catalogs with the fewest rows, as many as have at most that number of rows together.
+fn catalogs_within(digests: &[CatalogDigest], mut rows: u64) -> BTreeSet<&str> {
+    let mut by_size: Vec<_> = digests.iter().filter(|digest| digest.rows > 0).collect();
+    by_size.sort_by_key(|digest| digest.rows);
+    let fits = |digest: &&&CatalogDigest| match rows.checked_sub(digest.rows) {
+        Some(left) => {
+            rows = left;
+            true
+        }
+        None => false,
+    };
+    by_size.iter().take_while(fits).map(|digest| digest.name.as_str()).collect()
 }
 
 fn is_rehearsed(catalog: &str) -> bool {
@@ -137,110 +195,18 @@ fn is_about_tablespace(catalog: &str, identity: &str) -> bool {
     }
 }
 
-/// One finding for what is lost, and one for each text of what is told.
-fn findings(found: &[Found]) -> Vec<Finding> {
-    let mut lost = BTreeMap::<_, Vec<_>>::new();
-    let mut told = BTreeMap::<_, Vec<_>>::new();
-    for found in found {
-        match meaning(&found.difference) {
-            Meaning::Lost => lost.entry(kind(&found.difference.catalog)).or_default().push(found.to_string()),
-            Meaning::Told(text) => told.entry(text).or_default().push(found.to_string()),
-        }
-    }
-    let lost =
-        lost.iter().map(|(kind, objects)| format!("{kind}: {}", shortened(objects))).collect::<Vec<_>>();
-    let lost = (!lost.is_empty()).then(|| {
-        let what = "pg_upgrade would lose these objects, or the changes of them, without a word, since a dump leaves out what \
-                    is in the schemas of the system and what was changed of what is built in; move them into a schema of \
-                    your own (ALTER … SET SCHEMA), or drop them; undo a change of what is built in, and make it again \
-                    after the upgrade";
-        Finding::new("not-carried", format!("{what}: {}", lost.join("; ")))
-    });
-    let told = told
-        .iter()
-        .map(|(text, objects)| Finding::note("not-carried", format!("{text}: {}", shortened(objects))));
-    lost.into_iter().chain(told).collect()
-}
-
-fn not_compared(unknown: &[String]) -> Finding {
-    let text = format!(
-        "this pgops does not know these columns of system catalogs, and does not compare what they hold; a newer pgops may: {}",
-        shortened(unknown)
-    );
-    Finding::note("catalog-not-compared", text)
-}
-
-fn not_comparable(failed: &[String]) -> Finding {
-    let text = format!(
-        "what the system catalogs of these databases hold could not be compared, so what a dump leaves out is not known: {}",
-        shortened(failed)
-    );
-    Finding::note("catalog-not-compared", text)
-}
-
-impl std::fmt::Display for Found {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { database, difference } = self;
-        write!(f, "{}", readable(&difference.identity))?;
-        if let Change::Columns(columns) = &difference.change {
-            write!(f, " (changed: {})", columns.join(", "))?;
-        }
-        if difference.is_shared() { Ok(()) } else { write!(f, " in \"{database}\"") }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn found(catalog: &str, identity: &str, change: Change) -> Found {
-        let difference = Difference { catalog: catalog.into(), identity: identity.into(), change };
-        Found { database: "shop".into(), difference }
-    }
-
     #[test]
-    fn equal_databases_have_no_finding() {
-        assert_eq!(findings(&[]), []);
-    }
-
-    #[test]
-    fn lost_objects_block_and_are_named_by_kind() {
-        let found = [
-            found("pg_proc", "pg_catalog.lost(integer)", Change::Missing),
-            found("pg_ts_dict", "\"pg_catalog\".\"english_stem\"", Change::Missing),
-        ];
-        let findings = findings(&found);
-        assert_eq!(findings.len(), 1);
-        let text = findings[0].to_string();
-        assert!(findings[0].blocks(), "{text}");
-        for part in [
-            "[not-carried] ",
-            "functions: pg_catalog.lost(integer) in \"shop\"",
-            "text search dictionaries: pg_catalog.english_stem in \"shop\"",
-            "SET SCHEMA",
-        ] {
-            assert!(text.contains(part), "{part} in {text}");
-        }
-    }
-
-    #[test]
-    fn change_of_a_detail_is_told_with_its_columns() {
-        let findings = findings(&[found("pg_class", "s.t", Change::Columns(vec!["reloptions", "relam"]))]);
-        assert!(findings.iter().all(|finding| !finding.blocks()), "{findings:?}");
-        assert!(findings[0].text.ends_with(": s.t (changed: reloptions, relam) in \"shop\""), "{findings:?}");
-    }
-
-    #[test]
-    fn loss_that_is_told_does_not_block() {
-        let findings = findings(&[found("pg_replication_origin", "feed", Change::Missing)]);
-        assert!(findings.iter().all(|finding| !finding.blocks()), "{findings:?}");
-        assert!(findings[0].text.ends_with(": feed"), "{findings:?}");
-    }
-
-    #[test]
-    fn columns_of_later_versions_are_named() {
-        let finding = not_compared(&["pg_proc.pronew".into()]);
-        assert!(!finding.blocks() && finding.text.ends_with("pg_proc.pronew"), "{finding}");
+    fn catalogs_with_the_fewest_rows_are_kept_within_the_budget() {
+        let digest = |name: &str, rows| CatalogDigest { name: name.into(), rows, digest: "7".into() };
+        let digests =
+            [digest("pg_attribute", 900), digest("pg_proc", 60), digest("pg_type", 40), digest("pg_cast", 0)];
+        assert_eq!(catalogs_within(&digests, 1000), BTreeSet::from(["pg_attribute", "pg_proc", "pg_type"]));
+        assert_eq!(catalogs_within(&digests, 999), BTreeSet::from(["pg_proc", "pg_type"]));
+        assert_eq!(catalogs_within(&digests, 39), BTreeSet::new());
     }
 
     #[test]

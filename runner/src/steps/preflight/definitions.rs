@@ -1,7 +1,7 @@
 //! Reads the definitions of every database while they are rehearsed: what they name and the target lacks, and what they
 //! mean there. None of it can fail the preflight: what could not be read is logged.
 
-use pgops_api::plan::Step;
+use pgops_api::plan::{Step, UpgradeKind};
 use tokio_postgres::Client;
 
 use super::changed_meaning::ChangedMeaning;
@@ -23,7 +23,7 @@ impl Definitions {
     /// connected to the scratch server.
     pub async fn begin(serving: &Client, scratch: &Client, programs: &Programs, new_major: u32) -> Self {
         let collected = async {
-            let references = References::begin(serving, scratch, programs).await?;
+            let references = References::begin(serving, scratch, programs, UpgradeKind::Major).await?;
             Ok::<_, ServerError>((references, ChangedMeaning::begin(serving, scratch).await?))
         };
         let collected = collected.await.inspect_err(|error| warn_step(Step::Preflight, error)).ok();
@@ -39,7 +39,7 @@ impl Definitions {
     /// Reads a database on the scratch server, after it has been restored and its rights have been compared.
     pub async fn read_restored(&mut self, restored: &Client, scratch: &Scratch, database: &str) {
         let Some((references, meaning)) = &mut self.collected else { return };
-        log_failure(references.read_restored(restored, database, self.new_major).await);
+        log_failure(references.read_definitions(restored, restored, database, self.new_major).await);
         log_failure(meaning.read_restored(restored, scratch, database).await);
     }
 

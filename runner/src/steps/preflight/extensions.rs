@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::postgres::client::inventory::Extension;
+use crate::postgres::extension::knowledge::Knowledge;
+use crate::postgres::extension::remedy::instead_of_update;
 use crate::postgres::program::offer::Offer;
 use crate::upgrade::{Finding, shortened};
 
 /// Notes about the installed extensions, one for each version of each.
-pub fn notes(installed: &BTreeSet<Extension>, offer: &Offer) -> Vec<Finding> {
+pub fn notes(installed: &BTreeSet<Extension>, offer: &Offer, knowledge: &Knowledge) -> Vec<Finding> {
     let mut databases: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
     for Extension { name, version, database } in installed {
         databases.entry((name, version)).or_default().push(format!("\"{database}\""));
@@ -26,10 +28,11 @@ pub fn notes(installed: &BTreeSet<Extension>, offer: &Offer) -> Vec<Finding> {
         let text = if offer.has_update_path(name, version, target) {
             format!("{subject}: the target image has {target}; ALTER EXTENSION … UPDATE updates to it")
         } else {
-            format!(
-                "{subject}: the target image has {target}, and no script that updates to it; see the extension's \
-                 documentation for how to migrate"
-            )
+            let remedy = instead_of_update(name, knowledge.get(name)).map_or_else(
+                || "see the extension's documentation for how to migrate".to_owned(),
+                |statements| format!("after the upgrade, {statements}"),
+            );
+            format!("{subject}: the target image has {target}, and no script that updates to it: {remedy}")
         };
         Some(Finding::note("extension-version", text))
     });
@@ -42,15 +45,24 @@ mod tests {
 
     fn offer() -> Offer {
         let scripts = ["pg_stat_statements--1.8--1.9", "pg_stat_statements--1.9--1.11"];
+        let versions = [("pg_stat_statements", "1.11"), ("pgaudit", "17.1")];
         Offer {
             scripts: scripts.map(Into::into).into(),
-            versions: [("pg_stat_statements".to_owned(), Some("1.11".to_owned()))].into(),
+            versions: versions.map(|(name, version)| (name.to_owned(), Some(version.to_owned()))).into(),
         }
+    }
+
+    #[test]
+    fn extension_without_update_script_is_created_again_if_its_makers_say_so() {
+        let audit = texts("pgaudit", "1.7").concat();
+        assert!(audit.contains("after the upgrade, DROP EXTENSION \"pgaudit\"; CREATE EXTENSION"), "{audit}");
+        let statements = texts("pg_stat_statements", "1.7").concat();
+        assert!(statements.contains("documentation") && !statements.contains("DROP"), "{statements}");
     }
 
     fn texts(name: &str, version: &str) -> Vec<String> {
         let extension = Extension { name: name.into(), version: version.into(), database: "shop".to_owned() };
-        let notes = notes(&[extension].into(), &offer());
+        let notes = notes(&[extension].into(), &offer(), &Knowledge::new(&[]));
         assert!(notes.iter().all(|note| !note.blocks()));
         notes.iter().map(ToString::to_string).collect()
     }

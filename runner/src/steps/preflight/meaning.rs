@@ -74,42 +74,6 @@ pub const CHANGES: &[Check] = &[
         "functions name what was removed or renamed in 15; change them"
     ),
     change!(
-        "createrole",
-        Server,
-        16,
-        // The new grants lead from a role with CREATEROLE to one from which no membership leads to such a role: no
-        // order of them makes a circle, which the server would reject. An existing membership keeps its other options.
-        // Only superusers may change roles with REPLICATION, before 16 too.
-        "WITH RECURSIVE within (member, granted) AS ( \
-           SELECT member, roleid FROM pg_auth_members \
-           UNION SELECT w.member, m.roleid FROM within w JOIN pg_auth_members m ON m.member = w.granted \
-         ), creator AS ( \
-           SELECT oid, rolname FROM pg_roles WHERE rolcreaterole AND NOT rolsuper AND oid >= 16384 \
-         ), other AS ( \
-           SELECT oid, rolname FROM pg_roles WHERE oid >= 16384 \
-             AND NOT rolsuper AND NOT rolcreaterole AND NOT rolreplication \
-             AND oid NOT IN (SELECT w.member FROM within w JOIN creator c ON c.oid = w.granted) \
-         ), administered (role, by) AS ( \
-           SELECT roleid, member FROM pg_auth_members WHERE admin_option \
-           UNION SELECT m.roleid, w.member FROM pg_auth_members m JOIN within w ON w.granted = m.member \
-             WHERE m.admin_option \
-         ), needed AS ( \
-           SELECT format('GRANT %I TO %I WITH ADMIN OPTION%s;', o.rolname, c.rolname, \
-               CASE WHEN m.roleid IS NULL THEN ', INHERIT FALSE, SET FALSE' ELSE '' END) AS statement, \
-             row_number() OVER (ORDER BY c.rolname, o.rolname) AS number \
-           FROM creator c CROSS JOIN other o \
-           LEFT JOIN pg_auth_members m ON m.roleid = o.oid AND m.member = c.oid \
-           LEFT JOIN administered a ON a.role = o.oid AND a.by = c.oid \
-           WHERE a.role IS NULL \
-         ) \
-         SELECT concat(string_agg(statement, ' ' ORDER BY number) FILTER (WHERE number <= 50), \
-           ' and ' || nullif(greatest(count(*) - 50, 0), 0) || ' more of this form') \
-         FROM needed HAVING count(*) > 0",
-        "since 16 a role with CREATEROLE may change, drop or grant another role only if it has the ADMIN OPTION on it, which it \
-         has on the roles that it creates from then on, and may give only attributes that it has itself; for the existing \
-         roles that it is to manage, run these as a superuser after the upgrade"
-    ),
-    change!(
         "cursor-name",
         Database,
         16,
@@ -230,7 +194,7 @@ mod tests {
 
     #[test]
     fn changes_apply_to_pairs_that_reach_their_version() {
-        let change = CHANGES.iter().find(|change| change.id == "createrole").unwrap();
+        let change = CHANGES.iter().find(|change| change.id == "cursor-name").unwrap();
         let applies = |from, to| (change.applies)(from, to);
         assert!(applies(13, 16) && applies(15, 18));
         assert!(!applies(13, 15) && !applies(16, 17));

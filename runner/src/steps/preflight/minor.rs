@@ -5,6 +5,8 @@
 //! the serving server.
 
 mod libraries;
+mod locales;
+mod references;
 mod settings;
 mod text;
 
@@ -19,6 +21,7 @@ use crate::postgres::client::inventory::{Inventory, inventory};
 use crate::postgres::client::libraries::output_plugins;
 use crate::postgres::collation::versions::CollationVersion;
 use crate::postgres::program::programs::Programs;
+use crate::postgres::server_settings::ServerSettings;
 use crate::upgrade::{Finding, StepError, UpgradeContext, log_step, shortened};
 
 /// Examines the image and the serving server at `ip`, to which `client` is connected, and whose `collations` are known if
@@ -57,15 +60,21 @@ async fn examine(
     let mut findings = Vec::new();
     findings.extend(not_examined(&inventory.unreachable));
     findings.extend(libraries::of_functions(client, programs, inventory).await?);
+    findings.extend(libraries::of_sessions(client, programs, inventory).await?);
     let plugins = output_plugins(client).await?;
     findings.extend(libraries::of_plugins(client, programs, &plugins).await?);
     let offer = programs.agent.offer(&programs.installation).await?;
-    findings.extend(extensions::notes(&inventory.extensions, &offer));
+    findings.extend(extensions::notes(&inventory.extensions, &offer, &upgrade.extensions));
     match new_cluster::create(programs, &inventory.shape, Path::new(PROGRAMS_DIR)).await? {
         Err(finding) => findings.push(finding),
         Ok(cluster) => {
             findings.extend(settings::findings(upgrade, client, &cluster, inventory, &plugins).await?);
-            findings.extend(text::notes(upgrade, ip, &cluster, collations, &inventory.databases).await);
+            // Without any setting of users: what they have set was only read.
+            cluster.start(upgrade.new_major, 0, &ServerSettings::default()).await?;
+            let scratch = cluster.connect("postgres").await?;
+            findings.extend(locales::findings(client, &scratch, collations).await?);
+            findings.extend(references::findings(upgrade, ip, client, &cluster, inventory).await?);
+            findings.extend(text::notes(upgrade, ip, &scratch, collations, &inventory.databases).await);
             cluster.remove().await?;
         }
     }

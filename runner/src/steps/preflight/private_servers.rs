@@ -34,7 +34,7 @@ pub async fn take_over(
     let settings = ServerSettings {
         capacity: inventory.serving.capacity,
         old_preload: old_preload(upgrade, &inventory.serving.preload).await?,
-        new_preload: preloaded::for_restore(found, &used),
+        new_preload: preloaded::for_restore(found, &used, &upgrade.extensions.libraries),
         new_settings,
     };
     Ok((settings, note))
@@ -42,7 +42,7 @@ pub async fn take_over(
 
 /// The libraries without which the old data cannot be opened, if they are staged.
 async fn old_preload(upgrade: &UpgradeContext, configured: &str) -> Result<Vec<String>, StepError> {
-    let needed = preloaded::for_data(&libraries(SERVER_SETTING, configured));
+    let needed = preloaded::for_data(&libraries(SERVER_SETTING, configured), &upgrade.extensions.libraries);
     if needed.is_empty() {
         return Ok(needed);
     }

@@ -1,10 +1,11 @@
 //! What definitions and settings name, and the target image lacks: time zones, files of text search dictionaries, programs
-//! of commands, files of TLS.
+//! of commands, files of TLS. In a major upgrade the definitions are read where they were restored, in a minor one on the serving
+//! server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use pgops_api::plan::Step;
+use pgops_api::plan::{Step, UpgradeKind};
 use tokio_postgres::Client;
 
 use crate::postgres::client::error::ServerError;
@@ -46,7 +47,12 @@ struct MissingZone {
 impl References {
     /// Reads what is the same for all databases of a serving server; `programs` are the target's, and `scratch` is connected
     /// to its scratch server.
-    pub async fn begin(serving: &Client, scratch: &Client, programs: &Programs) -> Result<Self, ServerError> {
+    pub async fn begin(
+        serving: &Client,
+        scratch: &Client,
+        programs: &Programs,
+        kind: UpgradeKind,
+    ) -> Result<Self, ServerError> {
         let settings = ServerSettings::read(serving).await?;
         let directory = programs.installation.sharedir.join(DIRECTORY);
         let files = programs.agent.list_directory(directory).await;
@@ -62,7 +68,7 @@ impl References {
                 .map(|names| names.into_iter().collect()),
             missing_zones: Vec::new(),
             missing_files: Vec::new(),
-            of_server: commands.into_iter().chain(files_left_behind(&settings)).collect(),
+            of_server: commands.into_iter().chain(files_left_behind(&settings, kind)).collect(),
         };
         references.read_settings(zones_of_settings(serving).await?, None, scratch).await?;
         Ok(references)
@@ -105,17 +111,18 @@ impl References {
         Ok(())
     }
 
-    /// Reads what the restored definitions name; `restored` is connected to the database on the scratch
-    /// server, which is of that major version.
-    pub async fn read_restored(
+    /// Reads what the definitions of a database name, on a server of that major version that `client` is connected to;
+    /// `scratch` is connected to the scratch server.
+    pub async fn read_definitions(
         &mut self,
-        restored: &Client,
+        client: &Client,
+        scratch: &Client,
         database: &str,
         major: u32,
     ) -> Result<(), ServerError> {
-        for definition in definitions_with_zones(restored, major).await? {
+        for definition in definitions_with_zones(client, major).await? {
             for (name, zone_use) in zones_in(&definition, &self.zones) {
-                self.read_zone(restored, name, zone_use, definition.object.clone(), Some(database)).await?;
+                self.read_zone(scratch, name, zone_use, definition.object.clone(), Some(database)).await?;
             }
         }
         Ok(())
@@ -250,7 +257,11 @@ async fn has_program(programs: &Programs, name: &str) -> Result<bool, CommandErr
     }
 }
 
-fn files_left_behind(settings: &ServerSettings) -> Option<Finding> {
+fn files_left_behind(settings: &ServerSettings, kind: UpgradeKind) -> Option<Finding> {
+    if kind == UpgradeKind::Minor {
+        // The data directory stays.
+        return None;
+    }
     let files: Vec<_> = settings
         .files_in_data_directory()
         .iter()

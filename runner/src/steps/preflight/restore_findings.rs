@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::extension_objects::ExtensionObjects;
+use crate::postgres::extension::members::RejectedExtensions;
 use crate::postgres::program::reported_error::ReportedError;
-use crate::postgres::program::restore_errors::{CatalogId, RestoreError, RestoreErrors};
+use crate::postgres::program::restore_errors::{RestoreError, RestoreErrors};
 use crate::upgrade::{Finding, Named};
 
 /// How many causes are kept. Each is a finding, or one for each of a few databases.
@@ -43,13 +44,13 @@ struct Place {
 }
 
 impl Causes {
-    /// Adds the errors of a database; `extensions` has those that rejected objects belong to. Returns what is to be logged:
-    /// each error, but of a cause that many databases have not that of each.
+    /// Adds the errors of a database; `extensions` has those that rejected objects belong to or use. Returns what is to be
+    /// logged: each error, but of a cause that many databases have not that of each.
     pub fn add(
         &mut self,
         database: &str,
         errors: RestoreErrors,
-        extensions: &BTreeMap<CatalogId, String>,
+        extensions: &RejectedExtensions,
     ) -> Vec<String> {
         let mut lines = Vec::new();
         let mut repeated = 0;
@@ -62,10 +63,14 @@ impl Causes {
         }
         for error in errors.errors {
             let line = format!("database \"{database}\": {}", error.error);
-            let of_extension = error.source.and_then(|source| extensions.get(&source));
-            if let Some(extension) = of_extension {
+            let member_of = error.source.and_then(|source| extensions.members.get(&source));
+            let user_of = error.source.and_then(|source| extensions.users.get(&source));
+            if let Some(extension) = member_of {
                 lines.push(format!("{line}, of extension {extension}"));
                 self.of_extensions.add(extension, database, described(&error));
+            } else if let Some(extension) = user_of {
+                lines.push(format!("{line}, which uses extension {extension}"));
+                self.of_extensions.add_user(extension, database, error.error.to_string());
             } else if self.add_cause(database, error.error) {
                 lines.push(line);
             } else {
@@ -174,6 +179,7 @@ fn described(error: &RestoreError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::postgres::program::restore_errors::CatalogId;
 
     fn error(message: &str, statement: &str, oid: u32) -> RestoreError {
         let error = ReportedError { message: message.into(), statement: Some(statement.into()) };
@@ -192,7 +198,7 @@ mod tests {
     #[test]
     fn rejected_definition_is_named_with_database_and_error() {
         let mut causes = Causes::default();
-        let lines = causes.add("shop", views(1), &BTreeMap::new());
+        let lines = causes.add("shop", views(1), &RejectedExtensions::default());
         assert_eq!(lines, ["database \"shop\": column does not exist (at: CREATE VIEW v1 AS)"]);
         assert_eq!(
             findings(causes),
@@ -206,7 +212,7 @@ mod tests {
     #[test]
     fn definitions_with_one_cause_are_one_finding_and_all_are_logged() {
         let mut causes = Causes::default();
-        assert_eq!(causes.add("shop", views(2408), &BTreeMap::new()).len(), 2408);
+        assert_eq!(causes.add("shop", views(2408), &RejectedExtensions::default()).len(), 2408);
         let found = findings(causes);
         assert_eq!(found.len(), 1);
         assert!(found[0].contains("v10 AS and 2398 more): the target version rejects these"), "{}", found[0]);
@@ -216,18 +222,18 @@ mod tests {
     fn causes_of_a_few_databases_are_findings_of_each_and_of_many_one_finding() {
         let mut causes = Causes::default();
         for number in 0..MAX_PLACES {
-            causes.add(&format!("tenant{number}"), views(3), &BTreeMap::new());
+            causes.add(&format!("tenant{number}"), views(3), &RejectedExtensions::default());
         }
         let lines = causes.add(
             "other",
             RestoreErrors::one(error("x", "CREATE TABLE t (", 1).error),
-            &BTreeMap::new(),
+            &RejectedExtensions::default(),
         );
         assert_eq!(lines.len(), 1);
         let mut many = causes;
         assert_eq!(many.found.iter().flat_map(Cause::findings).count(), MAX_PLACES + 1);
         for number in MAX_PLACES..700 {
-            let lines = many.add(&format!("tenant{number}"), views(3), &BTreeMap::new());
+            let lines = many.add(&format!("tenant{number}"), views(3), &RejectedExtensions::default());
             assert_eq!(
                 lines,
                 [format!("database \"tenant{number}\": 3 more errors that other databases have too")]
@@ -249,7 +255,11 @@ mod tests {
         let count = u32::try_from(MAX_CAUSES).unwrap() + 7;
         let errors =
             (0..count).map(|number| error(&format!("type t{number} does not exist"), "CREATE", number));
-        causes.add("shop", RestoreErrors { errors: errors.collect(), more: 3 }, &BTreeMap::new());
+        causes.add(
+            "shop",
+            RestoreErrors { errors: errors.collect(), more: 3 },
+            &RejectedExtensions::default(),
+        );
         let found = findings(causes);
         assert_eq!(found.len(), MAX_CAUSES + 1);
         assert!(found[MAX_CAUSES].contains("10 more errors of other causes"), "{}", found[MAX_CAUSES]);
@@ -258,11 +268,24 @@ mod tests {
     #[test]
     fn rejected_object_of_an_extension_is_reported_with_its_extension() {
         let mut causes = Causes::default();
-        let extensions = [(CatalogId { class: 1259, oid: 2 }, "debversion".to_owned())].into();
-        causes.add("shop", views(3), &extensions);
+        let members = [(CatalogId { class: 1259, oid: 2 }, "debversion".to_owned())].into();
+        causes.add("shop", views(3), &RejectedExtensions { members, ..RejectedExtensions::default() });
         let (found, of_extensions) = causes.finish();
         assert_eq!(found.len(), 1);
         assert!(!found[0].text.contains("v2"), "{}", found[0]);
+        assert!(format!("{of_extensions:?}").contains("CREATE VIEW v2 AS"), "{of_extensions:?}");
+    }
+
+    /// An index whose operator class the target rejects is rejected for a reason that says nothing about it.
+    #[test]
+    fn rejected_object_that_uses_a_rejected_extension_is_reported_with_that_extension() {
+        let mut causes = Causes::default();
+        let users = [(CatalogId { class: 1259, oid: 2 }, "debversion".to_owned())].into();
+        let lines =
+            causes.add("shop", views(2), &RejectedExtensions { users, ..RejectedExtensions::default() });
+        assert!(lines[1].ends_with("which uses extension debversion"), "{lines:?}");
+        let (found, of_extensions) = causes.finish();
+        assert!(found.len() == 1 && found[0].text.contains("CREATE VIEW v1 AS)"), "{found:?}");
         assert!(format!("{of_extensions:?}").contains("CREATE VIEW v2 AS"), "{of_extensions:?}");
     }
 
@@ -270,7 +293,7 @@ mod tests {
     fn missing_locale_has_a_finding_of_its_own() {
         let mut causes = Causes::default();
         let refused = error("invalid LC_CTYPE locale name", "CREATE DATABASE", 1);
-        causes.add("shop", RestoreErrors::one(refused.error), &BTreeMap::new());
+        causes.add("shop", RestoreErrors::one(refused.error), &RejectedExtensions::default());
         assert!(findings(causes)[0].starts_with("[locale] database \"shop\": invalid LC_CTYPE"));
     }
 }

@@ -2,7 +2,7 @@
 //! every database is restored into it. This finds, while the database serves, what would fail `pg_upgrade` after the old
 //! server was stopped, and after everything that its `--check` covers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,18 +10,17 @@ use pgops_api::layout::REHEARSAL_DIR;
 use pgops_api::plan::Step;
 use tokio_postgres::Client;
 
-use super::census::{self, Comparison};
+use super::census::Comparison;
 use super::configuration::Checked;
 use super::definitions::Definitions;
 use super::escalation::{Escalation, MayDump};
 use super::extension_objects::ExtensionObjects;
 use super::restore_findings::Causes;
 use super::{private_servers, text_order};
-use crate::postgres::census::read::horizon;
 use crate::postgres::client::catalog::{count_tables, has_room_for_locks};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::collation::versions::CollationVersion;
-use crate::postgres::extension::members::extensions_of;
+use crate::postgres::extension::members::{RejectedExtensions, extensions_of_rejected};
 use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::program::reported_error::ReportedError;
 use crate::postgres::program::restore_errors::RestoreErrors;
@@ -117,7 +116,7 @@ async fn perform(
         }
         RehearsalResult::NotRestored(errors) => {
             let mut causes = Causes::default();
-            log(&causes.add(ROLES, errors, &BTreeMap::new()));
+            log(&causes.add(ROLES, errors, &RejectedExtensions::default()));
             findings.extend(causes.finish().0);
             findings.extend(definitions.finish());
             return Ok(Rehearsed { findings, ..Rehearsed::default() });
@@ -175,7 +174,10 @@ async fn restore_all(
     escalation: &mut Escalation,
     definitions: &mut Definitions,
 ) -> Result<Restored, StepError> {
-    let mut restored = Restored::default();
+    let serving = upgrade.superuser.connect_server(source.ip).await?;
+    let comparison =
+        Comparison::begin(&serving, &scratch.connect("postgres").await?, upgrade.old_major).await;
+    let mut restored = Restored { comparison, ..Restored::default() };
     let mut dependents = Vec::new();
     let mut causes = Causes::default();
     for &name in databases {
@@ -188,7 +190,7 @@ async fn restore_all(
             restored.findings.push(too_many_tables(name));
             continue;
         }
-        let horizon = horizon(&serving).await?;
+        let before = restored.comparison.read_source(&serving, name).await;
         match database(schema, scratch, name).await? {
             RehearsalResult::Passed => {
                 restored.databases += 1;
@@ -196,9 +198,7 @@ async fn restore_all(
                 let server = scratch.connect("postgres").await?;
                 escalation.check_restored(&client, &server, &serving, name).await?;
                 definitions.read_restored(&client, scratch, name).await;
-                if upgrade.old_major >= census::SINCE {
-                    restored.comparison.check_restored(&serving, &client, name, horizon).await;
-                }
+                restored.comparison.check_restored(&serving, &client, name, before).await;
                 restored.tables += count_tables(&client).await?;
                 if let Some(collations) = source.collations {
                     match text_order::dependents(upgrade, source.ip, &client, collations, None, name).await {
@@ -235,9 +235,9 @@ async fn add_errors(
     errors.errors.retain(|error| !source.lacks_library_of(&error.error.message));
     let objects: Vec<_> = errors.errors.iter().filter_map(|error| error.source).collect();
     // The errors are reported without them too.
-    let extensions = extensions_of(serving, &objects).await.unwrap_or_else(|error| {
+    let extensions = extensions_of_rejected(serving, &objects).await.unwrap_or_else(|error| {
         warn_step(Step::Preflight, &error);
-        BTreeMap::new()
+        RejectedExtensions::default()
     });
     log(&causes.add(database, errors, &extensions));
 }

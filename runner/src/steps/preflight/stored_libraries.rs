@@ -16,14 +16,14 @@ pub async fn findings(
     old: &Programs,
     new: &Programs,
 ) -> Result<Vec<Finding>, StepError> {
-    let named = named(&inventory.stored_libraries);
-    let names: Vec<_> = named.iter().map(|(_, name)| name.clone()).collect();
+    let stored = named(&inventory.stored_libraries);
+    let names: Vec<_> = stored.iter().map(|(_, name)| name.clone()).collect();
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let before = old.agent.has_libraries(&old.installation, names.clone()).await?;
     let after = new.agent.has_libraries(&new.installation, names).await?;
-    let lost = lost(named, &before, &after);
+    let lost = lost(stored, &before, &after);
     Ok(lost.iter().map(|(setting, names)| missing(setting, names)).collect())
 }
 

@@ -317,6 +317,20 @@ pub const CHECKS: &[Check] = &[
              NOT NULL",
     },
     Check {
+        id: "citus-not-prepared",
+        weight: Blocks,
+        scope: Database,
+        applies: |_, _| true,
+        // https://github.com/citusdata/citus src/backend/distributed/sql/udfs/citus_prepare_pg_upgrade: it copies the metadata
+        // from pg_catalog, whose rows pg_upgrade leaves out (get_rel_infos), into tables of public; a later
+        // citus_finish_pg_upgrade() moves them back.
+        question: Sql("SELECT format('citus %s', extversion) FROM pg_extension WHERE extname = 'citus' \
+             AND to_regclass('public.pg_dist_partition') IS NULL"),
+        remedy: "pg_upgrade does not carry the metadata of Citus, which is in pg_catalog: run SELECT citus_prepare_pg_upgrade() \
+             on every node first, upgrade with the same version of Citus in both images, and run SELECT \
+             citus_finish_pg_upgrade() afterwards",
+    },
+    Check {
         id: "schema-name",
         weight: Blocks,
         scope: Database,

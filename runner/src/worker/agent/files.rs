@@ -7,23 +7,22 @@ use std::path::{Path, PathBuf};
 
 use pgops_volume::FileError;
 
-use crate::agent::protocol::{Request, Response};
+use crate::agent::protocol::{FileTask, Response};
 use crate::missing::ignore_not_found;
 use crate::postgres::pg_upgrade::logs;
 use crate::postgres::program::pg_dump;
 
-/// Answers a request about files; any other is an error.
-pub fn answer(request: Request) -> Result<Response, String> {
+/// Answers a task about files.
+pub fn answer(task: FileTask) -> Result<Response, String> {
     let done = |result: Result<(), FileError>| result.map(|()| Response::Done);
-    let result = match request {
-        Request::ListDirectory { path } => names(&path).map(Response::Names),
-        Request::ReadFile { path } => read(&path).map(Response::Text),
-        Request::WriteFile { path, content } => done(write(&path, &content)),
-        Request::EmptyDirectory { path } => done(empty(&path)),
-        Request::RemoveDirectory { path } => done(remove(&path)),
-        Request::LinkPrograms { bindir, into } => done(link_programs(&bindir, &into)),
-        Request::ReadLogs { directories } => Ok(Response::Logs(logs::read(&directories))),
-        _ => return Err("this request is not about files".to_owned()),
+    let result = match task {
+        FileTask::ListDirectory { path } => names(&path).map(Response::Names),
+        FileTask::ReadFile { path } => read(&path).map(Response::Text),
+        FileTask::WriteFile { path, content } => done(write(&path, &content)),
+        FileTask::EmptyDirectory { path } => done(empty(&path)),
+        FileTask::RemoveDirectory { path } => done(remove(&path)),
+        FileTask::LinkPrograms { bindir, into } => done(link_programs(&bindir, &into)),
+        FileTask::ReadLogs { directories } => Ok(Response::Logs(logs::read(&directories))),
     };
     result.map_err(|error| pgops_api::display_chain(&error))
 }

@@ -2,18 +2,20 @@
 
 use std::fs;
 
-use crate::agent::protocol::{Request, Response};
+use crate::agent::protocol::{ImageTask, Response};
 use crate::postgres::program::installation::Installation;
 use crate::postgres::program::offer::Offer;
 
-/// Answers a request about the image; any other is an error.
-pub fn answer(request: Request) -> Result<Response, String> {
-    Ok(match request {
-        Request::FindInstallation { root, major } => Response::Installation(Installation::find(&root, major)),
-        Request::HasLibraries { installation, libraries } => {
+/// Answers a question about the image.
+pub fn answer(task: ImageTask) -> Result<Response, String> {
+    Ok(match task {
+        ImageTask::FindInstallation { root, major } => {
+            Response::Installation(Installation::find(&root, major))
+        }
+        ImageTask::HasLibraries { installation, libraries } => {
             Response::Found(libraries.iter().map(|library| installation.has_library(library)).collect())
         }
-        Request::KnowsOptions { installation, options } => {
+        ImageTask::KnowsOptions { installation, options } => {
             let program = installation.program("postgres");
             let server = fs::read(&program)
                 .map_err(|error| format!("failed to read {}: {error}", program.display()))?;
@@ -21,9 +23,8 @@ pub fn answer(request: Request) -> Result<Response, String> {
                 |option: &String| memchr::memmem::find(&server, format!("\0{option}\0").as_bytes()).is_some();
             Response::Found(options.iter().map(finder).collect())
         }
-        Request::Offer { installation } => Response::Offer(
+        ImageTask::Offer { installation } => Response::Offer(
             Offer::read(&installation.sharedir).map_err(|error| pgops_api::display_chain(&error))?,
         ),
-        _ => return Err("this request is not about the image".to_owned()),
     })
 }

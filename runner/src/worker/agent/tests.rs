@@ -34,8 +34,8 @@ impl Drop for TestAgent {
     }
 }
 
-fn shell(script: &str) -> Request {
-    Request::Run(Command {
+fn shell(script: &str) -> Task {
+    Task::Run(Command {
         program: "/bin/sh".into(),
         arguments: vec!["-c".to_owned(), script.to_owned()],
         environment: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
@@ -51,7 +51,7 @@ async fn next_session_ends_the_programs_of_the_previous_one() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("beats");
     let script = format!("while :; do echo beat >> {}; sleep 0.01; done", file.display());
-    let _running = agent.client.request(&shell(&script), None).await.unwrap();
+    let _running = agent.client.request(shell(&script), None).await.unwrap();
     let beats = || std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
     while beats() == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -68,7 +68,7 @@ async fn request_without_a_session_is_refused() {
     let agent = TestAgent::start();
     let stream = UnixStream::connect(agent.directory.path().join("agent.sock")).await.unwrap();
     let mut connection = Connection::initiate(stream, None).await.unwrap();
-    connection.send(&shell("true")).await.unwrap();
+    connection.send(&Request::Perform(shell("true"))).await.unwrap();
     let answer = connection.receive::<Response>().await.unwrap();
     assert_eq!(answer, Some(Response::Failed("no session has begun".to_owned())));
 }
@@ -76,9 +76,9 @@ async fn request_without_a_session_is_refused() {
 #[tokio::test]
 async fn program_that_needs_the_interlock_does_not_start_without_it() {
     let agent = TestAgent::start();
-    let Request::Run(command) = shell("true") else { unreachable!() };
-    let request = Request::Run(Command { holds_interlock: true, ..command });
-    let mut connection = agent.client.request(&request, None).await.unwrap();
+    let Task::Run(command) = shell("true") else { unreachable!() };
+    let task = Task::Run(Command { holds_interlock: true, ..command });
+    let mut connection = agent.client.request(task, None).await.unwrap();
     let error = agent.client.answer(&mut connection).await.unwrap_err();
     assert!(error.to_string().contains("interlock"), "{error}");
 }

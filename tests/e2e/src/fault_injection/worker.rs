@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use pgops_api::layout::PROGRAMS_DIR;
+use pgops_api::layout::{PROGRAMS_DIR, REHEARSAL_DIR};
 
 use super::process::{Process, pids};
 
@@ -16,6 +16,8 @@ pub struct Worker {
     pub runner: Process,
     /// PID 1 of the container that runs programs on the volume.
     pub programs: Process,
+    /// PID 1 of the container in which the schema is rehearsed; none in a minor upgrade.
+    pub rehearsal: Option<Process>,
 }
 
 impl Worker {
@@ -39,7 +41,8 @@ impl Worker {
         }
         let init: Process = init?;
         let programs = find_agent(&init, PROGRAMS_DIR)?;
-        Some(Self { init, runner: runner?, programs })
+        let rehearsal = find_agent(&init, REHEARSAL_DIR);
+        Some(Self { init, runner: runner?, programs, rehearsal })
     }
 
     /// Whether both processes are running.

@@ -12,7 +12,9 @@ use pgops_api::plan::Step;
 use pgops_e2e::fault_injection::{
     Event, Kill, KillPoint, MemoryLimit, UpgradeObserver, Victim, processes_of_pod,
 };
-use pgops_e2e::{Namespace, assert_upgraded, assert_upgraded_allowing_restarts, counts, with_namespace};
+use pgops_e2e::{
+    Namespace, assert_untouched, assert_upgraded, assert_upgraded_allowing_restarts, counts, with_namespace,
+};
 use rstest::rstest;
 use rustix::process::Signal;
 
@@ -185,6 +187,29 @@ async fn worker_out_of_memory(#[case] major: Major, #[case] point: KillPoint) ->
         drop(limit);
         counts::add("faults", 1)?;
         assert_upgraded_or_rolled_back(&orders, &upgrade, major.from(), &before).await
+    })
+    .await
+}
+
+/// The kernel kills a process of the rehearsal, which has reached its memory limit: another attempt would need as much.
+#[tokio::test]
+async fn rehearsal_out_of_memory_is_a_finding() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let StartedUpgrade { orders, before, upgrade, observer } =
+            StartedUpgrade::new(ns, Major::Copy).await?;
+        let worker = observer.reach(KillPoint::Record(Step::Preflight, Event::Started)).await?;
+        let rehearsal = worker.rehearsal.as_ref().context("the worker has no rehearsal")?;
+        let limit = MemoryLimit::of(rehearsal)?;
+        while !limit.has_killed()? {
+            ensure!(worker.is_alive(), "the worker ended before the rehearsal was out of memory");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(limit);
+        counts::add("faults", 1)?;
+        let (reason, message) = upgrade.wait_failed().await?;
+        ensure!(reason == "PreflightFailed", "the request failed with {reason}: {message}");
+        ensure!(message.contains("[rehearsal-memory]") && message.contains("4Gi"), "{message}");
+        assert_untouched(&orders, Major::Copy.from(), &before).await
     })
     .await
 }

@@ -8,7 +8,7 @@ use pgops_api::names;
 use pgops_e2e::{DataSet, assert_untouched, assert_upgraded, with_namespace};
 
 /// What a dump leaves out, and how the finding names it.
-const LEFT_OUT: [(&str, &str); 10] = [
+const LEFT_OUT: [(&str, &str); 13] = [
     (
         "CREATE FUNCTION pg_catalog.lost(int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "pg_catalog.lost(integer)",
@@ -41,6 +41,34 @@ const LEFT_OUT: [(&str, &str); 10] = [
         "binary_upgrade.kept in \"postgres\"",
     ),
     ("CREATE COLLATION pg_catalog.mine (provider = icu, locale = 'de')", "pg_catalog.mine"),
+    (
+        "UPDATE pg_cast SET castcontext = 'i' WHERE castsource = 'float8'::regtype AND casttarget = 'int4'::regtype",
+        "(double precision AS integer) (changed: castcontext)",
+    ),
+    (
+        "REVOKE SELECT ON information_schema.tables FROM PUBLIC",
+        "information_schema.tables: revoked SELECT from PUBLIC",
+    ),
+    ("REVOKE USAGE ON LANGUAGE sql FROM PUBLIC", "sql: revoked USAGE from PUBLIC"),
+];
+
+/// What can be dropped of what is built in, and how the note names it.
+const DROPPED: [(&str, &str); 3] = [
+    ("DROP VIEW information_schema.user_mappings", "view information_schema.user_mappings in \"postgres\""),
+    ("DROP VIEW pg_catalog.pg_stat_ssl", "view pg_catalog.pg_stat_ssl"),
+    (
+        "ALTER TEXT SEARCH CONFIGURATION pg_catalog.german DROP MAPPING FOR asciiword",
+        "text search configuration pg_catalog.german",
+    ),
+];
+
+/// Changes of what is built in that have been undone.
+const WITHOUT_EFFECT: [&str; 4] = [
+    "ALTER FUNCTION pg_catalog.cosd(float8) COST 77; ALTER FUNCTION pg_catalog.cosd(float8) COST 1",
+    "GRANT EXECUTE ON FUNCTION pg_catalog.tand(float8) TO PUBLIC",
+    "REVOKE EXECUTE ON FUNCTION pg_catalog.upper(text) FROM PUBLIC; GRANT EXECUTE ON FUNCTION pg_catalog.upper(text) TO PUBLIC",
+    "ALTER TEXT SEARCH CONFIGURATION pg_catalog.french ALTER MAPPING FOR asciiword WITH simple; \
+     ALTER TEXT SEARCH CONFIGURATION pg_catalog.french ALTER MAPPING FOR asciiword WITH french_stem",
 ];
 
 #[tokio::test]
@@ -50,6 +78,11 @@ async fn objects_that_a_dump_leaves_out_are_refused_by_name() -> anyhow::Result<
         for (create, _) in LEFT_OUT {
             orders.sql("postgres", create).await?;
         }
+        for drop in DROPPED.iter().map(|(drop, _)| drop).chain(&WITHOUT_EFFECT) {
+            orders.sql("postgres", drop).await?;
+        }
+        orders.sql("postgres", "CREATE DATABASE bare").await?;
+        orders.sql("bare", "DROP SCHEMA public").await?;
         orders.sql("postgres", "COMMENT ON FUNCTION pg_catalog.now() IS 'mine'").await?;
         orders.sql("postgres", "SELECT pg_replication_origin_create('feed')").await?;
         let before = orders.fingerprint().await?;
@@ -62,6 +95,13 @@ async fn objects_that_a_dump_leaves_out_are_refused_by_name() -> anyhow::Result<
         for told in ["function pg_catalog.now()", "feed"] {
             let notes = message.lines().filter(|line| line.starts_with("[not-carried] note: "));
             ensure!(notes.clone().any(|line| line.contains(told)), "no note names {told:?}: {message}");
+        }
+        for dropped in DROPPED.map(|(_, named)| named).iter().chain(&["schema public in \"bare\""]) {
+            let mut notes = message.lines().filter(|line| line.starts_with("[built-in-dropped] note: "));
+            ensure!(notes.any(|line| line.contains(dropped)), "no note names {dropped:?}: {message}");
+        }
+        for unchanged in ["cosd(", "tand(", "upper(", "french"] {
+            ensure!(!message.contains(unchanged), "{unchanged:?} has not changed: {message}");
         }
         assert_untouched(&orders, "13.16", &before).await
     })
@@ -96,6 +136,28 @@ async fn changes_of_built_in_objects_that_a_dump_has_are_carried() -> anyhow::Re
     .await
 }
 
+/// What a restore writes in another way is not reported as lost or changed.
+#[rstest::rstest]
+#[case("17.11")]
+#[case("18.6")]
+#[tokio::test]
+async fn every_kind_of_definition_is_found_in_the_rehearsal(#[case] version: &str) -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        ns.postgres("orders").version("15.20").filled_with(&[DataSet::Definitions]).await?;
+        let check = ns.upgrade("check").database("orders").to(version);
+        let check = check.annotation(names::ANNOTATION_DRY_RUN, "true").create().await?;
+        check.wait_successful().await?;
+        let report: ConfigMap = ns.api().get(&names::report("check")).await?;
+        let report = report.data.unwrap_or_default().into_values().collect::<String>();
+        ensure!(report.contains("objects and details of"), "nothing was compared: {report}");
+        for id in ["[not-carried]", "[built-in-dropped]", "[catalog-not-compared]"] {
+            ensure!(!report.contains(id), "{id}: {report}");
+        }
+        Ok(())
+    })
+    .await
+}
+
 /// The columns that the census knows in a major version.
 fn known(major: u32) -> anyhow::Result<BTreeSet<String>> {
     let data = include_str!("../../../../runner/src/postgres/census/columns.tsv");
@@ -110,6 +172,46 @@ fn known(major: u32) -> anyhow::Result<BTreeSet<String>> {
         }
     }
     Ok(known)
+}
+
+/// The objects that a new server of a major version has, of those that can be dropped.
+fn droppable(major: u32) -> anyhow::Result<BTreeSet<String>> {
+    let data = include_str!("../../../../runner/src/postgres/census/droppable.tsv");
+    let mut objects = BTreeSet::new();
+    for line in data.lines().filter(|line| !line.starts_with('#')) {
+        let (object, majors) = line.split_once('\t').with_context(|| format!("not an object: {line}"))?;
+        let (first, last) = majors.split_once('-').with_context(|| format!("not majors: {line}"))?;
+        if (first.parse::<u32>()?..=last.parse()?).contains(&major) {
+            objects.insert(object.to_owned());
+        }
+    }
+    Ok(objects)
+}
+
+/// Views are named alike by the runner's query, which has the other kinds too.
+#[rstest::rstest]
+#[case("13.16", 13)]
+#[case("15.20", 15)]
+#[case("17.11", 17)]
+#[case("18.6", 18)]
+#[tokio::test]
+async fn census_knows_every_system_view(#[case] version: &str, #[case] major: u32) -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version(version).ready().await?;
+        let views = "SELECT format('view \"%s\".\"%s\"', n.nspname, c.relname) FROM pg_class c \
+            JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'v' AND c.oid < 16384";
+        let found: BTreeSet<_> = orders.sql("postgres", views).await?.into_iter().flatten().collect();
+        let known: BTreeSet<_> =
+            droppable(major)?.into_iter().filter(|object| object.starts_with("view ")).collect();
+        let missing: Vec<_> = found.difference(&known).collect();
+        let gone: Vec<_> = known.difference(&found).collect();
+        ensure!(
+            missing.is_empty() && gone.is_empty(),
+            "not in droppable.tsv: {missing:?}; only there: {gone:?}"
+        );
+        Ok(())
+    })
+    .await
 }
 
 #[rstest::rstest]

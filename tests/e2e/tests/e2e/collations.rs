@@ -1,10 +1,9 @@
 //! Indexes on text whose collation differs in the new image or version are rebuilt after the outage.
 
 use anyhow::{Context, ensure};
-use k8s_openapi::api::core::v1::ConfigMap;
 use pgops_api::names;
 use pgops_api::plan::Step;
-use pgops_e2e::{Database, Namespace, UpgradeRequest, assert_step_given_up, assert_upgraded, with_namespace};
+use pgops_e2e::{Database, Namespace, assert_step_given_up, assert_upgraded, with_namespace};
 
 const WORDS: &str = "CREATE COLLATION german (PROVIDER = icu, LOCALE = 'de-u-co-phonebk');
     CREATE TYPE pair AS (w text, n int);
@@ -34,14 +33,7 @@ async fn rebuilt(database: &Database, before: &[Vec<String>]) -> anyhow::Result<
 }
 
 /// The part of the report about collations.
-async fn order_of_text(ns: &Namespace, upgrade: &UpgradeRequest) -> anyhow::Result<String> {
-    part_of_report(ns, upgrade, "order-of-text").await
-}
-
-async fn part_of_report(ns: &Namespace, upgrade: &UpgradeRequest, part: &str) -> anyhow::Result<String> {
-    let report = ns.api::<ConfigMap>().get(&names::report(upgrade.name())).await?;
-    report.data.and_then(|mut data| data.remove(part)).with_context(|| format!("the report has no {part}"))
-}
+const ORDER_OF_TEXT: &str = "order-of-text";
 
 #[tokio::test]
 async fn indexes_with_changed_collation_are_rebuilt() -> anyhow::Result<()> {
@@ -60,11 +52,11 @@ async fn indexes_with_changed_collation_are_rebuilt() -> anyhow::Result<()> {
         ensure!(orders.value(stale).await? == "0", "a collation still has the previous version");
         let amcheck = "SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'";
         ensure!(orders.value(amcheck).await? == "0", "the amcheck extension was left behind");
-        let text = order_of_text(ns, &upgrade).await?;
+        let text = upgrade.report(ORDER_OF_TEXT).await?;
         for part in ["the default of postgres", "de-x-icu", "ALTER COLLATION public.german REFRESH VERSION"] {
             ensure!(text.contains(part), "{part:?} should be in the report:\n{text}");
         }
-        let report = part_of_report(ns, &upgrade, "report").await?;
+        let report = upgrade.report("report").await?;
         let note = report.lines().find(|line| line.contains("[rules-of-text] note: "));
         let note = note.with_context(|| format!("the preflight should announce it:\n{report}"))?;
         for part in ["are rebuilt after the outage", "6 of database \"postgres\"", "de-x-icu"] {
@@ -90,7 +82,7 @@ async fn indexes_with_changed_collation_are_only_reported_on_request() -> anyhow
             &["words_x", "order-of-text", "orders-17-report"],
         )?;
         ensure!(rebuilt(&orders, &oids).await?.is_empty(), "an index was rebuilt");
-        let text = order_of_text(ns, &upgrade).await?;
+        let text = upgrade.report(ORDER_OF_TEXT).await?;
         let statement = "REINDEX INDEX CONCURRENTLY \"public\".\"words_x\"";
         ensure!(text.contains(statement), "{statement} should be in the report:\n{text}");
         ensure!(
@@ -128,7 +120,7 @@ async fn text_search_by_icu_in_18_finds_rows_indexed_before() -> anyhow::Result<
         ensure!(orders.value(hits).await? == "1", "the index still has the previous lexemes");
         let rebuilt = rebuilt(&orders, &oids).await?;
         ensure!(rebuilt == ["words_search", "words_u"], "rebuilt: {rebuilt:?}");
-        let text = order_of_text(ns, &upgrade).await?;
+        let text = upgrade.report(ORDER_OF_TEXT).await?;
         for part in ["words and trigrams", "pg_catalog.unicode", "the column found of public.words"] {
             ensure!(text.contains(part), "{part:?} should be in the report:\n{text}");
         }
@@ -154,7 +146,7 @@ async fn index_on_lower_uses_unicode_of_new_version() -> anyhow::Result<()> {
         assert_upgraded(&orders, &upgrade, &before).await?;
         let rebuilt = rebuilt(&orders, &oids).await?;
         ensure!(rebuilt == ["words_lower"], "rebuilt: {rebuilt:?}");
-        let text = order_of_text(ns, &upgrade).await?;
+        let text = upgrade.report(ORDER_OF_TEXT).await?;
         ensure!(text.contains("letters (by the Unicode tables of PostgreSQL 18)"), "the report:\n{text}");
         Ok(())
     })
@@ -185,7 +177,7 @@ async fn duplicate_in_a_corrupt_unique_index_is_reported_without_its_value() -> 
         let invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
         ensure!(orders.value(invalid).await? == "0", "an invalid index was left behind");
         // The server must keep warning until an operator has fixed the duplicate.
-        let text = order_of_text(ns, &upgrade).await?;
+        let text = upgrade.report(ORDER_OF_TEXT).await?;
         ensure!(!text.contains("Straße"), "a value of the user is in the report:\n{text}");
         ensure!(!text.contains("ALTER COLLATION"), "a collation version was refreshed:\n{text}");
         Ok(())
@@ -220,7 +212,7 @@ async fn row_in_wrong_partition_is_named_with_a_remedy() -> anyhow::Result<()> {
             "SET enable_partition_pruning = off",
         ];
         assert_step_given_up(&request, Step::RebuildIndexes, &parts)?;
-        let text = order_of_text(ns, &upgrade).await?;
+        let text = upgrade.report(ORDER_OF_TEXT).await?;
         ensure!(!text.contains("REFRESH VERSION"), "a collation version was refreshed:\n{text}");
         let remedy = "SET enable_partition_pruning = off; UPDATE parts SET w = w";
         orders.sql("postgres", remedy).await?;

@@ -2,7 +2,8 @@
 
 use anyhow::ensure;
 use pgops_api::plan::Step;
-use pgops_e2e::{assert_step_given_up, assert_upgraded, with_namespace};
+use pgops_e2e::{Cluster, assert_step_given_up, assert_upgraded, with_namespace};
+use serde_json::json;
 
 const OUTDATED: &str = "SELECT count(*) FROM pg_extension JOIN pg_available_extensions ON name = extname
     WHERE default_version <> extversion";
@@ -60,4 +61,49 @@ async fn extension_that_cannot_be_updated_does_not_fail_the_upgrade() -> anyhow:
         Ok(())
     })
     .await
+}
+
+/// `show_limit` has no parameters, `pg_stat_statements_reset` only ones with defaults; it fails where its library is not
+/// preloaded.
+#[tokio::test]
+async fn update_functions_of_a_catalog_entry_are_run_or_named() -> anyhow::Result<()> {
+    let cluster = Cluster::connect().await?;
+    let spec = json!({
+        "version": "17.11",
+        "db": {"image": format!("{}/postgres:17.11", cluster.registry), "baseOS": "debian"},
+        "extensions": [
+            {"name": "pg_trgm", "updateFunction": "show_limit"},
+            {"name": "pg_stat_statements", "updateFunction": "pg_stat_statements_reset"},
+            {"name": "hstore", "notCarried": "< 1.8"},
+            {"name": "fuzzystrmatch", "updateFunction": "upgrade"},
+        ],
+    });
+    cluster
+        .with_catalog_entry("e2e-extensions", spec, async || {
+            cluster
+                .with_namespace(async |ns| {
+                    let orders = ns.postgres("orders").version("13.16").ready().await?;
+                    let extensions = "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION pg_trgm;
+                        CREATE EXTENSION fuzzystrmatch; CREATE EXTENSION hstore";
+                    orders.sql("postgres", extensions).await?;
+                    let to = |name: &str| ns.upgrade(name).database("orders").to("e2e-extensions");
+                    let (reason, message) = to("orders-hstore").create().await?.wait_failed().await?;
+                    ensure!(reason == "PreflightFailed", "unexpected failure: {reason}: {message}");
+                    let refused = "[extension-not-carried] extension hstore 1.7 in database \"postgres\"";
+                    ensure!(message.contains(refused), "the message should contain {refused:?}: {message}");
+
+                    orders.sql("postgres", "DROP EXTENSION hstore").await?;
+                    let request = to("orders-17").create().await?.wait_successful().await?;
+                    let parts = [
+                        "its function pg_stat_statements_reset was not run: ",
+                        "its function upgrade was not run: extension \"fuzzystrmatch\" has no function upgrade",
+                    ];
+                    assert_step_given_up(&request, Step::UpdateExtensions, &parts)?;
+                    let status = format!("{:?}", request.status);
+                    ensure!(!status.contains("show_limit was not run"), "show_limit was not run: {status}");
+                    Ok(())
+                })
+                .await
+        })
+        .await
 }

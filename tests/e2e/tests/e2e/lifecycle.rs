@@ -64,11 +64,12 @@ async fn wipe_out_removes_everything(ns: &Namespace) -> anyhow::Result<()> {
         claim.is_none()
     })
     .await?;
-    let secrets: Api<Secret> = ns.api();
-    wait_for(&secrets, &names::auth_secret("wiped"), "the deletion of the Secret", TIMEOUT, |secret| {
-        secret.is_none()
-    })
-    .await?;
+    wait_secret_deleted(ns, "wiped").await
+}
+
+async fn wait_secret_deleted(ns: &Namespace, database: &str) -> anyhow::Result<()> {
+    let (secrets, name): (Api<Secret>, _) = (ns.api(), names::auth_secret(database));
+    wait_for(&secrets, &name, "the deletion of the Secret", TIMEOUT, |secret| secret.is_none()).await?;
     Ok(())
 }
 
@@ -88,7 +89,12 @@ async fn halt_keeps_data_for_next_database_of_that_name(ns: &Namespace) -> anyho
         "the Secret was deleted"
     );
     let again = ns.postgres("halted").version("17.11").ready().await?;
-    before.ensure_same(&again.fingerprint().await?)
+    before.ensure_same(&again.fingerprint().await?)?;
+    // The Secret was created for the data, so it is deleted with it.
+    let patch = Patch::Merge(json!({"spec": {"deletionPolicy": "WipeOut"}}));
+    ns.api::<Postgres>().patch("halted", &PatchParams::default(), &patch).await?;
+    delete(&again).await?;
+    wait_secret_deleted(ns, "halted").await
 }
 
 async fn do_not_terminate_denies_deletion(ns: &Namespace) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@
 
 mod availability;
 mod census;
+mod changing_definitions;
 mod collations;
 mod denials;
 mod differential;
@@ -20,6 +21,7 @@ mod major;
 mod meaning;
 mod minor;
 mod minor_preflight;
+mod outage;
 mod ownership;
 mod partitions;
 mod preflight;

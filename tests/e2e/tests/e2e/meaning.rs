@@ -30,6 +30,10 @@ const NOTES: [(&str, &str); 6] = [
 const MANAGES: &str = "SET SESSION AUTHORIZATION manager; ALTER ROLE \"the clerk\" CONNECTION LIMIT 3;
     GRANT \"the clerk\" TO team; RESET SESSION AUTHORIZATION";
 
+/// Whether `manager` inherits the rights of a role.
+const USES: &str =
+    "SELECT concat(pg_has_role('manager', 'the clerk', 'USAGE'), pg_has_role('manager', 'team', 'USAGE'))";
+
 /// The note of that id in the report.
 async fn note(ns: &Namespace, upgrade: &UpgradeRequest, id: &str) -> anyhow::Result<String> {
     let report = ns.api::<ConfigMap>().get(&names::report(upgrade.name())).await?;
@@ -61,9 +65,31 @@ async fn changes_of_meaning_are_noted_with_statements_that_work() -> anyhow::Res
         ensure!(grants == expected, "the statements are {grants}");
         ensure!(orders.sql("postgres", MANAGES).await.is_err(), "17 does not need the ADMIN OPTION");
         orders.sql("postgres", grants).await?;
-        let uses = "SELECT concat(pg_has_role('manager', 'the clerk', 'USAGE'), pg_has_role('manager', 'team', 'USAGE'))";
-        ensure!(orders.value(uses).await? == "ft", "the statements change more than the ADMIN OPTION");
+        ensure!(orders.value(USES).await? == "ft", "the statements change more than the ADMIN OPTION");
         orders.sql("postgres", MANAGES).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn rights_of_createrole_are_carried_over_if_the_request_says_so() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").ready().await?;
+        orders.sql("postgres", ROLES).await?;
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11");
+        let upgrade = upgrade.annotation(names::ANNOTATION_CREATEROLE_GRANTS, "carry").create().await?;
+        upgrade.wait_successful().await?;
+        ensure!(orders.value(USES).await? == "ft", "more is carried over than the ADMIN OPTION");
+        orders.sql("postgres", MANAGES).await?;
+        let of_reserved =
+            "SELECT count(*) FROM pg_auth_members WHERE member = 'manager'::regrole AND roleid < 16384";
+        ensure!(orders.value(of_reserved).await? == "0", "manager got reserved roles");
+        let note = note(ns, &upgrade, "createrole").await?;
+        ensure!(note.contains("these are run before clients can connect"), "{note}");
+        let report = ns.api::<ConfigMap>().get(&names::report(upgrade.name())).await?;
+        let report = report.data.and_then(|mut data| data.remove("report")).context("no report")?;
+        ensure!(!report.contains("(memberships)"), "the grants are taken for a loss:\n{report}");
         Ok(())
     })
     .await

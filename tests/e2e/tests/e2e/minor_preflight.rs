@@ -65,6 +65,45 @@ async fn minor_upgrade_to_an_image_without_a_library_is_refused() -> anyhow::Res
     .await
 }
 
+/// The dictionary is as an older image with another file would have it. The image has the time zone.
+#[tokio::test]
+async fn minor_upgrade_to_an_image_without_what_definitions_name_is_refused() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        ns.secret("conf", "user.conf", "archive_mode = on\narchive_command = '/opt/absent/push %p'\n")
+            .await?;
+        let orders = ns.postgres("orders").version("13.16").field("configSecret", json!({"name": "conf"}));
+        let orders = orders.ready().await?;
+        orders.sql("postgres", "CREATE DATABASE texts").await?;
+        for statement in [
+            "CREATE TEXT SEARCH DICTIONARY own_words (TEMPLATE = simple)",
+            "UPDATE pg_ts_dict SET dictinitoption = 'stopwords = ''ours''' WHERE dictname = 'own_words'",
+            "CREATE VIEW seen AS SELECT now() AT TIME ZONE 'US/Pacific' AS seen",
+            "CREATE ROLE clerk LOGIN",
+        ] {
+            orders.sql("texts", statement).await?;
+        }
+        copy_library(&orders, "auto_explain", "hook").await?;
+        orders.sql("postgres", "ALTER ROLE clerk SET session_preload_libraries = '/tmp/hook'").await?;
+        let before = orders.fingerprint().await?;
+        let served_by = pod(&orders).await?;
+        let upgrade = ns.upgrade("orders-13-23").database("orders").to("13.23").create().await?;
+        let (reason, message) = upgrade.wait_failed().await?;
+        ensure!(reason == "PreflightFailed", "unexpected failure: {reason}: {message}");
+        for part in [
+            "2 findings block the upgrade",
+            "[text-search-file] ",
+            "ours.stop of public.own_words in \"texts\"",
+            "[preload-library] sessions load /tmp/hook by session_preload_libraries of role clerk",
+            "[command-program] note: ",
+        ] {
+            ensure!(message.contains(part), "the message should contain {part:?}: {message}");
+        }
+        ensure!(pod(&orders).await? == served_by, "the server was replaced");
+        assert_untouched(&orders, "13.16", &before).await
+    })
+    .await
+}
+
 /// A setting that was changed by hand in a file: the server has not read it yet, and would not start again.
 #[tokio::test]
 async fn minor_upgrade_that_could_not_start_is_refused() -> anyhow::Result<()> {

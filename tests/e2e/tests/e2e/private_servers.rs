@@ -36,17 +36,7 @@ async fn private_servers_carry_a_slot_whose_plugin_the_setting_does_not_name() -
     with_namespace(async |ns| {
         let orders = configured(ns, "17.11", "wal_level = logical\n").await?;
         orders.sql("postgres", "SELECT pg_create_logical_replication_slot('feed', 'test_decoding')").await?;
-        let consumer = "$(dirname $(readlink /proc/$PPID/exe))/pg_recvlogical --username=postgres \
-            --dbname=postgres --slot=feed --start --status-interval=1 --file=- </dev/null >/dev/null 2>&1 &";
-        orders.sql("postgres", &format!("COPY (SELECT WHERE false) TO PROGRAM '{consumer}'")).await?;
-        // A slot is in use before its plugin is loaded.
-        let wait = "DO $$ BEGIN
-                FOR i IN 1..300 LOOP
-                    EXIT WHEN EXISTS (SELECT FROM pg_stat_replication WHERE state IN ('catchup', 'streaming'));
-                    PERFORM pg_sleep(0.1);
-                END LOOP;
-            END $$";
-        orders.sql("postgres", wait).await?;
+        orders.consume_slot("postgres", "feed").await?;
         orders.sql("postgres", "ALTER SYSTEM SET output_plugin_libraries = pgoutput").await?;
         orders.sql("postgres", "SELECT pg_reload_conf()").await?;
         let before = orders.fingerprint().await?;

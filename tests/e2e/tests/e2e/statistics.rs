@@ -2,6 +2,7 @@
 
 use anyhow::ensure;
 use pgops_api::plan::Step;
+use pgops_api::{Condition, condition};
 use pgops_e2e::{assert_step_given_up, assert_upgraded, with_namespace};
 
 /// Tables, and partitioned tables, without any statistics.
@@ -38,6 +39,8 @@ async fn table_that_cannot_be_analyzed_is_named_and_all_others_have_statistics()
         orders.sql("postgres", BROKEN).await?;
         for database in ["postgres", "shop"] {
             orders.sql(database, TABLES).await?;
+            // Only sizes that VACUUM or ANALYZE has seen are compared.
+            orders.sql(database, "VACUUM").await?;
         }
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
         let request = upgrade.wait_successful().await?;
@@ -61,6 +64,44 @@ async fn table_that_cannot_be_analyzed_is_named_and_all_others_have_statistics()
             let coarse = orders.sql(database, coarse).await?.concat();
             ensure!(coarse == ["2"], "columns of {database} with full statistics: {coarse:?}");
         }
+        let report = upgrade.report("statistics").await?;
+        for part in [
+            "\"shop\" \"public\".\"zebras\"",
+            "1000 → 1000",
+            "warning: table \"public\".\"broken\" of database \"postgres\" has no statistics",
+        ] {
+            ensure!(report.contains(part), "{part:?} should be in the report:\n{report}");
+        }
+        ensure!(!report.contains("warning: table \"public\".\"zebras\""), "a table with statistics is named:\n{report}");
+        Ok(())
+    })
+    .await
+}
+
+/// A function in an index that reads dates in the format that its database stores.
+const DATES: &str = "ALTER DATABASE shop SET DateStyle = 'SQL, DMY';
+    ALTER DATABASE shop SET standard_conforming_strings = off";
+const INDEX_ON_DATES: &str =
+    "CREATE FUNCTION day(t text) RETURNS date IMMUTABLE LANGUAGE plpgsql AS $$BEGIN RETURN t::date; END$$;
+    CREATE TABLE days (t text);
+    CREATE INDEX days_day ON days (day(t));
+    INSERT INTO days SELECT '31/12/' || g FROM generate_series(2000, 2060) g";
+
+#[tokio::test]
+async fn function_in_an_index_is_analyzed_in_the_formats_of_its_database() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").ready().await?;
+        orders.sql("postgres", "CREATE DATABASE shop").await?;
+        orders.sql("postgres", DATES).await?;
+        orders.sql("shop", INDEX_ON_DATES).await?;
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+        let request = upgrade.wait_successful().await?;
+        let conditions = request.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        let analyze = condition::find(conditions, &Step::Analyze.to_string());
+        ensure!(analyze.is_some_and(Condition::is_true), "not everything was analyzed: {analyze:?}");
+        let of_expression = "SELECT count(*) FROM pg_stats WHERE tablename = 'days_day'";
+        let of_expression = orders.sql("shop", of_expression).await?.concat();
+        ensure!(of_expression == ["1"], "statistics of the expression: {of_expression:?}");
         Ok(())
     })
     .await
@@ -93,6 +134,12 @@ async fn carried_statistics_stay_and_missing_ones_are_collected() -> anyhow::Res
             orders.value("SELECT count(*) FROM pg_statistic_ext_data").await? == "1",
             "no extended statistics"
         );
+        let report = upgrade.report("statistics").await?;
+        let line =
+            |table: &str| report.lines().find(|line| line.contains(table)).unwrap_or_default().to_owned();
+        ensure!(line("\"kept\"").contains("1 of 1 → 1 of 1"), "the report:\n{report}");
+        ensure!(line("\"extended\"").ends_with("1 → 1"), "the report:\n{report}");
+        ensure!(!report.contains("warning"), "the report:\n{report}");
         Ok(())
     })
     .await

@@ -4,7 +4,7 @@ use kube::ResourceExt;
 use pgops_api::constraint::{Constraint, Version};
 use pgops_api::matrix::{Catalog, Constraints, problems};
 use pgops_api::names::{self, ANNOTATION_OVERRIDE};
-use pgops_api::postgresversion::PostgresVersionSpec;
+use pgops_api::postgresversion::{ExtensionRule, InvalidExtension, PostgresVersionSpec};
 use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
 
 use super::shortened::shortened;
@@ -82,8 +82,11 @@ fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Decisi
         allow: parse_constraints("allowlist", &lists.allowlist)?,
         deny: parse_constraints("denylist", &lists.denylist)?,
     };
+    let extensions = ExtensionRule::parse_all(&spec.extensions)
+        .map_err(|InvalidExtension { field, problem }| invalid(&field, &problem))?;
 
     let mut warnings = problems(spec);
+    warnings.extend(without_effect(&extensions).take(MAX_WARNINGS));
     let lists = [("allowlist", "allows", &constraints.allow), ("denylist", "denies", &constraints.deny)];
     for (list, effect, entries) in lists {
         // One of many is enough to be told.
@@ -105,6 +108,21 @@ fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Decisi
         );
     }
     Ok(warnings)
+}
+
+/// Entries about extensions that change nothing.
+fn without_effect(extensions: &[ExtensionRule]) -> impl Iterator<Item = String> {
+    extensions.iter().filter_map(|rule| {
+        let name = &rule.name;
+        if rule.is_empty() {
+            return Some(format!("spec.extensions: the entry of \"{name}\" says nothing: set another field, or remove it"));
+        }
+        let constraint = rule.not_carried.as_ref().filter(|constraint| constraint.admits_nothing())?;
+        Some(format!(
+            "spec.extensions: notCarried of \"{name}\" excludes nothing: no version satisfies all of \"{constraint}\"; use || \
+             for \"or\""
+        ))
+    })
 }
 
 fn parse_constraints(list: &str, texts: &[String]) -> Result<Box<[Constraint]>, Decision> {

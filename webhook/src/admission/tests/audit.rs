@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
+use pgops_http::{Identity, Peer};
+
 use super::*;
-use crate::peer::{Identity, Peer};
 
 /// What was logged.
 #[derive(Clone, Default)]

@@ -48,6 +48,40 @@ async fn constraints_that_match_nothing_get_a_warning() {
     assert!(text.contains("no PostgresVersion in the catalog satisfies them"), "{text}");
 }
 
+fn with_extensions(extensions: Value) -> Value {
+    with(version("13.16", "< 18"), "/spec/extensions", extensions)
+}
+
+#[tokio::test]
+async fn invalid_entry_about_an_extension_is_denied_with_its_field() {
+    let denial = async |entry: Value| {
+        let extensions = json!([{ "name": "postgis" }, entry]);
+        Cluster::new().denial(create(&with_extensions(extensions))).await
+    };
+    assert_snapshot!(denial(json!({"name": "ledger", "updateFunction": "upgrade(); DROP TABLE t"})).await, @r#"
+    422 Invalid Unreadable spec.extensions[1].updateFunction
+    spec.extensions[1].updateFunction: "upgrade(); DROP TABLE t" is not a function's name: expected a name such as "upgrade" or "ledger.upgrade", in lower case, without quotes and arguments
+    "#);
+    assert_snapshot!(denial(json!({"name": "ledger", "notCarried": "old"})).await, @r#"
+    422 Invalid Unreadable spec.extensions[1].notCarried
+    spec.extensions[1].notCarried: "old" is not a version constraint, see "old": expected comparisons such as ">= 13.4, < 18"
+    "#);
+    let text = denial(json!({"name": "ledger", "preload": "Sometimes"})).await;
+    assert!(text.starts_with("422") && text.contains("Sometimes") && text.contains("`Restore`"), "{text}");
+}
+
+#[tokio::test]
+async fn entry_about_an_extension_without_effect_gets_a_warning() {
+    let warnings = async |extensions: Value| {
+        Cluster::new().warnings(create(&with_extensions(extensions))).await.join("\n")
+    };
+    assert_snapshot!(warnings(json!([{"name": "ledger", "preload": "Restore"}])).await, @"");
+    assert_snapshot!(warnings(json!([{"name": "ledger"}, {"name": "geo", "notCarried": "> 3 < 2"}])).await, @r#"
+    spec.extensions: the entry of "ledger" says nothing: set another field, or remove it
+    spec.extensions: notCarried of "geo" excludes nothing: no version satisfies all of "> 3 < 2"; use || for "or"
+    "#);
+}
+
 #[tokio::test]
 async fn unsupported_version_gets_a_warning() {
     assert_snapshot!(Cluster::new().warnings(create(&version("9.6.24", "< 18"))).await.join("\n"), @r#"databases cannot be upgraded from or to this PostgresVersion: spec.version: "9.6.24" is older than PostgreSQL 10"#);

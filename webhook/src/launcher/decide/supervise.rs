@@ -2,6 +2,8 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::jiff::SignedDuration;
+use kube::ResourceExt;
+use pgops_api::Owner;
 use pgops_api::opsrequest::resume_command;
 
 use super::admit::{self, start};
@@ -9,6 +11,7 @@ use crate::launcher::action::{Action, RECHECK_INTERVAL};
 use crate::launcher::job_state::{self, JobState, Withdrawal};
 use crate::launcher::pods::{self, StartProblem};
 use crate::launcher::state::State;
+use crate::launcher::worker::rbac::with_pods;
 
 /// How long a worker may fail to start before its request ends.
 const START_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
@@ -29,8 +32,19 @@ pub fn supervise(state: &State, job: &Job) -> Action {
             Action::Withdraw(admit::cancelled(admit::BY_ANNOTATION))
         }
         JobState::Active if !state.is_progressing() => Action::MarkProgressing,
-        JobState::Active => watch_start(state, job),
+        JobState::Active => match watch_start(state, job) {
+            Action::Nothing => grant_own_pods(state, job).unwrap_or(Action::Nothing),
+            hindered => hindered,
+        },
     }
+}
+
+/// The runner reads from its pod why another container of it has ended.
+fn grant_own_pods(state: &State, job: &Job) -> Option<Action> {
+    let owner = Owner::of(job);
+    let own = state.pods.iter().filter(|pod| pods::is_alive(pod) && owner.owns(&pod.metadata));
+    let rules = state.rights.role.as_ref()?.rules.as_deref()?;
+    with_pods(rules, own.map(ResourceExt::name_any).collect()).map(Action::GrantOwnPods)
 }
 
 /// The Job is active: does its pod start?

@@ -30,6 +30,7 @@ fn describe(action: &Action) -> (&'static str, String) {
         Action::StartJob => ("StartJob", String::new()),
         Action::DeleteJob => ("DeleteJob", String::new()),
         Action::Revoke => ("Revoke", String::new()),
+        Action::GrantOwnPods(_) => ("GrantOwnPods", String::new()),
         Action::Resume => ("Resume", String::new()),
         Action::ClearResume { rejected } => ("ClearResume", rejected.clone().unwrap_or_default()),
         Action::Release => ("Release", String::new()),

@@ -1,7 +1,7 @@
 //! The rights of a request's worker.
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use pgops_api::{PostgresOpsRequest, names};
 use pgops_testing::fake_api_server::FakeApiServer;
@@ -88,4 +88,32 @@ async fn recreated_job_has_the_rights_of_its_own_plan() {
     launcher.settle().await;
     assert_eq!(server.get::<Role>(&name).unwrap().rules, planned.rules);
     assert_eq!(active(&server), ["a"]);
+}
+
+#[tokio::test]
+async fn worker_may_read_its_own_pods_and_no_other() {
+    let server = cluster();
+    add_request(&server, "a", "01:00", "17.11");
+    let launcher = Launcher::new(&server);
+    launcher.settle().await;
+    // It has the label, but not the owner.
+    add_pod(&server, "a");
+    let readable = || {
+        let name = names::worker("a", &get(&server, "a").metadata.uid.unwrap());
+        let rules = server.get::<Role>(&name).unwrap().rules.unwrap();
+        let rule =
+            rules.into_iter().find(|it| it.resources.as_ref().unwrap() == &["pods"] && it.verbs == ["get"]);
+        rule.unwrap().resource_names.unwrap()
+    };
+    launcher.settle().await;
+    assert_eq!(readable(), ["orders-0"]);
+
+    let job: Job = server.get(&names::job("a", &get(&server, "a").metadata.uid.unwrap())).unwrap();
+    server.change::<Pod>("a-pod", |it| {
+        it["metadata"]["ownerReferences"] = json!([
+            { "apiVersion": "batch/v1", "kind": "Job", "name": job.metadata.name, "uid": job.metadata.uid },
+        ]);
+    });
+    launcher.settle().await;
+    assert_eq!(readable(), ["orders-0", "a-pod"]);
 }

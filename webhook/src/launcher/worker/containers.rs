@@ -13,10 +13,8 @@ use pgops_api::{layout, names};
 
 use super::volumes::{install_mounts, rehearsal_mounts, stage_mounts};
 use super::{CONTAINER_STAGE, Worker};
-use crate::launcher::options::Images;
+use crate::launcher::options::WorkerOptions;
 
-/// Memory that code of users can take from the node at most, with the scratch server in which it runs.
-const REHEARSAL_MEMORY: &str = "4Gi";
 /// The program, once `install` has copied it to where every image can run it.
 const RUNNER: &str = "/pgops/bin/pgops-runner";
 
@@ -45,7 +43,7 @@ impl Worker {
     }
 
     /// Runs the scratch server, where the definitions of users are restored.
-    pub(super) fn rehearsal(&self) -> Option<Container> {
+    pub(super) fn rehearsal(&self, options: &WorkerOptions) -> Option<Container> {
         if self.kind == UpgradeKind::Minor {
             return None;
         }
@@ -53,7 +51,7 @@ impl Worker {
             volume_mounts: Some(rehearsal_mounts()),
             ..self.agent(names::CONTAINER_REHEARSAL, layout::REHEARSAL_DIR)
         };
-        let limit = ("memory".to_owned(), Quantity(REHEARSAL_MEMORY.to_owned()));
+        let limit = ("memory".to_owned(), options.rehearsal_memory.clone().into());
         container.resources.get_or_insert_default().limits = Some([limit].into());
         Some(container)
     }
@@ -72,9 +70,9 @@ impl Worker {
         }
     }
 
-    pub(super) fn runner(&self, images: &Images) -> serde_json::Result<Container> {
+    pub(super) fn runner(&self, options: &WorkerOptions) -> serde_json::Result<Container> {
         Ok(Container {
-            image: Some(images.runner.clone()),
+            image: Some(options.runner_image.clone()),
             args: Some(vec!["upgrade".to_owned()]),
             env: Some(vec![
                 value_variable(PLAN_VARIABLE, serde_json::to_string(&self.plan)?),

@@ -12,7 +12,7 @@ use pgops_api::plan::{EXIT_ENDED, UpgradeKind};
 use super::metadata::{labels, metadata};
 use super::{CONTAINER_STAGE, Worker};
 use crate::launcher::job_state::ANNOTATION_HELD;
-use crate::launcher::options::Images;
+use crate::launcher::options::WorkerOptions;
 
 /// Pods that may fail for external reasons before the Job fails.
 const BACKOFF_LIMIT: i32 = 6;
@@ -21,7 +21,7 @@ impl Worker {
     /// The Job, suspended until the claim on the database names it. A pod that exits with [`EXIT_ENDED`]
     /// fails it, an evicted pod does not count, and there is never a second pod while the first may
     /// still act.
-    pub fn job(&self, images: &Images) -> serde_json::Result<Job> {
+    pub fn job(&self, options: &WorkerOptions) -> serde_json::Result<Job> {
         let mut metadata = metadata(&self.plan);
         metadata.annotations.get_or_insert_default().insert(ANNOTATION_HELD.to_owned(), "true".to_owned());
         Ok(Job {
@@ -33,7 +33,7 @@ impl Worker {
                 pod_failure_policy: Some(self.failure_policy()),
                 template: PodTemplateSpec {
                     metadata: Some(self.pod_metadata()),
-                    spec: Some(self.pod(images)?),
+                    spec: Some(self.pod(options)?),
                 },
                 ..JobSpec::default()
             }),
@@ -82,11 +82,11 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launcher::fixtures::{images, worker};
+    use crate::launcher::fixtures::{worker, worker_options};
 
     #[test]
     fn job_ends_with_the_request_and_not_with_a_node() {
-        let job = worker("13.16", "17.11").job(&images()).unwrap();
+        let job = worker("13.16", "17.11").job(&worker_options()).unwrap();
         assert_eq!(job.metadata.name.as_deref(), Some("orders-17-3f9c21aa"));
         assert_eq!(job.metadata.labels.as_ref().unwrap()[names::LABEL_DATABASE], "orders");
         let spec = job.spec.unwrap();

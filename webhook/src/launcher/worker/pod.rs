@@ -8,24 +8,24 @@ use pgops_api::names;
 
 use super::containers::install;
 use super::{RunAs, Scheduling, Worker};
-use crate::launcher::options::Images;
+use crate::launcher::options::WorkerOptions;
 
 /// Seconds that a terminated runner has to reach a point where it can stop.
 const TERMINATION_GRACE: i64 = 300;
 
 impl Worker {
-    pub(super) fn pod(&self, images: &Images) -> serde_json::Result<PodSpec> {
+    pub(super) fn pod(&self, options: &WorkerOptions) -> serde_json::Result<PodSpec> {
         let Scheduling { node, node_selector, tolerations, image_pull_secrets, priority_class } =
             self.scheduling.clone();
         let with_pull_policy = |container: Container| Container {
-            image_pull_policy: images.pull_policy.map(|policy| format!("{policy:?}")),
+            image_pull_policy: options.pull_policy.map(|policy| format!("{policy:?}")),
             ..container
         };
-        let init_containers = [install(&images.runner)]
+        let init_containers = [install(&options.runner_image)]
             .into_iter()
             .chain(self.stage())
             .chain([self.programs()])
-            .chain(self.rehearsal());
+            .chain(self.rehearsal(options));
         Ok(PodSpec {
             service_account_name: Some(names::worker(&self.plan.request, &self.plan.request_uid)),
             // Only the runner speaks to the API server: see `identity`.
@@ -43,7 +43,7 @@ impl Worker {
             image_pull_secrets,
             priority_class_name: priority_class,
             init_containers: Some(init_containers.map(with_pull_policy).collect()),
-            containers: vec![with_pull_policy(self.runner(images)?)],
+            containers: vec![with_pull_policy(self.runner(options)?)],
             volumes: Some(self.volumes()),
             ..PodSpec::default()
         })

@@ -6,7 +6,7 @@ use pgops_api::admission::{AdmittedUpgrade, RequestOptions};
 use pgops_api::names::CONTAINER_POSTGRES;
 use pgops_api::opsrequest::NOT_PROVISIONED;
 use pgops_api::plan::{UpgradeKind, VersionRef};
-use pgops_api::{Owner, Postgres, PostgresOpsRequest, UpgradePlan, layout};
+use pgops_api::{Owner, Postgres, UpgradePlan, layout};
 
 use super::{RunAs, Scheduling, Worker};
 use crate::launcher::state::State;
@@ -107,7 +107,7 @@ impl<'a> Provisioned<'a> {
         let config_secret = database.spec.config_secret.as_ref().map(|it| it.name.clone());
         Worker {
             kind: upgrade.kind,
-            plan: plan(&state.request, database, upgrade),
+            plan: plan(state, database, upgrade),
             replicas: u32::try_from(database.replicas()).unwrap_or(1),
             auth_secret: database.auth_secret(),
             config_secret: config_secret.filter(|name| !name.is_empty()),
@@ -127,7 +127,9 @@ fn server(pod: &PodSpec) -> Option<&Container> {
     pod.containers.iter().find(|container| container.name == CONTAINER_POSTGRES)
 }
 
-fn plan(request: &PostgresOpsRequest, database: &Postgres, upgrade: AdmittedUpgrade) -> UpgradePlan {
+fn plan(state: &State, database: &Postgres, upgrade: AdmittedUpgrade) -> UpgradePlan {
+    let request = &state.request;
+    let target = state.catalog.get(&upgrade.to.name);
     UpgradePlan {
         namespace: request.namespace().unwrap_or_default(),
         request: request.name_any(),
@@ -142,6 +144,8 @@ fn plan(request: &PostgresOpsRequest, database: &Postgres, upgrade: AdmittedUpgr
         keep_old_data_seconds: upgrade.options.keep_old_data.map(|time| time.as_secs()),
         reindex: upgrade.options.reindex,
         repartition: upgrade.options.repartition,
+        createrole_grants: upgrade.options.createrole_grants,
+        extensions: target.map(|entry| entry.extensions.clone()).unwrap_or_default(),
         // A fraction of a second would be truncated: a timeout must not become 0.
         timeout_seconds: upgrade.options.timeout.map(|timeout| timeout.as_secs().max(1)),
         max_retries: upgrade.options.max_retries,
@@ -165,8 +169,27 @@ fn run_as(pod: &PodSpec) -> RunAs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use crate::launcher::fixtures::StateBuilder;
+    use pgops_api::matrix::Catalog;
+    use pgops_api::postgresversion::{ExtensionSpec, PostgresVersionSpec};
     use rstest::rstest;
+
+    #[test]
+    fn plan_has_what_the_targets_entry_says_of_extensions() {
+        let mut state =
+            StateBuilder::new().server_container("postgres:13.16", Some("/var/pv/13/data")).build();
+        let entry = |version: &str| PostgresVersionSpec {
+            version: version.to_owned(),
+            extensions: vec![ExtensionSpec { name: format!("of_{version}"), ..ExtensionSpec::default() }],
+            ..PostgresVersionSpec::default()
+        };
+        let entries = ["13.16", "17.11"].map(|version| (version, entry(version)));
+        state.catalog = Arc::new(Catalog::new(entries.iter().map(|(name, spec)| (*name, spec))));
+        let extensions = rebuild_worker(&state).unwrap().plan.extensions;
+        assert_eq!(extensions, entry("17.11").extensions);
+    }
 
     // The catalog has postgres:13.16 and postgres:17.11.
     #[rstest]

@@ -36,6 +36,21 @@ impl Worker {
     }
 }
 
+/// These rules with the right to read pods of those names too; none if they have it, or name no pods at all.
+pub fn with_pods(rules: &[PolicyRule], names: Vec<String>) -> Option<Vec<PolicyRule>> {
+    let mut rules = rules.to_vec();
+    let reads_pods = |rule: &&mut PolicyRule| {
+        rule.verbs == ["get"] && rule.resources.as_deref().is_some_and(|all| all == ["pods"])
+    };
+    // Without names it is a right to every pod.
+    let known =
+        rules.iter_mut().find(reads_pods)?.resource_names.as_mut().filter(|names| !names.is_empty())?;
+    let added: Vec<_> = names.into_iter().filter(|name| !known.contains(name)).collect();
+    let is_missing = !added.is_empty();
+    known.extend(added);
+    is_missing.then_some(rules)
+}
+
 fn rule(right: Right) -> PolicyRule {
     PolicyRule {
         api_groups: Some(vec![right.group.to_owned()]),
@@ -49,7 +64,25 @@ fn rule(right: Right) -> PolicyRule {
 
 #[cfg(test)]
 mod tests {
+    use super::with_pods;
     use crate::launcher::fixtures::worker;
+
+    #[test]
+    fn right_to_read_pods_is_extended_by_name_only() {
+        let rules = worker("13.16", "17.11").role().rules.unwrap();
+        let extended = with_pods(&rules, vec!["a-x".into(), "a-y".into()]).unwrap();
+        let changed: Vec<_> = extended.iter().filter(|rule| !rules.contains(rule)).collect();
+        let [changed] = changed[..] else { panic!("{changed:?}") };
+        assert_eq!(changed.verbs, ["get"]);
+        assert_eq!(changed.resource_names.as_deref().unwrap(), ["orders-0", "a-x", "a-y"]);
+        assert_eq!(with_pods(&extended, vec!["a-x".into()]), None, "it has the right");
+
+        let mut every = rules.clone();
+        for rule in &mut every {
+            rule.resource_names = None;
+        }
+        assert_eq!(with_pods(&every, vec!["a-x".into()]), None);
+    }
 
     #[test]
     fn rbac_objects_have_the_name_that_policies_recognize_and_the_owner_of_the_job() {

@@ -53,8 +53,20 @@ fn common(plan: &UpgradePlan, replicas: u32) -> Vec<Right> {
         right(REQUESTS, "postgresopsrequests/status", &["update"], request(), "to report steps and result"),
         right(DATABASES, "postgreses", &["get"], database(), "to see whether it is paused"),
         right(APPS, "statefulsets", &["get"], database(), "to read image and affinity"),
-        right(CORE, "services", &["get"], database(), "to see whose it is"),
-        right(CORE, "pods", &["get"], pods(plan, replicas), "to reach the server, and to see that it ended"),
+        right(
+            CORE,
+            "services",
+            &["get"],
+            database(),
+            "to see whose it is, and whether clients reach the server through it",
+        ),
+        right(
+            CORE,
+            "pods",
+            &["get"],
+            pods(plan, replicas),
+            "to reach the server, and to see that it ended; the launcher adds the worker's own pods once they exist",
+        ),
         right(
             CORE,
             "persistentvolumeclaims",

@@ -202,3 +202,16 @@ fn restore_without_errors_has_none() {
     assert!(read("pg_restore: while PROCESSING TOC:\npg_restore: creating TABLE \"public.t\"\n").is_empty());
     assert!(read("").is_empty());
 }
+
+#[test]
+fn restore_error_with_a_long_message_of_a_users_code_is_hidden() {
+    let output = format!(
+        "pg_restore: error: could not execute query: ERROR:  hunter2\n{}\
+         CONTEXT:  PL/pgSQL function f() line 1 at RAISE\nCommand was: CREATE TABLE t ();\n",
+        "hunter2\n".repeat(MAX_LINES)
+    );
+    assert_eq!(
+        messages(&read(&output)),
+        ["raised by PL/pgSQL function f() line 1 at RAISE; its text is not shown"]
+    );
+}

@@ -1,4 +1,4 @@
-//! Libraries that functions and replication slots need. The target image must have those that the serving pod has: a function
+//! Libraries that functions, sessions and replication slots need. The target image must have those that the serving pod has: a function
 //! whose library is missing fails when it is called, so an index or a constraint that calls it refuses rows; and a slot
 //! whose output plugin is missing retains WAL until the volume is full.
 
@@ -11,7 +11,9 @@ use tokio_postgres::Client;
 
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::client::libraries::{Plugins, has_library_path, served_libraries};
+use crate::postgres::client::settings::StoredSetting;
 use crate::postgres::program::programs::Programs;
+use crate::steps::preflight::preload_libraries::{SESSION_SETTINGS, libraries};
 use crate::upgrade::{Finding, StepError, shortened, warn_step};
 
 /// Libraries by name, each with what needs it.
@@ -32,6 +34,31 @@ pub async fn of_functions(
         subject: format!("functions in database {databases} need {library}"),
         remedy: "drop the extension or the functions",
     }))
+}
+
+/// What the sessions of databases and roles load, and the target image lacks: every connection would fail.
+pub async fn of_sessions(
+    client: &Client,
+    programs: &Programs,
+    inventory: &Inventory,
+) -> Result<Vec<Finding>, StepError> {
+    let needed = of_stored_settings(&inventory.stored_libraries);
+    let lacking = Lacking::find(client, programs, &needed).await?;
+    Ok(lacking.findings(&needed, "preload-library", |library, settings| Text {
+        subject: format!("sessions load {library} by {settings}"),
+        remedy: "remove it from the setting",
+    }))
+}
+
+/// With the settings, each with what it is stored for.
+fn of_stored_settings(stored: &[StoredSetting]) -> Needed {
+    let mut needed = Needed::new();
+    for it in stored.iter().filter(|it| SESSION_SETTINGS.contains(&it.name.as_str())) {
+        for library in libraries(&it.name, &it.value) {
+            needed.entry(library).or_default().push(format!("{} of {}", it.name, it.owner));
+        }
+    }
+    needed
 }
 
 /// Output plugins that the target image lacks.
@@ -145,6 +172,27 @@ mod tests {
             !missing.blocks() && missing.text.contains("$libdir/b"),
             "its functions fail today too: {missing}"
         );
+    }
+
+    #[test]
+    fn libraries_of_sessions_are_named_with_their_settings() {
+        let stored = [
+            ("session_preload_libraries", "role app", "auto_explain, ours"),
+            ("session_preload_libraries", "database shop", "ours"),
+            ("local_preload_libraries", "role app", "ours"),
+            ("work_mem", "role app", "theirs"),
+        ];
+        let stored = stored.map(|(name, owner, value)| StoredSetting {
+            name: name.to_owned(),
+            owner: owner.to_owned(),
+            value: value.to_owned(),
+        });
+        let needed = of_stored_settings(&stored);
+        let names: Vec<_> = needed.keys().map(String::as_str).collect();
+        assert_eq!(names, ["$libdir/plugins/ours", "auto_explain", "ours"]);
+        let settings =
+            ["role app", "database shop"].map(|owner| format!("session_preload_libraries of {owner}"));
+        assert_eq!(needed["ours"], settings);
     }
 
     #[test]

@@ -2,25 +2,24 @@
 //! collations, and the system catalog of the serving database says what depends on them.
 
 use pgops_api::plan::Step;
+use tokio_postgres::Client;
 
 use crate::postgres::collation::target_versions::target_versions;
 use crate::postgres::collation::versions::CollationVersion;
-use crate::postgres::server::scratch::Scratch;
-use crate::postgres::server_settings::ServerSettings;
 use crate::steps::preflight::text_order::{self, Dependent};
 use crate::upgrade::{Finding, StepError, UpgradeContext, warn_step};
 
-/// The notes about indexes on text that the image would sort differently. They are looked for again after the outage, so a
-/// failure is a warning.
+/// The notes about indexes on text that the image would sort differently; `scratch` is connected to its scratch server. They are
+/// looked for again after the outage, so a failure is a warning.
 pub async fn notes(
     upgrade: &UpgradeContext,
     ip: &str,
-    cluster: &Scratch,
+    scratch: &Client,
     before: Option<&[CollationVersion]>,
     databases: &[String],
 ) -> Vec<Finding> {
     let Some(before) = before else { return Vec::new() };
-    match dependents(upgrade, ip, cluster, before, databases).await {
+    match dependents(upgrade, ip, scratch, before, databases).await {
         Ok(dependents) => text_order::note(&dependents, upgrade.plan.reindex).into_iter().collect(),
         Err(error) => {
             warn_step(Step::Preflight, &error);
@@ -32,12 +31,11 @@ pub async fn notes(
 async fn dependents(
     upgrade: &UpgradeContext,
     ip: &str,
-    cluster: &Scratch,
+    scratch: &Client,
     before: &[CollationVersion],
     databases: &[String],
 ) -> Result<Vec<Dependent>, StepError> {
-    cluster.start(upgrade.new_major, 0, &ServerSettings::default()).await?;
-    let target = target_versions(&cluster.connect("postgres").await?, before).await?;
+    let target = target_versions(scratch, before).await?;
     let mut dependents = Vec::new();
     for database in databases {
         let serving = upgrade.superuser.connect(ip, database).await?;

@@ -3,13 +3,13 @@ use pgops_api::UpgradePlan;
 use pgops_api::names::{CONTAINER_PROGRAMS, CONTAINER_REHEARSAL, CONTAINER_RUNNER};
 use pgops_api::plan::PLAN_VARIABLE;
 
-use crate::launcher::fixtures::{images, worker};
+use crate::launcher::fixtures::{worker, worker_options};
 use crate::launcher::worker::Worker;
 use crate::launcher::worker::identity::VOLUME_IDENTITY;
 use crate::launcher::worker::volumes::VOLUME_AUTH;
 
 fn pod(worker: &Worker) -> PodSpec {
-    worker.job(&images()).unwrap().spec.unwrap().template.spec.unwrap()
+    worker.job(&worker_options()).unwrap().spec.unwrap().template.spec.unwrap()
 }
 
 fn init_names(pod: &PodSpec) -> Vec<&str> {
@@ -132,7 +132,14 @@ fn rehearsal_mounts_nothing_that_it_could_harm() {
     found.sort_unstable();
     expected.sort_unstable();
     assert_eq!(found, expected);
-    assert!(rehearsal.resources.as_ref().unwrap().limits.as_ref().unwrap().contains_key("memory"));
+}
+
+#[test]
+fn rehearsal_has_the_memory_limit_of_the_options() {
+    let pod = pod(&worker("13.16", "17.11"));
+    let limits = |name: &str| named(&pod, name).resources.as_ref().unwrap().limits.clone();
+    assert_eq!(limits(CONTAINER_REHEARSAL).unwrap()["memory"].0, "3Gi");
+    assert_eq!(limits(CONTAINER_PROGRAMS), None, "what runs in the outage must not be killed");
 }
 
 /// Directories that a container of users' code writes to are seen by the runner alone; the others only read.

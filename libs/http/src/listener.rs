@@ -13,21 +13,21 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use pgops_api::display_chain;
-use pgops_kube::shutdown::CancellationToken;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::io::InspectReader;
+use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::closed::Closed;
-use super::connections::{Connection, Connections};
-use super::limits::{Limits, MAX_BUFFER};
-use super::phase::Phase;
-use super::throttle::Throttle;
-use crate::metrics::Metrics;
+use crate::closed::Closed;
+use crate::connections::{Connection, Connections};
+use crate::limits::Limits;
+use crate::observer::{Observer, Unobserved};
 use crate::peer::Identity;
+use crate::phase::Phase;
+use crate::throttle::Throttle;
 
 /// Pause after a failure to accept, such as a lack of file descriptors, which would otherwise fail in a busy loop.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -38,19 +38,27 @@ pub struct Listener {
     tls: Option<TlsAcceptor>,
     router: Router,
     limits: Limits,
-    metrics: Metrics,
+    observer: Arc<dyn Observer>,
     log: Throttle,
 }
 
 impl Listener {
     /// A listener for plain HTTP. The name is the one in metrics and logs.
-    pub fn new(name: &'static str, router: Router, limits: Limits, metrics: Metrics) -> Self {
-        Self { name, tls: None, router, limits, metrics, log: Throttle::default() }
+    #[must_use]
+    pub fn new(name: &'static str, router: Router, limits: Limits) -> Self {
+        Self { name, tls: None, router, limits, observer: Arc::new(Unobserved), log: Throttle::default() }
     }
 
     /// A listener for HTTP over TLS.
+    #[must_use]
     pub fn with_tls(self, tls: TlsAcceptor) -> Self {
         Self { tls: Some(tls), ..self }
+    }
+
+    /// A listener that reports what happens to its connections.
+    #[must_use]
+    pub fn with_observer(self, observer: impl Observer + 'static) -> Self {
+        Self { observer: Arc::new(observer), ..self }
     }
 
     /// Accepts connections until draining begins, and returns when the last one has ended.
@@ -70,7 +78,7 @@ impl Listener {
                 Some(_) = tasks.join_next() => {}
                 () = draining.cancelled() => break,
             }
-            listener.metrics.set_connections(listener.name, connections.len());
+            listener.observer.set_connections(listener.name, connections.len());
         }
         drop(socket);
         while tasks.join_next().await.is_some() {}
@@ -135,7 +143,7 @@ impl Listener {
             http1::Builder::new()
                 // Replaced by the limit on the phase, which does not run on idle connections.
                 .header_read_timeout(None)
-                .max_buf_size(MAX_BUFFER)
+                .max_buf_size(self.limits.buffer)
                 .serve_connection(TokioIo::new(stream), service)
         );
         tokio::select! {
@@ -148,7 +156,7 @@ impl Listener {
     /// Counts a connection that did not end by itself, and logs it, if it is not usual and not too often.
     fn report(&self, peer: IpAddr, closed: &Closed) {
         let reason = closed.reason();
-        self.metrics.count_closed(self.name, reason);
+        self.observer.count_closed(self.name, reason);
         if closed.is_usual() {
             tracing::debug!(listener = self.name, %peer, reason, "closed a connection");
         } else if let Some(suppressed) = self.log.permit() {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
-use super::phase::Phase;
 use crate::peer::Identity;
+use crate::phase::Phase;
 
 /// An open connection, as far as the decision depends on it.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::phase::Phase;
+use crate::phase::Phase;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]

@@ -7,13 +7,13 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, ready};
 
-use pgops_kube::shutdown::CancellationToken;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
-use super::eviction::{Candidate, victim};
-use super::limits::Limits;
-use super::phase::Phase;
+use crate::eviction::{Candidate, victim};
+use crate::limits::Limits;
 use crate::peer::{Identity, Peer};
+use crate::phase::Phase;
 
 /// The open connections of a listener, never more than its limit.
 #[derive(Clone)]
@@ -170,6 +170,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         connections: 2,
+        buffer: 16 * 1024,
         handshake: Duration::from_secs(1),
         head: Duration::from_secs(2),
         request: Duration::from_secs(3),
