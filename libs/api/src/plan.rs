@@ -5,6 +5,7 @@ mod example;
 mod reindex;
 mod repartition;
 mod transfer;
+mod word;
 
 pub use createrole_grants::CreateroleGrants;
 pub use reindex::Reindex;
@@ -58,10 +59,10 @@ pub struct UpgradePlan {
     #[serde(default)]
     pub reindex: Reindex,
     /// What happens to rows that belong to another partition in the new order.
-    #[serde(default, skip_serializing_if = "Repartition::is_default")]
+    #[serde(default, skip_serializing_if = "word::is_default")]
     pub repartition: Repartition,
     /// What happens to the rights of roles with `CREATEROLE`.
-    #[serde(default, skip_serializing_if = "CreateroleGrants::is_default")]
+    #[serde(default, skip_serializing_if = "word::is_default")]
     pub createrole_grants: CreateroleGrants,
     /// What the target's catalog entry says of extensions, as written: the preflight reports what is wrong with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::word;
+
 /// What happens to indexes that were built with another sort order of text than that of the new image.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -20,12 +22,7 @@ impl Reindex {
     /// Parses the annotation's value.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "affected" => Some(Self::Affected),
-            "report" => Some(Self::Report),
-            "none" => Some(Self::Off),
-            _ => None,
-        }
+        word::parse(text)
     }
 }
 
@@ -35,9 +32,9 @@ mod tests {
 
     #[test]
     fn reindex_values_are_those_of_the_plan() {
-        for word in ["affected", "report", "none"] {
-            let parsed = Reindex::parse(word).unwrap();
-            assert_eq!(serde_json::to_value(parsed).unwrap(), serde_json::json!(word));
+        for text in ["affected", "report", "none"] {
+            let parsed = Reindex::parse(text).unwrap();
+            assert_eq!(serde_json::to_value(parsed).unwrap(), serde_json::json!(text));
         }
         assert_eq!(Reindex::parse("Affected"), None);
     }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::word;
+
 /// What happens to rows that belong to another partition under the text rules of the new image.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -17,17 +19,7 @@ impl Repartition {
     /// Parses the annotation's value.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "report" => Some(Self::Report),
-            "move" => Some(Self::Move),
-            _ => None,
-        }
-    }
-
-    /// Whether it is the default, which a plan does not mention: a runner of an earlier release rejects unknown fields.
-    #[must_use]
-    pub fn is_default(&self) -> bool {
-        *self == Self::default()
+        word::parse(text)
     }
 }
 
@@ -37,10 +29,10 @@ mod tests {
 
     #[test]
     fn repartition_values_are_those_of_the_plan() {
-        for word in ["report", "move"] {
-            let parsed = Repartition::parse(word).unwrap();
-            assert_eq!(serde_json::to_value(parsed).unwrap(), serde_json::json!(word));
-            assert_eq!(parsed.is_default(), word == "report");
+        for text in ["report", "move"] {
+            let parsed = Repartition::parse(text).unwrap();
+            assert_eq!(serde_json::to_value(parsed).unwrap(), serde_json::json!(text));
+            assert_eq!(word::is_default(&parsed), text == "report");
         }
         assert_eq!(Repartition::parse("Move"), None);
     }
