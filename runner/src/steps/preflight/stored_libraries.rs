@@ -28,7 +28,7 @@ pub async fn findings(
 }
 
 /// The libraries of the settings that sessions obey, each with its setting and what that is stored for.
-fn named(stored: &[StoredSetting]) -> Vec<(String, String)> {
+pub fn named(stored: &[StoredSetting]) -> Vec<(String, String)> {
     let of_sessions = stored.iter().filter(|it| SESSION_SETTINGS.contains(&it.name.as_str()));
     of_sessions
         .flat_map(|it| {

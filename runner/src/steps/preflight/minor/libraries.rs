@@ -13,7 +13,7 @@ use crate::postgres::client::inventory::Inventory;
 use crate::postgres::client::libraries::{Plugins, has_library_path, served_libraries};
 use crate::postgres::client::settings::StoredSetting;
 use crate::postgres::program::programs::Programs;
-use crate::steps::preflight::preload_libraries::{SESSION_SETTINGS, libraries};
+use crate::steps::preflight::stored_libraries;
 use crate::upgrade::{Finding, StepError, shortened, warn_step};
 
 /// Libraries by name, each with what needs it.
@@ -53,10 +53,8 @@ pub async fn of_sessions(
 /// With the settings, each with what it is stored for.
 fn of_stored_settings(stored: &[StoredSetting]) -> Needed {
     let mut needed = Needed::new();
-    for it in stored.iter().filter(|it| SESSION_SETTINGS.contains(&it.name.as_str())) {
-        for library in libraries(&it.name, &it.value) {
-            needed.entry(library).or_default().push(format!("{} of {}", it.name, it.owner));
-        }
+    for (setting, library) in stored_libraries::named(stored) {
+        needed.entry(library).or_default().push(setting);
     }
     needed
 }
