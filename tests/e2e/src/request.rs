@@ -1,5 +1,6 @@
 //! An admitted `PostgresOpsRequest`: waiting for it and interfering with it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -40,11 +41,16 @@ impl UpgradeRequest {
 
     /// One part of its report.
     pub async fn report(&self, part: &str) -> anyhow::Result<String> {
-        let report = self.ns.api::<ConfigMap>().get(&names::report(&self.name)).await?;
-        report
-            .data
-            .and_then(|mut data| data.remove(part))
-            .with_context(|| format!("the report has no {part}"))
+        self.report_parts().await?.remove(part).with_context(|| format!("the report has no {part}"))
+    }
+
+    /// All parts of its report, as one text.
+    pub async fn whole_report(&self) -> anyhow::Result<String> {
+        Ok(self.report_parts().await?.into_values().collect())
+    }
+
+    async fn report_parts(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        Ok(self.ns.api::<ConfigMap>().get(&names::report(&self.name)).await?.data.unwrap_or_default())
     }
 
     /// Waits until `is_reached` holds; fails if the request ends without it.

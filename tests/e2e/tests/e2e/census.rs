@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, ensure};
-use k8s_openapi::api::core::v1::ConfigMap;
 use pgops_api::names;
 use pgops_e2e::{DataSet, assert_untouched, assert_upgraded, with_namespace};
 
@@ -122,8 +121,7 @@ async fn changes_of_built_in_objects_that_a_dump_has_are_carried() -> anyhow::Re
         let before = orders.fingerprint().await?;
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
         assert_upgraded(&orders, &upgrade, &before).await?;
-        let report: ConfigMap = ns.api().get(&names::report("orders-17")).await?;
-        let report = report.data.unwrap_or_default().into_values().collect::<String>();
+        let report = upgrade.whole_report().await?;
         for part in ["objects and details of", "the new server's catalogs hold all"] {
             ensure!(report.contains(part), "the report should say {part:?}: {report}");
         }
@@ -147,8 +145,7 @@ async fn every_kind_of_definition_is_found_in_the_rehearsal(#[case] version: &st
         let check = ns.upgrade("check").database("orders").to(version);
         let check = check.annotation(names::ANNOTATION_DRY_RUN, "true").create().await?;
         check.wait_successful().await?;
-        let report: ConfigMap = ns.api().get(&names::report("check")).await?;
-        let report = report.data.unwrap_or_default().into_values().collect::<String>();
+        let report = check.whole_report().await?;
         ensure!(report.contains("objects and details of"), "nothing was compared: {report}");
         for id in ["[not-carried]", "[built-in-dropped]", "[catalog-not-compared]"] {
             ensure!(!report.contains(id), "{id}: {report}");

@@ -3,8 +3,6 @@
 use std::convert::Infallible;
 
 use anyhow::ensure;
-use k8s_openapi::api::core::v1::ConfigMap;
-use pgops_api::names;
 use pgops_api::plan::Step;
 use pgops_e2e::{DataSet, Database, assert_untouched, with_namespace};
 
@@ -71,8 +69,7 @@ async fn definitions_that_settle_are_rehearsed_again_and_carried() -> anyhow::Re
             stopped = keep_creating(&orders) => match stopped? {},
         }
         upgrade.wait_successful().await?;
-        let report: ConfigMap = ns.api().get(&names::report("orders-17")).await?;
-        let report = report.data.unwrap_or_default().into_values().collect::<String>();
+        let report = upgrade.whole_report().await?;
         for part in ["the preflight was repeated", "the new server's catalogs hold all"] {
             ensure!(report.contains(part), "the report should say {part:?}: {report}");
         }
@@ -95,8 +92,7 @@ async fn large_objects_and_temporary_tables_do_not_repeat_the_preflight() -> any
             () = keep_writing => {}
         }
         upgrade.wait_successful().await?;
-        let report: ConfigMap = ns.api().get(&names::report("orders-17")).await?;
-        let report = report.data.unwrap_or_default().into_values().collect::<String>();
+        let report = upgrade.whole_report().await?;
         ensure!(!report.contains("the preflight was repeated"), "{report}");
         Ok(())
     })

@@ -1,9 +1,8 @@
 //! What means something else in the target version is noted before the outage, with the objects and what to do.
 
 use anyhow::{Context, ensure};
-use k8s_openapi::api::core::v1::ConfigMap;
 use pgops_api::names;
-use pgops_e2e::{Namespace, UpgradeRequest, with_namespace};
+use pgops_e2e::{UpgradeRequest, with_namespace};
 
 const ROLES: &str =
     "CREATE ROLE manager CREATEROLE LOGIN; CREATE ROLE team; GRANT team TO manager; CREATE ROLE helper;
@@ -35,9 +34,8 @@ const USES: &str =
     "SELECT concat(pg_has_role('manager', 'the clerk', 'USAGE'), pg_has_role('manager', 'team', 'USAGE'))";
 
 /// The note of that id in the report.
-async fn note(ns: &Namespace, upgrade: &UpgradeRequest, id: &str) -> anyhow::Result<String> {
-    let report = ns.api::<ConfigMap>().get(&names::report(upgrade.name())).await?;
-    let report = report.data.and_then(|mut data| data.remove("report")).context("no report")?;
+async fn note(upgrade: &UpgradeRequest, id: &str) -> anyhow::Result<String> {
+    let report = upgrade.report("report").await?;
     let begin = format!("[{id}] note: ");
     let line = report.lines().find(|line| line.contains(&begin));
     line.map(ToOwned::to_owned).with_context(|| format!("no note {id} in:\n{report}"))
@@ -54,11 +52,11 @@ async fn changes_of_meaning_are_noted_with_statements_that_work() -> anyhow::Res
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
         upgrade.wait_successful().await?;
         for (id, object) in NOTES {
-            let note = note(ns, &upgrade, id).await?;
+            let note = note(&upgrade, id).await?;
             ensure!(note.contains(object), "{object} should be in the note: {note}");
         }
 
-        let note = note(ns, &upgrade, "createrole").await?;
+        let note = note(&upgrade, "createrole").await?;
         let grants = note.find("GRANT ").map(|at| &note[at..]).context("the note has no GRANT")?;
         let expected = "GRANT team TO manager WITH ADMIN OPTION; \
             GRANT \"the clerk\" TO manager WITH ADMIN OPTION, INHERIT FALSE, SET FALSE;";
@@ -85,10 +83,9 @@ async fn rights_of_createrole_are_carried_over_if_the_request_says_so() -> anyho
         let of_reserved =
             "SELECT count(*) FROM pg_auth_members WHERE member = 'manager'::regrole AND roleid < 16384";
         ensure!(orders.value(of_reserved).await? == "0", "manager got reserved roles");
-        let note = note(ns, &upgrade, "createrole").await?;
+        let note = note(&upgrade, "createrole").await?;
         ensure!(note.contains("these are run before clients can connect"), "{note}");
-        let report = ns.api::<ConfigMap>().get(&names::report(upgrade.name())).await?;
-        let report = report.data.and_then(|mut data| data.remove("report")).context("no report")?;
+        let report = upgrade.report("report").await?;
         ensure!(!report.contains("(memberships)"), "the grants are taken for a loss:\n{report}");
         Ok(())
     })

@@ -2,7 +2,6 @@
 //! of most texts differ, and with them the hashes of nondeterministic collations.
 
 use anyhow::{Context, ensure};
-use k8s_openapi::api::core::v1::ConfigMap;
 use pgops_api::plan::Step;
 use pgops_api::{PostgresOpsRequest, condition, names};
 use pgops_e2e::{Database, Namespace, UpgradeRequest, assert_step_given_up, with_namespace};
@@ -65,12 +64,9 @@ async fn rows_in_wrong_hash_partition_are_named() -> anyhow::Result<()> {
         let rows = orders.value(ROWS).await?;
         let upgrade = upgrade(ns, None).await?;
         let request = upgrade.wait_successful().await?;
-        let report =
-            ns.api::<ConfigMap>().get(&names::report(upgrade.name())).await?.data.unwrap_or_default();
-        let note = report
-            .get("report")
-            .and_then(|it| it.lines().find(|it| it.contains("[partitions-by-text] note: ")));
-        let note = note.with_context(|| format!("the preflight should announce it:\n{report:#?}"))?;
+        let report = upgrade.report("report").await?;
+        let note = report.lines().find(|it| it.contains("[partitions-by-text] note: "));
+        let note = note.with_context(|| format!("the preflight should announce it:\n{report}"))?;
         ensure!(note.contains("public.nested, public.words of database \"postgres\""), "{note}");
         let parts = [
             "rows of public.words_0, public.words_1, public.words_2, public.words_3 belong to another partition of public.words now",
