@@ -50,6 +50,12 @@ pub struct PgUpgrade<'a> {
     pub scratch: &'a Path,
 }
 
+/// How many processes it works with here.
+#[must_use]
+pub fn jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// `pg_upgrade` did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum PgUpgradeError {

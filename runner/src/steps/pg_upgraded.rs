@@ -6,7 +6,7 @@ use pgops_api::bounded;
 use pgops_api::plan::Step;
 use pgops_volume::{FileError, Volume};
 
-use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
+use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError, jobs};
 use crate::postgres::volume::capacity::free;
 use crate::postgres::volume::data::restore_control_file;
 use crate::postgres::volume::work_dir::Marker;
@@ -38,7 +38,6 @@ async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Re
     let facts = upgrade.facts()?;
     // From here on the new cluster is no longer as initdb left it, and a kill must not hide that.
     upgrade.work_dir.unmark(Marker::Fresh)?;
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let program = PgUpgrade {
         old: &upgrade.old_programs().await?,
         new: &upgrade.new_programs().await?,
@@ -46,7 +45,7 @@ async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Re
         new_pgdata: &volume.data_dir(upgrade.new_major),
         install_user: &facts.shape.install_user,
         mode: facts.mode,
-        jobs,
+        jobs: jobs(),
         relations: facts.largest_database,
         drop_column_option: facts.drop_column_option,
         settings: &facts.servers,

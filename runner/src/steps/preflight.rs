@@ -6,6 +6,7 @@ mod checks;
 mod configuration;
 mod createrole;
 mod definitions;
+mod dump_findings;
 mod duties;
 mod escalation;
 mod estimate;
@@ -19,10 +20,15 @@ mod new_cluster;
 mod not_carried_over;
 mod objects;
 mod old_server;
+mod pipeline;
 mod preload_libraries;
 mod private_servers;
 mod references;
+mod rehearsal_comparing;
 mod rehearsal_memory;
+mod rehearsal_source;
+mod rehearsal_stages;
+mod rehearsal_times;
 mod replication_slots;
 mod restore_findings;
 mod schema_rehearsal;
@@ -33,8 +39,6 @@ mod table_statistics;
 mod text_order;
 mod volume;
 
-use std::time::Duration;
-
 use pgops_api::names;
 use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 
@@ -42,16 +46,18 @@ use crate::cluster::PodState;
 use crate::postgres::client::extensions::default_versions;
 use crate::postgres::client::inventory::{Inventory, inventory};
 use crate::postgres::collation::versions::CollationVersion;
+use crate::postgres::pg_upgrade::jobs;
 use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::server_settings::ServerSettings;
-use crate::postgres::volume::capacity::write_rate;
+use crate::postgres::volume::capacity::write_speed;
 use crate::upgrade::space::Space;
 use crate::upgrade::{
     CensusBaseline, Facts, Finding, StepError, UpgradeContext, ensure_version, log_step, shown_lines,
     store_baseline, store_statistics,
 };
-use estimate::Estimate;
-use schema_rehearsal::Source;
+use estimate::{Estimate, Measured};
+use rehearsal_source::RehearsalSource;
+use rehearsal_times::RehearsalTimes;
 
 /// The longest that is kept of what users are told, in bytes: on the volume and in the report, a `ConfigMap` of at most 1 MiB
 /// with other parts.
@@ -134,8 +140,8 @@ struct Examined {
     drop_column_option: bool,
     /// What the upgrade's own servers take over from the database's settings.
     servers: ServerSettings,
-    /// The rehearsal's success in one line and how long it took, if all of it succeeded.
-    rehearsal: Option<(String, Duration)>,
+    /// The rehearsal's success in one line and how long its parts took, if all of it succeeded.
+    rehearsal: Option<(String, RehearsalTimes)>,
     /// The rights before the upgrade.
     baseline: Option<Baseline>,
     /// What the databases hold.
@@ -174,7 +180,8 @@ async fn examine(
     });
     let (unknown, drop_column_option) = image::unknown_column_options(inventory, &programs).await?;
     findings.extend(unknown);
-    let source = Source { ip, inventory, collations, drop_column_option, missing_libraries: &missing };
+    let source =
+        RehearsalSource { ip, inventory, collations, drop_column_option, missing_libraries: &missing };
     let mut rehearsal = None;
     let mut baseline = None;
     let mut census = None;
@@ -206,14 +213,16 @@ fn report_lines(
         format!("{} databases with {} relations", inventory.databases.len(), inventory.relations),
         examined.space.summary(examined.mode),
     ];
-    if let Some((line, schema)) = &examined.rehearsal {
-        // The measurement writes to the volume of a serving database: it is made only if its result is used.
-        let (copied, rate) = if examined.mode.copies() {
-            (examined.space.used, write_rate(&upgrade.work_dir)?)
-        } else {
-            (0, 0)
+    if let Some((line, rehearsal)) = &examined.rehearsal {
+        let copies = examined.mode.copies();
+        let measured = Measured {
+            rehearsal,
+            jobs: jobs(),
+            files: inventory.files,
+            copied: if copies { examined.space.used } else { 0 },
+            volume: write_speed(&upgrade.work_dir, copies)?,
         };
-        lines.extend([line.clone(), Estimate::new(*schema, copied, rate).to_string()]);
+        lines.extend([line.clone(), Estimate::new(&measured).to_string()]);
     }
     lines.extend(examined.findings.iter().map(ToString::to_string));
     Ok(lines)

@@ -30,6 +30,13 @@ pub async fn count_relations(client: &Client) -> Result<u64, ServerError> {
     count(client, "the number of relations", sql).await
 }
 
+/// Number of relations in the database that `client` is connected to that have files, without those of the server.
+pub async fn count_files(client: &Client) -> Result<u64, ServerError> {
+    let sql =
+        "SELECT count(*)::text FROM pg_class WHERE relkind IN ('r', 'i', 'S', 't', 'm') AND oid >= 16384";
+    count(client, "the number of files", sql).await
+}
+
 /// Number of user tables in the database that `client` is connected to.
 pub async fn count_tables(client: &Client) -> Result<u64, ServerError> {
     let sql = "SELECT count(*)::text FROM pg_class WHERE relkind IN ('r', 'p', 'f') AND oid >= 16384";

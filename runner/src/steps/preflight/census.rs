@@ -55,6 +55,14 @@ pub struct BeforeDump {
     digests: Vec<CatalogDigest>,
 }
 
+impl BeforeDump {
+    /// Reads a serving database. To be called before it is dumped: what changes later must be noticed before the database is
+    /// stopped.
+    pub async fn read(census: &Census, source: &Client) -> Result<Self, ServerError> {
+        Ok(Self { horizon: horizon(source).await?, digests: census.digests(source).await? })
+    }
+}
+
 /// How much was compared.
 #[derive(Debug, Default)]
 pub struct Extent {
@@ -75,18 +83,10 @@ impl Comparison {
         comparison
     }
 
-    /// Reads a serving database. To be called before it is dumped: what changes later must be noticed before the database
-    /// is stopped. `None` if it is not compared.
-    pub async fn read_source(&mut self, source: &Client, database: &str) -> Option<BeforeDump> {
-        let census = self.census.as_ref()?;
-        let read = async {
-            Ok::<_, ServerError>(BeforeDump {
-                horizon: horizon(source).await?,
-                digests: census.digests(source).await?,
-            })
-        };
-        let read = read.await;
-        read.map_err(|error| self.failed.push(failure(database, &error))).ok()
+    /// How databases are compared; `None` if they are not.
+    #[must_use]
+    pub fn census(&self) -> Option<&Census> {
+        self.census.as_ref()
     }
 
     /// Compares a restored database with its source, which is as `before` has it; what has changed since is not compared. That
@@ -96,10 +96,13 @@ impl Comparison {
         source: &Client,
         restored: &Client,
         database: &str,
-        before: Option<BeforeDump>,
+        before: Result<BeforeDump, ServerError>,
     ) {
-        let Some(before) = before else { return };
-        if let Err(error) = self.compare(source, restored, database, before).await {
+        let compared = match before {
+            Ok(before) => self.compare(source, restored, database, before).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = compared {
             self.failed.push(failure(database, &error));
         }
     }
