@@ -30,6 +30,7 @@ mod protection;
 mod queue;
 mod references;
 mod rehearsal;
+mod rehearsal_size;
 mod retention;
 mod rights;
 mod server_database;
