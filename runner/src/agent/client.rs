@@ -124,6 +124,12 @@ impl Agent {
         Ok(())
     }
 
+    /// Fails if the session that was begun has ended: with its container. The next request would begin another one.
+    pub async fn check_session(&self) -> Result<(), AgentError> {
+        let has_ended = self.0.session.lock().await.as_mut().is_some_and(Connection::is_closed);
+        if has_ended { Err(self.lost()(io::ErrorKind::UnexpectedEof.into())) } else { Ok(()) }
+    }
+
     async fn connect(&self, descriptor: Option<&OwnedFd>) -> Result<Connection, AgentError> {
         let failed = |source| AgentError::Connect { container: self.0.container, source };
         let stream = socket::connect(&self.0.socket).await.map_err(failed)?;

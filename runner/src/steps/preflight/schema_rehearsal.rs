@@ -54,6 +54,10 @@ pub async fn rehearse(
     let shape = &source.inventory.shape;
     let scratch = Scratch::init(&programs, &directory, Path::new(REHEARSAL_DIR), shape).await?;
     let mut result = perform(upgrade, source, &scratch, settings).await;
+    if result.is_err() {
+        // The end of the container, for lack of memory perhaps, is the cause, whichever of the stages has failed first.
+        programs.agent.check_session().await?;
+    }
     let began = Instant::now();
     scratch.stop().await?;
     if let Ok(Rehearsed { success: Some((_, times)), .. }) = &mut result {
