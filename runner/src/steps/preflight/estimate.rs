@@ -107,7 +107,7 @@ mod tests {
         large.databases[2] =
             DatabaseTimes { dump: Duration::from_secs(12), restore: Duration::from_secs(25) };
         let text = estimate(&large, 40_000, 0);
-        assert!(text.starts_with("estimated outage: about 42 s (37.8 s for the schema"), "{text}");
+        assert!(text.starts_with("estimated outage: about 42 s (37.6 s for the schema"), "{text}");
         assert!(text.contains("; 2.0 s to transfer files"), "{text}");
     }
 

@@ -104,7 +104,8 @@ mod tests {
         pipeline(0..20, first, second, third).await.unwrap();
         assert_eq!((dumps.get(), restored.get()), (0, 0));
         let bound = i32::try_from(AHEAD).unwrap();
-        assert_eq!(most.get(), (bound, bound), "dumps, restored databases");
+        let (dumps, restored) = most.get();
+        assert!(dumps <= bound && restored <= bound, "{dumps} dumps, {restored} restored databases");
     }
 
     #[rstest::rstest]

@@ -134,13 +134,13 @@ async fn perform(
     let names = in_order(&inventory.databases);
     let mut databases = RestoredDatabases::default();
     let mut comparing = Comparing::new(upgrade, source, scratch, escalation, definitions, comparison);
-    pipeline(
+    let all = pipeline(
         names.iter().enumerate(),
         async |(number, name)| stages.dump(number, name).await,
         async |dumped| stages.restore(dumped, &mut databases).await,
         async |attempted| comparing.add(attempted).await,
-    )
-    .await?;
+    );
+    Box::pin(all).await?;
     let compared = comparing.finish();
     let success = (compared.databases.len() == names.len()).then(|| {
         let line = success(&compared, &upgrade.plan.to.version, began.elapsed());
