@@ -1,9 +1,9 @@
 //! How much the volume has free, and what it can do.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Instant;
 
-use pgops_volume::{FileError, Volume};
+use pgops_volume::{FileError, Volume, is_full};
 
 use super::work_dir::WorkDir;
 
@@ -22,14 +22,14 @@ pub fn write_rate(work_dir: &WorkDir) -> Result<u64, FileError> {
     let path = work_dir.path().join("write-rate");
     let began = Instant::now();
     let mut file = match work_dir.tree().create_file(&path) {
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(0),
+        Err(error) if error.is_full() => return Ok(0),
         result => result?,
     };
     let written = file.write_all(&vec![7; RATE_BYTES]).and_then(|()| file.sync_all());
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
     work_dir.tree().remove_file(&path)?;
     match written {
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(0),
+        Err(error) if is_full(&error) => Ok(0),
         written => written
             .map(|()| RATE_BYTES as u64 * 1000 / milliseconds)
             .map_err(FileError::on("measure the speed of the volume with", &path)),
