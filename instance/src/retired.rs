@@ -40,9 +40,13 @@ pub fn watch(volume: Volume, own: u32) {
     }
 }
 
-/// Removes the data that is due, and returns its major versions.
+/// Removes the data that is due, and returns its major versions; none while the server does not accept connections: it may
+/// never do, and then the old data is all that is left.
 fn sweep(volume: &Volume, own: u32, now: Timestamp) -> Result<Vec<u32>, FileError> {
     let mut removed = Vec::new();
+    if !accepts_connections(volume, own)? {
+        return Ok(removed);
+    }
     for retired in volume.retired()? {
         if is_due(retired, own, now) {
             remove(volume, retired.major, own)?;
@@ -50,6 +54,16 @@ fn sweep(volume: &Volume, own: u32, now: Timestamp) -> Result<Vec<u32>, FileErro
         }
     }
     Ok(removed)
+}
+
+/// Line of `postmaster.pid`, from 0, with the state of the server, since version 10.
+const STATE_LINE: usize = 7;
+
+/// Whether the server of this process accepts connections, as it has recorded itself once its recovery was complete.
+fn accepts_connections(volume: &Volume, own: u32) -> Result<bool, FileError> {
+    let file = volume.data_dir(own).join("postmaster.pid");
+    let text = volume.tree().read_text_if_exists(&file)?.unwrap_or_default();
+    Ok(text.lines().nth(STATE_LINE).is_some_and(|state| state.trim_end() == "ready"))
 }
 
 /// Whether the data is removed now, by an instance of major version `own`. Data that is not older never is: this
@@ -130,7 +144,17 @@ mod tests {
             }
             fs::write(root.path().join("13/data/PG_VERSION"), "13\n").unwrap();
             fs::write(root.path().join(".pgops/retired/13"), format!("{until}\n")).unwrap();
-            Self { root, volume }
+            let old = Self { root, volume };
+            old.set_state(17, "ready   ");
+            old
+        }
+
+        /// As the server of that version records its state.
+        fn set_state(&self, major: u32, state: &str) {
+            let directory = self.root.path().join(format!("{major}/data"));
+            fs::create_dir_all(&directory).unwrap();
+            let text = format!("7\n{}\n1763632800\n5432\n/run\n*\n  1 2\n{state}\n", directory.display());
+            fs::write(directory.join("postmaster.pid"), text).unwrap();
         }
 
         fn has(&self, path: &str) -> bool {
@@ -161,9 +185,24 @@ mod tests {
     }
 
     #[test]
+    fn retired_data_stays_while_the_new_server_does_not_accept_connections() {
+        let old = OldData::new(NOW);
+        for state in ["starting", "stopping", ""] {
+            old.set_state(17, state);
+            assert!(old.sweep(17).unwrap().is_empty(), "{state}");
+        }
+        fs::remove_file(old.root.path().join("17/data/postmaster.pid")).unwrap();
+        assert!(old.sweep(17).unwrap().is_empty());
+        assert!(old.has("13/data/PG_VERSION"));
+        old.set_state(17, "ready   ");
+        assert_eq!(old.sweep(17).unwrap(), [13]);
+    }
+
+    #[test]
     fn active_and_newer_data_are_never_removed() {
         for own in [12, 13] {
             let old = OldData::new(NOW);
+            old.set_state(own, "ready   ");
             assert!(old.sweep(own).unwrap().is_empty());
             assert!(old.has("13/data/PG_VERSION"), "under {own}");
         }
