@@ -241,6 +241,14 @@ impl Agent {
         }
     }
 
+    /// How many processors the container may use, by its limit: another one than that of the runner's container.
+    pub async fn processors(&self) -> Result<usize, AgentError> {
+        match self.call(Task::CountProcessors).await? {
+            Response::Count(count) => Ok(count.max(1)),
+            _ => Err(self.unexpected()),
+        }
+    }
+
     /// Kills every process that the session has left in the container.
     pub async fn kill_all(&self) -> Result<(), AgentError> {
         self.done(Task::KillAll).await

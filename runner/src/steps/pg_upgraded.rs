@@ -38,7 +38,7 @@ async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Re
     let facts = upgrade.facts()?;
     // From here on the new cluster is no longer as initdb left it, and a kill must not hide that.
     upgrade.work_dir.unmark(Marker::Fresh)?;
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = upgrade.agents.programs.processors().await?;
     let program = PgUpgrade {
         old: &upgrade.old_programs().await?,
         new: &upgrade.new_programs().await?,
