@@ -24,7 +24,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         upgrade.record_handover().await?;
     }
     // The next step may be the point of no return: better to learn before it that a pod will not come up.
-    Ok(upgrade.cluster.ensure_pod_not_broken(&upgrade.plan.to.image).await?)
+    upgrade.ensure_new_pod_not_broken().await
 }
 
 pub async fn undo(upgrade: &mut UpgradeContext) -> Result<(), StepError> {

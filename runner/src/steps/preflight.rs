@@ -35,10 +35,8 @@ mod volume;
 
 use std::time::Duration;
 
-use pgops_api::names;
 use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 
-use crate::cluster::PodState;
 use crate::postgres::client::extensions::default_versions;
 use crate::postgres::client::inventory::{Inventory, inventory};
 use crate::postgres::collation::versions::CollationVersion;
@@ -53,19 +51,15 @@ use crate::upgrade::{
 use estimate::Estimate;
 use schema_rehearsal::Source;
 
+/// How long to wait for a pod that is just being restarted.
+const RESTART_WAIT: Duration = Duration::from_mins(1);
 /// The longest that is kept of what users are told, in bytes: on the volume and in the report, a `ConfigMap` of at most 1 MiB
 /// with other parts.
 const MAX_KEPT: usize = 192 << 10;
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     objects::check(upgrade).await?;
-    let PodState::Ready { ip } = upgrade.cluster.pod_state(&upgrade.plan.from.image).await? else {
-        return Err(StepError::DatabaseNotReady {
-            pod: names::pod(&upgrade.plan.database, 0),
-            image: upgrade.plan.from.image.clone(),
-            namespace: upgrade.plan.namespace.clone(),
-        });
-    };
+    let ip = upgrade.wait_serving_pod(&upgrade.plan.from, RESTART_WAIT).await?;
     let client = upgrade.superuser.connect_server(&ip).await?;
     ensure_version(&client, &upgrade.plan.from).await?;
     let collations = text_order::store_collations(upgrade, &ip).await;

@@ -91,10 +91,11 @@ pub enum StepError {
     FactsMissing(PathBuf),
     #[error("the interlock is not held; the data was not changed")]
     NotFenced,
-    #[error(
-        "pod {pod} does not answer with image {image}; see \"kubectl -n {namespace} describe pod {pod}\""
-    )]
-    DatabaseNotReady { pod: String, image: String, namespace: String },
+    #[error("the database does not answer: {obstacle}; see \"kubectl -n {namespace} describe pod {pod}\"")]
+    DatabaseNotReady { pod: String, obstacle: String, namespace: String },
+    /// The request was cancelled while the step waited.
+    #[error("{}", .0.message)]
+    Cancelled(Failure),
     /// The image holds another version than the catalog declares.
     #[error(
         "the server reports version {reported}, but PostgresVersion {name} declares {expected}: correct the catalog or \
@@ -117,8 +118,14 @@ pub enum StepError {
     #[error("the new server {0} and may have accepted writes: rolling back would lose data")]
     UndoUnsafe(&'static str),
     /// The step took longer than `spec.timeout`, or than its own limit.
-    #[error("the step took longer than {} s, the limit of spec.timeout or its own", .0.as_secs())]
-    Timeout(Duration),
+    #[error(
+        "the step took longer than {} s, the limit of spec.timeout or its own{}", .limit.as_secs(), waited_for(.waiting.as_deref())
+    )]
+    Timeout {
+        limit: Duration,
+        /// What it waited for, if that was known.
+        waiting: Option<String>,
+    },
 }
 
 /// How the objects differ from what the plan was made from.
@@ -165,6 +172,10 @@ fn differences(differences: &[Difference]) -> String {
     shortened(&differences.iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 
+fn waited_for(waiting: Option<&str>) -> String {
+    waiting.map(|waiting| format!("; what it waited for: {waiting}")).unwrap_or_default()
+}
+
 const WHOLE_IN_LOG: &str = " (all of it is in the Job's log)";
 
 impl StepError {
@@ -178,7 +189,7 @@ impl StepError {
     fn is_retryable(&self) -> bool {
         match self {
             Self::Cluster(error) => error.is_retryable(),
-            Self::Server(_) | Self::Timeout(_) => true,
+            Self::Server(_) | Self::Timeout { .. } => true,
             _ => false,
         }
     }
@@ -202,6 +213,9 @@ impl StepError {
     /// How the journal and the request's status record it.
     #[must_use]
     pub fn failure(&self, step: Step) -> Failure {
+        if let Self::Cancelled(failure) = self {
+            return failure.clone();
+        }
         let is_foreign = matches!(self, Self::Cluster(error) if error.is_foreign());
         Failure {
             // As the launcher says it, which looks at the same objects first.
