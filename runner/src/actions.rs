@@ -96,6 +96,7 @@ impl Actions for UpgradeContext {
         let wait = Duration::from_secs(u64::from(attempt.min(30)));
         tracing::warn!(%step, attempt, "{}; retrying in {} s", failure.message, wait.as_secs());
         self.reporter.retry(step, attempt, failure);
+        self.attempts_left = COMMITTED_RETRIES.saturating_sub(attempt);
         // On a full volume the next attempt may need only a little space: for the switchover, or a server's first files.
         self.work_dir.release_reserve();
         tokio::time::sleep(wait).await;
@@ -113,6 +114,8 @@ impl Actions for UpgradeContext {
     }
 
     fn show(&mut self, record: &Record) {
+        // The next step, or undo, has all of its attempts.
+        self.attempts_left = COMMITTED_RETRIES;
         let outage = steps::outage_change(self.kind, record.step, &record.event);
         self.reporter.show(record, outage);
         let step = record.step;

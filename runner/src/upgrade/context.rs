@@ -43,6 +43,8 @@ pub struct UpgradeContext {
     pub has_made_checkpoints: bool,
     /// Where the upgrade is going.
     pub direction: Direction,
+    /// How often the step, or its undo, may be tried again.
+    pub attempts_left: u32,
     /// Since when the server that this runner has waited for has served clients.
     pub serving_since: Option<Timestamp>,
     /// Held from `fence` until a database's server is started.
@@ -70,6 +72,7 @@ impl UpgradeContext {
             extensions: Knowledge::new(&plan.extensions),
             has_made_checkpoints: false,
             direction: Direction::Forward,
+            attempts_left: 0,
             serving_since: None,
             interlock: None,
             requires_node: false,

@@ -5,7 +5,7 @@ use crate::cluster::IfBroken;
 /// Where the upgrade is going.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Direction {
-    /// To the new version; a failure leads back.
+    /// To the new version; a failure is followed by a rollback.
     Forward,
     /// To the new version, past the point of no return.
     ForwardOnly,
@@ -20,13 +20,13 @@ impl Direction {
         if is_committed { Self::ForwardOnly } else { Self::Forward }
     }
 
-    /// What ends the wait for a pod that the kubelet reports as unable to start: where the database would stay down otherwise,
-    /// a wait never ends before the kubelet has tried again.
+    /// What ends the wait for a pod that the kubelet reports as unable to start, in an attempt after which so many are left.
+    /// Where the database stays down after the last one, that does not end before the kubelet has tried again.
     #[must_use]
-    pub fn if_broken(self) -> IfBroken {
-        match self {
-            Self::Forward => IfBroken::Fail,
-            Self::ForwardOnly | Self::Back => IfBroken::WaitForNextStart,
+    pub fn if_broken(self, attempts_left: u32) -> IfBroken {
+        match (self, attempts_left) {
+            (Self::ForwardOnly | Self::Back, 0) => IfBroken::WaitForNextStart,
+            _ => IfBroken::Fail,
         }
     }
 }
@@ -36,10 +36,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn direction_without_rollback_waits_for_the_next_start() {
-        assert_eq!(Direction::forward(false).if_broken(), IfBroken::Fail);
+    fn last_attempt_without_rollback_waits_for_the_next_start() {
         for direction in [Direction::forward(true), Direction::Back] {
-            assert_eq!(direction.if_broken(), IfBroken::WaitForNextStart);
+            assert_eq!(direction.if_broken(0), IfBroken::WaitForNextStart);
+            assert_eq!(direction.if_broken(1), IfBroken::Fail);
         }
+        assert_eq!(Direction::forward(false).if_broken(0), IfBroken::Fail);
     }
 }

@@ -14,7 +14,9 @@ use super::context::UpgradeContext;
 use super::direction::Direction;
 use super::error::{PlanMismatch, StepError};
 use super::log::warn_step;
-use crate::cluster::{Observed, Obstacle, PodState, PodVersion, StartPod, ToldBy, ignore_missing, pod};
+use crate::cluster::{
+    IfBroken, Observed, Obstacle, PodState, PodVersion, StartPod, ToldBy, ignore_missing, pod,
+};
 use crate::postgres::client::catalog::version;
 
 /// Interval between two attempts to take the interlock, and how many there are between two looks at the pod.
@@ -132,7 +134,7 @@ impl UpgradeContext {
         }
         let pod_version = self.pod_version(version)?;
         let node = self.node().map(ToOwned::to_owned);
-        let if_broken = self.direction.if_broken();
+        let if_broken = self.direction.if_broken(self.attempts_left);
         let start = StartPod { version: &pod_version, node: node.as_deref(), if_broken };
         let was_set = self.cluster.has_set_template(&pod_version);
         self.cluster.apply_template(&start).await?;
@@ -159,7 +161,7 @@ impl UpgradeContext {
     /// Deletes the database's pod unless it is of `version` already; the workload creates it again.
     pub async fn replace_pod(&self, version: &VersionRef) -> Result<(), StepError> {
         let version = self.pod_version(version)?;
-        let start = StartPod { version: &version, node: self.node(), if_broken: self.direction.if_broken() };
+        let start = StartPod { version: &version, node: self.node(), if_broken: IfBroken::Fail };
         Ok(self.cluster.replace_pod(&start).await?)
     }
 
