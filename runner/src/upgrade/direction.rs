@@ -20,7 +20,7 @@ impl Direction {
         if is_committed { Self::ForwardOnly } else { Self::Forward }
     }
 
-    /// What ends the wait for a pod that the kubelet reports as unable to start, in an attempt after which so many are left.
+    /// What ends the wait for a pod that the kubelet reports as unable to start, by how many attempts are left after this one.
     /// Where the database stays down after the last one, that does not end before the kubelet has tried again.
     #[must_use]
     pub fn if_broken(self, attempts_left: u32) -> IfBroken {

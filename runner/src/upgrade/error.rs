@@ -300,6 +300,29 @@ mod tests {
     }
 
     #[test]
+    fn timeout_says_what_the_step_waited_for() {
+        let timeout = |waiting: Option<&str>| {
+            let error =
+                StepError::Timeout { limit: Duration::from_mins(1), waiting: waiting.map(ToOwned::to_owned) };
+            error.failure(Step::StartDatabase)
+        };
+        let failure = timeout(Some("pod orders-0 cannot be scheduled: 0/1 nodes are available"));
+        assert!(
+            failure
+                .message
+                .ends_with("what it waited for: pod orders-0 cannot be scheduled: 0/1 nodes are available")
+        );
+        assert!(failure.retryable && timeout(None).message.ends_with("of spec.timeout or its own"));
+    }
+
+    #[test]
+    fn cancelled_wait_fails_as_the_cancellation() {
+        let failure =
+            Failure { reason: "Cancelled".into(), message: "it was deleted".into(), retryable: false };
+        assert_eq!(StepError::Cancelled(failure.clone()).failure(Step::StartDatabase), failure);
+    }
+
+    #[test]
     fn escalation_is_named_and_not_tried_again() {
         let difference = Difference {
             object: "role \"tenant\"".into(),
