@@ -84,6 +84,12 @@ pub fn retry(object: &PartialObjectMeta<Postgres>, error: &ApiError) -> Action {
     Action::requeue(AFTER_FAILURE)
 }
 
+/// Whether the children are built now. A paused database is left alone, unless its workload was deleted meanwhile: the request
+/// that holds the pause cannot create another one. It is created without pods, which that request starts.
+fn builds(database: &Postgres, workload: Option<&StatefulSet>) -> bool {
+    database.paused().is_none() || (workload.is_none() && database.was_initialized())
+}
+
 /// Builds the children of a database, unless it is paused, and reports its status.
 async fn provision(
     context: &Context,
@@ -93,7 +99,7 @@ async fn provision(
 ) -> Result<Action, ApiError> {
     let mut build_error = None;
     let mut image = None;
-    if database.paused().is_none() {
+    if builds(&database, workload.as_ref()) {
         if blocker.is_none() && !has_finalizer(&database, names::POSTGRES_FINALIZER) {
             let change = with_finalizer(&database, names::POSTGRES_FINALIZER);
             database = write(context, "add the finalizer of", &database, change).await?;
@@ -148,4 +154,27 @@ async fn write(
     let namespace = database.namespace().unwrap_or_default();
     let databases: Api<Postgres> = Api::namespaced(context.client.clone(), &namespace);
     patch::patch(&databases, verb, database, &patch_params(), change).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{database, version, workload};
+    use serde_json::json;
+
+    #[test]
+    fn paused_database_gets_only_the_workload_that_it_has_lost() {
+        let workload = workload(&version("13.16", "13.16", None));
+        let mut database = database(json!({}));
+        assert!(builds(&database, None) && builds(&database, Some(&workload)));
+        let paused = json!({ "conditions": [{
+            "type": "Paused", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z",
+        }] });
+        database.status = serde_json::from_value(paused).unwrap();
+        assert!(!builds(&database, None), "it was never started");
+        database
+            .annotations_mut()
+            .insert(names::ANNOTATION_INITIALIZED.into(), "2026-11-20T10:00:00Z".into());
+        assert!(builds(&database, None) && !builds(&database, Some(&workload)));
+    }
 }

@@ -17,11 +17,12 @@ use crate::design::{Design, Storage};
 
 pub fn statefulset(database: &Postgres, design: &Design, images: &Images) -> StatefulSet {
     let name = database.name_any();
-    let halted = database.spec.halted.unwrap_or_default();
+    // The request that holds a pause decides when a pod is started.
+    let has_no_pod = database.spec.halted.unwrap_or_default() || database.paused().is_some();
     StatefulSet {
         metadata: workload_metadata(database, design),
         spec: Some(StatefulSetSpec {
-            replicas: Some(if halted { 0 } else { database.replicas() }),
+            replicas: Some(if has_no_pod { 0 } else { database.replicas() }),
             selector: selector(database),
             service_name: Some(names::pods_service(&name)),
             // With OrderedReady, a pod that waits would block the creation of the pod that it waits for.
