@@ -139,6 +139,7 @@ impl Instance {
         let mode = self.options.client_auth_mode;
         // An upgrade away from this version may have been started and rolled back.
         self.volume.clear_retired(self.major())?;
+        retired::make_room(&self.volume, self.major());
         let mut server =
             server::start(&self.volume, interlock, &self.programs, mode, &self.run_dir, &self.reaper)?;
         self.reporter.report(Stage::Running);

@@ -1,4 +1,5 @@
-//! Removes retired data: data directories that an upgrade has replaced, once their retention has expired.
+//! Removes retired data: data directories that an upgrade has replaced, once their retention has expired, or once the server
+//! that replaced them needs the space.
 
 use std::io;
 use std::path::Path;
@@ -6,10 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pgops_volume::{FileError, Retired, Volume};
+use pgops_volume::{FileError, Retired, Space, Volume};
 
-/// Pause between two checks.
-const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// Pause between two checks. A volume may be filled at some hundred megabytes a second.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Pause after a failure: its cause is not fixed within seconds, and each attempt is a line in the log.
 const AFTER_FAILURE: Duration = Duration::from_mins(10);
 
@@ -19,19 +20,7 @@ const AFTER_FAILURE: Duration = Duration::from_mins(10);
 pub fn watch(volume: Volume, own: u32) {
     let spawned = thread::Builder::new().name("retired".to_owned()).spawn(move || {
         loop {
-            let pause = match sweep(&volume, own, Timestamp::now()) {
-                Ok(removed) => {
-                    for major in removed {
-                        tracing::info!(major, "removed the data that an upgrade has replaced");
-                    }
-                    CHECK_INTERVAL
-                }
-                Err(error) => {
-                    tracing::warn!("{}; retrying later", pgops_api::display_chain(&error));
-                    AFTER_FAILURE
-                }
-            };
-            thread::sleep(pause);
+            thread::sleep(if sweep_and_log(&volume, own) { CHECK_INTERVAL } else { AFTER_FAILURE });
         }
     });
     // The database serves anyway; the next start tries again.
@@ -40,22 +29,83 @@ pub fn watch(volume: Volume, own: u32) {
     }
 }
 
-/// Removes the data that is due, and returns its major versions.
-fn sweep(volume: &Volume, own: u32, now: Timestamp) -> Result<Vec<u32>, FileError> {
+/// Frees the space that major version `own` needs to start, if retired data has it: a server that ran out of space would end
+/// again and again otherwise.
+pub fn make_room(volume: &Volume, own: u32) {
+    // An error is the server's to report: it may start nevertheless.
+    if volume.space().is_ok_and(Space::is_exhausted) {
+        sweep_and_log(volume, own);
+    }
+}
+
+/// Removes the data that is due; returns whether that succeeded.
+fn sweep_and_log(volume: &Volume, own: u32) -> bool {
+    match sweep(volume, own, Timestamp::now(), Volume::space) {
+        Ok(removed) => {
+            for Removed { major, reason } in removed {
+                match reason {
+                    Reason::Expired => tracing::info!(major, "removed the data that an upgrade has replaced"),
+                    Reason::SpaceNeeded(space) => tracing::warn!(
+                        major,
+                        "removed the data that an upgrade has replaced before its time: {} MiB of the volume were free, less \
+                         than {} MiB",
+                        space.free >> 20,
+                        space.reserve() >> 20
+                    ),
+                }
+            }
+            true
+        }
+        Err(error) => {
+            tracing::warn!("{}; retrying later", pgops_api::display_chain(&error));
+            false
+        }
+    }
+}
+
+/// Why retired data is removed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Reason {
+    Expired,
+    SpaceNeeded(Space),
+}
+
+/// Data that was removed.
+#[derive(Debug, Eq, PartialEq)]
+struct Removed {
+    major: u32,
+    reason: Reason,
+}
+
+/// Removes the data that is due, the oldest version first. The space is measured again for each: the first may be enough.
+fn sweep(
+    volume: &Volume,
+    own: u32,
+    now: Timestamp,
+    space: impl Fn(&Volume) -> Result<Space, FileError>,
+) -> Result<Vec<Removed>, FileError> {
     let mut removed = Vec::new();
-    for retired in volume.retired()? {
-        if is_due(retired, own, now) {
+    let mut retired = volume.retired()?;
+    retired.sort_by_key(|retired| retired.major);
+    for retired in retired {
+        if let Some(reason) = removal(retired, own, now, space(volume)?) {
             remove(volume, retired.major, own)?;
-            removed.push(retired.major);
+            removed.push(Removed { major: retired.major, reason });
         }
     }
     Ok(removed)
 }
 
-/// Whether the data is removed now, by an instance of major version `own`. Data that is not older never is: this
-/// version has not replaced it.
-fn is_due(retired: Retired, own: u32, now: Timestamp) -> bool {
-    retired.major < own && retired.until <= now
+/// Why the data is removed now by an instance of major version `own`, if it is. Data that is not older never is: this version
+/// has not replaced it. A full volume would end the server that serves: the old data is worth less.
+fn removal(retired: Retired, own: u32, now: Timestamp, space: Space) -> Option<Reason> {
+    if retired.major >= own {
+        None
+    } else if retired.until <= now {
+        Some(Reason::Expired)
+    } else {
+        space.is_low().then_some(Reason::SpaceNeeded(space))
+    }
 }
 
 /// Removes the data directory of a major version and its directories in tablespaces, and nothing that an operator has
@@ -114,6 +164,9 @@ mod tests {
 
     const NOW: &str = "2026-11-26T02:00:00Z";
 
+    const AMPLE: Space = Space { free: 1 << 30, size: 2 << 30 };
+    const LOW: Space = Space { free: 100 << 20, size: 2 << 30 };
+
     /// A volume with data that was replaced.
     struct OldData {
         root: tempfile::TempDir,
@@ -138,7 +191,11 @@ mod tests {
         }
 
         fn sweep(&self, own: u32) -> Result<Vec<u32>, FileError> {
-            sweep(&self.volume, own, NOW.parse().unwrap())
+            self.sweep_with(own, AMPLE).map(|removed| removed.into_iter().map(|it| it.major).collect())
+        }
+
+        fn sweep_with(&self, own: u32, space: Space) -> Result<Vec<Removed>, FileError> {
+            sweep(&self.volume, own, NOW.parse().unwrap(), |_| Ok(space))
         }
 
         fn tablespace(&self, major: u32, path: &str) -> PathBuf {
@@ -164,9 +221,33 @@ mod tests {
     fn active_and_newer_data_are_never_removed() {
         for own in [12, 13] {
             let old = OldData::new(NOW);
-            assert!(old.sweep(own).unwrap().is_empty());
+            assert!(old.sweep_with(own, LOW).unwrap().is_empty());
             assert!(old.has("13/data/PG_VERSION"), "under {own}");
         }
+    }
+
+    #[test]
+    fn retired_data_is_removed_before_its_time_when_the_volume_is_almost_full() {
+        let old = OldData::new("2026-11-27T02:00:00Z");
+        assert!(old.sweep_with(17, AMPLE).unwrap().is_empty());
+        let removed = Removed { major: 13, reason: Reason::SpaceNeeded(LOW) };
+        assert_eq!(old.sweep_with(17, LOW).unwrap(), [removed]);
+        assert!(!old.has("13") && old.has("17/data"));
+    }
+
+    #[test]
+    fn retired_data_stays_once_the_oldest_has_freed_enough() {
+        let old = OldData::new("2026-11-27T02:00:00Z");
+        for path in ["9/data", "15/data"] {
+            fs::create_dir_all(old.root.path().join(path)).unwrap();
+        }
+        for major in [9, 15] {
+            old.volume.retire(major, "2026-11-27T02:00:00Z".parse().unwrap()).unwrap();
+        }
+        let space = |volume: &Volume| Ok(if volume.data_dir(9).exists() { LOW } else { AMPLE });
+        let removed = sweep(&old.volume, 17, NOW.parse().unwrap(), space).unwrap();
+        assert_eq!(removed.iter().map(|it| it.major).collect::<Vec<_>>(), [9]);
+        assert!(old.has("13/data") && old.has("15/data"));
     }
 
     #[test]

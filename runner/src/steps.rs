@@ -139,6 +139,7 @@ pub static STEPS: [StepSpec; 16] = [
         .timeout(MAX_POD_WAIT),
     step(Step::UpdateDatabase, "sets spec.version of the Postgres", action!(update_database::run)),
     step(Step::ResumeDatabase, "lifts the pause", action!(resume_database::run)),
+    step(Step::CleanUp, "schedules the deletion of the old data", action!(sync clean_up::run)).optional(),
     step(
         Step::UpdateExtensions,
         "updates extensions to the versions of the new image",
@@ -152,7 +153,6 @@ pub static STEPS: [StepSpec; 16] = [
     )
     .optional(),
     step(Step::Analyze, "collects statistics for the planner", action!(analyze::run)).optional(),
-    step(Step::CleanUp, "schedules the deletion of the old data", action!(sync clean_up::run)).optional(),
 ];
 
 /// A step without undo or timeout that is neither interruptible nor optional.

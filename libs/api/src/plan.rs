@@ -154,14 +154,14 @@ pub enum Step {
     UpdateDatabase,
     /// Lifts the pause.
     ResumeDatabase,
+    /// Schedules the deletion of the old data.
+    CleanUp,
     /// Updates extensions to the SQL version that the new image provides.
     UpdateExtensions,
     /// Rebuilds indexes on text that the new image sorts differently.
     RebuildIndexes,
     /// Collects statistics for the planner.
     Analyze,
-    /// Schedules the deletion of the old data.
-    CleanUp,
 }
 
 impl Step {
@@ -198,10 +198,10 @@ impl Step {
                 VerifyDatabase,
                 UpdateDatabase,
                 ResumeDatabase,
+                CleanUp,
                 UpdateExtensions,
                 RebuildIndexes,
                 Analyze,
-                CleanUp,
             ],
         }
     }

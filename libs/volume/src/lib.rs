@@ -8,6 +8,7 @@
 //! | `interlock` | the lock that keeps all `PostgreSQL` programs but one away from the data |
 //! | `active` | the major version that serves |
 //! | `retired` | data that an upgrade has replaced, and until when it is kept |
+//! | `space` | how much it has, and when that is little |
 //! | `tablespaces` | the directories that a data directory links to |
 //!
 //! Only this crate knows how to access a volume; what its files are called is in [`pgops_api::layout`]. It has no async
@@ -22,6 +23,7 @@ mod refused;
 mod removal;
 mod retired;
 mod size;
+mod space;
 mod tablespaces;
 #[cfg(test)]
 mod tests;
@@ -32,4 +34,5 @@ pub use error::FileError;
 pub use interlock::Interlock;
 pub use paths::Volume;
 pub use retired::Retired;
+pub use space::Space;
 pub use tree::Tree;

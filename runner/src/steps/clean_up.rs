@@ -1,5 +1,6 @@
 //! `CleanUp`: schedules removal of the old data; the new instance deletes it when the retention expires
-//! (`instance/src/retired.rs`). It sees every tablespace, and it outlives this worker.
+//! (`instance/src/retired.rs`), or when space is needed: the steps that follow write, and with clones each block that
+//! changes takes new space. It sees every tablespace, and it outlives this worker.
 
 use std::time::Duration;
 
@@ -23,9 +24,11 @@ pub fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         let requested = upgrade.plan.keep_old_data_seconds.map(Duration::from_secs);
         let until = Timestamp::now().saturating_add(upgrade.facts()?.mode.old_data_retention(requested));
         let until = until.map_err(StepError::Retention)?;
-        // Nothing is left to undo. On a full volume the old data may be all that can be deleted.
-        upgrade.work_dir.release_reserve();
-        volume.retire(old_major, until)?;
+        if volume.retire(old_major, until).is_err() {
+            // On a full volume the old data may be all that can be deleted, and nothing is left to undo.
+            upgrade.work_dir.release_reserve();
+            volume.retire(old_major, until)?;
+        }
     }
     let kept = upgrade.kept_old_data()?;
     log_step(

@@ -7,7 +7,6 @@ use pgops_api::plan::Step;
 use pgops_volume::{FileError, Volume};
 
 use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
-use crate::postgres::volume::capacity::free;
 use crate::postgres::volume::data::restore_control_file;
 use crate::postgres::volume::work_dir::Marker;
 use crate::upgrade::{StepError, UpgradeContext, log_step, warn_step};
@@ -66,7 +65,7 @@ async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Re
     if let Err(PgUpgradeError::Failed { explanation, logs, .. }) = &mut result {
         keep_logs(upgrade, logs).await;
         let needed = facts.shape.wal_segment_bytes;
-        explanation.extend(free(volume).ok().and_then(|free| full_volume_hint(free, needed)));
+        explanation.extend(volume.space().ok().and_then(|space| full_volume_hint(space.free, needed)));
     }
     result?;
     log_step(

@@ -172,6 +172,9 @@ async fn examine(
         findings.push(finding);
         TransferMode::Link
     });
+    if upgrade.plan.keep_old_data_seconds != Some(0) {
+        findings.extend(space.retention_note(mode));
+    }
     let (unknown, drop_column_option) = image::unknown_column_options(inventory, &programs).await?;
     findings.extend(unknown);
     let source = Source { ip, inventory, collations, drop_column_option, missing_libraries: &missing };

@@ -14,7 +14,7 @@ use crate::postgres::program::controldata::ControlData;
 use crate::postgres::program::initdb::initdb;
 use crate::postgres::server::private_server::{Data, PrivateServer, private_hba};
 use crate::postgres::server::recovery;
-use crate::postgres::volume::capacity::{can_reflink, free};
+use crate::postgres::volume::capacity::can_reflink;
 use crate::postgres::volume::data::remove_new;
 use crate::postgres::volume::work_dir::Marker;
 
@@ -77,7 +77,7 @@ impl UpgradeContext {
             reflink: TransferMode::Clone.since() <= self.new_major && can_reflink(&self.work_dir),
             new: new_cluster(inventory.databases.len(), inventory.relations, shape.wal_segment_bytes),
             used: self.volume.data_size(self.old_major)?,
-            free: free(&self.volume)? + taken,
+            free: self.volume.space()?.free + taken,
         })
     }
 
@@ -90,7 +90,7 @@ impl UpgradeContext {
             reflink: facts.mode == TransferMode::Clone,
             new: new_cluster(facts.databases.len(), facts.relations, facts.shape.wal_segment_bytes),
             used: facts.bytes,
-            free: free(&self.volume)? + taken,
+            free: self.volume.space()?.free + taken,
         };
         space.choose(Some(facts.mode)).map(drop).map_err(|finding| StepError::Findings(vec![finding]))
     }
@@ -158,7 +158,7 @@ impl UpgradeContext {
         Ok(until.map(|until| {
             let mebibytes = self.facts.as_ref().map_or(0, |facts| facts.bytes) / (1024 * 1024);
             format!(
-                "the data of {} ({mebibytes} MiB) is kept on the volume until {until:.0}",
+                "the data of {} ({mebibytes} MiB) is kept on the volume until {until:.0} or until space is needed",
                 self.plan.from.name
             )
         }))

@@ -60,6 +60,21 @@ impl Space {
         Ok(mode)
     }
 
+    /// That the old data may be deleted before its time: with clones, each block that changes while it is kept takes new space.
+    #[must_use]
+    pub fn retention_note(self, mode: TransferMode) -> Option<Finding> {
+        let enough = self.new.saturating_add(self.used);
+        (mode == TransferMode::Clone && self.free < enough).then(|| {
+            let text = format!(
+                "{} are free, and the old data shares its blocks with the new data: each block that changes takes new space, and \
+                 if that runs short, the old data is deleted before its time; {} would be enough for any change",
+                Mebibytes(self.free),
+                Mebibytes(enough)
+            );
+            Finding::note("old-data-space", text)
+        })
+    }
+
     fn default_mode(self) -> TransferMode {
         if self.reflink {
             TransferMode::Clone
@@ -124,6 +139,16 @@ mod tests {
     fn impossible_mode_is_a_finding(#[case] requested: Option<TransferMode>, #[case] id: &str) {
         let space = Space { reflink: false, new: GIB / 4, used: 10 * GIB, free: 5 * GIB };
         assert_eq!(space.choose(requested).unwrap_err().id, id);
+    }
+
+    #[test]
+    fn clone_that_may_outgrow_the_volume_is_noted() {
+        let space = |free| Space { reflink: true, new: GIB / 4, used: 10 * GIB, free };
+        let note = space(5 * GIB).retention_note(TransferMode::Clone).unwrap();
+        assert!(!note.blocks() && note.text.contains("5120 MiB are free"), "{note:?}");
+        assert!(note.text.contains("10496 MiB would be enough"), "{note:?}");
+        assert_eq!(space(11 * GIB).retention_note(TransferMode::Clone), None);
+        assert_eq!(space(5 * GIB).retention_note(TransferMode::Link), None);
     }
 
     #[test]

@@ -3,19 +3,12 @@
 use std::io::{self, Write};
 use std::time::Instant;
 
-use pgops_volume::{FileError, Volume};
+use pgops_volume::FileError;
 
 use super::work_dir::WorkDir;
 
 /// Large enough to rate the volume, small enough not to disturb the database.
 const RATE_BYTES: usize = 16 * 1024 * 1024;
-
-/// Bytes of the volume that are available to us.
-pub fn free(volume: &Volume) -> Result<u64, FileError> {
-    let root = volume.root();
-    let stat = rustix::fs::statvfs(root).map_err(FileError::on("measure the free space of", root))?;
-    Ok(stat.f_bavail * stat.f_frsize)
-}
 
 /// Bytes per second that the volume writes durably, by a small probe; 0 if there is no space for it.
 pub fn write_rate(work_dir: &WorkDir) -> Result<u64, FileError> {
@@ -57,6 +50,7 @@ pub fn can_reflink(work_dir: &WorkDir) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pgops_volume::Volume;
     use std::fs;
 
     #[test]

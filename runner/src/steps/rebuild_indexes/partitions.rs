@@ -8,7 +8,6 @@ use crate::postgres::collation::misrouted::{Misrouted, Partition, Refusal, Rows,
 use crate::postgres::collation::partitions::misrouted_rows;
 use crate::postgres::collation::rebuild::has_room;
 use crate::postgres::collation::repartition;
-use crate::postgres::volume::capacity;
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 
 /// Whether the indexes of a database are right, as far as they are known to depend on a change.
@@ -105,7 +104,7 @@ fn without_room(upgrade: &UpgradeContext, rows: &Rows) -> Result<Option<Refusal>
     if upgrade.kind == UpgradeKind::Minor {
         return Ok(None);
     }
-    let (bytes, free) = (rows.misrouted_bytes(), capacity::free(&upgrade.volume)?);
+    let (bytes, free) = (rows.misrouted_bytes(), upgrade.volume.space()?.free);
     Ok((!has_room(free, bytes)).then_some(Refusal::NoRoom { bytes, free }))
 }
 

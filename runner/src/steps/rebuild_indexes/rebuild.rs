@@ -11,7 +11,6 @@ use crate::postgres::collation::follow_ups::manual_follow_ups;
 use crate::postgres::collation::indexes::{Index, affected};
 use crate::postgres::collation::rebuild::{drop_leftovers, end_rebuilds, has_room, rebuild};
 use crate::postgres::collation::refresh::{refresh, refresh_statements};
-use crate::postgres::volume::capacity;
 use crate::upgrade::rebuild_progress::{IndexRef, PROGRESS, Progress, RebuildStatus};
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 
@@ -169,7 +168,7 @@ impl<'a> Rebuild<'a> {
     async fn rebuild_one(&self, client: &mut Client, index: &Index) -> Result<Option<String>, StepError> {
         let server = self.upgrade.plan.to.pg_version()?;
         if self.upgrade.kind == UpgradeKind::Major {
-            let free = capacity::free(&self.upgrade.volume)?;
+            let free = self.upgrade.volume.space()?.free;
             if !has_room(free, index.bytes) {
                 return Ok(Some(format!(
                     "it has {} MiB, and the volume has {} MiB free: enlarge it, then run {}",

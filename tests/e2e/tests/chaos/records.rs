@@ -35,7 +35,7 @@ async fn major_upgrade_killed_at_each_record(
 #[rstest]
 #[case::first(Major::Copy, &[(Step::Preflight, 1500), (Step::DataDirectoryInitialized, 400), (Step::StopDatabase, 300), (Step::StartDatabase, 50)])]
 #[case::second(Major::Link, &[(Step::Preflight, 700), (Step::DataDirectoryInitialized, 1200), (Step::StopDatabase, 150), (Step::StartDatabase, 100)])]
-#[case::third(Major::Copy, &[(Step::CopiedOldBinaries, 100), (Step::PgUpgraded, 1000), (Step::Analyze, 300), (Step::CleanUp, 5)])]
+#[case::third(Major::Copy, &[(Step::CopiedOldBinaries, 100), (Step::PgUpgraded, 1000), (Step::CleanUp, 5), (Step::Analyze, 300)])]
 #[case::fourth(Major::Link, &[(Step::Preflight, 1100), (Step::PgUpgraded, 1500), (Step::UpdateExtensions, 10), (Step::Analyze, 100)])]
 #[tokio::test]
 async fn major_upgrade_killed_in_the_middle_of_a_step(

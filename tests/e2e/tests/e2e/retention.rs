@@ -7,7 +7,9 @@ use k8s_openapi::jiff::Timestamp;
 use pgops_api::condition;
 use pgops_api::names::{ANNOTATION_KEEP_OLD_DATA, ANNOTATION_TRANSFER_MODE};
 use pgops_api::opsrequest::CONDITION_SUCCESSFUL;
-use pgops_e2e::{DataSet, Database, Namespace, assert_upgraded, with_namespace};
+use pgops_e2e::{
+    DataSet, Database, DatabaseBuilder, FileSystem, LoopVolume, Namespace, assert_upgraded, with_namespace,
+};
 
 /// Whether the volume has data of version 13.
 async fn has_old_data(orders: &Database) -> anyhow::Result<bool> {
@@ -17,7 +19,15 @@ async fn has_old_data(orders: &Database) -> anyhow::Result<bool> {
 
 /// A database that was upgraded with these annotations, and the message of its request.
 async fn upgraded(ns: &Namespace, annotations: &[(&str, &str)]) -> anyhow::Result<(Database, String)> {
-    let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
+    upgrade(ns, ns.postgres("orders"), annotations).await
+}
+
+async fn upgrade(
+    ns: &Namespace,
+    orders: DatabaseBuilder,
+    annotations: &[(&str, &str)],
+) -> anyhow::Result<(Database, String)> {
+    let orders = orders.version("13.16").filled_with(&[DataSet::Kept]).await?;
     let before = orders.fingerprint().await?;
     let request = ns.upgrade("orders-17").database("orders").to("17.11");
     let request = annotations.iter().fold(request, |request, (name, value)| request.annotation(name, value));
@@ -87,4 +97,28 @@ async fn old_data_is_deleted_right_after_the_upgrade(
         wait_deleted(&orders).await
     })
     .await
+}
+
+#[tokio::test]
+async fn old_data_is_deleted_before_its_time_when_the_volume_is_full_and_the_server_stays()
+-> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let small = LoopVolume::create(ns.cluster(), ns.name(), FileSystem::XfsWithReflinks, 1500).await?;
+        let result = fill_after_upgrade(ns, &small).await;
+        small.delete().await?;
+        result
+    })
+    .await
+}
+
+async fn fill_after_upgrade(ns: &Namespace, small: &LoopVolume) -> anyhow::Result<()> {
+    let orders = ns.postgres("orders").field("storage", small.claim());
+    let (orders, message) = upgrade(ns, orders, &[(ANNOTATION_TRANSFER_MODE, "clone")]).await?;
+    ensure!(message.contains(" or until space is needed"), "{message}");
+    ensure!(has_old_data(&orders).await?, "the old data was deleted although the volume has space");
+    small.fill()?;
+    wait_deleted(&orders).await?;
+    // What it has freed is enough for this.
+    orders.sql("postgres", "CREATE TABLE after AS SELECT generate_series(1, 1000); CHECKPOINT").await?;
+    small.free_space()
 }
