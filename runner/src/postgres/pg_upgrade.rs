@@ -73,7 +73,8 @@ pub enum PgUpgradeError {
 }
 
 impl PgUpgrade<'_> {
-    /// Runs it, and passes each stage that has passed to `on_stage`.
+    /// Runs it, and passes each stage that has passed to `on_stage`. The new cluster is not on the disk yet: see
+    /// [`sync`](super::program::initdb::sync).
     pub async fn run(&self, mut on_stage: impl FnMut(&str)) -> Result<(), PgUpgradeError> {
         let agent = &self.new.agent;
         let hba = private_hba(agent, self.scratch).await?;
@@ -144,6 +145,8 @@ impl PgUpgrade<'_> {
         .flat_map(|(option, value)| [option.to_owned(), value])
         // Copying is the default, and has an option of its own only since 17.
         .chain((self.mode != TransferMode::Copy).then(|| format!("--{}", self.mode.name())))
+        // The new cluster is synced when the rights in it have been compared, see `initdb::sync`. 14 and earlier lack it.
+        .chain((self.new_major >= 15).then(|| "--no-sync".to_owned()))
         .collect()
     }
 

@@ -7,6 +7,7 @@ use pgops_api::plan::Step;
 use pgops_volume::{FileError, Volume};
 
 use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
+use crate::postgres::program::initdb;
 use crate::postgres::volume::data::restore_control_file;
 use crate::postgres::volume::work_dir::Marker;
 use crate::upgrade::{StepError, UpgradeContext, log_step, warn_step};
@@ -19,6 +20,8 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         upgrade.ensure_fresh().await?;
         run_pg_upgrade(upgrade, data.keeps_commit_timestamps()).await?;
         rights::check(upgrade).await?;
+        let pgdata = upgrade.volume.data_dir(upgrade.new_major);
+        initdb::sync(&upgrade.new_programs().await?, &pgdata, upgrade.interlock()?).await?;
         carry_settings(&upgrade.volume, upgrade.old_major, upgrade.new_major)?;
         upgrade.record_handover().await?;
     }

@@ -16,6 +16,7 @@ use crate::postgres::client::error::ServerError;
 use crate::postgres::pg_upgrade::PgUpgradeError;
 use crate::postgres::privileges::difference::Difference;
 use crate::postgres::program::command::CommandError;
+use crate::postgres::program::initdb::SyncError;
 use crate::postgres::program::programs::VerifyError;
 use crate::postgres::proxy::ProxyError;
 use crate::postgres::server::inspection::InspectionError;
@@ -38,6 +39,9 @@ pub enum StepError {
     /// The private server on the new data.
     #[error(transparent)]
     Inspection(#[from] InspectionError),
+    /// The new data, which must be on the disk before the old data is given up.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
     /// The programs of an image.
     #[error(transparent)]
     Verify(#[from] VerifyError),

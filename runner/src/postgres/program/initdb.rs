@@ -1,7 +1,10 @@
 //! Initialises the new cluster so that `pg_upgrade` accepts it: with the install user, encoding, locale, checksums
 //! and WAL segment size of the old one.
 
+use std::io;
 use std::path::Path;
+
+use pgops_volume::Interlock;
 
 use super::command::CommandError;
 use super::programs::Programs;
@@ -52,6 +55,22 @@ pub async fn initdb(programs: &Programs, pgdata: &Path, shape: &ClusterShape) ->
     let help = programs.program("initdb").arg("--help").output().await?;
     let program = programs.program("initdb").arg("--pgdata").path(pgdata);
     program.args(options(shape, &help)).output().await.map(drop)
+}
+
+/// The files of a cluster could not be written to the disk.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    #[error("failed to pass the interlock to initdb --sync-only")]
+    Interlock(#[source] io::Error),
+    #[error("failed to write the new cluster to the disk")]
+    Command(#[from] CommandError),
+}
+
+/// Writes the files of the cluster in `pgdata`, and in its tablespaces, to the disk. No server may run on it.
+pub async fn sync(programs: &Programs, pgdata: &Path, interlock: &Interlock) -> Result<(), SyncError> {
+    let program = programs.program("initdb").args(["--sync-only", "--pgdata"]).path(pgdata);
+    program.holding(interlock).map_err(SyncError::Interlock)?.output().await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! It runs in binary upgrade mode, in which no background worker writes: neither autovacuum nor a subscription's worker.
 //! It is only asked to read the system catalogs, and to grant roles to roles: the files of these are the new cluster's own in
-//! every transfer mode, so the data of the old cluster stays untouched even if it is linked.
+//! every transfer mode, so the data of the old cluster stays untouched even if it is linked. It syncs nothing, so the cluster
+//! must be synced afterwards.
 
 use std::io;
 use std::path::Path;
@@ -63,6 +64,8 @@ impl<'a> Inspection<'a> {
         let server = PrivateServer { major, data: Data::New, relations: 0, hba: &hba, settings };
         let mut options = server.options();
         options.set("listen_addresses", "").set("max_logical_replication_workers", "0");
+        // All of the cluster is synced after it has stopped: syncing its checkpoint too would lengthen the outage.
+        options.set("fsync", "off");
         options.set("unix_socket_directories", socket_dir.display().to_string());
         let start = programs.program("pg_ctl").args(["-W", "-s", "-D"]).path(pgdata);
         let start = start
