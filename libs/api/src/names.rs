@@ -9,6 +9,8 @@ pub const PREFIX: &str = "pgops.dev";
 pub const POSTGRES_FINALIZER: &str = "kubedb.com";
 /// Finalizer on a `PostgresOpsRequest` that has a Job, so that the Job is not deleted during the upgrade.
 pub const REQUEST_FINALIZER: &str = "pgops.dev/runner";
+/// Finalizer on the Job of a request, so that it does not vanish before its result is recorded.
+pub const JOB_FINALIZER: &str = "pgops.dev/result";
 
 /// Label with the resource name of the API, on every child of a `Postgres`.
 pub const LABEL_NAME: &str = "app.kubernetes.io/name";
@@ -168,6 +170,13 @@ pub fn worker_user(namespace: &str, request: &str, uid: &str) -> String {
     format!("system:serviceaccount:{namespace}:{}", worker(request, uid))
 }
 
+/// Whether a user of the API server has the name of a worker of this namespace.
+#[must_use]
+pub fn is_worker_user(namespace: &str, user: &str) -> bool {
+    let account = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.strip_prefix(namespace));
+    account.and_then(|rest| rest.strip_prefix(':')).is_some_and(|name| name.starts_with(WORKER_PREFIX))
+}
+
 /// A name as the value of a label, which has at most 63 characters.
 #[must_use]
 pub fn label(name: &str) -> &str {
@@ -185,7 +194,8 @@ pub fn request_label(request: &str, uid: &str) -> String {
 #[must_use]
 pub fn report(request: &str) -> String {
     let stem: String = request.chars().take(253 - "-report".len()).collect();
-    format!("{stem}-report")
+    // A long name may be cut at a dot, after which no part of a name begins with a hyphen.
+    format!("{}-report", stem.trim_end_matches(['-', '.']))
 }
 
 /// The same, if the name [`report`] is taken: no other object can have been created for this uid by chance.
@@ -204,6 +214,9 @@ mod tests {
             worker_user("demo", "orders-17", "3f9c21aa-1111"),
             "system:serviceaccount:demo:pgops-worker-orders-17-3f9c21aa"
         );
+        assert!(is_worker_user("demo", &worker_user("demo", "orders-17", "3f9c21aa-1111")));
+        assert!(!is_worker_user("dem", &worker_user("demo", "orders-17", "3f9c21aa-1111")));
+        assert!(!is_worker_user("demo", "system:serviceaccount:demo:default"));
     }
 
     #[test]
@@ -216,6 +229,9 @@ mod tests {
         assert_eq!(label("orders"), "orders");
         assert_eq!(label(&format!("{}-{long}", "d".repeat(62))), "d".repeat(62));
         assert_eq!(report_by_uid("orders-17", uid), "orders-17-3f9c21aa-report");
+        assert_eq!(report("orders-17"), "orders-17-report");
+        assert_eq!(report(&long).len(), 253);
+        assert_eq!(report(&format!("{}.{long}", "o".repeat(245))), format!("{}-report", "o".repeat(245)));
         let dashed = format!("{}-{}", "o".repeat(53), "x".repeat(20));
         assert!(!job(&dashed, uid).contains("--"));
     }
