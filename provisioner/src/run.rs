@@ -11,12 +11,12 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::{Controller, controller, watcher};
+use kube::runtime::{Controller, controller};
 use kube::{Api, Client};
 use pgops_api::{Postgres, PostgresVersion, names};
-use pgops_kube::NamespaceScope;
 use pgops_kube::lease::Election;
 use pgops_kube::shutdown::{self, CancellationToken};
+use pgops_kube::{NamespaceScope, watches};
 use tokio::sync::watch;
 
 use crate::apply::MANAGER;
@@ -100,7 +100,7 @@ async fn watch_databases_in(client: Client, scope: NamespaceScope, context: Arc<
     let versions: Api<PartialObjectMeta<PostgresVersion>> = Api::all(client);
     let own_label = format!("{}={}", names::LABEL_NAME, names::LABEL_NAME_VALUE);
 
-    let controller = Controller::new(databases, watcher::Config::default());
+    let controller = Controller::new(databases, watches::config());
     let known = controller.store();
     // The catalog changes seldom, and which databases wait for an entry is known only to themselves.
     let all_databases = move |_| {
@@ -108,8 +108,8 @@ async fn watch_databases_in(client: Client, scope: NamespaceScope, context: Arc<
         databases.iter().map(|database| ObjectRef::from_obj(database.as_ref())).collect::<Vec<_>>()
     };
     let reconciled = controller
-        .owns(workloads, watcher::Config::default().labels(&own_label))
-        .watches(versions, watcher::Config::default(), all_databases)
+        .owns(workloads, watches::config().labels(&own_label))
+        .watches(versions, watches::config(), all_databases)
         .run(reconcile, |object, error, _| retry(&object, error), context);
     let mut reconciled = pin!(reconciled);
     while let Some(result) = reconciled.next().await {

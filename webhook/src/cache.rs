@@ -2,6 +2,7 @@
 //! from them.
 
 mod derived;
+mod freshness;
 mod merge;
 mod prune;
 mod reflector;
@@ -10,6 +11,7 @@ mod unreadable;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::WriterDropped;
@@ -18,6 +20,7 @@ use pgops_api::matrix::Catalog;
 use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
 
 use derived::Derived;
+use freshness::Freshness;
 pub use prune::Prune;
 pub use reflector::{run_reflector, run_reflectors};
 use store::Store;
@@ -31,6 +34,7 @@ pub struct Caches {
     versions: Store<PostgresVersion>,
     catalog: Derived<Catalog>,
     active: Derived<RequestsByDatabase>,
+    freshness: Freshness,
 }
 
 /// The writers that keep the caches up to date.
@@ -69,15 +73,17 @@ impl Caches {
     /// Empty caches, and their writers.
     #[must_use]
     pub fn new() -> (Self, StoreWriters) {
-        let databases = StoreWriter::default();
-        let requests = StoreWriter::default();
-        let versions = StoreWriter::default();
+        let freshness = Freshness::default();
+        let databases = StoreWriter::new(freshness.clone());
+        let requests = StoreWriter::new(freshness.clone());
+        let versions = StoreWriter::new(freshness.clone());
         let caches = Self {
             databases: databases.store(),
             requests: requests.store(),
             versions: versions.store(),
             catalog: Derived::default(),
             active: Derived::default(),
+            freshness,
         };
         (caches, StoreWriters { databases, requests, versions })
     }
@@ -87,6 +93,13 @@ impl Caches {
         self.versions.wait_until_ready().await?;
         self.databases.wait_until_ready().await?;
         self.requests.wait_until_ready().await
+    }
+
+    /// The kind whose objects have not been followed for the longest time, and how long, if that is too long to decide on
+    /// them.
+    #[must_use]
+    pub fn stale(&self) -> Option<(String, Duration)> {
+        self.freshness.stalest()
     }
 
     /// The objects that a decision on the request depends on. The request's namespace must be set.

@@ -12,6 +12,7 @@
 //! | [`shutdown`] | termination signals |
 //! | [`Readiness`] | what a process waits for before it is ready |
 //! | [`Namespaces`] | the namespaces that a program works in |
+//! | [`watches`] | watches that notice when the API server does not answer any more |
 //! | [`PullPolicy`] | the flag for `imagePullPolicy` |
 
 mod api_error;
@@ -25,6 +26,7 @@ mod pull_policy;
 mod readiness;
 pub mod shutdown;
 pub mod status;
+pub mod watches;
 
 pub use api_error::ApiError;
 pub use namespaces::{NamespaceArgs, NamespaceScope, Namespaces};
