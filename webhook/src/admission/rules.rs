@@ -8,7 +8,7 @@ mod ops_request;
 mod postgres;
 mod postgres_version;
 mod shortened;
-mod version_change;
+pub mod version_change;
 mod volume_claim;
 
 use super::decision::Decision;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use kube::runtime::watcher::Event;
+use pgops_testing::fake_api_server::FakeApiServer;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -22,6 +23,7 @@ mod ops_request;
 mod postgres;
 mod postgres_version;
 mod protection;
+mod worker_write;
 
 /// The objects of a cluster.
 #[derive(Default)]
@@ -29,6 +31,8 @@ struct Cluster {
     databases: Vec<Value>,
     requests: Vec<Value>,
     versions: Vec<Value>,
+    /// The API server, which may know more than the caches.
+    api_server: Option<FakeApiServer>,
 }
 
 impl Cluster {
@@ -56,7 +60,7 @@ impl Cluster {
         fill(&mut writers.databases, &self.databases);
         fill(&mut writers.requests, &self.requests);
         fill(&mut writers.versions, &self.versions);
-        router(Arc::new(caches), Metrics::default())
+        router(Arc::new(caches), Metrics::default(), self.api_server.as_ref().map(FakeApiServer::client))
     }
 
     async fn post(&self, path: &str, body: impl Into<Body>) -> (StatusCode, String) {

@@ -12,6 +12,13 @@ use super::known_version::check_version;
 use crate::admission::decision::{Cause, Decision};
 use crate::cache::Caches;
 
+/// Reasons of the denials of this rule, of which a worker has none.
+pub const REASONS: [&str; 3] = [REQUEST_ACTIVE, VERSION_REVERTED, VERSION_GUARDED];
+
+const REQUEST_ACTIVE: &str = "RequestActive";
+const VERSION_REVERTED: &str = "VersionReverted";
+const VERSION_GUARDED: &str = "VersionGuarded";
+
 /// Denies a change of the version by anyone but the worker of an active request, unless the object has the
 /// override annotation.
 pub fn decide(caches: &Caches, user: &str, new: &Postgres, old: &Postgres) -> Result<Vec<String>, Decision> {
@@ -32,16 +39,17 @@ pub fn decide(caches: &Caches, user: &str, new: &Postgres, old: &Postgres) -> Re
         return Ok(warnings);
     }
     let (reason, message) = if let Some(request) = active.first() {
-        ("RequestActive", request_active(request, &database))
+        (REQUEST_ACTIVE, request_active(request, &database))
     } else if let Some(request) = upgraded_from(caches, &database, to) {
-        ("VersionReverted", reverted(&request, &database, from, to))
+        (VERSION_REVERTED, reverted(&request, &database, from, to))
     } else {
-        ("VersionGuarded", use_a_request(caches, old, &database, to))
+        (VERSION_GUARDED, use_a_request(caches, old, &database, to))
     };
     Err(Decision::Forbidden(Cause { reason, message, field: "spec.version".into() }))
 }
 
-fn is_worker_of(request: &PostgresOpsRequest, user: &str) -> bool {
+/// Whether the user is the worker of the request.
+pub fn is_worker_of(request: &PostgresOpsRequest, user: &str) -> bool {
     let namespace = request.metadata.namespace.as_deref().unwrap_or_default();
     request.uid().is_some_and(|uid| worker_user(namespace, &request.name_any(), &uid) == user)
 }

@@ -104,15 +104,15 @@ async fn adding_standbys_is_denied_and_other_changes_pass() {
 }
 
 /// demo/orders after its first server has answered.
-fn initialized() -> Value {
+pub fn initialized() -> Value {
     with(database("orders"), "/metadata/annotations", json!({"pgops.dev/initialized": "true"}))
 }
 
-fn version_change(old: &Value, to: &str) -> Value {
+pub fn version_change(old: &Value, to: &str) -> Value {
     review("UPDATE", Some(&with(old.clone(), "/spec/version", json!(to))), Some(old))
 }
 
-fn by(mut review: Value, user: &str) -> Value {
+pub fn by(mut review: Value, user: &str) -> Value {
     review["userInfo"]["username"] = json!(user);
     review
 }
