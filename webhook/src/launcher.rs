@@ -16,7 +16,9 @@ mod observe;
 mod pods;
 mod queue;
 mod rights;
+mod start_problem;
 mod state;
+mod waiting;
 
 // What to do next: pure.
 mod action;

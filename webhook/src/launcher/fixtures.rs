@@ -1,11 +1,12 @@
 //! Objects for the tests: the database `demo/orders` on 13.16, and the request `orders-17`.
 
+pub mod events;
 pub mod jobs;
 pub mod pods;
 mod state_builder;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::jiff::Timestamp;
 use pgops_api::matrix::Catalog;
 use pgops_api::postgresversion::PostgresVersionSpec;
@@ -75,6 +76,19 @@ pub fn workload() -> StatefulSet {
                 "containers": [{ "name": "postgres", "image": "registry/postgres:13.16-patched" }],
             }},
         },
+    }))
+}
+
+/// The database's first pod.
+pub fn server(node: &str, is_ready: bool) -> Pod {
+    parse(json!({
+        "metadata": { "name": "orders-0", "namespace": "demo", "uid": "server", "ownerReferences": [
+            { "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "orders", "uid": "workload", "controller": true },
+        ]},
+        "spec": { "nodeName": node, "containers": [] },
+        "status": { "phase": "Running", "conditions": [
+            { "type": "Ready", "status": if is_ready { "True" } else { "False" } },
+        ]},
     }))
 }
 

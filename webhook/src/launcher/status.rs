@@ -12,6 +12,7 @@ use pgops_api::{Condition, PostgresOpsRequest, condition};
 
 use super::action::Action;
 use super::state::State;
+use super::waiting;
 
 /// The status that the action writes, if it writes one.
 pub fn written_by(action: &Action, state: &State) -> Option<PostgresOpsRequestStatus> {
@@ -19,11 +20,13 @@ pub fn written_by(action: &Action, state: &State) -> Option<PostgresOpsRequestSt
     let now = Time(state.now);
     Some(match action {
         Action::Acknowledge { from } => acknowledged(request, from, now),
-        Action::Wait { reason, message } => waiting(request, reason, message, now),
+        Action::Wait { reason, message } | Action::Warn { reason, message } => {
+            waiting(request, reason, message, now)
+        }
         Action::Deny { reason, message } => ended_without(Phase::Denied, request, reason, message, now),
         Action::Fail { reason, message } => ended_without(Phase::Failed, request, reason, message, now),
         Action::Succeed { message } => succeeded(request, message, now),
-        Action::MarkProgressing => progressing(request),
+        Action::MarkProgressing | Action::StopWaiting => progressing(request),
         Action::Resume => resumed(request),
         _ => return None,
     })
@@ -45,6 +48,10 @@ fn acknowledged(request: &PostgresOpsRequest, from: &str, now: Time) -> Postgres
 fn waiting(request: &PostgresOpsRequest, reason: &str, message: &str, now: Time) -> PostgresOpsRequestStatus {
     let mut status = current(request);
     status.phase = status.phase.or(Some(Phase::Pending));
+    // Its time is that of the reason: how long a request waits for one may be limited.
+    if waiting::since(request, reason).is_none() {
+        stop_waiting(&mut status);
+    }
     put(&mut status, Condition::new(CONDITION_WAITING, "True", reason, message, now));
     status
 }
@@ -124,6 +131,16 @@ mod tests {
         let failed = ended_without(Phase::Failed, &request, "JobFailed", "why", Time(at(3)));
         assert_eq!(types(&failed), ["PauseDatabase", "Failed"]);
         assert_eq!(failed.observed_generation, request.metadata.generation);
+    }
+
+    #[test]
+    fn time_of_a_wait_is_that_of_its_reason() {
+        let mut request = request("orders-17");
+        for (second, reason, since) in [(2, "Blocked", 2), (3, "Blocked", 2), (4, "JobRefused", 4)] {
+            request.status = Some(waiting(&request, reason, "waits", Time(at(second))));
+            assert_eq!(crate::launcher::waiting::since(&request, reason), Some(at(since)));
+        }
+        assert_eq!(types(request.status.as_ref().unwrap()), ["Waiting"]);
     }
 
     #[test]

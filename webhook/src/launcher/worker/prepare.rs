@@ -10,6 +10,7 @@ use pgops_api::{Owner, Postgres, UpgradePlan, layout};
 
 use super::{RunAs, Scheduling, Worker};
 use crate::launcher::state::State;
+use crate::launcher::waiting::PLAN_LOST;
 
 /// Why no worker can be built.
 #[derive(Debug, PartialEq)]
@@ -70,7 +71,7 @@ fn major(version: &VersionRef) -> Result<u32, PrepareError> {
 }
 
 fn plan_lost(message: String) -> PrepareError {
-    PrepareError { reason: "PlanLost", message }
+    PrepareError { reason: PLAN_LOST, message }
 }
 
 /// A database and the template of its pods, as the provisioner built it.
@@ -113,7 +114,7 @@ impl<'a> Provisioned<'a> {
             config_secret: config_secret.filter(|name| !name.is_empty()),
             run_as: run_as(pod),
             scheduling: Scheduling {
-                node: state.node.clone(),
+                node: state.server.as_ref().and_then(|pod| pod.spec.as_ref()?.node_name.clone()),
                 node_selector: pod.node_selector.clone(),
                 tolerations: pod.tolerations.clone(),
                 image_pull_secrets: pod.image_pull_secrets.clone(),
@@ -121,6 +122,11 @@ impl<'a> Provisioned<'a> {
             },
         }
     }
+}
+
+/// Image of the database's server, if pgops has provisioned it.
+pub fn server_image(state: &State) -> Option<&str> {
+    Provisioned::of(state).ok()?.server_image().map(String::as_str)
 }
 
 fn server(pod: &PodSpec) -> Option<&Container> {
