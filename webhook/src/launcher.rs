@@ -26,9 +26,11 @@ mod decide;
 mod worker;
 
 // What is done.
+mod abandoned_jobs;
 mod apply;
 mod catalog;
 mod controller;
+mod ended_pods;
 mod events;
 mod status;
 mod triggers;
