@@ -38,6 +38,7 @@ mod fingerprint;
 pub mod golden;
 mod harness;
 pub mod identity;
+pub mod injected_container;
 mod kubectl;
 mod loop_volume;
 mod manual_pg_upgrade;

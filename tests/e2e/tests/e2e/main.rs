@@ -36,3 +36,4 @@ mod server_database;
 mod statistics;
 mod stored_settings;
 mod user_objects;
+mod worker_jobs;
