@@ -15,6 +15,7 @@ mod error_chain;
 pub mod layout;
 pub mod matrix;
 pub mod names;
+mod nearest;
 pub mod opsrequest;
 pub mod ownership;
 pub mod plan;
@@ -26,6 +27,7 @@ mod schema;
 pub mod serverconf;
 pub mod session_options;
 pub mod spec_check;
+pub mod spec_fields;
 pub mod storage_risk;
 pub mod version;
 
