@@ -31,6 +31,9 @@ pub const LABEL_REQUEST: &str = "pgops.dev/request";
 /// Label with the database's name, see [`label`], on the Job and its pods.
 pub const LABEL_DATABASE: &str = "pgops.dev/database";
 
+/// Label of a `Postgres`: whether pgops manages it, see [`ManagedDatabases`](crate::ManagedDatabases).
+pub const LABEL_MANAGED: &str = "pgops.dev/managed";
+
 /// Annotation of a request: `copy`, `copy-file-range`, `clone` or `link`.
 pub const ANNOTATION_TRANSFER_MODE: &str = "pgops.dev/transfer-mode";
 /// Annotation of a request: how long the old data is kept after the upgrade, such as `24h`.
@@ -54,6 +57,11 @@ pub const ANNOTATION_ALLOW_BASE_OS_CHANGE: &str = "pgops.dev/allow-base-os-chang
 pub const ANNOTATION_DRY_RUN: &str = "pgops.dev/dry-run";
 /// Annotation of a `Postgres`, set once the first server has answered: its volume is never initialised again.
 pub const ANNOTATION_INITIALIZED: &str = "pgops.dev/initialized";
+/// Annotation of a `Postgres`: with [`BY_REQUEST`] a changed `spec.version` is not refused. It stays unchanged until a
+/// request has changed it, so that one commit of a GitOps tool may have both.
+pub const ANNOTATION_VERSION_CHANGE: &str = "pgops.dev/version-change";
+/// Value of [`ANNOTATION_VERSION_CHANGE`].
+pub const BY_REQUEST: &str = "by-request";
 /// Annotation that lifts the guards of the object that has it, if it is `true`, see [`overrides_guards`]. Of a
 /// `Postgres`: its version may be set by hand, it may be deleted during an upgrade, and it gets the catalog's image.
 /// Of a `PostgresVersion`: it may be changed while it is in use. Of a volume claim: it may be deleted although its
@@ -168,6 +176,13 @@ pub fn worker_user(namespace: &str, request: &str, uid: &str) -> String {
     format!("system:serviceaccount:{namespace}:{}", worker(request, uid))
 }
 
+/// Whether the user is a worker of any request, by its name at the API server.
+#[must_use]
+pub fn is_worker_user(user: &str) -> bool {
+    let account = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+    account.is_some_and(|(_, account)| account.starts_with(WORKER_PREFIX))
+}
+
 /// A name as the value of a label, which has at most 63 characters.
 #[must_use]
 pub fn label(name: &str) -> &str {
@@ -204,6 +219,15 @@ mod tests {
             worker_user("demo", "orders-17", "3f9c21aa-1111"),
             "system:serviceaccount:demo:pgops-worker-orders-17-3f9c21aa"
         );
+        assert!(is_worker_user(&worker_user("demo", "orders-17", "3f9c21aa-1111")));
+        for other in [
+            "ada",
+            "pgops-worker-a",
+            "system:serviceaccount:pgops-worker-a",
+            "system:serviceaccount:demo:app",
+        ] {
+            assert!(!is_worker_user(other), "{other}");
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ fn launched(state: &State) -> String {
         "job {} {does} {} from {} to {}",
         state.job_name(),
         state.database_key(),
-        request.status.as_ref().and_then(|status| status.from.as_deref()).unwrap_or("its version"),
+        request.from_version().unwrap_or("its version"),
         request.target().unwrap_or_default()
     )
 }

@@ -10,7 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use pgops_api::admission::NamespacedName;
 use pgops_api::matrix::Catalog;
-use pgops_api::opsrequest::{CONDITION_DRY_RUN, CONDITION_WAITING, Phase};
+use pgops_api::opsrequest::{CONDITION_ACKNOWLEDGED, CONDITION_DRY_RUN, CONDITION_WAITING, Phase};
 use pgops_api::{Postgres, PostgresOpsRequest, StorageRisk, names, storage_risk};
 use pgops_kube::finalizers;
 
@@ -123,5 +123,5 @@ pub fn has_finalizer(request: &PostgresOpsRequest) -> bool {
 
 /// Whether the launcher sets this condition on a request that has not ended.
 fn is_launcher_condition(type_: &str) -> bool {
-    [CONDITION_DRY_RUN, CONDITION_WAITING].contains(&type_)
+    [CONDITION_ACKNOWLEDGED, CONDITION_DRY_RUN, CONDITION_WAITING].contains(&type_)
 }

@@ -4,8 +4,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use pgops_api::admission::requested_scope;
 use pgops_api::opsrequest::{
-    CONDITION_DRY_RUN, CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase,
-    PostgresOpsRequestStatus,
+    CONDITION_ACKNOWLEDGED, CONDITION_DRY_RUN, CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING,
+    Phase, PostgresOpsRequestStatus, acknowledged_message,
 };
 use pgops_api::plan::Scope;
 use pgops_api::{Condition, PostgresOpsRequest, condition};
@@ -33,10 +33,12 @@ pub fn written_by(action: &Action, state: &State) -> Option<PostgresOpsRequestSt
 fn acknowledged(request: &PostgresOpsRequest, from: &str, now: Time) -> PostgresOpsRequestStatus {
     let mut status = current(request);
     // Decided once: a later change of the annotation has no effect.
-    if status.from.is_none() && requested_scope(request) == Ok(Scope::DryRun) {
+    if request.from_version().is_none() && requested_scope(request) == Ok(Scope::DryRun) {
         let message = "only the preflight runs; nothing is changed";
-        put(&mut status, Condition::new(CONDITION_DRY_RUN, "True", CONDITION_DRY_RUN, message, now));
+        put(&mut status, Condition::new(CONDITION_DRY_RUN, "True", CONDITION_DRY_RUN, message, now.clone()));
     }
+    let message = acknowledged_message(from);
+    put(&mut status, Condition::new(CONDITION_ACKNOWLEDGED, "True", CONDITION_ACKNOWLEDGED, message, now));
     status.phase = status.phase.or(Some(Phase::Pending));
     status.from = Some(from.to_owned());
     status
@@ -131,6 +133,17 @@ mod tests {
         let mut request = request("orders-17");
         request.status.get_or_insert_default().phase = Some(Phase::Approved);
         assert_eq!(acknowledged(&request, "13.16", Time(at(1))).phase, Some(Phase::Approved));
+    }
+
+    #[test]
+    fn acknowledgement_survives_a_schema_without_the_source_version() {
+        let mut request = request("orders-17");
+        request.status = Some(acknowledged(&request, "13.16", Time(at(1))));
+        request.status.get_or_insert_default().from = None;
+        assert_eq!(request.from_version(), Some("13.16"));
+        request.status = Some(acknowledged(&request, "13.23", Time(at(2))));
+        assert_eq!(request.from_version(), Some("13.23"));
+        assert_eq!(types(request.status.as_ref().unwrap()), ["Acknowledged"]);
     }
 
     #[test]

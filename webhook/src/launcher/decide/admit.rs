@@ -132,10 +132,8 @@ fn repeat_admission(state: &State) -> Result<AdmittedUpgrade, Action> {
 /// The database's version, unless the request's status has it already.
 fn unacknowledged_version(state: &State) -> Option<String> {
     let version = &state.database.as_ref()?.spec.version;
-    let is_acknowledged = state
-        .request
-        .status
-        .as_ref()
-        .is_some_and(|status| status.phase.is_some() && status.from.as_ref() == Some(version));
+    let request = &state.request;
+    let has_phase = request.status.as_ref().is_some_and(|status| status.phase.is_some());
+    let is_acknowledged = has_phase && request.from_version() == Some(version);
     (!is_acknowledged).then(|| version.clone())
 }

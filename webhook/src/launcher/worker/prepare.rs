@@ -35,7 +35,7 @@ pub fn new_worker(state: &State, mut upgrade: AdmittedUpgrade) -> Result<Worker,
 pub fn rebuild_worker(state: &State) -> Result<Worker, PrepareError> {
     let provisioned = Provisioned::of(state)?;
     let request = &state.request;
-    let mut from = version_ref(state, request.status.as_ref().and_then(|status| status.from.as_deref()))?;
+    let mut from = version_ref(state, request.from_version())?;
     let to = version_ref(state, request.target())?;
     let old_major = major(&from)?;
     let new_major = major(&to)?;
