@@ -7,6 +7,7 @@ mod namespace;
 mod ops_request;
 mod postgres;
 mod postgres_version;
+mod problems;
 mod shortened;
 mod version_change;
 mod volume_claim;

@@ -18,6 +18,7 @@ mod audit;
 mod bounds;
 mod disclosure;
 mod envelope;
+mod fields;
 mod ops_request;
 mod postgres;
 mod postgres_version;

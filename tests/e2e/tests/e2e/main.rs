@@ -33,6 +33,8 @@ mod rehearsal;
 mod retention;
 mod rights;
 mod server_database;
+mod spec_checks;
+mod spec_fields;
 mod statistics;
 mod stored_settings;
 mod user_objects;
