@@ -21,7 +21,7 @@ use crate::metrics::{Metrics, ReviewLabels};
 /// Answers the review in a body: a pure function, except for the log.
 pub fn answer(caches: &Caches, webhook: Webhook, body: &[u8]) -> Result<Answered, Malformed> {
     envelope::answer(body, |request| match webhook {
-        Webhook::Mutate => rules::defaults::mutate(request),
+        Webhook::Mutate => rules::mutate(caches, request),
         Webhook::Validate => rules::decide(caches, request).into(),
     })
 }

@@ -2,6 +2,7 @@
 
 pub mod defaults;
 mod deletion;
+mod kept_version;
 mod known_version;
 mod namespace;
 mod ops_request;
@@ -12,9 +13,17 @@ mod shortened;
 mod version_change;
 mod volume_claim;
 
-use super::decision::Decision;
+use super::decision::{Answer, Decision};
 use super::request::{AdmissionRequest, ReviewedKind};
 use crate::cache::Caches;
+
+/// The answer of the mutating webhook, which denies nothing: the validating webhook sees the result.
+pub fn mutate(caches: &Caches, request: &AdmissionRequest<'_>) -> Answer {
+    if request.is_for_subresource() {
+        return Decision::Allowed(Vec::new()).into();
+    }
+    kept_version::keep(caches, request).unwrap_or_else(|| defaults::mutate(request))
+}
 
 /// The decision of the validating webhook.
 ///

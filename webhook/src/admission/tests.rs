@@ -19,6 +19,7 @@ mod bounds;
 mod disclosure;
 mod envelope;
 mod fields;
+mod gitops;
 mod ops_request;
 mod postgres;
 mod postgres_version;
@@ -80,6 +81,18 @@ impl Cluster {
         assert_eq!(review["apiVersion"], "admission.k8s.io/v1");
         assert_eq!(review["response"]["uid"], "review-1");
         review["response"].take()
+    }
+
+    /// The object that is stored after the mutating webhook has changed it, and the warnings.
+    async fn stored(&self, request: Value) -> (Value, Vec<String>) {
+        let mut object = request["object"].clone();
+        let response = self.review("/mutate", request).await;
+        if let Ok(bytes) = serde_json::from_value::<Vec<u8>>(response["patch"].clone()) {
+            json_patch::patch(&mut object, &serde_json::from_slice::<json_patch::Patch>(&bytes).unwrap())
+                .unwrap();
+        }
+        let warnings = response["warnings"].as_array().cloned().unwrap_or_default();
+        (object, warnings.iter().map(|line| line.as_str().unwrap().to_owned()).collect())
     }
 
     async fn validate(&self, request: Value) -> Value {

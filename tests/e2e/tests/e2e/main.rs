@@ -12,6 +12,7 @@ mod documentation;
 mod escalation;
 mod extensions;
 mod failures;
+mod gitops;
 mod hostile_volume;
 mod interruptions;
 mod isolation;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 use pgops_api::admission::NamespacedName;
-use pgops_api::names::{ANNOTATION_OVERRIDE, worker_user};
+use pgops_api::names::{ANNOTATION_OVERRIDE, ANNOTATION_VERSION_CHANGE, BY_REQUEST, worker_user};
 use pgops_api::opsrequest::Phase;
+use pgops_api::plan::Scope;
 use pgops_api::{Postgres, PostgresOpsRequest};
 
 use super::known_version::check_version;
@@ -47,7 +48,7 @@ fn is_worker_of(request: &PostgresOpsRequest, user: &str) -> bool {
 }
 
 /// The latest upgrade of the database from that version.
-fn upgraded_from(
+pub(super) fn upgraded_from(
     caches: &Caches,
     database: &NamespacedName<'_>,
     version: &str,
@@ -57,7 +58,8 @@ fn upgraded_from(
             && request.spec.database_ref.name == database.name
             && request.updates_version()
             && request.phase() == Phase::Successful
-            && request.status.as_ref().and_then(|status| status.from.as_deref()) == Some(version)
+            && request.scope() == Scope::Upgrade
+            && request.from_version() == Some(version)
             && request.target() != Some(version)
     });
     done.into_iter().max_by_key(|request| request.creation_timestamp())
@@ -94,7 +96,8 @@ fn use_a_request(caches: &Caches, old: &Postgres, database: &NamespacedName<'_>,
     let catalog = caches.catalog();
     match catalog.decide(from, to) {
         Ok(_) => format!(
-            "{rule}. The catalog allows {from} → {to}: leave spec.version unchanged and apply\n{}",
+            "{rule}. The catalog allows {from} → {to}: leave spec.version unchanged and apply the request below; if a GitOps \
+             tool applies both, annotate the Postgres with {ANNOTATION_VERSION_CHANGE}: {BY_REQUEST}\n{}",
             manifest(database, to)
         ),
         Err(refusal) => {

@@ -122,7 +122,7 @@ async fn manual_version_change_is_denied_with_a_request_to_apply() {
     let denial = async |to: &str| Cluster::new().denial(version_change(&initialized(), to)).await;
     assert_snapshot!(denial("17.11").await, @r#"
     403 Forbidden VersionGuarded spec.version
-    spec.version of demo/orders must stay 13.16 until an upgrade has converted the data. The catalog allows 13.16 → 17.11: leave spec.version unchanged and apply
+    spec.version of demo/orders must stay 13.16 until an upgrade has converted the data. The catalog allows 13.16 → 17.11: leave spec.version unchanged and apply the request below; if a GitOps tool applies both, annotate the Postgres with pgops.dev/version-change: by-request
     apiVersion: ops.kubedb.com/v1alpha1
     kind: PostgresOpsRequest
     metadata: { name: "orders-17.11", namespace: "demo" }
