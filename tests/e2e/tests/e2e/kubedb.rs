@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use pgops_api::opsrequest::RequestType;
 use pgops_api::{PostgresOpsRequest, PostgresVersion};
@@ -97,6 +97,44 @@ async fn request_in_older_form_upgrades_and_can_be_reapplied() -> anyhow::Result
             );
         }
         ensure!(orders.server_version().await? == "13.23", "the database was not upgraded");
+        Ok(())
+    })
+    .await
+}
+
+/// KubeDB's other operators execute these.
+#[tokio::test]
+async fn request_of_another_type_is_stored_whole_and_left_alone() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").create().await?;
+        for (name, type_, field, value) in [
+            (
+                "scale",
+                "VerticalScaling",
+                "verticalScaling",
+                json!({"postgres": {"resources": {"limits": {"cpu": 1}}}}),
+            ),
+            ("grow", "VolumeExpansion", "volumeExpansion", json!({"mode": "Online", "postgres": "2Gi"})),
+            ("move", "StorageMigration", "migration", json!({"storageClassName": "fast"})),
+            ("raft", "SetRaftKeyPair", "setRaftKeyPair", json!({"keyPair": {"a": "b"}})),
+            ("reload", "Reconfigure", "configuration", json!({"removeCustomConfig": true})),
+        ] {
+            let request = ns.upgrade(name).database("orders").without("updateVersion");
+            let request = request.field("type", json!(type_)).field(field, value.clone());
+            let created = ns.accepts(request.manifest()).await?;
+            ensure!(created.stderr.contains(type_), "{type_}: no warning: {}", created.stderr);
+            let json = ns.kubectl(&["get", "pgops", name, "-o", "json"], None).await?.succeeded()?;
+            let stored: Value = serde_json::from_str(&json.stdout)?;
+            ensure!(stored["spec"][field] == value, "{type_} was not stored whole: {stored}");
+        }
+        // A busy launcher would have touched them by then.
+        orders.wait_ready().await?;
+        for request in ns.api::<PostgresOpsRequest>().list(&ListParams::default()).await? {
+            let name = request.name_any();
+            ensure!(request.status.is_none(), "{name} has a status: {:?}", request.status);
+            ensure!(request.finalizers().is_empty(), "{name} has finalizers");
+            ensure!(ns.jobs_of(&name).await?.is_empty(), "{name} has a Job");
+        }
         Ok(())
     })
     .await
