@@ -3,6 +3,7 @@
 use kube::Client;
 use kube::api::PatchParams;
 use kube::runtime::events::Recorder;
+use pgops_api::ManagedDatabases;
 
 use crate::apply::MANAGER;
 use crate::children::Images;
@@ -12,6 +13,7 @@ pub struct Context {
     /// Publishes Events.
     pub recorder: Recorder,
     pub images: Images,
+    pub managed: ManagedDatabases,
 }
 
 /// Parameters of merge patches.

@@ -46,6 +46,10 @@ pub async fn reconcile(
 ) -> Result<Action, ApiError> {
     let name = trigger.name_any();
     let namespace = trigger.namespace().unwrap_or_default();
+    // KubeDB's provisioner builds it.
+    if !context.managed.includes(trigger.metadata.labels.as_ref()) {
+        return Ok(Action::await_change());
+    }
     // The workload first. It is written back only in the version read here, so an upgrade that paused
     // the database after the next read, and then changed the workload, is never overwritten.
     let workloads: Api<StatefulSet> = Api::namespaced(context.client.clone(), &namespace);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
+use pgops_api::ManagedDatabases;
 use pgops_kube::connect::ConnectArgs;
 use pgops_kube::logging::LogFormat;
 use pgops_kube::{NamespaceArgs, PullPolicy};
@@ -27,6 +28,10 @@ pub struct Options {
     pub name: String,
     #[command(flatten)]
     pub namespaces: NamespaceArgs,
+    /// Databases to build: all but those with the label `pgops.dev/managed: "false"`, or only those with
+    /// `pgops.dev/managed: "true"` (`labelled`).
+    #[arg(long, env = "PGOPS_MANAGED_DATABASES", default_value = "all")]
+    pub managed_databases: ManagedDatabases,
     /// Address of /livez and /readyz.
     #[arg(long, env = "PGOPS_HEALTH_BIND", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub health_bind: SocketAddr,

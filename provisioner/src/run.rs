@@ -85,6 +85,7 @@ async fn watch_databases(client: Client, options: &Options) {
             instance: options.instance_image.clone(),
             pull_policy: options.image_pull_policy.as_str().to_owned(),
         },
+        managed: options.managed_databases,
         client: client.clone(),
     });
     let scopes = options.namespaces.namespaces().scopes();

@@ -8,14 +8,14 @@ mod reflector;
 mod store;
 mod unreadable;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::WriterDropped;
 use pgops_api::admission::{Facts, NamespacedName};
 use pgops_api::matrix::Catalog;
-use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
+use pgops_api::{ManagedDatabases, Postgres, PostgresOpsRequest, PostgresVersion};
 
 use derived::Derived;
 pub use prune::Prune;
@@ -31,6 +31,7 @@ pub struct Caches {
     versions: Store<PostgresVersion>,
     catalog: Derived<Catalog>,
     active: Derived<RequestsByDatabase>,
+    managed: ManagedDatabases,
 }
 
 /// The writers that keep the caches up to date.
@@ -78,8 +79,21 @@ impl Caches {
             versions: versions.store(),
             catalog: Derived::default(),
             active: Derived::default(),
+            managed: ManagedDatabases::default(),
         };
         (caches, StoreWriters { databases, requests, versions })
+    }
+
+    /// The same caches, of which only these databases are managed.
+    #[must_use]
+    pub fn managing(self, managed: ManagedDatabases) -> Self {
+        Self { managed, ..self }
+    }
+
+    /// Whether a database with this metadata is managed.
+    #[must_use]
+    pub fn manages(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
+        self.managed.includes(labels)
     }
 
     /// Waits until the first list of each kind is complete; fails if a writer was dropped before that.
@@ -116,10 +130,11 @@ impl Caches {
         self.databases.get(name)
     }
 
-    /// All databases that match.
+    /// All managed databases that match.
     #[must_use]
     pub fn databases_where(&self, matches: impl Fn(&Postgres) -> bool) -> Vec<Arc<Postgres>> {
-        self.databases.matching(matches)
+        self.databases
+            .matching(|database| self.manages(database.metadata.labels.as_ref()) && matches(database))
     }
 
     /// All requests that match, completed ones too.

@@ -54,7 +54,7 @@ impl Process {
         Ok(Self {
             client,
             namespaces: args.namespaces.namespaces(),
-            caches: Arc::new(caches),
+            caches: Arc::new(caches.managing(args.managed_databases)),
             metrics: Metrics::default(),
             readiness: Readiness::requiring(&conditions),
             shutdown,

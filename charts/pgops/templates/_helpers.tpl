@@ -108,12 +108,25 @@ namespaceSelector:
 {{- end -}}
 {{- end -}}
 
-{{/* The namespaces that a program watches: all if empty. */}}
+{{/* Limits a webhook for databases to those that pgops manages: those of KubeDB do not wait for it. */}}
+{{- define "pgops.managedDatabases" -}}
+objectSelector:
+  matchExpressions:
+    {{- if eq .Values.managedDatabases "labelled" }}
+    - { key: pgops.dev/managed, operator: In, values: ["true"] }
+    {{- else }}
+    - { key: pgops.dev/managed, operator: NotIn, values: ["false"] }
+    {{- end }}
+{{- end -}}
+
+{{/* What a program watches: namespaces, all if empty, and databases. */}}
 {{- define "pgops.watchEnvironment" -}}
 {{- with .Values.watchNamespaces -}}
 - name: PGOPS_WATCH_NAMESPACES
   value: {{ join "," . | quote }}
-{{- end -}}
+{{ end -}}
+- name: PGOPS_MANAGED_DATABASES
+  value: {{ .Values.managedDatabases }}
 {{- end -}}
 
 {{/* Writes by pgops itself (its objects, and the claim of a request) skip admission. Those of an upgrade's worker do

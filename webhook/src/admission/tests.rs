@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use kube::runtime::watcher::Event;
+use pgops_api::ManagedDatabases;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -20,6 +21,7 @@ mod disclosure;
 mod envelope;
 mod fields;
 mod gitops;
+mod managed;
 mod ops_request;
 mod postgres;
 mod postgres_version;
@@ -31,6 +33,7 @@ struct Cluster {
     databases: Vec<Value>,
     requests: Vec<Value>,
     versions: Vec<Value>,
+    managed: ManagedDatabases,
 }
 
 impl Cluster {
@@ -58,7 +61,7 @@ impl Cluster {
         fill(&mut writers.databases, &self.databases);
         fill(&mut writers.requests, &self.requests);
         fill(&mut writers.versions, &self.versions);
-        router(Arc::new(caches), Metrics::default())
+        router(Arc::new(caches.managing(self.managed)), Metrics::default())
     }
 
     async fn post(&self, path: &str, body: impl Into<Body>) -> (StatusCode, String) {

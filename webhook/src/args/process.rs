@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
+use pgops_api::ManagedDatabases;
 use pgops_kube::NamespaceArgs;
 use pgops_kube::connect::ConnectArgs;
 use pgops_kube::logging::LogFormat;
@@ -18,6 +19,10 @@ pub struct ProcessArgs {
     pub(crate) connect: ConnectArgs,
     #[command(flatten)]
     pub(crate) namespaces: NamespaceArgs,
+    /// Databases to manage: all but those with the label `pgops.dev/managed: "false"`, or only those with
+    /// `pgops.dev/managed: "true"` (`labelled`).
+    #[arg(long, env = "PGOPS_MANAGED_DATABASES", default_value = "all")]
+    pub(crate) managed_databases: ManagedDatabases,
     /// Log format.
     #[arg(long, env = "PGOPS_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,

@@ -20,7 +20,7 @@ use super::apply::Reconciler;
 use super::decide::next_action;
 use super::observe::{Observation, observe};
 use super::options::Options;
-use super::state::has_finalizer;
+use super::state::{State, has_finalizer};
 use super::triggers::{GuardedRequest, map_database, map_pod, map_request};
 use super::writes::Error;
 use crate::cache::Caches;
@@ -103,12 +103,21 @@ pub async fn reconcile(seen: Arc<GuardedRequest>, context: Arc<Context>) -> Resu
         let Context { reconciler, caches, unreadable } = context.as_ref();
         let observation = observe(&reconciler.client, caches.catalog(), unreadable, seen).await;
         match observation.map_err(Error::Observe)? {
+            // KubeDB's operators execute it. Its label may have changed since: what has begun is completed.
+            Observation::State(state) if !has_finalizer(seen) && is_of_others(caches, &state) => {
+                Ok(Action::await_change())
+            }
             Observation::State(state) => reconciler.apply(&state, &next_action(&state)).await,
             Observation::Changed => Ok(Action::requeue(AFTER_CONFLICT)),
             Observation::Deleted => Ok(Action::await_change()),
         }
     });
     tokio::time::timeout(TIMEOUT, reconciliation).await.unwrap_or(Err(Error::Timeout(TIMEOUT)))
+}
+
+/// Whether pgops does not manage the database of the request.
+fn is_of_others(caches: &Caches, state: &State) -> bool {
+    state.database.as_ref().is_some_and(|database| !caches.manages(database.metadata.labels.as_ref()))
 }
 
 // The signature is the controller's.

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use futures::StreamExt;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use pgops_api::opsrequest::RequestType;
-use pgops_api::{PostgresOpsRequest, PostgresVersion};
+use pgops_api::{PostgresOpsRequest, PostgresVersion, names};
 use pgops_e2e::{Cluster, Database, assert_upgraded, with_namespace};
 use serde_json::{Value, json};
 
@@ -135,6 +136,31 @@ async fn request_of_another_type_is_stored_whole_and_left_alone() -> anyhow::Res
             ensure!(request.finalizers().is_empty(), "{name} has finalizers");
             ensure!(ns.jobs_of(&name).await?.is_empty(), "{name} has a Job");
         }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn unmanaged_database_and_its_requests_are_left_alone() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let mut theirs = ns.postgres("theirs").version("99.1").field("replicas", json!(3)).manifest().clone();
+        theirs["metadata"]["labels"] = json!({names::LABEL_MANAGED: "false"});
+        theirs["spec"]["tls"] = json!({"issuerRef": {"kind": "Issuer", "name": "ca"}});
+        let created = ns.accepts(&theirs).await?;
+        ensure!(created.stderr.is_empty(), "it is judged: {}", created.stderr);
+        let request = ns.upgrade("their-upgrade").database("theirs").to("99.2").create().await?;
+        // What pgops would do is done for a database that is created later.
+        ns.postgres("ours").version("13.23").ready().await?;
+        let stored = Database::new(ns.clone(), "theirs").object().await?;
+        ensure!(stored.status.is_none() && stored.finalizers().is_empty(), "it was touched: {stored:?}");
+        let workload = ns.api::<StatefulSet>().get_opt("theirs").await?;
+        ensure!(workload.is_none(), "it was built");
+        let request = ns.api::<PostgresOpsRequest>().get(request.name()).await?;
+        ensure!(
+            request.status.is_none() && request.finalizers().is_empty(),
+            "its request was touched: {request:?}"
+        );
         Ok(())
     })
     .await
