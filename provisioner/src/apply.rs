@@ -122,7 +122,7 @@ mod tests {
         .unwrap();
         let error = parse::<Postgres>(&object).unwrap_err().to_string();
         assert!(
-            error.starts_with("spec.storage.accessModes: ") && error.contains("ReadWriteOnce"),
+            error.starts_with("spec.storage: accessModes: ") && error.contains("ReadWriteOnce"),
             "{error}"
         );
     }

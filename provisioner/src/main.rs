@@ -14,7 +14,6 @@ mod fixtures;
 mod health;
 mod image;
 mod options;
-mod pod_template;
 mod report;
 mod run;
 mod secret;

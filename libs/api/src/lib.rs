@@ -18,11 +18,14 @@ pub mod names;
 pub mod opsrequest;
 pub mod ownership;
 pub mod plan;
+pub mod pod_template;
 pub mod postgres;
 pub mod postgresversion;
+pub mod quantity;
 mod schema;
 pub mod serverconf;
 pub mod session_options;
+pub mod spec_check;
 pub mod storage_risk;
 pub mod version;
 

@@ -50,7 +50,11 @@ pub struct PostgresSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_type: Option<StorageType>,
     /// The volume claim of each pod; required for `Durable`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::quantity::with_numbers"
+    )]
     #[schemars(schema_with = "crate::schema::open_object")]
     pub storage: Option<Box<PersistentVolumeClaimSpec>>,
     /// Secret with `username` and `password`; `<name>-auth` is created if none is named.

@@ -75,7 +75,8 @@ fn claims(database: &Postgres, design: &Design) -> Option<Vec<PersistentVolumeCl
         Storage::Existing(claims) => return Some(claims.clone()),
         Storage::Claim(spec) => spec.as_ref().clone(),
     };
-    let access_modes = spec.access_modes.clone().unwrap_or_else(|| vec!["ReadWriteOnce".to_owned()]);
+    let access_modes = spec.access_modes.clone().filter(|modes| !modes.is_empty());
+    let access_modes = access_modes.unwrap_or_else(|| vec!["ReadWriteOnce".to_owned()]);
     Some(vec![PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(names::VOLUME_DATA.to_owned()),
