@@ -13,6 +13,7 @@
 //! | [`Readiness`] | what a process waits for before it is ready |
 //! | [`Namespaces`] | the namespaces that a program works in |
 //! | [`PullPolicy`] | the flag for `imagePullPolicy` |
+//! | [`ContainerResources`] | a flag with requests and limits of a container |
 
 mod api_error;
 pub mod connect;
@@ -23,6 +24,7 @@ mod namespaces;
 pub mod patch;
 mod pull_policy;
 mod readiness;
+mod resources;
 pub mod shutdown;
 pub mod status;
 
@@ -30,3 +32,4 @@ pub use api_error::ApiError;
 pub use namespaces::{NamespaceArgs, NamespaceScope, Namespaces};
 pub use pull_policy::PullPolicy;
 pub use readiness::Readiness;
+pub use resources::{ContainerResources, ParseResourcesError};

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use clap::Args;
-use pgops_kube::PullPolicy;
+use pgops_kube::{ContainerResources, PullPolicy};
 
 use super::process::ProcessArgs;
 use crate::launcher;
@@ -25,6 +25,31 @@ pub struct LaunchArgs {
     /// Memory limit of the container in which a worker rehearses the restore of a schema, and runs code of users.
     #[arg(long, env = "PGOPS_REHEARSAL_MEMORY", default_value = "4Gi")]
     rehearsal_memory: launcher::MemoryLimit,
+    /// Requests and limits, as JSON, of the containers that copy programs into a worker.
+    #[arg(
+        long,
+        env = "PGOPS_COPY_RESOURCES",
+        value_name = "JSON",
+        default_value = r#"{"requests":{"cpu":"50m","memory":"64Mi"},"limits":{"cpu":"1","memory":"512Mi"}}"#
+    )]
+    copy_resources: ContainerResources,
+    /// Requests and limits, as JSON, of the containers that run PostgreSQL's programs in a worker. A limit that is not
+    /// set is that of the database's container.
+    #[arg(
+        long,
+        env = "PGOPS_PROGRAMS_RESOURCES",
+        value_name = "JSON",
+        default_value = r#"{"requests":{"cpu":"100m","memory":"256Mi"}}"#
+    )]
+    programs_resources: ContainerResources,
+    /// Requests and limits, as JSON, of the container that executes the upgrade in a worker.
+    #[arg(
+        long,
+        env = "PGOPS_RUNNER_RESOURCES",
+        value_name = "JSON",
+        default_value = r#"{"requests":{"cpu":"100m","memory":"128Mi"},"limits":{"cpu":"1","memory":"1Gi"}}"#
+    )]
+    runner_resources: ContainerResources,
     #[command(flatten)]
     pub(crate) process: ProcessArgs,
 }
@@ -42,6 +67,9 @@ impl LaunchArgs {
                 runner_image: self.runner_image.clone(),
                 pull_policy: self.image_pull_policy,
                 rehearsal_memory: self.rehearsal_memory.clone(),
+                copy_resources: self.copy_resources.clone(),
+                programs_resources: self.programs_resources.clone(),
+                runner_resources: self.runner_resources.clone(),
             },
             watched: self.process.namespaces.namespaces(),
         })
@@ -76,6 +104,12 @@ mod tests {
             ("r:1", Some(PullPolicy::IfNotPresent))
         );
         assert_eq!(worker.rehearsal_memory, "4Gi".parse().unwrap());
+        for resources in [&worker.copy_resources, &worker.runner_resources] {
+            assert!(
+                ["cpu", "memory"].iter().all(|name| resources.limits.contains_key(*name)),
+                "{resources:?}"
+            );
+        }
     }
 
     #[test]

@@ -111,5 +111,8 @@ pub fn worker_options() -> WorkerOptions {
         runner_image: "registry/pgops-runner:1".into(),
         pull_policy: Some(PullPolicy::IfNotPresent),
         rehearsal_memory: "3Gi".parse().unwrap(),
+        copy_resources: r#"{"limits":{"cpu":"1","memory":"512Mi"}}"#.parse().unwrap(),
+        programs_resources: r#"{"requests":{"cpu":"100m","memory":"256Mi"}}"#.parse().unwrap(),
+        runner_resources: r#"{"limits":{"cpu":"1","memory":"1Gi"}}"#.parse().unwrap(),
     }
 }

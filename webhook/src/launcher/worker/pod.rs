@@ -21,10 +21,10 @@ impl Worker {
             image_pull_policy: options.pull_policy.map(|policy| format!("{policy:?}")),
             ..container
         };
-        let init_containers = [install(&options.runner_image)]
+        let init_containers = [install(options)]
             .into_iter()
-            .chain(self.stage())
-            .chain([self.programs()])
+            .chain(self.stage(options))
+            .chain([self.programs(options)])
             .chain(self.rehearsal(options));
         Ok(PodSpec {
             service_account_name: Some(names::worker(&self.plan.request, &self.plan.request_uid)),

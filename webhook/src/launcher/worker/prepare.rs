@@ -1,6 +1,9 @@
 //! Builds the worker of a request from what was observed.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{Container, PodSpec};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
 use pgops_api::admission::{AdmittedUpgrade, RequestOptions};
 use pgops_api::names::CONTAINER_POSTGRES;
@@ -112,6 +115,7 @@ impl<'a> Provisioned<'a> {
             auth_secret: database.auth_secret(),
             config_secret: config_secret.filter(|name| !name.is_empty()),
             run_as: run_as(pod),
+            server_limits: server_limits(pod),
             scheduling: Scheduling {
                 node: state.node.clone(),
                 node_selector: pod.node_selector.clone(),
@@ -121,6 +125,11 @@ impl<'a> Provisioned<'a> {
             },
         }
     }
+}
+
+fn server_limits(pod: &PodSpec) -> BTreeMap<String, Quantity> {
+    let resources = server(pod).and_then(|container| container.resources.clone());
+    resources.and_then(|resources| resources.limits).unwrap_or_default()
 }
 
 fn server(pod: &PodSpec) -> Option<&Container> {
