@@ -12,6 +12,7 @@ pub mod condition;
 pub mod constraint;
 pub mod crds;
 mod error_chain;
+pub mod instance_status;
 pub mod layout;
 pub mod matrix;
 pub mod names;
