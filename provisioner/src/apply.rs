@@ -83,7 +83,10 @@ where
         params = params.force();
     }
     let applied = api.patch(&name, &params, &Patch::Apply(&child)).await;
-    Ok(applied.map_err(ApiError::on::<K>("apply", name))?)
+    let refused = |error| BuildError::Refused { error }.into();
+    applied
+        .map_err(ApiError::on::<K>("apply", name))
+        .map_err(|error| if error.is_refusal() { refused(error) } else { error.into() })
 }
 
 #[cfg(test)]

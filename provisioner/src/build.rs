@@ -6,6 +6,7 @@ use pgops_api::{Owner, Postgres, PostgresVersion};
 
 use crate::apply::{ApplyError, ReadError, apply, read};
 use crate::build_error::BuildError;
+use crate::builds::Inputs;
 use crate::children::children;
 use crate::claims::ExistingData;
 use crate::context::Context;
@@ -21,8 +22,8 @@ pub struct Built {
     pub image: ImageChoice,
 }
 
-/// Builds the children. The workload is written only in the version that was read, and the database becomes the one
-/// with the record of its new Secret, if one was created.
+/// Builds the children, unless they were just built from the same. The workload is written only in the version that was
+/// read, and the database becomes the one with the record of its new Secret, if one was created.
 pub async fn build(
     context: &Context,
     database: &mut Postgres,
@@ -33,14 +34,20 @@ pub async fn build(
     }
     let version = catalog_entry(context, &database.spec.version).await?;
     let client = &context.client;
-    let data = match workload {
-        Some(_) => ExistingData::default(),
-        None => ExistingData::find(client, database).await?,
+    let data = if workload.is_some() && database.was_initialized() {
+        ExistingData::default()
+    } else {
+        ExistingData::find(client, database).await?
     };
     let design = design(database, version.as_ref(), workload, &data)?;
     // Before the workload, whose claims record the Secret.
     secret::ensure(client, database, &data).await?;
     let database = &*database;
+    if let Some(workload) = workload
+        && context.builds.is_current(database, &Inputs::new(database, version.as_ref(), Some(workload)))
+    {
+        return Ok(Built { workload: workload.clone(), image: design.image });
+    }
     let mut children = children(database, &design, &context.images);
     children.workload.metadata.resource_version = workload.and_then(ResourceExt::resource_version);
     apply(client, database, &children.account).await?;
@@ -51,6 +58,7 @@ pub async fn build(
     }
     apply(client, database, &children.budget).await?;
     let workload = apply(client, database, &children.workload).await?;
+    context.builds.record(database, Inputs::new(database, version.as_ref(), Some(&workload)));
     Ok(Built { workload, image: design.image })
 }
 

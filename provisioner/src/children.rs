@@ -19,7 +19,7 @@ use pgops_api::Postgres;
 
 use crate::design::Design;
 pub use images::Images;
-pub use metadata::labels;
+pub use metadata::{labels, not_pruned};
 
 /// The objects that a `Postgres` consists of, all owned by it. Its secret and volume claims are not among
 /// them: they outlive it, unless its deletion policy says otherwise.

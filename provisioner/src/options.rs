@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::Parser;
 use pgops_kube::connect::ConnectArgs;
 use pgops_kube::logging::LogFormat;
-use pgops_kube::{NamespaceArgs, PullPolicy};
+use pgops_kube::{ContainerResources, NamespaceArgs, PullPolicy};
 
 use crate::apply::MANAGER;
 
@@ -19,6 +19,14 @@ pub struct Options {
     /// When the images of database pods are pulled.
     #[arg(long, env = "PGOPS_IMAGE_PULL_POLICY", value_name = "POLICY", default_value = "IfNotPresent")]
     pub image_pull_policy: PullPolicy,
+    /// Requests and limits, as JSON, of the init container that copies the instance into each database pod.
+    #[arg(
+        long,
+        env = "PGOPS_INSTALL_RESOURCES",
+        value_name = "JSON",
+        default_value = r#"{"requests":{"cpu":"10m","memory":"16Mi"},"limits":{"cpu":"500m","memory":"128Mi"}}"#
+    )]
+    pub install_resources: ContainerResources,
     /// Namespace of the provisioner's lease.
     #[arg(long, env = "POD_NAMESPACE")]
     pub namespace: String,

@@ -9,7 +9,7 @@ use futures::future::select_all;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::core::PartialObjectMeta;
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Controller, controller, watcher};
 use kube::{Api, Client};
@@ -79,14 +79,12 @@ async fn lead(
 /// Builds the databases of every namespace, with one controller for each that is watched by itself.
 async fn watch_databases(client: Client, options: &Options) {
     let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(options.name.clone()) };
-    let context = Arc::new(Context {
-        recorder: Recorder::new(client.clone(), reporter),
-        images: Images {
-            instance: options.instance_image.clone(),
-            pull_policy: options.image_pull_policy.as_str().to_owned(),
-        },
-        client: client.clone(),
-    });
+    let images = Images {
+        instance: options.instance_image.clone(),
+        pull_policy: options.image_pull_policy.as_str().to_owned(),
+        install_resources: options.install_resources.clone(),
+    };
+    let context = Arc::new(Context::new(client.clone(), reporter, images));
     let scopes = options.namespaces.namespaces().scopes();
     let controllers =
         scopes.into_iter().map(|scope| Box::pin(watch_databases_in(client.clone(), scope, context.clone())));

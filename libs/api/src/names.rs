@@ -82,6 +82,9 @@ pub const ANNOTATION_VERSION: &str = "pgops.dev/version";
 /// Annotation of a StatefulSet with the image that the provisioner chose for [`ANNOTATION_VERSION`]: the catalog may name
 /// another one since.
 pub const ANNOTATION_IMAGE: &str = "pgops.dev/image";
+/// Annotation of a StatefulSet with the time when the provisioner last had its controller try again to create a pod that
+/// was refused.
+pub const ANNOTATION_POD_RETRY: &str = "pgops.dev/pod-retry";
 /// Beginning of the name of each worker's service account. The chart's admission policies recognize workers by it, so a
 /// worker without it would be restricted by its Role alone.
 pub const WORKER_PREFIX: &str = "pgops-worker-";

@@ -53,6 +53,13 @@ impl ApiError {
         status::is_conflict(&self.source)
     }
 
+    /// Whether the API server, or a policy, quota or webhook that it consults, does not accept the call, so that the same
+    /// call fails until an operator changes something.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        status::is_refusal(&self.source)
+    }
+
     /// Whether the object does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

@@ -24,6 +24,13 @@ pub fn is_invalid(error: &kube::Error) -> bool {
     code(error) == Some(422)
 }
 
+/// Whether the API server, or a policy, quota or webhook that it consults, does not accept the call. A webhook that does
+/// not answer is an internal error.
+#[must_use]
+pub fn is_refusal(error: &kube::Error) -> bool {
+    matches!(code(error), Some(400 | 403 | 404 | 405 | 413 | 422 | 500))
+}
+
 /// Whether the API server is unavailable or busy, so that the same call may succeed later.
 #[must_use]
 pub fn is_unavailable(error: &kube::Error) -> bool {
@@ -57,6 +64,8 @@ mod tests {
         assert!(!is_conflict(&answer(404)) && !is_not_found(&answer(409)));
         assert!(is_invalid(&answer(422)) && !is_invalid(&answer(409)));
         assert!(is_unavailable(&answer(503)));
+        assert!(is_refusal(&answer(403)) && is_refusal(&answer(422)) && is_refusal(&answer(500)));
+        assert!(!is_refusal(&answer(409)) && !is_refusal(&answer(429)) && !is_refusal(&answer(503)));
         assert!(!is_unavailable(&answer(409)) && !is_unavailable(&answer(403)));
     }
 }

@@ -2,7 +2,8 @@
 //! `resourceVersion`, and a write conditioned on an older one, or on another uid, is refused.
 //!
 //! A test reads and changes its objects directly, past all rules, and stops clients between two of their calls: at a
-//! [`Breakpoint`], or at each call, with a [`gated_client`]. Watches are not served; Events are accepted and dropped.
+//! [`Breakpoint`], or at each call, with a [`gated_client`]. Watches are not served; Events that a client
+//! sends are accepted and dropped. A dry run of a creation is understood.
 
 mod breakpoint;
 mod gate;
@@ -155,7 +156,7 @@ impl FakeApiServer {
 
     fn answer(&self, call: Call) -> Answer {
         let path = Path::parse(call.path);
-        if path.collection.ends_with("/events") {
+        if path.collection.ends_with("/events") && *call.method != Method::GET {
             return (StatusCode::OK, call.body.to_string());
         }
         if path.namespace.is_some_and(|namespace| namespace != self.namespace) {
@@ -165,7 +166,7 @@ impl FakeApiServer {
         let Some(name) = path.name else {
             return match *call.method {
                 Method::GET => store.read_list(&path.collection, call.query),
-                Method::POST => store.create(path.collection, call.body),
+                Method::POST => store.create(path.collection, call.body, call.query.contains("dryRun=All")),
                 _ => refused(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
             };
         };

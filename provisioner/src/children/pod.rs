@@ -63,6 +63,7 @@ fn install(images: &Images) -> Container {
             "--passwd",
             &passwd,
         ])),
+        resources: Some(images.install_resources.clone().into()),
         security_context: Some(restricted()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(install_mounts()),

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use pgops_api::{Postgres, names};
 
 use super::images::Images;
-use super::metadata::{labels, metadata, selector};
+use super::metadata::{labels, metadata, not_pruned, selector};
 use super::pod::pod;
 use crate::design::{Design, Storage};
 
@@ -99,5 +99,6 @@ fn claim_record(database: &Postgres, design: &Design) -> BTreeMap<String, String
         (names::ANNOTATION_AUTH_SECRET_UID, secret),
         (names::ANNOTATION_RUN_AS_USER, Some(design.uid.to_string())),
     ];
-    record.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    let record = record.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    not_pruned().into_iter().chain(record).collect()
 }

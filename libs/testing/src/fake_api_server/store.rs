@@ -79,11 +79,14 @@ impl Store {
         (StatusCode::OK, format!(r#"{{"metadata":{metadata},"items":[{}]}}"#, items.join(",")))
     }
 
-    pub(super) fn create(&mut self, collection: String, object: Value) -> Answer {
+    pub(super) fn create(&mut self, collection: String, object: Value, is_dry_run: bool) -> Answer {
         let name = object["metadata"]["name"].as_str().unwrap().to_owned();
         let key = Key { collection, name };
         if self.objects.contains_key(&key) {
             return refused(StatusCode::CONFLICT, "AlreadyExists");
+        }
+        if is_dry_run {
+            return (StatusCode::CREATED, object.to_string());
         }
         (StatusCode::CREATED, self.write(key, object))
     }
