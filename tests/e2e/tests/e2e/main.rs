@@ -2,10 +2,12 @@
 //!
 //! `tests/cluster/exec cargo test -p pgops-e2e -- --test-threads 3` runs them.
 
+mod auth_secret;
 mod availability;
 mod census;
 mod changing_definitions;
 mod collations;
+mod database_status;
 mod denials;
 mod differential;
 mod documentation;
@@ -28,6 +30,7 @@ mod preflight;
 mod private_servers;
 mod protection;
 mod queue;
+mod quotas;
 mod references;
 mod rehearsal;
 mod retention;
