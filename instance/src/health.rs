@@ -1,7 +1,7 @@
 //! The probes of the kubelet: whether this process is alive, and whether the server answers a query.
 
 use std::error::Error;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,11 +45,7 @@ struct Server {
 
 /// Listens on the instance's port, on IPv6 and IPv4, or on IPv4 alone if the node has no IPv6.
 pub async fn listen() -> std::io::Result<TcpListener> {
-    let port = names::INSTANCE_PORT;
-    match TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).await {
-        Ok(listener) => Ok(listener),
-        Err(_) => TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await,
-    }
+    pgops_http::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, names::INSTANCE_PORT))).await
 }
 
 /// Answers until the process ends.
@@ -176,6 +172,8 @@ fn describe(error: &tokio_postgres::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
     use crate::boot::BootRefusal;
     use crate::stage::StageReporter;
     use axum::body::{Body, to_bytes};

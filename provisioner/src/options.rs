@@ -27,8 +27,8 @@ pub struct Options {
     pub name: String,
     #[command(flatten)]
     pub namespaces: NamespaceArgs,
-    /// Address of /livez and /readyz.
-    #[arg(long, env = "PGOPS_HEALTH_BIND", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    /// Address of /livez and /readyz; [::] is IPv4 too.
+    #[arg(long, env = "PGOPS_HEALTH_BIND", value_name = "ADDRESS", default_value = "[::]:8080")]
     pub health_bind: SocketAddr,
     #[command(flatten)]
     pub connect: ConnectArgs,

@@ -11,8 +11,8 @@ use pgops_kube::logging::LogFormat;
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub struct ProcessArgs {
-    /// Address of the plain HTTP listener for /livez, /readyz and /metrics.
-    #[arg(long, env = "PGOPS_HEALTH_BIND", default_value = "0.0.0.0:8080")]
+    /// Address of the plain HTTP listener for /livez, /readyz and /metrics; [::] is IPv4 too.
+    #[arg(long, env = "PGOPS_HEALTH_BIND", default_value = "[::]:8080")]
     pub(crate) health_bind: SocketAddr,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
