@@ -13,6 +13,7 @@ mod design;
 mod fixtures;
 mod health;
 mod image;
+mod metrics;
 mod options;
 mod pod_template;
 mod report;

@@ -24,6 +24,7 @@ use crate::children::Images;
 use crate::context::Context;
 use crate::controller::{reconcile, retry};
 use crate::health;
+use crate::metrics::Metrics;
 use crate::options::Options;
 
 /// Runs until leadership is lost or the process is asked to stop.
@@ -34,11 +35,12 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signal().context("failed to listen for termination signals")?;
     let (connected, connected_reader) = watch::channel(false);
     let address = options.health_bind;
+    let metrics = Metrics::default();
     tokio::select! {
-        served = health::serve(address, connected_reader) => {
+        served = health::serve(address, connected_reader, metrics.clone()) => {
             served.with_context(|| format!("failed to answer probes on --health-bind {address}"))
         }
-        done = lead(options, &connected, &shutdown) => done,
+        done = lead(options, &connected, &metrics, &shutdown) => done,
     }
 }
 
@@ -46,6 +48,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 async fn lead(
     options: Options,
     connected: &watch::Sender<bool>,
+    metrics: &Metrics,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
     let client = options.connect.connect().await?;
@@ -64,6 +67,7 @@ async fn lead(
         () = shutdown.cancelled() => return Ok(()),
     };
     tracing::info!(name = options.name, "leading");
+    metrics.set_leading();
     tokio::select! {
         () = watch_databases(client, &options) => anyhow::bail!("the watches ended"),
         () = leadership.lost() => {
