@@ -1,8 +1,10 @@
 //! Builds the children of a `Postgres`.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use kube::ResourceExt;
+use k8s_openapi::api::core::v1::Service;
+use kube::{Api, ResourceExt};
 use pgops_api::{Owner, Postgres, PostgresVersion};
+use pgops_kube::ApiError;
 
 use crate::apply::{ApplyError, ReadError, apply, read};
 use crate::build_error::BuildError;
@@ -46,12 +48,27 @@ pub async fn build(
     apply(client, database, &children.account).await?;
     apply(client, database, &children.role).await?;
     apply(client, database, &children.binding).await?;
-    for service in &children.services {
+    for service in &mut children.services {
+        set_ip_families(context, service).await?;
         apply(client, database, service).await?;
     }
     apply(client, database, &children.budget).await?;
     let workload = apply(client, database, &children.workload).await?;
     Ok(Built { workload, image: design.image })
+}
+
+async fn set_ip_families(context: &Context, service: &mut Service) -> Result<(), ApiError> {
+    let name = service.name_any();
+    let mut existing = None;
+    if context.ip_families.depend_on_existing() {
+        let namespace = service.namespace().unwrap_or_default();
+        let services: Api<Service> = Api::namespaced(context.client.clone(), &namespace);
+        existing = services.get_opt(&name).await.map_err(ApiError::on::<Service>("read", name))?;
+    }
+    if let Some(spec) = &mut service.spec {
+        context.ip_families.set(spec, existing.as_ref().and_then(|existing| existing.spec.as_ref()));
+    }
+    Ok(())
 }
 
 /// The catalog entry of a version. A name that no object can have is not requested.

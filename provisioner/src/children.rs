@@ -3,6 +3,7 @@
 mod access;
 mod budget;
 mod images;
+mod ip_families;
 mod metadata;
 mod pod;
 mod services;
@@ -19,6 +20,7 @@ use pgops_api::Postgres;
 
 use crate::design::Design;
 pub use images::Images;
+pub use ip_families::IpFamilyArgs;
 pub use metadata::labels;
 
 /// The objects that a `Postgres` consists of, all owned by it. Its secret and volume claims are not among

@@ -3,6 +3,7 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use pgops_api::{Postgres, PostgresVersion, names};
+use pgops_kube::ImageArgs;
 use serde_json::{Value, json};
 
 use crate::children::{Children, Images, children, labels};
@@ -44,9 +45,16 @@ pub fn version(name: &str, version: &str, uid: Option<i64>) -> PostgresVersion {
 /// The children of a new database.
 pub fn built(database: &Postgres, version: &PostgresVersion) -> Children {
     let design = design(database, Some(version), None, &ExistingData::default()).unwrap();
-    let images =
-        Images { instance: "registry.example/instance:1".into(), pull_policy: "IfNotPresent".into() };
-    children(database, &design, &images)
+    children(database, &design, &images())
+}
+
+/// The images of every database.
+pub fn images() -> Images {
+    Images {
+        instance: "registry.example/instance:1".into(),
+        pull_policy: "IfNotPresent".into(),
+        args: ImageArgs::default(),
+    }
 }
 
 /// The workload of a typical [`database`] of a version.

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use clap::Parser;
 use pgops_kube::connect::ConnectArgs;
 use pgops_kube::logging::LogFormat;
-use pgops_kube::{NamespaceArgs, PullPolicy};
+use pgops_kube::{ImageArgs, NamespaceArgs, PullPolicy};
 
 use crate::apply::MANAGER;
+use crate::children::IpFamilyArgs;
 
 /// Turns each `Postgres` into the objects that run it.
 #[derive(Parser)]
@@ -19,6 +20,10 @@ pub struct Options {
     /// When the images of database pods are pulled.
     #[arg(long, env = "PGOPS_IMAGE_PULL_POLICY", value_name = "POLICY", default_value = "IfNotPresent")]
     pub image_pull_policy: PullPolicy,
+    #[command(flatten)]
+    pub images: ImageArgs,
+    #[command(flatten)]
+    pub ip_families: IpFamilyArgs,
     /// Namespace of the provisioner's lease.
     #[arg(long, env = "POD_NAMESPACE")]
     pub namespace: String,

@@ -88,7 +88,9 @@ async fn watch_databases(client: Client, options: &Options) {
         images: Images {
             instance: options.instance_image.clone(),
             pull_policy: options.image_pull_policy.as_str().to_owned(),
+            args: options.images.clone(),
         },
+        ip_families: options.ip_families.clone(),
         client: client.clone(),
     });
     let scopes = options.namespaces.namespaces().scopes();

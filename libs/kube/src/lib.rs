@@ -13,10 +13,12 @@
 //! | [`Readiness`] | what a process waits for before it is ready |
 //! | [`Namespaces`] | the namespaces that a program works in |
 //! | [`PullPolicy`] | the flag for `imagePullPolicy` |
+//! | [`ImageArgs`] | where the images of pods come from, and on which nodes they run |
 
 mod api_error;
 pub mod connect;
 pub mod finalizers;
+mod image_args;
 pub mod lease;
 pub mod logging;
 mod namespaces;
@@ -27,6 +29,7 @@ pub mod shutdown;
 pub mod status;
 
 pub use api_error::ApiError;
+pub use image_args::ImageArgs;
 pub use namespaces::{NamespaceArgs, NamespaceScope, Namespaces};
 pub use pull_policy::PullPolicy;
 pub use readiness::Readiness;

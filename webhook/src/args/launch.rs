@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use clap::Args;
-use pgops_kube::PullPolicy;
+use pgops_kube::{ImageArgs, PullPolicy};
 
 use super::process::ProcessArgs;
 use crate::launcher;
@@ -19,6 +19,8 @@ pub struct LaunchArgs {
     /// Image of pgops-runner.
     #[arg(long, env = "PGOPS_RUNNER_IMAGE")]
     runner_image: String,
+    #[command(flatten)]
+    images: ImageArgs,
     /// Image pull policy of workers; the cluster's default if omitted.
     #[arg(long, env = "PGOPS_IMAGE_PULL_POLICY")]
     image_pull_policy: Option<PullPolicy>,
@@ -40,6 +42,7 @@ impl LaunchArgs {
             identity: self.pod_name.clone(),
             worker: launcher::WorkerOptions {
                 runner_image: self.runner_image.clone(),
+                images: self.images.clone(),
                 pull_policy: self.image_pull_policy,
                 rehearsal_memory: self.rehearsal_memory.clone(),
             },

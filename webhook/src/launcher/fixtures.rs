@@ -10,7 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use pgops_api::matrix::Catalog;
 use pgops_api::postgresversion::PostgresVersionSpec;
 use pgops_api::{Postgres, PostgresOpsRequest};
-use pgops_kube::PullPolicy;
+use pgops_kube::{ImageArgs, PullPolicy};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -109,6 +109,7 @@ pub fn worker(from: &str, to: &str) -> Worker {
 pub fn worker_options() -> WorkerOptions {
     WorkerOptions {
         runner_image: "registry/pgops-runner:1".into(),
+        images: ImageArgs::default(),
         pull_policy: Some(PullPolicy::IfNotPresent),
         rehearsal_memory: "3Gi".parse().unwrap(),
     }
