@@ -175,6 +175,18 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All phases.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Progressing,
+        Self::Successful,
+        Self::WaitingForApproval,
+        Self::Failed,
+        Self::Approved,
+        Self::Denied,
+        Self::Skipped,
+    ];
+
     /// Whether the phase is final.
     #[must_use]
     pub fn is_terminal(self) -> bool {

@@ -155,6 +155,19 @@ pub enum PostgresPhase {
     Unknown,
 }
 
+impl PostgresPhase {
+    /// All phases.
+    pub const ALL: [Self; 7] = [
+        Self::Provisioning,
+        Self::DataRestoring,
+        Self::Ready,
+        Self::Critical,
+        Self::NotReady,
+        Self::Halted,
+        Self::Unknown,
+    ];
+}
+
 impl std::fmt::Display for PostgresPhase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Debug::fmt(self, f)
