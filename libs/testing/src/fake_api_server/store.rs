@@ -102,17 +102,20 @@ impl Store {
         is_strategic: bool,
         changes: &Value,
     ) -> Answer {
-        self.update(key, changes, |object| {
+        // It has a kind of its own, whose spec is a part of the object's.
+        let is_scale = subresource == Some("scale");
+        let (status, body) = self.update(key, changes, |object| {
             let changes = match subresource {
-                Some(part) => &json!({ part: changes[part] }),
-                None => changes,
+                Some(part) if !is_scale => &json!({ part: changes[part] }),
+                _ => changes,
             };
             if is_strategic {
                 strategic_merge(object, changes);
             } else {
                 json_patch::merge(object, changes);
             }
-        })
+        });
+        if is_scale && status.is_success() { (status, changes.to_string()) } else { (status, body) }
     }
 
     /// Updates an object, unless what was sent names another version or uid than the stored one's.
