@@ -23,6 +23,7 @@ mod admission_load;
 mod assertions;
 mod bypass_webhook;
 mod catalog_entry;
+mod chart;
 mod cluster;
 mod conditions;
 mod connection;
@@ -58,6 +59,7 @@ pub use assertions::{
     ensure_request_is_complete,
 };
 pub use bypass_webhook::WebhookBypass;
+pub use chart::{ChartPart, Release};
 pub use cluster::Cluster;
 pub use conditions::format_conditions;
 pub use database::{Database, DatabaseBuilder};
