@@ -7,6 +7,7 @@ use std::path::Path;
 use pgops_volume::FileError;
 
 /// The superuser's name and password. No `Debug`, so that they cannot get into a log.
+#[derive(Eq, PartialEq)]
 pub struct Credentials {
     pub username: String,
     pub password: String,

@@ -1,7 +1,8 @@
-//! The probes of the kubelet: whether this process is alive, and whether the server answers a query.
+//! The probes of the kubelet: whether this process is alive, and whether the server answers a query. The same listener
+//! answers the provisioner.
 
 use std::error::Error;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use pgops_api::instance_status::STATUS_PATH;
 use pgops_api::session_options::{SessionKind, session_options};
 use pgops_api::{layout, names};
 use pgops_http::{Limits, Listener};
@@ -18,6 +20,7 @@ use tokio::sync::{Mutex, watch};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 
+use crate::report::{self, StatusReport};
 use crate::stage::Stage;
 
 /// Timeout of an answer; the kubelet waits for 3 s.
@@ -28,6 +31,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 struct Health {
     stage: watch::Receiver<Stage>,
+    report: Arc<StatusReport>,
     // One query at a time: however many probes there are, they use one of the connections reserved for superusers.
     server: Mutex<Server>,
 }
@@ -45,11 +49,7 @@ struct Server {
 
 /// Listens on the instance's port, on IPv6 and IPv4, or on IPv4 alone if the node has no IPv6.
 pub async fn listen() -> std::io::Result<TcpListener> {
-    let port = names::INSTANCE_PORT;
-    match TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).await {
-        Ok(listener) => Ok(listener),
-        Err(_) => TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await,
-    }
+    pgops_http::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, names::INSTANCE_PORT))).await
 }
 
 /// Answers until the process ends.
@@ -57,8 +57,13 @@ pub async fn serve(socket: TcpListener, router: Router) {
     Listener::new("plain", router, Limits::PROBES).serve(socket, CancellationToken::new()).await;
 }
 
-/// `/live` and `/ready` of a server of `major`.
-pub fn router(stage: watch::Receiver<Stage>, superuser: &str, major: u32) -> Router {
+/// `/live`, `/ready` and `/status` of a server of `major`.
+pub fn router(
+    stage: watch::Receiver<Stage>,
+    superuser: &str,
+    major: u32,
+    report: Arc<StatusReport>,
+) -> Router {
     let mut config = Config::new();
     config
         .host_path(layout::SOCKET_DIR)
@@ -68,11 +73,13 @@ pub fn router(stage: watch::Receiver<Stage>, superuser: &str, major: u32) -> Rou
         // What users have stored for databases and roles, and what they do at a login, says nothing about the server.
         .options(session_options(SessionKind::Own, major))
         .application_name("pgops-instance");
-    let health = Health { stage, server: Mutex::new(Server { config, has_answered: false }) };
+    let status = Router::new().route(STATUS_PATH, get(report::respond)).with_state(report.clone());
+    let health = Health { stage, report, server: Mutex::new(Server { config, has_answered: false }) };
     Router::new()
         .route("/live", get(|| async { "alive" }))
         .route("/ready", get(ready))
         .with_state(Arc::new(health))
+        .merge(status)
 }
 
 /// Until the server has answered for the first time, the response waits for it: a negative response would be
@@ -89,8 +96,11 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
             reason = reason_of_silence(&now);
             if now == Stage::Running {
                 match server.query().await {
-                    Ok(()) => {
+                    Ok(version) => {
                         server.has_answered = true;
+                        if let Some(version) = version {
+                            health.report.set_server_version(version);
+                        }
                         return true;
                     }
                     Err(error) => reason = describe(&error),
@@ -106,8 +116,10 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
         }
     });
     if answered.await.unwrap_or(false) {
+        health.report.set_unready_reason(None);
         return (StatusCode::OK, "the server answers".to_owned());
     }
+    health.report.set_unready_reason(Some(reason.clone()));
     (StatusCode::SERVICE_UNAVAILABLE, reason)
 }
 
@@ -121,7 +133,7 @@ fn reason_of_silence(stage: &Stage) -> String {
 
 impl Server {
     /// Whether it answers, at last in the other database and without the options: it is ready if a client can use it at all.
-    async fn query(&mut self) -> Result<(), tokio_postgres::Error> {
+    async fn query(&mut self) -> Result<Option<String>, tokio_postgres::Error> {
         loop {
             match query(&self.config).await {
                 Err(error) if adapt(&mut self.config, error.code()) => {}
@@ -151,12 +163,15 @@ fn adapt(config: &mut Config, rejection: Option<&SqlState>) -> bool {
     }
 }
 
-/// A new connection each time: a server that answers existing connections and accepts no new ones is not ready.
-async fn query(server: &Config) -> Result<(), tokio_postgres::Error> {
+/// A new connection each time: a server that answers existing connections and accepts no new ones is not ready. Returns the
+/// version that the server reports to every client.
+async fn query(server: &Config) -> Result<Option<String>, tokio_postgres::Error> {
     let (client, connection) = server.connect(NoTls).await?;
+    let version = connection.parameter("server_version").map(ToOwned::to_owned);
     // It ends with `client`, and its failure makes the query fail too.
     tokio::spawn(connection);
-    client.query_one("SELECT 1", &[]).await?.try_get::<_, i32>(0).map(drop)
+    client.query_one("SELECT 1", &[]).await?.try_get::<_, i32>(0)?;
+    Ok(version)
 }
 
 /// The server's message, such as "the database system is starting up". Others may be what a login trigger of users has
@@ -176,10 +191,13 @@ fn describe(error: &tokio_postgres::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
     use crate::boot::BootRefusal;
     use crate::stage::StageReporter;
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
+    use pgops_api::instance_status::InstanceStatus;
     use pgops_testing::assert_clients_are_limited;
     use tokio::time::Instant;
     use tower::ServiceExt;
@@ -195,20 +213,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiting_instance_is_alive_but_not_ready_and_says_why() {
         let (reporter, reader) = StageReporter::new();
-        let router = router(reader, "postgres", 17);
+        let report = StatusReport::new("/");
+        let router = router(reader, "postgres", 17, report.clone());
         reporter.report(Stage::WaitingForVersion { own: 13, active: 17 });
         assert_eq!(ask(&router, "/live").await.0, StatusCode::OK);
         let (status, text) = ask(&router, "/ready").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(text.contains("major version 17 is active on the volume, and this pod has 13"), "{text}");
+        assert_eq!(report.current().unready_reason, Some(text));
         reporter.report(Stage::Refused(BootRefusal::InitialisedBefore));
         assert!(ask(&router, "/ready").await.1.contains("restore the volume"));
+    }
+
+    #[tokio::test]
+    async fn status_is_answered_while_the_server_does_not_run() {
+        let (_reporter, reader) = StageReporter::new();
+        let router = router(reader, "postgres", 17, StatusReport::new("/"));
+        let (status, text) = ask(&router, STATUS_PATH).await;
+        let reported: InstanceStatus = serde_json::from_str(&text).unwrap();
+        assert_eq!((status, reported.server_version), (StatusCode::OK, None));
+        assert!(reported.volume.is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn readiness_response_waits_for_a_change_or_a_timeout() {
         let (reporter, reader) = StageReporter::new();
-        let router = router(reader, "postgres", 17);
+        let router = router(reader, "postgres", 17, StatusReport::new("/"));
         let started_at = Instant::now();
         assert_eq!(ask(&router, "/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(started_at.elapsed(), TIMEOUT);
@@ -227,7 +257,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn probes_of_many_clients_are_answered_as_soon_as_one() {
         let (_reporter, reader) = StageReporter::new();
-        let router = router(reader, "postgres", 17);
+        let router = router(reader, "postgres", 17, StatusReport::new("/"));
         let started_at = Instant::now();
         let probes = (0..Limits::PROBES.connections).map(|_| {
             let router = router.clone();

@@ -1,5 +1,6 @@
 //! The life of a database: waits for the volume, initialises it once, serves, stops cleanly.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pgops_kube::shutdown::StopSignals;
@@ -11,9 +12,10 @@ use crate::error::RunError;
 use crate::options::Options;
 use crate::programs::Programs;
 use crate::reaper::Reaper;
+use crate::report::StatusReport;
 use crate::server::{self, ServerError};
 use crate::stage::{Stage, StageReporter};
-use crate::{cluster, initdb, retired, volume};
+use crate::{cluster, initdb, retired, secrets, volume};
 
 /// Pause between two checks of a volume that is in use: it adds to the outage of an upgrade.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
@@ -30,6 +32,7 @@ pub struct Instance {
     pub run_dir: Tree,
     pub reaper: Reaper,
     pub reporter: StageReporter,
+    pub report: Arc<StatusReport>,
 }
 
 /// What an instance does next with its volume.
@@ -140,10 +143,12 @@ impl Instance {
         // An upgrade away from this version may have been started and rolled back.
         self.volume.clear_retired(self.major())?;
         retired::make_room(&self.volume, self.major());
+        let settings = secrets::settings();
         let mut server =
             server::start(&self.volume, interlock, &self.programs, mode, &self.run_dir, &self.reaper)?;
         self.reporter.report(Stage::Running);
         retired::watch(self.volume.clone(), self.major());
+        secrets::watch(self.report.clone(), settings);
         tokio::select! {
             exit = server.wait() => return Err(ServerError::Ended(exit).into()),
             () = stop_signals.recv() => {}

@@ -60,16 +60,27 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Finds the programs of a major version, and checks their version.
+    /// Finds the programs of a major version in this image.
     pub async fn find(major: u32, reaper: &Reaper) -> Result<Self, ProgramsError> {
-        let bindir = locate(major, layout::bindir_candidates(major))?;
-        let program = bindir.join("postgres");
-        let version = read_version(&program, reaper).await?;
-        if version.major == major {
-            Ok(Self { bindir, version })
-        } else {
-            Err(ProgramsError::WrongVersion { program, found: version, major })
+        let path = std::env::var_os("PATH");
+        Self::find_in(major, layout::bindir_candidates(major, path.as_deref()), reaper).await
+    }
+
+    /// Those in the first directory that has this major version: an image may have several.
+    async fn find_in(major: u32, searched: Vec<PathBuf>, reaper: &Reaper) -> Result<Self, ProgramsError> {
+        let mut first_error = None;
+        for bindir in searched.iter().filter(|directory| is_executable(&directory.join("postgres"))) {
+            let program = bindir.join("postgres");
+            let error = match read_version(&program, reaper).await {
+                Ok(version) if version.major == major => {
+                    return Ok(Self { bindir: bindir.clone(), version });
+                }
+                Ok(found) => ProgramsError::WrongVersion { program, found, major },
+                Err(error) => error,
+            };
+            first_error.get_or_insert(error);
         }
+        Err(first_error.unwrap_or(ProgramsError::Missing { major, searched }))
     }
 
     /// The command of a program, with an empty environment.
@@ -78,12 +89,6 @@ impl Programs {
         command.env_clear().stdin(Stdio::null());
         command
     }
-}
-
-/// The first directory that holds an executable `postgres`.
-fn locate(major: u32, searched: Vec<PathBuf>) -> Result<PathBuf, ProgramsError> {
-    let found = searched.iter().find(|directory| is_executable(&directory.join("postgres"))).cloned();
-    found.ok_or(ProgramsError::Missing { major, searched })
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -114,17 +119,34 @@ mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
 
-    #[test]
-    fn first_directory_with_a_server_is_used_or_all_are_named() {
+    /// A directory with a program that reports this version.
+    fn directory(root: &Path, version: &str) -> PathBuf {
+        let directory = root.join(version);
+        std::fs::create_dir(&directory).unwrap();
+        let program = directory.join("postgres");
+        std::fs::write(&program, format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n")).unwrap();
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        directory
+    }
+
+    #[tokio::test]
+    async fn programs_are_those_of_the_first_directory_with_the_major_version() {
         let root = tempfile::tempdir().unwrap();
-        let searched = ["empty", "plain", "first", "second"].map(|name| root.path().join(name)).to_vec();
-        for (directory, mode) in searched[1..].iter().zip([0o644, 0o755, 0o755]) {
-            std::fs::create_dir(directory).unwrap();
-            std::fs::write(directory.join("postgres"), "").unwrap();
-            std::fs::set_permissions(directory.join("postgres"), Permissions::from_mode(mode)).unwrap();
-        }
-        assert_eq!(locate(17, searched.clone()).unwrap(), searched[2]);
-        let error = locate(17, searched[..2].to_vec()).unwrap_err().to_string();
+        let reaper = Reaper::start().unwrap();
+        let plain = root.path().join("plain");
+        std::fs::create_dir(&plain).unwrap();
+        std::fs::write(plain.join("postgres"), "").unwrap();
+        let [other, first, second] =
+            ["16.4", "17.11", "17.12"].map(|version| directory(root.path(), version));
+        let find = async |searched: &[&PathBuf]| {
+            Programs::find_in(17, searched.iter().map(|&directory| directory.clone()).collect(), &reaper)
+                .await
+        };
+        let found = find(&[&plain, &other, &first, &second]).await.unwrap();
+        assert_eq!((found.bindir, found.version.to_string().as_str()), (first, "17.11"));
+        let error = find(&[&plain, &other]).await.unwrap_err().to_string();
+        assert!(error.contains("16.4/postgres: it is PostgreSQL 16.4, but this pod is of major"), "{error}");
+        let error = find(&[&plain]).await.unwrap_err().to_string();
         assert!(error.contains("PostgreSQL 17") && error.contains("/plain"), "{error}");
     }
 

@@ -136,9 +136,10 @@ mod tests {
             assert_eq!(program.wait().await, Exit::Status(i32::try_from(n).unwrap()));
         }
         let mut stopped = reaper.spawn(Command::new("cat").stdin(Stdio::piped())).unwrap();
-        stopped.signal(Signal::INT);
+        // Not INT, which is ignored below a program that runs in the background.
+        stopped.signal(Signal::TERM);
         let exit = stopped.wait().await;
-        assert_eq!(exit.to_string(), "signal 2");
+        assert_eq!(exit.to_string(), "signal 15");
         stopped.signal(Signal::KILL);
     }
 }

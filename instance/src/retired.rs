@@ -87,8 +87,9 @@ fn sweep(
     let mut removed = Vec::new();
     let mut retired = volume.retired()?;
     retired.sort_by_key(|retired| retired.major);
+    let serves = accepts_connections(volume, own)?;
     for retired in retired {
-        if let Some(reason) = removal(retired, own, now, space(volume)?) {
+        if let Some(reason) = removal(retired, own, now, space(volume)?, serves) {
             remove(volume, retired.major, own)?;
             removed.push(Removed { major: retired.major, reason });
         }
@@ -97,15 +98,27 @@ fn sweep(
 }
 
 /// Why the data is removed now by an instance of major version `own`, if it is. Data that is not older never is: this version
-/// has not replaced it. A full volume would end the server that serves: the old data is worth less.
-fn removal(retired: Retired, own: u32, now: Timestamp, space: Space) -> Option<Reason> {
+/// has not replaced it. A server that does not serve may never do so, and then the old data is all that is left: it is removed
+/// only if there is no space to start. A full volume would end a server that serves.
+fn removal(retired: Retired, own: u32, now: Timestamp, space: Space, serves: bool) -> Option<Reason> {
     if retired.major >= own {
         None
-    } else if retired.until <= now {
+    } else if serves && retired.until <= now {
         Some(Reason::Expired)
     } else {
-        space.is_low().then_some(Reason::SpaceNeeded(space))
+        let is_needed = space.is_exhausted() || serves && space.is_low();
+        is_needed.then_some(Reason::SpaceNeeded(space))
     }
+}
+
+/// Line of `postmaster.pid`, from 0, with the state of the server, since version 10.
+const STATE_LINE: usize = 7;
+
+/// Whether the server of this process accepts connections, as it has recorded itself once its recovery was complete.
+fn accepts_connections(volume: &Volume, own: u32) -> Result<bool, FileError> {
+    let file = volume.data_dir(own).join("postmaster.pid");
+    let text = volume.tree().read_text_if_exists(&file)?.unwrap_or_default();
+    Ok(text.lines().nth(STATE_LINE).is_some_and(|state| state.trim_end() == "ready"))
 }
 
 /// Removes the data directory of a major version and its directories in tablespaces, and nothing that an operator has
@@ -166,6 +179,7 @@ mod tests {
 
     const AMPLE: Space = Space { free: 1 << 30, size: 2 << 30 };
     const LOW: Space = Space { free: 100 << 20, size: 2 << 30 };
+    const EXHAUSTED: Space = Space { free: 1 << 20, size: 2 << 30 };
 
     /// A volume with data that was replaced.
     struct OldData {
@@ -183,7 +197,17 @@ mod tests {
             }
             fs::write(root.path().join("13/data/PG_VERSION"), "13\n").unwrap();
             fs::write(root.path().join(".pgops/retired/13"), format!("{until}\n")).unwrap();
-            Self { root, volume }
+            let old = Self { root, volume };
+            old.set_state(17, "ready   ");
+            old
+        }
+
+        /// As the server of that version records its state.
+        fn set_state(&self, major: u32, state: &str) {
+            let directory = self.root.path().join(format!("{major}/data"));
+            fs::create_dir_all(&directory).unwrap();
+            let text = format!("7\n{}\n1763632800\n5432\n/run\n*\n  1 2\n{state}\n", directory.display());
+            fs::write(directory.join("postmaster.pid"), text).unwrap();
         }
 
         fn has(&self, path: &str) -> bool {
@@ -218,9 +242,24 @@ mod tests {
     }
 
     #[test]
+    fn retired_data_stays_while_the_new_server_does_not_accept_connections() {
+        let old = OldData::new(NOW);
+        for state in ["starting", "stopping", ""] {
+            old.set_state(17, state);
+            assert!(old.sweep_with(17, LOW).unwrap().is_empty(), "{state}");
+        }
+        fs::remove_file(old.root.path().join("17/data/postmaster.pid")).unwrap();
+        assert!(old.sweep(17).unwrap().is_empty());
+        assert!(old.has("13/data/PG_VERSION"));
+        old.set_state(17, "ready   ");
+        assert_eq!(old.sweep(17).unwrap(), [13]);
+    }
+
+    #[test]
     fn active_and_newer_data_are_never_removed() {
         for own in [12, 13] {
             let old = OldData::new(NOW);
+            old.set_state(own, "ready   ");
             assert!(old.sweep_with(own, LOW).unwrap().is_empty());
             assert!(old.has("13/data/PG_VERSION"), "under {own}");
         }
@@ -232,6 +271,14 @@ mod tests {
         assert!(old.sweep_with(17, AMPLE).unwrap().is_empty());
         let removed = Removed { major: 13, reason: Reason::SpaceNeeded(LOW) };
         assert_eq!(old.sweep_with(17, LOW).unwrap(), [removed]);
+        assert!(!old.has("13") && old.has("17/data"));
+    }
+
+    #[test]
+    fn retired_data_is_removed_for_a_server_that_has_no_space_to_start() {
+        let old = OldData::new("2026-11-27T02:00:00Z");
+        old.set_state(17, "starting");
+        assert_eq!(old.sweep_with(17, EXHAUSTED).unwrap().len(), 1);
         assert!(!old.has("13") && old.has("17/data"));
     }
 

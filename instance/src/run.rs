@@ -17,6 +17,7 @@ use crate::lifecycle::Instance;
 use crate::options::Options;
 use crate::programs::Programs;
 use crate::reaper::Reaper;
+use crate::report::StatusReport;
 use crate::stage::StageReporter;
 
 const RUN_DIR: &str = "/pgops/run";
@@ -35,7 +36,8 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let credentials = Credentials::read(Path::new(layout::AUTH_DIR))?;
     let (reporter, stage) = StageReporter::new();
     let listener = health::listen().await.map_err(|source| RunError::System("listen for probes", source))?;
-    let router = health::router(stage, &credentials.username, options.pgdata.major);
+    let report = StatusReport::new(layout::VOLUME_ROOT);
+    let router = health::router(stage, &credentials.username, options.pgdata.major, report.clone());
     tokio::spawn(health::serve(listener, router));
 
     let programs = Programs::find(options.pgdata.major, &reaper).await?;
@@ -59,6 +61,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         run_dir,
         reaper,
         reporter,
+        report,
     };
     let interlock = tokio::select! {
         interlock = instance.claim() => interlock?,

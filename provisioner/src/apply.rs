@@ -83,7 +83,10 @@ where
         params = params.force();
     }
     let applied = api.patch(&name, &params, &Patch::Apply(&child)).await;
-    Ok(applied.map_err(ApiError::on::<K>("apply", name))?)
+    let refused = |error| BuildError::Refused { error }.into();
+    applied
+        .map_err(ApiError::on::<K>("apply", name))
+        .map_err(|error| if error.is_refused() { refused(error) } else { error.into() })
 }
 
 #[cfg(test)]
@@ -122,7 +125,7 @@ mod tests {
         .unwrap();
         let error = parse::<Postgres>(&object).unwrap_err().to_string();
         assert!(
-            error.starts_with("spec.storage.accessModes: ") && error.contains("ReadWriteOnce"),
+            error.starts_with("spec.storage: accessModes: ") && error.contains("ReadWriteOnce"),
             "{error}"
         );
     }

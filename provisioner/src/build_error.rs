@@ -2,6 +2,7 @@
 
 use pgops_api::version::ParseVersionError;
 use pgops_api::{ForeignObject, PgVersion};
+use pgops_kube::ApiError;
 
 /// Why a `Postgres` cannot be built as specified. Each message names the field, the value and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,14 @@ pub enum BuildError {
     /// A child's name is taken.
     #[error(transparent)]
     Taken(ForeignObject),
+    #[error(
+        "{error}: the API server refuses it: {}. Correct the field of the Postgres that it names, or what refuses it, such \
+         as a quota or a policy", .error.cause()
+    )]
+    Refused {
+        /// With the child and what the API server said.
+        error: ApiError,
+    },
 }
 
 impl BuildError {
@@ -76,6 +85,7 @@ impl BuildError {
             Self::PodTemplate(_) => "InvalidPodTemplate",
             Self::MajorChanged { .. } => "UpgradeNeeded",
             Self::Taken(_) => "NameTaken",
+            Self::Refused { .. } => "ReconcileFailed",
         }
     }
 }

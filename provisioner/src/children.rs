@@ -3,6 +3,7 @@
 mod access;
 mod budget;
 mod images;
+mod ip_families;
 mod metadata;
 mod pod;
 mod services;
@@ -19,7 +20,8 @@ use pgops_api::Postgres;
 
 use crate::design::Design;
 pub use images::Images;
-pub use metadata::labels;
+pub use ip_families::IpFamilyArgs;
+pub use metadata::{labels, not_pruned};
 
 /// The objects that a `Postgres` consists of, all owned by it. Its secret and volume claims are not among
 /// them: they outlive it, unless its deletion policy says otherwise.

@@ -14,6 +14,8 @@ use crate::children::labels;
 /// was halted, or its StatefulSet was deleted by hand.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ExistingData {
+    /// Whether it is an earlier database's, which was initialised with the password of that time.
+    pub is_of_earlier_database: bool,
     /// The user that owns the data.
     pub run_as_user: Option<i64>,
     /// Uid of the Secret with the superuser's password that was created for the data.
@@ -27,12 +29,13 @@ impl ExistingData {
         let found = claims(client, &database.namespace().unwrap_or_default(), &name).await?;
         let first = names::claim(&name, 0);
         let claim = found.iter().find(|claim| claim.name.as_deref() == Some(first.as_str()));
-        Ok(claim.map(Self::of).unwrap_or_default())
+        Ok(claim.map(|claim| Self::of(database, claim)).unwrap_or_default())
     }
 
-    fn of(claim: &ObjectMeta) -> Self {
+    fn of(database: &Postgres, claim: &ObjectMeta) -> Self {
         let annotation = |key| claim.annotations.as_ref()?.get(key);
         Self {
+            is_of_earlier_database: annotation(names::ANNOTATION_DATABASE_UID) != database.uid().as_ref(),
             run_as_user: annotation(names::ANNOTATION_RUN_AS_USER).and_then(|user| user.parse().ok()),
             auth_secret_uid: annotation(names::ANNOTATION_AUTH_SECRET_UID).cloned(),
         }
@@ -43,14 +46,23 @@ impl ExistingData {
 /// StatefulSet or that of an earlier database of its name has set. The latter holds this database's data, since that one
 /// was halted.
 pub async fn claims(client: &Client, namespace: &str, database: &str) -> Result<Vec<ObjectMeta>, ApiError> {
+    let claims = volume_claims(client, namespace, database).await?;
+    Ok(claims.into_iter().map(|claim| claim.metadata).collect())
+}
+
+/// The same, with their sizes.
+pub async fn volume_claims(
+    client: &Client,
+    namespace: &str,
+    database: &str,
+) -> Result<Vec<PersistentVolumeClaim>, ApiError> {
     let selector: Vec<_> =
         labels(database).into_iter().map(|(key, value)| format!("{key}={value}")).collect();
     let params = ListParams::default().labels(&selector.join(","));
     let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let failed = ApiError::on::<PersistentVolumeClaim>("list", database);
-    let found = api.list_metadata(&params).await.map_err(failed)?;
-    let found = found.items.into_iter().map(|claim| claim.metadata);
-    Ok(found.filter(|claim| is_claim_of(database, claim)).collect())
+    let found = api.list(&params).await.map_err(failed)?;
+    Ok(found.items.into_iter().filter(|claim| is_claim_of(database, &claim.metadata)).collect())
 }
 
 fn is_claim_of(database: &str, claim: &ObjectMeta) -> bool {
@@ -98,8 +110,16 @@ mod tests {
         server.put(&annotated("data-orders-1", true, "999", "other"));
         assert_eq!(find().await.unwrap(), ExistingData::default());
         server.put(&annotated("data-orders-0", true, "70", "s-1"));
-        let expected = ExistingData { run_as_user: Some(70), auth_secret_uid: Some("s-1".into()) };
+        let expected = ExistingData {
+            is_of_earlier_database: true,
+            run_as_user: Some(70),
+            auth_secret_uid: Some("s-1".into()),
+        };
         assert_eq!(find().await.unwrap(), expected);
+        let mut own = annotated("data-orders-0", true, "70", "s-1");
+        own.annotations_mut().insert(names::ANNOTATION_DATABASE_UID.into(), "5d1c".into());
+        server.put(&own);
+        assert!(!find().await.unwrap().is_of_earlier_database);
         server.put(&annotated("data-orders-0", false, "70", "s-1"));
         assert_eq!(find().await.unwrap(), ExistingData::default(), "the claim of another user");
     }

@@ -13,23 +13,31 @@ use k8s_openapi::jiff::Timestamp;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
-use pgops_api::postgres::DeletionPolicy;
+use pgops_api::postgres::{DeletionPolicy, PostgresPhase};
 use pgops_api::{Owner, Postgres, names};
 use pgops_kube::finalizers::{has_finalizer, with_finalizer, without_finalizer};
 use pgops_kube::{ApiError, patch};
 use serde_json::Value;
 
+use crate::announcement::Announcement;
 use crate::apply::{ApplyError, ReadError, read};
 use crate::build::build;
 use crate::context::{Context, patch_params};
 use crate::deletion::{self, DeletionBlocker, DeletionDecision};
-use crate::report::{report, warn_event};
+use crate::expansion::Expansion;
+use crate::observe::observe;
+use crate::pod_problem::POD_REFUSED;
+use crate::pod_retry;
+use crate::report::{announce, repeat, report};
 use crate::status::{self, Observed};
 
 /// Pause before an object is reconciled again although nothing triggered it.
-const RESYNC: Duration = Duration::from_mins(5);
-/// The same, for an object with an error that an operator has to fix.
-const RECHECK: Duration = Duration::from_mins(1);
+const RESYNC: Duration = Duration::from_mins(1);
+/// The same, for an object with an error that an operator has to fix, such as a quota.
+const RECHECK: Duration = Duration::from_secs(20);
+/// The same, for an object whose server does not answer, or whose volume is being expanded: what prevents it triggers
+/// nothing here.
+const WATCH: Duration = Duration::from_secs(10);
 /// The same, for a deleted object while an upgrade changes it.
 const WAIT_FOR_UPGRADE: Duration = Duration::from_secs(10);
 /// The same, for an object whose servers are stopping.
@@ -46,6 +54,10 @@ pub async fn reconcile(
 ) -> Result<Action, ApiError> {
     let name = trigger.name_any();
     let namespace = trigger.namespace().unwrap_or_default();
+    // KubeDB's provisioner builds it.
+    if !context.managed.includes(trigger.metadata.labels.as_ref()) {
+        return Ok(Action::await_change());
+    }
     // The workload first. It is written back only in the version read here, so an upgrade that paused
     // the database after the next read, and then changed the workload, is never overwritten.
     let workloads: Api<StatefulSet> = Api::namespaced(context.client.clone(), &namespace);
@@ -56,7 +68,7 @@ pub async fn reconcile(
         Ok(None) => return Ok(Action::await_change()),
         Err(ReadError::Unreadable(cause)) => {
             let note = format!("the Postgres cannot be read: {cause}; correct that field");
-            warn_event(&context, &trigger.object_ref(&()), "Unreadable", note).await;
+            repeat(&context, &trigger.object_ref(&()), Announcement::warning("Unreadable", note)).await;
             return Ok(Action::requeue(RECHECK));
         }
         Err(ReadError::Api(error)) => return Err(error),
@@ -84,6 +96,12 @@ pub fn retry(object: &PartialObjectMeta<Postgres>, error: &ApiError) -> Action {
     Action::requeue(AFTER_FAILURE)
 }
 
+/// Whether the children are built now. A paused database is left alone, unless its workload was deleted meanwhile: the request
+/// that holds the pause cannot create another one. It is created without pods, which that request starts.
+fn builds(database: &Postgres, workload: Option<&StatefulSet>) -> bool {
+    database.paused().is_none() || (workload.is_none() && database.was_initialized())
+}
+
 /// Builds the children of a database, unless it is paused, and reports its status.
 async fn provision(
     context: &Context,
@@ -93,7 +111,7 @@ async fn provision(
 ) -> Result<Action, ApiError> {
     let mut build_error = None;
     let mut image = None;
-    if database.paused().is_none() {
+    if builds(&database, workload.as_ref()) {
         if blocker.is_none() && !has_finalizer(&database, names::POSTGRES_FINALIZER) {
             let change = with_finalizer(&database, names::POSTGRES_FINALIZER);
             database = write(context, "add the finalizer of", &database, change).await?;
@@ -107,19 +125,29 @@ async fn provision(
             Err(ApplyError::Api(error)) => return Err(error),
         }
     }
+    let workload = workload.as_ref().filter(|workload| Owner::of(&database).owns(&workload.metadata));
+    let running = observe(context, &database, workload).await;
+    let is_refused = running.problem.as_ref().is_some_and(|problem| problem.reason == POD_REFUSED);
+    if let Some(workload) = workload.filter(|_| is_refused && database.paused().is_none()) {
+        pod_retry::retry(context, workload).await?;
+    }
     let observed = Observed {
-        workload: workload.as_ref().filter(|workload| Owner::of(&database).owns(&workload.metadata)),
+        workload,
         image: image.as_ref(),
         build_error: build_error.as_ref(),
         blocker: blocker.as_ref(),
+        running: &running,
         now: Time(Timestamp::now()),
     };
     let status = status::status(&database, &observed);
+    let is_settled = matches!(status.phase, Some(PostgresPhase::Ready | PostgresPhase::Halted))
+        && !matches!(running.expansion, Some(Expansion::InProgress(_) | Expansion::Raise(_)));
     report(context, database, status).await?;
     Ok(Action::requeue(match blocker {
         // The end of the request that paused it triggers nothing here.
         Some(DeletionBlocker::Paused(_)) => WAIT_FOR_UPGRADE,
         _ if build_error.is_some() => RECHECK,
+        _ if !is_settled => WATCH,
         _ => RESYNC,
     }))
 }
@@ -131,9 +159,15 @@ async fn remove(
     workload: Option<&StatefulSet>,
     policy: DeletionPolicy,
 ) -> Result<Action, ApiError> {
-    if !deletion::remove(&context.client, database, workload, policy).await? {
+    let removal = deletion::remove(&context.client, database, workload, policy).await?;
+    for announcement in removal.announcements {
+        announce(context, &database.object_ref(&()), announcement).await;
+    }
+    if !removal.is_complete {
         return Ok(Action::requeue(WAIT_FOR_STOP));
     }
+    context.pauses.forget(database);
+    context.builds.forget(database);
     let change = without_finalizer(database, names::POSTGRES_FINALIZER);
     write(context, "remove the finalizer of", database, change).await?;
     Ok(Action::await_change())
@@ -148,4 +182,27 @@ async fn write(
     let namespace = database.namespace().unwrap_or_default();
     let databases: Api<Postgres> = Api::namespaced(context.client.clone(), &namespace);
     patch::patch(&databases, verb, database, &patch_params(), change).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{database, version, workload};
+    use serde_json::json;
+
+    #[test]
+    fn paused_database_gets_only_the_workload_that_it_has_lost() {
+        let workload = workload(&version("13.16", "13.16", None));
+        let mut database = database(json!({}));
+        assert!(builds(&database, None) && builds(&database, Some(&workload)));
+        let paused = json!({ "conditions": [{
+            "type": "Paused", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z",
+        }] });
+        database.status = serde_json::from_value(paused).unwrap();
+        assert!(!builds(&database, None), "it was never started");
+        database
+            .annotations_mut()
+            .insert(names::ANNOTATION_INITIALIZED.into(), "2026-11-20T10:00:00Z".into());
+        assert!(builds(&database, None) && !builds(&database, Some(&workload)));
+    }
 }

@@ -4,13 +4,13 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec};
 use kube::ResourceExt;
+use pgops_api::pod_template::PodTemplate;
 use pgops_api::postgres::StorageType;
 use pgops_api::{PgVersion, Postgres, PostgresVersion, layout};
 
 use crate::build_error::BuildError;
 use crate::claims::ExistingData;
 use crate::image::{self, ImageChoice};
-use crate::pod_template::PodTemplate;
 
 /// Everything that the children of a `Postgres` depend on, apart from its name.
 #[derive(Clone, Debug)]

@@ -2,11 +2,15 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::runtime::events::Reporter;
 use pgops_api::{Postgres, PostgresVersion, names};
+use pgops_kube::ImageArgs;
+use pgops_testing::fake_api_server::FakeApiServer;
 use serde_json::{Value, json};
 
 use crate::children::{Children, Images, children, labels};
 use crate::claims::ExistingData;
+use crate::context::Context;
 use crate::design::design;
 
 /// A typical database; `change` is merged into its spec.
@@ -44,9 +48,22 @@ pub fn version(name: &str, version: &str, uid: Option<i64>) -> PostgresVersion {
 /// The children of a new database.
 pub fn built(database: &Postgres, version: &PostgresVersion) -> Children {
     let design = design(database, Some(version), None, &ExistingData::default()).unwrap();
-    let images =
-        Images { instance: "registry.example/instance:1".into(), pull_policy: "IfNotPresent".into() };
-    children(database, &design, &images)
+    children(database, &design, &images())
+}
+
+/// The images of every database.
+pub fn images() -> Images {
+    Images {
+        instance: "registry.example/instance:1".into(),
+        pull_policy: "IfNotPresent".into(),
+        args: ImageArgs::default(),
+        install_resources: r#"{"limits":{"cpu":"500m","memory":"128Mi"}}"#.parse().unwrap(),
+    }
+}
+
+/// A reconciliation's context, with this API server.
+pub fn context(server: &FakeApiServer) -> Context {
+    Context::new(server.client(), Reporter { controller: "provisioner".into(), instance: None }, images())
 }
 
 /// The workload of a typical [`database`] of a version.

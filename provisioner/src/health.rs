@@ -1,17 +1,21 @@
-//! The probes of the kubelet.
+//! The probes of the kubelet, and the metrics for Prometheus.
 
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::routing::get;
 use pgops_http::{Limits, Listener};
 use pgops_kube::shutdown::CancellationToken;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// `/livez`, and `/readyz`: whether the API server has answered so far.
-pub fn router(connected: watch::Receiver<bool>) -> Router {
+use crate::metrics::Metrics;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// `/livez`, `/readyz`: whether the API server has answered so far, and `/metrics`.
+pub fn router(connected: watch::Receiver<bool>, metrics: Metrics) -> Router {
     let ready = move || async move {
         if *connected.borrow() {
             (StatusCode::OK, "ready")
@@ -19,12 +23,20 @@ pub fn router(connected: watch::Receiver<bool>) -> Router {
             (StatusCode::SERVICE_UNAVAILABLE, "the API server has not answered yet")
         }
     };
-    Router::new().route("/livez", get(|| async { "alive" })).route("/readyz", get(ready))
+    let text = move || async move { ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics.text()) };
+    Router::new()
+        .route("/livez", get(|| async { "alive" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(text))
 }
 
 /// Answers until the process ends.
-pub async fn serve(address: SocketAddr, connected: watch::Receiver<bool>) -> std::io::Result<()> {
-    serve_on(TcpListener::bind(address).await?, router(connected)).await;
+pub async fn serve(
+    address: SocketAddr,
+    connected: watch::Receiver<bool>,
+    metrics: Metrics,
+) -> std::io::Result<()> {
+    serve_on(pgops_http::bind(address).await?, router(connected, metrics)).await;
     Ok(())
 }
 
@@ -37,7 +49,7 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
-    use axum::body::Body;
+    use axum::body::{Body, to_bytes};
     use axum::http::Request;
     use pgops_testing::assert_clients_are_limited;
     use tower::ServiceExt;
@@ -45,12 +57,26 @@ mod tests {
     #[tokio::test]
     async fn replica_is_ready_once_the_api_server_has_answered() {
         let (sender, connected) = watch::channel(false);
-        let router = router(connected);
+        let router = router(connected, Metrics::default());
         let ask = |path: &str| router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
         assert_eq!(ask("/livez").await.unwrap().status(), StatusCode::OK);
         assert_eq!(ask("/readyz").await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
         sender.send(true).unwrap();
         assert_eq!(ask("/readyz").await.unwrap().status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn metrics_say_whether_the_replica_leads() {
+        let metrics = Metrics::default();
+        let router = router(watch::channel(true).1, metrics.clone());
+        let text = async || {
+            let request = Request::get("/metrics").body(Body::empty()).unwrap();
+            let body = router.clone().oneshot(request).await.unwrap().into_body();
+            String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().into()).unwrap()
+        };
+        assert!(text().await.contains("pgops_provisioner_leader 0\n"));
+        metrics.set_leading();
+        assert!(text().await.contains("pgops_provisioner_leader 1\n"));
     }
 
     #[tokio::test(start_paused = true)]

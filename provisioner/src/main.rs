@@ -1,21 +1,32 @@
 //! `pgops-provisioner`: turns each `Postgres` into the objects that run it, and reports its status.
 
+mod announcement;
 mod apply;
 mod build;
 mod build_error;
+mod builds;
 mod children;
 mod claims;
+mod condition_types;
 mod context;
 mod controller;
 mod deletion;
 mod design;
+mod expansion;
 #[cfg(test)]
 mod fixtures;
 mod health;
 mod image;
+mod instance;
+mod metrics;
+mod observation;
+mod observe;
 mod options;
-mod pod_template;
+mod pauses;
+mod pod_problem;
+mod pod_retry;
 mod report;
+mod restart;
 mod run;
 mod secret;
 mod status;

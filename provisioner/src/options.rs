@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
+use pgops_api::ManagedDatabases;
 use pgops_kube::connect::ConnectArgs;
 use pgops_kube::logging::LogFormat;
-use pgops_kube::{NamespaceArgs, PullPolicy};
+use pgops_kube::{ContainerResources, ImageArgs, NamespaceArgs, PullPolicy};
 
 use crate::apply::MANAGER;
+use crate::children::IpFamilyArgs;
 
 /// Turns each `Postgres` into the objects that run it.
 #[derive(Parser)]
@@ -19,6 +21,18 @@ pub struct Options {
     /// When the images of database pods are pulled.
     #[arg(long, env = "PGOPS_IMAGE_PULL_POLICY", value_name = "POLICY", default_value = "IfNotPresent")]
     pub image_pull_policy: PullPolicy,
+    #[command(flatten)]
+    pub images: ImageArgs,
+    #[command(flatten)]
+    pub ip_families: IpFamilyArgs,
+    /// Requests and limits, as JSON, of the init container that copies the instance into each database pod.
+    #[arg(
+        long,
+        env = "PGOPS_INSTALL_RESOURCES",
+        value_name = "JSON",
+        default_value = r#"{"requests":{"cpu":"10m","memory":"16Mi"},"limits":{"cpu":"500m","memory":"128Mi"}}"#
+    )]
+    pub install_resources: ContainerResources,
     /// Namespace of the provisioner's lease.
     #[arg(long, env = "POD_NAMESPACE")]
     pub namespace: String,
@@ -27,8 +41,12 @@ pub struct Options {
     pub name: String,
     #[command(flatten)]
     pub namespaces: NamespaceArgs,
-    /// Address of /livez and /readyz.
-    #[arg(long, env = "PGOPS_HEALTH_BIND", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    /// Databases to build: all but those with the label `pgops.dev/managed: "false"`, or only those with
+    /// `pgops.dev/managed: "true"` (`labelled`).
+    #[arg(long, env = "PGOPS_MANAGED_DATABASES", default_value = "all")]
+    pub managed_databases: ManagedDatabases,
+    /// Address of /livez and /readyz; `[::]` is IPv4 too.
+    #[arg(long, env = "PGOPS_HEALTH_BIND", value_name = "ADDRESS", default_value = "[::]:8080")]
     pub health_bind: SocketAddr,
     #[command(flatten)]
     pub connect: ConnectArgs,

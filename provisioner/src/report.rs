@@ -2,17 +2,20 @@
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::events::{Event, EventType};
+use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Resource, ResourceExt};
 use pgops_api::postgres::{PostgresPhase, PostgresStatus};
-use pgops_api::{Postgres, condition, names};
+use pgops_api::{Postgres, bounded, names};
 use pgops_kube::{ApiError, patch};
 use serde_json::json;
 
+use crate::announcement::{Announcement, announcements};
 use crate::context::{Context, patch_params};
-use crate::status;
 
-/// Writes the status, if it has changed, and publishes a Warning for each condition that newly reports a problem.
+/// The API server refuses the Event with a longer note.
+const MAX_NOTE: usize = 1000;
+
+/// Writes the status, if it has changed, and announces what has changed.
 pub async fn report(
     context: &Context,
     mut database: Postgres,
@@ -27,6 +30,9 @@ pub async fn report(
         let change = json!({ "metadata": { "annotations": { names::ANNOTATION_INITIALIZED: now } } });
         database = patch::patch(&databases, "annotate", &database, &patch_params(), change).await?;
     }
+    if let Some(pause) = context.pauses.changed(&database) {
+        announce(context, &database.object_ref(&()), pause).await;
+    }
     if database.status.as_ref() == Some(&status) {
         return Ok(());
     }
@@ -38,44 +44,40 @@ pub async fn report(
     // causes a conflict, and is never lost.
     let change = json!({ "status": status });
     patch::patch_status(&databases, "write the status of", &database, &patch_params(), change).await?;
-    publish_new_warnings(context, &database, &status).await;
+    let before = database.status.clone().unwrap_or_default();
+    for announcement in announcements(&before, &status) {
+        announce(context, &database.object_ref(&()), announcement).await;
+    }
     Ok(())
 }
 
-/// Publishes a Warning for each condition that reports a problem, unless the previous status reported the same.
-async fn publish_new_warnings(context: &Context, database: &Postgres, status: &PostgresStatus) {
-    let problems = [
-        (status::CONDITION_PROVISIONING_STARTED, "False"),
-        (status::CONDITION_DELETION_BLOCKED, "True"),
-        (status::CONDITION_IMAGE_DIFFERS, "True"),
-    ];
-    for (type_, bad) in problems {
-        let Some(new) = condition::find(&status.conditions, type_).filter(|new| new.status == bad) else {
-            continue;
-        };
-        let previous = condition::find(database.conditions(), type_);
-        if previous.is_some_and(|previous| previous.status == new.status && previous.message == new.message) {
-            continue;
-        }
-        let reason = new.reason.clone().unwrap_or_default();
-        let note = new.message.clone().unwrap_or_default();
-        warn_event(context, &database.object_ref(&()), &reason, note).await;
-    }
+/// Publishes one Event; a Warning is logged too. Another one of the same reason may have been published a minute ago, with
+/// another note, which a recorder that remembers it would repeat.
+pub async fn announce(context: &Context, about: &ObjectReference, announcement: Announcement) {
+    let recorder = Recorder::new(context.client.clone(), context.reporter.clone());
+    publish(&recorder, about, announcement).await;
 }
 
-/// Publishes one Warning, and logs it.
-pub async fn warn_event(context: &Context, about: &ObjectReference, reason: &str, note: String) {
+/// Publishes an Event whose cause lasts, and is reported each time that it is seen.
+pub async fn repeat(context: &Context, about: &ObjectReference, announcement: Announcement) {
+    publish(&context.repeating, about, announcement).await;
+}
+
+async fn publish(recorder: &Recorder, about: &ObjectReference, announcement: Announcement) {
+    let Announcement { type_, reason, note } = announcement;
     let namespace = about.namespace.as_deref();
     let database = about.name.as_deref();
-    tracing::warn!(namespace, database, reason, "{note}");
+    if type_ == EventType::Warning {
+        tracing::warn!(namespace, database, reason, "{note}");
+    }
     let event = Event {
-        type_: EventType::Warning,
-        reason: reason.to_owned(),
-        note: Some(note),
+        type_,
+        reason,
+        note: Some(bounded(note, MAX_NOTE, "")),
         action: "Provision".to_owned(),
         secondary: None,
     };
-    if let Err(error) = context.recorder.publish(&event, about).await {
-        tracing::warn!(namespace, database, %error, "failed to publish an Event");
+    if let Err(error) = recorder.publish(&event, about).await {
+        tracing::warn!(namespace, database, reason = event.reason, %error, "failed to publish an Event");
     }
 }

@@ -9,14 +9,14 @@ use futures::future::select_all;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::core::PartialObjectMeta;
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::{Controller, controller, watcher};
+use kube::runtime::{Controller, controller};
 use kube::{Api, Client};
 use pgops_api::{Postgres, PostgresVersion, names};
-use pgops_kube::NamespaceScope;
 use pgops_kube::lease::Election;
 use pgops_kube::shutdown::{self, CancellationToken};
+use pgops_kube::{NamespaceScope, watches};
 use tokio::sync::watch;
 
 use crate::apply::MANAGER;
@@ -24,6 +24,7 @@ use crate::children::Images;
 use crate::context::Context;
 use crate::controller::{reconcile, retry};
 use crate::health;
+use crate::metrics::Metrics;
 use crate::options::Options;
 
 /// Runs until leadership is lost or the process is asked to stop.
@@ -34,11 +35,12 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signal().context("failed to listen for termination signals")?;
     let (connected, connected_reader) = watch::channel(false);
     let address = options.health_bind;
+    let metrics = Metrics::default();
     tokio::select! {
-        served = health::serve(address, connected_reader) => {
+        served = health::serve(address, connected_reader, metrics.clone()) => {
             served.with_context(|| format!("failed to answer probes on --health-bind {address}"))
         }
-        done = lead(options, &connected, &shutdown) => done,
+        done = lead(options, &connected, &metrics, &shutdown) => done,
     }
 }
 
@@ -46,6 +48,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 async fn lead(
     options: Options,
     connected: &watch::Sender<bool>,
+    metrics: &Metrics,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
     let client = options.connect.connect().await?;
@@ -64,6 +67,7 @@ async fn lead(
         () = shutdown.cancelled() => return Ok(()),
     };
     tracing::info!(name = options.name, "leading");
+    metrics.set_leading();
     tokio::select! {
         () = watch_databases(client, &options) => anyhow::bail!("the watches ended"),
         () = leadership.lost() => {
@@ -79,13 +83,16 @@ async fn lead(
 /// Builds the databases of every namespace, with one controller for each that is watched by itself.
 async fn watch_databases(client: Client, options: &Options) {
     let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(options.name.clone()) };
+    let images = Images {
+        instance: options.instance_image.clone(),
+        pull_policy: options.image_pull_policy.as_str().to_owned(),
+        args: options.images.clone(),
+        install_resources: options.install_resources.clone(),
+    };
     let context = Arc::new(Context {
-        recorder: Recorder::new(client.clone(), reporter),
-        images: Images {
-            instance: options.instance_image.clone(),
-            pull_policy: options.image_pull_policy.as_str().to_owned(),
-        },
-        client: client.clone(),
+        ip_families: options.ip_families.clone(),
+        managed: options.managed_databases,
+        ..Context::new(client.clone(), reporter, images)
     });
     let scopes = options.namespaces.namespaces().scopes();
     let controllers =
@@ -100,7 +107,7 @@ async fn watch_databases_in(client: Client, scope: NamespaceScope, context: Arc<
     let versions: Api<PartialObjectMeta<PostgresVersion>> = Api::all(client);
     let own_label = format!("{}={}", names::LABEL_NAME, names::LABEL_NAME_VALUE);
 
-    let controller = Controller::new(databases, watcher::Config::default());
+    let controller = Controller::new(databases, watches::config());
     let known = controller.store();
     // The catalog changes seldom, and which databases wait for an entry is known only to themselves.
     let all_databases = move |_| {
@@ -108,8 +115,8 @@ async fn watch_databases_in(client: Client, scope: NamespaceScope, context: Arc<
         databases.iter().map(|database| ObjectRef::from_obj(database.as_ref())).collect::<Vec<_>>()
     };
     let reconciled = controller
-        .owns(workloads, watcher::Config::default().labels(&own_label))
-        .watches(versions, watcher::Config::default(), all_databases)
+        .owns(workloads, watches::config().labels(&own_label))
+        .watches(versions, watches::config(), all_databases)
         .run(reconcile, |object, error, _| retry(&object, error), context);
     let mut reconciled = pin!(reconciled);
     while let Some(result) = reconciled.next().await {

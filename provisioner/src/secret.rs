@@ -1,5 +1,5 @@
 //! The secret with a database's first password. It is created once and never read: the provisioner has
-//! no permission to read passwords. Its uid is in the database's status, and on the claim of the data, which may outlive
+//! no permission to read passwords. Whether it exists is found out by a creation that is not carried out. Its uid is in the database's status, and on the claim of the data, which may outlive
 //! the database: so a Secret of the same name that another user made is not deleted with the database.
 
 use k8s_openapi::api::core::v1::Secret;
@@ -9,14 +9,15 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client, ResourceExt};
 use pgops_api::postgres::{CONDITION_AUTH_SECRET, auth_secret_message};
 use pgops_api::{Condition, Postgres, condition, names};
-use pgops_kube::{ApiError, patch};
+use pgops_kube::{ApiError, patch, status};
 use rand::distr::{Alphanumeric, SampleString};
 use serde_json::json;
 
 use crate::apply::MANAGER;
-use crate::children::labels;
+use crate::children::{labels, not_pruned};
 use crate::claims::ExistingData;
 use crate::context::patch_params;
+use crate::observation::AuthSecret;
 
 /// Letters and digits: 190 bits, and no character that must be quoted in a connection string.
 const PASSWORD_LENGTH: usize = 32;
@@ -25,11 +26,17 @@ const PASSWORD_LENGTH: usize = 32;
 ///
 /// A database that was initialised before has its password already; a secret with another one would be wrong.
 ///
+/// The data of an earlier database has the password of that time too: if its Secret does not exist any more, none is created,
+/// and the condition `AuthSecretMissing` says so.
+///
 /// A Secret of that name that exists already is used. It belongs to the database if it was created for the data that the
 /// database finds.
 pub async fn ensure(client: &Client, database: &mut Postgres, data: &ExistingData) -> Result<(), ApiError> {
     let name = names::auth_secret(&database.name_any());
     if database.was_initialized() || database.auth_secret() != name {
+        return Ok(());
+    }
+    if data.is_of_earlier_database && look_up(client, database).await != AuthSecret::Present {
         return Ok(());
     }
     let secret = secret(database, Alphanumeric.sample_string(&mut rand::rng(), PASSWORD_LENGTH));
@@ -47,6 +54,19 @@ pub async fn ensure(client: &Client, database: &mut Postgres, data: &ExistingDat
         created => *database = record(client, database, &created?.uid().unwrap_or_default()).await?,
     }
     Ok(())
+}
+
+/// Whether the Secret with the superuser's password exists: the database's own, or the one that its user has named.
+pub async fn look_up(client: &Client, database: &Postgres) -> AuthSecret {
+    let mut probe = secret(database, String::new());
+    probe.metadata.name = Some(database.auth_secret());
+    let api: Api<Secret> = Api::namespaced(client.clone(), &database.namespace().unwrap_or_default());
+    match api.create(&PostParams { dry_run: true, ..PostParams::default() }, &probe).await {
+        Ok(_) => AuthSecret::Missing,
+        Err(error) if status::is_already_exists(&error) => AuthSecret::Present,
+        // A quota or a policy says nothing about it.
+        Err(_) => AuthSecret::Unknown,
+    }
 }
 
 /// Records the uid of the Secret that was created for the database or its data. It cannot be found out later, so a conflict
@@ -80,6 +100,7 @@ fn secret(database: &Postgres, password: String) -> Secret {
             name: Some(names::auth_secret(&name)),
             namespace: database.namespace(),
             labels: Some(labels(&name)),
+            annotations: Some(not_pruned()),
             ..ObjectMeta::default()
         },
         type_: Some("kubernetes.io/basic-auth".to_owned()),
@@ -104,6 +125,25 @@ mod tests {
         assert_eq!(secret.string_data.unwrap()["password"], "s3cret");
     }
 
+    #[test]
+    fn secret_is_not_pruned_by_tools_that_take_the_labels_for_theirs() {
+        let annotations = secret(&database(json!({})), "s3cret".into()).metadata.annotations.unwrap();
+        assert_eq!(annotations["argocd.argoproj.io/sync-options"], "Prune=false");
+        assert_eq!(annotations["argocd.argoproj.io/compare-options"], "IgnoreExtraneous");
+    }
+
+    #[tokio::test]
+    async fn secret_is_looked_up_without_creating_it() {
+        let server = FakeApiServer::new("demo");
+        let named = database(json!({ "authSecret": { "name": "theirs" } }));
+        let own = database(json!({}));
+        assert_eq!(look_up(&server.client(), &own).await, AuthSecret::Missing);
+        assert_eq!(server.all::<Secret>(), []);
+        server.put(&secret(&own, "s3cret".into()));
+        assert_eq!(look_up(&server.client(), &own).await, AuthSecret::Present);
+        assert_eq!(look_up(&server.client(), &named).await, AuthSecret::Missing);
+    }
+
     #[tokio::test]
     async fn secret_of_a_halted_database_belongs_to_the_next_one_with_its_data() {
         let server = FakeApiServer::new("demo");
@@ -118,10 +158,24 @@ mod tests {
         server.put(&database(json!({})));
         let mut next = server.get::<Postgres>("orders").unwrap();
         assert_eq!(next.created_auth_secret(), None);
-        let data = ExistingData { auth_secret_uid: Some(uid.clone()), ..ExistingData::default() };
+        let data = ExistingData {
+            is_of_earlier_database: true,
+            auth_secret_uid: Some(uid.clone()),
+            ..ExistingData::default()
+        };
         ensure(&server.client(), &mut next, &data).await.unwrap();
         assert_eq!(next.created_auth_secret(), Some(uid.as_str()));
         assert_eq!(password(), of_halted, "the data knows no other one");
+    }
+
+    #[tokio::test]
+    async fn no_new_password_is_made_for_the_data_of_an_earlier_database() {
+        let server = FakeApiServer::new("demo");
+        server.put(&database(json!({})));
+        let mut next = server.get::<Postgres>("orders").unwrap();
+        let data = ExistingData { is_of_earlier_database: true, ..ExistingData::default() };
+        ensure(&server.client(), &mut next, &data).await.unwrap();
+        assert_eq!((server.all::<Secret>(), next.created_auth_secret()), (vec![], None));
     }
 
     #[tokio::test]

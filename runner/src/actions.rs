@@ -9,7 +9,7 @@ use pgops_api::plan::Step;
 use crate::outage::OutageChange;
 use crate::saga::{Actions, Event, Failure, PointOfNoReturn, Record, UndoError};
 use crate::steps::{self, spec};
-use crate::upgrade::{StepError, UpgradeContext, log_step};
+use crate::upgrade::{Direction, StepError, UpgradeContext, log_step};
 
 /// Retries of a step past the point of no return, where a failure leaves the database down.
 const COMMITTED_RETRIES: u32 = 20;
@@ -25,7 +25,8 @@ impl Actions for UpgradeContext {
         }
     }
 
-    async fn act(&mut self, step: Step) -> Result<(), Failure> {
+    async fn act(&mut self, step: Step, committed: bool) -> Result<(), Failure> {
+        self.direction = Direction::forward(committed);
         let spec = spec(step);
         let timeout = self.plan.timeout_seconds.map(Duration::from_secs).or(spec.timeout);
         let cancelled = self.cancel.wait();
@@ -39,30 +40,38 @@ impl Actions for UpgradeContext {
                     }
                     Ok(()) => break Ok(()),
                     Err(error) => {
-                        let error = self.explained(error).await;
+                        let error = self.explained(self.with_wait(error)).await;
                         log_whole(step, &error);
                         break Err(error.failure(step));
                     }
                 }
             }
         };
-        tokio::select! {
+        let result = tokio::select! {
             result = work => result,
             // An interrupted step leaves nothing running, and is undone.
             failure = cancelled, if spec.interruptible => Err(failure),
-        }
+        };
+        self.reporter.waits_no_longer();
+        result
     }
 
     async fn undo(&mut self, step: Step) -> Result<(), UndoError> {
         tracing::info!(step = %step, mark = "undo", "undoing");
+        self.direction = Direction::Back;
+        self.reporter.undoing(step);
         // An undo needs a little space, and the failed step may have used up all of it.
         self.work_dir.release_reserve();
         let spec = spec(step);
         let Some(undo) = spec.undo else { return Ok(()) };
-        with_timeout(spec.undo_timeout, undo(self)).await.map_err(|error| {
+        let limit = undo_limit(spec.undo_timeout, self.plan.timeout_seconds);
+        let result = with_timeout(limit, undo(self)).await.map_err(|error| {
+            let error = self.with_wait(error);
             log_whole(step, &error);
             error.undo_error(step)
-        })
+        });
+        self.reporter.waits_no_longer();
+        result
     }
 
     fn point_of_no_return(&self) -> PointOfNoReturn {
@@ -87,6 +96,7 @@ impl Actions for UpgradeContext {
         let wait = Duration::from_secs(u64::from(attempt.min(30)));
         tracing::warn!(%step, attempt, "{}; retrying in {} s", failure.message, wait.as_secs());
         self.reporter.retry(step, attempt, failure);
+        self.attempts_left = COMMITTED_RETRIES.saturating_sub(attempt);
         // On a full volume the next attempt may need only a little space: for the switchover, or a server's first files.
         self.work_dir.release_reserve();
         tokio::time::sleep(wait).await;
@@ -104,6 +114,8 @@ impl Actions for UpgradeContext {
     }
 
     fn show(&mut self, record: &Record) {
+        // The next step, or undo, has all of its attempts.
+        self.attempts_left = COMMITTED_RETRIES;
         let outage = steps::outage_change(self.kind, record.step, &record.event);
         self.reporter.show(record, outage);
         let step = record.step;
@@ -138,6 +150,16 @@ impl Actions for UpgradeContext {
 }
 
 impl UpgradeContext {
+    /// The error, with what the step waited for if that took too long.
+    fn with_wait(&self, error: StepError) -> StepError {
+        match error {
+            StepError::Timeout { limit, waiting: None } => {
+                StepError::Timeout { limit, waiting: self.reporter.waiting() }
+            }
+            other => other,
+        }
+    }
+
     /// The error, with the reason for which another container has ended, if it is a lack of memory.
     async fn explained(&self, error: StepError) -> StepError {
         let Some(container) = error.lost_container() else { return error };
@@ -161,5 +183,24 @@ async fn with_timeout(
     work: impl Future<Output = Result<(), StepError>>,
 ) -> Result<(), StepError> {
     let Some(limit) = limit else { return work.await };
-    tokio::time::timeout(limit, work).await.unwrap_or(Err(StepError::Timeout(limit)))
+    tokio::time::timeout(limit, work).await.unwrap_or(Err(StepError::Timeout { limit, waiting: None }))
+}
+
+/// The limit of an undo: that of `spec.timeout` instead of its own, if it has one. Without it, it works on the data, and must
+/// not be interrupted.
+fn undo_limit(own: Option<Duration>, timeout_seconds: Option<u64>) -> Option<Duration> {
+    own.map(|own| timeout_seconds.map_or(own, Duration::from_secs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn undo_that_waits_obeys_the_timeout_of_the_request() {
+        let own = Duration::from_mins(15);
+        assert_eq!(undo_limit(Some(own), Some(60)), Some(Duration::from_mins(1)));
+        assert_eq!(undo_limit(Some(own), None), Some(own));
+        assert_eq!(undo_limit(None, Some(60)), None);
+    }
 }

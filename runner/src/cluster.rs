@@ -5,22 +5,31 @@
 mod client;
 mod database;
 mod error;
+mod events;
 mod known;
 mod node_affinity;
+mod obstacle;
 mod own_pod;
 mod owned;
 pub mod pod;
+mod pod_action;
+mod pod_version;
 mod pods;
+mod processors;
 mod report;
 mod request;
 mod retry;
 mod service;
+mod wait;
 mod workload;
 
 #[cfg(test)]
 mod tests;
 
 pub use client::Cluster;
-pub use error::ClusterError;
+pub use error::{ClusterError, ignore_missing};
+pub use obstacle::Obstacle;
 pub use own_pod::MemoryKill;
 pub use pod::PodState;
+pub use pod_version::{PodVersion, ToldBy};
+pub use wait::{IfBroken, Observed, StartPod};

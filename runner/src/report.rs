@@ -1,29 +1,22 @@
 //! What users see of a running upgrade: phase, step, outage and conditions of the request, and Events. Writing it never
 //! delays the upgrade: during the outage only the latest state is written.
 
+mod view;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter as Source};
 use kube::{Resource, ResourceExt};
-use pgops_api::opsrequest::{
-    CONDITION_FAILED, CONDITION_OUTAGE, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase,
-};
+use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL, Phase};
 use pgops_api::plan::{Scope, Step, UpgradeKind};
 use pgops_api::{Condition, PostgresOpsRequest, bounded, condition, display_chain};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{Cluster, ClusterError, Obstacle};
 use crate::outage::{Outage, OutageChange};
 use crate::saga::{Event, Failure, Outcome, Record};
-
-/// The state to show.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct View {
-    step: String,
-    outage: Outage,
-    conditions: Vec<Condition>,
-}
+use view::{View, apply, has_failed, numbered, outage_condition, step_condition};
 
 /// Shows the state of one upgrade.
 pub struct Reporter {
@@ -65,11 +58,13 @@ impl Reporter {
         if let Some(change) = outage {
             self.outage.record(change, record.at, record.serving_since);
         }
-        let steps = self.scope.steps(self.kind);
-        let number = steps.iter().position(|step| *step == record.step).map_or(0, |index| index + 1);
+        let step = self.numbered(record.step);
         let outage = self.outage;
         self.view.send_modify(|view| {
-            view.step = format!("{number}/{} {}", steps.len(), record.step);
+            // While steps are undone it says which.
+            if record.event != Event::Undone {
+                view.step = step;
+            }
             view.outage = outage;
             if let Some(condition) = outage_condition(&outage, record.at, &view.conditions) {
                 condition::set(&mut view.conditions, condition);
@@ -79,6 +74,33 @@ impl Reporter {
                 condition::set(&mut view.conditions, condition);
             }
         });
+    }
+
+    /// Shows that a step is being undone.
+    pub fn undoing(&self, step: Step) {
+        let step = format!("{} (undo)", self.numbered(step));
+        self.view.send_modify(|view| view.step = step);
+    }
+
+    /// The step with its number: `7/16 PgUpgraded`.
+    fn numbered(&self, step: Step) -> String {
+        numbered(self.scope.steps(self.kind), step)
+    }
+
+    /// Shows what the step waits for, while it does. The log has each change once.
+    pub fn waits_for(&self, obstacle: Obstacle) {
+        self.view.send_if_modified(|view| view.waits_for(obstacle, Time(Timestamp::now())));
+    }
+
+    /// Shows that the step no longer waits.
+    pub fn waits_no_longer(&self) {
+        self.view.send_if_modified(|view| view.waiting.take().is_some());
+    }
+
+    /// What the step waits for, if it is known.
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        self.view.borrow().waiting.as_ref()?.message.clone()
     }
 
     /// Shows why a step, or its undo, is retried.
@@ -97,7 +119,7 @@ impl Reporter {
     /// Writes how the request ended, and waits until it is stored.
     pub async fn end(self, outcome: &Outcome, message: String) -> Result<(), ClusterError> {
         let Self { cluster, kind, scope, view, writer, .. } = self;
-        let mut last = view.borrow().clone();
+        let mut last = View { waiting: None, ..view.borrow().clone() };
         // The background writer must store nothing after this.
         drop(view);
         if let Err(error) = writer.await {
@@ -111,6 +133,9 @@ impl Reporter {
         if phase == Phase::Successful {
             let all = scope.steps(kind).len();
             last.step = format!("{all}/{all}");
+        }
+        if let Outcome::RolledBack { step, .. } | Outcome::Stuck { step, .. } = outcome {
+            last.step = numbered(scope.steps(kind), *step);
         }
         let now = Time(Timestamp::now());
         if let Outcome::Stuck { step, failure } = outcome
@@ -140,10 +165,6 @@ impl Reporter {
     }
 }
 
-fn has_failed(view: &View, step: Step) -> bool {
-    condition::find(&view.conditions, &step.to_string()).is_some_and(|it| it.status == "False")
-}
-
 /// The condition's reason: a dry run must not be mistaken for an upgrade.
 fn success_reason(scope: Scope) -> &'static str {
     match scope {
@@ -159,57 +180,6 @@ async fn write(cluster: &Cluster, view: &View) -> Result<PostgresOpsRequest, Clu
             request.status.get_or_insert_default().phase = Some(Phase::Progressing);
         })
         .await
-}
-
-fn apply(request: &mut PostgresOpsRequest, view: &View) {
-    let status = request.status.get_or_insert_default();
-    if !view.step.is_empty() {
-        status.step = Some(view.step.clone());
-    }
-    if view.outage.has_begun() {
-        status.outage = Some(view.outage.to_string());
-    } else if condition::find(&view.conditions, CONDITION_OUTAGE).is_some() {
-        // The server had not been stopped.
-        status.outage = None;
-    }
-    status.conditions.retain(|condition| condition.type_ != CONDITION_WAITING);
-    for condition in &view.conditions {
-        condition::set(&mut status.conditions, condition.clone());
-    }
-}
-
-/// Whether the database accepts writes; `None` if the upgrade has never stopped it. `KubeDB`'s schema has no other place for it.
-fn outage_condition(outage: &Outage, now: Timestamp, shown: &[Condition]) -> Option<Condition> {
-    let (status, reason, message, since) = match (outage.since(), outage.duration()) {
-        (Some(since), _) => {
-            ("True", "WritesStopped", format!("the database accepts no writes: {outage}"), since)
-        }
-        (None, Some(_)) => {
-            ("False", "WritesAccepted", format!("the database accepts writes, after {outage} of outage"), now)
-        }
-        // It was taken to be stopped, and was not.
-        (None, None) if condition::find(shown, CONDITION_OUTAGE).is_some() => {
-            ("False", "WritesAccepted", "the database was not stopped".to_owned(), now)
-        }
-        (None, None) => return None,
-    };
-    Some(Condition::new(CONDITION_OUTAGE, status, reason, message, Time(since)))
-}
-
-/// A step's condition, as `KubeDB` writes it: type and reason are the step's name once it is done.
-/// `None` leaves the condition of a step whose undo was refused unchanged.
-fn step_condition(record: &Record) -> Option<Condition> {
-    let step = record.step.to_string();
-    let (status, reason, message) = match &record.event {
-        Event::Started => ("Unknown", "InProgress".to_owned(), "in progress".to_owned()),
-        Event::Succeeded => ("True", step.clone(), "done".to_owned()),
-        Event::Failed(failure) | Event::Skipped(failure) => {
-            ("False", failure.reason.clone(), failure.message.clone())
-        }
-        Event::Undone => ("False", "Undone".to_owned(), "undone".to_owned()),
-        Event::RollForward(_) => return None,
-    };
-    Some(Condition::new(&step, status, &reason, message, Time(record.at)))
 }
 
 /// The longest note of an Event, in bytes: the API server refuses one of more than 1,024.
@@ -233,93 +203,5 @@ async fn publish_event(
     };
     if let Err(error) = recorder.publish(&event, &request.object_ref(&())).await {
         tracing::warn!(request = request.name_any(), "failed to publish the Event {reason}: {error}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(second: i64, step: Step, event: Event) -> Record {
-        Record { at: Timestamp::from_second(second).unwrap(), step, event, serving_since: None }
-    }
-
-    #[test]
-    fn failed_step_says_why_in_its_condition() {
-        let failure = Failure {
-            reason: "PreflightFailed".into(),
-            message: "prepared transaction tx_81".into(),
-            retryable: false,
-        };
-        let condition = step_condition(&record(1, Step::Preflight, Event::Failed(failure))).unwrap();
-        assert_eq!((condition.type_.as_str(), condition.status.as_str()), ("Preflight", "False"));
-        assert_eq!(condition.message.as_deref(), Some("prepared transaction tx_81"));
-    }
-
-    #[test]
-    fn skipped_step_has_a_failed_condition() {
-        let failure =
-            Failure { reason: "AnalyzeFailed".into(), message: "vacuumdb ended".into(), retryable: false };
-        let condition = step_condition(&record(1, Step::Analyze, Event::Skipped(failure))).unwrap();
-        assert_eq!(
-            (condition.status.as_str(), condition.reason.as_deref()),
-            ("False", Some("AnalyzeFailed"))
-        );
-        assert_eq!(condition.message.as_deref(), Some("vacuumdb ended"));
-    }
-
-    #[test]
-    fn condition_says_since_when_the_database_accepts_no_writes() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let mut outage = Outage::default();
-        assert_eq!(outage_condition(&outage, at(1), &[]), None);
-        outage.record(OutageChange::Begins, at(10), Some(at(1)));
-        let lasts = outage_condition(&outage, at(90), &[]).unwrap();
-        assert!(lasts.is_true());
-        assert_eq!(lasts.last_transition_time, Time(at(10)));
-        assert_eq!(
-            lasts.message.as_deref(),
-            Some("the database accepts no writes: since 1970-01-01T00:00:10Z")
-        );
-        let shown = [lasts];
-        let mut ended = outage;
-        ended.record(OutageChange::Ends, at(924), Some(at(924)));
-        let condition = outage_condition(&ended, at(924), &shown).unwrap();
-        assert_eq!(condition.message.as_deref(), Some("the database accepts writes, after 914.0s of outage"));
-        outage.record(OutageChange::Ends, at(30), Some(at(1)));
-        let condition = outage_condition(&outage, at(30), &shown).unwrap();
-        assert_eq!(
-            (condition.status.as_str(), condition.message.as_deref()),
-            ("False", Some("the database was not stopped"))
-        );
-    }
-
-    #[test]
-    fn status_has_no_outage_of_a_server_that_was_not_stopped_after_all() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let request = serde_json::json!({
-            "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "PostgresOpsRequest", "metadata": { "name": "orders-17" },
-            "spec": { "type": "UpdateVersion", "databaseRef": { "name": "orders" } },
-        });
-        let mut request: PostgresOpsRequest = serde_json::from_value(request).unwrap();
-        let shown = |request: &PostgresOpsRequest| request.status.as_ref().and_then(|it| it.outage.clone());
-        let mut view = View::default();
-        view.outage.record(OutageChange::Begins, at(10), Some(at(1)));
-        view.conditions.extend(outage_condition(&view.outage, at(10), &[]));
-        apply(&mut request, &view);
-        assert_eq!(shown(&request).as_deref(), Some("since 1970-01-01T00:00:10Z"));
-        // A runner that resumes has not read the journal yet.
-        apply(&mut request, &View::default());
-        assert!(shown(&request).is_some());
-        view.outage.record(OutageChange::Ends, at(30), Some(at(1)));
-        apply(&mut request, &view);
-        assert_eq!(shown(&request), None);
-    }
-
-    #[test]
-    fn succeeded_step_has_its_name_as_reason() {
-        let condition = step_condition(&record(1, Step::PgUpgraded, Event::Succeeded)).unwrap();
-        assert_eq!(condition.reason.as_deref(), Some("PgUpgraded"));
-        assert!(condition.is_true());
     }
 }

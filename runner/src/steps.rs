@@ -30,7 +30,7 @@ use pgops_api::plan::{Step, TransferMode, UpgradeKind};
 
 use crate::outage::OutageChange;
 use crate::saga::{Event, PointOfNoReturn};
-use crate::upgrade::{StepError, UpgradeContext};
+use crate::upgrade::{MAX_POD_WAIT, StepError, UpgradeContext};
 
 /// Does or undoes a step.
 type Action = for<'a> fn(&'a mut UpgradeContext) -> LocalBoxFuture<'a, Result<(), StepError>>;
@@ -61,9 +61,6 @@ pub struct StepSpec {
     /// The outage begins when this step starts, or ends when it has succeeded; see [`outage_change`].
     pub outage: Option<OutageChange>,
 }
-
-/// The longest time to wait for a pod.
-const MAX_POD_WAIT: Duration = Duration::from_mins(15);
 
 /// An [`Action`] of a function; `sync` if it does not await.
 macro_rules! action {

@@ -1,7 +1,7 @@
 //! Summary of a finished request: the message of its last condition, and the report.
 
 use pgops_api::opsrequest::resume_command;
-use pgops_api::plan::{Scope, UpgradePlan};
+use pgops_api::plan::{Scope, UpgradeKind, UpgradePlan};
 
 use crate::outage::{Outage, seconds};
 use crate::saga::{self, Event, Outcome, Record};
@@ -53,7 +53,12 @@ impl Summary<'_> {
             Outcome::Upgraded => {
                 let kept = self.kept.as_ref().map(|kept| format!("; {kept}")).unwrap_or_default();
                 let skipped = skipped(self.records);
-                format!("{namespace}/{database} is on {}{after}{kept}{resumed}{skipped}", to.name)
+                let kept_pod = if self.kept_its_server() {
+                    "; its server had that image and was not restarted"
+                } else {
+                    ""
+                };
+                format!("{namespace}/{database} is on {}{after}{kept_pod}{kept}{resumed}{skipped}", to.name)
             }
             Outcome::RolledBack { failure, .. } if !self.outage.has_begun() => {
                 format!(
@@ -79,6 +84,11 @@ impl Summary<'_> {
                 from.name, failure.message
             ),
         }
+    }
+
+    /// Whether the pod had the image already: a minor upgrade without an outage has replaced none.
+    fn kept_its_server(&self) -> bool {
+        self.plan.kind().is_ok_and(|kind| kind == UpgradeKind::Minor) && !self.outage.has_begun()
     }
 
     /// Of a dry run: nothing was changed, and what the preflight found.
@@ -219,6 +229,18 @@ mod tests {
         assert!(message.len() < 28 << 10, "{}", message.len());
         assert!(message.contains("note 0 x") && message.ends_with("all of them are in the Job's log"));
         assert!(summary.report().contains("note 179 x"));
+    }
+
+    #[test]
+    fn upgrade_to_the_image_that_runs_says_that_nothing_was_restarted() {
+        let plan = UpgradePlan::example("13.16", "13.16");
+        let summary = |outage| {
+            let outcome = &Outcome::Upgraded;
+            Summary { plan: &plan, outcome, outage, records: &[], preflight_lines: &[], kept: None }.message()
+        };
+        let kept = summary(Outage::default());
+        assert_eq!(kept, "demo/orders is on 13.16; its server had that image and was not restarted");
+        assert_eq!(summary(outage(Some(1200))), "demo/orders is on 13.16 after 1.2s of outage");
     }
 
     #[test]

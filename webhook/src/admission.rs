@@ -1,7 +1,7 @@
 //! Admission: decides on each `AdmissionReview` from the caches, without writing anything.
 //!
 //! Vocabulary at the bottom (`request`, `object`, `operation`, `decision`, `outcome`), the rules on it, and
-//! HTTP on top (`bounds`, `envelope`, `response`, `audit`, `body_limits`, `handler`).
+//! HTTP on top (`bounds`, `envelope`, `response`, `audit`, `body_limits`, `worker_write`, `handler`).
 
 mod audit;
 mod body_limits;
@@ -15,6 +15,7 @@ mod outcome;
 mod request;
 mod response;
 mod rules;
+mod worker_write;
 
 pub use envelope::{Answered, Malformed};
 pub use handler::{answer, router};

@@ -2,22 +2,25 @@
 //! from them.
 
 mod derived;
+mod freshness;
 mod merge;
 mod prune;
 mod reflector;
 mod store;
 mod unreadable;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::WriterDropped;
 use pgops_api::admission::{Facts, NamespacedName};
 use pgops_api::matrix::Catalog;
-use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
+use pgops_api::{ManagedDatabases, Postgres, PostgresOpsRequest, PostgresVersion};
 
 use derived::Derived;
+use freshness::Freshness;
 pub use prune::Prune;
 pub use reflector::{run_reflector, run_reflectors};
 use store::Store;
@@ -31,6 +34,8 @@ pub struct Caches {
     versions: Store<PostgresVersion>,
     catalog: Derived<Catalog>,
     active: Derived<RequestsByDatabase>,
+    freshness: Freshness,
+    managed: ManagedDatabases,
 }
 
 /// The writers that keep the caches up to date.
@@ -69,17 +74,32 @@ impl Caches {
     /// Empty caches, and their writers.
     #[must_use]
     pub fn new() -> (Self, StoreWriters) {
-        let databases = StoreWriter::default();
-        let requests = StoreWriter::default();
-        let versions = StoreWriter::default();
+        let freshness = Freshness::default();
+        let databases = StoreWriter::new(freshness.clone());
+        let requests = StoreWriter::new(freshness.clone());
+        let versions = StoreWriter::new(freshness.clone());
         let caches = Self {
             databases: databases.store(),
             requests: requests.store(),
             versions: versions.store(),
             catalog: Derived::default(),
             active: Derived::default(),
+            freshness,
+            managed: ManagedDatabases::default(),
         };
         (caches, StoreWriters { databases, requests, versions })
+    }
+
+    /// The same caches, of which only these databases are managed.
+    #[must_use]
+    pub fn managing(self, managed: ManagedDatabases) -> Self {
+        Self { managed, ..self }
+    }
+
+    /// Whether a database with this metadata is managed.
+    #[must_use]
+    pub fn manages(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
+        self.managed.includes(labels)
     }
 
     /// Waits until the first list of each kind is complete; fails if a writer was dropped before that.
@@ -87,6 +107,13 @@ impl Caches {
         self.versions.wait_until_ready().await?;
         self.databases.wait_until_ready().await?;
         self.requests.wait_until_ready().await
+    }
+
+    /// The kind whose objects have not been followed for the longest time, and how long, if that is too long to decide on
+    /// them.
+    #[must_use]
+    pub fn stale(&self) -> Option<(String, Duration)> {
+        self.freshness.stalest()
     }
 
     /// The objects that a decision on the request depends on. The request's namespace must be set.
@@ -116,10 +143,11 @@ impl Caches {
         self.databases.get(name)
     }
 
-    /// All databases that match.
+    /// All managed databases that match.
     #[must_use]
     pub fn databases_where(&self, matches: impl Fn(&Postgres) -> bool) -> Vec<Arc<Postgres>> {
-        self.databases.matching(matches)
+        self.databases
+            .matching(|database| self.manages(database.metadata.labels.as_ref()) && matches(database))
     }
 
     /// All requests that match, completed ones too.

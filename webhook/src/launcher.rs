@@ -16,7 +16,9 @@ mod observe;
 mod pods;
 mod queue;
 mod rights;
+mod start_problem;
 mod state;
+mod waiting;
 
 // What to do next: pure.
 mod action;
@@ -24,9 +26,11 @@ mod decide;
 mod worker;
 
 // What is done.
+mod abandoned_jobs;
 mod apply;
 mod catalog;
 mod controller;
+mod ended_pods;
 mod events;
 mod status;
 mod triggers;

@@ -1,5 +1,7 @@
 //! Metrics of the process, for Prometheus.
 
+mod objects;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::cache::Caches;
+use objects::ObjectMetrics;
 
 /// Upper bounds in seconds: a review takes microseconds, one of a large object milliseconds.
 const LATENCIES: [f64; 11] = [20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 20e-3, 100e-3, 1.0];
@@ -29,6 +32,7 @@ struct Inner {
     reviews: Family<ReviewLabels, Counter>,
     latencies: Family<WebhookLabel, Histogram>,
     objects: Family<KindLabel, Gauge>,
+    phases: ObjectMetrics,
     expiries: Family<CertificateLabel, Gauge<f64, AtomicU64>>,
     rejected: Gauge,
     leader: Gauge,
@@ -120,6 +124,8 @@ impl Default for Metrics {
             "Connections that ended before their client closed them, by reason",
             closed.clone(),
         );
+        let phases = ObjectMetrics::default();
+        phases.register(&mut registry);
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of this program", version);
         Self(Arc::new(Inner {
@@ -127,6 +133,7 @@ impl Default for Metrics {
             reviews,
             latencies,
             objects,
+            phases,
             expiries,
             rejected,
             leader,
@@ -165,6 +172,7 @@ impl Metrics {
         for (kind, size) in caches.sizes() {
             self.0.objects.get_or_create(&KindLabel { kind }).set(i64::try_from(size).unwrap_or(i64::MAX));
         }
+        self.0.phases.update(caches);
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.0.registry);
@@ -186,7 +194,10 @@ impl Observer for Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
+
     use insta::assert_snapshot;
+    use rstest::rstest;
 
     #[test]
     fn reviews_are_counted_by_decision_and_timed_in_seconds() {
@@ -228,7 +239,64 @@ mod tests {
         pgops_cache_objects{kind="PostgresOpsRequest"} 0
         pgops_cache_objects{kind="PostgresVersion"} 0
         pgops_certificate_rejected 0
+        pgops_databases_paused 0
+        pgops_databases{phase="Critical"} 0
+        pgops_databases{phase="DataRestoring"} 0
+        pgops_databases{phase="Halted"} 0
+        pgops_databases{phase="NotReady"} 0
+        pgops_databases{phase="Provisioning"} 0
+        pgops_databases{phase="Ready"} 0
+        pgops_databases{phase="Unknown"} 0
         pgops_launcher_leader 1
+        pgops_requests{phase="Approved"} 0
+        pgops_requests{phase="Denied"} 0
+        pgops_requests{phase="Failed"} 0
+        pgops_requests{phase="Pending"} 0
+        pgops_requests{phase="Progressing"} 0
+        pgops_requests{phase="Skipped"} 0
+        pgops_requests{phase="Successful"} 0
+        pgops_requests{phase="WaitingForApproval"} 0
         "#);
+    }
+
+    /// The names of all metrics, and of the series of histograms and counters.
+    fn names() -> HashSet<String> {
+        let metrics = Metrics::default();
+        // A family without series is not in the text.
+        let labels = ReviewLabels { webhook: "validate", kind: "", verdict: "allowed", reason: "Allowed" };
+        metrics.record_review(labels, Some(Duration::ZERO));
+        metrics.0.expiries.get_or_create(&CertificateLabel { certificate: "serving" }).set(0.0);
+        metrics.set_connections("plain", 0);
+        metrics.count_closed("plain", "idle");
+        let text = metrics.text(&Caches::new().0, &Certificates::default());
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        types
+            .flat_map(|(name, type_)| {
+                let suffixes: &[&str] = match type_ {
+                    "counter" => &["_total"],
+                    "histogram" => &["_bucket", "_count", "_sum"],
+                    "info" => &["_info"],
+                    _ => &[""],
+                };
+                suffixes.iter().map(move |suffix| format!("{name}{suffix}"))
+            })
+            .collect()
+    }
+
+    #[rstest]
+    #[case::dashboard(include_str!("../../charts/pgops/dashboards/pgops.json"))]
+    #[case::alerts(include_str!("../../charts/pgops/monitoring/alerts.yaml"))]
+    fn queries_of_the_chart_name_only_metrics_that_exist(#[case] file: &str) {
+        let is_part = |char: char| char.is_ascii_lowercase() || char == '_';
+        let expressions =
+            file.lines().filter(|line| line.trim_start().trim_start_matches('"').starts_with("expr"));
+        let words = expressions.flat_map(|line| line.split(|char| !is_part(char)));
+        let named: Vec<&str> = words.filter(|word| word.starts_with("pgops_")).collect();
+        assert!(!named.is_empty());
+        let names = names();
+        // Of the provisioner, which tests it itself.
+        let is_known = |name: &str| names.contains(name) || name == "pgops_provisioner_leader";
+        let unknown: Vec<_> = named.into_iter().filter(|name| !is_known(name)).collect();
+        assert_eq!(unknown, [""; 0], "of {names:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use kube::{Api, Client};
@@ -18,6 +19,8 @@ use crate::server::probes;
 
 /// What a process must have before it is ready, in every mode.
 const CACHES: &str = "caches";
+/// Pause between two looks at the age of the caches.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A process that has been started: what its mode works with.
 pub struct Process {
@@ -54,7 +57,7 @@ impl Process {
         Ok(Self {
             client,
             namespaces: args.namespaces.namespaces(),
-            caches: Arc::new(caches),
+            caches: Arc::new(caches.managing(args.managed_databases)),
             metrics: Metrics::default(),
             readiness: Readiness::requiring(&conditions),
             shutdown,
@@ -79,15 +82,38 @@ impl Process {
             ended = run_reflectors(namespaces.apis(&client), writers.databases) => match ended? {},
             ended = run_reflectors(namespaces.apis(&client), writers.requests) => match ended? {},
             ended = run_reflector(Api::all(client.clone()), writers.versions) => match ended? {},
-            ended = report_filled_caches(&caches, &readiness) => match ended? {},
+            ended = report_caches(&caches, &readiness) => match ended? {},
         }
     }
 }
 
-/// Marks the caches as ready once they hold the cluster's state for the first time.
-async fn report_filled_caches(caches: &Caches, readiness: &Readiness) -> anyhow::Result<Infallible> {
+/// Marks the caches as ready once they hold the cluster's state for the first time, and as long as they follow it.
+async fn report_caches(caches: &Caches, readiness: &Readiness) -> anyhow::Result<Infallible> {
     caches.wait_until_ready().await.context("a cache ended before it was filled")?;
     tracing::info!("filled the caches");
-    readiness.set_met(CACHES);
-    Ok(std::future::pending().await)
+    let mut was_stale = false;
+    loop {
+        let stale = caches.stale();
+        match &stale {
+            None => readiness.set_met(CACHES),
+            Some(_) => readiness.set_unmet(CACHES),
+        }
+        match stale {
+            Some((kind, age)) if !was_stale => {
+                let seconds = age.as_secs();
+                tracing::warn!(
+                    kind,
+                    seconds,
+                    "not ready: the API server does not answer, and the caches are stale"
+                );
+                was_stale = true;
+            }
+            None if was_stale => {
+                tracing::info!("ready again: the caches follow the cluster");
+                was_stale = false;
+            }
+            _ => {}
+        }
+        tokio::time::sleep(CHECK_INTERVAL).await;
+    }
 }

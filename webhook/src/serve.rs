@@ -22,7 +22,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 
     let clients = args.certificate.client_authority()?;
     let tls_config = pgops_certs::server_config(certificates.resolver(), clients.clone());
-    let reviews = admission::router(process.caches.clone(), process.metrics.clone());
+    let reviews =
+        admission::router(process.caches.clone(), process.metrics.clone(), Some(process.client.clone()));
     let readiness = process.readiness.clone();
     let shutdown = process.shutdown.clone();
     let metrics = process.metrics.clone();

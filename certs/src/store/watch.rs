@@ -3,8 +3,10 @@
 use std::fmt::Debug;
 
 use futures::stream::{Stream, StreamExt};
-use kube::runtime::{WatchStreamExt, watcher::watch_object};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{Event, watcher};
 use kube::{Api, Resource};
+use pgops_kube::watches;
 use serde::de::DeserializeOwned;
 
 /// An item whenever the object may have changed. What a watch misses, the periodic check finds.
@@ -13,9 +15,12 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let name = name.to_owned();
-    watch_object(api, &name).default_backoff().filter_map(move |change| {
+    let config = watches::config().fields(&format!("metadata.name={name}"));
+    watcher(api, config).default_backoff().filter_map(move |change| {
         let item = match change {
-            Ok(_) => Some(()),
+            // A list begins, or continues.
+            Ok(Event::Init | Event::InitApply(_)) => None,
+            Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_)) => Some(()),
             Err(error) => {
                 tracing::warn!(kind = %K::kind(&()), name, %error, "watch failed; the periodic check continues");
                 None

@@ -16,6 +16,24 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{/* Labels of every object. Takes (list $ "component"). */}}
 {{- define "pgops.labels" -}}
 {{- $root := index . 0 -}}
+{{ include "pgops.ownLabels" . }}
+{{- with $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Labels of the pods of a component. Takes (list $ "component"). */}}
+{{- define "pgops.podLabels" -}}
+{{- $root := index . 0 -}}
+{{ include "pgops.ownLabels" . }}
+{{- with merge (dict) $root.Values.podLabels $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Labels of every object without those of users. Takes (list $ "component"). */}}
+{{- define "pgops.ownLabels" -}}
+{{- $root := index . 0 -}}
 {{ include "pgops.selectorLabels" . }}
 app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
@@ -37,7 +55,11 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- with $root.Values.priorityClassName }}
 priorityClassName: {{ . | quote }}
 {{- end }}
-{{- with $values.nodeSelector }}
+{{- $selector := $values.nodeSelector | default dict }}
+{{- with $root.Values.images.architecture }}
+{{- $selector = merge (dict) $selector (dict "kubernetes.io/arch" .) }}
+{{- end }}
+{{- with $selector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $values.tolerations }}
@@ -47,6 +69,9 @@ tolerations: {{- toYaml . | nindent 2 }}
 affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
 topologySpreadConstraints:
+  {{- with $values.topologySpreadConstraints }}
+  {{- toYaml . | nindent 2 }}
+  {{- else }}
   {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
     topologyKey: {{ . }}
@@ -54,11 +79,22 @@ topologySpreadConstraints:
     labelSelector:
       matchLabels: {{- include "pgops.selectorLabels" (list $root (index $ 2)) | nindent 8 }}
   {{- end }}
+  {{- end }}
 {{- with $root.Values.images.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
   - name: {{ . | quote }}
   {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Flags about the images of pods that pgops creates in namespaces of databases. Takes $. */}}
+{{- define "pgops.imageFlags" -}}
+{{- with .Values.databases.imagePullSecrets }}
+- --image-pull-secrets={{ join "," . }}
+{{- end }}
+{{- with .Values.images.architecture }}
+- --image-architecture={{ . }}
 {{- end }}
 {{- end -}}
 
@@ -108,12 +144,25 @@ namespaceSelector:
 {{- end -}}
 {{- end -}}
 
-{{/* The namespaces that a program watches: all if empty. */}}
+{{/* Limits a webhook for databases to those that pgops manages: those of KubeDB do not wait for it. */}}
+{{- define "pgops.managedDatabases" -}}
+objectSelector:
+  matchExpressions:
+    {{- if eq .Values.managedDatabases "labelled" }}
+    - { key: pgops.dev/managed, operator: In, values: ["true"] }
+    {{- else }}
+    - { key: pgops.dev/managed, operator: NotIn, values: ["false"] }
+    {{- end }}
+{{- end -}}
+
+{{/* What a program watches: namespaces, all if empty, and databases. */}}
 {{- define "pgops.watchEnvironment" -}}
 {{- with .Values.watchNamespaces -}}
 - name: PGOPS_WATCH_NAMESPACES
   value: {{ join "," . | quote }}
-{{- end -}}
+{{ end -}}
+- name: PGOPS_MANAGED_DATABASES
+  value: {{ .Values.managedDatabases }}
 {{- end -}}
 
 {{/* Writes by pgops itself (its objects, and the claim of a request) skip admission. Those of an upgrade's worker do

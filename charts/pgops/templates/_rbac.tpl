@@ -1,3 +1,14 @@
+{{/* Annotations of the objects that only a hook of the chart needs; none of those of other components. Their weight lets
+them exist before what uses them. Takes "component". */}}
+{{- define "pgops.hook" -}}
+{{- with get (dict "uninstall" "pre-delete" "self-test" "test") . }}
+annotations:
+  helm.sh/hook: {{ . }}
+  helm.sh/hook-weight: "-5"
+  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+{{- end -}}
+
 {{/* A service account. Takes (list $ "component"). */}}
 {{- define "pgops.serviceAccount" -}}
 {{- $root := index . 0 -}}
@@ -7,6 +18,9 @@ metadata:
   name: {{ include "pgops.fullname" $root }}-{{ index . 1 }}
   namespace: {{ $root.Release.Namespace }}
   labels: {{- include "pgops.labels" . | nindent 4 }}
+  {{- with include "pgops.hook" (index . 1) }}
+  {{- trim . | nindent 2 }}
+  {{- end }}
 {{- end -}}
 
 {{/* Grants rules to a component's service account in every namespace, or in those of watchNamespaces.
@@ -40,6 +54,9 @@ metadata:
   namespace: {{ . }}
   {{- end }}
   labels: {{- include "pgops.labels" (list $root $component) | nindent 4 }}
+  {{- with include "pgops.hook" $component }}
+  {{- trim . | nindent 2 }}
+  {{- end }}
 rules:
   {{- index . 2 | trim | nindent 2 }}
 ---
@@ -51,6 +68,9 @@ metadata:
   namespace: {{ . }}
   {{- end }}
   labels: {{- include "pgops.labels" (list $root $component) | nindent 4 }}
+  {{- with include "pgops.hook" $component }}
+  {{- trim . | nindent 2 }}
+  {{- end }}
 roleRef: { apiGroup: rbac.authorization.k8s.io, kind: {{ $kind }}, name: {{ $name }} }
 subjects:
   - { kind: ServiceAccount, name: {{ $account }}, namespace: {{ $root.Release.Namespace }} }

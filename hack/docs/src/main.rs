@@ -2,6 +2,7 @@
 //! `pgops-docs CHECKOUT OUTPUT CHART RIGHTS` reads the checkout and writes each generated file below OUTPUT, under the same path.
 //! CHART is the rendered chart, RIGHTS has the tables of a worker's rights.
 
+mod fields;
 mod references;
 mod rights;
 mod safety;
@@ -17,6 +18,7 @@ use sources::Sources;
 const SAFETY_PAGE: &str = "docs/concepts/safety.md";
 /// Names tests next to what they show.
 const THREAT_MODEL_PAGE: &str = "docs/concepts/threat-model.md";
+const FIELDS_PAGE: &str = "docs/reference/fields.md";
 const RIGHTS_PAGE: &str = "docs/reference/rights.md";
 
 fn main() -> anyhow::Result<()> {
@@ -27,6 +29,7 @@ fn main() -> anyhow::Result<()> {
     let sources = Sources::scan(checkout)?;
     check_references(checkout, &sources)?;
     check_tests(checkout, &sources)?;
+    write(output, FIELDS_PAGE, &fields::page())?;
     write(output, RIGHTS_PAGE, &rights::page(&read(checkout, chart)?, &read(checkout, worker)?)?)?;
     write(output, SAFETY_PAGE, &safety(checkout, &sources)?)
 }

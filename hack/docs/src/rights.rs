@@ -179,7 +179,7 @@ refuse the write. Exclude the service accounts `pgops-worker-*` from that contro
 ";
 
 /// Component, title and introduction of each section.
-const SECTIONS: [(&str, &str, &str); 5] = [
+const SECTIONS: [(&str, &str, &str); 8] = [
     (
         "webhook",
         "Admission",
@@ -207,6 +207,19 @@ const SECTIONS: [(&str, &str, &str); 5] = [
         "PID 1 of each database pod. It may `get` its own `Postgres`, to learn whether the volume was ever initialised, and nothing \
          else.",
     ),
+    (
+        "users",
+        "Users",
+        "With `rbac.aggregate` these rights are added to the cluster's roles `view`, `edit` and `admin`. Only pgops may write \
+         the status of a database or a request.",
+    ),
+    (
+        "uninstall",
+        "Uninstallation",
+        "A Job that `helm uninstall` runs first, and whose rights exist only meanwhile: see [how to \
+         uninstall](../how-to/uninstall.md).",
+    ),
+    ("self-test", "Self-test", "A pod that `helm test` runs, and whose rights exist only meanwhile."),
 ];
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! The webhook calls it when a request is created and the launcher calls it again before it acts, so that a
 //! request that was created while the webhook was down is denied with the same message.
 
+mod annotations;
 mod decision;
 pub mod defaults;
 mod denial;

@@ -9,6 +9,7 @@
 //!   .pgops/retired/<major>     an upgrade has replaced this data: one line, the time when it may be removed
 //! ```
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::PodSpec;
@@ -74,20 +75,31 @@ pub fn pgdata_major(pod: &PodSpec) -> Option<u32> {
     major_of_pgdata(pgdata)
 }
 
-/// Directories that may hold `PostgreSQL`'s programs in an image, most specific first: packages of Debian and
-/// the PGDG, of Red Hat, the Docker library's own build, packages of Alpine.
+/// Directories that may hold `PostgreSQL`'s programs in an image with this `PATH`, most specific first: those that packages
+/// reserve for one major version (of Debian and the PGDG, Red Hat, Alpine, SUSE), the image's own `PATH`, and those of any
+/// version (Bitnami, the Docker library's own build, PostgreSQL's default, Fedora).
 #[must_use]
-pub fn bindir_candidates(major: u32) -> Vec<PathBuf> {
-    [
+pub fn bindir_candidates(major: u32, path: Option<&OsStr>) -> Vec<PathBuf> {
+    let of_one_version = [
         format!("/usr/lib/postgresql/{major}/bin"),
         format!("/usr/pgsql-{major}/bin"),
-        "/usr/local/bin".to_owned(),
         format!("/usr/libexec/postgresql{major}"),
-        "/usr/bin".to_owned(),
-    ]
-    .into_iter()
-    .map(PathBuf::from)
-    .collect()
+        format!("/usr/lib/postgresql{major}/bin"),
+    ];
+    let of_any_version =
+        ["/opt/bitnami/postgresql/bin", "/usr/local/bin", "/usr/local/pgsql/bin", "/usr/bin"];
+    // An empty entry is the working directory, which is not part of the image.
+    let of_image =
+        path.into_iter().flat_map(std::env::split_paths).filter(|directory| directory.is_absolute());
+    let mut candidates = Vec::new();
+    for directory in
+        of_one_version.map(PathBuf::from).into_iter().chain(of_image).chain(of_any_version.map(PathBuf::from))
+    {
+        if !candidates.contains(&directory) {
+            candidates.push(directory);
+        }
+    }
+    candidates
 }
 
 /// A `passwd` file in which the pod's user is named `postgres`, whatever its uid.
@@ -120,5 +132,26 @@ mod tests {
         assert_eq!(major_of_pgdata(&pgdata(17)), Some(17));
         assert_eq!(major_of_pgdata("/var/pv/data"), None);
         assert_eq!(major_of_pgdata("/var/lib/postgresql/17/data"), None);
+    }
+
+    #[test]
+    fn programs_are_searched_in_the_images_path_after_the_directories_of_their_version() {
+        let path = "/usr/local/sbin:/usr/local/bin::relative:/opt/custom/pgsql/bin:/usr/bin";
+        let found = bindir_candidates(17, Some(OsStr::new(path)));
+        let found: Vec<_> = found.iter().filter_map(|directory| directory.to_str()).collect();
+        let expected = [
+            "/usr/lib/postgresql/17/bin",
+            "/usr/pgsql-17/bin",
+            "/usr/libexec/postgresql17",
+            "/usr/lib/postgresql17/bin",
+            "/usr/local/sbin",
+            "/usr/local/bin",
+            "/opt/custom/pgsql/bin",
+            "/usr/bin",
+            "/opt/bitnami/postgresql/bin",
+            "/usr/local/pgsql/bin",
+        ];
+        assert_eq!(found, expected);
+        assert!(bindir_candidates(17, None).contains(&PathBuf::from("/opt/bitnami/postgresql/bin")));
     }
 }

@@ -9,6 +9,8 @@ pub const PREFIX: &str = "pgops.dev";
 pub const POSTGRES_FINALIZER: &str = "kubedb.com";
 /// Finalizer on a `PostgresOpsRequest` that has a Job, so that the Job is not deleted during the upgrade.
 pub const REQUEST_FINALIZER: &str = "pgops.dev/runner";
+/// Finalizer on the Job of a request, so that it does not vanish before its result is recorded.
+pub const JOB_FINALIZER: &str = "pgops.dev/result";
 
 /// Label with the resource name of the API, on every child of a `Postgres`.
 pub const LABEL_NAME: &str = "app.kubernetes.io/name";
@@ -30,6 +32,9 @@ pub const ROLE_STANDBY: &str = "standby";
 pub const LABEL_REQUEST: &str = "pgops.dev/request";
 /// Label with the database's name, see [`label`], on the Job and its pods.
 pub const LABEL_DATABASE: &str = "pgops.dev/database";
+
+/// Label of a `Postgres`: whether pgops manages it, see [`ManagedDatabases`](crate::ManagedDatabases).
+pub const LABEL_MANAGED: &str = "pgops.dev/managed";
 
 /// Annotation of a request: `copy`, `copy-file-range`, `clone` or `link`.
 pub const ANNOTATION_TRANSFER_MODE: &str = "pgops.dev/transfer-mode";
@@ -54,6 +59,11 @@ pub const ANNOTATION_ALLOW_BASE_OS_CHANGE: &str = "pgops.dev/allow-base-os-chang
 pub const ANNOTATION_DRY_RUN: &str = "pgops.dev/dry-run";
 /// Annotation of a `Postgres`, set once the first server has answered: its volume is never initialised again.
 pub const ANNOTATION_INITIALIZED: &str = "pgops.dev/initialized";
+/// Annotation of a `Postgres`: with [`BY_REQUEST`] a changed `spec.version` is not refused. It stays unchanged until a
+/// request has changed it, so that one commit of a GitOps tool may have both.
+pub const ANNOTATION_VERSION_CHANGE: &str = "pgops.dev/version-change";
+/// Value of [`ANNOTATION_VERSION_CHANGE`].
+pub const BY_REQUEST: &str = "by-request";
 /// Annotation that lifts the guards of the object that has it, if it is `true`, see [`overrides_guards`]. Of a
 /// `Postgres`: its version may be set by hand, it may be deleted during an upgrade, and it gets the catalog's image.
 /// Of a `PostgresVersion`: it may be changed while it is in use. Of a volume claim: it may be deleted although its
@@ -82,6 +92,9 @@ pub const ANNOTATION_VERSION: &str = "pgops.dev/version";
 /// Annotation of a StatefulSet with the image that the provisioner chose for [`ANNOTATION_VERSION`]: the catalog may name
 /// another one since.
 pub const ANNOTATION_IMAGE: &str = "pgops.dev/image";
+/// Annotation of a StatefulSet with the time when the provisioner last had its controller try again to create a pod that
+/// was refused.
+pub const ANNOTATION_POD_RETRY: &str = "pgops.dev/pod-retry";
 /// Beginning of the name of each worker's service account. The chart's admission policies recognize workers by it, so a
 /// worker without it would be restricted by its Role alone.
 pub const WORKER_PREFIX: &str = "pgops-worker-";
@@ -142,13 +155,17 @@ pub fn overrides_guards(annotations: Option<&BTreeMap<String, String>>) -> bool 
     annotations.and_then(|all| all.get(ANNOTATION_OVERRIDE)).is_some_and(|value| value == "true")
 }
 
+/// Length of the part of a uid that is in names.
+const MAX_HASH: usize = 16;
+
 /// The one Job of a request: its name is a function of the request, so two launchers cannot create two.
 ///
 /// The uid distinguishes a request from an earlier one of the same name. The name fits a label (63
 /// characters).
 #[must_use]
 pub fn job(request: &str, uid: &str) -> String {
-    let hash = uid.split('-').next().unwrap_or(uid);
+    // That of an API server has eight digits before the first dash; the fixed length keeps the rest from overflowing.
+    let hash: String = uid.split('-').next().unwrap_or(uid).chars().take(MAX_HASH).collect();
     let mut stem: String = request.chars().take(63 - 1 - hash.len()).collect();
     while stem.ends_with(['-', '.']) {
         stem.pop();
@@ -168,6 +185,13 @@ pub fn worker_user(namespace: &str, request: &str, uid: &str) -> String {
     format!("system:serviceaccount:{namespace}:{}", worker(request, uid))
 }
 
+/// Whether a user of the API server has the name of a worker of this namespace.
+#[must_use]
+pub fn is_worker_user(namespace: &str, user: &str) -> bool {
+    let account = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.strip_prefix(namespace));
+    account.and_then(|rest| rest.strip_prefix(':')).is_some_and(|name| name.starts_with(WORKER_PREFIX))
+}
+
 /// A name as the value of a label, which has at most 63 characters.
 #[must_use]
 pub fn label(name: &str) -> &str {
@@ -185,7 +209,8 @@ pub fn request_label(request: &str, uid: &str) -> String {
 #[must_use]
 pub fn report(request: &str) -> String {
     let stem: String = request.chars().take(253 - "-report".len()).collect();
-    format!("{stem}-report")
+    // A long name may be cut at a dot, after which no part of a name begins with a hyphen.
+    format!("{}-report", stem.trim_end_matches(['-', '.']))
 }
 
 /// The same, if the name [`report`] is taken: no other object can have been created for this uid by chance.
@@ -204,6 +229,9 @@ mod tests {
             worker_user("demo", "orders-17", "3f9c21aa-1111"),
             "system:serviceaccount:demo:pgops-worker-orders-17-3f9c21aa"
         );
+        assert!(is_worker_user("demo", &worker_user("demo", "orders-17", "3f9c21aa-1111")));
+        assert!(!is_worker_user("dem", &worker_user("demo", "orders-17", "3f9c21aa-1111")));
+        assert!(!is_worker_user("demo", "system:serviceaccount:demo:default"));
     }
 
     #[test]
@@ -216,6 +244,9 @@ mod tests {
         assert_eq!(label("orders"), "orders");
         assert_eq!(label(&format!("{}-{long}", "d".repeat(62))), "d".repeat(62));
         assert_eq!(report_by_uid("orders-17", uid), "orders-17-3f9c21aa-report");
+        assert_eq!(report("orders-17"), "orders-17-report");
+        assert_eq!(report(&long).len(), 253);
+        assert_eq!(report(&format!("{}.{long}", "o".repeat(245))), format!("{}-report", "o".repeat(245)));
         let dashed = format!("{}-{}", "o".repeat(53), "x".repeat(20));
         assert!(!job(&dashed, uid).contains("--"));
     }

@@ -11,7 +11,8 @@ use crate::{Condition, condition};
 /// The validation error of a request with two different targets.
 pub const CONFLICTING_TARGETS: &str = "this is a deprecated alias of spec.updateVersion, and the two name different targets: keep only spec.updateVersion";
 
-/// The operation and its database. Immutable once created.
+/// The operation and its database. Immutable once created. The API server preserves the fields of operations that pgops
+/// does not execute.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "ops.kubedb.com",
@@ -35,6 +36,7 @@ pub const CONFLICTING_TARGETS: &str = "this is a deprecated alias of spec.update
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = crate::schema::keep_unknown)]
 #[x_kube(
     validation = Rule::new("self == oldSelf")
         .message("spec is immutable: create a new PostgresOpsRequest instead")
@@ -142,7 +144,8 @@ pub struct PostgresOpsRequestStatus {
     /// One condition per step, `Outage` while and after the database accepts no writes, and `Successful` or `Failed` at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
-    /// Name of the database's `PostgresVersion` when the request started.
+    /// Name of the database's `PostgresVersion` when the request started, for the column of that name. `KubeDB`'s schema has
+    /// no such field: the condition `Acknowledged` is what counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The running step, as `n/N Name`.
@@ -175,6 +178,18 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All phases.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Progressing,
+        Self::Successful,
+        Self::WaitingForApproval,
+        Self::Failed,
+        Self::Approved,
+        Self::Denied,
+        Self::Skipped,
+    ];
+
     /// Whether the phase is final.
     #[must_use]
     pub fn is_terminal(self) -> bool {
@@ -190,10 +205,21 @@ pub const CONDITION_FAILED: &str = "Failed";
 pub const CONDITION_WAITING: &str = "Waiting";
 /// Condition of a request that has stopped its database: true while that accepts no writes.
 pub const CONDITION_OUTAGE: &str = "Outage";
+/// Condition of a request that the launcher has seen; its message has the version that the database then had, see
+/// [`acknowledged_message`]. `KubeDB`'s schema has no other place for it.
+pub const CONDITION_ACKNOWLEDGED: &str = "Acknowledged";
 /// Condition of a dry run. It is written when the request starts and is authoritative from then on: an
 /// annotation that is added or removed later must not stop an upgrade in the middle, nor turn a dry run into
 /// an upgrade.
 pub const CONDITION_DRY_RUN: &str = "DryRun";
+
+const ACKNOWLEDGED: &str = "the database has PostgresVersion ";
+
+/// The message of [`CONDITION_ACKNOWLEDGED`].
+#[must_use]
+pub fn acknowledged_message(version: &str) -> String {
+    format!("{ACKNOWLEDGED}{version}")
+}
 
 impl std::fmt::Display for RequestType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -224,11 +250,25 @@ impl PostgresOpsRequest {
         self.status.as_ref().and_then(|status| status.phase).unwrap_or(Phase::Pending)
     }
 
+    /// The conditions; none before the first status.
+    #[must_use]
+    pub fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    }
+
+    /// Name of the database's `PostgresVersion` when the request was acknowledged.
+    #[must_use]
+    pub fn from_version(&self) -> Option<&str> {
+        let acknowledged = condition::find(self.conditions(), CONDITION_ACKNOWLEDGED);
+        let in_condition = acknowledged.and_then(|it| it.message.as_deref()?.strip_prefix(ACKNOWLEDGED));
+        // A request of an earlier release has no such condition.
+        in_condition.or_else(|| self.status.as_ref()?.from.as_deref())
+    }
+
     /// The whole upgrade or a dry run, as decided when the request started.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        let conditions = self.status.as_ref().map_or(&[][..], |status| &status.conditions);
-        match condition::find(conditions, CONDITION_DRY_RUN) {
+        match condition::find(self.conditions(), CONDITION_DRY_RUN) {
             Some(condition) if condition.is_true() => Scope::DryRun,
             _ => Scope::Upgrade,
         }
@@ -274,5 +314,46 @@ impl PostgresOpsRequest {
     pub fn target(&self) -> Option<&str> {
         let update = self.spec.update_version.as_ref().or(self.spec.upgrade.as_ref());
         update.map(|update| update.target_version.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn request(status: &serde_json::Value) -> PostgresOpsRequest {
+        serde_json::from_value(json!({
+            "apiVersion": "ops.kubedb.com/v1alpha1",
+            "kind": "PostgresOpsRequest",
+            "metadata": { "name": "orders-17" },
+            "spec": { "type": "UpdateVersion", "databaseRef": { "name": "orders" } },
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn source_version_survives_without_the_field_of_the_status() {
+        let time = "2026-11-20T10:00:00Z";
+        let acknowledged = |version: &str| {
+            json!({ "type": "Acknowledged", "status": "True", "lastTransitionTime": time,
+                "message": acknowledged_message(version) })
+        };
+        let pruned = json!({ "phase": "Pending", "conditions": [acknowledged("13.16-bookworm")] });
+        assert_eq!(request(&pruned).from_version(), Some("13.16-bookworm"));
+        assert_eq!(request(&json!({ "from": "13.16" })).from_version(), Some("13.16"));
+        assert_eq!(request(&json!({ "phase": "Pending" })).from_version(), None);
+    }
+
+    #[test]
+    fn schema_stores_fields_of_other_operations() {
+        let crd = serde_json::to_value(<PostgresOpsRequest as kube::CustomResourceExt>::crd()).unwrap();
+        let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        assert_eq!(spec["x-kubernetes-preserve-unknown-fields"], true);
+        let types = spec["properties"]["type"].to_string();
+        for name in ["StorageMigration", "SetRaftKeyPair", "ReconnectStandby", "ForceFailOver", "Upgrade"] {
+            assert!(types.contains(name), "{name} in {types}");
+        }
     }
 }

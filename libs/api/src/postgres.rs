@@ -30,6 +30,9 @@ pub const STORAGE_TYPE_IS_IMMUTABLE: &str =
     derive = "PartialEq",
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Pod", type_ = "string", json_path = ".status.server.pod", priority = 1),
+    printcolumn(name = "Running", type_ = "string", json_path = ".status.server.version", priority = 1),
+    printcolumn(name = "Storage", type_ = "string", json_path = ".status.server.storage", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -50,7 +53,11 @@ pub struct PostgresSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_type: Option<StorageType>,
     /// The volume claim of each pod; required for `Durable`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::quantity::with_numbers"
+    )]
     #[schemars(schema_with = "crate::schema::open_object")]
     pub storage: Option<Box<PersistentVolumeClaimSpec>>,
     /// Secret with `username` and `password`; `<name>-auth` is created if none is named.
@@ -127,13 +134,30 @@ pub struct PostgresStatus {
     /// The state of the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<PostgresPhase>,
-    /// The generation to which the status applies.
+    /// The generation of the spec that the status applies to: that of the last spec that was built, or refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `ProvisioningStarted`, `ReplicaReady`, `AcceptingConnection`, `Ready`, `Provisioned`, `Halted`,
-    /// `Paused`.
+    /// `Paused`, `Degraded`, `RestartPending`, `StorageResizing` and others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+    /// The server, for people. Written as null if there is none, so that a merge patch removes it.
+    #[serde(default)]
+    pub server: Option<ServerStatus>,
+}
+
+/// The server of a database, as its pod reports it. Nothing is decided by it: `KubeDB`'s definition of the kind prunes it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerStatus {
+    /// Name of its pod.
+    pub pod: String,
+    /// The version that it reports.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// How much of its volume is in use, such as `312Mi of 1Gi`.
+    #[serde(default)]
+    pub storage: Option<String>,
 }
 
 /// The phases of a database in `KubeDB`'s API.
@@ -155,6 +179,19 @@ pub enum PostgresPhase {
     Unknown,
 }
 
+impl PostgresPhase {
+    /// All phases.
+    pub const ALL: [Self; 7] = [
+        Self::Provisioning,
+        Self::DataRestoring,
+        Self::Ready,
+        Self::Critical,
+        Self::NotReady,
+        Self::Halted,
+        Self::Unknown,
+    ];
+}
+
 impl std::fmt::Display for PostgresPhase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Debug::fmt(self, f)
@@ -171,6 +208,9 @@ pub const CONDITION_READY: &str = "Ready";
 /// Condition that is set when the provisioner creates the Secret `<name>-auth`; its message has the Secret's uid, see
 /// [`auth_secret_message`]. A Secret of that name with another uid is not deleted with the database.
 pub const CONDITION_AUTH_SECRET: &str = "AuthSecretCreated";
+
+/// Condition: the Secret with the superuser's password does not exist, so no pod of the database, and no worker, can start.
+pub const CONDITION_AUTH_SECRET_MISSING: &str = "AuthSecretMissing";
 
 /// The message of [`CONDITION_AUTH_SECRET`].
 #[must_use]

@@ -61,6 +61,17 @@ mod tests {
         assert!(!method(Some(ClientAuthMode::Scram)));
     }
 
+    /// Also in a cluster with IPv6 alone: `0.0.0.0/0` would not admit its clients.
+    #[test]
+    fn server_admits_clients_of_both_address_families() {
+        let hba = pg_hba(None);
+        let host_lines = hba.lines().filter(|line| line.starts_with("host"));
+        let addresses: Vec<_> = host_lines.map(|line| line.split_whitespace().nth(3)).collect();
+        assert_eq!(addresses, [Some("all"), Some("all")]);
+        let conf = postgresql_conf(Path::new("/var/pv/17/data"));
+        assert!(conf.contains("listen_addresses = '*'\n"), "{conf}");
+    }
+
     #[test]
     fn settings_of_the_pod_override_the_users() {
         let conf = postgresql_conf(Path::new("/var/pv/17/data"));

@@ -3,9 +3,10 @@
 //! may spend on anything; one client with many connections displaces its own before those of others.
 //!
 //! It serves HTTP/1.1, with or without TLS. Layers, each of which uses only those before it: `phase`, `peer`, `limits`
-//! and `closed` (plain data), `observer`, `eviction` (the decision), `connections` (the open ones), `listener` (accepts
+//! and `closed` (plain data), `bind` (the socket), `observer`, `eviction` (the decision), `connections` (the open ones), `listener` (accepts
 //! and serves).
 
+mod bind;
 mod closed;
 mod connections;
 mod eviction;
@@ -16,6 +17,7 @@ mod peer;
 mod phase;
 mod throttle;
 
+pub use bind::bind;
 pub use limits::Limits;
 pub use listener::Listener;
 pub use observer::Observer;

@@ -1,7 +1,7 @@
 //! Accepts connections within the limits, and serves HTTP/1.1 on each.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,11 +69,11 @@ impl Listener {
         let mut tasks = JoinSet::new();
         loop {
             tokio::select! {
-                (stream, peer) = accept(&socket) => match connections.open(peer.ip(), first_phase) {
+                (stream, peer) = accept(&socket) => match connections.open(peer, first_phase) {
                     Some(connection) => {
                         tasks.spawn(listener.clone().handle(stream, connection, draining.clone()));
                     }
-                    None => listener.report(peer.ip(), &Closed::Limit),
+                    None => listener.report(peer, &Closed::Limit),
                 },
                 Some(_) = tasks.join_next() => {}
                 () = draining.cancelled() => break,
@@ -167,10 +167,11 @@ impl Listener {
 }
 
 /// The next connection. Fails for none: a failure may pass, as that of a connection that its client has reset.
-async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(socket: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match socket.accept().await {
-            Ok(accepted) => return accepted,
+            // A client that connects over IPv4 to a socket for both families has an IPv6 address otherwise.
+            Ok((stream, peer)) => return (stream, peer.ip().to_canonical()),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "failed to accept a connection");

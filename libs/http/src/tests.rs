@@ -1,17 +1,17 @@
 //! Slow clients of a plain listener on loopback, and too many of them.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
+use axum::{Extension, Router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Limits, Listener};
+use crate::{Limits, Listener, Peer};
 
 /// The limit under test. All others are long.
 const SHORT: Duration = Duration::from_millis(200);
@@ -125,4 +125,18 @@ async fn client_with_an_endless_head_is_cut_off() {
         sent
     });
     assert!(sent.await.unwrap() < LARGE);
+}
+
+#[tokio::test]
+async fn client_over_ipv4_is_known_by_its_ipv4_address() {
+    let socket = crate::bind((Ipv6Addr::UNSPECIFIED, 0).into()).await.unwrap();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, socket.local_addr().unwrap().port()));
+    let peer = post(|Extension(peer): Extension<Peer>| async move { peer.address.to_string() });
+    let router = Router::new().route("/", peer);
+    tokio::spawn(Listener::new("plain", router, PATIENT).serve(socket, CancellationToken::new()));
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"POST / HTTP/1.1\r\nHost: pgops\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut response = String::new();
+    client.read_to_string(&mut response).await.unwrap();
+    assert!(response.ends_with("\r\n\r\n127.0.0.1"), "{response}");
 }

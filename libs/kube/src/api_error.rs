@@ -59,6 +59,12 @@ impl ApiError {
         status::is_not_found(&self.source)
     }
 
+    /// Whether the API server, or an admission controller, refuses the call.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        status::is_refused(&self.source)
+    }
+
     /// Whether an object of that name exists already.
     #[must_use]
     pub fn is_already_exists(&self) -> bool {

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
+use crate::watches::READ_TIMEOUT;
+
 /// There is no API server, or no client of it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -49,12 +51,19 @@ pub struct ConnectArgs {
 impl ConnectArgs {
     /// Connects to the API server of the given kubeconfig, or else of this pod.
     pub async fn connect(&self) -> Result<Client, ConnectError> {
-        let Some(path) = &self.kubeconfig else { return client(in_cluster()?) };
+        let Some(path) = &self.kubeconfig else { return client(watching(in_cluster()?)) };
         let failed = |source| ConnectError::Kubeconfig { path: path.clone(), source: Box::new(source) };
         let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
         let options = KubeConfigOptions::default();
-        client(Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(failed)?)
+        client(watching(Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(failed)?))
     }
+}
+
+/// For programs that watch: a connection that says nothing is given up, and no call waits for ever.
+fn watching(mut config: Config) -> Config {
+    config.read_timeout = Some(READ_TIMEOUT);
+    config.reset_reader_on_write = true;
+    config
 }
 
 #[cfg(test)]

@@ -12,21 +12,29 @@
 //! | [`shutdown`] | termination signals |
 //! | [`Readiness`] | what a process waits for before it is ready |
 //! | [`Namespaces`] | the namespaces that a program works in |
+//! | [`watches`] | watches that notice when the API server does not answer any more |
 //! | [`PullPolicy`] | the flag for `imagePullPolicy` |
+//! | [`ContainerResources`] | a flag with requests and limits of a container |
+//! | [`ImageArgs`] | where the images of pods come from, and on which nodes they run |
 
 mod api_error;
 pub mod connect;
 pub mod finalizers;
+mod image_args;
 pub mod lease;
 pub mod logging;
 mod namespaces;
 pub mod patch;
 mod pull_policy;
 mod readiness;
+mod resources;
 pub mod shutdown;
 pub mod status;
+pub mod watches;
 
 pub use api_error::ApiError;
+pub use image_args::ImageArgs;
 pub use namespaces::{NamespaceArgs, NamespaceScope, Namespaces};
 pub use pull_policy::PullPolicy;
 pub use readiness::Readiness;
+pub use resources::{ContainerResources, ParseResourcesError};

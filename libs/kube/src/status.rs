@@ -24,6 +24,14 @@ pub fn is_invalid(error: &kube::Error) -> bool {
     code(error) == Some(422)
 }
 
+/// Whether the call is refused: by validation, by a right that is missing, a quota or a policy, or because an admission
+/// webhook does not answer, which is an internal error. It may succeed once that has changed.
+#[must_use]
+pub fn is_refused(error: &kube::Error) -> bool {
+    // A policy chooses the status code of its denials.
+    matches!(code(error), Some(400..=403 | 405..=408 | 411..=428 | 430..=499 | 500))
+}
+
 /// Whether the API server is unavailable or busy, so that the same call may succeed later.
 #[must_use]
 pub fn is_unavailable(error: &kube::Error) -> bool {
@@ -57,6 +65,8 @@ mod tests {
         assert!(!is_conflict(&answer(404)) && !is_not_found(&answer(409)));
         assert!(is_invalid(&answer(422)) && !is_invalid(&answer(409)));
         assert!(is_unavailable(&answer(503)));
+        assert!(is_refused(&answer(403)) && is_refused(&answer(422)) && is_refused(&answer(500)));
+        assert!(!is_refused(&answer(404)) && !is_refused(&answer(409)) && !is_refused(&answer(503)));
         assert!(!is_unavailable(&answer(409)) && !is_unavailable(&answer(403)));
     }
 }

@@ -2,7 +2,8 @@
 //! `resourceVersion`, and a write conditioned on an older one, or on another uid, is refused.
 //!
 //! A test reads and changes its objects directly, past all rules, and stops clients between two of their calls: at a
-//! [`Breakpoint`], or at each call, with a [`gated_client`]. Watches are not served; Events are accepted and dropped.
+//! [`Breakpoint`], or at each call, with a [`gated_client`]. Watches are not served; Events that a client writes are
+//! accepted and dropped. A dry run of a creation is understood.
 
 mod breakpoint;
 mod gate;
@@ -27,7 +28,7 @@ pub use gate::{PendingRequest, gated_client};
 use object::Object;
 use path::{Path, collection};
 pub use response::failure;
-use response::{Answer, refused, response};
+use response::{Answer, refused, refused_with, response};
 use store::{Key, Store};
 
 /// The API server, with one namespace.
@@ -129,6 +130,11 @@ impl FakeApiServer {
         self.lock().version()
     }
 
+    /// Refuses from now on to create objects of a kind, with these words; creates them again with none.
+    pub fn refuse_to_create<K: Resource<DynamicType = ()>>(&self, words: Option<&'static str>) {
+        self.lock().set_refusal(collection::<K>(), words);
+    }
+
     /// Records from now on how many objects of a kind meet the condition at the same time.
     pub fn record_max<K: Resource<DynamicType = ()>>(&self, condition: fn(&Value) -> bool) {
         self.lock().record_max(collection::<K>(), condition);
@@ -155,7 +161,7 @@ impl FakeApiServer {
 
     fn answer(&self, call: Call) -> Answer {
         let path = Path::parse(call.path);
-        if path.collection.ends_with("/events") {
+        if path.collection.ends_with("/events") && *call.method != Method::GET {
             return (StatusCode::OK, call.body.to_string());
         }
         if path.namespace.is_some_and(|namespace| namespace != self.namespace) {
@@ -165,7 +171,10 @@ impl FakeApiServer {
         let Some(name) = path.name else {
             return match *call.method {
                 Method::GET => store.read_list(&path.collection, call.query),
-                Method::POST => store.create(path.collection, call.body),
+                Method::POST => match store.refusal(&path.collection) {
+                    Some(words) => refused_with(StatusCode::FORBIDDEN, "Forbidden", words),
+                    None => store.create(path.collection, call.body, call.query.contains("dryRun=All")),
+                },
                 _ => refused(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
             };
         };

@@ -37,9 +37,34 @@ impl FileError {
         matches!(self.source.get_ref(), Some(source) if source.is::<Refused>())
     }
 
-    /// The kind of the operating system's answer, such as [`io::ErrorKind::StorageFull`].
+    /// Whether the volume has no space left for it, see [`is_full`].
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        is_full(&self.source)
+    }
+
+    /// The kind of the operating system's answer, such as [`io::ErrorKind::NotFound`].
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
+    }
+}
+
+/// Whether a volume has no space left: it is full (`ENOSPC`), or a quota limits it (`EDQUOT`).
+#[must_use]
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volume_whose_quota_is_used_up_is_full() {
+        let error =
+            |code: i32| FileError::on("write", Path::new("/journal"))(io::Error::from_raw_os_error(code));
+        assert!(error(28).is_full() && error(122).is_full(), "ENOSPC, EDQUOT");
+        assert!(!error(5).is_full(), "EIO");
     }
 }

@@ -30,7 +30,7 @@ mod tests;
 mod tree;
 mod write;
 
-pub use error::FileError;
+pub use error::{FileError, is_full};
 pub use interlock::Interlock;
 pub use paths::Volume;
 pub use retired::Retired;

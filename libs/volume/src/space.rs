@@ -29,7 +29,7 @@ impl Volume {
 }
 
 impl Space {
-    /// Below so many free bytes retired data is given up before its time: more than is written between two checks.
+    /// The free bytes below which retired data is given up before its time: more than is written between two checks.
     #[must_use]
     pub fn reserve(self) -> u64 {
         let share = (self.size / 20).clamp(MIN_RESERVE_BYTES, MAX_RESERVE_BYTES);

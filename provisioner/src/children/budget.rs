@@ -15,6 +15,8 @@ pub fn budget(database: &Postgres) -> PodDisruptionBudget {
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
             selector: Some(selector(database)),
+            // A pod that is not ready serves no client: during an upgrade one waits, and its eviction frees the volume.
+            unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
             ..PodDisruptionBudgetSpec::default()
         }),
         status: None,

@@ -17,6 +17,17 @@ pub fn labels(database: &str) -> BTreeMap<String, String> {
     .into()
 }
 
+/// Annotations of what outlives the workload and so has no owner: Argo CD takes the label with the name of the database for
+/// that of an application of the same name, and would delete what the application's repository does not have.
+pub fn not_pruned() -> BTreeMap<String, String> {
+    [
+        ("argocd.argoproj.io/compare-options", "IgnoreExtraneous"),
+        ("argocd.argoproj.io/sync-options", "Prune=false"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
 /// Metadata of a child called `name`.
 pub fn metadata(database: &Postgres, name: String) -> ObjectMeta {
     ObjectMeta {

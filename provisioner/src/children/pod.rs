@@ -39,11 +39,11 @@ pub fn pod(database: &Postgres, design: &Design, images: &Images) -> PodSpec {
         init_containers: Some(vec![install(images)]),
         containers: vec![server(database, design, images)],
         volumes: Some(volumes(database, &design.storage)),
-        node_selector: user.node_selector,
+        node_selector: images.args.node_selector(user.node_selector),
         tolerations: user.tolerations,
         affinity: user.affinity,
         topology_spread_constraints: user.topology_spread_constraints,
-        image_pull_secrets: user.image_pull_secrets,
+        image_pull_secrets: images.args.pull_secrets(user.image_pull_secrets),
         priority_class_name: user.priority_class_name,
         ..PodSpec::default()
     }
@@ -63,6 +63,7 @@ fn install(images: &Images) -> Container {
             "--passwd",
             &passwd,
         ])),
+        resources: Some(images.install_resources.clone().into()),
         security_context: Some(restricted()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(install_mounts()),

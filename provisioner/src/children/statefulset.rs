@@ -11,17 +11,18 @@ use kube::ResourceExt;
 use pgops_api::{Postgres, names};
 
 use super::images::Images;
-use super::metadata::{labels, metadata, selector};
+use super::metadata::{labels, metadata, not_pruned, selector};
 use super::pod::pod;
 use crate::design::{Design, Storage};
 
 pub fn statefulset(database: &Postgres, design: &Design, images: &Images) -> StatefulSet {
     let name = database.name_any();
-    let halted = database.spec.halted.unwrap_or_default();
+    // The request that holds a pause decides when a pod is started.
+    let has_no_pod = database.spec.halted.unwrap_or_default() || database.paused().is_some();
     StatefulSet {
         metadata: workload_metadata(database, design),
         spec: Some(StatefulSetSpec {
-            replicas: Some(if halted { 0 } else { database.replicas() }),
+            replicas: Some(if has_no_pod { 0 } else { database.replicas() }),
             selector: selector(database),
             service_name: Some(names::pods_service(&name)),
             // With OrderedReady, a pod that waits would block the creation of the pod that it waits for.
@@ -75,7 +76,8 @@ fn claims(database: &Postgres, design: &Design) -> Option<Vec<PersistentVolumeCl
         Storage::Existing(claims) => return Some(claims.clone()),
         Storage::Claim(spec) => spec.as_ref().clone(),
     };
-    let access_modes = spec.access_modes.clone().unwrap_or_else(|| vec!["ReadWriteOnce".to_owned()]);
+    let access_modes = spec.access_modes.clone().filter(|modes| !modes.is_empty());
+    let access_modes = access_modes.unwrap_or_else(|| vec!["ReadWriteOnce".to_owned()]);
     Some(vec![PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(names::VOLUME_DATA.to_owned()),
@@ -98,5 +100,6 @@ fn claim_record(database: &Postgres, design: &Design) -> BTreeMap<String, String
         (names::ANNOTATION_AUTH_SECRET_UID, secret),
         (names::ANNOTATION_RUN_AS_USER, Some(design.uid.to_string())),
     ];
-    record.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    let record = record.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    not_pruned().into_iter().chain(record).collect()
 }

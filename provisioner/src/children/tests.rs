@@ -1,6 +1,9 @@
 use super::*;
+use crate::claims::ExistingData;
+use crate::design::design;
 use crate::fixtures::{self, database, version};
 use kube::ResourceExt;
+use pgops_kube::ImageArgs;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -87,4 +90,21 @@ fn database_with_every_setting_matches_the_snapshot() {
         },
     }));
     insta::assert_snapshot!("statefulset_with_everything", pretty(&built.workload));
+}
+
+#[test]
+fn pod_pulls_with_the_secrets_of_the_installation_on_nodes_of_its_architecture() {
+    let database = database(json!({
+        "podTemplate": { "spec": { "imagePullSecrets": [{ "name": "mine" }], "nodeSelector": { "disk": "fast" } } },
+    }));
+    let version = version("13.16", "13.16", None);
+    let design = design(&database, Some(&version), None, &ExistingData::default()).unwrap();
+    let args =
+        ImageArgs { image_pull_secrets: vec!["mirror".into()], image_architecture: Some("amd64".into()) };
+    let images = Images { args, ..fixtures::images() };
+    let pod = children(&database, &design, &images).workload.spec.unwrap().template.spec.unwrap();
+    let secrets: Vec<_> = pod.image_pull_secrets.unwrap().into_iter().map(|secret| secret.name).collect();
+    assert_eq!(secrets, ["mine", "mirror"]);
+    let selector = [("disk", "fast"), ("kubernetes.io/arch", "amd64")];
+    assert_eq!(pod.node_selector.unwrap(), selector.map(|(key, value)| (key.into(), value.into())).into());
 }

@@ -14,10 +14,26 @@ use pgops_kube::{ApiError, patch};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::announcement::Announcement;
 use crate::claims::claims;
 use crate::context::patch_params;
 
-/// Removes what the policy names; `false` as long as the workload exists.
+/// How far the removal of a database is.
+#[derive(Debug, Default)]
+pub struct Removal {
+    /// Whether nothing is left to remove.
+    pub is_complete: bool,
+    /// What was done just now.
+    pub announcements: Vec<Announcement>,
+}
+
+impl Removal {
+    fn waits(announcement: Option<Announcement>) -> Self {
+        Self { is_complete: false, announcements: announcement.into_iter().collect() }
+    }
+}
+
+/// Removes what the policy names; it is not complete as long as the workload exists.
 ///
 /// The servers go first, so that they shut down cleanly while everything that they use exists, and so that a
 /// volume claim that is kept is free once the object is deleted.
@@ -26,22 +42,30 @@ pub async fn remove(
     database: &Postgres,
     workload: Option<&StatefulSet>,
     policy: DeletionPolicy,
-) -> Result<bool, ApiError> {
+) -> Result<Removal, ApiError> {
     let name = database.name_any();
     let namespace = database.namespace().unwrap_or_default();
     if let Some(workload) = workload.filter(|workload| Owner::of(database).owns(&workload.metadata)) {
         if workload.metadata.deletion_timestamp.is_none() {
             if policy == DeletionPolicy::Halt && !claims_outlive(client, database, workload).await? {
-                return Ok(false);
+                return Ok(Removal::default());
             }
             tracing::info!(namespace, database = name, ?policy, "stopping the servers of a deleted database");
             let foreground = DeleteParams::foreground();
             delete::<StatefulSet>(client, &namespace, &workload.metadata, foreground).await?;
+            let note =
+                format!("the Postgres was deleted: its server is stopped; spec.deletionPolicy is {policy:?}");
+            return Ok(Removal::waits(Some(Announcement::normal("Deleting", note))));
         }
-        return Ok(false);
+        return Ok(Removal::default());
     }
-    if matches!(policy, DeletionPolicy::Delete | DeletionPolicy::WipeOut) {
-        for claim in claims(client, &namespace, &name).await? {
+    let mut announcements = Vec::new();
+    let claims = claims(client, &namespace, &name).await?;
+    if matches!(policy, DeletionPolicy::Halt | DeletionPolicy::DoNotTerminate) {
+        announcements.extend(about_claims("ClaimKept", &claims, "kept for the next Postgres of that name"));
+    } else {
+        announcements.extend(about_claims("ClaimDeleted", &claims, "deleted, and the data with them"));
+        for claim in claims {
             let claim_name = claim.name.as_deref();
             tracing::info!(
                 namespace,
@@ -52,10 +76,22 @@ pub async fn remove(
             delete::<PersistentVolumeClaim>(client, &namespace, &claim, DeleteParams::default()).await?;
         }
     }
-    if policy == DeletionPolicy::WipeOut {
-        delete_auth_secret(client, &namespace, database).await?;
-    }
-    Ok(true)
+    let secret = database.auth_secret();
+    announcements.push(
+        if policy == DeletionPolicy::WipeOut && delete_auth_secret(client, &namespace, database).await? {
+            Announcement::normal("SecretDeleted", format!("Secret {secret} was deleted"))
+        } else {
+            Announcement::normal("SecretKept", format!("Secret {secret}, if it exists, is kept"))
+        },
+    );
+    Ok(Removal { is_complete: true, announcements })
+}
+
+/// One Event for all claims, if there are any.
+fn about_claims(reason: &str, claims: &[ObjectMeta], what: &str) -> Option<Announcement> {
+    let names: Vec<_> = claims.iter().filter_map(|claim| claim.name.as_deref()).collect();
+    (!names.is_empty())
+        .then(|| Announcement::normal(reason, format!("volume claims {} are {what}", names.join(", "))))
 }
 
 /// Whether the claims stay when the workload is deleted. A user may have set that they do not, while the database was
@@ -79,14 +115,14 @@ async fn claims_outlive(
 }
 
 /// Deletes the Secret that was created for the database. Another one of its name was made by a user, or for an earlier
-/// database of that name: it is kept.
-async fn delete_auth_secret(client: &Client, namespace: &str, database: &Postgres) -> Result<(), ApiError> {
+/// database of that name: it is kept, and `false` returned.
+async fn delete_auth_secret(client: &Client, namespace: &str, database: &Postgres) -> Result<bool, ApiError> {
     let secret = names::auth_secret(&database.name_any());
     if let Some(uid) = database.created_auth_secret() {
         let created =
             ObjectMeta { name: Some(secret.clone()), uid: Some(uid.to_owned()), ..ObjectMeta::default() };
         if delete::<Secret>(client, namespace, &created, DeleteParams::default()).await? {
-            return Ok(());
+            return Ok(true);
         }
     }
     let database = database.name_any();
@@ -96,7 +132,7 @@ async fn delete_auth_secret(client: &Client, namespace: &str, database: &Postgre
         secret,
         "kept a Secret of that name, if any: it was not made for the database"
     );
-    Ok(())
+    Ok(false)
 }
 
 /// Deletes exactly this object; `false` if another one has its name by now.
@@ -157,7 +193,9 @@ mod tests {
         let server = FakeApiServer::new("demo");
         server.put(&secret(existing));
         let database = with_secret(created);
-        assert!(remove(&server.client(), &database, None, DeletionPolicy::WipeOut).await.unwrap());
+        assert!(
+            remove(&server.client(), &database, None, DeletionPolicy::WipeOut).await.unwrap().is_complete
+        );
         assert_eq!(server.get::<Secret>("orders-auth").is_some(), is_kept);
     }
 
@@ -168,7 +206,10 @@ mod tests {
         server.put(&claim("data-orders-7", false));
         server.put(&secret("1"));
         let database = with_secret(Some("1"));
-        assert!(remove(&server.client(), &database, None, DeletionPolicy::Delete).await.unwrap());
+        let removal = remove(&server.client(), &database, None, DeletionPolicy::Delete).await.unwrap();
+        assert!(removal.is_complete);
+        let reasons: Vec<_> = removal.announcements.iter().map(|it| it.reason.as_str()).collect();
+        assert_eq!(reasons, ["ClaimDeleted", "SecretKept"]);
         let left: Vec<_> = server.all::<PersistentVolumeClaim>().iter().map(ResourceExt::name_any).collect();
         assert_eq!(left, ["data-orders-7"]);
         assert!(server.get::<Secret>("orders-auth").is_some(), "Delete keeps the Secret");
@@ -192,16 +233,19 @@ mod tests {
         let database = with_secret(None);
         let halt = async || {
             let workload = server.get::<StatefulSet>("orders");
-            let removed = remove(&server.client(), &database, workload.as_ref(), DeletionPolicy::Halt).await;
-            (removed.unwrap(), server.get::<StatefulSet>("orders").is_some())
+            let removed =
+                remove(&server.client(), &database, workload.as_ref(), DeletionPolicy::Halt).await.unwrap();
+            let reasons: Vec<_> = removed.announcements.into_iter().map(|it| it.reason).collect();
+            (removed.is_complete, server.get::<StatefulSet>("orders").is_some(), reasons.join(" "))
         };
-        assert_eq!(halt().await, (false, true), "the policy is set back");
-        assert_eq!(halt().await, (false, true), "the claim still belongs to the workload");
+        let nothing = String::new;
+        assert_eq!(halt().await, (false, true, nothing()), "the policy is set back");
+        assert_eq!(halt().await, (false, true, nothing()), "the claim still belongs to the workload");
         server.change::<PersistentVolumeClaim>("data-orders-0", |it| {
             it["metadata"]["ownerReferences"] = json!([]);
         });
-        assert_eq!(halt().await, (false, false));
-        assert_eq!(halt().await, (true, false));
+        assert_eq!(halt().await, (false, false, "Deleting".to_owned()));
+        assert_eq!(halt().await, (true, false, "ClaimKept SecretKept".to_owned()));
         assert!(server.get::<PersistentVolumeClaim>("data-orders-0").is_some());
     }
 
@@ -214,7 +258,7 @@ mod tests {
         let workload = server.get::<StatefulSet>("orders");
         let removed =
             remove(&server.client(), &with_secret(None), workload.as_ref(), DeletionPolicy::WipeOut).await;
-        assert!(removed.unwrap());
+        assert!(removed.unwrap().is_complete);
         assert!(server.get::<StatefulSet>("orders").is_some());
     }
 }

@@ -124,6 +124,12 @@ impl Agent {
         Ok(())
     }
 
+    /// Fails if the session that was begun has ended: with its container. The next request would begin another one.
+    pub async fn check_session(&self) -> Result<(), AgentError> {
+        let has_ended = self.0.session.lock().await.as_mut().is_some_and(Connection::is_closed);
+        if has_ended { Err(self.lost()(io::ErrorKind::UnexpectedEof.into())) } else { Ok(()) }
+    }
+
     async fn connect(&self, descriptor: Option<&OwnedFd>) -> Result<Connection, AgentError> {
         let failed = |source| AgentError::Connect { container: self.0.container, source };
         let stream = socket::connect(&self.0.socket).await.map_err(failed)?;
@@ -237,6 +243,14 @@ impl Agent {
     pub async fn read_logs(&self, directories: Vec<PathBuf>) -> Result<Logs, AgentError> {
         match self.call(Task::Files(FileTask::ReadLogs { directories })).await? {
             Response::Logs(logs) => Ok(logs),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// How many processors the container may use, by its limit: another one than that of the runner's container.
+    pub async fn processors(&self) -> Result<usize, AgentError> {
+        match self.call(Task::CountProcessors).await? {
+            Response::Count(count) => Ok(count.max(1)),
             _ => Err(self.unexpected()),
         }
     }

@@ -11,7 +11,7 @@ use crate::postgres::program::installation::{Installation, InstallationError};
 use crate::postgres::program::offer::Offer;
 
 /// Version of this protocol. Both ends are the same program, unless an image was tampered with.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The largest message, in bytes. An agent that sends a larger one is cut off.
 pub const MAX_MESSAGE: usize = 4 << 20;
 /// The longest line of a program's output that is passed on, in bytes; the rest of the line is left out.
@@ -37,6 +37,8 @@ pub enum Task {
     },
     /// Kills every process of the session, whatever started it.
     KillAll,
+    /// How many processors the container may use; answered by [`Response::Count`].
+    CountProcessors,
     Image(ImageTask),
     Files(FileTask),
 }
@@ -124,6 +126,7 @@ pub enum Response {
     Done,
     Installation(Result<Installation, InstallationError>),
     Found(Vec<bool>),
+    Count(usize),
     Offer(Offer),
     Names(Vec<String>),
     Text(String),

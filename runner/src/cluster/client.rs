@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Service};
 use kube::Client;
 use kube::api::Api;
 use pgops_api::plan::UpgradePlan;
@@ -11,7 +11,7 @@ use pgops_api::{Owner, Postgres, PostgresOpsRequest};
 use pgops_kube::connect;
 
 use super::error::ClusterError;
-use super::known::{Identity, Known};
+use super::known::{Identity, Known, SetTemplate};
 use super::owned::Owned;
 
 /// How long the API server may be silent in the middle of a call. None of the runner's calls is a watch.
@@ -32,6 +32,9 @@ pub struct Cluster {
     /// Name of the pod that this runner is in.
     pub(super) own_pod: Option<String>,
     pub(super) known_report: Known<Identity>,
+    pub(super) events: Api<Event>,
+    /// The template that this runner has set on the workload.
+    pub(super) known_template: Known<SetTemplate>,
 }
 
 impl Cluster {
@@ -58,6 +61,8 @@ impl Cluster {
             reports: Api::namespaced(client.clone(), namespace),
             own_pod: None,
             known_report: Known::default(),
+            events: Api::namespaced(client.clone(), namespace),
+            known_template: Known::default(),
             plan: plan.clone(),
             client,
         }

@@ -45,6 +45,15 @@ impl ClusterError {
         matches!(self, Self::Foreign(_))
     }
 
+    /// Whether an object does not exist.
+    fn is_missing(&self) -> bool {
+        match self {
+            Self::Api(error) => error.is_not_found(),
+            Self::Missing { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether another attempt at the same call may succeed without an operator.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -52,5 +61,13 @@ impl ClusterError {
             Self::Held { .. } | Self::Foreign(_) | Self::Replaced { .. } => false,
             Self::Api(_) | Self::Connect(_) | Self::PodBroken { .. } | Self::Missing { .. } => true,
         }
+    }
+}
+
+/// What was found or changed; nothing if the object does not exist.
+pub fn ignore_missing<T>(result: Result<T, ClusterError>) -> Result<Option<T>, ClusterError> {
+    match result {
+        Err(error) if error.is_missing() => Ok(None),
+        found => found.map(Some),
     }
 }

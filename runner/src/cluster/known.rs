@@ -13,6 +13,15 @@ pub(super) struct Identity {
     pub(super) uid: String,
 }
 
+/// The template of a version, once this runner has set it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct SetTemplate {
+    /// The image that was set.
+    pub(super) image: String,
+    /// The one that the API server has stored, which a webhook may have rewritten.
+    pub(super) stored_image: Option<String>,
+}
+
 impl<T> Default for Known<T> {
     fn default() -> Self {
         Self(Arc::default())

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource, ResourceExt};
 use pgops_api::Owner;
-use pgops_kube::ApiError;
+use pgops_kube::{ApiError, status};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -63,16 +63,17 @@ where
         self.uid.forget();
     }
 
-    /// Changes the object by a strategic merge patch, unless it belongs to another owner. `verb` is for the error.
-    pub(super) async fn patch(&self, verb: &'static str, mut change: Value) -> Result<(), ClusterError> {
+    /// Changes the object by a strategic merge patch, unless it belongs to another owner; returns what was stored. `verb` is for
+    /// the error.
+    pub(super) async fn patch(&self, verb: &'static str, mut change: Value) -> Result<K, ClusterError> {
         change["metadata"]["uid"] = json!(self.uid().await?);
         let change = Patch::Strategic(change);
         let parameters = PatchParams::default();
         let patched = with_retry(|| self.api.patch(&self.name, &parameters, &change)).await;
-        if patched.is_err() {
+        // Of one that was deleted the uid still tells what has belonged to it.
+        if patched.as_ref().is_err_and(|error| !status::is_not_found(error)) {
             self.forget();
         }
-        patched.map_err(ApiError::on::<K>(verb, &self.name))?;
-        Ok(())
+        Ok(patched.map_err(ApiError::on::<K>(verb, &self.name))?)
     }
 }

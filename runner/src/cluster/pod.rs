@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod, Po
 use pgops_api::names;
 
 use super::node_affinity;
+use super::pod_version::PodVersion;
 
 /// The state of a database's pod.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,17 +37,9 @@ const PERMANENT_REASONS: [&str; 6] = [
 /// How often a container may end before its pod counts as broken.
 const MAX_RESTARTS: i32 = 3;
 
-/// Whether the pod's database container has that image.
-#[must_use]
-pub fn has_image(pod: &Pod, image: &str) -> bool {
-    let mut containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let container = containers.find(|container| container.name == names::CONTAINER_POSTGRES);
-    container.and_then(|container| container.image.as_deref()) == Some(image)
-}
-
-/// The state of the pod, as one with that image.
-pub(super) fn state(pod: &Pod, image: &str) -> PodState {
-    if pod.metadata.deletion_timestamp.is_some() || !has_image(pod, image) {
+/// The state of the pod, as one of that version. `revision` is that of the workload's template, if it is the version's.
+pub(super) fn state(pod: &Pod, version: &PodVersion, revision: Option<&str>) -> PodState {
+    if is_being_deleted(pod) || !version.has_made(pod, revision) {
         return PodState::Waiting;
     }
     let Some(status) = &pod.status else { return PodState::Waiting };
@@ -74,6 +67,23 @@ pub(super) fn state(pod: &Pod, image: &str) -> PodState {
     PodState::Waiting
 }
 
+/// Whether the pod is being deleted: it may still run.
+pub(super) fn is_being_deleted(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_some()
+}
+
+/// Whether the container of the server runs.
+pub(super) fn runs_server(pod: &Pod) -> bool {
+    let mut all = pod.status.iter().flat_map(containers);
+    let server = all.find(|container| container.name == names::CONTAINER_POSTGRES);
+    server.and_then(|server| server.state.as_ref()).is_some_and(|state| state.running.is_some())
+}
+
+/// How often the containers of the pod were started again.
+pub(super) fn restarts(pod: &Pod) -> i32 {
+    pod.status.iter().flat_map(containers).map(|container| container.restart_count).sum()
+}
+
 /// Whether the kubelet backs off, for up to five minutes, before it tries again to start a container of the pod.
 #[must_use]
 pub fn is_backing_off(pod: &Pod) -> bool {
@@ -82,11 +92,11 @@ pub fn is_backing_off(pod: &Pod) -> bool {
     reasons.any(|reason| reason == "CrashLoopBackOff" || PERMANENT_REASONS.contains(&reason))
 }
 
-fn containers(status: &PodStatus) -> impl Iterator<Item = &ContainerStatus> {
+pub(super) fn containers(status: &PodStatus) -> impl Iterator<Item = &ContainerStatus> {
     status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten())
 }
 
-fn waiting(container: &ContainerStatus) -> Option<&ContainerStateWaiting> {
+pub(super) fn waiting(container: &ContainerStatus) -> Option<&ContainerStateWaiting> {
     container.state.as_ref()?.waiting.as_ref()
 }
 
@@ -102,7 +112,7 @@ fn ready(status: &PodStatus) -> Option<&PodCondition> {
 /// Since when the pod has been ready, if it is and is not being deleted.
 #[must_use]
 pub fn ready_since(pod: &Pod) -> Option<Timestamp> {
-    if pod.metadata.deletion_timestamp.is_some() {
+    if is_being_deleted(pod) {
         return None;
     }
     let condition = ready(pod.status.as_ref()?)?;
@@ -130,7 +140,7 @@ pub fn has_ended(pod: &Pod) -> bool {
     let is_last = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
     let containers = status.container_statuses.as_deref().unwrap_or_default();
     let mut each = containers.iter().map(|container| container.state.as_ref());
-    pod.metadata.deletion_timestamp.is_some()
+    is_being_deleted(pod)
         && is_last
         && !containers.is_empty()
         && each.all(|state| state.is_some_and(|state| state.terminated.is_some()))
@@ -139,6 +149,7 @@ pub fn has_ended(pod: &Pod) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::pod_version::ToldBy;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::json;
 
@@ -149,6 +160,12 @@ mod tests {
             "status": status,
         }))
         .unwrap()
+    }
+
+    /// The state of the pod as one with that image.
+    fn state(pod: &Pod, image: &str) -> PodState {
+        let version = PodVersion { major: 17, image: image.to_owned(), told_by: ToldBy::Template };
+        super::state(pod, &version, None)
     }
 
     #[test]

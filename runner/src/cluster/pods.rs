@@ -1,39 +1,47 @@
-//! The database's one pod: read, deleted, waited for.
-
-use std::time::Duration;
+//! The database's one pod: read and deleted.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Preconditions};
-use pgops_api::{Owner, names};
+use pgops_api::{ForeignObject, Owner, names};
 use pgops_kube::{ApiError, status};
 
 use super::client::Cluster;
-use super::error::ClusterError;
+use super::error::{ClusterError, ignore_missing};
 use super::pod::{self, PodState};
+use super::pod_version::PodVersion;
 use super::retry::with_retry;
-
-/// Interval between two reads of a pod: it adds to the outage.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Cluster {
     /// The database's pod, if it exists; an error if another pod has its name. That one may be any program: it is not
-    /// deleted, and the password is not sent to it.
+    /// deleted, and the password is not sent to it. One that is being deleted already is returned: it may be that of a workload
+    /// which was deleted and created again, and no other pod can have its name before it has ended.
     pub async fn pod(&self) -> Result<Option<Pod>, ClusterError> {
         let name = names::pod(&self.plan.database, 0);
         let pod = with_retry(|| self.pods.get_opt(&name)).await;
         let Some(pod) = pod.map_err(ApiError::on::<Pod>("read", name))? else { return Ok(None) };
-        if !self.pod_owner().await?.owns(&pod.metadata) {
+        if pod::is_being_deleted(&pod) {
+            return Ok(Some(pod));
+        }
+        if self.owned(&pod).await?.is_err() {
             // The workload may have been created again since its uid was read.
             self.workload.forget();
-            self.pod_owner().await?.require(&pod)?;
+            self.owned(&pod).await??;
         }
         Ok(Some(pod))
     }
 
-    async fn pod_owner(&self) -> Result<Owner, ClusterError> {
-        Ok(Owner::new::<StatefulSet>(&self.plan.database, self.workload.uid().await?))
+    /// Whether the pod belongs to the workload. Nothing belongs to one that does not exist and was never seen.
+    async fn owned(&self, pod: &Pod) -> Result<Result<(), ForeignObject>, ClusterError> {
+        Ok(match ignore_missing(self.workload.uid().await)? {
+            Some(uid) => self.pod_owner(&uid).require(pod),
+            None => Err(self.pod_owner("unknown").foreign::<Pod>(pod.name_any())),
+        })
+    }
+
+    fn pod_owner(&self, uid: &str) -> Owner {
+        Owner::new::<StatefulSet>(&self.plan.database, uid)
     }
 
     /// Deletes exactly this pod, within its grace period.
@@ -53,39 +61,20 @@ impl Cluster {
         Ok(result.await.map_err(ApiError::on::<Pod>("delete", name.as_str()))?)
     }
 
-    /// The state of the database's pod, as one with that image.
-    pub async fn pod_state(&self, image: &str) -> Result<PodState, ClusterError> {
-        Ok(self.pod().await?.map_or(PodState::Missing, |pod| pod::state(&pod, image)))
+    /// The state of the database's pod, as one of that version, which its data directory tells.
+    pub async fn pod_state(&self, version: &PodVersion) -> Result<PodState, ClusterError> {
+        Ok(self.pod().await?.map_or(PodState::Missing, |pod| pod::state(&pod, version, None)))
     }
 
-    /// Waits until no pod of the database has a process in it.
-    pub async fn wait_pod_ended(&self) -> Result<(), ClusterError> {
-        while self.pod().await?.is_some_and(|pod| !pod::has_ended(&pod)) {
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
-        Ok(())
-    }
-
-    /// Fails if the database's pod will not come up with that image.
-    pub async fn ensure_pod_not_broken(&self, image: &str) -> Result<(), ClusterError> {
-        match self.pod_state(image).await? {
+    /// Fails if the database's pod of that version will not come up.
+    pub async fn ensure_pod_not_broken(&self, version: &PodVersion) -> Result<(), ClusterError> {
+        match self.pod_state(version).await? {
             PodState::Broken { reason } => Err(self.broken(reason)),
             PodState::Missing | PodState::Waiting | PodState::Ready { .. } => Ok(()),
         }
     }
 
-    /// Waits until the database's pod answers with that image; returns its address.
-    pub async fn wait_ready(&self, image: &str) -> Result<String, ClusterError> {
-        loop {
-            match self.pod_state(image).await? {
-                PodState::Ready { ip } => return Ok(ip),
-                PodState::Broken { reason } => return Err(self.broken(reason)),
-                PodState::Missing | PodState::Waiting => tokio::time::sleep(POLL_INTERVAL).await,
-            }
-        }
-    }
-
-    fn broken(&self, reason: String) -> ClusterError {
+    pub(super) fn broken(&self, reason: String) -> ClusterError {
         ClusterError::PodBroken { pod: names::pod(&self.plan.database, 0), reason }
     }
 }

@@ -14,7 +14,10 @@ impl Cluster {
     /// at its first answer, instead of once the readiness has reached every node, which saves half a second of outage.
     /// Otherwise it is off: the Service would lead to pods that are ending, or are lost with their node.
     pub async fn publish_not_ready_addresses(&self, publish: bool) -> Result<(), ClusterError> {
-        self.service.patch("patch", json!({ "spec": { "publishNotReadyAddresses": publish } })).await
+        self.service
+            .patch("patch", json!({ "spec": { "publishNotReadyAddresses": publish } }))
+            .await
+            .map(drop)
     }
 
     /// Where clients connect to; `None` if there is no Service, or it has no address of its own.

@@ -1,5 +1,7 @@
 //! What is not the upgrade's own is not written, whatever its name is.
 
+use std::time::Duration;
+
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
 use kube::Resource;
@@ -10,13 +12,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Cluster, ClusterError};
+use super::{Cluster, ClusterError, PodVersion, ToldBy};
 
 const DATABASE_UID: &str = "5d1c";
 const REQUEST_UID: &str = "3f9c21aa-1111";
-const WORKLOAD_UID: &str = "workload";
+pub(super) const WORKLOAD_UID: &str = "workload";
 
-fn parse<K: DeserializeOwned>(value: Value) -> K {
+pub(super) fn parse<K: DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).unwrap()
 }
 
@@ -28,15 +30,15 @@ fn plan() -> UpgradePlan {
     }
 }
 
-fn owned_by(api_version: &str, kind: &str, uid: &str) -> Value {
+pub(super) fn owned_by(api_version: &str, kind: &str, uid: &str) -> Value {
     json!([{ "apiVersion": api_version, "kind": kind, "name": "orders", "uid": uid }])
 }
 
-fn of_database() -> Value {
+pub(super) fn of_database() -> Value {
     owned_by("kubedb.com/v1", "Postgres", DATABASE_UID)
 }
 
-fn workload(uid: &str, owners: &Value) -> StatefulSet {
+pub(super) fn workload(uid: &str, owners: &Value) -> StatefulSet {
     parse(json!({
         "metadata": { "name": "orders", "namespace": "demo", "uid": uid, "ownerReferences": owners },
         "spec": { "selector": {}, "serviceName": "orders-pods", "replicas": 1, "template": { "spec": {
@@ -82,29 +84,34 @@ fn request(uid: &str) -> PostgresOpsRequest {
     }))
 }
 
-struct Test {
-    server: FakeApiServer,
-    cluster: Cluster,
+/// A version of 13, as its pods show it in a minor upgrade.
+pub(super) fn version(image: &str) -> PodVersion {
+    PodVersion { major: 13, image: image.to_owned(), told_by: ToldBy::Template }
+}
+
+pub(super) struct Test {
+    pub(super) server: FakeApiServer,
+    pub(super) cluster: Cluster,
 }
 
 impl Test {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let server = FakeApiServer::new("demo");
         let cluster = Cluster::new(server.client(), &plan());
         Self { server, cluster }
     }
 
-    fn with<K: Resource<DynamicType = ()> + Serialize>(self, object: &K) -> Self {
+    pub(super) fn with<K: Resource<DynamicType = ()> + Serialize>(self, object: &K) -> Self {
         self.server.put(object);
         self
     }
 
     /// The number of writes by all clients, which a refused one does not change.
-    fn writes(&self) -> u64 {
+    pub(super) fn writes(&self) -> u64 {
         self.server.version()
     }
 
-    fn value<K>(&self, name: &str) -> Value
+    pub(super) fn value<K>(&self, name: &str) -> Value
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Send + Sync + 'static,
     {
@@ -128,7 +135,7 @@ async fn foreign_workload_is_not_written() {
         let test = Test::new().with(&workload(WORKLOAD_UID, &owners));
         let before = test.writes();
         assert_foreign(test.cluster.scale(0).await);
-        assert_foreign(test.cluster.set_image("postgres:13.23", "/var/pv/13/data").await);
+        assert_foreign(test.cluster.set_template(&version("postgres:13.23")).await);
         assert_foreign(test.cluster.require_node("node-1").await);
         assert_foreign(test.cluster.ensure_owned().await);
         assert_foreign(test.cluster.storage_risk().await);
@@ -176,11 +183,14 @@ async fn foreign_service_is_not_written() {
 #[tokio::test]
 async fn foreign_pod_is_neither_connected_to_nor_waited_for() {
     let test = Test::new().with(&workload(WORKLOAD_UID, &of_database())).with(&pod(&json!([])));
-    assert_foreign(test.cluster.pod_state("postgres:13.16").await);
-    assert_foreign(test.cluster.wait_ready("postgres:13.16").await);
-    assert_foreign(test.cluster.wait_pod_ended().await);
+    let old = version("postgres:13.16");
+    let minute = Duration::from_mins(1);
+    assert_foreign(test.cluster.pod_state(&old).await);
+    assert_foreign(test.cluster.wait_for_answer(&old, minute, |_| {}).await);
+    assert_foreign(test.cluster.stop_pod(|_| {}).await);
     let test = test.with(&pod(&owned_by("apps/v1", "StatefulSet", WORKLOAD_UID)));
-    assert_eq!(test.cluster.wait_ready("postgres:13.16").await.unwrap(), "10.0.0.7");
+    let found = test.cluster.wait_for_answer(&old, minute, |_| {}).await.unwrap();
+    assert_eq!(found.unwrap(), "10.0.0.7");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 //! - [`definitions`] says how each column of each catalog is compared, as data;
 //! - [`sql`] makes queries of it, for the columns that both servers have;
 //! - [`read`] runs them;
+//! - [`row_digests`] says which rows of a large catalog are looked at;
 //! - [`compare`] finds the differences, [`rules`] says what each means for the upgrade;
 //! - [`dropped`] knows what a database lacks of what `initdb` created.
 
@@ -15,5 +16,6 @@ pub mod compare;
 pub mod definitions;
 pub mod dropped;
 pub mod read;
+pub mod row_digests;
 pub mod rules;
 pub mod sql;

@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use pgops_api::layout::DUMPS_DIR;
 use pgops_api::session_options::{SessionKind, session_options};
 
-use super::client::error::ServerError;
-use super::client::query::strings;
 use super::client::quote::conninfo;
 use super::program::command::{CommandError, Program};
 use super::program::pg_dump;
@@ -37,45 +35,51 @@ pub struct SchemaSource<'a> {
     pub wrapper: Option<PathBuf>,
 }
 
-/// The result for one part of the schema.
+/// The result for roles and their memberships.
 #[derive(Debug, Eq, PartialEq)]
-pub enum RehearsalResult {
+pub enum GlobalsResult {
     Passed,
     NotDumped(ReportedError),
     NotRestored(RestoreErrors),
 }
 
 /// Rehearses roles and their memberships, without tablespaces and passwords.
-pub async fn globals(source: &SchemaSource<'_>, scratch: &Scratch) -> Result<RehearsalResult, CommandError> {
+pub async fn globals(source: &SchemaSource<'_>, scratch: &Scratch) -> Result<GlobalsResult, CommandError> {
     let file = Path::new(DUMPS_DIR).join("globals.sql");
     let dump = source
         .client(source.programs.program("pg_dumpall"))
         .args(["--globals-only", "--no-role-passwords"])
         .arg(option("--file", &file));
     if let Err(error) = attempt(dump).await? {
-        return Ok(RehearsalResult::NotDumped(error));
+        return Ok(GlobalsResult::NotDumped(error));
     }
     let restore =
         scratch.client("psql").args(["-X", "--quiet", "--echo-errors", "--set", "ON_ERROR_STOP=off"]);
     let restore = restore.args(["--output=/dev/null", "--dbname=template1"]).arg(option("--file", &file));
-    Ok(attempt_restore(restore).await?.map_or(RehearsalResult::Passed, RehearsalResult::NotRestored))
+    Ok(attempt_restore(restore).await?.map_or(GlobalsResult::Passed, GlobalsResult::NotRestored))
 }
 
-/// Rehearses the schema of one database. `template1` must come first, as it does in `pg_upgrade`.
-pub async fn database(
+/// Dumps the schema of one database into a file; returns the error that the dump ends at, if there is one.
+pub async fn dump(
     source: &SchemaSource<'_>,
-    scratch: &Scratch,
     name: &str,
-) -> Result<RehearsalResult, CommandError> {
-    let file = Path::new(DUMPS_DIR).join("schema.dump");
+    file: &Path,
+) -> Result<Result<(), ReportedError>, CommandError> {
     let dump = source
         .client(source.pg_dump())
         .args(["--schema-only", "--format=custom", "--no-sync"])
-        .arg(option("--file", &file))
+        .arg(option("--file", file))
         .arg(format!("--dbname={}", conninfo(name)));
-    if let Err(error) = attempt(dump).await? {
-        return Ok(RehearsalResult::NotDumped(error));
-    }
+    attempt(dump).await
+}
+
+/// Restores the dump of a database; returns what the target rejects, if it does. `template1` must come first, as it does in
+/// `pg_upgrade`, then `postgres`: both are dropped, so there must be no session in them.
+pub async fn restore(
+    scratch: &Scratch,
+    name: &str,
+    file: &Path,
+) -> Result<Option<RestoreErrors>, CommandError> {
     // These two exist already, and pg_restore applies the settings of a database only when it creates it.
     let (options, through) = match name {
         "template1" => (&["--clean"][..], "postgres"),
@@ -84,28 +88,14 @@ pub async fn database(
     };
     // It names the entry of the dump that an error is about only if it names all of them.
     let restore = scratch.client("pg_restore").args(["--create", "--no-tablespaces", "--verbose"]);
-    let restore = restore.args(options.iter().copied()).arg(format!("--dbname={through}")).path(&file);
-    Ok(attempt_restore(restore).await?.map_or(RehearsalResult::Passed, RehearsalResult::NotRestored))
+    let restore = restore.args(options.iter().copied()).arg(format!("--dbname={through}")).path(file);
+    attempt_restore(restore).await
 }
 
-/// Drops what was restored: there is never more than one database in the worker's file system. Its name need not be the
-/// dumped one, if that reads differently in the database's encoding.
-pub async fn drop_restored(scratch: &Scratch) -> Result<(), ServerError> {
-    let client = scratch.connect("template1").await?;
-    // Neither a template nor a database with subscriptions can be dropped.
-    let templates =
-        "UPDATE pg_database SET datistemplate = false WHERE datname NOT IN ('template0', 'template1')";
-    let subscriptions = "DELETE FROM pg_subscription";
-    let restored = "SELECT quote_ident(datname) FROM pg_database \
-                    WHERE datname NOT IN ('postgres', 'template0', 'template1')";
-    let failed = ServerError::execute("drop a rehearsed database");
-    for statement in [templates, subscriptions] {
-        client.batch_execute(statement).await.map_err(failed)?;
-    }
-    for name in strings(&client, "the rehearsed databases", restored).await? {
-        client.batch_execute(&format!("DROP DATABASE {name}")).await.map_err(failed)?;
-    }
-    Ok(())
+/// The file of a dump. There are as many files as places: a later dump replaces an earlier one.
+#[must_use]
+pub fn dump_file(place: usize) -> PathBuf {
+    Path::new(DUMPS_DIR).join(format!("schema-{place}.dump"))
 }
 
 impl SchemaSource<'_> {

@@ -4,4 +4,5 @@ pub mod inspection;
 pub mod options;
 pub mod private_server;
 pub mod recovery;
+pub mod restored_databases;
 pub mod scratch;

@@ -19,8 +19,9 @@ pub enum UndoError {
 pub trait Actions {
     /// Does what makes the step shorter and needs no undo, before the step is recorded as started.
     fn prepare(&mut self, step: Step) -> impl Future<Output = ()>;
-    /// Does the step; finds out what of its effect exists already.
-    fn act(&mut self, step: Step) -> impl Future<Output = Result<(), Failure>>;
+    /// Does the step; finds out what of its effect exists already. `committed` says whether the point of no return has been
+    /// passed.
+    fn act(&mut self, step: Step, committed: bool) -> impl Future<Output = Result<(), Failure>>;
     /// Undoes the step's effect, whether it exists in whole or in part.
     fn undo(&mut self, step: Step) -> impl Future<Output = Result<(), UndoError>>;
     /// From here on the saga only moves forward; it may depend on what the steps found out.
@@ -91,7 +92,7 @@ async fn perform<A: Actions, J: Journal>(
     let committed = is_committed(records, actions.point_of_no_return());
     let optional = actions.is_optional(step);
     // A skipped step does not leave the database down: the retries that the user wants are enough.
-    let event = match act_with_retries(actions, step, committed && !optional).await {
+    let event = match act_with_retries(actions, step, committed, optional).await {
         Ok(()) => Event::Succeeded,
         Err(failure) if optional => Event::Skipped(failure),
         Err(failure) => Event::Failed(failure),
@@ -103,11 +104,16 @@ async fn perform<A: Actions, J: Journal>(
     })
 }
 
-async fn act_with_retries<A: Actions>(actions: &mut A, step: Step, committed: bool) -> Result<(), Failure> {
+async fn act_with_retries<A: Actions>(
+    actions: &mut A,
+    step: Step,
+    committed: bool,
+    optional: bool,
+) -> Result<(), Failure> {
     let mut attempt = 0;
     loop {
-        match actions.act(step).await {
-            Err(failure) if attempt < actions.retries(&failure, committed) => {
+        match actions.act(step, committed).await {
+            Err(failure) if attempt < actions.retries(&failure, committed && !optional) => {
                 attempt += 1;
                 actions.before_retry(step, attempt, &failure).await;
             }

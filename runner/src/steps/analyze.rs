@@ -13,16 +13,18 @@ use pgops_api::plan::Step;
 use crate::postgres::client::catalog::databases;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::statistics::{SharedCatalogs, Stage, stages};
-use crate::upgrade::{StepError, UpgradeContext, log_step};
+use crate::upgrade::{MAX_POD_WAIT, StepError, UpgradeContext, log_step};
 use analysis::{Analysis, Database};
 
 /// How many databases are analyzed at a time: one may have a single large table, which occupies a single session.
 const DATABASES_AT_A_TIME: usize = 2;
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
-    let ip = upgrade.cluster.wait_ready(&upgrade.plan.to.image).await?;
+    let ip = upgrade.wait_serving_pod(&upgrade.plan.to, MAX_POD_WAIT).await?;
     let names = databases(&upgrade.superuser.connect_server(&ip).await?).await?;
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    // Those of the server's container: the node may have many more.
+    let limit = upgrade.cluster.server_processors().await;
+    let jobs = limit.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let at_a_time = DATABASES_AT_A_TIME.min(names.len()).max(1);
     let analysis = Analysis::new(upgrade, ip.clone(), (jobs / at_a_time).max(1));
     let found = RefCell::new(Vec::new());

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use pgops_api::plan::{Step, UpgradeKind};
 
-use crate::cluster::PodState;
 use crate::postgres::client::error::ServerError;
 use crate::upgrade::{StepError, UpgradeContext, log_step, warn_step};
 
@@ -46,7 +45,7 @@ fn limit(timeout_seconds: Option<u64>) -> Duration {
 }
 
 async fn perform(upgrade: &UpgradeContext, step: Step) -> Result<(), StepError> {
-    let PodState::Ready { ip } = upgrade.cluster.pod_state(&upgrade.plan.from.image).await? else {
+    let Some(ip) = upgrade.serving_pod(&upgrade.plan.from).await? else {
         return Ok(());
     };
     let client = upgrade.superuser.connect_server(&ip).await?;

@@ -26,7 +26,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         upgrade.record_handover().await?;
     }
     // The next step may be the point of no return: better to learn before it that a pod will not come up.
-    Ok(upgrade.cluster.ensure_pod_not_broken(&upgrade.plan.to.image).await?)
+    upgrade.ensure_new_pod_not_broken().await
 }
 
 pub async fn undo(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
@@ -40,7 +40,7 @@ async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Re
     let facts = upgrade.facts()?;
     // From here on the new cluster is no longer as initdb left it, and a kill must not hide that.
     upgrade.work_dir.unmark(Marker::Fresh)?;
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = upgrade.agents.programs.processors().await?;
     let program = PgUpgrade {
         old: &upgrade.old_programs().await?,
         new: &upgrade.new_programs().await?,

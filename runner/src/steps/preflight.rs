@@ -6,6 +6,7 @@ mod checks;
 mod configuration;
 mod createrole;
 mod definitions;
+mod dump_findings;
 mod duties;
 mod escalation;
 mod estimate;
@@ -19,10 +20,15 @@ mod new_cluster;
 mod not_carried_over;
 mod objects;
 mod old_server;
+mod pipeline;
 mod preload_libraries;
 mod private_servers;
 mod references;
+mod rehearsal_comparing;
 mod rehearsal_memory;
+mod rehearsal_source;
+mod rehearsal_stages;
+mod rehearsal_times;
 mod replication_slots;
 mod restore_findings;
 mod schema_rehearsal;
@@ -35,37 +41,32 @@ mod volume;
 
 use std::time::Duration;
 
-use pgops_api::names;
 use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 
-use crate::cluster::PodState;
 use crate::postgres::client::extensions::default_versions;
 use crate::postgres::client::inventory::{Inventory, inventory};
 use crate::postgres::collation::versions::CollationVersion;
 use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::server_settings::ServerSettings;
-use crate::postgres::volume::capacity::write_rate;
+use crate::postgres::volume::capacity::write_speed;
 use crate::upgrade::space::Space;
 use crate::upgrade::{
     CensusBaseline, Facts, Finding, StepError, UpgradeContext, ensure_version, log_step, shown_lines,
     store_baseline, store_statistics,
 };
-use estimate::Estimate;
-use schema_rehearsal::Source;
+use estimate::{Estimate, Measured};
+use rehearsal_source::RehearsalSource;
+use rehearsal_times::RehearsalTimes;
 
+/// How long to wait for a pod that is just being restarted.
+const RESTART_WAIT: Duration = Duration::from_mins(1);
 /// The longest that is kept of what users are told, in bytes: on the volume and in the report, a `ConfigMap` of at most 1 MiB
 /// with other parts.
 const MAX_KEPT: usize = 192 << 10;
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     objects::check(upgrade).await?;
-    let PodState::Ready { ip } = upgrade.cluster.pod_state(&upgrade.plan.from.image).await? else {
-        return Err(StepError::DatabaseNotReady {
-            pod: names::pod(&upgrade.plan.database, 0),
-            image: upgrade.plan.from.image.clone(),
-            namespace: upgrade.plan.namespace.clone(),
-        });
-    };
+    let ip = upgrade.wait_serving_pod(&upgrade.plan.from, RESTART_WAIT).await?;
     let client = upgrade.superuser.connect_server(&ip).await?;
     ensure_version(&client, &upgrade.plan.from).await?;
     let collations = text_order::store_collations(upgrade, &ip).await;
@@ -90,7 +91,7 @@ async fn run_major(
         }
         return Err(StepError::Findings(examined.findings));
     }
-    let lines = report_lines(upgrade, &inventory, &examined)?;
+    let lines = report_lines(upgrade, &inventory, &examined).await?;
     for line in &lines {
         log_step(Step::Preflight, line);
     }
@@ -134,8 +135,8 @@ struct Examined {
     drop_column_option: bool,
     /// What the upgrade's own servers take over from the database's settings.
     servers: ServerSettings,
-    /// The rehearsal's success in one line and how long it took, if all of it succeeded.
-    rehearsal: Option<(String, Duration)>,
+    /// The rehearsal's success in one line and how long its parts took, if all of it succeeded.
+    rehearsal: Option<(String, RehearsalTimes)>,
     /// The rights before the upgrade.
     baseline: Option<Baseline>,
     /// What the databases hold.
@@ -177,7 +178,8 @@ async fn examine(
     }
     let (unknown, drop_column_option) = image::unknown_column_options(inventory, &programs).await?;
     findings.extend(unknown);
-    let source = Source { ip, inventory, collations, drop_column_option, missing_libraries: &missing };
+    let source =
+        RehearsalSource { ip, inventory, collations, drop_column_option, missing_libraries: &missing };
     let mut rehearsal = None;
     let mut baseline = None;
     let mut census = None;
@@ -200,7 +202,7 @@ async fn examine(
 }
 
 /// What users are told: the size of the database, the mode, the estimated outage, and the notes.
-fn report_lines(
+async fn report_lines(
     upgrade: &UpgradeContext,
     inventory: &Inventory,
     examined: &Examined,
@@ -209,14 +211,16 @@ fn report_lines(
         format!("{} databases with {} relations", inventory.databases.len(), inventory.relations),
         examined.space.summary(examined.mode),
     ];
-    if let Some((line, schema)) = &examined.rehearsal {
-        // The measurement writes to the volume of a serving database: it is made only if its result is used.
-        let (copied, rate) = if examined.mode.copies() {
-            (examined.space.used, write_rate(&upgrade.work_dir)?)
-        } else {
-            (0, 0)
+    if let Some((line, rehearsal)) = &examined.rehearsal {
+        let copies = examined.mode.copies();
+        let measured = Measured {
+            rehearsal,
+            jobs: upgrade.agents.programs.processors().await?,
+            files: inventory.files,
+            copied: if copies { examined.space.used } else { 0 },
+            volume: write_speed(&upgrade.work_dir, copies)?,
         };
-        lines.extend([line.clone(), Estimate::new(*schema, copied, rate).to_string()]);
+        lines.extend([line.clone(), Estimate::new(&measured).to_string()]);
     }
     lines.extend(examined.findings.iter().map(ToString::to_string));
     Ok(lines)

@@ -13,7 +13,7 @@ use crate::postgres::client::catalog::databases;
 use crate::postgres::collation::changes::TextChanges;
 use crate::postgres::collation::versions::{CollationVersion, collations_in_use};
 use crate::upgrade::rebuild_progress::{COLLATIONS_BEFORE, PROGRESS};
-use crate::upgrade::{StepError, UpgradeContext, log_step};
+use crate::upgrade::{MAX_POD_WAIT, StepError, UpgradeContext, log_step};
 use rebuild::{MAX_FAILURES, Rebuild};
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
@@ -34,7 +34,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     })?;
     let progress = upgrade.cluster.report(PROGRESS).await?;
     let progress = progress.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
-    let ip = upgrade.cluster.wait_ready(&upgrade.plan.to.image).await?;
+    let ip = upgrade.wait_serving_pod(&upgrade.plan.to, MAX_POD_WAIT).await?;
     let mut all = databases(&upgrade.superuser.connect_server(&ip).await?).await?;
     // The order that progress is counted in.
     all.sort();

@@ -24,7 +24,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
             let data = upgrade.ensure_clean().await?;
             log_step(Step::StopDatabase, format!("clean shutdown at {}", data.checkpoint()));
         }
-        UpgradeKind::Minor => upgrade.replace_pod(&upgrade.plan.to.image).await?,
+        UpgradeKind::Minor => upgrade.replace_pod(&upgrade.plan.to).await?,
     }
     Ok(())
 }

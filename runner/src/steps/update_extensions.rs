@@ -8,10 +8,10 @@ use crate::postgres::client::catalog::databases;
 use crate::postgres::client::extensions::{installed, outdated, update};
 use crate::postgres::client::update_function::{self, RunResult};
 use crate::postgres::extension::known::FollowUp;
-use crate::upgrade::{StepError, UpgradeContext, log_step};
+use crate::upgrade::{MAX_POD_WAIT, StepError, UpgradeContext, log_step};
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
-    let ip = upgrade.cluster.wait_ready(&upgrade.plan.to.image).await?;
+    let ip = upgrade.wait_serving_pod(&upgrade.plan.to, MAX_POD_WAIT).await?;
     let mut left = Vec::new();
     for database in databases(&upgrade.superuser.connect_server(&ip).await?).await? {
         match process(upgrade, &ip, &database, &mut left).await {

@@ -12,7 +12,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     if upgrade.kind == UpgradeKind::Major {
         upgrade.publish_not_ready_addresses(true).await;
         upgrade.require_node().await?;
-        upgrade.cluster.scale(1).await?;
+        upgrade.create_pod().await?;
     }
     Ok(())
 }

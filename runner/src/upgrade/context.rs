@@ -7,6 +7,7 @@ use pgops_api::layout::{self, PROGRAMS_DIR};
 use pgops_api::plan::{NODE_VARIABLE, UpgradeKind, UpgradePlan};
 use pgops_volume::{Interlock, Volume};
 
+use super::direction::Direction;
 use super::error::StepError;
 use super::facts::Facts;
 use crate::agent::Agents;
@@ -40,14 +41,16 @@ pub struct UpgradeContext {
     pub cancel: Cancel,
     /// Whether this runner has made the checkpoints that shorten the outage.
     pub has_made_checkpoints: bool,
+    /// Where the upgrade is going.
+    pub direction: Direction,
+    /// How often the step, or its undo, may be tried again.
+    pub attempts_left: u32,
     /// Since when the server that this runner has waited for has served clients.
     pub serving_since: Option<Timestamp>,
     /// Held from `fence` until a database's server is started.
     pub(super) interlock: Option<Interlock>,
     /// Whether this runner has required the worker's node for the database's next pod.
     pub(super) requires_node: bool,
-    /// The image that this runner has set on the workload.
-    pub(super) image: Option<String>,
     node: Option<String>,
 }
 
@@ -68,10 +71,11 @@ impl UpgradeContext {
             agents,
             extensions: Knowledge::new(&plan.extensions),
             has_made_checkpoints: false,
+            direction: Direction::Forward,
+            attempts_left: 0,
             serving_since: None,
             interlock: None,
             requires_node: false,
-            image: None,
             node: std::env::var(NODE_VARIABLE).ok(),
             plan,
             kind,

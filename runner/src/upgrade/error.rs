@@ -95,10 +95,11 @@ pub enum StepError {
     FactsMissing(PathBuf),
     #[error("the interlock is not held; the data was not changed")]
     NotFenced,
-    #[error(
-        "pod {pod} does not answer with image {image}; see \"kubectl -n {namespace} describe pod {pod}\""
-    )]
-    DatabaseNotReady { pod: String, image: String, namespace: String },
+    #[error("the database does not answer: {obstacle}; see \"kubectl -n {namespace} describe pod {pod}\"")]
+    DatabaseNotReady { pod: String, obstacle: String, namespace: String },
+    /// The request was cancelled while the step waited.
+    #[error("{}", .0.message)]
+    Cancelled(Failure),
     /// The image holds another version than the catalog declares.
     #[error(
         "the server reports version {reported}, but PostgresVersion {name} declares {expected}: correct the catalog or \
@@ -121,8 +122,14 @@ pub enum StepError {
     #[error("the new server {0} and may have accepted writes: rolling back would lose data")]
     UndoUnsafe(&'static str),
     /// The step took longer than `spec.timeout`, or than its own limit.
-    #[error("the step took longer than {} s, the limit of spec.timeout or its own", .0.as_secs())]
-    Timeout(Duration),
+    #[error(
+        "the step took longer than {} s, the limit of spec.timeout or its own{}", .limit.as_secs(), waited_for(.waiting.as_deref())
+    )]
+    Timeout {
+        limit: Duration,
+        /// What it waited for, if that was known.
+        waiting: Option<String>,
+    },
 }
 
 /// How the objects differ from what the plan was made from.
@@ -169,6 +176,10 @@ fn differences(differences: &[Difference]) -> String {
     shortened(&differences.iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 
+fn waited_for(waiting: Option<&str>) -> String {
+    waiting.map(|waiting| format!("; what it waited for: {waiting}")).unwrap_or_default()
+}
+
 const WHOLE_IN_LOG: &str = " (all of it is in the Job's log)";
 
 impl StepError {
@@ -182,7 +193,7 @@ impl StepError {
     fn is_retryable(&self) -> bool {
         match self {
             Self::Cluster(error) => error.is_retryable(),
-            Self::Server(_) | Self::Timeout(_) => true,
+            Self::Server(_) | Self::Timeout { .. } => true,
             _ => false,
         }
     }
@@ -206,6 +217,9 @@ impl StepError {
     /// How the journal and the request's status record it.
     #[must_use]
     pub fn failure(&self, step: Step) -> Failure {
+        if let Self::Cancelled(failure) = self {
+            return failure.clone();
+        }
         let is_foreign = matches!(self, Self::Cluster(error) if error.is_foreign());
         Failure {
             // As the launcher says it, which looks at the same objects first.
@@ -287,6 +301,29 @@ mod tests {
         let failed = AgentError::Failed { message: "no space".to_owned() };
         assert_eq!(StepError::from(command(failed)).lost_container(), None);
         assert_eq!(StepError::NotFenced.lost_container(), None);
+    }
+
+    #[test]
+    fn timeout_says_what_the_step_waited_for() {
+        let timeout = |waiting: Option<&str>| {
+            let error =
+                StepError::Timeout { limit: Duration::from_mins(1), waiting: waiting.map(ToOwned::to_owned) };
+            error.failure(Step::StartDatabase)
+        };
+        let failure = timeout(Some("pod orders-0 cannot be scheduled: 0/1 nodes are available"));
+        assert!(
+            failure
+                .message
+                .ends_with("what it waited for: pod orders-0 cannot be scheduled: 0/1 nodes are available")
+        );
+        assert!(failure.retryable && timeout(None).message.ends_with("of spec.timeout or its own"));
+    }
+
+    #[test]
+    fn cancelled_wait_fails_as_the_cancellation() {
+        let failure =
+            Failure { reason: "Cancelled".into(), message: "it was deleted".into(), retryable: false };
+        assert_eq!(StepError::Cancelled(failure.clone()).failure(Step::StartDatabase), failure);
     }
 
     #[test]

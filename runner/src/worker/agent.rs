@@ -120,6 +120,8 @@ async fn perform(
             session::kill_others().await.map_err(|error| error.to_string())?;
             Response::Done
         }
+        // Of its limit too (`cpu.max`): the node may have many more.
+        Task::CountProcessors => Response::Count(std::thread::available_parallelism().map_or(1, usize::from)),
         Task::Image(task) => image::answer(task)?,
         Task::Files(task) => files::answer(task)?,
     };

@@ -17,7 +17,7 @@ use pgops_api::plan::EXIT_ENDED;
 
 use self::shared_objects::{interpreter, resolve};
 use super::staged_program::{LIBRARIES, LOADER, PROGRAMS};
-use crate::postgres::program::installation::{Installation, InstallationError};
+use crate::postgres::program::installation::{Installation, InstallationError, below};
 use crate::postgres::program::pg_dump::runner_path;
 
 /// The old version could not be staged; the database has not been touched.
@@ -88,6 +88,7 @@ fn stage(to: &Path, major: u32) -> Result<(), StageError> {
         let name = library.file_name().unwrap_or_default();
         copy(library, &libraries.join(name))?;
     }
+    installation.record(to).map_err(failed(to))?;
     println!(
         "staged PostgreSQL {major} from {} with its own loader and {} libraries",
         installation.bindir.display(),
@@ -106,10 +107,6 @@ enum Missing {
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> StageError {
     let path = path.to_owned();
     move |source| StageError::File { path, source }
-}
-
-fn below(root: &Path, path: &Path) -> PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 fn make_dir(path: &Path) -> Result<(), StageError> {

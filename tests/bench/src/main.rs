@@ -6,6 +6,7 @@
 mod benchmark;
 mod case;
 mod data;
+mod estimate;
 mod floor;
 mod memory;
 mod metric;
@@ -33,7 +34,8 @@ enum Command {
 
 #[derive(Args, Clone, Debug)]
 struct PreflightOptions {
-    /// What to measure: databases "x" tables in each, such as 500x10, separated by blanks
+    /// What to measure: databases "x" tables in each, such as 500x10, with +100000lo for large objects and /upgrade to compare the
+    /// estimate with an upgrade's outage, separated by blanks
     #[arg(long, env = "PGOPS_BENCH_CASE", default_value = preflight::DEFAULT_CASES)]
     cases: String,
 }

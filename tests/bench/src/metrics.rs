@@ -1,6 +1,7 @@
 //! Calculates the metrics of a case.
 
 use crate::case::Case;
+use crate::estimate;
 use crate::floor::Floor;
 use crate::metric::Metric;
 use crate::subject::Subject;
@@ -13,6 +14,10 @@ pub fn of_round(floor: Floor, subject: &Subject) -> Vec<Metric> {
         Metric::new("ratio", subject.outage / floor.outage(), ""),
         Metric::new("outage in the status", subject.reported_outage, "s"),
     ];
+    if let Some(estimated) = subject.estimated_outage {
+        metrics.push(Metric::new("estimated outage", estimated, "s"));
+        metrics.push(estimate::error(estimated, subject.reported_outage));
+    }
     metrics.extend(subject.steps.iter().map(|(step, seconds)| Metric::new(step.to_string(), *seconds, "s")));
     let of_floor = |(part, seconds)| Metric::new(format!("{part} of the floor"), seconds, "s");
     metrics.extend(floor.parts().map(of_floor));
@@ -55,6 +60,7 @@ mod tests {
         let subject = Subject {
             outage: 5.0,
             reported_outage: 5.2,
+            estimated_outage: None,
             steps: vec![(pgops_api::plan::Step::PgUpgraded, 3.0)],
             memory: None,
         };

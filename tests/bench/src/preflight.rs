@@ -1,4 +1,4 @@
-//! How long the preflight of a large server takes: a dry run, from its creation to its end.
+//! How long the preflight of a large server takes: a dry run, from its creation to its end; and how well it estimates the outage.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -13,19 +13,32 @@ use pgops_e2e::{Cluster, Database, Namespace, volume_pool};
 use serde_json::json;
 
 use crate::benchmark::DIRECTORY;
+use crate::estimate;
 use crate::metric::Metric;
 use crate::report::Report;
+use crate::subject::seconds;
 
 /// The cases that are measured by default.
-pub const DEFAULT_CASES: &str = "500x10 1x50000";
+pub const DEFAULT_CASES: &str = "500x10 1x10000/upgrade 1x0+100000lo/upgrade";
 const FROM: &str = "13.16";
 const TO: &str = "17.11";
 
-/// A server with a number of databases, each with a number of tables.
+/// A server with a number of databases, each with a number of tables and of large objects. Its name, such as
+/// `1x1000+50000lo/upgrade`, contains everything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Case {
     databases: NonZeroU32,
-    tables: NonZeroU32,
+    tables: u32,
+    large_objects: u32,
+    end: End,
+}
+
+/// What a case ends with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    DryRun,
+    /// After the dry run, whose estimate is compared with the outage.
+    Upgrade,
 }
 
 impl Case {
@@ -33,11 +46,38 @@ impl Case {
     pub fn parse_list(text: &str) -> anyhow::Result<Vec<Self>> {
         text.split_whitespace().map(str::parse).collect()
     }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (sizes, end) = match text.split_once('/') {
+            None => (text, End::DryRun),
+            Some((sizes, "upgrade")) => (sizes, End::Upgrade),
+            Some(_) => return None,
+        };
+        let (databases, contents) = sizes.split_once('x')?;
+        let (tables, large_objects) = match contents.split_once('+') {
+            None => (contents, "0"),
+            Some((tables, objects)) => (tables, objects.strip_suffix("lo")?),
+        };
+        Some(Self {
+            databases: databases.parse().ok()?,
+            tables: tables.parse().ok()?,
+            large_objects: large_objects.parse().ok()?,
+            end,
+        })
+    }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}", self.databases, self.tables)
+        let Self { databases, tables, large_objects, end } = self;
+        write!(f, "{databases}x{tables}")?;
+        if *large_objects > 0 {
+            write!(f, "+{large_objects}lo")?;
+        }
+        match end {
+            End::DryRun => Ok(()),
+            End::Upgrade => write!(f, "/upgrade"),
+        }
     }
 }
 
@@ -45,10 +85,12 @@ impl FromStr for Case {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        let numbers = text.split_once('x').and_then(|(databases, tables)| {
-            Some(Self { databases: databases.parse().ok()?, tables: tables.parse().ok()? })
-        });
-        numbers.with_context(|| format!("\"{text}\" is not DATABASESxTABLES such as 500x10"))
+        Self::parse(text).with_context(|| {
+            format!(
+                "\"{text}\" is not DATABASESxTABLES, such as 500x10, with +OBJECTSlo for large objects and /upgrade for an upgrade: \
+                 1x1000+50000lo/upgrade"
+            )
+        })
     }
 }
 
@@ -87,10 +129,19 @@ async fn measure(ns: &Namespace, case: Case) -> anyhow::Result<Vec<Metric>> {
     let message = end.message.as_deref().unwrap_or_default();
     let rehearsal = message.lines().find(|line| line.contains("into a scratch")).context("not rehearsed")?;
     eprintln!("{rehearsal}");
-    Ok(vec![Metric::new("preflight", took, "s")])
+    let estimated = estimate::in_text(message).context("no estimate")?;
+    let mut metrics =
+        vec![Metric::new("preflight", took, "s"), Metric::new("estimated outage", estimated, "s")];
+    if case.end == End::Upgrade {
+        let upgrade = ns.upgrade("upgrade").database("orders").to(TO).create().await?;
+        let outage = upgrade.wait_successful().await?.status.and_then(|status| status.outage);
+        let outage = outage.as_deref().and_then(seconds).context("the upgrade has no outage")?;
+        metrics.extend([Metric::new("outage", outage, "s"), estimate::error(estimated, outage)]);
+    }
+    Ok(metrics)
 }
 
-/// Databases with equal tables. One transaction per 100 tables, since more locks would not fit into the server's memory.
+/// Databases with equal tables and large objects. One transaction per 100 tables, since more locks would not fit into the server's memory.
 async fn fill(orders: &Database, case: Case) -> anyhow::Result<()> {
     let postgres = async |sql: &str| orders.sql("postgres", sql).await.map(drop);
     postgres("ALTER SYSTEM SET fsync = off").await?;
@@ -106,6 +157,8 @@ async fn fill(orders: &Database, case: Case) -> anyhow::Result<()> {
         case.tables
     );
     orders.sql("bench_1", &tables).await?;
+    let large_objects = format!("SELECT count(lo_create(0)) FROM generate_series(1, {})", case.large_objects);
+    orders.sql("bench_1", &large_objects).await?;
     for number in 2..=case.databases.get() {
         postgres(&format!("CREATE DATABASE bench_{number} TEMPLATE bench_1")).await?;
     }
@@ -119,8 +172,14 @@ mod tests {
     #[test]
     fn cases_are_parsed_and_shown() {
         let cases = Case::parse_list(DEFAULT_CASES).unwrap();
-        assert_eq!(cases.iter().map(ToString::to_string).collect::<Vec<_>>(), ["500x10", "1x50000"]);
-        for wrong in ["500", "0x10", "x10", "500x", "axb"] {
+        let names = cases.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names.join(" "), DEFAULT_CASES);
+        let case = "2x300+4000lo/upgrade".parse::<Case>().unwrap();
+        assert_eq!((case.databases.get(), case.tables, case.large_objects), (2, 300, 4000));
+        assert_eq!(case.to_string(), "2x300+4000lo/upgrade");
+        for wrong in
+            ["500", "0x10", "x10", "500x", "axb", "1x+5lo", "1x0+5", "1x0+lo", "1x0/copy", "1x0/upgrade/"]
+        {
             assert!(wrong.parse::<Case>().is_err(), "{wrong}");
         }
     }

@@ -8,6 +8,7 @@ use pgops_api::names;
 use pgops_api::plan::{Step, UpgradeKind};
 
 use crate::case::Case;
+use crate::estimate;
 use crate::memory::{self, Peak};
 use pgops_e2e::Database;
 use pgops_e2e::probe::Probe;
@@ -23,6 +24,8 @@ pub struct Subject {
     pub outage: f64,
     /// The outage in the request's status.
     pub reported_outage: f64,
+    /// The outage that the preflight has estimated, if it has rehearsed every database.
+    pub estimated_outage: Option<f64>,
     /// Durations of the steps during the outage, from the request's report.
     pub steps: Vec<(Step, f64)>,
     /// Memory of the worker, if it could be read.
@@ -50,6 +53,7 @@ pub async fn measure(database: &Database, case: &Case) -> anyhow::Result<Subject
     Ok(Subject {
         outage: Duration::from_millis(summary.longest_gap_milliseconds).as_secs_f64(),
         reported_outage: seconds(&outage).with_context(|| format!("status.outage is \"{outage}\""))?,
+        estimated_outage: estimate::in_text(&report),
         steps,
         memory,
     })
@@ -71,7 +75,7 @@ fn steps(report: &str) -> Vec<(Step, f64)> {
 }
 
 /// 3.3 of `3.3s`.
-fn seconds(text: &str) -> Option<f64> {
+pub fn seconds(text: &str) -> Option<f64> {
     text.strip_suffix('s')?.parse().ok()
 }
 

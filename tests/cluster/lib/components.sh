@@ -96,12 +96,15 @@ start_etcd() {
         --initial-cluster pgops=http://127.0.0.1:2380 --log-level warn
 }
 
+# With the beta of mutating policies, by which tests rewrite images and inject containers.
 start_apiserver() {
     start kube-apiserver "$kubernetes/kube-apiserver" \
         --etcd-servers=http://127.0.0.1:2379 --advertise-address="$node_ip" --secure-port=6443 \
         --service-cluster-ip-range="$service_cidr" --allow-privileged=true \
         --authorization-mode=Node,RBAC --anonymous-auth=false \
         --enable-admission-plugins=NodeRestriction,PodSecurity \
+        --feature-gates=MutatingAdmissionPolicy=true \
+        --runtime-config=admissionregistration.k8s.io/v1beta1=true \
         --client-ca-file="$state/pki/ca.crt" \
         --tls-cert-file="$state/pki/kube-apiserver.crt" \
         --tls-private-key-file="$state/pki/kube-apiserver.key" \

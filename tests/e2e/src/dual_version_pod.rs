@@ -115,7 +115,7 @@ impl DualVersionPod {
 
 fn bindirs(version: &PostgresVersion) -> anyhow::Result<Vec<String>> {
     let major = version.spec.version.parse::<PgVersion>()?.major;
-    Ok(layout::bindir_candidates(major).iter().map(|path| path.display().to_string()).collect())
+    Ok(layout::bindir_candidates(major, None).iter().map(|path| path.display().to_string()).collect())
 }
 
 /// With what the pod security standard of the tests' namespaces requires of each container.

@@ -23,6 +23,7 @@ mod admission_load;
 mod assertions;
 mod bypass_webhook;
 mod catalog_entry;
+mod chart;
 mod cluster;
 mod conditions;
 mod connection;
@@ -38,6 +39,7 @@ mod fingerprint;
 pub mod golden;
 mod harness;
 pub mod identity;
+pub mod injected_container;
 mod kubectl;
 mod loop_volume;
 mod manual_pg_upgrade;
@@ -58,6 +60,7 @@ pub use assertions::{
     ensure_request_is_complete,
 };
 pub use bypass_webhook::WebhookBypass;
+pub use chart::{ChartPart, Release};
 pub use cluster::Cluster;
 pub use conditions::format_conditions;
 pub use database::{Database, DatabaseBuilder};

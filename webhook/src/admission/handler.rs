@@ -9,19 +9,22 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
+use kube::Client;
 use pgops_http::Peer;
 
 use super::body_limits::BodyReader;
+use super::decision::Decision;
 use super::envelope::{self, Answered, Malformed};
 use super::outcome::{Outcome, Webhook};
 use super::rules;
+use super::worker_write::WorkerWrite;
 use crate::cache::Caches;
 use crate::metrics::{Metrics, ReviewLabels};
 
 /// Answers the review in a body: a pure function, except for the log.
 pub fn answer(caches: &Caches, webhook: Webhook, body: &[u8]) -> Result<Answered, Malformed> {
     envelope::answer(body, |request| match webhook {
-        Webhook::Mutate => rules::defaults::mutate(request),
+        Webhook::Mutate => rules::mutate(caches, request),
         Webhook::Validate => rules::decide(caches, request).into(),
     })
 }
@@ -31,11 +34,13 @@ struct Admission {
     caches: Arc<Caches>,
     metrics: Metrics,
     bodies: BodyReader,
+    /// Of the API server, which knows more than the caches.
+    client: Option<Client>,
 }
 
-/// The routes `POST /validate` and `POST /mutate`.
-pub fn router(caches: Arc<Caches>, metrics: Metrics) -> Router {
-    let admission = Arc::new(Admission { caches, metrics, bodies: BodyReader::default() });
+/// The routes `POST /validate` and `POST /mutate`. Without a client, the caches alone decide.
+pub fn router(caches: Arc<Caches>, metrics: Metrics, client: Option<Client>) -> Router {
+    let admission = Arc::new(Admission { caches, metrics, bodies: BodyReader::default(), client });
     let route = |webhook| {
         let admission = admission.clone();
         post(async move |request: Request| admission.respond(webhook, request).await)
@@ -59,7 +64,7 @@ impl Admission {
             }
         };
         let received = Instant::now();
-        match answer(&self.caches, webhook, &body) {
+        match self.answer(webhook, &body).await {
             Ok(Answered { review, outcome, audit }) => {
                 let response = Json(review).into_response();
                 self.metrics.record_review(labels(webhook, outcome), Some(received.elapsed()));
@@ -79,6 +84,18 @@ impl Admission {
                 let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
                 (StatusCode::BAD_REQUEST, format!("{error}{source}\n")).into_response()
             }
+        }
+    }
+
+    /// Answers from the caches, unless they may not know the worker that writes.
+    async fn answer(&self, webhook: Webhook, body: &[u8]) -> Result<Answered, Malformed> {
+        let answered = answer(&self.caches, webhook, body)?;
+        let Some(client) = &self.client else { return Ok(answered) };
+        match WorkerWrite::denied(&answered.outcome, body) {
+            Some(write) if write.is_confirmed(client).await => {
+                envelope::answer(body, |_| Decision::Allowed(Vec::new()).into())
+            }
+            _ => Ok(answered),
         }
     }
 }

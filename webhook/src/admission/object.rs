@@ -89,8 +89,11 @@ pub struct Metadata {
     /// The prefix of a name to generate.
     pub generate_name: Option<String>,
     uid: Option<String>,
-    #[serde(deserialize_with = "pgops_annotations")]
+    #[serde(deserialize_with = "pgops_entries")]
     annotations: BTreeMap<String, String>,
+    /// The labels of pgops.
+    #[serde(deserialize_with = "pgops_entries")]
+    pub labels: BTreeMap<String, String>,
     deletion_timestamp: Option<Time>,
 }
 
@@ -106,6 +109,11 @@ impl Object<'_> {
     /// Whether its deletion has been requested.
     pub fn is_being_deleted(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// The value of an annotation of pgops.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.metadata.annotations.get(name).map(String::as_str)
     }
 
     /// Whether an annotation lifts the guards on it.
@@ -127,6 +135,11 @@ impl Object<'_> {
         let spec = parse_part("spec", self.spec.ok_or("missing field `spec`")?)?;
         let status = self.status.map(|status| parse_part("status", status)).transpose()?;
         Ok(K::assemble(metadata, spec, status))
+    }
+
+    /// The text of the spec.
+    pub fn raw_spec(&self) -> Option<&str> {
+        self.spec.map(RawValue::get)
     }
 
     /// Parses some fields of the spec, if it cannot or need not be parsed as a whole.
@@ -151,17 +164,15 @@ fn parse_part<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T, Stri
     })
 }
 
-/// Keeps only the annotations of pgops.
-fn pgops_annotations<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, String>, D::Error> {
-    struct PgopsAnnotations;
+/// Keeps only the annotations or labels of pgops.
+fn pgops_entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    struct PgopsEntries;
 
-    impl<'de> Visitor<'de> for PgopsAnnotations {
+    impl<'de> Visitor<'de> for PgopsEntries {
         type Value = BTreeMap<String, String>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("annotations")
+            f.write_str("annotations or labels")
         }
 
         fn visit_unit<E>(self) -> Result<Self::Value, E> {
@@ -173,7 +184,7 @@ fn pgops_annotations<'de, D: Deserializer<'de>>(
             while let Some(key) = map.next_key::<String>()? {
                 if key.starts_with(names::PREFIX) {
                     if found.len() == MAX_ANNOTATIONS {
-                        let error = format!("more than {MAX_ANNOTATIONS} annotations of pgops");
+                        let error = format!("more than {MAX_ANNOTATIONS} annotations or labels of pgops");
                         return Err(serde::de::Error::custom(error));
                     }
                     found.insert(key, map.next_value()?);
@@ -185,5 +196,5 @@ fn pgops_annotations<'de, D: Deserializer<'de>>(
         }
     }
 
-    deserializer.deserialize_any(PgopsAnnotations)
+    deserializer.deserialize_any(PgopsEntries)
 }

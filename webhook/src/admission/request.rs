@@ -31,6 +31,9 @@ pub struct AdmissionRequest<'a> {
     /// The user who sent the request.
     #[serde(default)]
     pub user_info: UserInfo,
+    /// How the object is written.
+    #[serde(borrow, default)]
+    pub options: Option<WriteOptions<'a>>,
     /// Whether nothing will be stored.
     #[serde(default)]
     pub dry_run: bool,
@@ -52,6 +55,25 @@ pub struct GroupKind<'a> {
     #[serde(borrow)]
     pub kind: Cow<'a, str>,
 }
+
+/// How an object is written.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteOptions<'a> {
+    /// The program that writes it, as it calls itself.
+    #[serde(borrow)]
+    pub field_manager: Option<Cow<'a, str>>,
+}
+
+/// Programs that apply the whole of a commit or a chart: Argo CD, Flux and Helm.
+const GITOPS_TOOLS: [&str; 6] = [
+    "argocd-application-controller",
+    "argocd-controller",
+    "flux",
+    "helm",
+    "helm-controller",
+    "kustomize-controller",
+];
 
 /// A kind that has rules.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -102,6 +124,13 @@ impl AdmissionRequest<'_> {
     pub fn deleted(&self) -> Option<&Object<'_>> {
         let is_delete = self.operation == Operation::Delete;
         self.old_object.as_ref().filter(|old| is_delete && !old.is_being_deleted())
+    }
+
+    /// Whether a tool applies the object that applies others with it. Any client can say so: it decides nothing but
+    /// whether the user gets an error or a warning.
+    pub fn is_from_gitops_tool(&self) -> bool {
+        let manager = self.options.as_ref().and_then(|options| options.field_manager.as_deref());
+        manager.is_some_and(|manager| GITOPS_TOOLS.contains(&manager))
     }
 
     /// Whether the object is new.

@@ -2,25 +2,37 @@
 
 pub mod defaults;
 mod deletion;
+mod kept_version;
 mod known_version;
+mod left_alone;
 mod namespace;
 mod ops_request;
 mod postgres;
 mod postgres_version;
+mod problems;
 mod shortened;
-mod version_change;
+pub mod version_change;
 mod volume_claim;
 
-use super::decision::Decision;
+use super::decision::{Answer, Decision};
 use super::request::{AdmissionRequest, ReviewedKind};
 use crate::cache::Caches;
+use left_alone::is_left_alone;
+
+/// The answer of the mutating webhook, which denies nothing: the validating webhook sees the result.
+pub fn mutate(caches: &Caches, request: &AdmissionRequest<'_>) -> Answer {
+    if request.is_for_subresource() || is_left_alone(caches, request) {
+        return Decision::Allowed(Vec::new()).into();
+    }
+    kept_version::keep(caches, request).unwrap_or_else(|| defaults::mutate(request))
+}
 
 /// The decision of the validating webhook.
 ///
 /// Status writes, objects that are being deleted and changes that leave the spec unchanged always pass: a
 /// webhook that denies those blocks finalizers and the deletion of namespaces.
 pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
-    if request.is_for_subresource() {
+    if request.is_for_subresource() || is_left_alone(caches, request) {
         return Decision::Allowed(Vec::new());
     }
     match request.kind.reviewed() {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use kube::runtime::watcher::Event;
+use pgops_api::ManagedDatabases;
+use pgops_testing::fake_api_server::FakeApiServer;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -18,10 +20,14 @@ mod audit;
 mod bounds;
 mod disclosure;
 mod envelope;
+mod fields;
+mod gitops;
+mod managed;
 mod ops_request;
 mod postgres;
 mod postgres_version;
 mod protection;
+mod worker_write;
 
 /// The objects of a cluster.
 #[derive(Default)]
@@ -29,6 +35,9 @@ struct Cluster {
     databases: Vec<Value>,
     requests: Vec<Value>,
     versions: Vec<Value>,
+    /// The API server, which may know more than the caches.
+    api_server: Option<FakeApiServer>,
+    managed: ManagedDatabases,
 }
 
 impl Cluster {
@@ -56,7 +65,8 @@ impl Cluster {
         fill(&mut writers.databases, &self.databases);
         fill(&mut writers.requests, &self.requests);
         fill(&mut writers.versions, &self.versions);
-        router(Arc::new(caches), Metrics::default())
+        let client = self.api_server.as_ref().map(FakeApiServer::client);
+        router(Arc::new(caches.managing(self.managed)), Metrics::default(), client)
     }
 
     async fn post(&self, path: &str, body: impl Into<Body>) -> (StatusCode, String) {
@@ -79,6 +89,18 @@ impl Cluster {
         assert_eq!(review["apiVersion"], "admission.k8s.io/v1");
         assert_eq!(review["response"]["uid"], "review-1");
         review["response"].take()
+    }
+
+    /// The object that is stored after the mutating webhook has changed it, and the warnings.
+    async fn stored(&self, request: Value) -> (Value, Vec<String>) {
+        let mut object = request["object"].clone();
+        let response = self.review("/mutate", request).await;
+        if let Ok(bytes) = serde_json::from_value::<Vec<u8>>(response["patch"].clone()) {
+            json_patch::patch(&mut object, &serde_json::from_slice::<json_patch::Patch>(&bytes).unwrap())
+                .unwrap();
+        }
+        let warnings = response["warnings"].as_array().cloned().unwrap_or_default();
+        (object, warnings.iter().map(|line| line.as_str().unwrap().to_owned()).collect())
     }
 
     async fn validate(&self, request: Value) -> Value {

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use clap::Args;
-use pgops_kube::PullPolicy;
+use pgops_kube::{ContainerResources, ImageArgs, PullPolicy};
 
 use super::process::ProcessArgs;
 use crate::launcher;
@@ -19,12 +19,39 @@ pub struct LaunchArgs {
     /// Image of pgops-runner.
     #[arg(long, env = "PGOPS_RUNNER_IMAGE")]
     runner_image: String,
+    #[command(flatten)]
+    images: ImageArgs,
     /// Image pull policy of workers; the cluster's default if omitted.
     #[arg(long, env = "PGOPS_IMAGE_PULL_POLICY")]
     image_pull_policy: Option<PullPolicy>,
     /// Memory limit of the container in which a worker rehearses the restore of a schema, and runs code of users.
     #[arg(long, env = "PGOPS_REHEARSAL_MEMORY", default_value = "4Gi")]
     rehearsal_memory: launcher::MemoryLimit,
+    /// Requests and limits, as JSON, of the containers that copy programs into a worker.
+    #[arg(
+        long,
+        env = "PGOPS_COPY_RESOURCES",
+        value_name = "JSON",
+        default_value = r#"{"requests":{"cpu":"50m","memory":"64Mi"},"limits":{"cpu":"1","memory":"512Mi"}}"#
+    )]
+    copy_resources: ContainerResources,
+    /// Requests and limits, as JSON, of the containers that run PostgreSQL's programs in a worker. A limit that is not
+    /// set is that of the database's container.
+    #[arg(
+        long,
+        env = "PGOPS_PROGRAMS_RESOURCES",
+        value_name = "JSON",
+        default_value = r#"{"requests":{"cpu":"100m","memory":"256Mi"}}"#
+    )]
+    programs_resources: ContainerResources,
+    /// Requests and limits, as JSON, of the container that executes the upgrade in a worker.
+    #[arg(
+        long,
+        env = "PGOPS_RUNNER_RESOURCES",
+        value_name = "JSON",
+        default_value = r#"{"requests":{"cpu":"100m","memory":"128Mi"},"limits":{"cpu":"1","memory":"1Gi"}}"#
+    )]
+    runner_resources: ContainerResources,
     #[command(flatten)]
     pub(crate) process: ProcessArgs,
 }
@@ -40,8 +67,12 @@ impl LaunchArgs {
             identity: self.pod_name.clone(),
             worker: launcher::WorkerOptions {
                 runner_image: self.runner_image.clone(),
+                images: self.images.clone(),
                 pull_policy: self.image_pull_policy,
                 rehearsal_memory: self.rehearsal_memory.clone(),
+                copy_resources: self.copy_resources.clone(),
+                programs_resources: self.programs_resources.clone(),
+                runner_resources: self.runner_resources.clone(),
             },
             watched: self.process.namespaces.namespaces(),
         })
@@ -76,6 +107,12 @@ mod tests {
             ("r:1", Some(PullPolicy::IfNotPresent))
         );
         assert_eq!(worker.rehearsal_memory, "4Gi".parse().unwrap());
+        for resources in [&worker.copy_resources, &worker.runner_resources] {
+            assert!(
+                ["cpu", "memory"].iter().all(|name| resources.limits.contains_key(*name)),
+                "{resources:?}"
+            );
+        }
     }
 
     #[test]

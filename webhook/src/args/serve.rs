@@ -12,8 +12,8 @@ use super::process::ProcessArgs;
 /// The arguments of `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
-    /// Address of the TLS listener for admission reviews.
-    #[arg(long, env = "PGOPS_BIND", default_value = "0.0.0.0:8443")]
+    /// Address of the TLS listener for admission reviews; `[::]` is IPv4 too.
+    #[arg(long, env = "PGOPS_BIND", default_value = "[::]:8443")]
     pub(crate) bind: SocketAddr,
     /// Namespace of this installation.
     #[arg(long, env = "POD_NAMESPACE")]

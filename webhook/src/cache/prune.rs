@@ -2,6 +2,8 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
+use pgops_api::names::{ANNOTATION_DRY_RUN, LABEL_MANAGED};
+use pgops_api::opsrequest::{CONDITION_ACKNOWLEDGED, CONDITION_DRY_RUN};
 use pgops_api::postgres::CONDITION_PAUSED;
 use pgops_api::{Postgres, PostgresOpsRequest, PostgresVersion};
 
@@ -28,7 +30,9 @@ impl Prune for Postgres {
 impl Prune for PostgresOpsRequest {
     fn prune(&mut self) {
         if let Some(status) = &mut self.status {
-            status.conditions = Vec::new();
+            let kept = [CONDITION_ACKNOWLEDGED, CONDITION_DRY_RUN];
+            status.conditions.retain(|condition| kept.contains(&condition.type_.as_str()));
+            status.conditions.shrink_to_fit();
         }
     }
 }
@@ -39,9 +43,13 @@ impl Prune for PostgresVersion {
     }
 }
 
-/// Drops labels, annotations, managed fields and whatever else of the metadata no decision reads.
+/// Drops most labels and annotations, managed fields and whatever else of the metadata no decision reads.
 pub fn prune_metadata(metadata: &mut ObjectMeta) {
+    let annotations = metadata.annotations.take().and_then(|mut all| all.remove_entry(ANNOTATION_DRY_RUN));
+    let labels = metadata.labels.take().and_then(|mut all| all.remove_entry(LABEL_MANAGED));
     *metadata = ObjectMeta {
+        labels: labels.map(|kept| [kept].into()),
+        annotations: annotations.map(|kept| [kept].into()),
         name: metadata.name.take(),
         namespace: metadata.namespace.take(),
         uid: metadata.uid.take(),

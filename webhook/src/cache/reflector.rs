@@ -6,14 +6,16 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::bail;
-use futures::StreamExt;
+use futures::stream::{self, Stream, StreamExt};
 use kube::Api;
 use kube::core::DeserializeGuard;
-use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{DefaultBackoff, Event, watcher};
+use pgops_kube::watches;
 use serde::de::DeserializeOwned;
 
+use super::freshness::{MAX_AGE, WatchReporter};
 use super::merge::{Change, Merge};
 use super::prune::Prune;
 use super::store::StoreWriter;
@@ -32,21 +34,14 @@ pub async fn run_reflector<K>(
 where
     K: Prune + Debug + DeserializeOwned + Send + Sync,
 {
-    let kind = K::kind(&());
     let unreadable = Unreadable::default();
-    let config = watcher::Config::default().page_size(PAGE_SIZE);
-    let mut changes = pin!(watcher(api, config).default_backoff());
-    while let Some(change) = changes.next().await {
-        match change {
-            Ok(event) => {
-                if let Some(event) = readable(event, &unreadable, |name| writer.get(name)) {
-                    writer.apply(event);
-                }
-            }
-            Err(error) => tracing::warn!(%kind, %error, "failed to watch; retrying"),
+    let mut events = pin!(follow(api, writer.reporter()));
+    while let Some(event) = events.next().await {
+        if let Some(event) = readable(event, &unreadable, |name| writer.get(name)) {
+            writer.apply(event);
         }
     }
-    bail!("the watch on {kind} ended")
+    bail!("the watch on {} ended", K::kind(&()))
 }
 
 /// The same for the objects of several namespaces, each of which is watched by itself.
@@ -62,27 +57,57 @@ where
     {
         return run_reflector(api, writer).await;
     }
-    let kind = K::kind(&());
     let unreadable = Unreadable::default();
     let mut merge = Merge::new(apis.len());
-    let watches = apis.into_iter().enumerate().map(|(index, api)| {
-        let config = watcher::Config::default().page_size(PAGE_SIZE);
-        watcher(api, config).default_backoff().map(move |change| (index, change)).boxed()
-    });
-    let mut changes = futures::stream::select_all(watches);
-    while let Some((index, change)) = changes.next().await {
-        match change {
-            Ok(event) => {
-                let known = |name: &ObjectRef<K>| merge.pending(name).or_else(|| writer.get(name));
-                let event = readable(event, &unreadable, known);
-                for change in event.map(|event| merge.accept(index, event)).unwrap_or_default() {
-                    write(change, &mut writer);
-                }
-            }
-            Err(error) => tracing::warn!(%kind, %error, "failed to watch; retrying"),
+    let watches = apis
+        .into_iter()
+        .enumerate()
+        .map(|(index, api)| follow(api, writer.reporter()).map(move |event| (index, event)).boxed());
+    let mut events = futures::stream::select_all(watches.collect::<Vec<_>>());
+    while let Some((index, event)) = events.next().await {
+        let known = |name: &ObjectRef<K>| merge.pending(name).or_else(|| writer.get(name));
+        let event = readable(event, &unreadable, known);
+        for change in event.map(|event| merge.accept(index, event)).unwrap_or_default() {
+            write(change, &mut writer);
         }
     }
-    bail!("the watches on {kind} ended")
+    bail!("the watches on {} ended", K::kind(&()))
+}
+
+/// The events of a watch that never ends. Whatever goes wrong, a new list follows, and only when that is complete the watch
+/// works again: it is the sign that nothing was missed.
+fn follow<K>(
+    api: Api<DeserializeGuard<K>>,
+    reporter: WatchReporter,
+) -> impl Stream<Item = Event<DeserializeGuard<K>>> + Send
+where
+    K: Prune + Debug + DeserializeOwned + Send + Sync,
+{
+    let begin = move || watcher(api.clone(), watches::config().page_size(PAGE_SIZE)).boxed();
+    stream::unfold((begin(), DefaultBackoff::default()), move |(mut changes, mut backoff)| {
+        let begin = begin.clone();
+        let reporter = reporter.clone();
+        async move {
+            loop {
+                match changes.next().await {
+                    Some(Ok(event)) => {
+                        if !matches!(event, Event::Init | Event::InitApply(_)) {
+                            reporter.works();
+                            backoff.reset();
+                        }
+                        return Some((event, (changes, backoff)));
+                    }
+                    Some(Err(error)) => {
+                        tracing::warn!(kind = %K::kind(&()), %error, "failed to watch; retrying");
+                    }
+                    None => {}
+                }
+                reporter.fails();
+                tokio::time::sleep(backoff.next().unwrap_or(MAX_AGE)).await;
+                changes = begin();
+            }
+        }
+    })
 }
 
 fn write<K: Prune>(change: Change<K>, writer: &mut StoreWriter<K>) {
@@ -126,6 +151,8 @@ fn readable<K: Prune>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
     use crate::cache::Caches;
     use pgops_api::PostgresOpsRequest;
     use serde_json::json;
@@ -162,5 +189,66 @@ mod tests {
         assert_eq!(follow(Event::Delete(wire("b", "Teleport"))), "");
         assert_eq!(follow(Event::Delete(wire("newer", "Teleport"))), "");
         assert_eq!(follow(Event::Apply(wire("newer", "UpdateVersion"))), "newer");
+    }
+
+    /// A connection that was lost without a word, then an API server that answers nothing, then one that answers again.
+    #[tokio::test(start_paused = true)]
+    async fn cache_knows_that_its_watch_is_dead_and_recovers_by_a_list() {
+        let api = ScriptedApi::default();
+        let (caches, writers) = Caches::new();
+        let caches = Arc::new(caches);
+        let requests = Api::namespaced(api.client(), "demo");
+        tokio::spawn(run_reflector::<PostgresOpsRequest>(requests, writers.requests));
+        tokio::time::sleep(Duration::from_mins(20)).await;
+        assert_eq!(caches.stale(), None, "nothing happens, and each watch is answered");
+
+        api.set(Answers::Nothing);
+        tokio::time::sleep(Duration::from_mins(3)).await;
+        assert_eq!(caches.stale().unwrap().0, "PostgresOpsRequest");
+
+        api.set(Answers::All);
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        assert_eq!(caches.stale(), None);
+    }
+
+    /// What the API server answers.
+    #[derive(Clone, Copy, Default, PartialEq)]
+    enum Answers {
+        /// Lists; and watches, in which nothing happens until they end.
+        #[default]
+        All,
+        /// Not a word, until the client gives up.
+        Nothing,
+    }
+
+    #[derive(Clone, Default)]
+    struct ScriptedApi(Arc<std::sync::Mutex<Answers>>);
+
+    impl ScriptedApi {
+        fn set(&self, answers: Answers) {
+            *self.0.lock().unwrap() = answers;
+        }
+
+        fn client(&self) -> kube::Client {
+            let answers = self.0.clone();
+            let answer = move |request: axum::http::Request<kube::client::Body>| {
+                let answers = answers.clone();
+                async move {
+                    if *answers.lock().unwrap() == Answers::Nothing {
+                        tokio::time::sleep(watches::READ_TIMEOUT).await;
+                        return Err(std::io::Error::from(std::io::ErrorKind::TimedOut));
+                    }
+                    let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+                    let body = if is_watch {
+                        tokio::time::sleep(Duration::from_secs(30)).await;
+                        String::new()
+                    } else {
+                        json!({ "metadata": { "resourceVersion": "1" }, "items": [] }).to_string()
+                    };
+                    Ok(axum::http::Response::new(kube::client::Body::from(body.into_bytes())))
+                }
+            };
+            kube::Client::new(tower::service_fn(answer), "demo")
+        }
     }
 }

@@ -7,6 +7,7 @@ use kube::runtime::reflector::store::{Writer, WriterDropped};
 use kube::runtime::reflector::{ObjectRef, Store as ReflectorStore};
 use kube::runtime::watcher::Event;
 
+use super::freshness::{Freshness, WatchReporter};
 use super::prune::{Prune, prune_metadata};
 
 /// The objects of one kind, for readers. It also counts its changes, so that a value derived from it is
@@ -19,6 +20,7 @@ pub struct Store<K: Prune> {
 /// Writes the events of a watch into a `Store`.
 pub struct StoreWriter<K: Prune> {
     writer: Writer<K>,
+    freshness: Freshness,
     changes: Arc<AtomicU64>,
 }
 
@@ -54,13 +56,17 @@ impl<K: Prune> Store<K> {
     }
 }
 
-impl<K: Prune> Default for StoreWriter<K> {
-    fn default() -> Self {
-        Self { writer: Writer::default(), changes: Arc::default() }
-    }
-}
-
 impl<K: Prune> StoreWriter<K> {
+    /// A writer of an empty store, whose watches report here.
+    pub(super) fn new(freshness: Freshness) -> Self {
+        Self { writer: Writer::default(), freshness, changes: Arc::default() }
+    }
+
+    /// Reports how one more watch fares whose events are written here.
+    pub(super) fn reporter(&self) -> WatchReporter {
+        self.freshness.watch(&K::kind(&()))
+    }
+
     /// A reader of what is written here.
     pub(super) fn store(&self) -> Store<K> {
         Store { objects: self.writer.as_reader(), changes: self.changes.clone() }

@@ -40,7 +40,9 @@ pub enum Action {
     Withdraw(Withdrawal),
     /// Lift the suspension of a withdrawn Job: it had acted before.
     UnsuspendJob,
-    /// Report what hinders the upgrade, which resumes as soon as it can.
+    /// Record that what the active Job was waiting for has passed.
+    StopWaiting,
+    /// Record what hinders the upgrade, which continues as soon as it can.
     Warn { reason: &'static str, message: String },
     /// End the request: it failed.
     Fail {
@@ -50,6 +52,12 @@ pub enum Action {
     },
     /// End the request: it succeeded, and only its status does not say so.
     Succeed { message: String },
+    /// Delete the live pods of the Job. Seconds that their containers get to end; as their spec has it if none.
+    EndPods { grace: Option<i64> },
+    /// Delete the database's pod, which does not serve: the worker waits for its volume on another node.
+    FreeVolume,
+    /// Remove the finalizer of the Job, whose result is known or will be another Job's.
+    ReleaseJob,
     /// Delete the Job, which has ended: the next one has the same name.
     DeleteJob,
     /// Delete the rights of the request's worker: the request has ended.

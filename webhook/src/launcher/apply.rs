@@ -6,25 +6,23 @@ use k8s_openapi::api::rbac::v1::{PolicyRule, Role};
 use kube::Client;
 use kube::runtime::controller;
 use kube::runtime::events::Recorder;
-use pgops_api::{Owner, PostgresOpsRequest, display_chain, names};
+use pgops_api::{Owner, PostgresOpsRequest, names};
 use pgops_kube::finalizers::{with_finalizer, without_finalizer};
 use serde_json::{Value, json};
 
 use super::action::Action;
 use super::claim::Claim;
-use super::events::{self, EventSpec};
+use super::events;
 use super::job_state::{ANNOTATION_HELD, ANNOTATION_WITHDRAWN, Withdrawal};
 use super::options::WorkerOptions;
+use super::pods;
 use super::state::{State, has_finalizer};
 use super::status;
+use super::waiting::{JOB_REFUSED, NAME_TAKEN, WRITE_REFUSED};
 use super::worker::Worker;
 use super::worker::metadata::metadata;
 use super::writes::{self, Error};
 
-/// Reason of a request that waits because an object that its worker needs exists and belongs to another owner.
-const NAME_TAKEN: &str = "NameTaken";
-/// Pause before a warning is repeated.
-const WARN_INTERVAL: Duration = Duration::from_mins(1);
 /// Pause before a request that waits is checked again.
 const WAIT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -49,6 +47,12 @@ impl Reconciler {
                     let action = Action::Wait { reason: NAME_TAKEN, message: foreign.to_string() };
                     return Box::pin(self.apply(state, &action)).await;
                 }
+                // A quota or a policy of the namespace: its users must see it on the request.
+                Err(Error::Write(error)) if error.is_refused() && !request.phase().is_terminal() => {
+                    let message = format!("{error}: {}", error.cause());
+                    let action = Action::Warn { reason: refusal(action), message };
+                    return Box::pin(self.apply(state, &action)).await;
+                }
                 written => written?,
             },
         }
@@ -67,6 +71,12 @@ impl Reconciler {
             Action::Launch(worker) => self.launch(state, worker).await,
             Action::StartJob | Action::UnsuspendJob => self.suspend(state, false, None).await,
             Action::Withdraw(withdrawal) => self.withdraw(state, withdrawal).await,
+            Action::EndPods { grace } => self.end_pods(state, *grace).await,
+            Action::FreeVolume => match &state.server {
+                Some(server) => writes::delete_pod(&self.client, server, None).await,
+                None => Ok(()),
+            },
+            Action::ReleaseJob => self.release_job(state).await,
             Action::DeleteJob => self.delete_job(state).await,
             Action::GrantOwnPods(rules) => self.grant(state, rules).await,
             Action::Revoke => state.rights.delete(&self.client).await,
@@ -79,6 +89,7 @@ impl Reconciler {
             | Action::Wait { .. }
             | Action::Deny { .. }
             | Action::MarkProgressing
+            | Action::StopWaiting
             | Action::Fail { .. }
             | Action::Succeed { .. }
             | Action::Resume => Ok(()),
@@ -102,16 +113,7 @@ impl Reconciler {
     async fn launch(&self, state: &State, worker: &Worker) -> Result<(), Error> {
         // A user may have removed the finalizer since the claim.
         self.ensure_finalizer(&state.request).await?;
-        let created = self.create(worker).await;
-        // A name that is taken becomes the request's condition.
-        if let Err(error) = created.as_ref()
-            && !matches!(error, Error::Foreign(_))
-        {
-            // A quota or a policy of the namespace: its users must see it on the request.
-            let event = EventSpec::warning("LaunchFailed", display_chain(error));
-            events::record(&self.recorder, &state.request, event).await;
-        }
-        created
+        self.create(worker).await
     }
 
     /// The rights come before the Job, whose pod needs them; the Job itself comes last.
@@ -173,6 +175,18 @@ impl Reconciler {
         writes::patch(&self.client, "suspend or unsuspend", job, patch).await
     }
 
+    async fn end_pods(&self, state: &State, grace: Option<i64>) -> Result<(), Error> {
+        for pod in state.pods.iter().filter(|pod| pods::is_alive(pod)) {
+            writes::delete_pod(&self.client, pod, grace).await?;
+        }
+        Ok(())
+    }
+
+    async fn release_job(&self, state: &State) -> Result<(), Error> {
+        let Some(job) = &state.job else { return Ok(()) };
+        writes::patch(&self.client, "release", job, without_finalizer(job, names::JOB_FINALIZER)).await
+    }
+
     async fn delete_job(&self, state: &State) -> Result<(), Error> {
         let Some(job) = &state.job else { return Ok(()) };
         writes::delete(&self.client, job).await
@@ -200,6 +214,14 @@ impl Reconciler {
     }
 }
 
+/// Reason of a request whose action was refused.
+fn refusal(action: &Action) -> &'static str {
+    match action {
+        Action::Launch(_) | Action::StartJob | Action::UnsuspendJob => JOB_REFUSED,
+        _ => WRITE_REFUSED,
+    }
+}
+
 /// When to reconcile again after the action.
 fn requeue(action: &Action) -> controller::Action {
     match action {
@@ -207,11 +229,18 @@ fn requeue(action: &Action) -> controller::Action {
             let left = Duration::try_from(*left).unwrap_or(WAIT_INTERVAL);
             controller::Action::requeue(left.max(Duration::from_secs(1)))
         }
-        Action::Wait { .. } | Action::Launch(_) => controller::Action::requeue(WAIT_INTERVAL),
-        Action::Claim(_) | Action::Release | Action::Resume | Action::Revoke | Action::GrantOwnPods(_) => {
-            controller::Action::requeue(Duration::ZERO)
-        }
-        Action::Warn { .. } => controller::Action::requeue(WARN_INTERVAL),
+        Action::Wait { .. }
+        | Action::Warn { .. }
+        | Action::Launch(_)
+        | Action::EndPods { .. }
+        | Action::FreeVolume => controller::Action::requeue(WAIT_INTERVAL),
+        Action::Claim(_)
+        | Action::Release
+        | Action::Resume
+        | Action::Revoke
+        | Action::GrantOwnPods(_)
+        | Action::StopWaiting
+        | Action::ReleaseJob => controller::Action::requeue(Duration::ZERO),
         Action::Nothing
         | Action::Acknowledge { .. }
         | Action::Deny { .. }

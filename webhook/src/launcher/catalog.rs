@@ -10,6 +10,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::PostgresVersion;
 use pgops_api::matrix::problems;
+use pgops_kube::watches;
 
 use super::events::{self, EventSpec};
 use crate::cache::Unreadable;
@@ -23,7 +24,7 @@ pub async fn warn_about_problems(client: Client, recorder: Recorder) {
     let mut warned = HashMap::new();
     let unreadable = Unreadable::default();
     let entries: Api<DeserializeGuard<PostgresVersion>> = Api::all(client);
-    let mut changes = pin!(watcher(entries, watcher::Config::default()).default_backoff().applied_objects());
+    let mut changes = pin!(watcher(entries, watches::config()).default_backoff().applied_objects());
     while let Some(change) = changes.next().await {
         // The watch of the admission cache fails as well, and logs it.
         let Ok(entry) = change else { continue };

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::select_all;
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
@@ -12,17 +12,17 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::watcher;
 use pgops_api::{Postgres, display_chain, names};
-use pgops_kube::NamespaceScope;
+use pgops_kube::{NamespaceScope, watches};
 
 use super::apply::Reconciler;
 use super::decide::next_action;
 use super::observe::{Observation, observe};
 use super::options::Options;
-use super::state::has_finalizer;
+use super::state::{State, has_finalizer};
 use super::triggers::{GuardedRequest, map_database, map_pod, map_request};
 use super::writes::Error;
+use super::{abandoned_jobs, ended_pods};
 use crate::cache::Caches;
 use crate::cache::Unreadable;
 
@@ -46,7 +46,8 @@ pub async fn run(client: Client, options: &Options, caches: &Arc<Caches>, record
     if caches.wait_until_ready().await.is_err() {
         return;
     }
-    let controllers = options.watched.scopes().into_iter().map(|scope| {
+    let controllers = options.watched.scopes().into_iter().flat_map(|scope| {
+        let pods = ended_pods::Context { client: client.clone(), caches: caches.clone() };
         let context = Context {
             reconciler: Reconciler {
                 client: client.clone(),
@@ -56,7 +57,11 @@ pub async fn run(client: Client, options: &Options, caches: &Arc<Caches>, record
             caches: caches.clone(),
             unreadable: Unreadable::default(),
         };
-        Box::pin(run_in(client.clone(), scope, context))
+        let (client, other) = (client.clone(), scope.clone());
+        let cleanup = async move {
+            tokio::join!(ended_pods::run(&other, pods), abandoned_jobs::run(&other, client));
+        };
+        [run_in(scope, context).boxed(), cleanup.boxed()]
     });
     // None of them ends by itself.
     select_all(controllers).await;
@@ -65,21 +70,20 @@ pub async fn run(client: Client, options: &Options, caches: &Arc<Caches>, record
 /// Reconciles every request of the scope.
 ///
 /// One at a time is fast enough, and keeps the log in order.
-async fn run_in(client: Client, scope: NamespaceScope, context: Context) {
+async fn run_in(scope: NamespaceScope, context: Context) {
+    let client = context.reconciler.client.clone();
     let requests = || scope.api::<GuardedRequest>(&client);
     let databases = scope.api::<PartialObjectMeta<Postgres>>(&client);
-    let workers = || watcher::Config::default().labels(names::LABEL_REQUEST);
-    let controller = Controller::new(requests(), watcher::Config::default());
+    let workers = || watches::config().labels(names::LABEL_REQUEST);
+    let controller = Controller::new(requests(), watches::config());
     let all_requests = controller.store();
     let requests_of_database = controller.store();
     controller
         .with_config(controller::Config::default().concurrency(1))
         .owns(scope.api::<Job>(&client), workers())
         .watches(scope.api::<Pod>(&client), workers(), |pod| map_pod(&pod))
-        .watches(requests(), watcher::Config::default(), move |changed| {
-            map_request(&all_requests.state(), &changed)
-        })
-        .watches(databases, watcher::Config::default(), move |changed| {
+        .watches(requests(), watches::config(), move |changed| map_request(&all_requests.state(), &changed))
+        .watches(databases, watches::config(), move |changed| {
             map_database(&requests_of_database.state(), &changed)
         })
         .run(reconcile, on_error, Arc::new(context))
@@ -103,12 +107,21 @@ pub async fn reconcile(seen: Arc<GuardedRequest>, context: Arc<Context>) -> Resu
         let Context { reconciler, caches, unreadable } = context.as_ref();
         let observation = observe(&reconciler.client, caches.catalog(), unreadable, seen).await;
         match observation.map_err(Error::Observe)? {
+            // KubeDB's operators execute it. Its label may have changed since: what has begun is completed.
+            Observation::State(state) if !has_finalizer(seen) && is_of_others(caches, &state) => {
+                Ok(Action::await_change())
+            }
             Observation::State(state) => reconciler.apply(&state, &next_action(&state)).await,
             Observation::Changed => Ok(Action::requeue(AFTER_CONFLICT)),
             Observation::Deleted => Ok(Action::await_change()),
         }
     });
     tokio::time::timeout(TIMEOUT, reconciliation).await.unwrap_or(Err(Error::Timeout(TIMEOUT)))
+}
+
+/// Whether pgops does not manage the database of the request.
+fn is_of_others(caches: &Caches, state: &State) -> bool {
+    state.database.as_ref().is_some_and(|database| !caches.manages(database.metadata.labels.as_ref()))
 }
 
 // The signature is the controller's.

@@ -1,9 +1,12 @@
 //! What to do next for one request: a pure function of what was observed.
 
 mod admit;
+mod deleted;
 mod finish;
+mod held;
 mod release;
 mod resume;
+mod start;
 mod supervise;
 
 #[cfg(test)]
@@ -28,7 +31,7 @@ pub fn next_action(state: &State) -> Action {
         return Action::ClearResume { rejected: None };
     }
     match &state.job {
-        Some(job) if job.metadata.deletion_timestamp.is_some() => Action::Nothing,
+        Some(job) if job.metadata.deletion_timestamp.is_some() => deleted::deleted(state, job),
         Some(job) => supervise::supervise(state, job),
         None => admit::admit(state),
     }

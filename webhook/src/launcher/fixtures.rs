@@ -1,16 +1,17 @@
 //! Objects for the tests: the database `demo/orders` on 13.16, and the request `orders-17`.
 
+pub mod events;
 pub mod jobs;
 pub mod pods;
 mod state_builder;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::jiff::Timestamp;
 use pgops_api::matrix::Catalog;
 use pgops_api::postgresversion::PostgresVersionSpec;
 use pgops_api::{Postgres, PostgresOpsRequest};
-use pgops_kube::PullPolicy;
+use pgops_kube::{ImageArgs, PullPolicy};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -78,6 +79,19 @@ pub fn workload() -> StatefulSet {
     }))
 }
 
+/// The database's first pod.
+pub fn server(node: &str, is_ready: bool) -> Pod {
+    parse(json!({
+        "metadata": { "name": "orders-0", "namespace": "demo", "uid": "server", "ownerReferences": [
+            { "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "orders", "uid": "workload", "controller": true },
+        ]},
+        "spec": { "nodeName": node, "containers": [] },
+        "status": { "phase": "Running", "conditions": [
+            { "type": "Ready", "status": if is_ready { "True" } else { "False" } },
+        ]},
+    }))
+}
+
 /// The volume claim of the database's first pod.
 pub fn claim() -> PersistentVolumeClaim {
     parse(json!({
@@ -109,7 +123,11 @@ pub fn worker(from: &str, to: &str) -> Worker {
 pub fn worker_options() -> WorkerOptions {
     WorkerOptions {
         runner_image: "registry/pgops-runner:1".into(),
+        images: ImageArgs::default(),
         pull_policy: Some(PullPolicy::IfNotPresent),
         rehearsal_memory: "3Gi".parse().unwrap(),
+        copy_resources: r#"{"limits":{"cpu":"1","memory":"512Mi"}}"#.parse().unwrap(),
+        programs_resources: r#"{"requests":{"cpu":"100m","memory":"256Mi"}}"#.parse().unwrap(),
+        runner_resources: r#"{"limits":{"cpu":"1","memory":"1Gi"}}"#.parse().unwrap(),
     }
 }

@@ -2,6 +2,8 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
+use pgops_api::names;
+use pgops_kube::finalizers;
 use serde::{Deserialize, Serialize};
 
 /// Annotation of a Job that was suspended before it did anything; its value is a [`Withdrawal`] as JSON.
@@ -52,6 +54,11 @@ pub fn of(job: &Job) -> JobState {
         _ if suspended && job.annotations().contains_key(ANNOTATION_HELD) => JobState::Held,
         _ => JobState::Active,
     }
+}
+
+/// Whether the launcher's finalizer keeps the Job.
+pub fn has_finalizer(job: &Job) -> bool {
+    finalizers::has_finalizer(job, names::JOB_FINALIZER)
 }
 
 /// Number of its pods that failed.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
@@ -18,6 +18,7 @@ use pgops_api::{Owner, Postgres, PostgresOpsRequest, names};
 
 use super::rights::Rights;
 use super::state::{State, job_name};
+use super::{queue, start_problem};
 use crate::cache::Unreadable;
 
 /// Label that the Job controller puts on the pods of a Job.
@@ -65,8 +66,12 @@ pub async fn observe(
     let workers = ListParams::default().labels(&format!("{}={}", names::LABEL_DATABASE, names::label(name)));
     let mut other_jobs = jobs.list(&workers).await?.items;
     other_jobs.retain(|other| other.name_any() != job_name);
-    let (own_pods, other_pods) =
+    let (own_pods, other_pods): (Vec<_>, Vec<_>) =
         pods.list(&workers).await?.items.into_iter().partition(|pod| job_of(pod) == Some(&job_name));
+    let events = match job.as_ref().and_then(|job| start_problem::subject(job, &own_pods)) {
+        Some(uid) => warnings(client, &namespace, &uid).await,
+        None => Vec::new(),
+    };
     let all = requests.list(&ListParams::default()).await?.items;
 
     let phases = all
@@ -79,6 +84,7 @@ pub async fn observe(
     if request.resource_version() != seen.resource_version() {
         return Ok(Observation::Changed);
     }
+    let fulfilled_by = queue::fulfilled_by(&request, others.iter().copied());
     let others = others
         .into_iter()
         .filter(|other| other.is_active() && other.spec.database_ref.name == *name)
@@ -93,17 +99,32 @@ pub async fn observe(
         phases,
         job,
         pods: own_pods,
+        events,
+        fulfilled_by,
         other_jobs,
         other_pods,
         rights,
         database,
         workload,
         claim,
-        node: first_pod.and_then(|pod| pod.spec?.node_name),
+        server: first_pod,
         catalog,
         now: Timestamp::now(),
         request,
     })))
+}
+
+/// The warnings about an object. Without them only words are missing: a launcher that may not read them works as well.
+async fn warnings(client: &Client, namespace: &str, uid: &str) -> Vec<Event> {
+    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let about = ListParams::default().fields(&format!("involvedObject.uid={uid},type=Warning"));
+    match events.list(&about).await {
+        Ok(found) => found.items,
+        Err(error) => {
+            tracing::debug!(namespace, uid, %error, "failed to read Events");
+            Vec::new()
+        }
+    }
 }
 
 fn job_of(pod: &Pod) -> Option<&String> {

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use pgops_kube::{Namespaces, PullPolicy};
+use pgops_kube::{ContainerResources, ImageArgs, Namespaces, PullPolicy};
 
 /// Settings of the launcher.
 #[derive(Clone, Debug)]
@@ -23,10 +23,18 @@ pub struct Options {
 pub struct WorkerOptions {
     /// Image of pgops-runner.
     pub runner_image: String,
+    /// Pull secrets and architecture of the images.
+    pub images: ImageArgs,
     /// `imagePullPolicy` of every container of a worker.
     pub pull_policy: Option<PullPolicy>,
     /// Memory that code of users can take from the node at most, with the scratch server in which it runs.
     pub rehearsal_memory: MemoryLimit,
+    /// Of the containers that copy programs.
+    pub copy_resources: ContainerResources,
+    /// Of the containers that run `PostgreSQL`'s programs.
+    pub programs_resources: ContainerResources,
+    /// Of the container that executes the plan.
+    pub runner_resources: ContainerResources,
 }
 
 /// A positive quantity of memory as Kubernetes writes it, such as `4Gi`.

@@ -11,20 +11,52 @@ use super::worker::CONTAINER_STAGE;
 /// Longest text taken from a pod, in bytes.
 const MAX_TEXT: usize = 1024;
 
-/// Why a worker does not start.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct StartProblem {
-    /// Reason of a condition or an Event.
-    pub reason: &'static str,
-    /// What prevents which pod from starting, with the image if the image is the cause.
-    pub message: String,
-    pub since: Timestamp,
-}
-
 /// Whether the pod may still act.
 pub fn is_alive(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     !matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// Whether the server or the runner in the pod is ready.
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// When the pod was created.
+pub fn created(pod: &Pod) -> Timestamp {
+    pod.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+}
+
+/// How the runner of a pod has ended. The pod may outlive it: another admission controller may have added a container that
+/// never ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RunnerEnd {
+    pub result: RunnerResult,
+    pub at: Timestamp,
+}
+
+/// What the exit status of a runner says about its request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RunnerResult {
+    /// It has ended with success.
+    Completed,
+    /// It has ended without success.
+    Ended,
+    /// It has not ended: the next pod continues.
+    Interrupted,
+}
+
+/// How the runner of the pod has ended, if it has.
+pub fn runner_end(pod: &Pod) -> Option<RunnerEnd> {
+    let runner = containers(pod).find(|container| container.name == CONTAINER_RUNNER)?;
+    let ended = runner.state.as_ref()?.terminated.as_ref()?;
+    let result = match ended.exit_code {
+        0 => RunnerResult::Completed,
+        code if code == i32::from(EXIT_ENDED) => RunnerResult::Ended,
+        _ => RunnerResult::Interrupted,
+    };
+    Some(RunnerEnd { result, at: ended.finished_at.as_ref().map_or_else(|| created(pod), |time| time.0) })
 }
 
 /// Whether the runner was ever started in the pod.
@@ -57,63 +89,6 @@ fn ends_the_job(container: &str) -> bool {
     [CONTAINER_RUNNER, CONTAINER_STAGE].contains(&container)
 }
 
-/// What prevents one of the pods from starting, if anything.
-pub fn start_problem(pods: &[Pod]) -> Option<StartProblem> {
-    pods.iter()
-        .filter(|pod| is_alive(pod))
-        .find_map(|pod| container_problem(pod).or_else(|| scheduling_problem(pod)))
-}
-
-fn container_problem(pod: &Pod) -> Option<StartProblem> {
-    let name = pod.name_any();
-    containers(pod).find_map(|container| {
-        let waiting = container.state.as_ref()?.waiting.as_ref()?;
-        let why = waiting.reason.as_deref()?;
-        let reason = permanent_reason(why)?;
-        let detail = waiting.message.as_deref().unwrap_or("no details");
-        let message = format!(
-            "container {} of pod {name} cannot start from image {}: {why}: {}",
-            container.name,
-            container.image,
-            shorten(detail)
-        );
-        Some(StartProblem { reason, message, since: created(pod) })
-    })
-}
-
-fn scheduling_problem(pod: &Pod) -> Option<StartProblem> {
-    let conditions = pod.status.as_ref()?.conditions.as_deref()?;
-    let unscheduled = conditions.iter().find(|condition| {
-        condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("Unschedulable")
-    })?;
-    let detail = unscheduled.message.as_deref().unwrap_or("no details");
-    let message = format!("pod {} cannot be scheduled: {}", pod.name_any(), shorten(detail));
-    let since = unscheduled.last_transition_time.as_ref().map_or_else(|| created(pod), |time| time.0);
-    Some(StartProblem { reason: "WorkerUnschedulable", message, since })
-}
-
-fn created(pod: &Pod) -> Timestamp {
-    pod.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
-}
-
-/// Our reason for a waiting reason of the kubelet that does not resolve by itself.
-fn permanent_reason(waiting: &str) -> Option<&'static str> {
-    match waiting {
-        "ErrImagePull"
-        | "ImagePullBackOff"
-        | "InvalidImageName"
-        | "ErrImageNeverPull"
-        | "ImageInspectError"
-        | "RegistryUnavailable"
-        | "SignatureValidationFailed" => Some("WorkerImage"),
-        // The last two: a sidecar whose image cannot run the agent, for example one for another processor.
-        "CreateContainerConfigError" | "CreateContainerError" | "CrashLoopBackOff" | "RunContainerError" => {
-            Some("WorkerConfiguration")
-        }
-        _ => None,
-    }
-}
-
 /// The termination message of the container that failed last, with its pod and status.
 pub fn failure_message<'a>(pods: &'a [Pod]) -> Option<String> {
     let mut pods: Vec<&'a Pod> = pods.iter().collect();
@@ -138,7 +113,7 @@ pub fn failure_message<'a>(pods: &'a [Pod]) -> Option<String> {
     })
 }
 
-fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+pub fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     let status = pod.status.as_ref();
     let init = status.and_then(|status| status.init_container_statuses.as_ref());
     let main = status.and_then(|status| status.container_statuses.as_ref());
@@ -146,7 +121,7 @@ fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
 }
 
 /// The end of a long text: that is where errors are.
-fn shorten(text: &str) -> String {
+pub fn shorten(text: &str) -> String {
     if text.len() <= MAX_TEXT {
         return text.to_owned();
     }
@@ -158,47 +133,9 @@ fn shorten(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::launcher::fixtures::at;
-    use crate::launcher::fixtures::pods::{failed, pod};
+    use crate::launcher::fixtures::pods::{failed, pod, runner_ended};
     use rstest::rstest;
     use serde_json::json;
-
-    #[rstest]
-    #[case::image("ImagePullBackOff", Some("WorkerImage"))]
-    #[case::first_try("ErrImagePull", Some("WorkerImage"))]
-    #[case::secret("CreateContainerConfigError", Some("WorkerConfiguration"))]
-    #[case::sidecar("CrashLoopBackOff", Some("WorkerConfiguration"))]
-    #[case::pulling("ContainerCreating", None)]
-    #[case::init("PodInitializing", None)]
-    fn waiting_container_is_a_problem_if_permanent(#[case] waiting: &str, #[case] reason: Option<&str>) {
-        let pod = pod(
-            10,
-            json!({ "phase": "Pending", "initContainerStatuses": [{
-                "name": "stage", "image": "postgres:13", "imageID": "", "ready": false, "restartCount": 0,
-                "state": { "waiting": { "reason": waiting, "message": "not found" } },
-            }]}),
-        );
-        let problem = start_problem(&[pod]);
-        assert_eq!(problem.as_ref().map(|problem| problem.reason), reason);
-        if let Some(problem) = problem {
-            assert!(problem.message.contains("postgres:13"), "{}", problem.message);
-            assert!(problem.message.contains("orders-17-3f9c21aa-x"), "{}", problem.message);
-            assert_eq!(problem.since, at(10));
-        }
-    }
-
-    #[test]
-    fn unschedulable_pod_is_a_problem() {
-        let pod = pod(
-            10,
-            json!({ "phase": "Pending", "conditions": [{
-                "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                "message": "0/1 nodes are available", "lastTransitionTime": "1970-01-01T00:00:20Z",
-            }]}),
-        );
-        let problem = start_problem(&[pod]).unwrap();
-        assert_eq!((problem.reason, problem.since), ("WorkerUnschedulable", at(20)));
-        assert!(problem.message.contains("0/1 nodes"), "{}", problem.message);
-    }
 
     #[rstest]
     #[case::waits(json!({ "waiting": { "reason": "PodInitializing" } }), false)]
@@ -212,6 +149,17 @@ mod tests {
             }]}),
         );
         assert_eq!(runner_started(&pod), started);
+    }
+
+    #[rstest]
+    #[case::success(0, RunnerResult::Completed)]
+    #[case::failure(42, RunnerResult::Ended)]
+    #[case::killed(137, RunnerResult::Interrupted)]
+    fn runner_end_is_told_while_another_container_runs(#[case] exit_code: i32, #[case] result: RunnerResult) {
+        let pod = runner_ended(10, exit_code, 20);
+        assert!(is_alive(&pod));
+        assert_eq!(runner_end(&pod), Some(RunnerEnd { result, at: at(20) }));
+        assert_eq!(runner_end(&crate::launcher::fixtures::pods::running(10)), None);
     }
 
     #[test]

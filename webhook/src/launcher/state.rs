@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use pgops_api::admission::NamespacedName;
 use pgops_api::matrix::Catalog;
-use pgops_api::opsrequest::{CONDITION_DRY_RUN, CONDITION_WAITING, Phase};
+use pgops_api::opsrequest::{CONDITION_ACKNOWLEDGED, CONDITION_DRY_RUN, CONDITION_WAITING, Phase};
 use pgops_api::{Postgres, PostgresOpsRequest, StorageRisk, names, storage_risk};
 use pgops_kube::finalizers;
 
@@ -28,6 +28,10 @@ pub struct State {
     pub job: Option<Job>,
     /// Pods of that Job, and of an earlier one of the same name.
     pub pods: Vec<Pod>,
+    /// Warnings about the Job or its pod, as long as its worker does not start.
+    pub events: Vec<Event>,
+    /// Name of another request that has brought the database to the target since this request was created.
+    pub fulfilled_by: Option<String>,
     /// Jobs of other requests for the same database.
     pub other_jobs: Vec<Job>,
     /// Pods of such Jobs, including Jobs that are deleted.
@@ -39,8 +43,8 @@ pub struct State {
     pub workload: Option<StatefulSet>,
     /// Volume claim of the database's first pod.
     pub claim: Option<PersistentVolumeClaim>,
-    /// Node of the database's first pod.
-    pub node: Option<String>,
+    /// The database's first pod.
+    pub server: Option<Pod>,
     pub catalog: Arc<Catalog>,
     /// When it was observed.
     pub now: Timestamp,
@@ -123,5 +127,5 @@ pub fn has_finalizer(request: &PostgresOpsRequest) -> bool {
 
 /// Whether the launcher sets this condition on a request that has not ended.
 fn is_launcher_condition(type_: &str) -> bool {
-    [CONDITION_DRY_RUN, CONDITION_WAITING].contains(&type_)
+    [CONDITION_ACKNOWLEDGED, CONDITION_DRY_RUN, CONDITION_WAITING].contains(&type_)
 }

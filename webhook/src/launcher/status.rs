@@ -4,14 +4,15 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use pgops_api::admission::requested_scope;
 use pgops_api::opsrequest::{
-    CONDITION_DRY_RUN, CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase,
-    PostgresOpsRequestStatus,
+    CONDITION_ACKNOWLEDGED, CONDITION_DRY_RUN, CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING,
+    Phase, PostgresOpsRequestStatus, acknowledged_message,
 };
 use pgops_api::plan::Scope;
 use pgops_api::{Condition, PostgresOpsRequest, condition};
 
 use super::action::Action;
 use super::state::State;
+use super::waiting;
 
 /// The status that the action writes, if it writes one.
 pub fn written_by(action: &Action, state: &State) -> Option<PostgresOpsRequestStatus> {
@@ -19,11 +20,13 @@ pub fn written_by(action: &Action, state: &State) -> Option<PostgresOpsRequestSt
     let now = Time(state.now);
     Some(match action {
         Action::Acknowledge { from } => acknowledged(request, from, now),
-        Action::Wait { reason, message } => waiting(request, reason, message, now),
+        Action::Wait { reason, message } | Action::Warn { reason, message } => {
+            waiting(request, reason, message, now)
+        }
         Action::Deny { reason, message } => ended_without(Phase::Denied, request, reason, message, now),
         Action::Fail { reason, message } => ended_without(Phase::Failed, request, reason, message, now),
         Action::Succeed { message } => succeeded(request, message, now),
-        Action::MarkProgressing => progressing(request),
+        Action::MarkProgressing | Action::StopWaiting => progressing(request),
         Action::Resume => resumed(request),
         _ => return None,
     })
@@ -33,10 +36,12 @@ pub fn written_by(action: &Action, state: &State) -> Option<PostgresOpsRequestSt
 fn acknowledged(request: &PostgresOpsRequest, from: &str, now: Time) -> PostgresOpsRequestStatus {
     let mut status = current(request);
     // Decided once: a later change of the annotation has no effect.
-    if status.from.is_none() && requested_scope(request) == Ok(Scope::DryRun) {
+    if request.from_version().is_none() && requested_scope(request) == Ok(Scope::DryRun) {
         let message = "only the preflight runs; nothing is changed";
-        put(&mut status, Condition::new(CONDITION_DRY_RUN, "True", CONDITION_DRY_RUN, message, now));
+        put(&mut status, Condition::new(CONDITION_DRY_RUN, "True", CONDITION_DRY_RUN, message, now.clone()));
     }
+    let message = acknowledged_message(from);
+    put(&mut status, Condition::new(CONDITION_ACKNOWLEDGED, "True", CONDITION_ACKNOWLEDGED, message, now));
     status.phase = status.phase.or(Some(Phase::Pending));
     status.from = Some(from.to_owned());
     status
@@ -45,6 +50,10 @@ fn acknowledged(request: &PostgresOpsRequest, from: &str, now: Time) -> Postgres
 fn waiting(request: &PostgresOpsRequest, reason: &str, message: &str, now: Time) -> PostgresOpsRequestStatus {
     let mut status = current(request);
     status.phase = status.phase.or(Some(Phase::Pending));
+    // Its time is that of the reason: how long a request waits for one may be limited.
+    if waiting::since(request, reason).is_none() {
+        stop_waiting(&mut status);
+    }
     put(&mut status, Condition::new(CONDITION_WAITING, "True", reason, message, now));
     status
 }
@@ -127,10 +136,31 @@ mod tests {
     }
 
     #[test]
+    fn time_of_a_wait_is_that_of_its_reason() {
+        let mut request = request("orders-17");
+        for (second, reason, since) in [(2, "Blocked", 2), (3, "Blocked", 2), (4, "JobRefused", 4)] {
+            request.status = Some(waiting(&request, reason, "waits", Time(at(second))));
+            assert_eq!(crate::launcher::waiting::since(&request, reason), Some(at(since)));
+        }
+        assert_eq!(types(request.status.as_ref().unwrap()), ["Waiting"]);
+    }
+
+    #[test]
     fn acknowledgement_keeps_an_approval() {
         let mut request = request("orders-17");
         request.status.get_or_insert_default().phase = Some(Phase::Approved);
         assert_eq!(acknowledged(&request, "13.16", Time(at(1))).phase, Some(Phase::Approved));
+    }
+
+    #[test]
+    fn acknowledgement_survives_a_schema_without_the_source_version() {
+        let mut request = request("orders-17");
+        request.status = Some(acknowledged(&request, "13.16", Time(at(1))));
+        request.status.get_or_insert_default().from = None;
+        assert_eq!(request.from_version(), Some("13.16"));
+        request.status = Some(acknowledged(&request, "13.23", Time(at(2))));
+        assert_eq!(request.from_version(), Some("13.23"));
+        assert_eq!(types(request.status.as_ref().unwrap()), ["Acknowledged"]);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The launcher against an API server: requests of one database, one launcher after another, and two at
 //! once.
 
+mod long_names;
 mod ownership;
 mod queue;
+mod refusals;
 mod resume;
 mod rights;
 mod stale_leader;
+mod vanished_job;
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{LocalObjectReference, SELinuxOptions, Toleration};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use pgops_api::UpgradePlan;
 use pgops_api::plan::UpgradeKind;
 
@@ -13,6 +14,7 @@ pub mod metadata;
 mod pod;
 pub mod prepare;
 pub mod rbac;
+mod resources;
 pub mod rights;
 mod volumes;
 
@@ -32,6 +34,8 @@ pub struct Worker {
     /// Secret with the user's settings.
     pub config_secret: Option<String>,
     pub run_as: RunAs,
+    /// Limits of the server's container.
+    pub server_limits: BTreeMap<String, Quantity>,
     pub scheduling: Scheduling,
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use pgops_api::opsrequest::PostgresOpsRequestStatus;
@@ -107,6 +108,21 @@ where
     let deleted = api(client, object).delete(&object.name_any(), &params).await;
     deleted.map_err(ApiError::on_object("delete", object))?;
     Ok(())
+}
+
+/// Deletes exactly that pod, which may change meanwhile: only its uid is checked. Its containers get this many seconds to
+/// end.
+pub async fn delete_pod(client: &Client, pod: &Pod, grace: Option<i64>) -> Result<(), Error> {
+    let observed = Preconditions { uid: pod.uid(), resource_version: None };
+    let params = DeleteParams {
+        grace_period_seconds: grace.and_then(|seconds| u32::try_from(seconds).ok()),
+        ..DeleteParams::background().preconditions(observed)
+    };
+    match api(client, pod).delete(&pod.name_any(), &params).await.map_err(ApiError::on_object("delete", pod))
+    {
+        Err(error) if error.is_not_found() => Ok(()),
+        deleted => Ok(deleted.map(drop)?),
+    }
 }
 
 /// The objects of that kind, in that object's namespace.

@@ -117,7 +117,7 @@ fn all_pairs_are_printed_in_the_order_of_the_file() {
     let answer = ask(&yaml, &[]);
     assert_eq!(answer.status, 0);
     assert_snapshot!(answer.out, @r#"
-    {"from":"17.11","to":"17.11","allowed":true,"reason":"Allowed","message":"the database already runs 17.11: the image will be rolled out again and the server restarted"}
+    {"from":"17.11","to":"17.11","allowed":true,"reason":"Allowed","message":"the database already runs 17.11: the server restarts only if the catalog now has another image for it"}
     {"from":"17.11","to":"broken","allowed":false,"reason":"UnknownTarget","message":"upgrade from version 17.11 to broken is not supported: PostgresVersion \"broken\" is ignored: \"seventeen\" is not a version: expected numbers such as \"16.10\"; correct its spec.version"}
     {"from":"17.11","to":"13.16","allowed":false,"reason":"Downgrade","message":"upgrade from version 17.11 to 13.16 is not supported: PostgreSQL cannot go back to an older major version (17 → 13); restore a backup taken on 13, or stay"}
     {"from":"broken","to":"17.11","allowed":false,"reason":"UnknownSource","message":"upgrade from version broken to 17.11 is not supported: the database's PostgresVersion \"broken\" is ignored: \"seventeen\" is not a version: expected numbers such as \"16.10\"; correct its spec.version"}

@@ -22,7 +22,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// Serves plain HTTP until the process ends.
 pub async fn serve(bind: SocketAddr, router: Router, metrics: Metrics) -> anyhow::Result<()> {
     let socket =
-        TcpListener::bind(bind).await.with_context(|| format!("failed to listen on --health-bind {bind}"))?;
+        pgops_http::bind(bind).await.with_context(|| format!("failed to listen on --health-bind {bind}"))?;
     serve_on(socket, router, metrics).await;
     Ok(())
 }

@@ -52,7 +52,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let socket =
-        TcpListener::bind(bind).await.with_context(|| format!("failed to listen on --bind {bind}"))?;
+        pgops_http::bind(bind).await.with_context(|| format!("failed to listen on --bind {bind}"))?;
     let listener = listener(tls, router, metrics, &shutdown);
     serve_until_drained(listener, socket, readiness, shutdown).await;
     Ok(())

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::annotations::annotation_warnings;
 use super::denial::Denial;
 use super::messages;
 use super::namespaced_name::NamespacedName;
 use super::options::RequestOptions;
-use super::warnings::{unhandled_type, upgrade_warnings};
+use super::warnings::{shorten_warning, unhandled_type, upgrade_warnings};
 use crate::matrix::{Allowed, Catalog};
 use crate::opsrequest::{Apply, Phase};
 use crate::plan::{TransferMode, UpgradeKind, VersionRef};
@@ -79,8 +80,11 @@ pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
     check_versions(&allowed)?;
     check_transfer_mode(options.transfer_mode, &allowed)?;
     check_database(database, request, &name)?;
+    let mut warnings = upgrade_warnings(&allowed, options.scope, database, &name, options.reindex);
+    let annotations = annotation_warnings(request, &allowed, &options);
+    warnings.extend(annotations.iter().map(|warning| shorten_warning(warning)));
     Ok(Admitted {
-        warnings: upgrade_warnings(&allowed, options.scope, database, &name, options.reindex),
+        warnings,
         upgrade: Some(AdmittedUpgrade {
             from: allowed.from.version_ref.clone(),
             to: allowed.to.version_ref.clone(),

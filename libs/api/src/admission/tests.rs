@@ -126,7 +126,7 @@ fn request_is_admitted_with_parsed_options() {
 )]
 #[case(
     "13.16",
-    "demo/orders already runs 13.16: the image will be rolled out again and the server restarted"
+    "demo/orders already runs 13.16: the server restarts only if the catalog now has another image for it"
 )]
 #[case("17.11", "demo/orders has no standby: reads and writes stop while pg_upgrade runs")]
 #[case("13.9", "demo/orders has no standby: reads and writes stop while the server restarts")]

@@ -189,9 +189,9 @@ fn texts_of_upgrade_warnings() {
     the image changes to postgres:13.9: if its C library or ICU sorts text differently, indexes on text are rebuilt afterwards
     ");
     assert_snapshot!(warnings(&scenario("13.16", "13.16")), @"
-    demo/orders already runs 13.16: the image will be rolled out again and the server restarted
+    demo/orders already runs 13.16: the server restarts only if the catalog now has another image for it
     13.16 is vulnerable: restoring its dumps, as an upgrade does, may run code of the dumped server's users (CVE-2025-8714, CVE-2025-8715); use 13.23 or later (https://www.postgresql.org/docs/release/13.22/)
-    demo/orders has no standby: reads and writes stop while the server restarts
+    demo/orders has no standby: if the server restarts, reads and writes stop meanwhile
     ");
 }
 
@@ -222,8 +222,8 @@ fn texts_of_not_ready_warnings() {
         database.status = Some(PostgresStatus { phase: Some(PostgresPhase::NotReady), ..Default::default() });
     });
     assert_snapshot!(warnings(&scenario), @"
-    demo/orders already runs 17.11: the image will be rolled out again and the server restarted
-    demo/orders has no standby: reads and writes stop while the server restarts
+    demo/orders already runs 17.11: the server restarts only if the catalog now has another image for it
+    demo/orders has no standby: if the server restarts, reads and writes stop meanwhile
     demo/orders is NotReady, and the request proceeds anyway (apply: Always); the preflight may not be able to connect
     ");
 }

@@ -66,7 +66,7 @@ pub fn headline(allowed: &Allowed<'_>, database: &str) -> String {
     let to = allowed.to.name();
     if from == to {
         return format!(
-            "{database} already runs {to}: the image will be rolled out again and the server restarted"
+            "{database} already runs {to}: the server restarts only if the catalog now has another image for it"
         );
     }
     if allowed.kind() == UpgradeKind::Minor {
@@ -110,6 +110,9 @@ fn not_ready(phase: PostgresPhase, database: &NamespacedName<'_>) -> Option<Stri
 }
 
 fn outage(allowed: &Allowed<'_>, database: &str) -> String {
+    if allowed.from.name() == allowed.to.name() {
+        return format!("{database} has no standby: if the server restarts, reads and writes stop meanwhile");
+    }
     let meanwhile = match allowed.kind() {
         UpgradeKind::Minor => "the server restarts",
         UpgradeKind::Major => "pg_upgrade runs",

@@ -19,6 +19,8 @@ pub struct Entry {
     pub base_os: Option<String>,
     /// The distribution; an absent one is not compared.
     pub distribution: Option<Distribution>,
+    /// The user id that a new database of this version runs as.
+    pub run_as_user: i64,
     /// Admitted as a target, with a warning.
     pub deprecated: bool,
     /// Admitted as a target, with a warning.
@@ -39,6 +41,7 @@ impl Entry {
             },
             base_os: spec.db.base_os.clone(),
             distribution: spec.distribution,
+            run_as_user: spec.run_as_user(),
             deprecated: spec.deprecated,
             end_of_life: spec.end_of_life,
             extensions: spec.extensions.clone(),

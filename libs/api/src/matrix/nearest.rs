@@ -3,11 +3,10 @@
 use super::catalog::Catalog;
 use super::entry::Entry;
 use super::refusal::Unknown;
+use crate::nearest::MIN_SIMILARITY;
 
 /// Number of names that a message suggests for an unknown one.
 const MAX_SUGGESTIONS: usize = 3;
-/// Similarity below which a name is not suggested; 1 is equality.
-const MIN_SIMILARITY: f64 = 0.87;
 /// Length in bytes of the longest name of an object. A longer text resembles none, and comparing it with all names would
 /// take long.
 const MAX_NAME: usize = 253;

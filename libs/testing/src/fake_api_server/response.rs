@@ -15,7 +15,12 @@ pub(super) type Answer = (StatusCode, String);
 
 /// The answer to a refused call.
 pub(super) fn refused(status: StatusCode, reason: &str) -> Answer {
-    let body = json!({ "status": "Failure", "reason": reason, "message": reason, "code": status.as_u16() });
+    refused_with(status, reason, reason)
+}
+
+/// The answer to a call that is refused with these words.
+pub(super) fn refused_with(status: StatusCode, reason: &str, words: &str) -> Answer {
+    let body = json!({ "status": "Failure", "reason": reason, "message": words, "code": status.as_u16() });
     (status, body.to_string())
 }
 

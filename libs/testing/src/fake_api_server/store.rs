@@ -23,6 +23,7 @@ pub(super) struct Store {
     objects: BTreeMap<Key, Object>,
     version: u64,
     recorded: Option<Recorded>,
+    refusals: BTreeMap<String, &'static str>,
 }
 
 /// The largest number of objects that met a condition at the same time.
@@ -46,6 +47,17 @@ impl Store {
         self.recorded.as_ref().map_or(0, |recorded| recorded.max)
     }
 
+    pub(super) fn set_refusal(&mut self, collection: String, words: Option<&'static str>) {
+        match words {
+            Some(words) => self.refusals.insert(collection, words),
+            None => self.refusals.remove(&collection),
+        };
+    }
+
+    pub(super) fn refusal(&self, collection: &str) -> Option<&'static str> {
+        self.refusals.get(collection).copied()
+    }
+
     pub(super) fn get(&self, key: &Key) -> Option<&Object> {
         self.objects.get(key)
     }
@@ -61,29 +73,29 @@ impl Store {
         }
     }
 
-    /// The objects with all labels of a selector `KEY=VALUE,…`, if there is one.
+    /// The objects with all labels and fields of the selectors `KEY=VALUE,…`, if there are any.
     pub(super) fn read_list(&self, collection: &str, query: &str) -> Answer {
         let query = query.replace("%2F", "/").replace("%3D", "=").replace("%2C", ",");
-        let selector = query.split('&').find_map(|part| part.strip_prefix("labelSelector="));
-        let labels: Vec<_> = selector
-            .iter()
-            .flat_map(|all| all.split(','))
-            .filter_map(|label| label.split_once('='))
-            .collect();
+        let labels = selector(&query, "labelSelector=");
+        let fields = selector(&query, "fieldSelector=");
         let matches = |object: &&Object| {
             let found = &object.value()["metadata"]["labels"];
             labels.iter().all(|(key, value)| found[key].as_str() == Some(value))
+                && fields.iter().all(|(path, value)| field(object.value(), path).as_str() == Some(value))
         };
         let items: Vec<&str> = self.list(collection).filter(matches).map(Object::json).collect();
         let metadata = json!({ "resourceVersion": self.version.to_string() });
         (StatusCode::OK, format!(r#"{{"metadata":{metadata},"items":[{}]}}"#, items.join(",")))
     }
 
-    pub(super) fn create(&mut self, collection: String, object: Value) -> Answer {
+    pub(super) fn create(&mut self, collection: String, object: Value, is_dry_run: bool) -> Answer {
         let name = object["metadata"]["name"].as_str().unwrap().to_owned();
         let key = Key { collection, name };
         if self.objects.contains_key(&key) {
             return refused(StatusCode::CONFLICT, "AlreadyExists");
+        }
+        if is_dry_run {
+            return (StatusCode::CREATED, object.to_string());
         }
         (StatusCode::CREATED, self.write(key, object))
     }
@@ -102,17 +114,20 @@ impl Store {
         is_strategic: bool,
         changes: &Value,
     ) -> Answer {
-        self.update(key, changes, |object| {
+        // It has a kind of its own, whose spec is a part of the object's.
+        let is_scale = subresource == Some("scale");
+        let (status, body) = self.update(key, changes, |object| {
             let changes = match subresource {
-                Some(part) => &json!({ part: changes[part] }),
-                None => changes,
+                Some(part) if !is_scale => &json!({ part: changes[part] }),
+                _ => changes,
             };
             if is_strategic {
                 strategic_merge(object, changes);
             } else {
                 json_patch::merge(object, changes);
             }
-        })
+        });
+        if is_scale && status.is_success() { (status, changes.to_string()) } else { (status, body) }
     }
 
     /// Updates an object, unless what was sent names another version or uid than the stored one's.
@@ -187,4 +202,14 @@ impl Store {
             recorded.max = recorded.max.max(count);
         }
     }
+}
+
+/// The pairs of a selector in a decoded query.
+fn selector<'a>(query: &'a str, name: &str) -> Vec<(&'a str, &'a str)> {
+    let selector = query.split('&').find_map(|part| part.strip_prefix(name)).unwrap_or_default();
+    selector.split(',').filter_map(|pair| pair.split_once('=')).collect()
+}
+
+fn field<'a>(object: &'a Value, path: &str) -> &'a Value {
+    path.split('.').fold(object, |value, part| &value[part])
 }

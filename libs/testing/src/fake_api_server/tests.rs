@@ -64,3 +64,23 @@ async fn write_to_another_uid_is_refused() {
         200
     );
 }
+
+#[tokio::test]
+async fn creation_is_refused_with_the_words_of_the_test() {
+    let server = FakeApiServer::new("demo");
+    server.refuse_to_create::<Secret>(Some("exceeded quota"));
+    let refused = secrets(&server).create(&PostParams::default(), &secret("a")).await.unwrap_err();
+    assert!(refused.to_string().contains("exceeded quota"), "{refused}");
+    server.refuse_to_create::<Secret>(None);
+    assert_eq!(code(secrets(&server).create(&PostParams::default(), &secret("a")).await), 200);
+}
+
+#[tokio::test]
+async fn list_has_the_objects_with_the_selected_fields() {
+    let server = FakeApiServer::new("demo");
+    server.put(&secret("a"));
+    server.put(&secret("b"));
+    let selected = kube::api::ListParams::default().fields("metadata.name=b");
+    let found = secrets(&server).list(&selected).await.unwrap().items;
+    assert_eq!(found.iter().filter_map(|it| it.metadata.name.as_deref()).collect::<Vec<_>>(), ["b"]);
+}

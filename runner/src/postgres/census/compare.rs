@@ -1,6 +1,6 @@
 //! Finds what one server has and another lacks, or has with another definition.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -202,13 +202,15 @@ impl Difference {
 /// Leaves out what follows from another difference: the columns, constraints and comments of a table that is missing.
 #[must_use]
 pub fn without_consequences(differences: Vec<Difference>) -> Vec<Difference> {
-    let missing: BTreeSet<String> = differences
+    let missing: HashSet<String> = differences
         .iter()
         .filter(|difference| is_object(difference) && difference.change == Change::Missing)
-        .map(|difference| difference.identity.clone())
+        // Within `pg_catalog` names may be shown without their schema.
+        .map(|difference| difference.identity.strip_prefix("\"pg_catalog\".").unwrap_or(&difference.identity))
+        .map(ToOwned::to_owned)
         .collect();
     let follows = |difference: &Difference| {
-        !is_object(difference) && missing.iter().any(|object| mentions(&difference.identity, object))
+        !missing.is_empty() && !is_object(difference) && mentions(&difference.identity, &missing)
     };
     differences.into_iter().filter(|difference| !follows(difference)).collect()
 }
@@ -217,16 +219,17 @@ fn is_object(difference: &Difference) -> bool {
     OBJECTS.contains(&difference.catalog.as_str())
 }
 
-/// Whether an identity is about an object: it has the object's name as a whole.
-fn mentions(identity: &str, object: &str) -> bool {
+/// Whether an identity is about one of the objects: it has the object's name as a whole. There may be thousands of both, so
+/// the parts of the identity are looked up.
+fn mentions(identity: &str, objects: &HashSet<String>) -> bool {
     let is_boundary =
         |neighbour: Option<char>| neighbour.is_none_or(|c| !(c.is_alphanumeric() || c == '_' || c == '"'));
-    // Within `pg_catalog` names may be shown without their schema.
-    let object = object.strip_prefix("\"pg_catalog\".").unwrap_or(object);
-    identity.match_indices(object).any(|(start, _)| {
-        is_boundary(identity[..start].chars().next_back())
-            && is_boundary(identity[start + object.len()..].chars().next())
-    })
+    let places = || identity.char_indices().map(|(place, _)| place);
+    let starts = places().filter(|start| is_boundary(identity[..*start].chars().next_back()));
+    let ends: Vec<_> =
+        places().chain([identity.len()]).filter(|end| is_boundary(identity[*end..].chars().next())).collect();
+    let mut parts = starts.flat_map(|start| ends.iter().filter_map(move |end| identity.get(start..*end)));
+    parts.any(|part| objects.contains(part))
 }
 
 /// An identity without the quotes that its names do not need.
@@ -368,12 +371,16 @@ mod tests {
     fn what_belongs_to_a_missing_table_is_not_named() {
         let table = difference("pg_class", "\"information_schema\".\"t\"", Change::Missing);
         let other = difference("pg_attribute", "\"information_schema\".\"t2\".\"a\"", Change::Missing);
+        let function = difference("pg_proc", "\"pg_catalog\".\"größe\"(integer, text)", Change::Missing);
+        let comment = "function \"größe\"(integer, text)";
         let found = without_consequences(vec![
             table.clone(),
+            function.clone(),
+            difference("pg_description", comment, Change::Missing),
             difference("pg_attribute", "\"information_schema\".\"t\".\"a\"", Change::Missing),
             difference("pg_constraint", "\"t_pkey\" on \"information_schema\".\"t\"", Change::Missing),
             other.clone(),
         ]);
-        assert_eq!(found, [table, other]);
+        assert_eq!(found, [table, function, other]);
     }
 }

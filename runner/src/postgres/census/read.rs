@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
 use super::compare::{CatalogDigest, CatalogRow, CreatedBy, Fingerprint};
 use super::definitions::{CATALOGS, Catalog, is_known};
 use super::dropped;
+use super::row_digests::RowDigest;
 use super::sql::{self, BuiltIn, CommonColumns};
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::query::{Lossy, count, strings, texts};
@@ -107,23 +109,45 @@ impl Census {
             .collect()
     }
 
-    /// The rows of a catalog that a digest names.
+    /// The rows of a catalog that a digest names: all, or those whose identities have these numbers.
     pub async fn rows(
         &self,
         client: &Client,
         name: &str,
         built_in: BuiltIn,
+        identities: Option<&[i64]>,
     ) -> Result<Vec<CatalogRow>, ServerError> {
         let failed = ServerError::query(WHAT);
-        let Some(query) = self.queries.iter().find(|query| query.name == name) else {
-            return Ok(Vec::new());
+        let Some(query) = self.query(name, built_in) else { return Ok(Vec::new()) };
+        let rows = match identities {
+            None => in_transaction(client, &sql::with_initdb(query)).await?,
+            Some(identities) => {
+                in_transaction_with(client, &sql::rows_with_identities(query), &[&identities]).await?
+            }
         };
-        let query = match built_in {
+        rows.iter().map(|row| read_row(row).map_err(failed)).collect()
+    }
+
+    /// The rows of a catalog that a digest names, of each only two numbers.
+    pub async fn row_digests(
+        &self,
+        client: &Client,
+        name: &str,
+        built_in: BuiltIn,
+    ) -> Result<Vec<RowDigest>, ServerError> {
+        let failed = ServerError::query(WHAT);
+        let Some(query) = self.query(name, built_in) else { return Ok(Vec::new()) };
+        let rows = in_transaction(client, &sql::row_digests(query)).await?;
+        let read = |row: &Row| Ok(RowDigest { identity: row.try_get(0)?, fields: row.try_get(1)? });
+        rows.iter().map(|row| read(row).map_err(failed)).collect()
+    }
+
+    fn query(&self, name: &str, built_in: BuiltIn) -> Option<&str> {
+        let query = self.queries.iter().find(|query| query.name == name)?;
+        Some(match built_in {
             BuiltIn::Changed => &query.changed,
             BuiltIn::All => &query.all,
-        };
-        let rows = in_transaction(client, &sql::with_initdb(query)).await?;
-        rows.iter().map(|row| read_row(row).map_err(failed)).collect()
+        })
     }
 
     /// What is compared of the rows of a catalog that a digest names: the names of the columns.
@@ -197,9 +221,35 @@ async fn columns(client: &Client) -> Result<BTreeSet<String>, ServerError> {
 }
 
 async fn in_transaction(client: &Client, query: &str) -> Result<Vec<Row>, ServerError> {
+    in_transaction_with(client, query, &[]).await
+}
+
+/// How often a query is made whose objects other sessions drop meanwhile.
+const ATTEMPTS: usize = 5;
+
+async fn in_transaction_with(
+    client: &Client,
+    query: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, ServerError> {
+    let mut repetitions = 1..ATTEMPTS;
+    loop {
+        match in_one_transaction(client, query, parameters).await {
+            // Functions that name an object look it up as it is now, and not in the snapshot: it was dropped meanwhile.
+            Err(error) if error.is_internal() && repetitions.next().is_some() => {}
+            result => return result,
+        }
+    }
+}
+
+async fn in_one_transaction(
+    client: &Client,
+    query: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, ServerError> {
     let failed = ServerError::query(WHAT);
     client.batch_execute(sql::BEGIN).await.map_err(failed)?;
-    let rows = client.query(query, &[]).await;
+    let rows = client.query(query, parameters).await;
     let ended = client.batch_execute("ROLLBACK").await;
     let rows = rows.map_err(failed)?;
     ended.map(|()| rows).map_err(failed)

@@ -70,6 +70,12 @@ impl ServerError {
         }
     }
 
+    /// Whether the server could not look up an object, as after another session has dropped it.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        matches!(self, Self::Query { source, .. } if source.code() == Some(&SqlState::INTERNAL_ERROR))
+    }
+
     /// Whether the server has rejected something and would reject it again, so that the cause is in the database and not in
     /// the connection or the server.
     #[must_use]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pgops_api::PgVersion;
 use tokio_postgres::{Client, Row};
 
-use super::catalog::{count_relations, databases, version};
+use super::catalog::{count_files, count_relations, databases, version};
 use super::cluster_shape::read_shape;
 use super::error::ServerError;
 use super::query::{count, strings};
@@ -53,6 +53,8 @@ pub struct Inventory {
     pub relations: u64,
     /// Number of relations of the largest database.
     pub largest_database: u64,
+    /// Number of relations of all databases that have files, with the tables for large values.
+    pub files: u64,
 }
 
 /// Takes the inventory of the server at `host`.
@@ -78,6 +80,7 @@ pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, S
 /// What one database contains.
 struct Contents {
     relations: u64,
+    files: u64,
     column_options: Vec<String>,
     libraries: Vec<String>,
     extensions: Vec<Extension>,
@@ -90,6 +93,7 @@ impl Contents {
         let libraries = "SELECT DISTINCT probin FROM pg_proc WHERE probin IS NOT NULL AND oid >= 16384";
         Ok(Self {
             relations: count_relations(client).await?,
+            files: count_files(client).await?,
             column_options: strings(client, "the options of columns", options).await?,
             libraries: strings(client, "the libraries of functions", libraries).await?,
             extensions: extensions(client, database).await?,
@@ -118,12 +122,14 @@ impl Inventory {
             column_options: BTreeSet::new(),
             relations: 0,
             largest_database: 0,
+            files: 0,
         })
     }
 
     /// Adds the contents of a database.
     fn add_database(&mut self, database: &str, contents: Contents) {
         self.relations += contents.relations;
+        self.files += contents.files;
         self.largest_database = self.largest_database.max(contents.relations);
         self.column_options.extend(contents.column_options);
         self.libraries.extend(contents.libraries.into_iter().map(|library| (library, database.to_owned())));

@@ -94,7 +94,8 @@ impl LogFile {
 
 /// The first error in a log and the lines after it. An error that only follows from another one does not count.
 fn first_error(text: &str) -> Option<String> {
-    const SIGNS: [&str; 6] = ["error:", "ERROR:", "FATAL:", "PANIC:", "could not", "No space left"];
+    const SIGNS: [&str; 7] =
+        ["error:", "ERROR:", "FATAL:", "PANIC:", "could not", "No space left", "Disk quota exceeded"];
     const CONSEQUENCES: [&str; 4] = [
         "terminating connection due to administrator command",
         "shutting down",

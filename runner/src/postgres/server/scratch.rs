@@ -73,8 +73,10 @@ impl Scratch {
         let mut options = server.options();
         options.set("listen_addresses", "").set("max_logical_replication_workers", "0");
         options.set("unix_socket_directories", self.socket_dir.display().to_string());
-        options.set("fsync", "off").set("shared_buffers", "32MB").set("track_functions", "all");
-        options.set("min_wal_size", "32MB").set("max_wal_size", "64MB");
+        options.set("track_functions", "all").set("min_wal_size", "32MB").set("max_wal_size", "64MB");
+        // As pg_upgrade starts the new server, on a cluster as initdb leaves it: a restore takes as long as it will then.
+        options.set("shared_buffers", "128MB").set("fsync", "off");
+        options.set("synchronous_commit", "off").set("full_page_writes", "off");
         let start = self.programs.program("pg_ctl").arg("-D").path(&self.pgdata());
         let start = start.args(["-w", "-s", "-l"]).path(&self.log()).arg("-o").arg(format!("-b {options}"));
         Ok(start.arg("start").output().await.map(drop)?)

@@ -1,31 +1,68 @@
 //! How much the volume has free, and what it can do.
 
-use std::io::{self, Write};
-use std::time::Instant;
+use std::fs::File;
+use std::io::Write;
+use std::time::{Duration, Instant};
 
-use pgops_volume::FileError;
+use pgops_volume::{FileError, is_full};
 
 use super::work_dir::WorkDir;
 
 /// Large enough to rate the volume, small enough not to disturb the database.
 const RATE_BYTES: usize = 16 * 1024 * 1024;
+/// The same for files.
+const RATE_FILES: u32 = 256;
 
-/// Bytes per second that the volume writes durably, by a small probe; 0 if there is no space for it.
-pub fn write_rate(work_dir: &WorkDir) -> Result<u64, FileError> {
+/// How fast the volume writes durably.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct WriteSpeed {
+    /// 0 if there was no space to measure it.
+    pub bytes_per_second: u64,
+    /// What each of many files takes.
+    pub file: Duration,
+}
+
+/// Measures how fast the volume creates files, and how fast it writes into them if anything `is_copied`: the measurement writes to
+/// the volume of a serving database.
+pub fn write_speed(work_dir: &WorkDir, is_copied: bool) -> Result<WriteSpeed, FileError> {
+    let bytes_per_second = if is_copied { bytes_per_second(work_dir)? } else { 0 };
+    Ok(WriteSpeed { bytes_per_second, file: file_duration(work_dir)? })
+}
+
+fn bytes_per_second(work_dir: &WorkDir) -> Result<u64, FileError> {
     let path = work_dir.path().join("write-rate");
     let began = Instant::now();
     let mut file = match work_dir.tree().create_file(&path) {
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(0),
+        Err(error) if error.is_full() => return Ok(0),
         result => result?,
     };
     let written = file.write_all(&vec![7; RATE_BYTES]).and_then(|()| file.sync_all());
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
     work_dir.tree().remove_file(&path)?;
     match written {
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(0),
+        Err(error) if is_full(&error) => Ok(0),
         written => written
             .map(|()| RATE_BYTES as u64 * 1000 / milliseconds)
             .map_err(FileError::on("measure the speed of the volume with", &path)),
+    }
+}
+
+/// What each of many files takes to be created and synced, all of them before the first one is synced, as `pg_upgrade` does.
+fn file_duration(work_dir: &WorkDir) -> Result<Duration, FileError> {
+    let directory = work_dir.path().join("file-rate");
+    let tree = work_dir.tree();
+    let began = Instant::now();
+    let create = |number: u32| tree.create_file(&directory.join(number.to_string()));
+    let created: Result<Vec<File>, FileError> =
+        tree.create_dir(&directory).and_then(|()| (0..RATE_FILES).map(create).collect());
+    let synced = created.and_then(|files| {
+        files.iter().try_for_each(File::sync_all).map_err(FileError::on("sync files in", &directory))
+    });
+    let took = began.elapsed();
+    tree.remove_dir(&directory)?;
+    match synced {
+        Err(error) if error.is_full() => Ok(Duration::ZERO),
+        synced => synced.map(|()| took / RATE_FILES),
     }
 }
 
@@ -58,7 +95,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let work_dir = WorkDir::new(&Volume::at(root.path()), "3f9c21aa");
         work_dir.create().unwrap();
-        assert!(write_rate(&work_dir).unwrap() > 0);
+        let speed = write_speed(&work_dir, true).unwrap();
+        assert!(speed.bytes_per_second > 0 && speed.file > Duration::ZERO, "{speed:?}");
+        assert_eq!(write_speed(&work_dir, false).unwrap().bytes_per_second, 0);
         let _ = can_reflink(&work_dir);
         assert_eq!(fs::read_dir(work_dir.path()).unwrap().count(), 0);
     }

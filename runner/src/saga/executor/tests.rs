@@ -48,7 +48,7 @@ impl Actions for FakeActions {
         durable.prepared.push((step, records));
     }
 
-    async fn act(&mut self, step: Step) -> Result<(), Failure> {
+    async fn act(&mut self, step: Step, _: bool) -> Result<(), Failure> {
         self.fuse.burn().await;
         if self.fails == Some(step) {
             return Err(broken());

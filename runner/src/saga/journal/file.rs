@@ -54,7 +54,7 @@ impl Journal for FileJournal {
 
     async fn append(&mut self, record: &Record) -> Result<(), JournalError> {
         match self.write(record) {
-            Err(JournalError::File(error)) if error.kind() == io::ErrorKind::StorageFull => {
+            Err(JournalError::File(error)) if error.is_full() => {
                 self.work_dir.release_reserve();
                 self.write(record)
             }

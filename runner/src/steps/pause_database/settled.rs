@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use pgops_api::display_chain;
 use pgops_api::plan::Step;
 
-use crate::cluster::PodState;
 use crate::postgres::census::read::Census;
 use crate::postgres::client::catalog::databases;
 use crate::postgres::client::error::ServerError;
@@ -97,7 +96,7 @@ fn note(upgrade: &mut UpgradeContext, repeats: usize) -> Result<(), StepError> {
 async fn changes(upgrade: &UpgradeContext) -> Result<Vec<String>, StepError> {
     // Before 13 the catalogs are not compared.
     let Some(baseline) = CensusBaseline::load(&upgrade.work_dir)? else { return Ok(Vec::new()) };
-    let PodState::Ready { ip } = upgrade.cluster.pod_state(&upgrade.plan.from.image).await? else {
+    let Some(ip) = upgrade.serving_pod(&upgrade.plan.from).await? else {
         tracing::warn!(
             step = %Step::PauseDatabase,
             "the database does not answer: whether definitions have changed since the preflight is not known"

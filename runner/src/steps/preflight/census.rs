@@ -13,6 +13,7 @@ use crate::postgres::census::compare::{
 };
 use crate::postgres::census::dropped::dropped;
 use crate::postgres::census::read::{Census, Horizon, existing_droppable, horizon};
+use crate::postgres::census::row_digests::differing_identities;
 use crate::postgres::census::sql::BuiltIn;
 use crate::postgres::client::error::ServerError;
 use crate::upgrade::{CensusBaseline, DatabaseCensus, Finding};
@@ -26,6 +27,10 @@ const NOT_REHEARSED: &str = "pg_tablespace";
 /// digests are kept.
 const MAX_ROWS: u64 = 200_000;
 const MAX_ROWS_OF_ALL: u64 = 500_000;
+
+/// Of a catalog with more rows only those are read that differ, and at most that many of these.
+const MAX_ROWS_READ: u64 = 20_000;
+const MAX_DIFFERING: usize = 20_000;
 
 /// What was compared so far.
 #[derive(Default)]
@@ -50,6 +55,14 @@ pub struct BeforeDump {
     digests: Vec<CatalogDigest>,
 }
 
+impl BeforeDump {
+    /// Reads a serving database. To be called before it is dumped: what changes later must be noticed before the database is
+    /// stopped.
+    pub async fn read(census: &Census, source: &Client) -> Result<Self, ServerError> {
+        Ok(Self { horizon: horizon(source).await?, digests: census.digests(source).await? })
+    }
+}
+
 /// How much was compared.
 #[derive(Debug, Default)]
 pub struct Extent {
@@ -70,18 +83,10 @@ impl Comparison {
         comparison
     }
 
-    /// Reads a serving database. To be called before it is dumped: what changes later must be noticed before the database
-    /// is stopped. `None` if it is not compared.
-    pub async fn read_source(&mut self, source: &Client, database: &str) -> Option<BeforeDump> {
-        let census = self.census.as_ref()?;
-        let read = async {
-            Ok::<_, ServerError>(BeforeDump {
-                horizon: horizon(source).await?,
-                digests: census.digests(source).await?,
-            })
-        };
-        let read = read.await;
-        read.map_err(|error| self.failed.push(failure(database, &error))).ok()
+    /// How databases are compared; `None` if they are not.
+    #[must_use]
+    pub fn census(&self) -> Option<&Census> {
+        self.census.as_ref()
     }
 
     /// Compares a restored database with its source, which is as `before` has it; what has changed since is not compared. That
@@ -91,10 +96,13 @@ impl Comparison {
         source: &Client,
         restored: &Client,
         database: &str,
-        before: Option<BeforeDump>,
+        before: Result<BeforeDump, ServerError>,
     ) {
-        let Some(before) = before else { return };
-        if let Err(error) = self.compare(source, restored, database, before).await {
+        let compared = match before {
+            Ok(before) => self.compare(source, restored, database, before).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = compared {
             self.failed.push(failure(database, &error));
         }
     }
@@ -113,9 +121,18 @@ impl Comparison {
             differing(&digests, &after).into_iter().filter(|catalog| is_rehearsed(catalog)).collect();
         let mut found = Vec::new();
         for catalog in &differing {
-            let mut rows = census.rows(source, catalog, BuiltIn::Changed).await?;
+            let only = match digests.iter().find(|digest| digest.name == **catalog) {
+                Some(digest) if digest.rows > MAX_ROWS_READ => {
+                    let source = census.row_digests(source, catalog, BuiltIn::Changed).await?;
+                    let restored = census.row_digests(restored, catalog, BuiltIn::All).await?;
+                    Some(differing_identities(&source, &restored, MAX_DIFFERING))
+                }
+                _ => None,
+            };
+            let only = only.as_deref();
+            let mut rows = census.rows(source, catalog, BuiltIn::Changed, only).await?;
             rows.retain(|row| !horizon.may_precede(row.xmin) && !is_about_tablespace(catalog, &row.identity));
-            let restored = census.rows(restored, catalog, BuiltIn::All).await?;
+            let restored = census.rows(restored, catalog, BuiltIn::All, only).await?;
             found.extend(differences(catalog, &census.fields(catalog), &rows, &restored));
         }
         let budget = MAX_ROWS.min(MAX_ROWS_OF_ALL.saturating_sub(self.kept_rows));

@@ -7,6 +7,7 @@ use crate::postgres::client::error::ServerError;
 use crate::postgres::privileges::compare::{Baseline, Pristine};
 use crate::postgres::privileges::difference::Difference;
 use crate::postgres::privileges::read::{Digest, database_privileges, server_privileges};
+use crate::postgres::privileges::snapshot::{DatabasePrivileges, ServerPrivileges};
 use crate::postgres::restore_code::definitions::{CodeInDefinitions, code_in_definitions};
 use crate::postgres::restore_code::executed::{UntrustedCall, untrusted_calls};
 use crate::upgrade::{Finding, shortened};
@@ -29,12 +30,26 @@ struct Unexplained {
     restored: String,
 }
 
-/// Whether a database may be dumped.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum MayDump {
-    Yes,
-    /// `pg_dump` would run code of users on the serving database as superuser; that is a finding.
-    No,
+/// The rights in a serving database, and what code its definitions use.
+pub struct SourceRights {
+    privileges: DatabasePrivileges,
+    definitions: Vec<CodeInDefinitions>,
+}
+
+impl SourceRights {
+    /// Reads them. To be called before the database is dumped.
+    pub async fn read(source: &Client, database: &str, digest: Digest) -> Result<Self, ServerError> {
+        Ok(Self {
+            privileges: database_privileges(source, digest).await?,
+            definitions: code_in_definitions(source, database).await?,
+        })
+    }
+
+    /// Whether `pg_dump` would run code of users on the serving database as superuser, which is a finding.
+    #[must_use]
+    pub fn run_in_dump(&self, old_major: u32) -> bool {
+        self.definitions.iter().any(|code| code.runs_in_dump(old_major))
+    }
 }
 
 impl Escalation {
@@ -63,28 +78,31 @@ impl Escalation {
         })
     }
 
-    /// Reads the rights in a serving database, and what code its definitions use. To be called before it is dumped.
-    pub async fn read_source(&mut self, source: &Client, database: &str) -> Result<MayDump, ServerError> {
-        self.baseline.add_database(database, database_privileges(source, self.digest).await?);
-        let definitions = code_in_definitions(source, database).await?;
-        let runs_in_dump = definitions.iter().any(|code| code.runs_in_dump(self.old_major));
-        self.definitions.extend(definitions);
-        Ok(if runs_in_dump { MayDump::No } else { MayDump::Yes })
+    /// How values that must not be shown are compared.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Adds what was read of a serving database.
+    pub fn add_source(&mut self, database: &str, rights: SourceRights) {
+        self.baseline.add_database(database, rights.privileges);
+        self.definitions.extend(rights.definitions);
     }
 
     /// Asks what the restore of a database has run and left; `restored` is connected to it on the scratch server, `source` on
-    /// the serving one, and `scratch` to `postgres`. To be called before anything else uses the restored database.
+    /// the serving one, and `server` has the rights on the scratch server as this restore has left them. To be called before
+    /// anything else uses the restored database.
     pub async fn check_restored(
         &mut self,
         restored: &Client,
-        scratch: &Client,
+        server: &ServerPrivileges,
         source: &Client,
         database: &str,
     ) -> Result<(), ServerError> {
         self.calls.extend(untrusted_calls(restored, self.new_major, source, database).await?);
-        let server = server_privileges(scratch, self.new_major, self.digest).await?;
         let contents = database_privileges(restored, self.digest).await?;
-        let found = self.baseline.compare_server(&server);
+        let found = self.baseline.compare_server(server);
         for difference in found.into_iter().chain(self.baseline.compare_database(database, &contents)) {
             // What one restore has added to the server stays for the next.
             if self.escalations.iter().all(|known| known.difference != difference) {
@@ -159,7 +177,6 @@ fn finding(objects: &[String], id: &'static str, remedy: &str) -> Option<Finding
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::privileges::snapshot::ServerPrivileges;
 
     fn call() -> UntrustedCall {
         UntrustedCall {

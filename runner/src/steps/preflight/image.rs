@@ -135,6 +135,7 @@ mod tests {
             column_options: BTreeSet::new(),
             relations: 0,
             largest_database: 0,
+            files: 0,
         }
     }
 

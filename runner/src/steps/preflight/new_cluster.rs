@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::configuration::{self, Checked};
-use super::schema_rehearsal::missing_locale;
+use super::dump_findings::missing_locale;
 use super::{not_carried_over, old_server, volume};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::cluster_shape::ClusterShape;

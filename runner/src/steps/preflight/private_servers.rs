@@ -2,6 +2,7 @@
 //! outage it is too late to find out.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::preload_libraries::{SERVER_SETTING, left_out, libraries};
 use super::replication_slots::{allowed_plugins, carried, refused_plugins};
@@ -75,17 +76,17 @@ fn new_settings(
 }
 
 /// Starts the scratch server as `pg_upgrade` will start the new one, and lets it load the plugins of the slots. A library
-/// with which it does not start is left out of `settings`.
+/// with which it does not start is left out of `settings`. Returns how long the start took, and what was found.
 pub async fn start(
     upgrade: &UpgradeContext,
     scratch: &Scratch,
     inventory: &Inventory,
     settings: &mut ServerSettings,
-) -> Result<Vec<Finding>, StepError> {
-    let mut findings = start_with_libraries(upgrade, scratch, inventory, settings).await?;
+) -> Result<(Duration, Vec<Finding>), StepError> {
+    let (took, mut findings) = start_with_libraries(upgrade, scratch, inventory, settings).await?;
     findings.extend(refused_plugins(scratch, carried(inventory, upgrade.old_major)).await?);
     findings.extend(too_long(upgrade, inventory, settings));
-    Ok(findings)
+    Ok((took, findings))
 }
 
 async fn start_with_libraries(
@@ -93,11 +94,12 @@ async fn start_with_libraries(
     scratch: &Scratch,
     inventory: &Inventory,
     settings: &mut ServerSettings,
-) -> Result<Vec<Finding>, StepError> {
+) -> Result<(Duration, Vec<Finding>), StepError> {
     let (major, relations) = (upgrade.new_major, inventory.largest_database);
+    let mut began = Instant::now();
     match scratch.start(major, relations, settings).await {
         Err(ScratchError::Command(CommandError::Ended { .. })) if !settings.new_preload.is_empty() => {}
-        started => return Ok(started.map(|()| Vec::new())?),
+        started => return Ok(started.map(|()| (began.elapsed(), Vec::new()))?),
     }
     // One by one, since one may need another before it.
     let mut findings = Vec::new();
@@ -113,8 +115,9 @@ async fn start_with_libraries(
         }
         scratch.stop().await?;
     }
+    began = Instant::now();
     scratch.start(major, relations, settings).await?;
-    Ok(findings)
+    Ok((began.elapsed(), findings))
 }
 
 /// The last error in the log of a server.

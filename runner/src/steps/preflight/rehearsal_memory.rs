@@ -3,7 +3,8 @@
 use pgops_api::names::CONTAINER_REHEARSAL;
 
 use super::configuration::Checked;
-use super::schema_rehearsal::{self, Rehearsed, Source};
+use super::rehearsal_source::RehearsalSource;
+use super::schema_rehearsal::{self, Rehearsed};
 use crate::upgrade::{Finding, StepError, UpgradeContext};
 
 /// How a rehearsal has ended, as far as a lack of memory may be the cause.
@@ -20,7 +21,7 @@ enum End {
 /// are its consequences, and another attempt would need as much.
 pub async fn rehearse(
     upgrade: &UpgradeContext,
-    source: &Source<'_>,
+    source: &RehearsalSource<'_>,
     settings: &mut Checked,
 ) -> Result<Rehearsed, StepError> {
     let agent = &upgrade.agents.rehearsal;
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
     use crate::agent::AgentError;
     use crate::postgres::program::command::CommandError;
-    use std::time::Duration;
+    use crate::steps::preflight::rehearsal_times::RehearsalTimes;
 
     fn lost(container: &'static str) -> Result<Rehearsed, StepError> {
         let source = AgentError::Lost { container, source: std::io::ErrorKind::UnexpectedEof.into() };
@@ -76,7 +77,8 @@ mod tests {
 
     #[test]
     fn rehearsal_may_lack_memory_unless_it_has_passed() {
-        let passed = Rehearsed { success: Some((String::new(), Duration::ZERO)), ..Rehearsed::default() };
+        let passed =
+            Rehearsed { success: Some((String::new(), RehearsalTimes::default())), ..Rehearsed::default() };
         assert_eq!(End::of(&Ok(passed)), End::Passed);
         assert_eq!(End::of(&Ok(Rehearsed::default())), End::Failed);
         assert_eq!(End::of(&lost(CONTAINER_REHEARSAL)), End::Lost);

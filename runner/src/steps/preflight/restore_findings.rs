@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use pgops_api::plan::Step;
+
 use super::extension_objects::ExtensionObjects;
 use crate::postgres::extension::members::RejectedExtensions;
 use crate::postgres::program::reported_error::ReportedError;
 use crate::postgres::program::restore_errors::{RestoreError, RestoreErrors};
-use crate::upgrade::{Finding, Named};
+use crate::upgrade::{Finding, Named, log_step};
 
 /// How many causes are kept. Each is a finding, or one for each of a few databases.
 const MAX_CAUSES: usize = 2000;
@@ -41,6 +43,13 @@ struct Place {
     definitions: Named,
     /// With those that are not reported.
     errors: usize,
+}
+
+/// Logs what [`Causes::add`] returns.
+pub fn log(lines: &[String]) {
+    for line in lines {
+        log_step(Step::Preflight, line);
+    }
 }
 
 impl Causes {

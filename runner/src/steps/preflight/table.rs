@@ -374,7 +374,7 @@ pub const CHECKS: &[Check] = &[
         scope: Database,
         applies: |_, _| true,
         question: Sql("SELECT count(*)::text FROM pg_largeobject_metadata HAVING count(*) > 100000"),
-        remedy: "this many large objects make the dump and restore of the schema slow and memory-intensive; try it on a \
-             copy first",
+        remedy: "this many large objects make the outage longer, which its estimate includes if they were rehearsed; delete those \
+             that no row refers to (vacuumlo)",
     },
 ];

@@ -8,7 +8,7 @@ use crate::postgres::collation::misrouted::{Misrouted, Partition, Refusal, Rows,
 use crate::postgres::collation::partitions::misrouted_rows;
 use crate::postgres::collation::rebuild::has_room;
 use crate::postgres::collation::repartition;
-use crate::upgrade::{StepError, UpgradeContext, log_step};
+use crate::upgrade::{MAX_POD_WAIT, StepError, UpgradeContext, log_step};
 
 /// Whether the indexes of a database are right, as far as they are known to depend on a change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,7 +69,7 @@ async fn move_all(
     misrouted: Vec<Misrouted>,
     moved: &mut Vec<String>,
 ) -> Result<Vec<Misrouted>, StepError> {
-    let ip = upgrade.cluster.wait_ready(&upgrade.plan.to.image).await?;
+    let ip = upgrade.wait_serving_pod(&upgrade.plan.to, MAX_POD_WAIT).await?;
     let session = repartition::session(upgrade.superuser.connect(&ip, database).await?).await?;
     let mut left = Vec::new();
     for Misrouted { partition, state } in misrouted {

@@ -64,6 +64,22 @@ async fn next_session_ends_the_programs_of_the_previous_one() {
 }
 
 #[tokio::test]
+async fn end_of_a_session_is_noticed_without_a_request() {
+    let agent = TestAgent::start();
+    agent.client.check_session().await.unwrap();
+    agent.client.kill_all().await.unwrap();
+    agent.client.check_session().await.unwrap();
+    agent.another_client().kill_all().await.unwrap();
+    let end = tokio::time::Instant::now() + Duration::from_secs(10);
+    while agent.client.check_session().await.is_ok() {
+        assert!(tokio::time::Instant::now() < end, "the end of the session was not noticed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let error = agent.client.check_session().await.unwrap_err();
+    assert_eq!(error.lost_container(), Some("programs"));
+}
+
+#[tokio::test]
 async fn request_without_a_session_is_refused() {
     let agent = TestAgent::start();
     let stream = UnixStream::connect(agent.directory.path().join("agent.sock")).await.unwrap();

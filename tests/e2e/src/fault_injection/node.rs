@@ -60,6 +60,12 @@ impl Node {
         Ok(logs.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect())
     }
 
+    /// The socket of its containerd.
+    #[must_use]
+    pub fn containerd_socket(&self) -> PathBuf {
+        self.state.join("run/containerd.sock")
+    }
+
     /// The process of a cluster component, such as `kubelet`.
     pub fn component(&self, name: &str) -> anyhow::Result<Process> {
         let path = self.state.join("run").join(format!("{name}.pid"));

@@ -109,7 +109,9 @@ async fn new_server_with_writes_that_crashed_loses_no_write() -> anyhow::Result<
     with_namespace(async |ns| {
         let orders = orders(ns, Major::Copy.from()).await?;
         orders.sql("postgres", "CREATE TABLE late (g int)").await?;
-        let upgrade = Major::Copy.upgrade(ns).field("maxRetries", serde_json::json!(0)).create().await?;
+        let upgrade = Major::Copy.upgrade(ns).field("maxRetries", serde_json::json!(0));
+        // The last attempt would wait up to five minutes for the kubelet's next one.
+        let upgrade = upgrade.field("timeout", serde_json::json!("2m")).create().await?;
         let mut observer = UpgradeObserver::start(&orders, &upgrade).await?;
         // The new server has not answered by then, and starts as soon as the killed worker releases the interlock.
         let start = KillPoint::Record(Step::StartDatabase, Event::Started);

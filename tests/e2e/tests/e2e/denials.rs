@@ -126,11 +126,13 @@ async fn while_another_runs(ns: &Namespace) -> anyhow::Result<()> {
     let first = ns.upgrade("first").database("orders").to("13.23").create().await?;
     first.wait_observed().await?;
     ns.upgrade("second").database("orders").to("17.11").rejected_with(&["first"]).await?;
-    let message = ns.rejects(ns.postgres("orders").version("13.23").manifest()).await?;
+    let message = ns.rejects(ns.postgres("orders").version("17.11").manifest()).await?;
     ensure!(
         message.contains("is set by PostgresOpsRequest first"),
         "a version changed during an upgrade: {message}"
     );
+    let kept = ns.accepts(ns.postgres("orders").version("13.23").manifest()).await?;
+    ensure!(kept.stderr.contains("PostgresOpsRequest first"), "the version of the request: {kept:?}");
     first.wait_successful().await?;
     Ok(())
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use futures::StreamExt;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use pgops_api::opsrequest::RequestType;
-use pgops_api::{PostgresOpsRequest, PostgresVersion};
+use pgops_api::{PostgresOpsRequest, PostgresVersion, names};
 use pgops_e2e::{Cluster, Database, assert_upgraded, with_namespace};
 use serde_json::{Value, json};
 
@@ -97,6 +98,69 @@ async fn request_in_older_form_upgrades_and_can_be_reapplied() -> anyhow::Result
             );
         }
         ensure!(orders.server_version().await? == "13.23", "the database was not upgraded");
+        Ok(())
+    })
+    .await
+}
+
+/// KubeDB's other operators execute these.
+#[tokio::test]
+async fn request_of_another_type_is_stored_whole_and_left_alone() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").create().await?;
+        for (name, type_, field, value) in [
+            (
+                "scale",
+                "VerticalScaling",
+                "verticalScaling",
+                json!({"postgres": {"resources": {"limits": {"cpu": 1}}}}),
+            ),
+            ("grow", "VolumeExpansion", "volumeExpansion", json!({"mode": "Online", "postgres": "2Gi"})),
+            ("move", "StorageMigration", "migration", json!({"storageClassName": "fast"})),
+            ("raft", "SetRaftKeyPair", "setRaftKeyPair", json!({"keyPair": {"a": "b"}})),
+            ("reload", "Reconfigure", "configuration", json!({"removeCustomConfig": true})),
+        ] {
+            let request = ns.upgrade(name).database("orders").without("updateVersion");
+            let request = request.field("type", json!(type_)).field(field, value.clone());
+            let created = ns.accepts(request.manifest()).await?;
+            ensure!(created.stderr.contains(type_), "{type_}: no warning: {}", created.stderr);
+            let json = ns.kubectl(&["get", "pgops", name, "-o", "json"], None).await?.succeeded()?;
+            let stored: Value = serde_json::from_str(&json.stdout)?;
+            ensure!(stored["spec"][field] == value, "{type_} was not stored whole: {stored}");
+        }
+        // A busy launcher would have touched them by then.
+        orders.wait_ready().await?;
+        for request in ns.api::<PostgresOpsRequest>().list(&ListParams::default()).await? {
+            let name = request.name_any();
+            ensure!(request.status.is_none(), "{name} has a status: {:?}", request.status);
+            ensure!(request.finalizers().is_empty(), "{name} has finalizers");
+            ensure!(ns.jobs_of(&name).await?.is_empty(), "{name} has a Job");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn unmanaged_database_and_its_requests_are_left_alone() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let mut theirs = ns.postgres("theirs").version("99.1").field("replicas", json!(3)).manifest().clone();
+        theirs["metadata"]["labels"] = json!({names::LABEL_MANAGED: "false"});
+        theirs["spec"]["tls"] = json!({"issuerRef": {"kind": "Issuer", "name": "ca"}});
+        let created = ns.accepts(&theirs).await?;
+        ensure!(created.stderr.is_empty(), "it is judged: {}", created.stderr);
+        let request = ns.upgrade("their-upgrade").database("theirs").to("99.2").create().await?;
+        // What pgops would do is done for a database that is created later.
+        ns.postgres("ours").version("13.23").ready().await?;
+        let stored = Database::new(ns.clone(), "theirs").object().await?;
+        ensure!(stored.status.is_none() && stored.finalizers().is_empty(), "it was touched: {stored:?}");
+        let workload = ns.api::<StatefulSet>().get_opt("theirs").await?;
+        ensure!(workload.is_none(), "it was built");
+        let request = ns.api::<PostgresOpsRequest>().get(request.name()).await?;
+        ensure!(
+            request.status.is_none() && request.finalizers().is_empty(),
+            "its request was touched: {request:?}"
+        );
         Ok(())
     })
     .await

@@ -2,16 +2,19 @@
 //!
 //! `tests/cluster/exec cargo test -p pgops-e2e -- --test-threads 3` runs them.
 
+mod auth_secret;
 mod availability;
 mod census;
 mod changing_definitions;
 mod collations;
+mod database_status;
 mod denials;
 mod differential;
 mod documentation;
 mod escalation;
 mod extensions;
 mod failures;
+mod gitops;
 mod hostile_volume;
 mod interruptions;
 mod isolation;
@@ -21,6 +24,7 @@ mod major;
 mod meaning;
 mod minor;
 mod minor_preflight;
+mod mutated_pods;
 mod outage;
 mod ownership;
 mod partitions;
@@ -28,11 +32,19 @@ mod preflight;
 mod private_servers;
 mod protection;
 mod queue;
+mod quotas;
 mod references;
 mod rehearsal;
+mod rehearsal_size;
 mod retention;
 mod rights;
+mod self_test;
 mod server_database;
+mod spec_checks;
+mod spec_fields;
 mod statistics;
 mod stored_settings;
+mod uninstall;
 mod user_objects;
+mod waiting_pods;
+mod worker_jobs;

@@ -15,11 +15,10 @@ use crate::admission::request::{AdmissionRequest, ReviewedKind};
 pub const DEPRECATED_FORM: &str = "type Upgrade with upgrade.targetVersion is deprecated and treated as type UpdateVersion with \
      updateVersion.targetVersion: update the manifest";
 
-/// Converts a request to the current form and adds defaults to new objects. Denies nothing: the validating
-/// webhook sees the result.
+/// Converts a request to the current form and adds defaults to new objects.
 pub fn mutate(request: &AdmissionRequest<'_>) -> Answer {
     let spec = |object: &Option<Object<'_>>| object.as_ref().and_then(Object::peek_spec::<Value>);
-    let new = spec(&request.object).filter(|_| !request.is_for_subresource());
+    let new = spec(&request.object);
     let old = spec(&request.old_object);
     let conversion = new.as_ref().and_then(|new| convert_deprecated(request, new, old.as_ref()));
     let warnings = conversion.iter().map(|_| DEPRECATED_FORM.to_owned()).collect();
@@ -82,6 +81,6 @@ fn is_deprecated(spec: &Value) -> bool {
 }
 
 /// Sets the field, whether it exists or not.
-fn set(path: [&str; 2], value: Value) -> PatchOperation {
+pub(super) fn set(path: [&str; 2], value: Value) -> PatchOperation {
     PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(path), value })
 }

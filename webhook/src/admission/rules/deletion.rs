@@ -62,7 +62,7 @@ pub fn decide(
 
 fn in_progress(upgrade: &PostgresOpsRequest, old: &Postgres, database: &NamespacedName<'_>) -> String {
     let status = upgrade.status.as_ref();
-    let from = status.and_then(|status| status.from.as_deref()).unwrap_or(&old.spec.version);
+    let from = upgrade.from_version().unwrap_or(&old.spec.version);
     let step = status.and_then(|status| status.step.as_deref()).unwrap_or("starting");
     let NamespacedName { namespace, name } = database;
     format!(

@@ -5,7 +5,7 @@ use pgops_api::matrix::Catalog;
 
 use crate::admission::decision::{Cause, Decision};
 
-/// Checks that the database's version is in the catalog; warns if it is deprecated or end of life.
+/// Checks that the database's version is in the catalog and can run; warns if it is deprecated or end of life.
 pub fn check_version(catalog: &Catalog, new: &Postgres) -> Result<Vec<String>, Decision> {
     let version = &new.spec.version;
     let Some(entry) = catalog.get(version) else {
@@ -15,5 +15,23 @@ pub fn check_version(catalog: &Catalog, new: &Postgres) -> Result<Vec<String>, D
             field: "spec.version".into(),
         }));
     };
+    let unusable = |reason, problem: String| {
+        let message = format!("spec.version: PostgresVersion {version} cannot be used: {problem}");
+        Decision::Forbidden(Cause { reason, message, field: "spec.version".into() })
+    };
+    entry.release().map_err(|error| {
+        unusable(
+            "UnsupportedVersion",
+            format!("its spec.version {error}; choose a release of PostgreSQL 10 or newer"),
+        )
+    })?;
+    if entry.run_as_user <= 0 {
+        let problem = format!(
+            "its spec.securityContext.runAsUser is {}, and PostgreSQL refuses to run as root: set it to the image's own \
+             user, such as 999 (Debian) or 70 (Alpine)",
+            entry.run_as_user
+        );
+        return Err(unusable("RunsAsRoot", problem));
+    }
     Ok(entry.lifecycle_warning().into_iter().collect())
 }

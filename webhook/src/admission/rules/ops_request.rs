@@ -3,10 +3,14 @@
 use pgops_api::PostgresOpsRequest;
 use pgops_api::admission;
 use pgops_api::opsrequest::CONFLICTING_TARGETS;
+use pgops_api::spec_fields::request_field_findings;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::defaults::DEPRECATED_FORM;
+use super::problems::refuse;
 use crate::admission::decision::{Cause, Decision};
+use crate::admission::object::Object;
 use crate::admission::operation::Operation;
 use crate::admission::request::AdmissionRequest;
 use crate::cache::Caches;
@@ -14,15 +18,17 @@ use crate::cache::Caches;
 /// A new request must be admissible now. A stored one keeps its spec, and may always be deleted.
 pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
     match Operation::<PostgresOpsRequest>::parse(request) {
-        Ok(Operation::Create(new)) if new.updates_version() => create(caches, &new),
+        Ok(Operation::Create(new)) if new.updates_version() => create(caches, request, &new),
         Ok(Operation::Create(new)) => {
             Decision::Allowed(vec![admission::unhandled_type(&new.spec.type_.to_string())])
         }
-        Ok(Operation::Update { old, .. }) if old.updates_version() => Decision::Invalid(Cause {
-            reason: "Immutable",
-            message: "spec is immutable: create a new PostgresOpsRequest instead".to_owned(),
-            field: "spec".into(),
-        }),
+        Ok(Operation::Update { new, old }) if old.updates_version() || new.updates_version() => {
+            Decision::Invalid(Cause {
+                reason: "Immutable",
+                message: "spec is immutable: create a new PostgresOpsRequest instead".to_owned(),
+                field: "spec".into(),
+            })
+        }
         Ok(_) => Decision::Allowed(Vec::new()),
         // Its schema may be newer than ours: KubeDB's API may have new types and fields.
         Err(unreadable) => other_operation(request).map_or(unreadable, |operation| {
@@ -34,7 +40,7 @@ pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
 
 /// The request may still have the deprecated form: the API server continues if the mutating webhook does not
 /// answer.
-fn create(caches: &Caches, new: &PostgresOpsRequest) -> Decision {
+fn create(caches: &Caches, request: &AdmissionRequest<'_>, new: &PostgresOpsRequest) -> Decision {
     if let (Some(update), Some(upgrade)) = (&new.spec.update_version, &new.spec.upgrade)
         && update != upgrade
     {
@@ -46,8 +52,15 @@ fn create(caches: &Caches, new: &PostgresOpsRequest) -> Decision {
     }
     match admission::decide(&caches.snapshot(new).facts(new)) {
         Ok(admitted) => {
+            let spec: Option<Value> = request.object.as_ref().and_then(Object::peek_spec);
+            let fields = spec.as_ref().map(request_field_findings).unwrap_or_default();
+            if let Err(denied) = refuse(fields.refused) {
+                return denied;
+            }
             let deprecated = new.uses_deprecated_form().then(|| DEPRECATED_FORM.to_owned());
-            Decision::Allowed(deprecated.into_iter().chain(admitted.warnings).collect())
+            Decision::Allowed(
+                deprecated.into_iter().chain(admitted.warnings).chain(fields.warnings).collect(),
+            )
         }
         Err(denial) => denial.into(),
     }

@@ -2,27 +2,55 @@
 
 use pgops_api::Postgres;
 use pgops_api::matrix::Catalog;
-use pgops_api::postgres::{STORAGE_TYPE_IS_IMMUTABLE, StorageType};
+use pgops_api::postgres::STORAGE_TYPE_IS_IMMUTABLE;
+use pgops_api::spec_check::{SpecProblem, change_problems, spec_problems, spec_warnings};
+use pgops_api::spec_fields::{FieldFindings, changed_field_findings, field_findings};
 
 use super::deletion::DeletionPolicies;
 use super::known_version::check_version;
+use super::problems::refuse;
 use super::{deletion, version_change};
 use crate::admission::decision::{Cause, Decision};
+use crate::admission::object::Object;
 use crate::admission::operation::Operation;
 use crate::admission::request::AdmissionRequest;
 use crate::cache::Caches;
 
-/// A new database must be able to run, and a change must not prevent that; its version changes only together
-/// with its data; one that is protected or being upgraded must not be deleted.
+/// A new database must be able to run, and a change must not prevent that; what it requests must happen; its version
+/// changes only together with its data; one that is protected or being upgraded must not be deleted.
 pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
+    let fields = changed_fields(request);
     let decision = match Operation::<Postgres>::parse(request) {
-        Ok(Operation::Create(new)) => create(&caches.catalog(), &new),
-        Ok(Operation::Update { new, old }) => update(caches, request, &new, &old),
+        Ok(Operation::Create(new)) => create(&caches.catalog(), &new, fields.refused),
+        Ok(Operation::Update { new, old }) => update(caches, request, &new, &old, fields.refused),
         Ok(Operation::Delete(old)) => deletion::decide(caches, request, &old),
-        Ok(Operation::Irrelevant) => Ok(Vec::new()),
+        // Fields that pgops does not read may have changed.
+        Ok(Operation::Irrelevant) => refuse(fields.refused).map(|()| Vec::new()),
         Err(unreadable) => Err(two_deletion_policies(request).map_or(unreadable, Decision::Invalid)),
     };
-    decision.map_or_else(|denied| denied, Decision::Allowed)
+    decision.map_or_else(
+        |denied| denied,
+        |mut warnings| {
+            warnings.extend(fields.warnings);
+            Decision::Allowed(warnings)
+        },
+    )
+}
+
+/// The findings about fields that are new or have changed.
+fn changed_fields(request: &AdmissionRequest<'_>) -> FieldFindings {
+    let new = request.object.as_ref().filter(|new| !new.is_being_deleted());
+    let Some(new) = new else { return FieldFindings::default() };
+    let old = request.old_object.as_ref();
+    // Most updates leave the spec unchanged, and parsing it is most of the work.
+    if old.is_some_and(|old| old.raw_spec() == new.raw_spec()) {
+        return FieldFindings::default();
+    }
+    let Some(new) = new.peek_spec() else { return FieldFindings::default() };
+    match old.and_then(Object::peek_spec) {
+        Some(old) => changed_field_findings(&new, &old),
+        None => field_findings(&new),
+    }
 }
 
 /// An object that sets the field under both names cannot even be parsed.
@@ -37,16 +65,10 @@ fn two_deletion_policies(request: &AdmissionRequest<'_>) -> Option<Cause> {
     })
 }
 
-fn create(catalog: &Catalog, new: &Postgres) -> Result<Vec<String>, Decision> {
+fn create(catalog: &Catalog, new: &Postgres, fields: Vec<SpecProblem>) -> Result<Vec<String>, Decision> {
     let mut warnings = check_version(catalog, new)?;
-    check_replicas(new)?;
-    match new.storage_type() {
-        StorageType::Durable => check_storage(new)?,
-        StorageType::Ephemeral => warnings.push(
-            "storageType Ephemeral: the data is lost with its pod, and the database cannot be upgraded"
-                .to_owned(),
-        ),
-    }
+    refuse(spec_problems(new).into_iter().chain(fields).collect())?;
+    warnings.extend(spec_warnings(new));
     Ok(warnings)
 }
 
@@ -55,6 +77,7 @@ fn update(
     request: &AdmissionRequest<'_>,
     new: &Postgres,
     old: &Postgres,
+    fields: Vec<SpecProblem>,
 ) -> Result<Vec<String>, Decision> {
     if new.storage_type() != old.storage_type() {
         return Err(Decision::Invalid(Cause {
@@ -63,40 +86,9 @@ fn update(
             field: "spec.storageType".into(),
         }));
     }
-    if new.replicas() != old.replicas() {
-        check_replicas(new)?;
-    }
+    refuse(change_problems(new, old).into_iter().chain(fields).collect())?;
     if new.spec.version == old.spec.version {
         return Ok(Vec::new());
     }
     version_change::decide(caches, &request.user_info.username, new, old)
-}
-
-fn check_replicas(new: &Postgres) -> Result<(), Decision> {
-    match new.replicas() {
-        1 => Ok(()),
-        replicas => Err(Decision::Forbidden(Cause {
-            reason: "ReplicasUnsupported",
-            message: format!(
-                "spec.replicas: {replicas} is not supported: pgops runs one server per database and has no \
-                 replication yet; set spec.replicas: 1"
-            ),
-            field: "spec.replicas".into(),
-        })),
-    }
-}
-
-fn check_storage(new: &Postgres) -> Result<(), Decision> {
-    let requests = new.spec.storage.as_ref().and_then(|claim| claim.resources.as_ref()?.requests.as_ref());
-    if requests.is_some_and(|requests| requests.contains_key("storage")) {
-        return Ok(());
-    }
-    Err(Decision::Invalid(Cause {
-        reason: "StorageMissing",
-        message:
-            "spec.storage.resources.requests.storage: a Durable database requires a size, such as \"1Gi\"; or \
-                  set spec.storageType: Ephemeral"
-                .to_owned(),
-        field: "spec.storage.resources.requests.storage".into(),
-    }))
 }

@@ -77,6 +77,13 @@ fn check(catalog: &Catalog, new: &PostgresVersion) -> Result<Vec<String>, Decisi
     if spec.db.image.trim().is_empty() {
         return Err(invalid("spec.db.image", &"must not be empty: set it to the image of the server"));
     }
+    if spec.run_as_user() <= 0 {
+        let problem = format!(
+            "{} is not a user that PostgreSQL runs as: set it to the image's own user, such as 999 (Debian) or 70 (Alpine)",
+            spec.run_as_user()
+        );
+        return Err(invalid("spec.securityContext.runAsUser", &problem));
+    }
     let lists = &spec.update_constraints;
     let constraints = Constraints {
         allow: parse_constraints("allowlist", &lists.allowlist)?,
@@ -176,8 +183,7 @@ fn users(caches: &Caches, name: &str) -> Vec<String> {
 
 /// Whether the request upgrades a database from or to the version.
 fn involves(request: &PostgresOpsRequest, version: &str) -> bool {
-    let from = request.status.as_ref().and_then(|status| status.from.as_deref());
-    [from, request.target()].contains(&Some(version))
+    [request.from_version(), request.target()].contains(&Some(version))
 }
 
 fn display_user<K: ResourceExt>(kind: &str, object: &K) -> String {

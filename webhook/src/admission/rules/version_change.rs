@@ -4,13 +4,21 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 use pgops_api::admission::NamespacedName;
-use pgops_api::names::{ANNOTATION_OVERRIDE, worker_user};
+use pgops_api::names::{ANNOTATION_OVERRIDE, ANNOTATION_VERSION_CHANGE, BY_REQUEST, worker_user};
 use pgops_api::opsrequest::Phase;
+use pgops_api::plan::Scope;
 use pgops_api::{Postgres, PostgresOpsRequest};
 
 use super::known_version::check_version;
 use crate::admission::decision::{Cause, Decision};
 use crate::cache::Caches;
+
+/// Reasons of the denials of this rule, of which a worker has none.
+pub const REASONS: [&str; 3] = [REQUEST_ACTIVE, VERSION_REVERTED, VERSION_GUARDED];
+
+const REQUEST_ACTIVE: &str = "RequestActive";
+const VERSION_REVERTED: &str = "VersionReverted";
+const VERSION_GUARDED: &str = "VersionGuarded";
 
 /// Denies a change of the version by anyone but the worker of an active request, unless the object has the
 /// override annotation.
@@ -32,22 +40,23 @@ pub fn decide(caches: &Caches, user: &str, new: &Postgres, old: &Postgres) -> Re
         return Ok(warnings);
     }
     let (reason, message) = if let Some(request) = active.first() {
-        ("RequestActive", request_active(request, &database))
+        (REQUEST_ACTIVE, request_active(request, &database))
     } else if let Some(request) = upgraded_from(caches, &database, to) {
-        ("VersionReverted", reverted(&request, &database, from, to))
+        (VERSION_REVERTED, reverted(&request, &database, from, to))
     } else {
-        ("VersionGuarded", use_a_request(caches, old, &database, to))
+        (VERSION_GUARDED, use_a_request(caches, old, &database, to))
     };
     Err(Decision::Forbidden(Cause { reason, message, field: "spec.version".into() }))
 }
 
-fn is_worker_of(request: &PostgresOpsRequest, user: &str) -> bool {
+/// Whether the user is the worker of the request.
+pub fn is_worker_of(request: &PostgresOpsRequest, user: &str) -> bool {
     let namespace = request.metadata.namespace.as_deref().unwrap_or_default();
     request.uid().is_some_and(|uid| worker_user(namespace, &request.name_any(), &uid) == user)
 }
 
 /// The latest upgrade of the database from that version.
-fn upgraded_from(
+pub(super) fn upgraded_from(
     caches: &Caches,
     database: &NamespacedName<'_>,
     version: &str,
@@ -57,7 +66,8 @@ fn upgraded_from(
             && request.spec.database_ref.name == database.name
             && request.updates_version()
             && request.phase() == Phase::Successful
-            && request.status.as_ref().and_then(|status| status.from.as_deref()) == Some(version)
+            && request.scope() == Scope::Upgrade
+            && request.from_version() == Some(version)
             && request.target() != Some(version)
     });
     done.into_iter().max_by_key(|request| request.creation_timestamp())
@@ -94,7 +104,8 @@ fn use_a_request(caches: &Caches, old: &Postgres, database: &NamespacedName<'_>,
     let catalog = caches.catalog();
     match catalog.decide(from, to) {
         Ok(_) => format!(
-            "{rule}. The catalog allows {from} → {to}: leave spec.version unchanged and apply\n{}",
+            "{rule}. The catalog allows {from} → {to}: leave spec.version unchanged and apply the request below; if a GitOps \
+             tool applies both, annotate the Postgres with {ANNOTATION_VERSION_CHANGE}: {BY_REQUEST}\n{}",
             manifest(database, to)
         ),
         Err(refusal) => {

@@ -50,7 +50,8 @@ fn used_by(caches: &Caches, request: &AdmissionRequest<'_>) -> Option<Use> {
     let (name, ordinal) = names::parse_claim(claim)?;
     let database = caches.database(&ObjectRef::new(name).within(namespace))?;
     let servers = u32::try_from(database.replicas()).unwrap_or(1).max(1);
-    let is_used = database.metadata.deletion_timestamp.is_none()
+    let is_used = caches.manages(database.metadata.labels.as_ref())
+        && database.metadata.deletion_timestamp.is_none()
         && database.storage_type() == StorageType::Durable
         && ordinal < servers;
     is_used.then(|| Use {

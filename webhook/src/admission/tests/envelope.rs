@@ -47,18 +47,6 @@ async fn complete_object_gets_no_patch() {
     assert_eq!(patch(&with(opsrequest("17.11"), "/spec", json!("none"))).await, Value::Null);
 }
 
-/// The object that is stored after the mutating webhook has changed it, and the warnings.
-async fn stored(request: Value) -> (Value, Vec<String>) {
-    let mut object = request["object"].clone();
-    let response = Cluster::new().review("/mutate", request).await;
-    if let Ok(bytes) = serde_json::from_value::<Vec<u8>>(response["patch"].clone()) {
-        json_patch::patch(&mut object, &serde_json::from_slice::<json_patch::Patch>(&bytes).unwrap())
-            .unwrap();
-    }
-    let warnings = response["warnings"].as_array().cloned().unwrap_or_default();
-    (object, warnings.iter().map(|line| line.as_str().unwrap().to_owned()).collect())
-}
-
 fn deprecated(spec: Value) -> Value {
     let mut object = with(opsrequest(""), "/spec", spec);
     object["spec"]["databaseRef"] = json!({"name": "orders"});
@@ -80,11 +68,11 @@ async fn deprecated_form_is_converted_with_a_warning() {
         json!({"type": "UpdateVersion", "upgrade": target}),
         json!({"type": "UpdateVersion", "updateVersion": target, "upgrade": target}),
     ] {
-        let (object, warnings) = stored(create(&deprecated(spec.clone()))).await;
+        let (object, warnings) = Cluster::new().stored(create(&deprecated(spec.clone()))).await;
         assert_eq!(object["spec"], current, "{spec}");
         assert_eq!(warnings, [DEPRECATED_FORM], "{spec}");
     }
-    let (_, warnings) = stored(create(&opsrequest("17.11"))).await;
+    let (_, warnings) = Cluster::new().stored(create(&opsrequest("17.11"))).await;
     assert!(warnings.is_empty());
 }
 
@@ -93,27 +81,27 @@ async fn applying_the_deprecated_form_again_changes_nothing() {
     let old = opsrequest("17.11");
     let mut again = with(old.clone(), "/spec/type", json!("Upgrade"));
     again["spec"]["upgrade"] = json!({"targetVersion": "17.11"});
-    let (object, warnings) = stored(review("UPDATE", Some(&again), Some(&old))).await;
+    let (object, warnings) = Cluster::new().stored(review("UPDATE", Some(&again), Some(&old))).await;
     assert_eq!(object, old);
     assert_eq!(warnings.len(), 1);
 
     // Another target is a change, which the CRD rejects because the spec is immutable.
     again["spec"]["upgrade"]["targetVersion"] = json!("17.12");
-    let (object, _) = stored(review("UPDATE", Some(&again), Some(&old))).await;
+    let (object, _) = Cluster::new().stored(review("UPDATE", Some(&again), Some(&old))).await;
     assert_eq!(object, opsrequest("17.12"));
     again["spec"]["updateVersion"]["targetVersion"] = json!("15.20");
-    let (object, _) = stored(review("UPDATE", Some(&again), Some(&old))).await;
+    let (object, _) = Cluster::new().stored(review("UPDATE", Some(&again), Some(&old))).await;
     assert_eq!(object, again);
 }
 
 #[tokio::test]
 async fn two_different_targets_are_not_converted() {
     let both = json!({"type": "Upgrade", "updateVersion": {"targetVersion": "17.11"}, "upgrade": {"targetVersion": "15.20"}});
-    let (object, warnings) = stored(create(&deprecated(both.clone()))).await;
+    let (object, warnings) = Cluster::new().stored(create(&deprecated(both.clone()))).await;
     assert_eq!((&object["spec"]["type"], &object["spec"]["upgrade"]), (&both["type"], &both["upgrade"]));
     assert!(warnings.is_empty());
     let restart = deprecated(json!({"type": "Restart", "upgrade": {"targetVersion": "17.11"}}));
-    assert_eq!(stored(create(&restart)).await.0, restart);
+    assert_eq!(Cluster::new().stored(create(&restart)).await.0, restart);
 }
 
 #[tokio::test]

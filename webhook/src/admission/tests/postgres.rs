@@ -104,15 +104,15 @@ async fn adding_standbys_is_denied_and_other_changes_pass() {
 }
 
 /// demo/orders after its first server has answered.
-fn initialized() -> Value {
+pub fn initialized() -> Value {
     with(database("orders"), "/metadata/annotations", json!({"pgops.dev/initialized": "true"}))
 }
 
-fn version_change(old: &Value, to: &str) -> Value {
+pub fn version_change(old: &Value, to: &str) -> Value {
     review("UPDATE", Some(&with(old.clone(), "/spec/version", json!(to))), Some(old))
 }
 
-fn by(mut review: Value, user: &str) -> Value {
+pub fn by(mut review: Value, user: &str) -> Value {
     review["userInfo"]["username"] = json!(user);
     review
 }
@@ -122,7 +122,7 @@ async fn manual_version_change_is_denied_with_a_request_to_apply() {
     let denial = async |to: &str| Cluster::new().denial(version_change(&initialized(), to)).await;
     assert_snapshot!(denial("17.11").await, @r#"
     403 Forbidden VersionGuarded spec.version
-    spec.version of demo/orders must stay 13.16 until an upgrade has converted the data. The catalog allows 13.16 → 17.11: leave spec.version unchanged and apply
+    spec.version of demo/orders must stay 13.16 until an upgrade has converted the data. The catalog allows 13.16 → 17.11: leave spec.version unchanged and apply the request below; if a GitOps tool applies both, annotate the Postgres with pgops.dev/version-change: by-request
     apiVersion: ops.kubedb.com/v1alpha1
     kind: PostgresOpsRequest
     metadata: { name: "orders-17.11", namespace: "demo" }

@@ -26,6 +26,11 @@ async fn unreadable_entry_is_denied_with_its_field() {
     422 Invalid Unreadable spec.db.image
     spec.db.image: must not be empty: set it to the image of the server
     ");
+    let root = with(version("13.16", "< 18"), "/spec/securityContext", json!({"runAsUser": 0}));
+    assert_snapshot!(denial(root).await, @"
+    422 Invalid Unreadable spec.securityContext.runAsUser
+    spec.securityContext.runAsUser: 0 is not a user that PostgreSQL runs as: set it to the image's own user, such as 999 (Debian) or 70 (Alpine)
+    ");
     assert_snapshot!(denial(without(version("13.16", "< 18"), "/spec/db")).await, @"
     422 Invalid Unreadable spec
     failed to read the PostgresVersion: spec: missing field `db`

@@ -13,12 +13,10 @@ use crate::launcher::claim::{self, Claim, ClaimStatus};
 use crate::launcher::job_state::Withdrawal;
 use crate::launcher::queue;
 use crate::launcher::state::State;
+use crate::launcher::waiting::{self, BLOCKED, JOB_REFUSED, VOLUME_AT_RISK};
 use crate::launcher::worker::Worker;
-use crate::launcher::worker::prepare::{PrepareError, new_worker, rebuild_worker};
+use crate::launcher::worker::prepare::{PrepareError, new_worker, rebuild_worker, server_image};
 
-const BLOCKED: &str = "Blocked";
-/// The database's pod is all that keeps its volume, and an upgrade stops it.
-const VOLUME_AT_RISK: &str = "VolumeAtRisk";
 /// How a request that is not deleted is cancelled.
 pub const BY_ANNOTATION: &str = "was cancelled by its annotation pgops.dev/cancel";
 
@@ -92,7 +90,13 @@ fn created(state: &State) -> Result<Worker, Action> {
         let message = format!("{} was not touched: {message}", state.database_key());
         return Err(Action::Fail { reason, message });
     }
+    if let Some(fulfilled) = fulfilled(state) {
+        return Err(fulfilled);
+    }
     let upgrade = repeat_admission(state)?;
+    if let Some(expired) = expired_refusal(state) {
+        return Err(expired);
+    }
     let worker = new_worker(state, upgrade)
         .map_err(|PrepareError { reason, message }| Action::Deny { reason, message })?;
     let Some(risk) = state.storage_risk() else { return Ok(worker) };
@@ -101,6 +105,34 @@ fn created(state: &State) -> Result<Worker, Action> {
         Action::Wait { reason: VOLUME_AT_RISK, message }
     } else {
         Action::Deny { reason: VOLUME_AT_RISK, message }
+    })
+}
+
+/// Another request has brought the database to this request's target while it waited.
+fn fulfilled(state: &State) -> Option<Action> {
+    let other = state.fulfilled_by.as_ref()?;
+    let database = state.database.as_ref()?;
+    // The catalog may name another image since, which this request was made to roll out.
+    let image = state.catalog.get(state.request.target()?)?.version_ref.image.as_str();
+    let has_target = state.request.target() == Some(database.spec.version.as_str());
+    (has_target && server_image(state) == Some(image)).then(|| Action::Succeed {
+        message: format!(
+            "{} has version {} by PostgresOpsRequest {other}, which ended while this one waited: nothing was done, and \
+             the server was not restarted",
+            state.database_key(),
+            database.spec.version
+        ),
+    })
+}
+
+/// The Job has been refused for longer than the request may wait.
+fn expired_refusal(state: &State) -> Option<Action> {
+    let waited = state.now.duration_since(waiting::since(&state.request, JOB_REFUSED)?);
+    (waited >= waiting::time_limit(&state.request)?).then(|| {
+        let why = waiting::of(&state.request).and_then(|waiting| waiting.message.as_deref());
+        let message =
+            format!("{} was not touched: {}", state.database_key(), why.unwrap_or("its Job was refused"));
+        Action::Fail { reason: JOB_REFUSED.to_owned(), message }
     })
 }
 
@@ -132,10 +164,8 @@ fn repeat_admission(state: &State) -> Result<AdmittedUpgrade, Action> {
 /// The database's version, unless the request's status has it already.
 fn unacknowledged_version(state: &State) -> Option<String> {
     let version = &state.database.as_ref()?.spec.version;
-    let is_acknowledged = state
-        .request
-        .status
-        .as_ref()
-        .is_some_and(|status| status.phase.is_some() && status.from.as_ref() == Some(version));
+    let request = &state.request;
+    let has_phase = request.status.as_ref().is_some_and(|status| status.phase.is_some());
+    let is_acknowledged = has_phase && request.from_version() == Some(version);
     (!is_acknowledged).then(|| version.clone())
 }

@@ -1,5 +1,10 @@
 //! A request that has ended.
 
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::jiff::SignedDuration;
+
+use super::deleted::release_job;
+use super::held;
 use super::release::release;
 use super::resume::resume;
 use crate::launcher::action::{Action, RECHECK_INTERVAL};
@@ -22,6 +27,10 @@ pub fn finish(state: &State) -> Action {
     if let Some(action) = wait_for_worker(state) {
         return action;
     }
+    // The result is recorded.
+    if let Some(action) = release_job(state) {
+        return action;
+    }
     if wants_resume { resume(state) } else { release(state) }
 }
 
@@ -29,6 +38,9 @@ pub fn finish(state: &State) -> Action {
 fn wait_for_worker(state: &State) -> Option<Action> {
     if let Some(job) = &state.job {
         match job_state::of(job) {
+            JobState::Active if held::runner_end(state, job).is_some() => {
+                return Some(end_with_runner(state, job));
+            }
             JobState::Active if pods::end_their_job(&state.pods) => return Some(Action::Nothing),
             // Its pod was lost when the request had ended already. Without rights no other can start, so that the Job would
             // never end, and with it the wait of the next request.
@@ -38,9 +50,18 @@ fn wait_for_worker(state: &State) -> Option<Action> {
             JobState::Held | JobState::Withdrawn(_) | JobState::Complete | JobState::Failed(_) => {}
         }
     }
+    if let Some(action) = held::end_held_pods(state) {
+        return Some(action);
+    }
     // The next request must not start alongside them. A request that is being deleted goes anyway: its
     // claim is taken over when they have ended.
     (state.has_live_pods() && !state.is_deleted()).then_some(Action::Recheck(RECHECK_INTERVAL))
+}
+
+/// The runner has ended, its pod has not: a Job that is suspended replaces no pod.
+fn end_with_runner(state: &State, job: &Job) -> Action {
+    let left = held::runner_end(state, job).map(|end| held::time_left(state, end));
+    left.filter(SignedDuration::is_positive).map_or_else(withdraw, Action::Recheck)
 }
 
 fn withdraw() -> Action {

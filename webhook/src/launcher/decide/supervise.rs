@@ -1,20 +1,18 @@
 //! A request that has a Job.
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt;
 use pgops_api::Owner;
 use pgops_api::opsrequest::resume_command;
 
 use super::admit::{self, start};
+use super::held;
+use super::start::watch_start;
 use crate::launcher::action::{Action, RECHECK_INTERVAL};
 use crate::launcher::job_state::{self, JobState, Withdrawal};
-use crate::launcher::pods::{self, StartProblem};
+use crate::launcher::pods::{self, RunnerEnd, RunnerResult};
 use crate::launcher::state::State;
 use crate::launcher::worker::rbac::with_pods;
-
-/// How long a worker may fail to start before its request ends.
-const START_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
 
 /// The next action for a request that has this Job.
 pub fn supervise(state: &State, job: &Job) -> Action {
@@ -32,10 +30,29 @@ pub fn supervise(state: &State, job: &Job) -> Action {
             Action::Withdraw(admit::cancelled(admit::BY_ANNOTATION))
         }
         JobState::Active if !state.is_progressing() => Action::MarkProgressing,
-        JobState::Active => match watch_start(state, job) {
-            Action::Nothing => grant_own_pods(state, job).unwrap_or(Action::Nothing),
-            hindered => hindered,
-        },
+        JobState::Active => active(state, job),
+    }
+}
+
+fn active(state: &State, job: &Job) -> Action {
+    if let Some(end) = held::runner_end(state, job) {
+        return follow_runner(state, end);
+    }
+    let next = grant_own_pods(state, job).or_else(|| watch_start(state, job));
+    next.unwrap_or(Action::Nothing)
+}
+
+/// The runner has ended: its Job follows, unless another container keeps its pod alive.
+fn follow_runner(state: &State, end: RunnerEnd) -> Action {
+    let left = held::time_left(state, end);
+    if left.is_positive() {
+        return Action::Recheck(left);
+    }
+    match end.result {
+        RunnerResult::Completed => completed(state),
+        RunnerResult::Ended => failed(state, "its runner has ended; another container keeps its pod alive"),
+        // Its Job creates the next pod when this one has ended.
+        RunnerResult::Interrupted => held::end_held_pods(state).unwrap_or(Action::Recheck(RECHECK_INTERVAL)),
     }
 }
 
@@ -47,37 +64,8 @@ fn grant_own_pods(state: &State, job: &Job) -> Option<Action> {
     with_pods(rules, own.map(ResourceExt::name_any).collect()).map(Action::GrantOwnPods)
 }
 
-/// The Job is active: does its pod start?
-fn watch_start(state: &State, job: &Job) -> Action {
-    let Some(StartProblem { reason, message, since }) = start_problem(state, job) else {
-        return Action::Nothing;
-    };
-    let left = START_TIMEOUT - state.now.duration_since(since);
-    if left.is_positive() {
-        return Action::Recheck(left);
-    }
-    if state.may_have_acted(job) {
-        let message = format!("the upgrade has started and resumes as soon as its pod starts: {message}");
-        return Action::Warn { reason, message };
-    }
-    Action::Withdraw(Withdrawal { reason: reason.to_owned(), message })
-}
-
-/// A pod that cannot start, or none at all: a quota or a policy may forbid it.
-fn start_problem(state: &State, job: &Job) -> Option<StartProblem> {
-    // Pods that have ended stay: their Job is about to end, or to create another.
-    if !state.pods.is_empty() {
-        return pods::start_problem(&state.pods);
-    }
-    let name = state.job_name();
-    let started = job.status.as_ref().and_then(|status| status.start_time.as_ref());
-    let since = started.or(job.metadata.creation_timestamp.as_ref())?.0;
-    let message = format!("job {name} has no pod; for the reason run kubectl describe job {name}");
-    Some(StartProblem { reason: "WorkerPod", message, since })
-}
-
 /// The Job succeeded, but the request does not say how it ended: the runner's last status write was lost.
-fn completed(state: &State) -> Action {
+pub fn completed(state: &State) -> Action {
     let version = state.database.as_ref().map(|database| database.spec.version.as_str());
     if version.is_some() && version == state.request.target() && !state.is_paused_by_request() {
         let message = format!("{} has version {}", state.database_key(), version.unwrap_or_default());
@@ -86,14 +74,16 @@ fn completed(state: &State) -> Action {
     failed(state, &format!("it completed, but the database has version {}", version.unwrap_or("unknown")))
 }
 
-fn failed(state: &State, why: &str) -> Action {
+/// The Job ended without a result in the request's status.
+pub fn failed(state: &State, why: &str) -> Action {
     let cause = pods::failure_message(&state.pods);
-    if let Some(cause) = cause.as_ref().filter(|_| !state.runner_has_run()) {
-        let message = format!("{} was not touched: {cause}", state.database_key());
+    let job = format!("job {} failed ({why})", state.job_name());
+    if !state.runner_has_run() {
+        let message = format!("{} was not touched: {}", state.database_key(), cause.unwrap_or(job));
         return Action::Fail { reason: "WorkerFailed".to_owned(), message };
     }
     let cause = cause.map(|cause| format!("; {cause}")).unwrap_or_default();
-    let message = format!("job {} failed ({why}){cause}. {}", state.job_name(), left_behind(state));
+    let message = format!("{job}{cause}. {}", left_behind(state));
     Action::Fail { reason: "JobFailed".to_owned(), message }
 }
 

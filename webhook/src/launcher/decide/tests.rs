@@ -1,7 +1,9 @@
 //! What the launcher does next, by the situation of the request.
 
 mod admit;
+mod deleted;
 mod finish;
+mod held;
 mod resume;
 mod start;
 mod supervise;
@@ -28,6 +30,10 @@ fn describe(action: &Action) -> (&'static str, String) {
         Action::Deny { reason, message } => ("Deny", text(reason, message)),
         Action::Claim(claim) => ("Claim", claim.job.clone().unwrap_or_default()),
         Action::StartJob => ("StartJob", String::new()),
+        Action::EndPods { grace } => ("EndPods", format!("{grace:?}")),
+        Action::FreeVolume => ("FreeVolume", String::new()),
+        Action::ReleaseJob => ("ReleaseJob", String::new()),
+        Action::StopWaiting => ("StopWaiting", String::new()),
         Action::DeleteJob => ("DeleteJob", String::new()),
         Action::Revoke => ("Revoke", String::new()),
         Action::GrantOwnPods(_) => ("GrantOwnPods", String::new()),

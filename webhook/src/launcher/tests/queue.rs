@@ -1,8 +1,9 @@
 //! The queue of one database.
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
 use pgops_api::admission::{Facts, decide};
-use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_WAITING, Phase};
+use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase};
 use pgops_api::{Postgres, PostgresOpsRequest, names};
 use serde_json::json;
 
@@ -49,7 +50,30 @@ async fn requests_run_one_at_a_time_in_creation_order() {
     launcher.settle().await;
     assert_eq!(claim(&server), None, "the claim outlived its last request");
     assert!(names_of(&server).iter().all(|name| get(&server, name).metadata.finalizers.unwrap().is_empty()));
+    let mut jobs = server.all::<Job>().into_iter();
+    assert!(jobs.all(|job| job.metadata.finalizers.unwrap().is_empty()), "a Job outlives its request");
     assert_eq!(server.recorded_max(), 1);
+}
+
+#[tokio::test]
+async fn queued_request_for_the_same_target_restarts_nothing() {
+    let server = cluster();
+    add_request(&server, "a", "01:00", "17.11");
+    add_request(&server, "b", "02:00", "17.11");
+    let launcher = Launcher::new(&server);
+    launcher.settle().await;
+    server.change::<StatefulSet>("orders", |it| {
+        it["spec"]["template"]["spec"]["containers"][0]["image"] = json!("postgres:17.11");
+    });
+    server.change::<PostgresOpsRequest>("a", |it| {
+        it["status"]["conditions"] =
+            json!([{ "type": "Successful", "status": "True", "lastTransitionTime": "1970-01-01T00:30:00Z" }]);
+    });
+    complete_upgrade(&server, "a");
+    launcher.settle().await;
+    assert_eq!((phases(&server), server.all::<Job>().len()), (vec![Phase::Successful, Phase::Successful], 1));
+    let message = condition_message(&server, "b", CONDITION_SUCCESSFUL);
+    assert!(message.starts_with("demo/orders has version 17.11 by PostgresOpsRequest a"), "{message}");
 }
 
 #[tokio::test]
@@ -92,7 +116,6 @@ async fn deleted_active_job_is_recreated_and_started() {
     let first = claim(&server);
     let job = names::job("a", "a1-of-01:00");
     server.change::<Job>(&job, |it| it["metadata"]["deletionTimestamp"] = json!("1970-01-01T01:00:00Z"));
-    assert_eq!(active(&server), [""; 0]);
     launcher.settle().await;
     assert_eq!(active(&server), ["a"]);
     assert_ne!(claim(&server), first, "the claim names the Job that was deleted");

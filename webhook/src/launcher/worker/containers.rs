@@ -7,7 +7,6 @@
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, EnvVar, EnvVarSource, ObjectFieldSelector, ResourceRequirements, SecurityContext,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use pgops_api::plan::{NODE_VARIABLE, PLAN_VARIABLE, UpgradeKind};
 use pgops_api::{layout, names};
 
@@ -20,7 +19,7 @@ const RUNNER: &str = "/pgops/bin/pgops-runner";
 
 impl Worker {
     /// Stages the old version's programs, from its own image.
-    pub(super) fn stage(&self) -> Option<Container> {
+    pub(super) fn stage(&self, options: &WorkerOptions) -> Option<Container> {
         let major = self.plan.from.pg_version().ok().filter(|_| self.kind == UpgradeKind::Major)?.major;
         Some(Container {
             image: Some(self.plan.from.image.clone()),
@@ -30,15 +29,16 @@ impl Worker {
                     .into(),
             ),
             volume_mounts: Some(stage_mounts()),
-            ..container(CONTAINER_STAGE)
+            ..container(CONTAINER_STAGE, options.copy_resources.clone().into())
         })
     }
 
     /// Runs programs on the volume.
-    pub(super) fn programs(&self) -> Container {
+    pub(super) fn programs(&self, options: &WorkerOptions) -> Container {
+        let resources = self.programs_resources(options);
         Container {
             volume_mounts: Some(self.programs_mounts()),
-            ..self.agent(names::CONTAINER_PROGRAMS, layout::PROGRAMS_DIR)
+            ..self.agent(names::CONTAINER_PROGRAMS, layout::PROGRAMS_DIR, resources)
         }
     }
 
@@ -47,17 +47,15 @@ impl Worker {
         if self.kind == UpgradeKind::Minor {
             return None;
         }
-        let mut container = Container {
+        let resources = self.rehearsal_resources(options);
+        Some(Container {
             volume_mounts: Some(rehearsal_mounts()),
-            ..self.agent(names::CONTAINER_REHEARSAL, layout::REHEARSAL_DIR)
-        };
-        let limit = ("memory".to_owned(), options.rehearsal_memory.clone().into());
-        container.resources.get_or_insert_default().limits = Some([limit].into());
-        Some(container)
+            ..self.agent(names::CONTAINER_REHEARSAL, layout::REHEARSAL_DIR, resources)
+        })
     }
 
     /// An agent in the target's image.
-    fn agent(&self, name: &str, directory: &str) -> Container {
+    fn agent(&self, name: &str, directory: &str, resources: ResourceRequirements) -> Container {
         let socket = format!("{directory}/{}", layout::AGENT_SOCKET);
         Container {
             image: Some(self.plan.to.image.clone()),
@@ -66,7 +64,7 @@ impl Worker {
             termination_message_policy: Some("File".to_owned()),
             // A sidecar: it is started again if it ends, and ended after the runner.
             restart_policy: Some("Always".to_owned()),
-            ..container(name)
+            ..container(name, resources)
         }
     }
 
@@ -80,32 +78,28 @@ impl Worker {
                 field_variable(NODE_VARIABLE, "spec.nodeName"),
             ]),
             volume_mounts: Some(self.runner_mounts()),
-            ..container(names::CONTAINER_RUNNER)
+            ..container(names::CONTAINER_RUNNER, options.runner_resources.clone().into())
         })
     }
 }
 
 /// Copies the program, and a passwd file in which the pod's user has a name.
-pub(super) fn install(image: &str) -> Container {
+pub(super) fn install(options: &WorkerOptions) -> Container {
     let passwd = format!("{}/passwd", layout::PASSWD_DIR);
     Container {
-        image: Some(image.to_owned()),
+        image: Some(options.runner_image.clone()),
         args: Some(["install", "--to", layout::TOOLS_DIR, "--passwd", &passwd].map(Into::into).into()),
         volume_mounts: Some(install_mounts()),
-        ..container("install")
+        ..container("install", options.copy_resources.clone().into())
     }
 }
 
 /// What all containers have in common.
-fn container(name: &str) -> Container {
-    let quantity = |(name, quantity): (&str, &str)| (name.to_owned(), Quantity(quantity.to_owned()));
+fn container(name: &str, resources: ResourceRequirements) -> Container {
     Container {
         name: name.to_owned(),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        resources: Some(ResourceRequirements {
-            requests: Some([("cpu", "100m"), ("memory", "256Mi")].map(quantity).into()),
-            ..ResourceRequirements::default()
-        }),
+        resources: Some(resources),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),

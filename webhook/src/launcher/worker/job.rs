@@ -24,6 +24,9 @@ impl Worker {
     pub fn job(&self, options: &WorkerOptions) -> serde_json::Result<Job> {
         let mut metadata = metadata(&self.plan);
         metadata.annotations.get_or_insert_default().insert(ANNOTATION_HELD.to_owned(), "true".to_owned());
+        // A policy may add a `ttlSecondsAfterFinished`: a Job that vanishes before its result is recorded would be created
+        // again.
+        metadata.finalizers = Some(vec![names::JOB_FINALIZER.to_owned()]);
         Ok(Job {
             metadata,
             spec: Some(JobSpec {
@@ -89,6 +92,7 @@ mod tests {
         let job = worker("13.16", "17.11").job(&worker_options()).unwrap();
         assert_eq!(job.metadata.name.as_deref(), Some("orders-17-3f9c21aa"));
         assert_eq!(job.metadata.labels.as_ref().unwrap()[names::LABEL_DATABASE], "orders");
+        assert_eq!(job.metadata.finalizers.as_deref().unwrap(), [names::JOB_FINALIZER]);
         let spec = job.spec.unwrap();
         assert_eq!(spec.pod_replacement_policy.as_deref(), Some("Failed"));
         assert_eq!(spec.active_deadline_seconds, None);

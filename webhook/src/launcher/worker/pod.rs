@@ -21,10 +21,10 @@ impl Worker {
             image_pull_policy: options.pull_policy.map(|policy| format!("{policy:?}")),
             ..container
         };
-        let init_containers = [install(&options.runner_image)]
+        let init_containers = [install(options)]
             .into_iter()
-            .chain(self.stage())
-            .chain([self.programs()])
+            .chain(self.stage(options))
+            .chain([self.programs(options)])
             .chain(self.rehearsal(options));
         Ok(PodSpec {
             service_account_name: Some(names::worker(&self.plan.request, &self.plan.request_uid)),
@@ -38,9 +38,9 @@ impl Worker {
             enable_service_links: Some(false),
             security_context: Some(self.pod_security()),
             affinity: node.map(prefer_node),
-            node_selector,
+            node_selector: options.images.node_selector(node_selector),
             tolerations,
-            image_pull_secrets,
+            image_pull_secrets: options.images.pull_secrets(image_pull_secrets),
             priority_class_name: priority_class,
             init_containers: Some(init_containers.map(with_pull_policy).collect()),
             containers: vec![with_pull_policy(self.runner(options)?)],

@@ -1,6 +1,9 @@
 //! Builds the worker of a request from what was observed.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{Container, PodSpec};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
 use pgops_api::admission::{AdmittedUpgrade, RequestOptions};
 use pgops_api::names::CONTAINER_POSTGRES;
@@ -10,6 +13,7 @@ use pgops_api::{Owner, Postgres, UpgradePlan, layout};
 
 use super::{RunAs, Scheduling, Worker};
 use crate::launcher::state::State;
+use crate::launcher::waiting::PLAN_LOST;
 
 /// Why no worker can be built.
 #[derive(Debug, PartialEq)]
@@ -35,7 +39,7 @@ pub fn new_worker(state: &State, mut upgrade: AdmittedUpgrade) -> Result<Worker,
 pub fn rebuild_worker(state: &State) -> Result<Worker, PrepareError> {
     let provisioned = Provisioned::of(state)?;
     let request = &state.request;
-    let mut from = version_ref(state, request.status.as_ref().and_then(|status| status.from.as_deref()))?;
+    let mut from = version_ref(state, request.from_version())?;
     let to = version_ref(state, request.target())?;
     let old_major = major(&from)?;
     let new_major = major(&to)?;
@@ -70,7 +74,7 @@ fn major(version: &VersionRef) -> Result<u32, PrepareError> {
 }
 
 fn plan_lost(message: String) -> PrepareError {
-    PrepareError { reason: "PlanLost", message }
+    PrepareError { reason: PLAN_LOST, message }
 }
 
 /// A database and the template of its pods, as the provisioner built it.
@@ -112,8 +116,9 @@ impl<'a> Provisioned<'a> {
             auth_secret: database.auth_secret(),
             config_secret: config_secret.filter(|name| !name.is_empty()),
             run_as: run_as(pod),
+            server_limits: server_limits(pod),
             scheduling: Scheduling {
-                node: state.node.clone(),
+                node: state.server.as_ref().and_then(|pod| pod.spec.as_ref()?.node_name.clone()),
                 node_selector: pod.node_selector.clone(),
                 tolerations: pod.tolerations.clone(),
                 image_pull_secrets: pod.image_pull_secrets.clone(),
@@ -121,6 +126,16 @@ impl<'a> Provisioned<'a> {
             },
         }
     }
+}
+
+/// Image of the database's server, if pgops has provisioned it.
+pub fn server_image(state: &State) -> Option<&str> {
+    Provisioned::of(state).ok()?.server_image().map(String::as_str)
+}
+
+fn server_limits(pod: &PodSpec) -> BTreeMap<String, Quantity> {
+    let resources = server(pod).and_then(|container| container.resources.clone());
+    resources.and_then(|resources| resources.limits).unwrap_or_default()
 }
 
 fn server(pod: &PodSpec) -> Option<&Container> {

@@ -26,6 +26,10 @@ const LATER: &str = "1970-01-01T00:09:00Z";
 #[case::claimed_and_denied(StateBuilder::new().claimed().no_workload(), "Deny")]
 #[case::cancelled(StateBuilder::new().cancelled(), "Fail")]
 #[case::cancelled_when_claimed(StateBuilder::new().claimed().cancelled(), "Fail")]
+#[case::refused(StateBuilder::new().claimed().waits("JobRefused", 100), "Launch")]
+#[case::refused_within_the_limit(StateBuilder::new().claimed().timeout("5m").waits("JobRefused", 900), "Launch")]
+#[case::refused_beyond_the_limit(StateBuilder::new().claimed().timeout("5m").waits("JobRefused", 700), "Fail")]
+#[case::blocked_beyond_the_limit(StateBuilder::new().timeout("5m").waits("Blocked", 100), "Claim")]
 #[case::deleted(StateBuilder::new().deleted(), "Nothing")]
 #[case::deleted_with_finalizer(StateBuilder::new().finalizer().deleted(), "RemoveFinalizer")]
 #[case::deleted_when_claimed(StateBuilder::new().claimed().deleted(), "Release")]
@@ -106,6 +110,20 @@ fn denial_says_why(#[case] state: StateBuilder, #[case] reason: &str, #[case] pa
 #[case::claims_deleted_by_scaling(StateBuilder::new().when_scaled("Delete"), "VolumeAtRisk", "whenScaled Delete")]
 fn waiting_request_names_its_blocker(#[case] state: StateBuilder, #[case] reason: &str, #[case] part: &str) {
     assert_says(state, "Wait", reason, part);
+}
+
+/// The request waited while another one brought the database to its target.
+#[rstest]
+#[case::to_the_same_image(at_target("postgres:17.11").fulfilled_by("first"), "Succeed")]
+#[case::to_an_image_that_the_catalog_has_replaced(at_target("old/17.11").fulfilled_by("first"), "Acknowledge")]
+#[case::by_no_request_since(at_target("postgres:17.11"), "Acknowledge")]
+#[case::and_left_since(StateBuilder::new().fulfilled_by("first"), "Claim")]
+fn queued_request_ends_if_the_database_has_its_target(#[case] state: StateBuilder, #[case] expected: &str) {
+    assert_eq!(next(state), expected);
+}
+
+fn at_target(image: &str) -> StateBuilder {
+    StateBuilder::new().database_version("17.11").server_image(image)
 }
 
 #[test]

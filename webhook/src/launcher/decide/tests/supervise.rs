@@ -1,6 +1,7 @@
 use super::{describe, next};
 use crate::launcher::decide::next_action;
-use crate::launcher::fixtures::{StateBuilder, jobs, pods};
+use crate::launcher::fixtures::{StateBuilder, events, jobs, pods};
+use k8s_openapi::api::core::v1::Event;
 use rstest::rstest;
 
 fn progressing() -> StateBuilder {
@@ -17,15 +18,15 @@ fn withdrawn() -> StateBuilder {
 
 #[rstest]
 #[case::started(StateBuilder::new().finalizer().job(jobs::idle()), "MarkProgressing")]
-#[case::active(active().pod(pods::running(600)), "Nothing")]
-#[case::active_and_deleted(active().deleted().pod(pods::running(600)), "Nothing")]
+#[case::active(active().pod(pods::started(600)), "Nothing")]
+#[case::active_and_deleted(active().deleted().pod(pods::started(600)), "Nothing")]
 #[case::active_and_cancelled(
-    active().cancelled().step("4/14 PauseDatabase").pod(pods::running(600)),
+    active().cancelled().step("4/14 PauseDatabase").pod(pods::started(600)),
     "Nothing"
 )]
 #[case::cancelled_before_its_pod_started(active().cancelled().pod(pods::waiting(900, "ErrImagePull")), "Withdraw")]
-#[case::being_deleted(progressing().job(jobs::deleted(jobs::failed())), "Nothing")]
-#[case::between_two_pods(progressing().job(jobs::between_pods()).pod(pods::failed(700, 1, "")), "Nothing")]
+#[case::between_two_pods(progressing().job(jobs::between_pods()).pod(pods::failed(990, 1, "")), "Recheck")]
+#[case::between_two_pods_for_long(progressing().job(jobs::between_pods()).pod(pods::failed(700, 1, "")), "Warn")]
 #[case::withdrawn(withdrawn(), "Fail")]
 #[case::withdrawn_with_a_live_pod(withdrawn().pod(pods::running(800)), "Recheck")]
 #[case::withdrawn_too_late(withdrawn().paused_by_request(), "UnsuspendJob")]
@@ -34,19 +35,69 @@ fn job_is_supervised_until_it_ends(#[case] state: StateBuilder, #[case] expected
 }
 
 #[rstest]
-#[case::image_missing_briefly(active().pod(pods::waiting(900, "ErrImagePull")), "Recheck")]
+#[case::image_missing_briefly(active().pod(pods::waiting(900, "ErrImagePull")), "Warn")]
 #[case::image_missing(active().pod(pods::waiting(800, "ImagePullBackOff")), "Withdraw")]
+#[case::image_missing_and_a_longer_limit(
+    active().timeout("5m").pod(pods::waiting(800, "ImagePullBackOff")),
+    "Warn"
+)]
 #[case::image_missing_after_a_start(
     active().step("4/14 PauseDatabase").pod(pods::waiting(800, "ImagePullBackOff")),
     "Warn"
 )]
-#[case::no_pod(progressing().job(jobs::idle()), "Withdraw")]
+#[case::no_pod(progressing().job(jobs::idle()), "Warn")]
 #[case::no_pod_after_a_pause(progressing().paused_by_request().job(jobs::idle()), "Warn")]
+#[case::pod_refused(progressing().job(jobs::idle()).event(events::refused(610)), "Warn")]
+#[case::pod_refused_beyond_the_limit(
+    progressing().timeout("5m").job(jobs::idle()).event(events::refused(610)),
+    "Withdraw"
+)]
+#[case::pod_refused_and_cancelled(
+    progressing().cancelled().job(jobs::idle()).event(events::refused(610)),
+    "Withdraw"
+)]
+#[case::pod_refused_after_a_pause(
+    progressing().timeout("5m").paused_by_request().job(jobs::idle()).event(events::refused(610)),
+    "Warn"
+)]
+#[case::volume_not_mounted(active().pod(pods::creating(600, "node-1")).event(not_mounted()), "Warn")]
 fn job_whose_pod_cannot_start_is_withdrawn_unless_it_acted(
     #[case] state: StateBuilder,
     #[case] expected: &str,
 ) {
     assert_eq!(next(state), expected);
+}
+
+#[rstest]
+#[case::refused("PodRefused", "StopWaiting")]
+#[case::job_refused("JobRefused", "StopWaiting")]
+#[case::by_the_runner("ServerStarting", "Nothing")]
+fn condition_of_a_wait_is_removed_when_it_is_over(#[case] reason: &str, #[case] expected: &str) {
+    assert_eq!(next(active().waits(reason, 700).pod(pods::started(600))), expected);
+}
+
+fn not_mounted() -> Event {
+    events::warning(980, "FailedAttachVolume", "Multi-Attach error for volume \"pv\"")
+}
+
+/// In the outage, the new version's pod waits for the worker, and has the volume that the worker waits for.
+#[rstest]
+#[case::it_waits(false, "node-1", "FreeVolume")]
+#[case::it_serves(true, "node-1", "Warn")]
+#[case::on_the_same_node(false, "node-2", "Warn")]
+fn server_on_another_node_gives_the_volume_up_unless_it_serves(
+    #[case] is_ready: bool,
+    #[case] node: &str,
+    #[case] expected: &str,
+) {
+    let state = active().paused_by_request().server_on(node, is_ready);
+    assert_eq!(next(state.pod(pods::creating(900, "node-2")).event(not_mounted())), expected);
+}
+
+#[test]
+fn server_of_a_database_that_is_not_paused_keeps_the_volume() {
+    let state = active().server_on("node-1", false);
+    assert_eq!(next(state.pod(pods::creating(900, "node-2")).event(not_mounted())), "Warn");
 }
 
 #[rstest]

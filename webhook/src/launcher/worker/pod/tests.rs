@@ -64,6 +64,19 @@ fn worker_runs_as_owner_of_the_data_near_the_database() {
     assert_eq!(pod.image_pull_secrets.unwrap()[0].name, "pull");
 }
 
+/// Also if another provisioner has built the database: its pods need not have them.
+#[test]
+fn worker_pulls_with_the_secrets_of_the_installation_on_nodes_of_its_architecture() {
+    let mut options = worker_options();
+    options.images.image_pull_secrets = vec!["mirror".into()];
+    options.images.image_architecture = Some("amd64".into());
+    let job = worker("13.16", "17.11").job(&options).unwrap();
+    let pod = job.spec.unwrap().template.spec.unwrap();
+    let secrets: Vec<_> = pod.image_pull_secrets.unwrap().into_iter().map(|secret| secret.name).collect();
+    assert_eq!(secrets, ["pull", "mirror"]);
+    assert_eq!(pod.node_selector.unwrap()["kubernetes.io/arch"], "amd64");
+}
+
 #[test]
 fn major_upgrade_stages_running_image_and_mounts_volume() {
     let pod = pod(&worker("13.16", "17.11"));

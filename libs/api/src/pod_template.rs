@@ -12,30 +12,40 @@ use k8s_openapi::api::core::v1::{
     Affinity, EnvFromSource, EnvVar, LocalObjectReference, ResourceRequirements, Toleration,
     TopologySpreadConstraint,
 };
-use pgops_api::names;
 use serde::Deserialize;
+
+use crate::{names, quantity};
 
 /// The part of `spec.podTemplate` that has an effect.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PodTemplate {
+    /// Labels and annotations of the pod.
     pub metadata: Metadata,
+    /// Where the pod runs.
     pub spec: PodSpec,
     /// The server's container.
     #[serde(skip)]
     pub server: Container,
+    /// Where the server's container is in the object.
+    #[serde(skip)]
+    pub server_path: String,
 }
 
+/// Metadata of the pod.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Metadata {
     /// pgops' own labels take precedence.
     pub labels: BTreeMap<String, String>,
+    /// Annotations of the pod.
     pub annotations: BTreeMap<String, String>,
 }
 
+/// The part of the pod's spec that has an effect.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the fields of a pod")]
 pub struct PodSpec {
     pub node_selector: Option<BTreeMap<String, String>>,
     pub tolerations: Option<Vec<Toleration>>,
@@ -47,6 +57,7 @@ pub struct PodSpec {
     // The server's container in v1alpha2's form. Not flattened: errors would lose the field's name.
     env: Vec<EnvVar>,
     env_from: Option<Vec<EnvFromSource>>,
+    #[serde(deserialize_with = "quantity::with_numbers")]
     resources: Option<ResourceRequirements>,
 }
 
@@ -56,7 +67,10 @@ pub struct PodSpec {
 pub struct Container {
     name: String,
     env: Vec<EnvVar>,
+    /// Sources of further variables.
     pub env_from: Option<Vec<EnvFromSource>>,
+    /// Requests and limits.
+    #[serde(deserialize_with = "quantity::with_numbers")]
     pub resources: Option<ResourceRequirements>,
 }
 
@@ -68,13 +82,18 @@ impl PodTemplate {
         let Some(template) = template else { return Ok(Self::default()) };
         let mut parsed: Self = serde_path_to_error::deserialize(template)?;
         let spec = &mut parsed.spec;
-        let named = spec.containers.iter().find(|container| container.name == names::CONTAINER_POSTGRES);
-        parsed.server = named.cloned().unwrap_or_else(|| Container {
-            name: names::CONTAINER_POSTGRES.to_owned(),
-            env: mem::take(&mut spec.env),
-            env_from: spec.env_from.take(),
-            resources: spec.resources.take(),
-        });
+        let named = spec.containers.iter().position(|it| it.name == names::CONTAINER_POSTGRES);
+        parsed.server_path = match named {
+            Some(index) => format!("spec.podTemplate.spec.containers[{index}]"),
+            None => "spec.podTemplate.spec".to_owned(),
+        };
+        parsed.server =
+            named.and_then(|index| spec.containers.get(index)).cloned().unwrap_or_else(|| Container {
+                name: names::CONTAINER_POSTGRES.to_owned(),
+                env: mem::take(&mut spec.env),
+                env_from: spec.env_from.take(),
+                resources: spec.resources.take(),
+            });
         Ok(parsed)
     }
 }

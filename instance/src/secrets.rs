@@ -1,0 +1,133 @@
+//! Watches the mounted Secrets: whether the server still accepts the password, and whether it has the user's settings.
+//! Both Secrets can be changed without the server, and the password without the Secret.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgops_api::instance_status::PasswordState;
+use pgops_api::{layout, names};
+use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Config, NoTls};
+
+use crate::credentials::Credentials;
+use crate::report::StatusReport;
+
+/// Interval between two reads of the files, which the kubelet replaces within about a minute after a change.
+const INTERVAL: Duration = Duration::from_secs(15);
+/// Time after which the same password is tried again: each rejected attempt is a line in the server's log.
+const RETRY: Duration = Duration::from_mins(2);
+/// The same, for a password that was accepted.
+const RECHECK: Duration = Duration::from_mins(5);
+/// Timeout of one attempt.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The user's settings, as they are mounted now.
+pub fn settings() -> Option<Vec<u8>> {
+    fs::read(Path::new(layout::CONFIG_DIR).join(names::USER_CONF)).ok()
+}
+
+/// Reports until the process ends. The server was started with these settings.
+pub fn watch(report: Arc<StatusReport>, started_with: Option<Vec<u8>>) {
+    tokio::spawn(async move {
+        let mut last: Option<Attempt> = None;
+        loop {
+            // A Secret that was deleted stays mounted: without a file nothing is known.
+            let now = settings();
+            report.set_settings_changed(now.is_some() && now != started_with);
+            if let Ok(credentials) = Credentials::read(Path::new(layout::AUTH_DIR))
+                && last.as_ref().is_none_or(|last| last.is_outdated(&credentials, Instant::now()))
+            {
+                let state = attempt(&credentials).await;
+                report.set_password(state);
+                last = Some(Attempt { credentials, state, at: Instant::now() });
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    });
+}
+
+/// The last attempt to authenticate.
+struct Attempt {
+    credentials: Credentials,
+    state: PasswordState,
+    at: Instant,
+}
+
+impl Attempt {
+    fn is_outdated(&self, current: &Credentials, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.at);
+        let limit = match self.state {
+            PasswordState::Accepted => RECHECK,
+            PasswordState::Rejected => RETRY,
+            PasswordState::Unknown => INTERVAL,
+        };
+        age >= limit || self.credentials != *current
+    }
+}
+
+/// Authenticates as a client does: connections by the socket need no password.
+async fn attempt(credentials: &Credentials) -> PasswordState {
+    let mut config = Config::new();
+    config
+        .host("127.0.0.1")
+        .port(names::POSTGRES_PORT)
+        .user(&credentials.username)
+        .password(&credentials.password)
+        .dbname("template1")
+        .application_name("pgops-instance");
+    match tokio::time::timeout(TIMEOUT, config.connect(NoTls)).await {
+        Ok(Ok(_)) => PasswordState::Accepted,
+        Ok(Err(error)) => state_by_code(error.code()),
+        Err(_) => PasswordState::Unknown,
+    }
+}
+
+/// The server looks for the database once it has authenticated the client.
+fn state_by_code(code: Option<&SqlState>) -> PasswordState {
+    let rejected = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
+    let authenticated = [
+        SqlState::INVALID_CATALOG_NAME,
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+    ];
+    match code {
+        Some(code) if rejected.contains(code) => PasswordState::Rejected,
+        Some(code) if authenticated.contains(code) => PasswordState::Accepted,
+        _ => PasswordState::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::wrong_password(Some(SqlState::INVALID_PASSWORD), PasswordState::Rejected)]
+    #[case::no_such_role(Some(SqlState::INVALID_AUTHORIZATION_SPECIFICATION), PasswordState::Rejected)]
+    #[case::no_such_database(Some(SqlState::INVALID_CATALOG_NAME), PasswordState::Accepted)]
+    #[case::starting(Some(SqlState::CANNOT_CONNECT_NOW), PasswordState::Unknown)]
+    #[case::all_connections_in_use(Some(SqlState::TOO_MANY_CONNECTIONS), PasswordState::Unknown)]
+    #[case::no_answer(None, PasswordState::Unknown)]
+    fn password_is_rejected_only_if_the_server_says_so(
+        #[case] code: Option<SqlState>,
+        #[case] expected: PasswordState,
+    ) {
+        assert_eq!(state_by_code(code.as_ref()), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn password_is_tried_again_when_it_changes_or_after_a_while() {
+        let credentials =
+            |password: &str| Credentials { username: "postgres".into(), password: password.into() };
+        for (state, limit) in [(PasswordState::Accepted, RECHECK), (PasswordState::Rejected, RETRY)] {
+            let last = Attempt { credentials: credentials("a"), state, at: Instant::now() };
+            assert!(!last.is_outdated(&credentials("a"), last.at + INTERVAL), "{state:?}");
+            assert!(last.is_outdated(&credentials("b"), last.at + INTERVAL), "{state:?}");
+            assert!(last.is_outdated(&credentials("a"), last.at + limit), "{state:?}");
+        }
+    }
+}

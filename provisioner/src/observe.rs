@@ -1,0 +1,266 @@
+//! Reads what the status of a database says about its pod, its volume claim and its Secret. A read that fails leaves what
+//! the status said before: it is not worth a database that is not built.
+
+use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
+use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use pgops_api::postgres::StorageType;
+use pgops_api::{Owner, Postgres, names};
+use pgops_kube::{ApiError, patch};
+use serde_json::json;
+
+use crate::claims::volume_claims;
+use crate::context::{Context, patch_params};
+use crate::expansion::{self, Expansion};
+use crate::instance;
+use crate::observation::{Observation, Restart, ServerReport};
+use crate::pod_problem::{PodProblem, creation_problem, start_problem};
+use crate::{restart, secret};
+
+/// Observes a database with the workload of its own, if that exists, and expands its volume claim if that is requested.
+pub async fn observe(context: &Context, database: &Postgres, workload: Option<&StatefulSet>) -> Observation {
+    let mut observation = Observation {
+        auth_secret: secret::look_up(&context.client, database).await,
+        expansion: told(database, expand(context, database).await).flatten(),
+        ..Observation::default()
+    };
+    let Some(workload) = workload else { return observation };
+    let Some(pod) = told(database, pod(context, database, workload).await) else { return observation };
+    let Some(pod) = pod else {
+        observation.restart = Restart::NotNeeded;
+        observation.problem = told(database, refused_pod(context, database, workload).await).flatten();
+        return observation;
+    };
+    observation.restart =
+        told(database, outdated(context, database, workload, &pod).await).unwrap_or_default();
+    observation.pod = Some(pod.name_any());
+    observation.instance = instance::ask(&pod).await.map(ServerReport::from);
+    if !is_ready(&pod) {
+        let events = told(database, events(context, database, &pod.metadata).await).unwrap_or_default();
+        let reason = observation.instance.as_ref().and_then(|instance| instance.unready_reason.as_deref());
+        observation.problem = start_problem(&pod, &events).or_else(|| reason.map(PodProblem::unready));
+    }
+    if observation.instance.as_ref().is_some_and(|instance| instance.settings_changed) {
+        observation.restart.add("the contents of configSecret");
+    }
+    observation
+}
+
+/// The result of a read, or none if it failed, which is logged.
+fn told<T>(database: &Postgres, result: Result<T, ApiError>) -> Option<T> {
+    result
+        .inspect_err(|error| {
+            let namespace = database.namespace().unwrap_or_default();
+            tracing::warn!(namespace, database = database.name_any(), cause = error.cause(), "{error}");
+        })
+        .ok()
+}
+
+fn api<K>(context: &Context, database: &Postgres) -> Api<K>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+{
+    Api::namespaced(context.client.clone(), &database.namespace().unwrap_or_default())
+}
+
+/// The first pod, unless another owner's pod has its name.
+async fn pod(
+    context: &Context,
+    database: &Postgres,
+    workload: &StatefulSet,
+) -> Result<Option<Pod>, ApiError> {
+    let name = names::pod(&database.name_any(), 0);
+    let pods: Api<Pod> = api(context, database);
+    let pod = pods.get_opt(&name).await.map_err(ApiError::on::<Pod>("read", name))?;
+    Ok(pod.filter(|pod| Owner::of(workload).owns(&pod.metadata)))
+}
+
+/// Why the StatefulSet's controller cannot create the pod, if it should exist.
+async fn refused_pod(
+    context: &Context,
+    database: &Postgres,
+    workload: &StatefulSet,
+) -> Result<Option<PodProblem>, ApiError> {
+    if workload.spec.as_ref().and_then(|spec| spec.replicas) == Some(0) {
+        return Ok(None);
+    }
+    let events = events(context, database, &workload.metadata).await?;
+    Ok(creation_problem(&workload.metadata, &events))
+}
+
+async fn events(context: &Context, database: &Postgres, about: &ObjectMeta) -> Result<Vec<Event>, ApiError> {
+    let Some(uid) = &about.uid else { return Ok(Vec::new()) };
+    let params = ListParams::default().fields(&format!("involvedObject.uid={uid}"));
+    let name = about.name.as_deref().unwrap_or_default();
+    let found = api::<Event>(context, database).list(&params).await;
+    Ok(found.map_err(ApiError::on::<Event>("list", name))?.items)
+}
+
+async fn outdated(
+    context: &Context,
+    database: &Postgres,
+    workload: &StatefulSet,
+    pod: &Pod,
+) -> Result<Restart, ApiError> {
+    let Some(outdated) = restart::outdated(workload, pod) else { return Ok(Restart::NotNeeded) };
+    let revisions: Api<ControllerRevision> = api(context, database);
+    let read = async |name: &str| {
+        let found =
+            revisions.get_opt(name).await.map_err(ApiError::on::<ControllerRevision>("read", name))?;
+        Ok::<_, ApiError>(found.filter(|found| Owner::of(workload).owns(&found.metadata)))
+    };
+    let (current, wanted) = (read(&outdated.current).await?, read(&outdated.wanted).await?);
+    Ok(Restart::Pending(restart::changed_fields(current.as_ref(), wanted.as_ref())))
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Raises the request of the volume claim, unless the database is paused, and reports how far the expansion is.
+async fn expand(context: &Context, database: &Postgres) -> Result<Option<Expansion>, ApiError> {
+    if database.storage_type() == StorageType::Ephemeral {
+        return Ok(Some(Expansion::Done));
+    }
+    let Some(requested) = expansion::requested(database) else { return Ok(None) };
+    let name = database.name_any();
+    let namespace = database.namespace().unwrap_or_default();
+    let claims = volume_claims(&context.client, &namespace, &name).await?;
+    let first = names::claim(&name, 0);
+    let Some(claim) = claims.into_iter().find(|claim| claim.name_any() == first) else { return Ok(None) };
+    let class = class(context, &claim).await?;
+    let expansion = expansion::decide(requested, &claim, class.as_ref());
+    let Expansion::Raise(size) = &expansion else { return Ok(Some(expansion)) };
+    if database.paused().is_some() {
+        return Ok(None);
+    }
+    let change = json!({ "spec": { "resources": { "requests": { "storage": size } } } });
+    let claims: Api<PersistentVolumeClaim> = api(context, database);
+    match patch::patch(&claims, "expand", &claim, &patch_params(), change).await {
+        Ok(claim) => {
+            tracing::info!(namespace, database = name, claim = first, size, "expanding the volume claim");
+            Ok(Some(expansion::decide(requested, &claim, class.as_ref())))
+        }
+        Err(error) if error.is_refused() => Ok(Some(expansion::refused(requested, &claim, &error.cause()))),
+        Err(error) => Err(error),
+    }
+}
+
+/// The class of a claim, if it exists.
+async fn class(context: &Context, claim: &PersistentVolumeClaim) -> Result<Option<StorageClass>, ApiError> {
+    let Some(name) = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref()) else {
+        return Ok(None);
+    };
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let classes: Api<StorageClass> = Api::all(context.client.clone());
+    classes.get_opt(name).await.map_err(ApiError::on::<StorageClass>("read", name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{self, claim, database, version, workload};
+    use crate::observation::AuthSecret;
+    use k8s_openapi::api::core::v1::Secret;
+    use pgops_api::Condition;
+    use pgops_api::postgres::{CONDITION_PAUSED, PostgresStatus};
+    use pgops_testing::fake_api_server::FakeApiServer;
+    use serde_json::Value;
+
+    fn parse<K: serde::de::DeserializeOwned>(object: Value) -> K {
+        serde_json::from_value(object).unwrap()
+    }
+
+    /// A StatefulSet whose pod should exist.
+    fn running() -> StatefulSet {
+        let mut workload = workload(&version("13.16", "13.16", None));
+        workload.metadata.uid = Some("w".to_owned());
+        workload
+    }
+
+    #[tokio::test]
+    async fn refused_pod_and_missing_secret_are_observed() {
+        let server = FakeApiServer::new("demo");
+        server.put(&parse::<Event>(json!({
+            "metadata": { "name": "e" }, "involvedObject": { "uid": "w" }, "reason": "FailedCreate",
+            "message": "exceeded quota", "lastTimestamp": "2026-11-20T10:00:00Z",
+        })));
+        let context = fixtures::context(&server);
+        let observed = observe(&context, &database(json!({})), Some(&running())).await;
+        assert_eq!(observed.problem.unwrap().reason, "PodRefused");
+        assert_eq!((observed.pod, observed.restart), (None, Restart::NotNeeded));
+        assert_eq!(observed.auth_secret, AuthSecret::Missing);
+        let mut stopped = running();
+        stopped.spec.as_mut().unwrap().replicas = Some(0);
+        assert_eq!(observe(&context, &database(json!({})), Some(&stopped)).await.problem, None);
+        assert_eq!(server.all::<Secret>(), []);
+    }
+
+    #[tokio::test]
+    async fn outdated_pod_is_observed_with_the_changed_fields_and_a_foreign_one_is_not() {
+        let server = FakeApiServer::new("demo");
+        let owners =
+            json!([{ "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "orders", "uid": "w" }]);
+        let mut pod = json!({ "metadata": {
+            "name": "orders-0", "uid": "p", "ownerReferences": owners, "labels": { "controller-revision-hash": "orders-a" },
+        } });
+        let revision = |name: &str, class: &str| {
+            parse::<ControllerRevision>(json!({
+                "metadata": { "name": name, "ownerReferences": owners }, "revision": 1,
+                "data": { "spec": { "template": { "spec": { "priorityClassName": class } } } },
+            }))
+        };
+        server.put(&revision("orders-a", "low"));
+        server.put(&revision("orders-b", "high"));
+        server.put(&parse::<Pod>(pod.clone()));
+        let mut workload = running();
+        workload.status = parse(json!({ "replicas": 1, "updateRevision": "orders-b" }));
+        let context = fixtures::context(&server);
+        let observed = observe(&context, &database(json!({})), Some(&workload)).await;
+        assert_eq!(observed.restart, Restart::Pending(vec!["priorityClassName".to_owned()]));
+        assert_eq!(observed.pod.as_deref(), Some("orders-0"));
+
+        pod["metadata"]["ownerReferences"][0]["uid"] = json!("another");
+        server.put(&parse::<Pod>(pod));
+        assert_eq!(observe(&context, &database(json!({})), Some(&workload)).await.pod, None);
+    }
+
+    #[tokio::test]
+    async fn claim_is_expanded_unless_the_database_is_paused() {
+        let server = FakeApiServer::new("demo");
+        let mut small = claim("data-orders-0", true);
+        small.spec = parse(json!({
+            "storageClassName": "fast", "resources": { "requests": { "storage": "1Gi" } },
+        }));
+        small.status = parse(json!({ "phase": "Bound", "capacity": { "storage": "1Gi" } }));
+        server.put(&small);
+        let class = json!({
+            "metadata": { "name": "fast" }, "provisioner": "p", "allowVolumeExpansion": true,
+        });
+        server.put(&parse::<StorageClass>(class));
+        let mut larger =
+            database(json!({ "storage": { "resources": { "requests": { "storage": "2Gi" } } } }));
+        let requested = || {
+            let spec = server.get::<PersistentVolumeClaim>("data-orders-0").unwrap().spec.unwrap();
+            spec.resources.unwrap().requests.unwrap()["storage"].0.clone()
+        };
+        let context = fixtures::context(&server);
+
+        let now =
+            k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+        let pause = Condition::new(CONDITION_PAUSED, "True", "Paused", "paused by r (uid 1)", now);
+        larger.status = Some(PostgresStatus { conditions: vec![pause], ..PostgresStatus::default() });
+        assert_eq!(observe(&context, &larger, None).await.expansion, None);
+        assert_eq!(requested(), "1Gi");
+        larger.status = None;
+        let expansion = observe(&context, &larger, None).await.expansion;
+        assert!(matches!(expansion, Some(Expansion::InProgress(_))), "{expansion:?}");
+        assert_eq!(requested(), "2Gi");
+    }
+}

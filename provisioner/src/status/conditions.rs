@@ -1,0 +1,211 @@
+//! The conditions of a database.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use pgops_api::condition;
+use pgops_api::instance_status::PasswordState;
+use pgops_api::postgres::{CONDITION_AUTH_SECRET_MISSING, CONDITION_PROVISIONED, CONDITION_READY};
+use pgops_api::{Condition, Postgres, layout, names};
+
+use super::observed::{Observed, Servers};
+use crate::condition_types::{
+    CONDITION_ACCEPTING, CONDITION_DEGRADED, CONDITION_DELETION_BLOCKED, CONDITION_HALTED,
+    CONDITION_IMAGE_DIFFERS, CONDITION_PASSWORD_MISMATCH, CONDITION_PROVISIONING_STARTED,
+    CONDITION_REPLICA_READY, CONDITION_RESTART_PENDING, CONDITION_STORAGE_RESIZING, DEGRADING, PROBLEMS,
+};
+use crate::deletion::DeletionBlocker;
+use crate::expansion::Expansion;
+use crate::image::ImageChoice;
+use crate::observation::{AuthSecret, Observation, Restart};
+
+/// The conditions, and what each new one needs.
+pub struct Conditions<'a> {
+    pub all: &'a mut Vec<Condition>,
+    pub database: &'a Postgres,
+    /// The generation that they apply to.
+    pub generation: Option<i64>,
+    pub now: &'a Time,
+}
+
+impl Conditions<'_> {
+    fn set(&mut self, type_: &str, holds: bool, reason: &str, message: &str) {
+        let status = if holds { "True" } else { "False" };
+        let mut new = Condition::new(type_, status, reason, message, self.now.clone());
+        new.observed_generation = self.generation;
+        condition::set(self.all, new);
+    }
+
+    fn clear(&mut self, type_: &str) {
+        self.all.retain(|condition| condition.type_ != type_);
+    }
+
+    /// While the database is paused nothing is built, so the condition stays unchanged.
+    pub fn provisioning_started(&mut self, observed: &Observed) {
+        match (observed.build_error, observed.workload) {
+            (Some(error), _) => {
+                self.set(CONDITION_PROVISIONING_STARTED, false, error.reason(), &error.to_string());
+            }
+            (None, Some(_)) if self.database.paused().is_none() => {
+                let message = "all objects of the database match its spec";
+                self.set(CONDITION_PROVISIONING_STARTED, true, "ProvisioningStarted", message);
+            }
+            _ => {}
+        }
+    }
+
+    /// While nothing is built the condition stays unchanged.
+    pub fn image(&mut self, image: Option<&ImageChoice>) {
+        match image.map(ImageChoice::difference) {
+            Some(Some(difference)) => self.set(CONDITION_IMAGE_DIFFERS, true, "CatalogChanged", &difference),
+            Some(None) => self.clear(CONDITION_IMAGE_DIFFERS),
+            None => {}
+        }
+    }
+
+    /// Readiness is a real `SELECT 1`, which the instance in the pod runs for the kubelet.
+    pub fn readiness(&mut self, observed: &Observed, servers: Option<Servers>, ready: bool) {
+        let (reason, message) = match (observed.build_error, servers) {
+            _ if ready => ("Ready", "the server answers queries".to_owned()),
+            (Some(error), None) => (error.reason(), error.to_string()),
+            (None, None) => ("NotBuilt", "the StatefulSet does not exist".to_owned()),
+            (_, Some(servers)) if servers.wanted == 0 => {
+                ("Stopped", "the StatefulSet is scaled to 0".to_owned())
+            }
+            (_, Some(servers)) => match &observed.running.problem {
+                Some(problem) => (problem.reason, problem.message.clone()),
+                None => ("NotReady", self.not_ready(servers)),
+            },
+        };
+        for type_ in [CONDITION_REPLICA_READY, CONDITION_ACCEPTING, CONDITION_READY] {
+            self.set(type_, ready, reason, &message);
+        }
+        if ready && condition::find(self.all, CONDITION_PROVISIONED).is_none() {
+            self.set(CONDITION_PROVISIONED, true, "Provisioned", "the server has answered its first query");
+        }
+    }
+
+    fn not_ready(&self, servers: Servers) -> String {
+        format!(
+            "{} of {} servers answer; `kubectl -n {} logs {} -c {}` shows what the server waits for, `kubectl describe \
+             pod` why it does not run",
+            servers.ready,
+            servers.wanted,
+            self.database.namespace().unwrap_or_default(),
+            names::pod(&self.database.name_any(), 0),
+            names::CONTAINER_POSTGRES,
+        )
+    }
+
+    /// An upgrade that has paused the database replaces the pod itself.
+    pub fn restart(&mut self, restart: &Restart) {
+        match restart {
+            Restart::NotNeeded => self.clear(CONDITION_RESTART_PENDING),
+            Restart::Pending(fields) if self.database.paused().is_none() => {
+                let fields =
+                    if fields.is_empty() { "the pod template".to_owned() } else { fields.join(", ") };
+                let pod = names::pod(&self.database.name_any(), 0);
+                let namespace = self.database.namespace().unwrap_or_default();
+                let message = format!(
+                    "pod {pod} still runs without these changes: {fields}. They take effect when it is restarted, which \
+                     interrupts clients: `kubectl -n {namespace} delete pod {pod}`"
+                );
+                self.set(CONDITION_RESTART_PENDING, true, "PodOutdated", &message);
+            }
+            Restart::Pending(_) | Restart::Unknown => {}
+        }
+    }
+
+    pub fn storage(&mut self, expansion: Option<&Expansion>) {
+        match expansion {
+            Some(Expansion::InProgress(state)) => {
+                self.set(CONDITION_STORAGE_RESIZING, true, state.reason, &state.to_string());
+            }
+            Some(Expansion::Blocked(state)) => {
+                self.set(CONDITION_STORAGE_RESIZING, false, state.reason, &state.to_string());
+            }
+            Some(Expansion::Done) => self.clear(CONDITION_STORAGE_RESIZING),
+            // Just raised: the claim reports the rest.
+            Some(Expansion::Raise(_)) | None => {}
+        }
+    }
+
+    pub fn auth_secret(&mut self, running: &Observation) {
+        let secret = self.database.auth_secret();
+        let namespace = self.database.namespace().unwrap_or_default();
+        let pod = names::pod(&self.database.name_any(), 0);
+        match running.auth_secret {
+            AuthSecret::Missing => {
+                let remedy = if self.database.was_initialized() {
+                    format!(
+                        "Create it again with the keys username and password, from a backup or with a new password. A new \
+                         one must be set in the server too, as the pod's socket requires none: `kubectl -n {namespace} exec \
+                         -it {pod} -c {} -- psql -h {} -U USERNAME template1`, then \\password",
+                        names::CONTAINER_POSTGRES,
+                        layout::SOCKET_DIR,
+                    )
+                } else {
+                    "Create it with the keys username and password; if the volume has the data of an earlier database, with those \
+                     of that database"
+                        .to_owned()
+                };
+                let message = format!(
+                    "Secret {secret} with the superuser's password does not exist: no pod of the database, and no \
+                     upgrade, can start without it. {remedy}"
+                );
+                self.set(CONDITION_AUTH_SECRET_MISSING, true, "SecretNotFound", &message);
+            }
+            AuthSecret::Present => self.clear(CONDITION_AUTH_SECRET_MISSING),
+            AuthSecret::Unknown => {}
+        }
+        match running.instance.as_ref().map(|instance| instance.password) {
+            Some(PasswordState::Rejected) => {
+                let message = format!(
+                    "the server rejects the username and password in Secret {secret}: one was changed without the other. \
+                     Upgrades fail until they agree: set the server's password in the Secret, or the Secret's in the \
+                     server (ALTER ROLE … PASSWORD)"
+                );
+                self.set(CONDITION_PASSWORD_MISMATCH, true, "PasswordRejected", &message);
+            }
+            Some(PasswordState::Accepted) => self.clear(CONDITION_PASSWORD_MISMATCH),
+            Some(PasswordState::Unknown) | None => {}
+        }
+    }
+
+    pub fn halted(&mut self, halted: bool) {
+        if halted {
+            let message = "stopped because spec.halted is true; the data is kept";
+            self.set(CONDITION_HALTED, true, "Halted", message);
+        } else {
+            self.clear(CONDITION_HALTED);
+        }
+    }
+
+    pub fn deletion(&mut self, blocker: Option<&DeletionBlocker>) {
+        match blocker {
+            Some(blocker) => {
+                self.set(CONDITION_DELETION_BLOCKED, true, blocker.reason(), &blocker.to_string());
+            }
+            None => self.clear(CONDITION_DELETION_BLOCKED),
+        }
+    }
+
+    /// The summary of what needs an operator, as the other conditions have it.
+    pub fn degraded(&mut self) {
+        let problems: Vec<_> = PROBLEMS[..DEGRADING]
+            .iter()
+            .filter_map(|(type_, bad)| condition::find(self.all, type_).filter(|found| found.status == *bad))
+            .map(|found| {
+                let reason = found.reason.clone().unwrap_or_default();
+                (reason, format!("{}: {}", found.type_, found.message.as_deref().unwrap_or_default()))
+            })
+            .collect();
+        let is_initialized = condition::find(self.all, CONDITION_PROVISIONED).is_some();
+        match problems.first() {
+            Some((reason, _)) if is_initialized || self.database.was_initialized() => {
+                let messages: Vec<_> = problems.iter().map(|(_, message)| message.as_str()).collect();
+                self.set(CONDITION_DEGRADED, true, reason, &messages.join("\n"));
+            }
+            _ => self.clear(CONDITION_DEGRADED),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What the status of a database says: the server that really runs, changes that wait, and Events for its life.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use k8s_openapi::api::core::v1::{Event, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use pgops_api::{Postgres, condition, names};
+use pgops_e2e::{FileSystem, LoopVolume, Namespace, wait_for, with_namespace};
+use serde_json::{Value, json};
+
+/// The kubelet replaces a mounted Secret within about two minutes, and the provisioner asks each minute.
+const TIMEOUT: Duration = Duration::from_mins(5);
+
+async fn patch(ns: &Namespace, spec: Value) -> anyhow::Result<Postgres> {
+    let patch = Patch::Merge(json!({"spec": spec}));
+    Ok(ns.api::<Postgres>().patch("orders", &PatchParams::default(), &patch).await?)
+}
+
+/// Waits until a condition is as expected; returns its message.
+async fn wait_condition(
+    ns: &Namespace,
+    type_: &str,
+    expected: Option<(&str, &str)>,
+) -> anyhow::Result<String> {
+    let find =
+        |found: Option<&Postgres>| found.and_then(|it| condition::find(it.conditions(), type_)).cloned();
+    let matches = |found: Option<&Postgres>| {
+        let found = find(found);
+        let state = found.as_ref().map(|it| (it.status.as_str(), it.reason.as_deref().unwrap_or_default()));
+        state == expected
+    };
+    let what = format!("{type_}: {expected:?}");
+    let found = wait_for(&ns.api(), "orders", &what, TIMEOUT, matches).await?;
+    Ok(find(found.as_ref()).and_then(|found| found.message).unwrap_or_default())
+}
+
+async fn wait_server(ns: &Namespace, version: &str) -> anyhow::Result<()> {
+    let is_version = |found: Option<&Postgres>| {
+        let server = found.and_then(|it| it.status.as_ref()?.server.as_ref());
+        server.and_then(|server| server.version.as_deref()) == Some(version)
+    };
+    wait_for(&ns.api(), "orders", &format!("version {version}"), TIMEOUT, is_version).await.map(drop)
+}
+
+/// The reasons of the Events on the database, in any order.
+async fn reasons(ns: &Namespace) -> anyhow::Result<Vec<String>> {
+    let fields = "involvedObject.kind=Postgres,involvedObject.name=orders";
+    let found = ns.api::<Event>().list(&ListParams::default().fields(fields)).await?;
+    Ok(found.items.into_iter().filter_map(|event| event.reason).collect())
+}
+
+/// Waits until there is an Event with this reason.
+async fn wait_event(ns: &Namespace, reason: &str) -> anyhow::Result<()> {
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
+    loop {
+        let found = reasons(ns).await?;
+        if found.iter().any(|it| it == reason) {
+            return Ok(());
+        }
+        ensure!(tokio::time::Instant::now() < deadline, "no Event {reason}: {found:?}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn status_has_the_running_version_and_events_tell_the_life() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("13.16").ready().await?;
+        wait_server(ns, "13.16").await?;
+        let wide = ns.kubectl(&["get", "pg", "orders", "-o", "wide"], None).await?.succeeded()?.stdout;
+        for part in ["orders-0", "13.16", "RUNNING", "STORAGE", " of "] {
+            ensure!(wide.contains(part), "{part} is not in {wide}");
+        }
+        let object = orders.object().await?;
+        let status = object.status.context("no status")?;
+        ensure!(status.observed_generation == object.metadata.generation, "{status:?}");
+        wait_event(ns, "Provisioned").await?;
+        wait_event(ns, "Ready").await?;
+
+        ns.upgrade("minor").database("orders").to("13.23").create().await?.wait_successful().await?;
+        wait_server(ns, "13.23").await?;
+        for reason in ["Paused", "Resumed", "VersionChanged"] {
+            wait_event(ns, reason).await?;
+        }
+        let described = ns.kubectl(&["describe", "pg", "orders"], None).await?.succeeded()?.stdout;
+        ensure!(described.contains("VersionChanged"), "{described}");
+        // One for each change, and none for each look.
+        let provisioned = reasons(ns).await?.into_iter().filter(|reason| reason == "Provisioned").count();
+        ensure!(provisioned == 1, "{provisioned} Events Provisioned");
+
+        patch(ns, json!({"deletionPolicy": "Halt"})).await?;
+        ns.api::<Postgres>().delete("orders", &DeleteParams::default()).await?;
+        orders.wait_deleted().await?;
+        for reason in ["Deleting", "ClaimKept", "SecretKept"] {
+            wait_event(ns, reason).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let mut conditions = pod.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
+    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+#[tokio::test]
+async fn changes_that_wait_for_a_restart_are_named_until_it() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        ns.secret("settings", "user.conf", "work_mem = '5MB'\n").await?;
+        let orders = ns.postgres("orders").version("17.11").env("FIRST", "1");
+        let orders = orders.field("configSecret", json!({"name": "settings"})).ready().await?;
+        wait_condition(ns, "RestartPending", None).await?;
+        let container = json!({
+            "name": "postgres", "env": [{"name": "FIRST", "value": "2"}], "resources": {"requests": {"cpu": "51m"}},
+        });
+        patch(ns, json!({"podTemplate": {"spec": {"containers": [container]}}, "clientAuthMode": "scram"})).await?;
+        let message = wait_condition(ns, "RestartPending", Some(("True", "PodOutdated"))).await?;
+        ensure!(message.contains("clientAuthMode, env FIRST, resources"), "{message}");
+        wait_event(ns, "RestartPending").await?;
+        let pod = names::pod("orders", 0);
+        let old = ns.api::<Pod>().get(&pod).await?.uid();
+        ns.api::<Pod>().delete(&pod, &DeleteParams::default()).await?;
+        // The database has been ready until now: only the next pod starts with these settings.
+        let is_next = |found: Option<&Pod>| found.is_some_and(|pod| pod.uid() != old && is_ready(pod));
+        wait_for(&ns.api(), &pod, "the next pod", Duration::from_mins(3), is_next).await?;
+        wait_condition(ns, "RestartPending", None).await?;
+        orders.wait_ready().await?;
+
+        let settings = Patch::Merge(json!({"stringData": {"user.conf": "work_mem = '6MB'\n"}}));
+        let secrets = ns.api::<k8s_openapi::api::core::v1::Secret>();
+        secrets.patch("settings", &PatchParams::default(), &settings).await?;
+        let message = wait_condition(ns, "RestartPending", Some(("True", "PodOutdated"))).await?;
+        ensure!(message.contains("the contents of configSecret"), "{message}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn storage_that_cannot_be_expanded_is_told() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        ns.postgres("orders").version("17.11").ready().await?;
+        // More than the volumes of the pool have.
+        patch(ns, json!({"storage": {"resources": {"requests": {"storage": "5000Gi"}}}})).await?;
+        let message = wait_condition(ns, "StorageResizing", Some(("False", "ExpansionNotAllowed"))).await?;
+        ensure!(message.contains("data-orders-0") && message.contains("does not allow"), "{message}");
+        wait_event(ns, "ExpansionNotAllowed").await?;
+        wait_condition(ns, "Degraded", Some(("True", "ExpansionNotAllowed"))).await.map(drop)
+    })
+    .await
+}
+
+/// The test cluster has no driver that expands volumes: the test does what one does.
+#[tokio::test]
+async fn storage_is_expanded_if_its_class_allows_it() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let cluster = ns.cluster();
+        let volume = LoopVolume::create(cluster, ns.name(), FileSystem::Ext4, 500).await?;
+        let classes = Api::<StorageClass>::all(cluster.client.clone());
+        let class = json!({
+            "metadata": {"name": ns.name()}, "provisioner": "kubernetes.io/no-provisioner",
+            "allowVolumeExpansion": true, "volumeBindingMode": "WaitForFirstConsumer",
+        });
+        classes.create(&PostParams::default(), &serde_json::from_value(class)?).await?;
+        let result = expand(ns, &volume).await;
+        classes.delete(ns.name(), &DeleteParams::default()).await?;
+        volume.delete().await?;
+        result
+    })
+    .await
+}
+
+async fn expand(ns: &Namespace, volume: &LoopVolume) -> anyhow::Result<()> {
+    ns.postgres("orders").version("17.11").field("storage", volume.claim()).ready().await?;
+    patch(ns, json!({"storage": {"resources": {"requests": {"storage": "600Mi"}}}})).await?;
+    wait_condition(ns, "StorageResizing", Some(("True", "Resizing"))).await?;
+    let claims = ns.api::<PersistentVolumeClaim>();
+    let name = names::claim("orders", 0);
+    let claim = claims.get(&name).await?;
+    let requested = claim.spec.and_then(|spec| spec.resources?.requests?.remove("storage"));
+    ensure!(requested.as_ref().is_some_and(|size| size.0 == "600Mi"), "{requested:?}");
+
+    let resized = Patch::Merge(json!({"spec": {"capacity": {"storage": "600Mi"}}}));
+    let volumes = Api::<PersistentVolume>::all(ns.cluster().client.clone());
+    volumes.patch(ns.name(), &PatchParams::default(), &resized).await?;
+    let resized = Patch::Merge(json!({"status": {"capacity": {"storage": "600Mi"}}}));
+    claims.patch_status(&name, &PatchParams::default(), &resized).await?;
+    wait_condition(ns, "StorageResizing", None).await?;
+    wait_event(ns, "StorageResized").await
+}

@@ -1,0 +1,126 @@
+//! Namespaces with quotas: what they refuse is told, and what they admit works.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use k8s_openapi::api::core::v1::{Event, LimitRange, ResourceQuota};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use pgops_api::{Postgres, condition, names};
+use pgops_e2e::{DataSet, Namespace, NamespacedObject, assert_upgraded, wait_for, with_namespace};
+use serde_json::{Value, json};
+
+const TIMEOUT: Duration = Duration::from_mins(2);
+
+async fn create<K: NamespacedObject>(ns: &Namespace, object: Value) -> anyhow::Result<()> {
+    ns.api::<K>().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+    Ok(())
+}
+
+async fn quota(ns: &Namespace, hard: Value) -> anyhow::Result<()> {
+    create::<ResourceQuota>(ns, json!({"metadata": {"name": "compute"}, "spec": {"hard": hard}})).await?;
+    // Until its use was counted, it refuses everything with another message.
+    let is_counted = |found: Option<&ResourceQuota>| {
+        found.and_then(|quota| quota.status.as_ref()).is_some_and(|status| status.used.is_some())
+    };
+    wait_for(&ns.api(), "compute", "its use", TIMEOUT, is_counted).await.map(drop)
+}
+
+/// A pod template with resources for the server.
+fn resources(resources: &Value) -> Value {
+    json!({"spec": {"containers": [{"name": "postgres", "resources": resources}]}})
+}
+
+/// Waits until a condition has this status and reason; returns its message.
+async fn wait_condition(ns: &Namespace, type_: &str, status: &str, reason: &str) -> anyhow::Result<String> {
+    let find = |found: Option<&Postgres>| {
+        let found = found.and_then(|it| condition::find(it.conditions(), type_))?;
+        (found.status == status && found.reason.as_deref() == Some(reason))
+            .then(|| found.message.clone().unwrap_or_default())
+    };
+    let what = format!("{type_}={status} {reason}");
+    let found = wait_for(&ns.api(), "orders", &what, TIMEOUT, |found| find(found).is_some()).await?;
+    find(found.as_ref()).context("no condition")
+}
+
+/// The messages of the Events on the database with this reason.
+async fn events(ns: &Namespace, reason: &str) -> anyhow::Result<Vec<String>> {
+    let fields = format!("involvedObject.kind=Postgres,involvedObject.name=orders,reason={reason}");
+    let found = ns.api::<Event>().list(&ListParams::default().fields(&fields)).await?;
+    Ok(found.items.into_iter().filter_map(|event| event.message).collect())
+}
+
+#[tokio::test]
+async fn namespace_with_quota_on_limits_runs_a_database_and_its_upgrades() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let hard = json!({"requests.cpu": "2", "requests.memory": "6Gi", "limits.cpu": "6", "limits.memory": "12Gi"});
+        quota(ns, hard).await?;
+        let range = json!({"type": "Container", "max": {"cpu": "2", "memory": "6Gi"}, "min": {"memory": "4Mi"}});
+        create::<LimitRange>(ns, json!({"metadata": {"name": "bounds"}, "spec": {"limits": [range]}})).await?;
+        let template = resources(&json!({
+            "requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"},
+        }));
+        let orders = ns.postgres("orders").version("13.16").field("podTemplate", template);
+        let orders = orders.filled_with(&[DataSet::Kept]).await?;
+        let before = orders.fingerprint().await?;
+        let minor = ns.upgrade("minor").database("orders").to("13.23").create().await?;
+        assert_upgraded(&orders, &minor, &before).await?;
+        // With all containers of a worker.
+        let check = ns.upgrade("check").database("orders").to("17.11");
+        let check = check.annotation(names::ANNOTATION_DRY_RUN, "true").create().await?;
+        check.wait_successful().await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn pod_that_a_quota_refuses_is_told_until_it_fits() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        quota(ns, json!({"limits.cpu": "2", "limits.memory": "2Gi"})).await?;
+        let orders = ns.postgres("orders").version("17.11").create().await?;
+        let message = wait_condition(ns, "Ready", "False", "PodRefused").await?;
+        ensure!(message.contains("must specify limits.cpu"), "{message}");
+        let told = events(ns, "PodRefused").await?;
+        ensure!(told.len() == 1 && told[0].contains("must specify limits.cpu"), "{told:?}");
+
+        let template = resources(&json!({"limits": {"cpu": "1", "memory": "512Mi"}}));
+        let patch = Patch::Merge(json!({"spec": {"podTemplate": template}}));
+        ns.api::<Postgres>().patch("orders", &PatchParams::default(), &patch).await?;
+        orders.wait_ready().await.map(drop)
+    })
+    .await
+}
+
+/// Kubernetes itself would wait longer after each attempt.
+#[tokio::test]
+async fn pod_that_a_quota_refuses_is_created_soon_after_the_quota_is_raised() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        quota(ns, json!({"pods": "0"})).await?;
+        let orders = ns.postgres("orders").version("17.11").create().await?;
+        let message = wait_condition(ns, "Ready", "False", "PodRefused").await?;
+        ensure!(message.contains("exceeded quota: compute"), "{message}");
+        // After this, Kubernetes' next attempt would be minutes away.
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        ns.api::<ResourceQuota>().delete("compute", &DeleteParams::default()).await?;
+        orders.wait_ready().await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn child_that_a_quota_refuses_is_told_until_it_is_admitted() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        quota(ns, json!({"services": "2"})).await?;
+        let orders = ns.postgres("orders").version("17.11").create().await?;
+        let message = wait_condition(ns, "ProvisioningStarted", "False", "ReconcileFailed").await?;
+        ensure!(
+            message.contains("Service orders") && message.contains("exceeded quota: compute"),
+            "{message}"
+        );
+        let told = events(ns, "ReconcileFailed").await?;
+        ensure!(told.len() == 1 && told[0].contains("exceeded quota: compute"), "{told:?}");
+        ns.api::<ResourceQuota>().delete("compute", &DeleteParams::default()).await?;
+        orders.wait_ready().await?;
+        wait_condition(ns, "ProvisioningStarted", "True", "ProvisioningStarted").await.map(drop)
+    })
+    .await
+}

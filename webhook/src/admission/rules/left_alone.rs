@@ -1,0 +1,35 @@
+//! Databases that pgops does not manage, and requests for them: KubeDB's operators decide about these.
+
+use kube::runtime::reflector::ObjectRef;
+use pgops_api::opsrequest::DatabaseRef;
+use serde::Deserialize;
+
+use crate::admission::object::Object;
+use crate::admission::request::{AdmissionRequest, ReviewedKind};
+use crate::cache::Caches;
+
+/// Whether no rule is about the object. Of a changed database the stored object counts: the change that hands it over is
+/// still judged.
+pub fn is_left_alone(caches: &Caches, request: &AdmissionRequest<'_>) -> bool {
+    let Some(object) = request.old_object.as_ref().or(request.object.as_ref()) else { return false };
+    match request.kind.reviewed() {
+        Some(ReviewedKind::Postgres) => !caches.manages(Some(&object.metadata.labels)),
+        Some(ReviewedKind::OpsRequest) => is_for_unmanaged(caches, request, object),
+        Some(ReviewedKind::PostgresVersion | ReviewedKind::Namespace | ReviewedKind::VolumeClaim) | None => {
+            false
+        }
+    }
+}
+
+/// Whether the request's database exists and is not managed.
+fn is_for_unmanaged(caches: &Caches, request: &AdmissionRequest<'_>, object: &Object<'_>) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Referring {
+        database_ref: DatabaseRef,
+    }
+    let Some(namespace) = request.namespace.as_deref() else { return false };
+    let Some(Referring { database_ref }) = object.peek_spec() else { return false };
+    let database = caches.database(&ObjectRef::new(&database_ref.name).within(namespace));
+    database.is_some_and(|database| !caches.manages(database.metadata.labels.as_ref()))
+}
