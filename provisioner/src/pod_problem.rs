@@ -1,10 +1,10 @@
 //! Why the server of a database has no pod that runs: what the API server, the scheduler and the kubelet report.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
+use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use pgops_api::bounded;
+use pgops_kube::observed::{container_statuses, last_observed};
 
 /// Longest text of another component, in bytes.
 const MAX_TEXT: usize = 1024;
@@ -57,7 +57,7 @@ fn scheduling_problem(pod: &Pod) -> Option<PodProblem> {
 }
 
 fn container_problem(pod: &Pod) -> Option<PodProblem> {
-    containers(pod).find_map(|container| {
+    container_statuses(pod).find_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let why = waiting.reason.as_deref()?;
         // What a pod passes through on its way.
@@ -81,7 +81,7 @@ fn container_problem(pod: &Pod) -> Option<PodProblem> {
 
 /// The kubelet reports a volume that it cannot mount in Events only.
 fn volume_problem(pod: &Pod, events: &[Event]) -> Option<PodProblem> {
-    let starts = containers(pod).any(|container| {
+    let starts = container_statuses(pod).any(|container| {
         container.state.as_ref().is_some_and(|state| state.running.is_some() || state.terminated.is_some())
     });
     if starts {
@@ -99,24 +99,7 @@ fn newest<'a>(object: &ObjectMeta, events: &'a [Event], reasons: &[&str]) -> Opt
             && event.involved_object.uid == object.uid
             && event.reason.as_deref().is_some_and(|reason| reasons.contains(&reason))
     };
-    events.iter().filter(is_about).max_by_key(|event| last_seen(event))
-}
-
-fn last_seen(event: &Event) -> Option<Timestamp> {
-    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref());
-    let times = [
-        event.last_timestamp.as_ref().map(|time| time.0),
-        event.event_time.as_ref().map(|time| time.0),
-        series.map(|time| time.0),
-    ];
-    times.into_iter().flatten().max()
-}
-
-fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
-    let status = pod.status.as_ref();
-    let init = status.and_then(|status| status.init_container_statuses.as_ref());
-    let main = status.and_then(|status| status.container_statuses.as_ref());
-    init.into_iter().chain(main).flatten()
+    events.iter().filter(is_about).max_by_key(|event| last_observed(event))
 }
 
 fn text(text: Option<&str>) -> String {

@@ -12,6 +12,7 @@
 //! | [`shutdown`] | termination signals |
 //! | [`Readiness`] | what a process waits for before it is ready |
 //! | [`Namespaces`] | the namespaces that a program works in |
+//! | [`observed`] | what other components report about pods, and in Events |
 //! | [`watches`] | watches that notice when the API server does not answer any more |
 //! | [`PullPolicy`] | the flag for `imagePullPolicy` |
 //! | [`ContainerResources`] | a flag with requests and limits of a container |
@@ -24,6 +25,7 @@ mod image_args;
 pub mod lease;
 pub mod logging;
 mod namespaces;
+pub mod observed;
 pub mod patch;
 mod pull_policy;
 mod readiness;

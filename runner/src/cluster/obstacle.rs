@@ -5,6 +5,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
 use pgops_api::bounded;
+use pgops_kube::observed::{container_statuses, last_observed};
 
 use super::pod;
 
@@ -135,7 +136,7 @@ fn unschedulable(pod: &Pod) -> Option<String> {
 
 /// The kubelet's words about a container that it cannot start, or that has ended.
 fn not_started(pod: &Pod) -> Option<String> {
-    pod::containers(pod.status.as_ref()?).find_map(|container| {
+    container_statuses(pod).find_map(|container| {
         let name = &container.name;
         let waiting = pod::waiting(container);
         let reason = waiting.and_then(|waiting| waiting.reason.as_deref());
@@ -152,12 +153,7 @@ fn latest_warning(events: &[Event]) -> Option<&Event> {
     let warnings = events.iter().filter(|event| event.type_.as_deref() == Some("Warning"));
     // A failed probe says only that the server does not answer.
     let told = warnings.filter(|event| event.reason.as_deref() != Some("Unhealthy"));
-    told.max_by_key(|event| {
-        let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref());
-        let times = [series.map(|time| time.0), event.event_time.as_ref().map(|time| time.0)];
-        let last = event.last_timestamp.as_ref().map(|time| time.0);
-        times.into_iter().flatten().chain(last).max()
-    })
+    told.max_by_key(|event| last_observed(event))
 }
 
 fn words(event: &Event) -> String {

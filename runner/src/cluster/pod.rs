@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod, PodCondition, PodStatus};
 use pgops_api::names;
+use pgops_kube::observed::container_statuses;
 
 use super::node_affinity;
 use super::pod_version::PodVersion;
@@ -48,7 +49,7 @@ pub(super) fn state(pod: &Pod, version: &PodVersion, revision: Option<&str>) -> 
     {
         return PodState::Ready { ip: ip.clone() };
     }
-    for container in containers(status) {
+    for container in container_statuses(pod) {
         let waiting = waiting(container);
         let reason = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
         let message = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
@@ -74,26 +75,20 @@ pub(super) fn is_being_deleted(pod: &Pod) -> bool {
 
 /// Whether the container of the server runs.
 pub(super) fn runs_server(pod: &Pod) -> bool {
-    let mut all = pod.status.iter().flat_map(containers);
-    let server = all.find(|container| container.name == names::CONTAINER_POSTGRES);
+    let server = container_statuses(pod).find(|container| container.name == names::CONTAINER_POSTGRES);
     server.and_then(|server| server.state.as_ref()).is_some_and(|state| state.running.is_some())
 }
 
 /// How often the containers of the pod were started again.
 pub(super) fn restarts(pod: &Pod) -> i32 {
-    pod.status.iter().flat_map(containers).map(|container| container.restart_count).sum()
+    container_statuses(pod).map(|container| container.restart_count).sum()
 }
 
 /// Whether the kubelet backs off, for up to five minutes, before it tries again to start a container of the pod.
 #[must_use]
 pub fn is_backing_off(pod: &Pod) -> bool {
-    let Some(status) = &pod.status else { return false };
-    let mut reasons = containers(status).filter_map(|container| waiting(container)?.reason.as_deref());
+    let mut reasons = container_statuses(pod).filter_map(|container| waiting(container)?.reason.as_deref());
     reasons.any(|reason| reason == "CrashLoopBackOff" || PERMANENT_REASONS.contains(&reason))
-}
-
-pub(super) fn containers(status: &PodStatus) -> impl Iterator<Item = &ContainerStatus> {
-    status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten())
 }
 
 pub(super) fn waiting(container: &ContainerStatus) -> Option<&ContainerStateWaiting> {

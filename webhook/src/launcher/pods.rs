@@ -5,6 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use pgops_api::names::CONTAINER_RUNNER;
 use pgops_api::plan::EXIT_ENDED;
+use pgops_kube::observed::container_statuses;
 
 use super::worker::CONTAINER_STAGE;
 
@@ -49,7 +50,7 @@ pub enum RunnerResult {
 
 /// How the runner of the pod has ended, if it has.
 pub fn runner_end(pod: &Pod) -> Option<RunnerEnd> {
-    let runner = containers(pod).find(|container| container.name == CONTAINER_RUNNER)?;
+    let runner = container_statuses(pod).find(|container| container.name == CONTAINER_RUNNER)?;
     let ended = runner.state.as_ref()?.terminated.as_ref()?;
     let result = match ended.exit_code {
         0 => RunnerResult::Completed,
@@ -62,7 +63,7 @@ pub fn runner_end(pod: &Pod) -> Option<RunnerEnd> {
 /// Whether the runner was ever started in the pod.
 pub fn runner_started(pod: &Pod) -> bool {
     let started = |state: &ContainerState| state.running.is_some() || state.terminated.is_some();
-    containers(pod).filter(|container| container.name == CONTAINER_RUNNER).any(|container| {
+    container_statuses(pod).filter(|container| container.name == CONTAINER_RUNNER).any(|container| {
         container.restart_count > 0
             || [&container.state, &container.last_state].into_iter().flatten().any(started)
     })
@@ -75,7 +76,7 @@ pub fn end_their_job(pods: &[Pod]) -> bool {
         Some("Running" | "Succeeded") => true,
         // As the Job's failure policy has it: the other containers run programs of a database image.
         Some("Failed") => {
-            containers(pod).filter(|container| ends_the_job(&container.name)).any(|container| {
+            container_statuses(pod).filter(|container| ends_the_job(&container.name)).any(|container| {
                 let ended = container.state.as_ref().and_then(|state| state.terminated.as_ref());
                 ended.is_some_and(|ended| ended.exit_code == i32::from(EXIT_ENDED))
             })
@@ -100,7 +101,7 @@ pub fn failure_message<'a>(pods: &'a [Pod]) -> Option<String> {
         };
         // The runner says why it has failed; how the sidecars end after it says nothing.
         let (of_main, others): (Vec<_>, Vec<_>) =
-            containers(pod).partition(|container| container.name == CONTAINER_RUNNER);
+            container_statuses(pod).partition(|container| container.name == CONTAINER_RUNNER);
         let (container, ended) = of_main.into_iter().chain(others).find_map(failed)?;
         let text = ended.message.as_deref().unwrap_or("no message").trim();
         Some(format!(
@@ -111,13 +112,6 @@ pub fn failure_message<'a>(pods: &'a [Pod]) -> Option<String> {
             shorten(text)
         ))
     })
-}
-
-pub fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
-    let status = pod.status.as_ref();
-    let init = status.and_then(|status| status.init_container_statuses.as_ref());
-    let main = status.and_then(|status| status.container_statuses.as_ref());
-    init.into_iter().chain(main).flatten()
 }
 
 /// The end of a long text: that is where errors are.

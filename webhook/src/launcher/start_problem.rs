@@ -5,9 +5,10 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerState, Event, Pod};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
+use pgops_kube::observed::{container_statuses, last_observed};
 
 use super::job_state::{self, JobState};
-use super::pods::{self, containers, created, shorten};
+use super::pods::{self, created, shorten};
 
 /// How long a worker may take to start before it is said what it is doing.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
@@ -110,7 +111,7 @@ fn without_pod(job: &Job, ended: &[Pod], events: &[Event], now: Timestamp) -> Op
     let started = started.or(job.metadata.creation_timestamp.as_ref())?.0;
     let last = ended.iter().map(created).max();
     let refused = latest(events, |event| is_of(event, &[FAILED_CREATE]))
-        .filter(|event| last.is_none_or(|last| time(event) > last));
+        .filter(|event| last.is_none_or(|last| last_observed(event) > Some(last)));
     if let Some(refused) = refused {
         let message = format!("job {name} cannot create its pod: {}", words(refused));
         return Some(StartProblem { reason: StartReason::PodRefused, message, since: started });
@@ -132,7 +133,7 @@ fn without_pod(job: &Job, ended: &[Pod], events: &[Event], now: Timestamp) -> Op
 
 fn container_problem(pod: &Pod) -> Option<StartProblem> {
     let name = pod.name_any();
-    containers(pod).find_map(|container| {
+    container_statuses(pod).find_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let why = waiting.reason.as_deref()?;
         let reason = permanent_reason(why)?;
@@ -181,7 +182,7 @@ fn scheduling_problem(pod: &Pod) -> Option<StartProblem> {
 fn not_started(pod: &Pod, events: &[Event], now: Timestamp) -> Option<StartProblem> {
     let name = pod.name_any();
     let since = created(pod);
-    let is_new = !containers(pod).any(|container| container.state.as_ref().is_some_and(has_started));
+    let is_new = !container_statuses(pod).any(|container| container.state.as_ref().is_some_and(has_started));
     let warning = |reasons: &[&str]| latest(events, |event| is_of(event, reasons)).filter(|_| is_new);
     if let Some(volume) = warning(&VOLUME_REASONS) {
         let message = format!("pod {name} waits for a volume: {}", words(volume));
@@ -198,7 +199,7 @@ fn not_started(pod: &Pod, events: &[Event], now: Timestamp) -> Option<StartProbl
 
 /// What the first container does that has not ended.
 fn current_container(pod: &Pod) -> Option<String> {
-    containers(pod).find_map(|container| {
+    container_statuses(pod).find_map(|container| {
         let state = container.state.as_ref()?;
         let is_sidecar = container.started == Some(true);
         match (&state.running, &state.waiting) {
@@ -221,21 +222,12 @@ fn has_started(state: &ContainerState) -> bool {
 
 /// The latest of the Events that match.
 fn latest(events: &[Event], matches: impl Fn(&Event) -> bool) -> Option<&Event> {
-    events.iter().filter(|event| matches(event)).max_by_key(|event| time(event))
+    events.iter().filter(|event| matches(event)).max_by_key(|event| last_observed(event))
 }
 
 /// Whether the Event has one of these reasons; any, if there are none.
 fn is_of(event: &Event, reasons: &[&str]) -> bool {
     reasons.is_empty() || event.reason.as_deref().is_some_and(|reason| reasons.contains(&reason))
-}
-
-/// When it was last observed: components fill different fields.
-fn time(event: &Event) -> Timestamp {
-    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref().map(|it| it.0));
-    let last = event.last_timestamp.as_ref().map(|it| it.0);
-    let first = event.event_time.as_ref().map(|it| it.0);
-    let created = event.creation_timestamp().map(|it| it.0);
-    [series, last, first, created].into_iter().flatten().max().unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 fn words(event: &Event) -> String {
