@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpe
 use kube::ResourceExt;
 use pgops_api::pod_template::PodTemplate;
 use pgops_api::postgres::StorageType;
+use pgops_api::spec_check::is_database_name;
 use pgops_api::{PgVersion, Postgres, PostgresVersion, layout};
 
 use crate::build_error::BuildError;
@@ -43,7 +44,7 @@ pub fn design(
     data: &ExistingData,
 ) -> Result<Design, BuildError> {
     let name = database.name_any();
-    if !is_service_name(&name) {
+    if !is_database_name(&name) {
         return Err(BuildError::Name(name));
     }
     let spec = &database.spec;
@@ -85,14 +86,6 @@ fn storage(database: &Postgres, workload: Option<&StatefulSet>) -> Result<Storag
             Ok(existing.map_or(Storage::Claim(claim), Storage::Existing))
         }
     }
-}
-
-/// At most 52 characters: the StatefulSet's revisions are labels of 63, with a hash after the name.
-fn is_service_name(name: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    name.len() <= 52
-        && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(is_plain)
 }
 
 /// Major version that a workload was built for, read from its `PGDATA`.
@@ -150,7 +143,7 @@ mod tests {
     #[case("2orders", false)]
     #[case(&"o".repeat(53), false)]
     fn name_must_be_valid_for_a_service(#[case] name: &str, #[case] accepted: bool) {
-        assert_eq!(is_service_name(name), accepted);
+        assert_eq!(is_database_name(name), accepted);
     }
 
     #[test]

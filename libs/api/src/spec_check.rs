@@ -10,6 +10,7 @@ mod problem;
 mod resources;
 mod storage;
 
+pub use name::is_database_name;
 pub use problem::{SpecProblem, SpecProblemReason};
 
 use crate::Postgres;

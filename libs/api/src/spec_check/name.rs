@@ -11,7 +11,7 @@ const MAX_NAME: usize = 253;
 /// The database's Services require a DNS label that starts with a letter.
 pub(super) fn check(database: &Postgres) -> Option<SpecProblem> {
     // One that the API server has yet to generate is checked when the object is stored.
-    let name = database.metadata.name.as_deref().filter(|name| !is_service_name(name))?;
+    let name = database.metadata.name.as_deref().filter(|name| !is_database_name(name))?;
     let message = format!(
         "\"{name}\" cannot name a StatefulSet and its Services: use at most {MAX_DATABASE_NAME} characters of a-z, 0-9 and \
          '-', starting with a letter"
@@ -19,7 +19,9 @@ pub(super) fn check(database: &Postgres) -> Option<SpecProblem> {
     Some(SpecProblem::new(SpecProblemReason::InvalidName, "metadata.name", message))
 }
 
-fn is_service_name(name: &str) -> bool {
+/// Whether a database may have that name, which those of its StatefulSet and its Services begin with.
+#[must_use]
+pub fn is_database_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     name.len() <= MAX_DATABASE_NAME
         && name.starts_with(|first: char| first.is_ascii_lowercase())
