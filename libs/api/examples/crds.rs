@@ -1,7 +1,6 @@
 //! Writes the custom resource definitions as templates of a Helm chart, one file each:
 //! `cargo run -p pgops-api --example crds -- charts/pgops-crds/templates`
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -9,12 +8,19 @@ use serde_json::Value;
 
 const HEADER: &str = "# Generated from the Rust types in libs/api/ by `make generate`: edit those.\n";
 
+/// Deleting a definition deletes every object of its kind, so it is kept when the chart is removed: by Helm and Flux's
+/// `HelmRelease`, by Argo CD, and by Flux's `Kustomization`.
+const KEPT: [(&str, &str); 3] = [
+    ("helm.sh/resource-policy", "keep"),
+    ("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"),
+    ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let directory: PathBuf = std::env::args_os().nth(1).ok_or("usage: crds DIRECTORY")?.into();
     for mut crd in pgops_api::crds::all() {
-        // Deleting a definition deletes every object of its kind, so uninstalling the chart keeps it.
         crd.metadata.annotations =
-            Some(BTreeMap::from([("helm.sh/resource-policy".to_owned(), "keep".to_owned())]));
+            Some(KEPT.map(|(key, value)| (key.to_owned(), value.to_owned())).into_iter().collect());
         let path = directory.join(format!("{}.yaml", crd.spec.names.plural));
         let mut value = serde_json::to_value(crd)?;
         drop_nulls(&mut value);

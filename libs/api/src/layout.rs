@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::PodSpec;
 
-use crate::names::CONTAINER_POSTGRES;
+use crate::names::{CONTAINER_POSTGRES, VOLUME_CONFIG};
 
 /// Directory that the worker's containers `runner` and `programs` share: the agent's socket, and that of the proxy.
 pub const PROGRAMS_DIR: &str = "/run/pgops/programs";
@@ -28,6 +28,8 @@ pub const AGENT_SOCKET: &str = "agent.sock";
 pub const VOLUME_ROOT: &str = "/var/pv";
 /// The directory that belongs to pgops on the volume.
 pub const STATE_DIR: &str = "/var/pv/.pgops";
+/// The same below the volume's root: the worker's container `programs`, which runs code of users, mounts it read-only.
+pub const STATE_SUB_PATH: &str = ".pgops";
 /// One line: the major version whose data directory serves. A major upgrade switches over by replacing it.
 pub const ACTIVE_FILE: &str = "/var/pv/.pgops/active";
 /// A file for each major version whose data an upgrade has replaced, with the time (RFC 3339) from which on the
@@ -44,8 +46,16 @@ pub const OLD_DIR: &str = "/pgops/old";
 pub const PASSWD_DIR: &str = "/pgops/etc";
 /// Mount point of the Secret with the superuser's `username` and `password`.
 pub const AUTH_DIR: &str = "/etc/pgops/auth";
+/// Mount point of the password that the server is to get, and of its identification.
+pub const NEXT_AUTH_DIR: &str = "/etc/pgops/auth-next";
 /// Mount point of the user's settings (`user.conf`).
 pub const CONFIG_DIR: &str = "/etc/config";
+/// Mount point of the settings that are in the `Postgres` itself, and of those that are to be checked.
+pub const SETTINGS_DIR: &str = "/etc/pgops/settings";
+/// Mount point of the server's certificate, see [`crate::tls`]. In the pod of a database with its private key.
+pub const TLS_DIR: &str = "/etc/pgops/tls";
+/// Mount point of the superuser's certificate and key, in the worker.
+pub const CLIENT_TLS_DIR: &str = "/etc/pgops/client-tls";
 /// Directory of the server's unix socket.
 pub const SOCKET_DIR: &str = "/var/run/postgresql";
 
@@ -73,6 +83,13 @@ pub fn pgdata_major(pod: &PodSpec) -> Option<u32> {
     let server = pod.containers.iter().find(|container| container.name == CONTAINER_POSTGRES)?;
     let pgdata = server.env.as_ref()?.iter().find(|variable| variable.name == "PGDATA")?.value.as_ref()?;
     major_of_pgdata(pgdata)
+}
+
+/// Name of the Secret with settings that a database's pod mounts.
+#[must_use]
+pub fn mounted_settings_secret(pod: &PodSpec) -> Option<&str> {
+    let volume = pod.volumes.iter().flatten().find(|volume| volume.name == VOLUME_CONFIG)?;
+    volume.secret.as_ref()?.secret_name.as_deref()
 }
 
 /// Directories that may hold `PostgreSQL`'s programs in an image with this `PATH`, most specific first: those that packages
@@ -118,6 +135,7 @@ pub fn passwd(user: u32, group: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn home_directory_is_not_on_the_volume() {
@@ -128,10 +146,26 @@ mod tests {
     }
 
     #[test]
+    fn state_directory_is_at_its_sub_path() {
+        assert_eq!(Path::new(VOLUME_ROOT).join(STATE_SUB_PATH), Path::new(STATE_DIR));
+    }
+
+    #[test]
     fn data_directory_names_its_major_version() {
         assert_eq!(major_of_pgdata(&pgdata(17)), Some(17));
         assert_eq!(major_of_pgdata("/var/pv/data"), None);
         assert_eq!(major_of_pgdata("/var/lib/postgresql/17/data"), None);
+    }
+
+    #[test]
+    fn secret_with_settings_is_found_by_its_volume() {
+        let mut pod = PodSpec::default();
+        assert_eq!(mounted_settings_secret(&pod), None);
+        let volumes = [("auth", "orders-auth"), (VOLUME_CONFIG, "mine")];
+        let volume =
+            |(name, secret): (&str, &str)| json!({ "name": name, "secret": { "secretName": secret } });
+        pod.volumes = volumes.map(|it| serde_json::from_value(volume(it)).ok()).into_iter().collect();
+        assert_eq!(mounted_settings_secret(&pod), Some("mine"));
     }
 
     #[test]

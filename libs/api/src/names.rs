@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::tls::CertificateAlias;
+
 /// Prefix of labels, annotations and finalizers that only pgops uses.
 pub const PREFIX: &str = "pgops.dev";
 
@@ -32,6 +34,9 @@ pub const ROLE_STANDBY: &str = "standby";
 pub const LABEL_REQUEST: &str = "pgops.dev/request";
 /// Label with the database's name, see [`label`], on the Job and its pods.
 pub const LABEL_DATABASE: &str = "pgops.dev/database";
+
+/// Value of [`LABEL_NAME`] of a pod that checks settings: no selector of the database's own pods finds it.
+pub const LABEL_NAME_SETTINGS_CHECK: &str = "settings-check.pgops.dev";
 
 /// Label of a `Postgres`: whether pgops manages it, see [`ManagedDatabases`](crate::ManagedDatabases).
 pub const LABEL_MANAGED: &str = "pgops.dev/managed";
@@ -65,13 +70,24 @@ pub const ANNOTATION_VERSION_CHANGE: &str = "pgops.dev/version-change";
 /// Value of [`ANNOTATION_VERSION_CHANGE`].
 pub const BY_REQUEST: &str = "by-request";
 /// Annotation that lifts the guards of the object that has it, if it is `true`, see [`overrides_guards`]. Of a
-/// `Postgres`: its version may be set by hand, it may be deleted during an upgrade, and it gets the catalog's image.
-/// Of a `PostgresVersion`: it may be changed while it is in use. Of a volume claim: it may be deleted although its
-/// database uses it.
+/// `Postgres`: its version may be set by hand, it may be deleted during an upgrade, it gets the catalog's image, and
+/// another Secret with settings without a check. Of a `PostgresVersion`: it may be changed while it is in use. Of a
+/// volume claim: it may be deleted although its database uses it. Of a request: it may delete the data of an ephemeral
+/// database.
 pub const ANNOTATION_OVERRIDE: &str = "pgops.dev/override-guards";
 
 /// Annotation of a `Postgres` with its claim as JSON: the request that upgrades it, and its one Job.
 pub const ANNOTATION_CLAIM: &str = "pgops.dev/claim";
+
+/// Annotation of a `Postgres` while a request changes its spec: what the request has replaced, as JSON, so that it can be put
+/// back.
+pub const ANNOTATION_REPLACED: &str = "pgops.dev/replaced";
+
+/// Annotation of a `Postgres` with settings that its server is to check before a request makes them.
+pub const ANNOTATION_CANDIDATE: &str = "pgops.dev/candidate-settings";
+
+/// Annotation of a `Postgres` with the size of the volume that a request has set: an earlier manifest does not take it away.
+pub const ANNOTATION_EXPANDED_TO: &str = "pgops.dev/expanded-to";
 
 /// Name of the worker's container that executes the plan.
 pub const CONTAINER_RUNNER: &str = "runner";
@@ -95,25 +111,54 @@ pub const ANNOTATION_IMAGE: &str = "pgops.dev/image";
 /// Annotation of a StatefulSet with the time when the provisioner last had its controller try again to create a pod that
 /// was refused.
 pub const ANNOTATION_POD_RETRY: &str = "pgops.dev/pod-retry";
+/// Annotation of a pod that checks settings, which identifies what it checks.
+pub const ANNOTATION_SETTINGS_CHECK: &str = "pgops.dev/settings-check";
 /// Beginning of the name of each worker's service account. The chart's admission policies recognize workers by it, so a
 /// worker without it would be restricted by its Role alone.
 pub const WORKER_PREFIX: &str = "pgops-worker-";
 
 /// Container of the server in a database's pod.
 pub const CONTAINER_POSTGRES: &str = "postgres";
+/// Container of the pod that checks settings.
+pub const CONTAINER_SETTINGS_CHECK: &str = "check";
+/// Volume of a database's pod with the Secret that `spec.configSecret` names.
+pub const VOLUME_CONFIG: &str = "config";
 /// Volume claim template of a database: volume claims are `data-<db>-<n>`.
 pub const VOLUME_DATA: &str = "data";
 /// Port of the server.
 pub const POSTGRES_PORT: u16 = 5432;
-/// Port on which the instance answers `/ready` and `/live`.
+/// Port on which the instance answers `/ready`, `/live`, `/status` and `/metrics`.
 pub const INSTANCE_PORT: u16 = 8008;
 /// Key of the user's settings in `spec.configSecret`.
 pub const USER_CONF: &str = "user.conf";
+
+/// Key of the settings in [`settings`], and name of their file.
+pub const INLINE_CONF: &str = "inline.conf";
+/// Key of settings that the server is to check before they are used, and name of their file.
+pub const CANDIDATE_CONF: &str = "candidate.conf";
+
+/// Key of the superuser's password in its Secret.
+pub const PASSWORD: &str = "password";
+/// Key of the password that the server is to get.
+pub const NEXT_PASSWORD: &str = "password.next";
+/// Key that identifies the password under [`NEXT_PASSWORD`], without telling it.
+pub const NEXT_PASSWORD_ID: &str = "password.next-id";
+/// Key that identifies the password under [`NEXT_PASSWORD`] if the server is not to get it any more: the instance does not see
+/// this key.
+pub const WITHDRAWN_PASSWORD_ID: &str = "password.withdrawn-id";
+/// Key of the password that the server had before the present one.
+pub const PREVIOUS_PASSWORD: &str = "password.prev";
 
 /// Headless service that gives each pod its DNS name.
 #[must_use]
 pub fn pods_service(database: &str) -> String {
     format!("{database}-pods")
+}
+
+/// Name by which clients of the whole cluster reach the primary of a database.
+#[must_use]
+pub fn service_host(database: &str, namespace: &str) -> String {
+    format!("{database}.{namespace}.svc")
 }
 
 /// Service of the standbys.
@@ -126,6 +171,24 @@ pub fn standby_service(database: &str) -> String {
 #[must_use]
 pub fn auth_secret(database: &str) -> String {
     format!("{database}-auth")
+}
+
+/// `ConfigMap` with the settings that are in the `Postgres` itself.
+#[must_use]
+pub fn settings(database: &str) -> String {
+    format!("{database}-settings")
+}
+
+/// Pod that checks the settings in a Secret before the database gets it.
+#[must_use]
+pub fn settings_check(database: &str) -> String {
+    format!("{database}-settings-check")
+}
+
+/// Secret with a certificate, unless `spec.tls` names another, and the Certificate of cert-manager that issues it.
+#[must_use]
+pub fn certificate(database: &str, alias: CertificateAlias) -> String {
+    format!("{database}-{}-cert", alias.as_str())
 }
 
 /// Pod number `ordinal` of a database.

@@ -1,5 +1,10 @@
 //! `PostgresOpsRequest`, `ops.kubedb.com/v1alpha1`: one operation on one database.
 
+mod day_two;
+mod operation;
+mod status;
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,6 +12,16 @@ use serde::{Deserialize, Serialize};
 use crate::names::{ANNOTATION_CANCEL, ANNOTATION_RESUME};
 use crate::plan::Scope;
 use crate::{Condition, condition};
+pub use day_two::{
+    Authentication, ContainerScaling, ExpansionMode, Reconfiguration, RestartMode, VerticalScaling,
+    VolumeExpansion,
+};
+pub use operation::{DayTwo, RequestType};
+use status::ACKNOWLEDGED;
+pub use status::{
+    CONDITION_ACKNOWLEDGED, CONDITION_DRY_RUN, CONDITION_FAILED, CONDITION_OUTAGE, CONDITION_SUCCESSFUL,
+    CONDITION_WAITING, NOT_PROVISIONED, Phase, PostgresOpsRequestStatus, acknowledged_message,
+};
 
 /// The validation error of a request with two different targets.
 pub const CONFLICTING_TARGETS: &str = "this is a deprecated alias of spec.updateVersion, and the two name different targets: keep only spec.updateVersion";
@@ -49,11 +64,24 @@ pub const CONFLICTING_TARGETS: &str = "this is a deprecated alias of spec.update
         .message(CONFLICTING_TARGETS)
         .field_path(".upgrade")
         .reason(Reason::FieldValueForbidden),
+    validation = Rule::new("self.type != 'VerticalScaling' || has(self.verticalScaling)")
+        .message("`spec.verticalScaling` nil not supported in VerticalScaling type: set the new requests and limits in spec.verticalScaling.postgres.resources")
+        .field_path(".verticalScaling")
+        .reason(Reason::FieldValueRequired),
+    validation = Rule::new("self.type != 'VolumeExpansion' || has(self.volumeExpansion)")
+        .message("`spec.volumeExpansion` nil not supported in VolumeExpansion type: set the new size in spec.volumeExpansion.postgres")
+        .field_path(".volumeExpansion")
+        .reason(Reason::FieldValueRequired),
+    validation = Rule::new("self.type != 'Reconfigure' || has(self.configuration)")
+        .message("`spec.configuration` nil not supported in Reconfigure type: name a Secret in spec.configuration.configSecret, or set settings in spec.configuration.applyConfig")
+        .field_path(".configuration")
+        .reason(Reason::FieldValueRequired),
 )]
 pub struct PostgresOpsRequestSpec {
     /// The database, in the request's own namespace.
     pub database_ref: DatabaseRef,
-    /// What to do. pgops acts on `UpdateVersion`.
+    /// What to do. pgops acts on `UpdateVersion`, `Restart`, `VerticalScaling`, `VolumeExpansion`,
+    /// `Reconfigure` and `RotateAuth`.
     #[serde(rename = "type")]
     pub type_: RequestType,
     /// The version to move to; required for `UpdateVersion`.
@@ -62,6 +90,18 @@ pub struct PostgresOpsRequestSpec {
     /// Deprecated alias of `updateVersion`, used with type `Upgrade`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<UpdateVersion>,
+    /// The new requests and limits; required for `VerticalScaling`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vertical_scaling: Option<VerticalScaling>,
+    /// The new size of the volume; required for `VolumeExpansion`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_expansion: Option<VolumeExpansion>,
+    /// The new settings; required for `Reconfigure`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Reconfiguration>,
+    /// The new password, for `RotateAuth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Authentication>,
     /// Time limit of one step, as a Go duration such as `5m` or `1h30m`; no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
@@ -99,28 +139,6 @@ pub struct UpdateVersion {
     pub target_version: String,
 }
 
-/// The operations of `KubeDB`'s API. pgops executes `UpdateVersion`, under both its names, and ignores the
-/// others.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "the names of KubeDB's operations are self-explanatory")]
-pub enum RequestType {
-    #[default]
-    UpdateVersion,
-    HorizontalScaling,
-    VerticalScaling,
-    VolumeExpansion,
-    Restart,
-    Reconfigure,
-    ReconfigureTLS,
-    RotateAuth,
-    ReconnectStandby,
-    ForceFailOver,
-    SetRaftKeyPair,
-    StorageMigration,
-    /// Deprecated alias of `UpdateVersion`; its target is in `upgrade`. The mutating webhook replaces it.
-    Upgrade,
-}
-
 /// When the operation may start.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum Apply {
@@ -130,106 +148,6 @@ pub enum Apply {
     /// In any phase of the database.
     Always,
 }
-
-/// Progress of the request.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PostgresOpsRequestStatus {
-    /// The state of the request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phase: Option<Phase>,
-    /// The generation of the request to which the status applies.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// One condition per step, `Outage` while and after the database accepts no writes, and `Successful` or `Failed` at the end.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub conditions: Vec<Condition>,
-    /// Name of the database's `PostgresVersion` when the request started, for the column of that name. `KubeDB`'s schema has
-    /// no such field: the condition `Acknowledged` is what counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-    /// The running step, as `n/N Name`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step: Option<String>,
-    /// How long the database accepted no writes, such as `5.6s`; while it accepts none, `since` and the time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outage: Option<String>,
-}
-
-/// The phases of a request in `KubeDB`'s API.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-pub enum Phase {
-    /// Not started.
-    Pending,
-    /// Its Job is running.
-    Progressing,
-    /// Completed: the database runs the target version.
-    Successful,
-    /// `KubeDB`'s approval flow; pgops ignores such a request.
-    WaitingForApproval,
-    /// Ended without the target version; the database runs the old one unless the conditions say otherwise.
-    Failed,
-    /// `KubeDB`'s approval flow: may start.
-    Approved,
-    /// Denied by the decision that is repeated before the Job is created.
-    Denied,
-    /// `KubeDB`: superseded by a newer request.
-    Skipped,
-}
-
-impl Phase {
-    /// All phases.
-    pub const ALL: [Self; 8] = [
-        Self::Pending,
-        Self::Progressing,
-        Self::Successful,
-        Self::WaitingForApproval,
-        Self::Failed,
-        Self::Approved,
-        Self::Denied,
-        Self::Skipped,
-    ];
-
-    /// Whether the phase is final.
-    #[must_use]
-    pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Successful | Self::Failed | Self::Denied | Self::Skipped)
-    }
-}
-
-/// Condition of a request that completed.
-pub const CONDITION_SUCCESSFUL: &str = "Successful";
-/// Condition of a request that did not complete.
-pub const CONDITION_FAILED: &str = "Failed";
-/// Condition of a request that waits; its message says for what.
-pub const CONDITION_WAITING: &str = "Waiting";
-/// Condition of a request that has stopped its database: true while that accepts no writes.
-pub const CONDITION_OUTAGE: &str = "Outage";
-/// Condition of a request that the launcher has seen; its message has the version that the database then had, see
-/// [`acknowledged_message`]. `KubeDB`'s schema has no other place for it.
-pub const CONDITION_ACKNOWLEDGED: &str = "Acknowledged";
-/// Condition of a dry run. It is written when the request starts and is authoritative from then on: an
-/// annotation that is added or removed later must not stop an upgrade in the middle, nor turn a dry run into
-/// an upgrade.
-pub const CONDITION_DRY_RUN: &str = "DryRun";
-
-const ACKNOWLEDGED: &str = "the database has PostgresVersion ";
-
-/// The message of [`CONDITION_ACKNOWLEDGED`].
-#[must_use]
-pub fn acknowledged_message(version: &str) -> String {
-    format!("{ACKNOWLEDGED}{version}")
-}
-
-impl std::fmt::Display for RequestType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Debug::fmt(self, f)
-    }
-}
-
-/// Reason of a request whose database has a StatefulSet, Service or pod that belongs to another owner, or has none:
-/// nothing is touched.
-pub const NOT_PROVISIONED: &str = "NotProvisioned";
 
 /// The command with which an operator resumes a failed request.
 #[must_use]
@@ -241,6 +159,32 @@ pub fn resume_command(namespace: &str, request: &str) -> String {
 #[must_use]
 pub fn is_deprecated_form(type_: RequestType, has_upgrade: bool) -> bool {
     type_ == RequestType::Upgrade || (type_ == RequestType::UpdateVersion && has_upgrade)
+}
+
+impl PostgresOpsRequestSpec {
+    /// The requests and limits that the server is to have.
+    #[must_use]
+    pub fn server_resources(&self) -> Option<&ResourceRequirements> {
+        self.vertical_scaling.as_ref()?.postgres.as_ref()?.resources.as_ref()
+    }
+
+    /// The size that the volume is to have.
+    #[must_use]
+    pub fn volume_size(&self) -> Option<&str> {
+        self.volume_expansion.as_ref()?.postgres.as_deref()
+    }
+
+    /// Whether the server may be restarted to expand its volume.
+    #[must_use]
+    pub fn expansion_mode(&self) -> ExpansionMode {
+        self.volume_expansion.as_ref().and_then(|it| it.mode).unwrap_or_default()
+    }
+
+    /// Whether the server is restarted for its new settings.
+    #[must_use]
+    pub fn restart_mode(&self) -> RestartMode {
+        self.configuration.as_ref().map(|it| it.restart).unwrap_or_default()
+    }
 }
 
 impl PostgresOpsRequest {
@@ -277,7 +221,7 @@ impl PostgresOpsRequest {
     /// Whether the request may still change its database.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.updates_version() && !self.phase().is_terminal()
+        self.spec.type_.is_executed() && !self.phase().is_terminal()
     }
 
     /// Whether the user cancelled it with the annotation `pgops.dev/cancel`.
@@ -297,10 +241,22 @@ impl PostgresOpsRequest {
         annotations.and_then(|all| all.get(annotation)).is_some_and(|value| value == "true")
     }
 
-    /// Whether pgops executes the request, which may use the deprecated form.
+    /// Whether pgops changes the database's version by the request, which may use the deprecated form.
     #[must_use]
     pub fn updates_version(&self) -> bool {
-        matches!(self.spec.type_, RequestType::UpdateVersion | RequestType::Upgrade)
+        self.spec.type_.updates_version()
+    }
+
+    /// Whether pgops executes the request.
+    #[must_use]
+    pub fn is_executed(&self) -> bool {
+        self.spec.type_.is_executed()
+    }
+
+    /// The day-two operation of the request, if it is one.
+    #[must_use]
+    pub fn day_two(&self) -> Option<DayTwo> {
+        self.spec.type_.day_two()
     }
 
     /// See [`is_deprecated_form`].
@@ -309,10 +265,11 @@ impl PostgresOpsRequest {
         is_deprecated_form(self.spec.type_, self.spec.upgrade.is_some())
     }
 
-    /// Name of the target `PostgresVersion`, if the request has one, from either field.
+    /// Name of the target `PostgresVersion`, if the request changes the version, from either field.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
         let update = self.spec.update_version.as_ref().or(self.spec.upgrade.as_ref());
+        let update = update.filter(|_| self.updates_version());
         update.map(|update| update.target_version.as_str())
     }
 }

@@ -2,12 +2,14 @@
 
 mod createrole_grants;
 mod example;
+mod format;
 mod reindex;
 mod repartition;
 mod transfer;
 mod word;
 
 pub use createrole_grants::CreateroleGrants;
+pub use format::{PLAN_FORMAT, ParsePlanError};
 pub use reindex::Reindex;
 pub use repartition::Repartition;
 pub use transfer::TransferMode;
@@ -287,12 +289,12 @@ mod tests {
             (UpgradePlan { createrole_grants: CreateroleGrants::Carry, ..example() }, "createroleGrants"),
             (UpgradePlan { extensions: vec![ledger], ..example() }, "extensions"),
         ];
-        let default = serde_json::to_string(&example()).unwrap();
+        let default = example().to_json().unwrap();
         for (plan, field) in plans {
-            let json = serde_json::to_string(&plan).unwrap();
+            let json = plan.to_json().unwrap();
             assert!(json.contains(field) && !default.contains(field), "{json} {default}");
-            assert_eq!(serde_json::from_str::<UpgradePlan>(&json).unwrap(), plan);
+            assert_eq!(UpgradePlan::from_json(&json).unwrap(), plan);
         }
-        assert_eq!(serde_json::from_str::<UpgradePlan>(&default).unwrap(), example());
+        assert_eq!(UpgradePlan::from_json(&default).unwrap(), example());
     }
 }

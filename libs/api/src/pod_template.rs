@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::{
     TopologySpreadConstraint,
 };
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::{names, quantity};
 
@@ -98,6 +99,74 @@ impl PodTemplate {
     }
 }
 
+/// The template with these requests and limits of the server, where its other settings are; none removes them.
+#[must_use]
+pub fn with_resources(template: Option<&Value>, resources: Option<&Value>) -> Value {
+    // One that cannot be parsed may have any shape.
+    if PodTemplate::parse(template).is_err() {
+        return template.cloned().unwrap_or_default();
+    }
+    let mut template = template.cloned().unwrap_or_else(|| json!({}));
+    let holder = match location(&template) {
+        Location::Container(index) => &mut template["spec"]["containers"][index],
+        Location::Spec => &mut template["spec"],
+        Location::Missing if resources.is_none() => return template,
+        Location::Missing => {
+            let container = json!({ "name": names::CONTAINER_POSTGRES });
+            match &mut template["spec"]["containers"] {
+                Value::Array(containers) => containers.insert(0, container),
+                other => *other = json!([container]),
+            }
+            &mut template["spec"]["containers"][0]
+        }
+    };
+    match (resources, holder.as_object_mut()) {
+        (Some(resources), Some(holder)) => {
+            holder.insert("resources".to_owned(), resources.clone());
+        }
+        (None, Some(holder)) => {
+            holder.remove("resources");
+        }
+        (_, None) => {}
+    }
+    template
+}
+
+/// The requests and limits of the server in a template, as they are written.
+#[must_use]
+pub fn resources(template: Option<&Value>) -> Option<&Value> {
+    let template = template?;
+    let holder = match location(template) {
+        Location::Container(index) => template.get("spec")?.get("containers")?.get(index)?,
+        Location::Spec => template.get("spec")?,
+        Location::Missing => return None,
+    };
+    holder.get("resources").filter(|resources| !resources.is_null())
+}
+
+/// Where the settings of the server's container are.
+enum Location {
+    /// In the item of the list `containers` with this index.
+    Container(usize),
+    /// In the pod's spec, in the form of `v1alpha2`.
+    Spec,
+    /// Nowhere.
+    Missing,
+}
+
+fn location(template: &Value) -> Location {
+    let spec = &template["spec"];
+    let mut containers = spec["containers"].as_array().into_iter().flatten();
+    if let Some(index) = containers.position(|it| it["name"] == names::CONTAINER_POSTGRES) {
+        return Location::Container(index);
+    }
+    if ["env", "envFrom", "resources"].iter().any(|field| !spec[field].is_null()) {
+        Location::Spec
+    } else {
+        Location::Missing
+    }
+}
+
 impl Container {
     /// The user's variables, without those that pgops sets.
     pub fn env(&self) -> impl Iterator<Item = &EnvVar> {
@@ -130,5 +199,28 @@ mod tests {
         assert!(PodTemplate::parse(Some(&template)).is_ok());
         let error = PodTemplate::parse(Some(&json!({ "spec": { "tolerations": "all" } }))).unwrap_err();
         assert!(error.to_string().starts_with("spec.tolerations: "), "{error}");
+    }
+
+    #[test]
+    fn resources_are_set_where_the_server_is_configured() {
+        let amounts = json!({ "limits": { "memory": "1Gi" } });
+        let v1 = json!({ "spec": { "containers": [
+            { "name": "exporter" }, { "name": "postgres", "env": [{ "name": "A" }], "resources": { "limits": {} } },
+        ]}});
+        let changed = with_resources(Some(&v1), Some(&amounts));
+        assert_eq!(changed["spec"]["containers"][1]["resources"], amounts);
+        assert_eq!(changed["spec"]["containers"][1]["env"], v1["spec"]["containers"][1]["env"]);
+        assert_eq!(resources(Some(&changed)), Some(&amounts));
+        let v1alpha2 = json!({ "spec": { "env": [{ "name": "A" }], "nodeSelector": { "a": "b" } } });
+        let changed = with_resources(Some(&v1alpha2), Some(&amounts));
+        assert_eq!(changed["spec"]["resources"], amounts);
+        assert_eq!(changed["spec"].get("containers"), None);
+        assert_eq!(with_resources(Some(&changed), None), v1alpha2);
+        let created = with_resources(None, Some(&amounts));
+        assert_eq!(
+            PodTemplate::parse(Some(&created)).unwrap().server.resources.unwrap().limits.unwrap().len(),
+            1
+        );
+        assert_eq!((with_resources(None, None), resources(None)), (json!({}), None));
     }
 }

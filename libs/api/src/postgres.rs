@@ -1,11 +1,15 @@
 //! `Postgres`, `kubedb.com/v1` (served as `v1alpha2` too): one database.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::PersistentVolumeClaimSpec;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::local_ref::LocalRef;
 use crate::plan::{parenthesized_uid, pause_owner_uid};
+use crate::tls::{SslMode, TlsSpec};
 use crate::{Condition, PostgresOpsRequest, condition};
 
 /// The validation error of a changed `spec.storageType`, explicit or by default.
@@ -66,9 +70,18 @@ pub struct PostgresSpec {
     /// Secret whose key `user.conf` holds `PostgreSQL` settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_secret: Option<LocalRef>,
+    /// Settings of the server that are in the object itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Configuration>,
     /// How clients authenticate; `md5` accepts SCRAM verifiers too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_auth_mode: Option<ClientAuthMode>,
+    /// Whether connections use TLS; `verify-full` if `tls` is set, else `disable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssl_mode: Option<SslMode>,
+    /// Certificates for TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSpec>,
     /// What is kept when the object is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "terminationPolicy")]
     pub deletion_policy: Option<DeletionPolicy>,
@@ -81,13 +94,17 @@ pub struct PostgresSpec {
     pub pod_template: Option<serde_json::Value>,
 }
 
-/// The name of an object in the same namespace.
+/// Settings of the server.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[schemars(transform = crate::schema::keep_unknown)]
-pub struct LocalRef {
-    /// Name of the object.
-    #[serde(default)]
-    pub name: String,
+pub struct Configuration {
+    /// Settings under the key `user.conf`, which take precedence over those of `configSecret`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inline: BTreeMap<String, String>,
+    /// The newer name of `configSecret.name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_name: Option<String>,
 }
 
 /// Where the data is stored.
@@ -212,6 +229,12 @@ pub const CONDITION_AUTH_SECRET: &str = "AuthSecretCreated";
 /// Condition: the Secret with the superuser's password does not exist, so no pod of the database, and no worker, can start.
 pub const CONDITION_AUTH_SECRET_MISSING: &str = "AuthSecretMissing";
 
+/// Condition: the certificates that `spec.tls` requests exist and can be used; if it is false, why not.
+pub const CONDITION_CERTIFICATES_READY: &str = "CertificatesReady";
+/// Reason of [`CONDITION_CERTIFICATES_READY`]: the server keeps an earlier certificate, and could not be started with what is in
+/// the Secret now.
+pub const REASON_CERTIFICATE_INVALID: &str = "CertificateInvalid";
+
 /// The message of [`CONDITION_AUTH_SECRET`].
 #[must_use]
 pub fn auth_secret_message(secret: &str, uid: &str) -> String {
@@ -247,7 +270,7 @@ impl Postgres {
     /// Whether a server ever ran on this object's volume, which must then never be initialised again.
     #[must_use]
     pub fn was_initialized(&self) -> bool {
-        let annotated = |annotations: &std::collections::BTreeMap<String, String>| {
+        let annotated = |annotations: &BTreeMap<String, String>| {
             annotations.contains_key(crate::names::ANNOTATION_INITIALIZED)
         };
         self.metadata.annotations.as_ref().is_some_and(annotated)
@@ -283,6 +306,27 @@ impl Postgres {
     #[must_use]
     pub fn replicas(&self) -> i32 {
         self.spec.replicas.unwrap_or(1)
+    }
+
+    /// The settings of the server that are in the object itself.
+    #[must_use]
+    pub fn inline_settings(&self) -> &str {
+        let inline = self.spec.configuration.as_ref().and_then(|it| it.inline.get(crate::names::USER_CONF));
+        inline.map_or("", String::as_str)
+    }
+
+    /// Name of the Secret with settings, under its newer or its older name. An empty name counts as none.
+    #[must_use]
+    pub fn settings_secret(&self) -> Option<&str> {
+        let newer = self.spec.configuration.as_ref().and_then(|it| it.secret_name.as_deref());
+        let older = self.spec.config_secret.as_ref().map(|secret| secret.name.as_str());
+        [newer, older].into_iter().flatten().find(|name| !name.is_empty())
+    }
+
+    /// The settings that its server is to check for the request that holds it.
+    #[must_use]
+    pub fn candidate_settings(&self) -> Option<&str> {
+        self.metadata.annotations.as_ref()?.get(crate::names::ANNOTATION_CANDIDATE).map(String::as_str)
     }
 
     /// Name of the Secret with the superuser's name and password.

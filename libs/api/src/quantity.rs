@@ -71,6 +71,12 @@ impl Quantity {
         Self { nano: (count as i128) * (1 << 20) * NANO }
     }
 
+    /// The smallest number of whole mebibytes that is more.
+    #[must_use]
+    pub fn next_mebibyte(self) -> i128 {
+        self.nano.div_euclid((1 << 20) * NANO) + 1
+    }
+
     /// Whether it is a whole number.
     #[must_use]
     pub fn is_whole(self) -> bool {
@@ -150,6 +156,16 @@ where
     serde_path_to_error::deserialize(value).map(Some).map_err(Error::custom)
 }
 
+/// Reads a quantity that may be a number.
+pub(crate) fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Option::<Value>::deserialize(deserializer)? {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(number @ Value::Number(_)) => Ok(Some(number.to_string())),
+        Some(_) => Err(Error::custom("expected a quantity, such as \"20Gi\"")),
+    }
+}
+
 fn numbers_to_text(value: &mut Value) {
     let Value::Object(fields) = value else { return };
     for (name, field) in fields {
@@ -215,6 +231,8 @@ mod tests {
             quantity("2") > quantity("1999m") && !quantity("1999m").is_whole() && quantity("2").is_whole()
         );
         assert_eq!(Quantity::mebibytes(1024), quantity("1Gi"));
+        assert_eq!(quantity("1Gi").next_mebibyte(), 1025);
+        assert_eq!((quantity("1G").next_mebibyte(), quantity("1").next_mebibyte()), (954, 1));
     }
 
     #[test]

@@ -12,6 +12,11 @@ pub(crate) fn open_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
 }
 
+/// A quantity: text such as `20Gi`, or a number.
+pub(crate) fn quantity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "x-kubernetes-int-or-string": true })
+}
+
 /// Makes the API server preserve fields that are not in the schema.
 pub(crate) fn keep_unknown(schema: &mut Schema) {
     schema.insert("x-kubernetes-preserve-unknown-fields".to_owned(), true.into());

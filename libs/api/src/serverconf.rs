@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use crate::layout;
 use crate::postgres::ClientAuthMode;
+use crate::tls::{AUTHORITY_KEY, CERTIFICATE_KEY, PRIVATE_KEY_KEY, ServerTls};
+use crate::{layout, names};
 
 /// `postgresql.conf`: initdb's settings for the data directory `pgdata`, then those of pgops and of the user.
 ///
@@ -18,43 +19,111 @@ pub fn postgresql_conf(pgdata: &Path) -> String {
          include_if_exists = '{}/postgresql.conf'\n\
          password_encryption = 'scram-sha-256'\n\
          include_if_exists = '{}/{}'\n\
+         {}\
          listen_addresses = '*'\n\
          port = {}\n\
          unix_socket_directories = '{}'\n\
          unix_socket_permissions = 0700\n",
         pgdata.display(),
         layout::CONFIG_DIR,
-        crate::names::USER_CONF,
-        crate::names::POSTGRES_PORT,
+        names::USER_CONF,
+        include_settings(names::INLINE_CONF),
+        names::POSTGRES_PORT,
         layout::SOCKET_DIR,
     )
 }
 
-/// `pg_hba.conf`: the socket is private to the pod and needs no password; all other connections do.
-///
-/// The method `md5` accepts SCRAM verifiers too, so roles created before an upgrade keep their access.
+/// The line that reads settings which are in the `Postgres` itself.
+fn include_settings(name: &str) -> String {
+    format!("include_if_exists = '{}/{name}'\n", layout::SETTINGS_DIR)
+}
+
+/// The same as the `postgresql.conf` in `present`, with the settings that a request proposes instead of those that are in the
+/// `Postgres` itself: a server can be asked whether it would accept them.
 #[must_use]
-pub fn pg_hba(mode: Option<ClientAuthMode>) -> String {
-    let method = match mode {
-        None | Some(ClientAuthMode::Md5) => "md5",
-        Some(ClientAuthMode::Scram | ClientAuthMode::Cert) => "scram-sha-256",
+pub fn candidate_conf(present: &str) -> String {
+    present.replace(&include_settings(names::INLINE_CONF), &include_settings(names::CANDIDATE_CONF))
+}
+
+/// The first version that knows `ssl_min_protocol_version`.
+const LIMITS_PROTOCOLS: u32 = 12;
+
+/// `postgresql.conf` of a server of `major` that speaks TLS: as [`postgresql_conf`], with the mounted certificate, and with the
+/// authority if one is mounted.
+///
+/// The user's settings may restrict protocols and ciphers, but not take the certificate away that the spec promises.
+#[must_use]
+pub fn postgresql_conf_with_tls(pgdata: &Path, major: u32, authority: MountedAuthority) -> String {
+    let protocols = if major >= LIMITS_PROTOCOLS { "ssl_min_protocol_version = 'TLSv1.2'\n" } else { "" };
+    let directory = layout::TLS_DIR;
+    let authority = match authority {
+        MountedAuthority::Present => format!("ssl_ca_file = '{directory}/{AUTHORITY_KEY}'\n"),
+        MountedAuthority::Absent => "ssl_ca_file = ''\n".to_owned(),
     };
+    format!(
+        "{protocols}{}\
+         ssl = on\n\
+         ssl_cert_file = '{directory}/{CERTIFICATE_KEY}'\n\
+         ssl_key_file = '{directory}/{PRIVATE_KEY_KEY}'\n\
+         {authority}",
+        postgresql_conf(pgdata),
+    )
+}
+
+/// Whether the Secret of the server's certificate has that of its authority too. Public authorities give none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MountedAuthority {
+    /// The file exists.
+    Present,
+    /// It does not: clients cannot authenticate by certificates.
+    Absent,
+}
+
+/// The settings of [`postgresql_conf_with_tls`] that override those of the user.
+const TLS_SETTINGS: [&str; 4] = ["ssl", "ssl_cert_file", "ssl_key_file", "ssl_ca_file"];
+
+/// Settings in the text of a user's `user.conf` that have no effect on a server with TLS.
+#[must_use]
+pub fn overridden_tls_settings(user_conf: &str) -> Vec<&'static str> {
+    let names: Vec<_> = user_conf
+        .lines()
+        .filter_map(|line| line.trim_start().split(|c: char| c == '=' || c.is_whitespace()).next())
+        .map(str::to_ascii_lowercase)
+        .collect();
+    TLS_SETTINGS.into_iter().filter(|setting| names.iter().any(|name| name == setting)).collect()
+}
+
+/// `pg_hba.conf`: the socket is private to the pod and needs no password; all other connections do, or a certificate.
+///
+/// The method `md5` accepts SCRAM verifiers too, so roles created before an upgrade keep their access. Where TLS is required,
+/// no line matches a connection without it; there is no exception for the pod's own address, which a port forward and the
+/// proxy of a service mesh have too.
+#[must_use]
+pub fn pg_hba(mode: Option<ClientAuthMode>, tls: Option<ServerTls>) -> String {
+    let method = match (mode, tls) {
+        (_, Some(tls)) if tls.verifies_clients => "cert",
+        (None | Some(ClientAuthMode::Md5), _) => "md5",
+        (Some(ClientAuthMode::Scram | ClientAuthMode::Cert), _) => "scram-sha-256",
+    };
+    let is_required = tls.is_some_and(|tls| tls.mode.requires_tls() || tls.verifies_clients);
+    let host = if is_required { "hostssl" } else { "host" };
     format!(
         "local all         all     trust\n\
          local replication all     trust\n\
-         host  all         all all {method}\n\
-         host  replication all all {method}\n"
+         {host}  all         all all {method}\n\
+         {host}  replication all all {method}\n"
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::SslMode;
 
     #[test]
     fn md5_passwords_are_accepted_unless_scram_is_required() {
         let method = |mode| {
-            let hba = pg_hba(mode);
+            let hba = pg_hba(mode, None);
             hba.lines().filter(|line| line.starts_with("host")).all(|line| line.ends_with(" md5"))
         };
         assert!(method(None) && method(Some(ClientAuthMode::Md5)));
@@ -64,7 +133,7 @@ mod tests {
     /// Also in a cluster with IPv6 alone: `0.0.0.0/0` would not admit its clients.
     #[test]
     fn server_admits_clients_of_both_address_families() {
-        let hba = pg_hba(None);
+        let hba = pg_hba(None, None);
         let host_lines = hba.lines().filter(|line| line.starts_with("host"));
         let addresses: Vec<_> = host_lines.map(|line| line.split_whitespace().nth(3)).collect();
         assert_eq!(addresses, [Some("all"), Some("all")]);
@@ -81,5 +150,66 @@ mod tests {
         for setting in ["listen_addresses", "port", "unix_socket_directories"] {
             assert!(at(setting) > users, "{conf}");
         }
+    }
+
+    #[test]
+    fn candidate_differs_only_in_the_settings_of_the_postgres() {
+        let present = postgresql_conf_with_tls(Path::new("/var/pv/17/data"), 17, MountedAuthority::Present);
+        let candidate = candidate_conf(&present);
+        let differing: Vec<_> = present.lines().zip(candidate.lines()).filter(|(a, b)| a != b).collect();
+        let [(before, after)] = differing.as_slice() else { panic!("{differing:?}") };
+        assert!(before.ends_with(&format!("/{}'", names::INLINE_CONF)), "{before}");
+        assert!(after.ends_with(&format!("/{}'", names::CANDIDATE_CONF)), "{after}");
+        assert_eq!(present.lines().count(), candidate.lines().count());
+    }
+
+    fn tls(mode: SslMode) -> ServerTls {
+        ServerTls { mode, verifies_clients: false }
+    }
+
+    #[test]
+    fn required_tls_leaves_no_line_for_a_connection_without_it() {
+        for mode in [SslMode::Require, SslMode::VerifyCa, SslMode::VerifyFull] {
+            let hba = pg_hba(Some(ClientAuthMode::Scram), Some(tls(mode)));
+            assert!(
+                hba.lines().all(|line| line.starts_with("local ") || line.starts_with("hostssl ")),
+                "{hba}"
+            );
+            assert!(hba.ends_with("all scram-sha-256\n"), "{hba}");
+        }
+        for mode in [SslMode::Allow, SslMode::Prefer] {
+            assert_eq!(pg_hba(None, Some(tls(mode))), pg_hba(None, None));
+        }
+    }
+
+    #[test]
+    fn client_certificates_replace_passwords_whatever_the_mode() {
+        for mode in [SslMode::Prefer, SslMode::VerifyFull] {
+            let hba = pg_hba(Some(ClientAuthMode::Cert), Some(ServerTls { mode, verifies_clients: true }));
+            let remote: Vec<_> = hba.lines().filter(|line| !line.starts_with("local ")).collect();
+            let is_strict = |line: &&str| line.starts_with("hostssl ") && line.ends_with(" cert");
+            assert!(remote.len() == 2 && remote.iter().all(is_strict), "{hba}");
+        }
+    }
+
+    #[test]
+    fn certificate_cannot_be_taken_away_by_the_users_settings_and_the_protocol_can_be_restricted() {
+        let conf =
+            |major| postgresql_conf_with_tls(Path::new("/var/pv/17/data"), major, MountedAuthority::Present);
+        let text = conf(17);
+        let at = |setting: &str| text.find(setting).unwrap();
+        let users = at("/etc/config/user.conf");
+        assert!(at("ssl_min_protocol_version") < users);
+        for setting in ["ssl = on", "ssl_cert_file = '/etc/pgops/tls/tls.crt'", "ssl_key_file", "ssl_ca_file"]
+        {
+            assert!(at(setting) > users, "{text}");
+        }
+        assert!(conf(12).contains("TLSv1.2") && !conf(11).contains("ssl_min_protocol_version"));
+    }
+
+    #[test]
+    fn settings_of_the_user_without_effect_are_named() {
+        let conf = "# ssl = off\nwork_mem = 4MB\nSSL=off\n  ssl_ca_file '/x'\nssl_ciphers = 'HIGH'\n";
+        assert_eq!(overridden_tls_settings(conf), ["ssl", "ssl_ca_file"]);
     }
 }

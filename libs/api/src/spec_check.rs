@@ -9,13 +9,18 @@ mod pod;
 mod problem;
 mod resources;
 mod storage;
+mod tls;
+mod user;
 
-pub use name::is_database_name;
+use k8s_openapi::api::core::v1::ResourceRequirements;
+
 pub use problem::{SpecProblem, SpecProblemReason};
+pub use user::root_user_problem;
 
 use crate::Postgres;
 use crate::names::ANNOTATION_OVERRIDE;
 use crate::quantity::Quantity;
+use crate::settings;
 
 /// Everything that is wrong with the object; empty if its children can be created.
 #[must_use]
@@ -26,7 +31,23 @@ pub fn spec_problems(database: &Postgres) -> Vec<SpecProblem> {
     problems.extend(storage::check(database));
     problems.extend(name::check_references(database));
     problems.extend(pod::check(database));
+    problems.extend(inline_settings(database));
+    problems.extend(tls::check(database));
     problems
+}
+
+/// What leaves no children to create; what else is wrong, the API server refuses of them.
+#[must_use]
+pub fn build_problem(database: &Postgres) -> Option<SpecProblem> {
+    use SpecProblemReason::{InvalidName, InvalidTls, ReplicasUnsupported, StorageMissing};
+    // With `allow` and `prefer` and no certificates nothing is promised to clients.
+    let promises_tls = database.server_tls().is_some() || database.ssl_mode().requires_tls();
+    let is_fatal = |it: &SpecProblem| match it.reason {
+        InvalidName | ReplicasUnsupported | StorageMissing => true,
+        InvalidTls => promises_tls,
+        _ => false,
+    };
+    spec_problems(database).into_iter().find(is_fatal)
 }
 
 /// What a change makes wrong. What was wrong before does not keep a user from changing something else.
@@ -39,10 +60,30 @@ pub fn change_problems(new: &Postgres, old: &Postgres) -> Vec<SpecProblem> {
     problems
 }
 
+/// What is wrong with requests and limits of the server's container, which are at this path.
+#[must_use]
+pub fn resource_problems(path: &str, amounts: &ResourceRequirements) -> Vec<SpecProblem> {
+    resources::check(path, amounts)
+}
+
+/// What is wrong with a size of the volume, which is in this field.
+#[must_use]
+pub fn size_problem(field: &str, size: &str) -> Option<SpecProblem> {
+    storage::check_size(field, size)
+}
+
+/// The size of the volume that the object requests, as written.
+#[must_use]
+pub fn requested_storage(database: &Postgres) -> Option<&str> {
+    storage::requested(database)
+}
+
 /// What is admitted, and is probably not what the user expects.
 #[must_use]
 pub fn spec_warnings(database: &Postgres) -> Vec<String> {
-    storage::warnings(database)
+    let mut warnings = storage::warnings(database);
+    warnings.extend(tls::warnings(database));
+    warnings
 }
 
 fn replicas(database: &Postgres) -> Option<SpecProblem> {
@@ -59,6 +100,17 @@ fn replicas(database: &Postgres) -> Option<SpecProblem> {
     };
     let message = format!("{} {remedy}", database.replicas());
     Some(SpecProblem::new(SpecProblemReason::ReplicasUnsupported, "spec.replicas", message))
+}
+
+fn inline_settings(database: &Postgres) -> Option<SpecProblem> {
+    let inline = &database.spec.configuration.as_ref()?.inline;
+    let text = match settings::of_map(inline) {
+        Ok("") => return None,
+        Ok(text) => settings::check(text).err(),
+        Err(error) => Some(error),
+    };
+    let field = "spec.configuration.inline";
+    text.map(|error| SpecProblem::new(SpecProblemReason::InvalidSettings, field, error.to_string()))
 }
 
 fn shrunk_storage(new: &Postgres, old: &Postgres) -> Option<SpecProblem> {

@@ -13,6 +13,7 @@ mod eviction;
 mod limits;
 mod listener;
 mod observer;
+mod open_metrics;
 mod peer;
 mod phase;
 mod throttle;
@@ -21,6 +22,7 @@ pub use bind::bind;
 pub use limits::Limits;
 pub use listener::Listener;
 pub use observer::Observer;
+pub use open_metrics::OPEN_METRICS;
 pub use peer::{Identity, Peer};
 
 #[cfg(test)]

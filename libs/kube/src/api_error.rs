@@ -65,6 +65,12 @@ impl ApiError {
         status::is_refused(&self.source)
     }
 
+    /// Whether the call was a JSON patch that does not apply to the object.
+    #[must_use]
+    pub fn is_inapplicable_patch(&self) -> bool {
+        status::is_inapplicable_patch(&self.source)
+    }
+
     /// Whether an object of that name exists already.
     #[must_use]
     pub fn is_already_exists(&self) -> bool {

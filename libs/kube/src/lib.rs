@@ -12,7 +12,12 @@
 //! | [`shutdown`] | termination signals |
 //! | [`Readiness`] | what a process waits for before it is ready |
 //! | [`Namespaces`] | the namespaces that a program works in |
+//! | [`node_affinity`] | the node that the next pod of a StatefulSet must run on |
+//! | [`LostPod`] | pods whose node no longer reports |
 //! | [`observed`] | what other components report about pods, and in Events |
+//! | [`pod_problem`] | why a pod does not exist or does not run |
+//! | [`stored_image`] | how the API server stores an image of a StatefulSet |
+//! | [`secret_projection()`] | keys of a Secret as a part of a projected volume |
 //! | [`watches`] | watches that notice when the API server does not answer any more |
 //! | [`PullPolicy`] | the flag for `imagePullPolicy` |
 //! | [`ContainerResources`] | a flag with requests and limits of a container |
@@ -24,19 +29,26 @@ pub mod finalizers;
 mod image_args;
 pub mod lease;
 pub mod logging;
+mod lost_pod;
 mod namespaces;
+pub mod node_affinity;
 pub mod observed;
 pub mod patch;
+pub mod pod_problem;
 mod pull_policy;
 mod readiness;
 mod resources;
+mod secret_projection;
 pub mod shutdown;
 pub mod status;
+pub mod stored_image;
 pub mod watches;
 
 pub use api_error::ApiError;
 pub use image_args::ImageArgs;
+pub use lost_pod::{LostPod, PodLoss, lost_pod};
 pub use namespaces::{NamespaceArgs, NamespaceScope, Namespaces};
 pub use pull_policy::PullPolicy;
 pub use readiness::Readiness;
 pub use resources::{ContainerResources, ParseResourcesError};
+pub use secret_projection::secret_projection;

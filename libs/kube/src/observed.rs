@@ -1,6 +1,6 @@
 //! What other components report: the kubelet about containers, and all of them in Events.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Event, Pod, PodCondition};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -10,6 +10,19 @@ pub fn container_statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     let init = status.and_then(|status| status.init_container_statuses.as_ref());
     let main = status.and_then(|status| status.container_statuses.as_ref());
     init.into_iter().chain(main).flatten()
+}
+
+/// The condition of a pod that is ready.
+#[must_use]
+pub fn ready(pod: &Pod) -> Option<&PodCondition> {
+    let mut conditions = pod.status.as_ref()?.conditions.iter().flatten();
+    conditions.find(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Whether a container in that state has been started.
+#[must_use]
+pub fn has_started(state: &ContainerState) -> bool {
+    state.running.is_some() || state.terminated.is_some()
 }
 
 /// When what an Event reports was last observed: components fill different fields.

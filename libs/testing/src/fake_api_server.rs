@@ -3,7 +3,7 @@
 //!
 //! A test reads and changes its objects directly, past all rules, and stops clients between two of their calls: at a
 //! [`Breakpoint`], or at each call, with a [`gated_client`]. Watches are not served; Events that a client writes are
-//! accepted and dropped. A dry run of a creation is understood.
+//! accepted and dropped. Dry runs of creations and patches are understood.
 
 mod breakpoint;
 mod gate;
@@ -12,6 +12,7 @@ mod path;
 mod response;
 mod store;
 mod strategic_merge;
+mod verbs;
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +31,7 @@ use path::{Path, collection};
 pub use response::failure;
 use response::{Answer, refused, refused_with, response};
 use store::{Key, Store};
+use verbs::{PatchType, Verb};
 
 /// The API server, with one namespace.
 #[derive(Clone)]
@@ -43,8 +45,8 @@ struct Call<'a> {
     method: &'a Method,
     path: &'a str,
     query: &'a str,
-    /// Whether a patch merges lists by their keys.
-    is_strategic: bool,
+    /// What it means if it is a patch.
+    patch_type: PatchType,
     body: Value,
 }
 
@@ -132,7 +134,17 @@ impl FakeApiServer {
 
     /// Refuses from now on to create objects of a kind, with these words; creates them again with none.
     pub fn refuse_to_create<K: Resource<DynamicType = ()>>(&self, words: Option<&'static str>) {
-        self.lock().set_refusal(collection::<K>(), words);
+        self.lock().set_refusal(collection::<K>(), Verb::Create, words);
+    }
+
+    /// Likewise to change existing objects of a kind; their status can still be written.
+    pub fn refuse_to_change<K: Resource<DynamicType = ()>>(&self, words: Option<&'static str>) {
+        self.lock().set_refusal(collection::<K>(), Verb::Change, words);
+    }
+
+    /// Likewise to delete objects of a kind.
+    pub fn refuse_to_delete<K: Resource<DynamicType = ()>>(&self, words: Option<&'static str>) {
+        self.lock().set_refusal(collection::<K>(), Verb::Delete, words);
     }
 
     /// Records from now on how many objects of a kind meet the condition at the same time.
@@ -147,12 +159,12 @@ impl FakeApiServer {
     }
 
     fn respond(&self, request: &http::request::Parts, body: &[u8]) -> Response<Body> {
-        let content_type = request.headers.get(http::header::CONTENT_TYPE);
+        let content_type = request.headers.get(http::header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
         let call = Call {
             method: &request.method,
             path: request.uri.path(),
             query: request.uri.query().unwrap_or_default(),
-            is_strategic: content_type.is_some_and(|it| it == "application/strategic-merge-patch+json"),
+            patch_type: PatchType::of(content_type),
             body: serde_json::from_slice(body).unwrap_or(Value::Null),
         };
         let (status, body) = self.answer(call);
@@ -171,7 +183,7 @@ impl FakeApiServer {
         let Some(name) = path.name else {
             return match *call.method {
                 Method::GET => store.read_list(&path.collection, call.query),
-                Method::POST => match store.refusal(&path.collection) {
+                Method::POST => match store.refusal(&path.collection, Verb::Create) {
                     Some(words) => refused_with(StatusCode::FORBIDDEN, "Forbidden", words),
                     None => store.create(path.collection, call.body, call.query.contains("dryRun=All")),
                 },
@@ -179,10 +191,23 @@ impl FakeApiServer {
             };
         };
         let key = Key { collection: path.collection, name: name.to_owned() };
+        let verb = match *call.method {
+            _ if path.subresource.is_some() => None,
+            Method::PUT | Method::PATCH if store.get(&key).is_some() => Some(Verb::Change),
+            Method::PATCH if call.patch_type == PatchType::Apply => Some(Verb::Create),
+            Method::DELETE if store.get(&key).is_some() => Some(Verb::Delete),
+            _ => None,
+        };
+        if let Some(words) = verb.and_then(|verb| store.refusal(&key.collection, verb)) {
+            return refused_with(StatusCode::FORBIDDEN, "Forbidden", words);
+        }
         match *call.method {
             Method::GET => store.read(&key),
             Method::PUT => store.replace(key, path.subresource, call.body),
-            Method::PATCH => store.patch(key, path.subresource, call.is_strategic, &call.body),
+            Method::PATCH if call.query.contains("dryRun=All") => {
+                store.dry_run_patch(key, path.subresource, call.patch_type, &call.body)
+            }
+            Method::PATCH => store.patch(key, path.subresource, call.patch_type, &call.body),
             Method::DELETE => store.delete(&key, &call.body["preconditions"]),
             _ => refused(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
         }

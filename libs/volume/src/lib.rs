@@ -9,6 +9,7 @@
 //! | `active` | the major version that serves |
 //! | `retired` | data that an upgrade has replaced, and until when it is kept |
 //! | `space` | how much it has, and when that is little |
+//! | `state` | whether a file has been written since |
 //! | `tablespaces` | the directories that a data directory links to |
 //!
 //! Only this crate knows how to access a volume; what its files are called is in [`pgops_api::layout`]. It has no async
@@ -24,6 +25,7 @@ mod removal;
 mod retired;
 mod size;
 mod space;
+mod state;
 mod tablespaces;
 #[cfg(test)]
 mod tests;
@@ -35,4 +37,5 @@ pub use interlock::Interlock;
 pub use paths::Volume;
 pub use retired::Retired;
 pub use space::Space;
+pub use state::FileState;
 pub use tree::Tree;

@@ -4,8 +4,8 @@ use crate::PostgresOpsRequest;
 use crate::matrix::Allowed;
 use crate::names::{
     ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_CANCEL, ANNOTATION_CREATEROLE_GRANTS, ANNOTATION_DRY_RUN,
-    ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX, ANNOTATION_REPARTITION, ANNOTATION_RESUME,
-    ANNOTATION_TRANSFER_MODE, PREFIX,
+    ANNOTATION_KEEP_OLD_DATA, ANNOTATION_OVERRIDE, ANNOTATION_REINDEX, ANNOTATION_REPARTITION,
+    ANNOTATION_RESUME, ANNOTATION_TRANSFER_MODE, PREFIX,
 };
 use crate::plan::{TransferMode, UpgradeKind};
 
@@ -42,6 +42,28 @@ pub(super) fn annotation_warnings(
         }
         let why = why_without_effect(key, value, allowed, options)?;
         Some(format!("the annotation {key} has no effect: {why}"))
+    })
+    .collect()
+}
+
+/// The same for a day-two operation, which nothing but a cancellation is about, and the loss of data.
+pub(super) fn day_two_annotation_warnings(request: &PostgresOpsRequest, loses_data: bool) -> Vec<String> {
+    let all = request.metadata.annotations.iter().flatten();
+    let ours = all.filter_map(|(key, value)| Some((name(key)?, key.as_str(), value.as_str())));
+    ours.filter_map(|(name, key, value)| match key {
+        ANNOTATION_DRY_RUN => None,
+        ANNOTATION_CANCEL if value == "true" => None,
+        ANNOTATION_OVERRIDE if loses_data => None,
+        ANNOTATION_OVERRIDE => {
+            Some(format!("the annotation {key} has no effect: the request deletes no data"))
+        }
+        ANNOTATION_CANCEL => {
+            Some(format!("the annotation {key} has no effect: only the value \"true\" cancels the request"))
+        }
+        _ if KNOWN.contains(&key) => {
+            Some(format!("the annotation {key} has no effect on a request of type {}", request.spec.type_))
+        }
+        _ => Some(format!("the annotation {key} is unknown and has no effect{}", suggestion(name))),
     })
     .collect()
 }

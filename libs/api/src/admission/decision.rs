@@ -1,38 +1,25 @@
 //! Whether a request is admitted, and the upgrade that it stands for.
 
-use std::sync::Arc;
-
 use super::annotations::annotation_warnings;
+use super::database_checks::{available_database, check_running};
+use super::day_two;
 use super::denial::Denial;
+use super::facts::Facts;
 use super::messages;
 use super::namespaced_name::NamespacedName;
 use super::options::RequestOptions;
 use super::warnings::{shorten_warning, unhandled_type, upgrade_warnings};
-use crate::matrix::{Allowed, Catalog};
-use crate::opsrequest::{Apply, Phase};
+use crate::matrix::Allowed;
 use crate::plan::{TransferMode, UpgradeKind, VersionRef};
-use crate::postgres::{PostgresPhase, StorageType};
-use crate::{Postgres, PostgresOpsRequest};
-
-/// Everything that the decision depends on.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// The request; its database is in the same namespace.
-    pub request: &'a PostgresOpsRequest,
-    /// The database that it names, if it exists.
-    pub database: Option<&'a Postgres>,
-    /// The catalog, with which the compatibility matrix is evaluated.
-    pub catalog: &'a Catalog,
-    /// Other requests that may still change the same database, see [`PostgresOpsRequest::is_active`].
-    pub active: &'a [Arc<PostgresOpsRequest>],
-}
+use crate::postgres::StorageType;
+use crate::{ExecutedRequests, Postgres, PostgresOpsRequest};
 
 /// An admitted request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Admitted {
     /// Warnings for the user, each of at most [`MAX_WARNING`](super::MAX_WARNING) characters.
     pub warnings: Vec<String>,
-    /// The upgrade; none for an operation that pgops does not execute.
+    /// The upgrade; none for an operation that changes no version.
     pub upgrade: Option<AdmittedUpgrade>,
 }
 
@@ -55,24 +42,19 @@ pub struct AdmittedUpgrade {
 /// active request (whose outcome the matrix would have to guess), the matrix, then the database's state.
 pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
     let request = facts.request;
+    if let Some(operation) = request.day_two() {
+        return Ok(Admitted { warnings: day_two::decide(facts, operation)?, upgrade: None });
+    }
     if !request.updates_version() {
         return Ok(Admitted {
-            warnings: vec![unhandled_type(&format!("{:?}", request.spec.type_))],
+            warnings: vec![unhandled_type(&request.spec.type_.to_string(), ExecutedRequests::All)],
             upgrade: None,
         });
     }
     let target = request.target().filter(|name| !name.is_empty()).ok_or_else(messages::no_target)?;
     let options = RequestOptions::parse(request)?;
     let name = NamespacedName::named_by(request);
-    let database = facts.database.ok_or_else(|| messages::not_found(&name))?;
-    if database.metadata.deletion_timestamp.is_some() {
-        return Err(messages::deleting(&name));
-    }
-    if let Some(other) = facts.active.first() {
-        let phases: Vec<Phase> = facts.active.iter().map(|request| request.phase()).collect();
-        let running = facts.active.iter().zip(&phases).find(|(_, phase)| **phase == Phase::Progressing);
-        return Err(messages::active(&name, running.map_or(other, |(request, _)| request)));
-    }
+    let database = available_database(facts, &name)?;
     let matrix = facts.catalog.with_base_os_change(options.base_os);
     let allowed = matrix
         .decide(&database.spec.version, target)
@@ -126,17 +108,5 @@ fn check_database(
     if database.replicas() > 1 {
         return Err(messages::replicas(name, database.replicas()));
     }
-    if database.spec.halted == Some(true) || database.phase() == PostgresPhase::Halted {
-        return Err(messages::halted(name));
-    }
-    if let Some(paused) = database.paused() {
-        let message = paused.message.as_deref().unwrap_or("no reason given");
-        // A launcher that was interrupted finds the pause of the request itself.
-        if !database.is_paused_by(request) {
-            return Err(messages::paused(name, message));
-        }
-    } else if database.phase() != PostgresPhase::Ready && request.spec.apply == Apply::IfReady {
-        return Err(messages::not_ready(name, database.phase()));
-    }
-    Ok(())
+    check_running(database, request, name)
 }

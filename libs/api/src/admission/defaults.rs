@@ -1,6 +1,9 @@
 //! Defaults, made visible in the object itself.
 
+use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::opsrequest::RequestType;
 
 /// A field to add, which is absent or null in the object.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +19,8 @@ pub struct Default {
 /// Works on plain JSON: it runs before the API server has checked the object's shape.
 #[must_use]
 pub fn request_defaults(spec: &Value) -> Vec<Default> {
-    if !matches!(spec["type"].as_str(), Some("UpdateVersion" | "Upgrade")) {
+    let type_ = RequestType::deserialize(&spec["type"]);
+    if !type_.is_ok_and(RequestType::is_executed) {
         return Vec::new();
     }
     absent(spec, [("apply", json!("IfReady")), ("maxRetries", json!(1))])
@@ -63,8 +67,9 @@ mod tests {
     }
 
     #[test]
-    fn requests_of_other_types_get_no_defaults() {
-        assert_eq!(request_defaults(&json!({"type": "Restart"})), []);
+    fn only_requests_that_are_executed_get_defaults() {
+        assert_eq!(request_defaults(&json!({"type": "HorizontalScaling"})), []);
+        assert_eq!(fields(&request_defaults(&json!({"type": "Restart"}))), ["apply", "maxRetries"]);
     }
 
     #[test]

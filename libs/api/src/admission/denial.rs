@@ -38,6 +38,20 @@ pub enum DenialReason {
     InvalidBaseOsChange,
     /// The annotation `pgops.dev/dry-run` is neither `true` nor `false`.
     InvalidDryRun,
+    /// The field of the operation is missing, or has nothing to do.
+    MissingField,
+    /// The new requests or limits are wrong.
+    InvalidResources,
+    /// The new size of the volume is not a size.
+    InvalidSize,
+    /// The new settings are wrong.
+    InvalidConfiguration,
+    /// The new password cannot be taken from there.
+    InvalidAuthentication,
+    /// The Secret with the password is the user's own.
+    AuthSecretNamed,
+    /// The new size of the volume is not larger than the present one.
+    StorageNotLarger,
     /// The database does not exist.
     DatabaseNotFound,
     /// The database is being deleted.
@@ -48,7 +62,7 @@ pub enum DenialReason {
     Matrix(Reason),
     /// The source or the target is not a release of `PostgreSQL` 10 or newer.
     UnsupportedVersion,
-    /// The database has ephemeral storage, so there is no data to upgrade.
+    /// The database has ephemeral storage: there is no data to upgrade, or all of it would be deleted with the pod.
     EphemeralStorage,
     /// The database has standbys.
     ReplicasUnsupported,
@@ -75,6 +89,13 @@ impl DenialReason {
             Self::InvalidCreateroleGrants => "InvalidCreateroleGrants",
             Self::InvalidBaseOsChange => "InvalidBaseOSChange",
             Self::InvalidDryRun => "InvalidDryRun",
+            Self::MissingField => "MissingField",
+            Self::InvalidResources => "InvalidResources",
+            Self::InvalidSize => "InvalidSize",
+            Self::InvalidConfiguration => "InvalidConfiguration",
+            Self::InvalidAuthentication => "InvalidAuthentication",
+            Self::AuthSecretNamed => "AuthSecretNamed",
+            Self::StorageNotLarger => "StorageNotLarger",
             Self::DatabaseNotFound => "DatabaseNotFound",
             Self::DatabaseDeleting => "DatabaseDeleting",
             Self::RequestActive => "RequestActive",
@@ -103,6 +124,11 @@ impl DenialReason {
                 | Self::InvalidCreateroleGrants
                 | Self::InvalidBaseOsChange
                 | Self::InvalidDryRun
+                | Self::MissingField
+                | Self::InvalidResources
+                | Self::InvalidSize
+                | Self::InvalidConfiguration
+                | Self::InvalidAuthentication
         )
     }
 

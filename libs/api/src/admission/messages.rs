@@ -3,13 +3,15 @@
 use super::denial::{Denial, DenialReason};
 use super::duration::GoDurationError;
 use super::namespaced_name::NamespacedName;
+use super::replacement::Replacement;
 use crate::PostgresOpsRequest;
 use crate::matrix::{Reason, Refusal, UnsupportedRelease};
 use crate::names::{
     ANNOTATION_ALLOW_BASE_OS_CHANGE, ANNOTATION_CREATEROLE_GRANTS, ANNOTATION_DRY_RUN,
-    ANNOTATION_KEEP_OLD_DATA, ANNOTATION_REINDEX, ANNOTATION_REPARTITION, ANNOTATION_TRANSFER_MODE,
+    ANNOTATION_KEEP_OLD_DATA, ANNOTATION_OVERRIDE, ANNOTATION_REINDEX, ANNOTATION_REPARTITION,
+    ANNOTATION_TRANSFER_MODE,
 };
-use crate::opsrequest::resume_command;
+use crate::opsrequest::{DayTwo, resume_command};
 use crate::plan::{TransferMode, pause_owner_name};
 use crate::postgres::PostgresPhase;
 
@@ -174,13 +176,102 @@ pub(super) fn not_found(database: &NamespacedName<'_>) -> Denial {
     )
 }
 
-pub(super) fn deleting(database: &NamespacedName<'_>) -> Denial {
-    deny(
-        DenialReason::DatabaseDeleting,
-        DATABASE,
-        format!(
+pub(super) fn deleting(database: &NamespacedName<'_>, operation: Option<DayTwo>) -> Denial {
+    let message = match operation {
+        None => format!(
             "{database} is being deleted and can no longer be upgraded; once it is deleted, create it again with the \
              version you want"
+        ),
+        Some(_) => format!(
+            "{database} is being deleted and is not changed any more; once it is deleted, create it again as you want it"
+        ),
+    };
+    deny(DenialReason::DatabaseDeleting, DATABASE, message)
+}
+
+pub(super) fn invalid(reason: DenialReason, field: &'static str, message: String) -> Denial {
+    deny(reason, field, message)
+}
+
+pub(super) fn missing_field(name: &str, operation: DayTwo, field: &'static str) -> Denial {
+    let remedy = match operation {
+        DayTwo::Reconfigure => {
+            "name a Secret in configSecret, set settings in applyConfig, or set removeCustomConfig: true"
+                .to_owned()
+        }
+        DayTwo::Restart | DayTwo::VerticalScaling | DayTwo::VolumeExpansion | DayTwo::RotateAuth => {
+            format!("set {field}")
+        }
+    };
+    deny(
+        DenialReason::MissingField,
+        field,
+        format!("`spec.{name}` nil not supported in {operation} type: {remedy}"),
+    )
+}
+
+pub(super) fn dry_run_of_day_two(operation: DayTwo) -> Denial {
+    deny(
+        DenialReason::InvalidDryRun,
+        DRY_RUN,
+        format!(
+            "annotation {ANNOTATION_DRY_RUN}: there is no dry run of a request of type {operation}: remove the annotation, and \
+             check the request with kubectl apply --dry-run=server"
+        ),
+    )
+}
+
+pub(super) fn nothing_to_expand(database: &NamespacedName<'_>) -> Denial {
+    deny(
+        DenialReason::EphemeralStorage,
+        DATABASE,
+        format!(
+            "{database} has storageType Ephemeral, so it has no volume to expand: set \
+             spec.storage.resources.requests.storage of the Postgres, which takes effect at the next restart"
+        ),
+    )
+}
+
+pub(super) fn ephemeral_data(
+    database: &NamespacedName<'_>,
+    operation: DayTwo,
+    replacement: Replacement,
+) -> Denial {
+    let condition = if replacement == Replacement::IfNeeded { " if a setting needs that" } else { "" };
+    let instead = match operation {
+        DayTwo::Reconfigure => "Set spec.configuration.restart: \"false\"; or, to lose the data,",
+        DayTwo::Restart | DayTwo::VerticalScaling | DayTwo::VolumeExpansion | DayTwo::RotateAuth => {
+            "Dump the data first, and restore it afterwards. To lose what the pod has,"
+        }
+    };
+    deny(
+        DenialReason::EphemeralStorage,
+        DATABASE,
+        format!(
+            "{database} has storageType Ephemeral: its data is deleted with its pod, which a request of type {operation} \
+             replaces{condition}. {instead} annotate the request with {ANNOTATION_OVERRIDE}: \"true\""
+        ),
+    )
+}
+
+pub(super) fn own_auth_secret(database: &NamespacedName<'_>, secret: &str) -> Denial {
+    deny(
+        DenialReason::AuthSecretNamed,
+        DATABASE,
+        format!(
+            "{database} has its password in Secret {secret}, which spec.authSecret names and pgops never changes: set the new \
+             password in the server (ALTER ROLE … PASSWORD) and in that Secret"
+        ),
+    )
+}
+
+pub(super) fn not_larger(database: &NamespacedName<'_>, wanted: &str, current: &str) -> Denial {
+    deny(
+        DenialReason::StorageNotLarger,
+        "spec.volumeExpansion.postgres",
+        format!(
+            "the volume of {database} has {current}, and {wanted} is not larger: a volume can only grow, so set more than \
+             {current}"
         ),
     )
 }

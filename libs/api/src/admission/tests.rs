@@ -63,6 +63,10 @@ pub(super) fn request(name: &str, target: &str) -> PostgresOpsRequest {
             type_: RequestType::UpdateVersion,
             update_version: Some(UpdateVersion { target_version: target.into() }),
             upgrade: None,
+            vertical_scaling: None,
+            volume_expansion: None,
+            configuration: None,
+            authentication: None,
             timeout: None,
             apply: Apply::IfReady,
             max_retries: 1,
@@ -167,14 +171,17 @@ fn warnings_are_truncated() {
 #[test]
 fn other_request_types_are_admitted_with_a_warning() {
     let mut scenario = Scenario::new();
-    scenario.request.spec.type_ = RequestType::Restart;
+    scenario.request.spec.type_ = RequestType::HorizontalScaling;
     scenario.request.spec.update_version = None;
     scenario.database = None;
     let admitted = scenario.decide().unwrap();
     assert_eq!(admitted.upgrade, None);
     assert_eq!(
         admitted.warnings,
-        ["pgops executes only requests of type UpdateVersion; it ignores this one of type Restart"]
+        [
+            "pgops executes requests of type UpdateVersion, Restart, VerticalScaling, VolumeExpansion, Reconfigure and \
+             RotateAuth; it ignores this one of type HorizontalScaling"
+        ]
     );
 }
 

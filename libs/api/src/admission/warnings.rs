@@ -1,12 +1,12 @@
 //! The warnings for an admitted upgrade: what it does, before anything stops.
 
 use super::namespaced_name::NamespacedName;
-use crate::Postgres;
 use crate::constraint::PostgresMajor;
 use crate::matrix::Allowed;
 use crate::names::ANNOTATION_REINDEX;
 use crate::plan::{Reindex, Scope, UpgradeKind};
 use crate::postgres::PostgresPhase;
+use crate::{ExecutedRequests, Postgres};
 
 /// Characters of a warning that the API server forwards.
 pub const MAX_WARNING: usize = 256;
@@ -22,8 +22,16 @@ pub fn shorten_warning(text: &str) -> String {
 
 /// The warning for a request of a type that pgops does not execute.
 #[must_use]
-pub fn unhandled_type(operation: &str) -> String {
-    format!("pgops executes only requests of type UpdateVersion; it ignores this one of type {operation}")
+pub fn unhandled_type(operation: &str, executed: ExecutedRequests) -> String {
+    let types = match executed {
+        ExecutedRequests::All => {
+            "UpdateVersion, Restart, VerticalScaling, VolumeExpansion, Reconfigure and RotateAuth"
+        }
+        ExecutedRequests::Upgrades => {
+            "UpdateVersion only, since it was installed without its provisioner (provisioner.enabled: false)"
+        }
+    };
+    format!("pgops executes requests of type {types}; it ignores this one of type {operation}")
 }
 
 /// Warnings for an upgrade of this database.

@@ -7,6 +7,8 @@ use crate::Postgres;
 const MAX_DATABASE_NAME: usize = 52;
 /// Length of the longest name of an object.
 const MAX_NAME: usize = 253;
+/// The newer field for a Secret with settings.
+const SETTINGS_SECRET: &str = "spec.configuration.secretName";
 
 /// The database's Services require a DNS label that starts with a letter.
 pub(super) fn check(database: &Postgres) -> Option<SpecProblem> {
@@ -20,8 +22,7 @@ pub(super) fn check(database: &Postgres) -> Option<SpecProblem> {
 }
 
 /// Whether a database may have that name, which those of its StatefulSet and its Services begin with.
-#[must_use]
-pub fn is_database_name(name: &str) -> bool {
+fn is_database_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     name.len() <= MAX_DATABASE_NAME
         && name.starts_with(|first: char| first.is_ascii_lowercase())
@@ -32,13 +33,29 @@ pub fn is_database_name(name: &str) -> bool {
 /// The Secrets that the database refers to.
 pub(super) fn check_references(database: &Postgres) -> impl Iterator<Item = SpecProblem> {
     let spec = &database.spec;
-    let references =
-        [("spec.authSecret.name", &spec.auth_secret), ("spec.configSecret.name", &spec.config_secret)];
-    references.into_iter().filter_map(|(field, reference)| {
+    let newer = spec.configuration.as_ref().and_then(|it| it.secret_name.as_deref());
+    let references = [
+        ("spec.authSecret.name", spec.auth_secret.as_ref().map(|it| it.name.as_str())),
+        ("spec.configSecret.name", spec.config_secret.as_ref().map(|it| it.name.as_str())),
+        (SETTINGS_SECRET, newer),
+    ];
+    let malformed = references.into_iter().filter_map(|(field, name)| {
         // An empty name counts as none.
-        let name = reference.as_ref().map(|it| it.name.as_str()).filter(|name| !name.is_empty())?;
-        check_object_name(SpecProblemReason::InvalidReference, field, name)
-    })
+        check_object_name(SpecProblemReason::InvalidReference, field, name.filter(|name| !name.is_empty())?)
+    });
+    malformed.chain(two_settings_secrets(database))
+}
+
+/// Two names of one field must not mean two Secrets.
+fn two_settings_secrets(database: &Postgres) -> Option<SpecProblem> {
+    let newer = database.settings_secret()?;
+    let older = database.spec.config_secret.as_ref().map(|it| it.name.as_str());
+    let older = older.filter(|older| !older.is_empty() && *older != newer)?;
+    let message = format!(
+        "\"{newer}\" is another Secret than spec.configSecret names (\"{older}\"), which is the older name of this field: keep \
+         one of them"
+    );
+    Some(SpecProblem::new(SpecProblemReason::InvalidReference, SETTINGS_SECRET, message))
 }
 
 /// A name that no object can have.

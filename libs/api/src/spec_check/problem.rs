@@ -31,8 +31,12 @@ pub enum SpecProblemReason {
     InvalidPodTemplate,
     /// Requests or limits of the server are wrong.
     InvalidResources,
+    /// A setting of the server that cannot be made.
+    InvalidSettings,
     /// The server would run as root.
     RunsAsRoot,
+    /// TLS is requested without what it needs.
+    InvalidTls,
     /// A field of `KubeDB`'s API that pgops does not act on, and that promises data or security.
     UnsupportedField,
     /// A misspelled field.
@@ -52,7 +56,9 @@ impl SpecProblemReason {
             Self::InvalidReference => "InvalidReference",
             Self::InvalidPodTemplate => "InvalidPodTemplate",
             Self::InvalidResources => "InvalidResources",
+            Self::InvalidSettings => "InvalidSettings",
             Self::RunsAsRoot => "RunsAsRoot",
+            Self::InvalidTls => "InvalidTls",
             Self::UnsupportedField => "UnsupportedField",
             Self::UnknownField => "UnknownField",
         }

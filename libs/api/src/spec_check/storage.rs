@@ -56,7 +56,7 @@ fn problem(field: &str, message: impl Into<String>) -> SpecProblem {
     SpecProblem::new(SpecProblemReason::InvalidStorage, field, message)
 }
 
-fn check_size(field: &str, text: &str) -> Option<SpecProblem> {
+pub(super) fn check_size(field: &str, text: &str) -> Option<SpecProblem> {
     match text.parse::<Quantity>() {
         Err(error) => Some(problem(field, error.to_string())),
         Ok(size) if size <= Quantity::ZERO => {

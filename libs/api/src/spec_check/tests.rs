@@ -94,6 +94,10 @@ fn spec_that_can_be_built_has_no_problems(#[case] database: Postgres) {
 #[case(with_claim("volumeMode", json!("Block")), "spec.storage.volumeMode: \"Block\" has no file system")]
 #[case(database("/spec/configSecret", json!({ "name": "My_Conf" })), "spec.configSecret.name: \"My_Conf\"")]
 #[case(
+    database("/spec/configuration", json!({ "secretName": "My_Conf" })),
+    "spec.configuration.secretName: \"My_Conf\""
+)]
+#[case(
     with_resources(json!({ "requests": { "memory": "2Gi" }, "limits": { "memory": "1Gi" } })),
     "spec.podTemplate.spec.containers[0].resources.requests.memory: \"2Gi\" is more than the limit \"1Gi\""
 )]
@@ -173,4 +177,108 @@ fn admitted_storage_that_may_surprise_is_warned_about() {
     ] {
         assert!(spec_warnings(&database)[0].contains(part), "{part}");
     }
+}
+
+/// A database with these fields in its spec.
+fn with_fields(fields: &Value) -> Postgres {
+    let mut spec =
+        json!({ "version": "17.11", "storage": { "resources": { "requests": { "storage": "1Gi" } } } });
+    spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    database("/spec", spec)
+}
+
+fn issuer() -> Value {
+    json!({ "apiGroup": "cert-manager.io", "kind": "Issuer", "name": "ca" })
+}
+
+#[rstest]
+#[case::none(json!({ "sslMode": "disable" }))]
+#[case::issued(json!({ "tls": { "issuerRef": issuer() } }))]
+#[case::issued_for_clients(json!({ "clientAuthMode": "cert", "tls": { "issuerRef": issuer() } }))]
+#[case::issued_by_each_its_own(json!({ "tls": { "certificates": [{ "alias": "server", "issuerRef": issuer() }] } }))]
+#[case::external_issuer(json!({ "tls": { "issuerRef": { "apiGroup": "awspca.cert-manager.io", "kind": "AWSPCAIssuer", "name": "ca" } } }))]
+#[case::own_secret(json!({ "sslMode": "require", "tls": { "certificates": [{ "alias": "server", "secretName": "mine" }] } }))]
+#[case::own_secrets(json!({ "clientAuthMode": "cert", "tls": { "certificates": [
+    { "alias": "server", "secretName": "a" }, { "alias": "client", "secretName": "b" },
+] } }))]
+fn tls_with_its_certificates_has_no_problems(#[case] fields: Value) {
+    let database = with_fields(&fields);
+    assert_eq!(spec_problems(&database), []);
+    assert_eq!(spec_warnings(&database), Vec::<String>::new());
+}
+
+#[rstest]
+#[case(json!({ "sslMode": "require" }), "spec.sslMode: \"require\" requires a certificate of the server: set spec.tls.issuerRef")]
+#[case(json!({ "sslMode": "prefer" }), "spec.sslMode: \"prefer\" requires a certificate")]
+#[case(json!({ "clientAuthMode": "cert" }), "spec.clientAuthMode: \"cert\" requires TLS")]
+#[case(json!({ "clientAuthMode": "cert", "sslMode": "disable", "tls": { "issuerRef": issuer() } }), "spec.clientAuthMode: \"cert\" requires TLS")]
+#[case(json!({ "tls": {} }), "spec.tls: the server has no certificate: set issuerRef, or name a Secret")]
+#[case(json!({ "tls": { "certificates": [{ "alias": "client", "secretName": "a" }] } }), "spec.tls: the server has no certificate")]
+#[case(
+    json!({ "clientAuthMode": "cert", "tls": { "certificates": [{ "alias": "server", "secretName": "a" }] } }),
+    "spec.tls: spec.clientAuthMode \"cert\" requires a certificate of the superuser"
+)]
+#[case(
+    json!({ "tls": { "issuerRef": issuer(), "certificates": [{ "alias": "server", "secretName": "orders-client-cert" }] } }),
+    "spec.tls.certificates: Secret orders-client-cert cannot have two certificates"
+)]
+#[case(json!({ "tls": { "issuerRef": { "kind": "Issuer" } } }), "spec.tls.issuerRef.name: it is empty")]
+#[case(json!({ "tls": { "issuerRef": { "kind": "issuer", "name": "ca" } } }), "spec.tls.issuerRef.kind: \"issuer\" is not a kind of cert-manager.io")]
+#[case(
+    json!({ "tls": { "issuerRef": issuer(), "certificates": [{ "alias": "servr" }] } }),
+    "spec.tls.certificates[0].alias: \"servr\" is not an alias: set \"server\" or \"client\""
+)]
+#[case(
+    json!({ "tls": { "issuerRef": issuer(), "certificates": [{ "alias": "server" }, { "alias": "server" }] } }),
+    "spec.tls.certificates[1].alias: \"server\" is listed twice"
+)]
+#[case(
+    json!({ "tls": { "certificates": [{ "alias": "server", "secretName": "A_b" }] } }),
+    "spec.tls.certificates[0].secretName: \"A_b\" cannot be the name of an object"
+)]
+fn tls_without_what_it_needs_is_a_problem(#[case] fields: Value, #[case] expected: &str) {
+    let problems = spec_problems(&with_fields(&fields));
+    assert!(problems.len() == 1 && problems[0].to_string().starts_with(expected), "{problems:?}");
+    assert_eq!(problems[0].reason, SpecProblemReason::InvalidTls);
+}
+
+#[rstest]
+#[case(json!({ "sslMode": "disable", "tls": { "issuerRef": issuer() } }), "spec.tls has no effect: spec.sslMode is \"disable\"")]
+#[case(
+    json!({ "tls": { "issuerRef": issuer(), "certificates": [{ "alias": "metrics-exporter" }] } }),
+    "spec.tls.certificates[0] has no effect: pgops runs no exporter"
+)]
+#[case(
+    json!({ "tls": { "certificates": [{ "alias": "server", "secretName": "a", "duration": "24h" }] } }),
+    "spec.tls.certificates[0]: only secretName has an effect, since there is no issuerRef"
+)]
+fn certificate_without_effect_is_warned_about(#[case] fields: Value, #[case] expected: &str) {
+    let warnings = spec_warnings(&with_fields(&fields));
+    assert!(warnings.len() == 1 && warnings[0].starts_with(expected), "{warnings:?}");
+}
+
+#[rstest]
+#[case::promised(json!({ "sslMode": "require" }), Some(SpecProblemReason::InvalidTls))]
+#[case::promised_by_certificates(json!({ "tls": {} }), Some(SpecProblemReason::InvalidTls))]
+#[case::not_promised(json!({ "sslMode": "prefer" }), None)]
+#[case::as_before_tls_was_known(json!({ "clientAuthMode": "cert" }), None)]
+fn database_without_the_tls_that_it_promises_is_not_built(
+    #[case] fields: Value,
+    #[case] expected: Option<SpecProblemReason>,
+) {
+    assert_eq!(build_problem(&with_fields(&fields)).map(|problem| problem.reason), expected);
+}
+
+#[test]
+fn two_secrets_with_settings_are_a_problem_and_the_same_one_twice_is_not() {
+    let with = |older: &str| {
+        let mut database = database("/spec/configuration", json!({ "secretName": "mine" }));
+        database.spec.config_secret = serde_json::from_value(json!({ "name": older })).unwrap();
+        spec_problems(&database)
+    };
+    assert_eq!((with("mine"), with("")), (vec![], vec![]));
+    let problems = with("other");
+    assert_eq!(problems.len(), 1);
+    let text = problems[0].to_string();
+    assert!(text.starts_with("spec.configuration.secretName: \"mine\" is another Secret than"), "{text}");
 }

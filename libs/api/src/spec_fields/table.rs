@@ -57,8 +57,6 @@ const fn warned_values(path: &'static str, values: &'static [&'static str], note
     Field { path, effect: Effect::WarnedValues(values), note }
 }
 
-const NO_TLS: &str = "clients are not encrypted, since the server has no certificate: omit it, and restrict who may connect \
-                      with a NetworkPolicy";
 const ONE_SERVER: &str = "each database has one server";
 const OWN_CONTEXT: &str =
     "pgops sets its own: the image's user, no root, no capabilities, seccomp RuntimeDefault";
@@ -77,17 +75,17 @@ const DATABASE: &[Field] = &[
         "the password is read from a Secret: create one and omit the kind",
     ),
     refused("authSecret.secretStoreName", "the password is read from a Secret: create one and name it"),
-    warned("authSecret.rotateAfter", "the password is not rotated"),
-    unused("authSecret.activeFrom", "the password is not rotated"),
+    warned("authSecret.rotateAfter", "pgops rotates the password by requests of type RotateAuth only"),
+    unused("authSecret.activeFrom", "set by KubeDB when it rotates the password"),
     unused("autoOps", "pgops recommends no upgrades"),
-    refused_values(
-        "clientAuthMode",
-        &["cert"],
-        "the server has no certificate authority to verify clients with: set \"scram\", and restrict who may connect with a \
-         NetworkPolicy",
-    ),
+    honoured("clientAuthMode", "`md5`, `scram`, or `cert`, which requires `tls`"),
     honoured("configSecret.name", "Secret whose key `user.conf` has settings of the server"),
-    warned("configuration", "settings are read from the key user.conf of spec.configSecret only"),
+    honoured(
+        "configuration.inline",
+        "settings of the server under the key `user.conf`, after those of `configSecret`",
+    ),
+    honoured("configuration.secretName", "the newer name of `configSecret.name`"),
+    warned("configuration.tuning", "pgops derives no settings from the size of the pod"),
     warned("coordinator", ONE_SERVER),
     honoured("deletionPolicy", "what is kept when the database is deleted"),
     refused_values("distributed", &["true"], "pgops runs databases in its own cluster only: omit it"),
@@ -125,12 +123,13 @@ const DATABASE: &[Field] = &[
         "serviceTemplates",
         "the database's Services are of type ClusterIP: create another Service for anything else",
     ),
-    refused_values("sslMode", &["require", "verify-ca", "verify-full"], NO_TLS),
+    honoured("sslMode", "whether the server offers TLS, and admits connections without it"),
     unused("standbyMode", ONE_SERVER),
     warned_values("streamingMode", &["Synchronous"], ONE_SERVER),
     honoured("storageType", "`Durable` or `Ephemeral`; cannot change"),
     honoured("terminationPolicy", "deprecated alias of `deletionPolicy`"),
-    refused("tls", NO_TLS),
+    honoured("tls.certificates", "where the certificates are, and what is requested of the issuer"),
+    honoured("tls.issuerRef", "issuer of cert-manager; without one the Secrets are the user's own"),
     honoured("version", "name of a PostgresVersion; later changes go through a PostgresOpsRequest"),
 ];
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::object::Object;
 use super::response::{Answer, refused};
 use super::strategic_merge::strategic_merge;
+use super::verbs::{PatchType, Verb};
 
 /// What names an object.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -23,7 +24,7 @@ pub(super) struct Store {
     objects: BTreeMap<Key, Object>,
     version: u64,
     recorded: Option<Recorded>,
-    refusals: BTreeMap<String, &'static str>,
+    refusals: BTreeMap<(String, Verb), &'static str>,
 }
 
 /// The largest number of objects that met a condition at the same time.
@@ -47,15 +48,15 @@ impl Store {
         self.recorded.as_ref().map_or(0, |recorded| recorded.max)
     }
 
-    pub(super) fn set_refusal(&mut self, collection: String, words: Option<&'static str>) {
+    pub(super) fn set_refusal(&mut self, collection: String, verb: Verb, words: Option<&'static str>) {
         match words {
-            Some(words) => self.refusals.insert(collection, words),
-            None => self.refusals.remove(&collection),
+            Some(words) => self.refusals.insert((collection, verb), words),
+            None => self.refusals.remove(&(collection, verb)),
         };
     }
 
-    pub(super) fn refusal(&self, collection: &str) -> Option<&'static str> {
-        self.refusals.get(collection).copied()
+    pub(super) fn refusal(&self, collection: &str, verb: Verb) -> Option<&'static str> {
+        self.refusals.get(&(collection.to_owned(), verb)).copied()
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<&Object> {
@@ -111,9 +112,12 @@ impl Store {
         &mut self,
         key: Key,
         subresource: Option<&str>,
-        is_strategic: bool,
+        patch_type: PatchType,
         changes: &Value,
     ) -> Answer {
+        if patch_type == PatchType::Apply && self.get(&key).is_none() {
+            return (StatusCode::CREATED, self.write(key, changes.clone()));
+        }
         // It has a kind of its own, whose spec is a part of the object's.
         let is_scale = subresource == Some("scale");
         let (status, body) = self.update(key, changes, |object| {
@@ -121,13 +125,31 @@ impl Store {
                 Some(part) if !is_scale => &json!({ part: changes[part] }),
                 _ => changes,
             };
-            if is_strategic {
-                strategic_merge(object, changes);
-            } else {
-                json_patch::merge(object, changes);
+            match patch_type {
+                PatchType::Strategic => strategic_merge(object, changes),
+                PatchType::Merge | PatchType::Apply => json_patch::merge(object, changes),
             }
         });
         if is_scale && status.is_success() { (status, changes.to_string()) } else { (status, body) }
+    }
+
+    /// Answers as the patch would be answered, and stores nothing.
+    pub(super) fn dry_run_patch(
+        &mut self,
+        key: Key,
+        subresource: Option<&str>,
+        patch_type: PatchType,
+        changes: &Value,
+    ) -> Answer {
+        let version = self.version;
+        let kept = self.objects.get(&key).map(|object| object.value().clone());
+        let answer = self.patch(key.clone(), subresource, patch_type, changes);
+        match kept {
+            Some(kept) => self.objects.insert(key, Object::new(kept)),
+            None => self.objects.remove(&key),
+        };
+        self.version = version;
+        answer
     }
 
     /// Updates an object, unless what was sent names another version or uid than the stored one's.

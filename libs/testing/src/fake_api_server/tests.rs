@@ -76,6 +76,44 @@ async fn creation_is_refused_with_the_words_of_the_test() {
 }
 
 #[tokio::test]
+async fn changes_and_deletions_of_existing_objects_are_refused_with_the_words_of_the_test() {
+    let server = FakeApiServer::new("demo");
+    server.put(&secret("a"));
+    server.refuse_to_change::<Secret>(Some("denied by a policy"));
+    server.refuse_to_delete::<Secret>(Some("held by a policy"));
+    let secrets = secrets(&server);
+    let nothing = Patch::Merge(json!({}));
+    let dry_run = PatchParams { dry_run: true, ..PatchParams::default() };
+    let refused = secrets.patch("a", &dry_run, &nothing).await.unwrap_err();
+    assert!(refused.to_string().contains("denied by a policy"), "{refused}");
+    assert_eq!(code(secrets.patch("b", &dry_run, &nothing).await), 404);
+    let status = secrets.patch_status("a", &PatchParams::default(), &nothing).await;
+    assert_eq!(code(status), 200, "a policy for objects leaves their status alone");
+    let held = secrets.delete("a", &DeleteParams::default()).await.unwrap_err();
+    assert!(held.to_string().contains("held by a policy"), "{held}");
+    server.refuse_to_delete::<Secret>(None);
+    assert_eq!(code(secrets.delete("a", &DeleteParams::default()).await), 200);
+}
+
+#[tokio::test]
+async fn server_side_apply_creates_the_object() {
+    let server = FakeApiServer::new("demo");
+    let secrets = secrets(&server);
+    let apply = Patch::Apply(json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "a", "labels": { "x": "y" } },
+    }));
+    let params = PatchParams::apply("test");
+    let dry_run = PatchParams { dry_run: true, ..params.clone() };
+    assert_eq!(code(secrets.patch("a", &dry_run, &apply).await), 200);
+    assert_eq!(server.all::<Secret>(), []);
+    server.refuse_to_create::<Secret>(Some("exceeded quota"));
+    assert_eq!(code(secrets.patch("a", &params, &apply).await), 403);
+    server.refuse_to_create::<Secret>(None);
+    assert_eq!(code(secrets.patch("a", &params, &apply).await), 200);
+    assert_eq!(server.get::<Secret>("a").unwrap().metadata.labels.unwrap()["x"], "y");
+}
+
+#[tokio::test]
 async fn list_has_the_objects_with_the_selected_fields() {
     let server = FakeApiServer::new("demo");
     server.put(&secret("a"));
