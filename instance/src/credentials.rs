@@ -21,7 +21,7 @@ impl Credentials {
 }
 
 /// initdb reads the first line only, so with a second one the password would silently be another one.
-fn one_line(directory: &Path, key: &str) -> Result<String, FileError> {
+pub fn one_line(directory: &Path, key: &str) -> Result<String, FileError> {
     let path = directory.join(key);
     let text = fs::read_to_string(&path).map_err(FileError::on("read", &path))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);

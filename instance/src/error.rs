@@ -2,6 +2,8 @@
 
 use std::io;
 
+use pgops_api::layout::TLS_DIR;
+use pgops_tls::PairError;
 use pgops_volume::FileError;
 
 use crate::initdb::InitdbError;
@@ -22,4 +24,10 @@ pub enum RunError {
     Initdb(#[from] InitdbError),
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The server's program could not be asked about the settings.
+    #[error("failed to check the settings: {0}")]
+    SettingsNotChecked(String),
+    /// The server cannot be started with the mounted certificate, which could be used a moment ago.
+    #[error("failed to use the server's certificate in {TLS_DIR}")]
+    Certificate(#[from] PairError),
 }

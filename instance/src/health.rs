@@ -11,16 +11,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use pgops_api::instance_status::STATUS_PATH;
-use pgops_api::session_options::{SessionKind, session_options};
-use pgops_api::{layout, names};
+use pgops_api::names;
 use pgops_http::{Limits, Listener};
 use pgops_kube::shutdown::CancellationToken;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, NoTls};
 
 use crate::report::{self, StatusReport};
+use crate::session::{OwnSession, OwnSessions};
 use crate::stage::Stage;
 
 /// Timeout of an answer; the kubelet waits for 3 s.
@@ -36,13 +34,9 @@ struct Health {
     server: Mutex<Server>,
 }
 
-/// The database that every server has after `initdb`, and the one that takes its place if users have dropped or closed it.
-const DATABASE: &str = "postgres";
-const OTHER_DATABASE: &str = "template1";
-
 /// The server, as a client sees it.
 struct Server {
-    config: Config,
+    sessions: OwnSessions,
     /// Whether it has answered since this process was started.
     has_answered: bool,
 }
@@ -57,24 +51,10 @@ pub async fn serve(socket: TcpListener, router: Router) {
     Listener::new("plain", router, Limits::PROBES).serve(socket, CancellationToken::new()).await;
 }
 
-/// `/live`, `/ready` and `/status` of a server of `major`.
-pub fn router(
-    stage: watch::Receiver<Stage>,
-    superuser: &str,
-    major: u32,
-    report: Arc<StatusReport>,
-) -> Router {
-    let mut config = Config::new();
-    config
-        .host_path(layout::SOCKET_DIR)
-        .port(names::POSTGRES_PORT)
-        .user(superuser)
-        .dbname(DATABASE)
-        // What users have stored for databases and roles, and what they do at a login, says nothing about the server.
-        .options(session_options(SessionKind::Own, major))
-        .application_name("pgops-instance");
+/// `/live`, `/ready` and `/status`.
+pub fn router(stage: watch::Receiver<Stage>, sessions: OwnSessions, report: Arc<StatusReport>) -> Router {
     let status = Router::new().route(STATUS_PATH, get(report::respond)).with_state(report.clone());
-    let health = Health { stage, report, server: Mutex::new(Server { config, has_answered: false }) };
+    let health = Health { stage, report, server: Mutex::new(Server { sessions, has_answered: false }) };
     Router::new()
         .route("/live", get(|| async { "alive" }))
         .route("/ready", get(ready))
@@ -132,46 +112,13 @@ fn reason_of_silence(stage: &Stage) -> String {
 }
 
 impl Server {
-    /// Whether it answers, at last in the other database and without the options: it is ready if a client can use it at all.
+    /// Asks in a new session each time: a server that answers existing ones and accepts no new ones is not ready. Returns
+    /// the version that the server reports to every client.
     async fn query(&mut self) -> Result<Option<String>, tokio_postgres::Error> {
-        loop {
-            match query(&self.config).await {
-                Err(error) if adapt(&mut self.config, error.code()) => {}
-                result => return result,
-            }
-        }
+        let OwnSession { client, server_version } = self.sessions.open().await?;
+        client.query_one("SELECT 1", &[]).await?.try_get::<_, i32>(0)?;
+        Ok(server_version)
     }
-}
-
-/// Changes what the server has rejected, for all later connections; returns whether there was something to change.
-fn adapt(config: &mut Config, rejection: Option<&SqlState>) -> bool {
-    let is_missing = [SqlState::INVALID_CATALOG_NAME, SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE];
-    match rejection {
-        Some(code) if is_missing.contains(code) && config.get_dbname() == Some(DATABASE) => {
-            config.dbname(OTHER_DATABASE);
-            true
-        }
-        // The role is not a superuser any more.
-        Some(code)
-            if *code == SqlState::INSUFFICIENT_PRIVILEGE
-                && config.get_options().is_some_and(|options| !options.is_empty()) =>
-        {
-            config.options("");
-            true
-        }
-        _ => false,
-    }
-}
-
-/// A new connection each time: a server that answers existing connections and accepts no new ones is not ready. Returns the
-/// version that the server reports to every client.
-async fn query(server: &Config) -> Result<Option<String>, tokio_postgres::Error> {
-    let (client, connection) = server.connect(NoTls).await?;
-    let version = connection.parameter("server_version").map(ToOwned::to_owned);
-    // It ends with `client`, and its failure makes the query fail too.
-    tokio::spawn(connection);
-    client.query_one("SELECT 1", &[]).await?.try_get::<_, i32>(0)?;
-    Ok(version)
 }
 
 /// The server's message, such as "the database system is starting up". Others may be what a login trigger of users has
@@ -214,7 +161,7 @@ mod tests {
     async fn waiting_instance_is_alive_but_not_ready_and_says_why() {
         let (reporter, reader) = StageReporter::new();
         let report = StatusReport::new("/");
-        let router = router(reader, "postgres", 17, report.clone());
+        let router = router(reader, OwnSessions::new("postgres", 17), report.clone());
         reporter.report(Stage::WaitingForVersion { own: 13, active: 17 });
         assert_eq!(ask(&router, "/live").await.0, StatusCode::OK);
         let (status, text) = ask(&router, "/ready").await;
@@ -228,7 +175,7 @@ mod tests {
     #[tokio::test]
     async fn status_is_answered_while_the_server_does_not_run() {
         let (_reporter, reader) = StageReporter::new();
-        let router = router(reader, "postgres", 17, StatusReport::new("/"));
+        let router = router(reader, OwnSessions::new("postgres", 17), StatusReport::new("/"));
         let (status, text) = ask(&router, STATUS_PATH).await;
         let reported: InstanceStatus = serde_json::from_str(&text).unwrap();
         assert_eq!((status, reported.server_version), (StatusCode::OK, None));
@@ -238,7 +185,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn readiness_response_waits_for_a_change_or_a_timeout() {
         let (reporter, reader) = StageReporter::new();
-        let router = router(reader, "postgres", 17, StatusReport::new("/"));
+        let router = router(reader, OwnSessions::new("postgres", 17), StatusReport::new("/"));
         let started_at = Instant::now();
         assert_eq!(ask(&router, "/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(started_at.elapsed(), TIMEOUT);
@@ -257,7 +204,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn probes_of_many_clients_are_answered_as_soon_as_one() {
         let (_reporter, reader) = StageReporter::new();
-        let router = router(reader, "postgres", 17, StatusReport::new("/"));
+        let router = router(reader, OwnSessions::new("postgres", 17), StatusReport::new("/"));
         let started_at = Instant::now();
         let probes = (0..Limits::PROBES.connections).map(|_| {
             let router = router.clone();
@@ -275,27 +222,5 @@ mod tests {
         let address = socket.local_addr().unwrap();
         tokio::spawn(serve(socket, Router::new()));
         assert_clients_are_limited(address, Limits::PROBES.connections).await;
-    }
-
-    #[test]
-    fn readiness_is_asked_in_another_database_if_the_usual_one_is_dropped_or_closed() {
-        for code in [SqlState::INVALID_CATALOG_NAME, SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE] {
-            let mut config = Config::new();
-            config.dbname(DATABASE);
-            assert!(adapt(&mut config, Some(&code)));
-            assert_eq!(config.get_dbname(), Some("template1"));
-            assert!(!adapt(&mut config, Some(&code)), "there is no third one");
-        }
-    }
-
-    #[test]
-    fn readiness_needs_no_superuser() {
-        let mut config = Config::new();
-        config.dbname(DATABASE).options(session_options(SessionKind::Own, 17));
-        assert!(adapt(&mut config, Some(&SqlState::INSUFFICIENT_PRIVILEGE)));
-        assert_eq!(config.get_options(), Some(""));
-        for code in [Some(&SqlState::INSUFFICIENT_PRIVILEGE), Some(&SqlState::CANNOT_CONNECT_NOW), None] {
-            assert!(!adapt(&mut config, code));
-        }
     }
 }

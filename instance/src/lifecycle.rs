@@ -3,19 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pgops_api::display_chain;
+use pgops_api::serverconf::{self, MountedAuthority};
 use pgops_kube::shutdown::StopSignals;
 use pgops_volume::{Interlock, Tree, Volume};
+use rustix::process::Signal;
+use tokio::sync::Notify;
 
 use crate::boot::{self, Boot, BootRefusal};
 use crate::credentials::Credentials;
 use crate::error::RunError;
+use crate::mounted_settings::SecretCheck;
 use crate::options::Options;
 use crate::programs::Programs;
-use crate::reaper::Reaper;
+use crate::reaper::{Exit, Reaper};
 use crate::report::StatusReport;
-use crate::server::{self, ServerError};
+use crate::server::{self, Configuration, ServerError};
+use crate::session::OwnSessions;
+use crate::settings::{self, Checker, Refusal};
 use crate::stage::{Stage, StageReporter};
-use crate::{cluster, initdb, retired, secrets, volume};
+use crate::tls::{self, Tls};
+use crate::{cluster, initdb, retired, rotation, secrets, volume};
 
 /// Pause between two checks of a volume that is in use: it adds to the outage of an upgrade.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
@@ -25,6 +33,8 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// The instance of one database.
 pub struct Instance {
     pub options: Options,
+    /// None if the server does not speak TLS.
+    pub tls: Option<Tls>,
     pub credentials: Credentials,
     pub programs: Programs,
     pub volume: Volume,
@@ -88,6 +98,11 @@ impl Instance {
     /// Makes the volume ready for the server; only under the interlock.
     async fn prepare_volume(&self, interlock: &Interlock) -> Result<Next, RunError> {
         let next = self.check_volume()?;
+        if matches!(next, Next::Go(_))
+            && let Some(wait) = self.wait_for_certificate()
+        {
+            return Ok(wait);
+        }
         match next {
             Next::Go(Boot::Initialise) => return self.initialise(interlock).await,
             Next::Go(Boot::Adopt) => {
@@ -103,6 +118,14 @@ impl Instance {
     fn refuse(&self, refusal: BootRefusal) -> Next {
         self.reporter.report(Stage::Refused(refusal));
         Next::Wait(RETRY_INTERVAL)
+    }
+
+    /// A server without the certificate that it must have would not start, and must not serve without TLS either.
+    fn wait_for_certificate(&self) -> Option<Next> {
+        let status = tls::problem(&self.tls.as_ref()?.read().err()?);
+        self.reporter.report(Stage::WaitingForCertificate(status.problem.clone().unwrap_or_default()));
+        self.report.set_certificate(status);
+        Some(Next::Wait(RETRY_INTERVAL))
     }
 
     /// Initialises an empty volume, if the API server says that the database is new.
@@ -139,23 +162,117 @@ impl Instance {
         stop_signals: &mut StopSignals,
         grace: Duration,
     ) -> Result<(), RunError> {
-        let mode = self.options.client_auth_mode;
         // An upgrade away from this version may have been started and rolled back.
         self.volume.clear_retired(self.major())?;
         retired::make_room(&self.volume, self.major());
         let settings = secrets::settings();
-        let mut server =
-            server::start(&self.volume, interlock, &self.programs, mode, &self.run_dir, &self.reaper)?;
+        let inline = settings::inline().unwrap_or_else(|| {
+            tracing::warn!(
+                "the ConfigMap with spec.configuration of the Postgres does not exist: the server starts without these settings, \
+                 and reads them once it exists"
+            );
+            String::new()
+        });
+        let mut certificate =
+            self.tls.clone().map(|tls| tls::Watch::start(tls, self.report.clone())).transpose()?;
+        if certificate.is_some() {
+            warn_of_overridden_settings(settings.as_deref(), &inline);
+        }
+        let configuration = self.configuration(certificate.as_ref());
+        let mut server = server::start(
+            &self.volume,
+            interlock,
+            &self.programs,
+            &configuration,
+            &self.run_dir,
+            &self.reaper,
+        )?;
         self.reporter.report(Stage::Running);
         retired::watch(self.volume.clone(), self.major());
-        secrets::watch(self.report.clone(), settings);
-        tokio::select! {
-            exit = server.wait() => return Err(ServerError::Ended(exit).into()),
-            () = stop_signals.recv() => {}
+        secrets::watch(self.report.clone(), settings.clone(), self.tls.clone());
+        rotation::watch(self.report.clone(), self.credentials.username.clone(), self.major());
+        let reload = Arc::new(Notify::new());
+        settings::watch(settings::Watch {
+            checker: self.checker(),
+            report: self.report.clone(),
+            reload: reload.clone(),
+            sessions: OwnSessions::new(&self.credentials.username, self.major()),
+            started_with: inline,
+            secret: SecretCheck::new(settings),
+        });
+        let ended = loop {
+            tokio::select! {
+                exit = server.wait() => break Some(exit),
+                () = reload.notified() => server.signal(Signal::HUP),
+                () = tls::changed(&mut certificate) => {
+                    self.replace_settings(certificate.as_ref());
+                    server.signal(Signal::HUP);
+                }
+                () = stop_signals.recv() => break None,
+            }
+        };
+        if let Some(exit) = ended {
+            return Err(self.why_ended(exit).await.into());
         }
         self.reporter.report(Stage::Stopping);
         server::stop(server, grace, stop_signals.recv()).await?;
         tracing::info!("the server has shut down cleanly");
         Ok(())
+    }
+
+    /// Why a server ended that was not asked to. Its log says more, and fewer people may read that.
+    async fn why_ended(&self, exit: Exit) -> ServerError {
+        match self.checker().check_present().await {
+            Err(Refusal::Rejected(words)) => ServerError::Settings(words),
+            Ok(()) | Err(Refusal::Unknown(_)) => ServerError::Ended(exit),
+        }
+    }
+
+    fn checker(&self) -> Checker {
+        Checker {
+            programs: self.programs.clone(),
+            reaper: self.reaper.clone(),
+            run_dir: self.run_dir.clone(),
+            data: self.volume.data_dir(self.major()),
+        }
+    }
+
+    fn configuration(&self, certificate: Option<&tls::Watch>) -> Configuration {
+        Configuration {
+            client_auth_mode: self.options.client_auth_mode,
+            tls: self.tls.as_ref().map(|tls| tls.server),
+            authority: match certificate {
+                Some(watch) if watch.used().has_authority => MountedAuthority::Present,
+                _ => MountedAuthority::Absent,
+            },
+        }
+    }
+
+    /// An authority may have been added or removed with the certificate.
+    fn replace_settings(&self, certificate: Option<&tls::Watch>) {
+        let configuration = self.configuration(certificate);
+        let replaced = server::replace_settings(&self.volume, self.major(), &configuration, &self.run_dir);
+        if let Err(error) = replaced {
+            // The server reads the new certificate with the settings that it has.
+            tracing::warn!("{}", display_chain(&error));
+        }
+    }
+}
+
+/// The user's settings take precedence over most others, but not over the certificate that the spec promises.
+fn warn_of_overridden_settings(user_conf: Option<&[u8]>, inline: &str) {
+    let user_conf = String::from_utf8_lossy(user_conf.unwrap_or_default());
+    let sources = [
+        ("user.conf of the configSecret", &*user_conf),
+        ("spec.configuration.inline of the Postgres", inline),
+    ];
+    for (source, text) in sources {
+        let overridden = serverconf::overridden_tls_settings(text);
+        if !overridden.is_empty() {
+            tracing::warn!(
+                "{source} sets {}, which has no effect: spec.tls takes precedence; remove it there",
+                overridden.join(", ")
+            );
+        }
     }
 }

@@ -4,28 +4,39 @@
 //! It is one static binary that runs in any database image and needs no other program there.
 
 mod boot;
+mod check_settings;
 mod cluster;
 mod credentials;
 mod environment;
 mod error;
+#[cfg(test)]
+mod fixtures;
 mod health;
 mod initdb;
 mod install;
 mod lifecycle;
+mod metrics;
+mod mounted_settings;
 mod options;
 mod programs;
 mod reaper;
 mod report;
 mod retired;
+mod rotation;
 mod run;
 mod secrets;
 mod server;
+mod session;
+mod settings;
 mod stage;
+mod tls;
 mod volume;
 
 use std::process::ExitCode;
 
+use check_settings::Outcome;
 use clap::Parser;
+use pgops_api::settings::REJECTED_STATUS;
 use pgops_kube::logging;
 
 /// PID 1 of a database pod.
@@ -34,6 +45,8 @@ use pgops_kube::logging;
 enum Command {
     /// Copies this program to a directory and writes a passwd file: the work of the init container.
     Install(install::Options),
+    /// Says whether a server would start with the mounted settings: exit status 3 if not.
+    CheckSettings(check_settings::Options),
     /// Runs the database of this pod until it is asked to stop.
     Run(options::Options),
 }
@@ -48,17 +61,36 @@ fn main() -> ExitCode {
         .with_ansi(false)
         .init();
     let result = match Command::parse() {
-        Command::Install(options) => install::install(&options).map_err(anyhow::Error::from),
-        Command::Run(options) => run::run(options).map_err(anyhow::Error::from),
+        Command::Install(options) => {
+            install::install(&options).map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
+        }
+        Command::CheckSettings(options) => {
+            check_settings::run(&options).map(exit_code).map_err(anyhow::Error::from)
+        }
+        Command::Run(options) => run::run(options).map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let text = format!("{error:#}");
             tracing::error!("{text}");
             write_termination_message(&text);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Reports what became of a check of settings.
+fn exit_code(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Outcome::Accepted => ExitCode::SUCCESS,
+        Outcome::Rejected(words) => {
+            tracing::warn!("the server would not start with these settings: {words}");
+            write_termination_message(&words);
+            ExitCode::from(REJECTED_STATUS)
+        }
+        // Not a success, which would be taken for an accepted check.
+        Outcome::Stopped => ExitCode::FAILURE,
     }
 }
 

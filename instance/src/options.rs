@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use pgops_api::layout::{VOLUME_ROOT, major_of_pgdata, pgdata};
 use pgops_api::postgres::ClientAuthMode;
+use pgops_api::tls::{ServerTls, SslMode};
 
 use crate::initdb::Arguments;
 
@@ -22,6 +23,9 @@ pub struct Options {
     /// How passwords are checked: md5, scram or cert.
     #[arg(long, env = "PGOPS_CLIENT_AUTH_MODE", value_name = "MODE", value_parser = client_auth_mode)]
     pub client_auth_mode: Option<ClientAuthMode>,
+    /// Speaks TLS with the mounted certificate: allow, prefer, require, verify-ca or verify-full.
+    #[arg(long, env = "PGOPS_SSL_MODE", value_name = "MODE")]
+    pub ssl_mode: Option<SslMode>,
     /// Arguments of initdb, split as by a shell.
     #[arg(
         long,
@@ -34,6 +38,14 @@ pub struct Options {
     /// Seconds from SIGTERM to the kubelet's SIGKILL.
     #[arg(long, env = "PGOPS_GRACE_SECONDS", value_name = "SECONDS", default_value_t = 300)]
     pub grace_seconds: u64,
+}
+
+impl Options {
+    /// How the server speaks TLS, if it does.
+    pub fn server_tls(&self) -> Option<ServerTls> {
+        let mode = self.ssl_mode.filter(|mode| *mode != SslMode::Disable)?;
+        Some(ServerTls { mode, verifies_clients: self.client_auth_mode == Some(ClientAuthMode::Cert) })
+    }
 }
 
 /// The major version that a data directory's path names.

@@ -83,6 +83,12 @@ impl Programs {
         Err(first_error.unwrap_or(ProgramsError::Missing { major, searched }))
     }
 
+    /// Those in a directory, whatever they are.
+    #[cfg(test)]
+    pub fn in_directory(bindir: &Path, version: PgVersion) -> Self {
+        Self { bindir: bindir.to_owned(), version }
+    }
+
     /// The command of a program, with an empty environment.
     pub fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.bindir.join(name));

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Json;
 use axum::extract::State;
-use pgops_api::instance_status::{InstanceStatus, PasswordState, VolumeUse};
+use pgops_api::instance_status::{
+    CertificateStatus, CheckedSettings, InlineSettings, InstanceStatus, PasswordRotation, PasswordState,
+    VolumeUse,
+};
 
 /// The report about the server of this pod.
 pub struct StatusReport {
@@ -45,6 +48,48 @@ impl StatusReport {
 
     pub fn set_settings_changed(&self, changed: bool) {
         self.known().settings_changed = changed;
+    }
+
+    /// Sets why the server would not start with what is in the `configSecret` now, if it would not; a change is logged.
+    pub fn set_config_secret_rejection(&self, words: Option<String>) {
+        let before = std::mem::replace(&mut self.known().config_secret_rejection, words.clone());
+        match words {
+            Some(words) if before.as_ref() != Some(&words) => {
+                tracing::warn!("the server would not start with the contents of the configSecret: {words}");
+            }
+            None if before.is_some() => {
+                tracing::info!("the server would start with the contents of the configSecret again");
+            }
+            _ => {}
+        }
+    }
+
+    /// Sets what became of the settings that are in the `Postgres` itself.
+    pub fn set_inline_settings(&self, settings: InlineSettings) {
+        self.known().inline_settings = Some(settings);
+    }
+
+    /// The server still uses earlier ones, since it would reject those with this digest that came after them.
+    pub fn set_rejected_settings(&self, digest: String, words: String) {
+        let mut known = self.known();
+        let settings = known.inline_settings.get_or_insert_default();
+        settings.rejected = Some(words);
+        settings.rejected_digest = Some(digest);
+    }
+
+    /// Sets whether the server accepts the settings that are to be checked, if there are any.
+    pub fn set_candidate(&self, checked: Option<CheckedSettings>) {
+        self.known().candidate = checked;
+    }
+
+    /// Sets how far a change of the superuser's password is.
+    pub fn set_rotation(&self, rotation: PasswordRotation) {
+        self.known().rotation = Some(rotation);
+    }
+
+    /// Sets what the server does with its certificate.
+    pub fn set_certificate(&self, certificate: CertificateStatus) {
+        self.known().certificate = Some(certificate);
     }
 
     /// What is known, and how much of the volume is in use now.
@@ -88,6 +133,20 @@ mod tests {
         assert_eq!((status.password, status.settings_changed), (PasswordState::Rejected, true));
         let volume = status.volume.unwrap();
         assert!(volume.size > 0 && volume.used <= volume.size, "{volume:?}");
+    }
+
+    #[test]
+    fn report_says_which_settings_were_rejected_until_others_are_read() {
+        let report = StatusReport::new("/nonexistent");
+        let read = |text: &str| InlineSettings { digest: text.to_owned(), ..InlineSettings::default() };
+        report.set_inline_settings(read("first"));
+        report.set_rejected_settings("second".to_owned(), "no such value".to_owned());
+        let settings = report.current().inline_settings.unwrap();
+        assert_eq!(settings.digest, "first", "the server still uses them");
+        assert_eq!(settings.rejected_digest.as_deref(), Some("second"));
+        assert_eq!(settings.rejected.as_deref(), Some("no such value"));
+        report.set_inline_settings(read("third"));
+        assert_eq!(report.current().inline_settings, Some(read("third")));
     }
 
     #[test]

@@ -14,11 +14,14 @@ use crate::credentials::Credentials;
 use crate::error::RunError;
 use crate::health;
 use crate::lifecycle::Instance;
+use crate::metrics::{self, Collector};
 use crate::options::Options;
 use crate::programs::Programs;
 use crate::reaper::Reaper;
 use crate::report::StatusReport;
+use crate::session::OwnSessions;
 use crate::stage::StageReporter;
+use crate::tls::Tls;
 
 const RUN_DIR: &str = "/pgops/run";
 
@@ -37,7 +40,10 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let (reporter, stage) = StageReporter::new();
     let listener = health::listen().await.map_err(|source| RunError::System("listen for probes", source))?;
     let report = StatusReport::new(layout::VOLUME_ROOT);
-    let router = health::router(stage, &credentials.username, options.pgdata.major, report.clone());
+    let sessions = OwnSessions::new(&credentials.username, options.pgdata.major);
+    let volume = Volume::at(layout::VOLUME_ROOT);
+    let collector = Collector::new(stage.clone(), sessions.clone(), volume.clone(), options.pgdata.major);
+    let router = health::router(stage, sessions, report.clone()).merge(metrics::router(collector));
     tokio::spawn(health::serve(listener, router));
 
     let programs = Programs::find(options.pgdata.major, &reaper).await?;
@@ -53,11 +59,13 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         .map_err(FileError::on("create", run_dir))?;
     let run_dir = Tree::at(run_dir);
     let grace = Duration::from_secs(options.grace_seconds);
+    let server_tls = options.server_tls();
     let instance = Instance {
+        tls: server_tls.map(|server| Tls::new(server, &options.namespace, &options.database)),
         options,
         credentials,
         programs,
-        volume: Volume::at(layout::VOLUME_ROOT),
+        volume,
         run_dir,
         reaper,
         reporter,

@@ -9,11 +9,13 @@ use std::time::Duration;
 use pgops_api::instance_status::PasswordState;
 use pgops_api::{layout, names};
 use tokio::time::Instant;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 
 use crate::credentials::Credentials;
 use crate::report::StatusReport;
+use crate::tls::Tls;
 
 /// Interval between two reads of the files, which the kubelet replaces within about a minute after a change.
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -30,17 +32,20 @@ pub fn settings() -> Option<Vec<u8>> {
 }
 
 /// Reports until the process ends. The server was started with these settings.
-pub fn watch(report: Arc<StatusReport>, started_with: Option<Vec<u8>>) {
+pub fn watch(report: Arc<StatusReport>, started_with: Option<Vec<u8>>, tls: Option<Tls>) {
     tokio::spawn(async move {
         let mut last: Option<Attempt> = None;
         loop {
             // A Secret that was deleted stays mounted: without a file nothing is known.
             let now = settings();
             report.set_settings_changed(now.is_some() && now != started_with);
-            if let Ok(credentials) = Credentials::read(Path::new(layout::AUTH_DIR))
+            // Where clients authenticate by certificates the password is not used.
+            let uses_passwords = !tls.as_ref().is_some_and(|tls| tls.server.verifies_clients);
+            if uses_passwords
+                && let Ok(credentials) = Credentials::read(Path::new(layout::AUTH_DIR))
                 && last.as_ref().is_none_or(|last| last.is_outdated(&credentials, Instant::now()))
             {
-                let state = attempt(&credentials).await;
+                let state = attempt(&credentials, tls.as_ref()).await;
                 report.set_password(state);
                 last = Some(Attempt { credentials, state, at: Instant::now() });
             }
@@ -69,7 +74,7 @@ impl Attempt {
 }
 
 /// Authenticates as a client does: connections by the socket need no password.
-async fn attempt(credentials: &Credentials) -> PasswordState {
+async fn attempt(credentials: &Credentials, tls: Option<&Tls>) -> PasswordState {
     let mut config = Config::new();
     config
         .host("127.0.0.1")
@@ -78,8 +83,16 @@ async fn attempt(credentials: &Credentials) -> PasswordState {
         .password(&credentials.password)
         .dbname("template1")
         .application_name("pgops-instance");
-    match tokio::time::timeout(TIMEOUT, config.connect(NoTls)).await {
-        Ok(Ok(_)) => PasswordState::Accepted,
+    // The watch of the certificate reports one that cannot be used.
+    let Ok(connector) = tls.map(Tls::connector).transpose() else { return PasswordState::Unknown };
+    let connecting = async {
+        match connector {
+            None => config.connect(NoTls).await.map(drop),
+            Some(connector) => config.ssl_mode(SslMode::Require).connect(connector).await.map(drop),
+        }
+    };
+    match tokio::time::timeout(TIMEOUT, connecting).await {
+        Ok(Ok(())) => PasswordState::Accepted,
         Ok(Err(error)) => state_by_code(error.code()),
         Err(_) => PasswordState::Unknown,
     }

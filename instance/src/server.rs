@@ -1,10 +1,11 @@
 //! The server: configuration, start and stop.
 
+mod configuration;
+
 use std::future::Future;
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
-use pgops_api::postgres::ClientAuthMode;
 use pgops_api::serverconf;
 use pgops_volume::{FileError, Interlock, Tree, Volume};
 use rustix::process::Signal;
@@ -13,6 +14,8 @@ use crate::environment;
 use crate::programs::Programs;
 use crate::reaper::{Exit, Process, Reaper};
 use crate::volume::prepare_for_start;
+use configuration::SETTINGS;
+pub use configuration::{Configuration, replace_settings, settings_path, write};
 
 /// Why the server does not run, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,12 @@ pub enum ServerError {
     /// The server ended without having been asked to stop.
     #[error("the server ended unexpectedly with {0}; see its output above")]
     Ended(Exit),
+    /// It ended because of its settings.
+    #[error(
+        "the server does not start with its settings; correct user.conf of the configSecret, or spec.configuration of the \
+         Postgres: {0}"
+    )]
+    Settings(String),
     #[error("the server did not shut down cleanly: it ended with {0}; the next start recovers it")]
     Unclean(Exit),
 }
@@ -35,22 +44,20 @@ pub fn start(
     volume: &Volume,
     interlock: &Interlock,
     programs: &Programs,
-    mode: Option<ClientAuthMode>,
+    configuration: &Configuration,
     run_dir: &Tree,
     reaper: &Reaper,
 ) -> Result<Process, ServerError> {
     let major = programs.version.major;
     prepare_for_start(volume, major)?;
     let data = volume.data_dir(major);
-    let write = |name: &str, text: String| {
-        let path = run_dir.root().join(name);
-        let mut file = run_dir.create_file(&path)?;
-        file.write_all(text.as_bytes()).map_err(FileError::on("write", &path)).map(|()| path)
-    };
+    let hba = serverconf::pg_hba(configuration.client_auth_mode, configuration.tls);
     let settings = [
-        ("config_file", write("postgresql.conf", serverconf::postgresql_conf(&data))?),
-        ("hba_file", write("pg_hba.conf", serverconf::pg_hba(mode))?),
+        ("config_file", write(run_dir, SETTINGS, &configuration.settings(&data, major))?),
+        ("hba_file", write(run_dir, "pg_hba.conf", &hba)?),
         ("ident_file", data.join("pg_ident.conf")),
+        // Otherwise a user's settings could name the data of another version.
+        ("data_directory", data.clone()),
     ];
     let mut command = programs.command("postgres");
     command.arg("-D").arg(&data).envs(environment::server(std::env::vars_os()));

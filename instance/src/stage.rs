@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pgops_api::layout::INTERLOCK_FILE;
+use pgops_api::layout::{INTERLOCK_FILE, TLS_DIR};
 use tokio::sync::watch;
 
 use crate::boot::BootRefusal;
@@ -23,6 +23,8 @@ pub enum Stage {
     Refused(BootRefusal),
     /// The volume is empty and the API server does not answer whether it may be initialised.
     Unanswered(String),
+    /// The server must speak TLS, and the mounted certificate cannot be used.
+    WaitingForCertificate(String),
     /// initdb runs.
     Initialising,
     /// The server was started.
@@ -48,6 +50,13 @@ impl fmt::Display for Stage {
                     "waiting: the volume is empty, and the API server has not confirmed that the database is new: {reason}"
                 )
             }
+            Self::WaitingForCertificate(problem) => {
+                write!(
+                    f,
+                    "waiting: the server must speak TLS, and its certificate in {TLS_DIR} cannot be used: {problem}; correct \
+                     the Secret that spec.tls names"
+                )
+            }
             Self::Initialising => f.write_str("initialising the database"),
             Self::Running => f.write_str("the server was started"),
             Self::Stopping => f.write_str("the server is stopping"),
@@ -71,7 +80,9 @@ impl StageReporter {
             let is_new = *current != stage;
             if is_new {
                 match stage {
-                    Stage::Refused(_) | Stage::Unanswered(_) => tracing::warn!("{stage}"),
+                    Stage::Refused(_) | Stage::Unanswered(_) | Stage::WaitingForCertificate(_) => {
+                        tracing::warn!("{stage}");
+                    }
                     _ => tracing::info!("{stage}"),
                 }
                 *current = stage;

@@ -66,15 +66,9 @@ pub fn prepare_for_start(volume: &Volume, major: u32) -> Result<(), FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::volume;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
-
-    fn volume() -> (tempfile::TempDir, Volume) {
-        let directory = tempfile::tempdir().unwrap();
-        let volume = Volume::at(directory.path());
-        volume.tree().create_dir(&volume.state_dir()).unwrap();
-        (directory, volume)
-    }
 
     #[test]
     fn new_volume_is_empty_in_spite_of_lost_found() {
