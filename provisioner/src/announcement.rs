@@ -7,7 +7,7 @@ use pgops_api::postgres::{CONDITION_PAUSED, CONDITION_PROVISIONED, CONDITION_REA
 
 use crate::condition_types::{
     CONDITION_HALTED, CONDITION_PROVISIONING_STARTED, CONDITION_RESTART_PENDING, CONDITION_STORAGE_RESIZING,
-    PROBLEMS,
+    PROBLEMS, REASON_DELETING,
 };
 
 /// One Event on a database.
@@ -71,6 +71,10 @@ fn readiness(before: &PostgresStatus, after: &PostgresStatus) -> Option<Announce
         return (!was_ready).then(|| Announcement::of(new, EventType::Normal));
     }
     let reason = new.reason.as_deref().unwrap_or_default();
+    // The removal announces itself.
+    if reason == REASON_DELETING {
+        return None;
+    }
     let is_paused = find(&after.conditions, CONDITION_PAUSED).is_some_and(Condition::is_true);
     // The build error is announced itself.
     let started = find(&after.conditions, CONDITION_PROVISIONING_STARTED);
@@ -149,8 +153,19 @@ mod tests {
         &[], &[("ProvisioningStarted", "False", "ReconcileFailed"), ("Ready", "False", "ReconcileFailed")],
         &[(EventType::Warning, "ReconcileFailed")]
     )]
+    #[case::deleted(&[("Ready", "True", "Ready")], &[("Ready", "False", "Deleting")], &[])]
+    #[case::not_removed(
+        &[("Ready", "False", "Deleting")],
+        &[("Ready", "False", "Deleting"), ("DeletionBlocked", "True", "DeletionRefused")],
+        &[(EventType::Warning, "DeletionRefused")]
+    )]
     #[case::halted(&[], &[("Halted", "True", "Halted")], &[(EventType::Normal, "Halted")])]
     #[case::restart(&[], &[("RestartPending", "True", "PodOutdated")], &[(EventType::Normal, "RestartPending")])]
+    #[case::secret_is_being_checked(&[], &[("SettingsRejected", "False", "SettingsBeingChecked")], &[])]
+    #[case::secret_cannot_be_checked(
+        &[("SettingsRejected", "False", "SettingsBeingChecked")],
+        &[("SettingsRejected", "Unknown", "SettingsNotChecked")], &[(EventType::Warning, "SettingsNotChecked")]
+    )]
     #[case::resizing(&[], &[("StorageResizing", "True", "Resizing")], &[(EventType::Normal, "Resizing")])]
     #[case::resized(&[("StorageResizing", "True", "Resizing")], &[], &[(EventType::Normal, "StorageResized")])]
     #[case::cannot_resize(

@@ -55,7 +55,14 @@ pub enum ApplyError {
     #[error(transparent)]
     Build(#[from] BuildError),
     #[error(transparent)]
-    Api(#[from] ApiError),
+    Api(ApiError),
+}
+
+impl From<ApiError> for ApplyError {
+    /// What the API server refuses, it refuses until an operator does something; anything else is tried again.
+    fn from(error: ApiError) -> Self {
+        if error.is_refused() { BuildError::Refused { error }.into() } else { Self::Api(error) }
+    }
 }
 
 /// Writes a child by server-side apply, unless an object of that name belongs to another owner.
@@ -83,10 +90,7 @@ where
         params = params.force();
     }
     let applied = api.patch(&name, &params, &Patch::Apply(&child)).await;
-    let refused = |error| BuildError::Refused { error }.into();
-    applied
-        .map_err(ApiError::on::<K>("apply", name))
-        .map_err(|error| if error.is_refused() { refused(error) } else { error.into() })
+    Ok(applied.map_err(ApiError::on::<K>("apply", name))?)
 }
 
 #[cfg(test)]

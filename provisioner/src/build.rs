@@ -8,13 +8,17 @@ use pgops_kube::ApiError;
 
 use crate::apply::{ApplyError, ReadError, apply, read};
 use crate::build_error::BuildError;
-use crate::builds::Inputs;
-use crate::children::children;
+use crate::builds::{BuildState, Inputs};
+use crate::check_pod;
+use crate::children::{Children, children};
 use crate::claims::ExistingData;
 use crate::context::Context;
 use crate::design::design;
 use crate::image::ImageChoice;
+use crate::lost_children::all_exist;
+use crate::rewritten_image::as_applied;
 use crate::secret;
+use crate::settings_check::SettingsCheck;
 
 /// What was built.
 pub struct Built {
@@ -22,6 +26,8 @@ pub struct Built {
     pub workload: StatefulSet,
     /// Its image, which need not be the catalog's.
     pub image: ImageChoice,
+    /// What is known of the Secret with settings.
+    pub settings: SettingsCheck,
 }
 
 /// Builds the children, unless they were just built from the same. The workload is written only in the version that was
@@ -41,16 +47,22 @@ pub async fn build(
     } else {
         ExistingData::find(client, database).await?
     };
-    let design = design(database, version.as_ref(), workload, &data)?;
+    let applied = match (&version, workload) {
+        (Some(entry), Some(workload)) => Some(as_applied(client, database, entry, workload).await),
+        _ => None,
+    };
+    let mut design = design(database, version.as_ref(), applied.as_ref(), &data)?;
     // Before the workload, whose claims record the Secret.
     secret::ensure(client, database, &data).await?;
     let database = &*database;
-    if let Some(workload) = workload
-        && context.builds.is_current(database, &Inputs::new(database, version.as_ref(), Some(workload)))
-    {
-        return Ok(Built { workload: workload.clone(), image: design.image });
-    }
+    let settings = Box::pin(check_pod::choose(context, database, &mut design, workload)).await?;
     let mut children = children(database, &design, &context.images);
+    let inputs = |workload: &StatefulSet| Inputs::new(database, version.as_ref(), Some(workload), &design);
+    if let Some(workload) = workload
+        && is_current(context, database, &inputs(workload), &children).await?
+    {
+        return Ok(Built { workload: workload.clone(), image: design.image, settings });
+    }
     children.workload.metadata.resource_version = workload.and_then(ResourceExt::resource_version);
     apply(client, database, &children.account).await?;
     apply(client, database, &children.role).await?;
@@ -60,9 +72,30 @@ pub async fn build(
         apply(client, database, service).await?;
     }
     apply(client, database, &children.budget).await?;
+    apply(client, database, &children.settings).await?;
     let workload = apply(client, database, &children.workload).await?;
-    context.builds.record(database, Inputs::new(database, version.as_ref(), Some(&workload)));
-    Ok(Built { workload, image: design.image })
+    context.builds.record(database, inputs(&workload));
+    Ok(Built { workload, image: design.image, settings })
+}
+
+/// Whether the children were built from the same not long ago, and none was deleted since.
+async fn is_current(
+    context: &Context,
+    database: &Postgres,
+    inputs: &Inputs,
+    children: &Children,
+) -> Result<bool, ApiError> {
+    match context.builds.state(database, inputs) {
+        BuildState::Outdated => Ok(false),
+        BuildState::Current => Ok(true),
+        BuildState::Unchecked => {
+            let exist = all_exist(&context.client, database, children).await?;
+            if exist {
+                context.builds.record_check(database);
+            }
+            Ok(exist)
+        }
+    }
 }
 
 async fn set_ip_families(context: &Context, service: &mut Service) -> Result<(), ApiError> {
@@ -89,4 +122,57 @@ async fn catalog_entry(context: &Context, name: &str) -> Result<Option<PostgresV
         ReadError::Unreadable(cause) => BuildError::UnreadableEntry { name: name.to_owned(), cause }.into(),
         ReadError::Api(error) => error.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{self, database, version};
+    use k8s_openapi::NamespaceResourceScope;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use k8s_openapi::api::rbac::v1::RoleBinding;
+    use kube::Resource;
+    use kube::api::DeleteParams;
+    use pgops_testing::fake_api_server::FakeApiServer;
+    use serde::de::DeserializeOwned;
+    use serde_json::json;
+    use std::fmt::Debug;
+    use std::time::Duration;
+
+    async fn delete<K>(server: &FakeApiServer, name: &str)
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let api: Api<K> = Api::default_namespaced(server.client());
+        api.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deleted_child_is_created_again_within_a_minute() {
+        let server = FakeApiServer::new("demo");
+        server.put(&version("13.16", "13.16", None));
+        server.put(&database(json!({})));
+        let context = fixtures::context(&server);
+        let mut database = server.get::<Postgres>("orders").unwrap();
+        Box::pin(build(&context, &mut database, None)).await.unwrap();
+        let mut build_a_minute_later = async || {
+            tokio::time::advance(Duration::from_mins(1)).await;
+            let workload = server.get::<StatefulSet>("orders").unwrap();
+            Box::pin(build(&context, &mut database, Some(&workload))).await.unwrap();
+        };
+
+        delete::<Service>(&server, "orders").await;
+        build_a_minute_later().await;
+        assert!(server.get::<Service>("orders").is_some());
+        delete::<ConfigMap>(&server, "orders-settings").await;
+        build_a_minute_later().await;
+        assert!(server.get::<ConfigMap>("orders-settings").is_some());
+        delete::<RoleBinding>(&server, "orders").await;
+        build_a_minute_later().await;
+        assert!(server.get::<RoleBinding>("orders").is_some());
+
+        let settled = server.version();
+        build_a_minute_later().await;
+        assert_eq!(server.version(), settled, "nothing is written while all of them exist");
+    }
 }

@@ -1,5 +1,6 @@
 //! Why a `Postgres` cannot be built.
 
+use pgops_api::spec_check::SpecProblem;
 use pgops_api::version::ParseVersionError;
 use pgops_api::{ForeignObject, PgVersion};
 use pgops_kube::ApiError;
@@ -7,11 +8,9 @@ use pgops_kube::ApiError;
 /// Why a `Postgres` cannot be built as specified. Each message names the field, the value and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    #[error(
-        "metadata.name \"{0}\" cannot name a StatefulSet and its Services: use at most 52 characters of a-z, 0-9 and \
-         '-', starting with a letter"
-    )]
-    Name(String),
+    /// The field of the `Postgres` that is wrong.
+    #[error(transparent)]
+    Spec(SpecProblem),
     #[error(
         "spec.version \"{0}\" is not a PostgresVersion: choose one that `kubectl get postgresversions` lists, or \
          create it"
@@ -33,18 +32,12 @@ pub enum BuildError {
         /// The field that does not fit.
         cause: serde_path_to_error::Error<serde_json::Error>,
     },
-    #[error(
-        "PostgresVersion \"{0}\" cannot be used: its spec.securityContext.runAsUser is {1}, and PostgreSQL refuses to \
-         run as root: set it to the image's own user, such as 999 (Debian) or 70 (Alpine)"
-    )]
-    Root(String, i64),
-    #[error("spec.replicas is {0}, but this version of pgops does not support standbys: set it to 1")]
-    Replicas(i32),
-    #[error(
-        "spec.storage is missing, and spec.storageType is Durable: add storage with resources.requests.storage, or \
-         set spec.storageType to Ephemeral for data that may be lost"
-    )]
-    NoStorage,
+    #[error("PostgresVersion \"{name}\" cannot be used: {problem}")]
+    Root {
+        /// Name of the catalog entry.
+        name: String,
+        problem: String,
+    },
     #[error("spec.podTemplate is invalid: its {0}; correct that field")]
     PodTemplate(serde_path_to_error::Error<serde_json::Error>),
     /// Another major version without an upgrade.
@@ -76,12 +69,10 @@ impl BuildError {
     /// The reason of the condition.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Name(_) => "InvalidName",
+            Self::Spec(problem) => problem.reason.as_str(),
             Self::UnknownVersion(_) => "UnknownVersion",
             Self::UnreadableVersion { .. } | Self::UnreadableEntry { .. } => "UnreadableVersion",
-            Self::Root(..) => "RunsAsRoot",
-            Self::Replicas(_) => "UnsupportedReplicas",
-            Self::NoStorage => "NoStorage",
+            Self::Root { .. } => "RunsAsRoot",
             Self::PodTemplate(_) => "InvalidPodTemplate",
             Self::MajorChanged { .. } => "UpgradeNeeded",
             Self::Taken(_) => "NameTaken",

@@ -2,26 +2,29 @@
 
 mod access;
 mod budget;
+mod check_pod;
 mod images;
 mod ip_families;
 mod metadata;
 mod pod;
 mod services;
+mod settings;
 mod statefulset;
 #[cfg(test)]
 mod tests;
 mod volumes;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use pgops_api::Postgres;
 
 use crate::design::Design;
+pub use check_pod::check_pod;
 pub use images::Images;
 pub use ip_families::IpFamilyArgs;
-pub use metadata::{labels, not_pruned};
+pub use metadata::{labels, metadata, not_pruned};
 
 /// The objects that a `Postgres` consists of, all owned by it. Its secret and volume claims are not among
 /// them: they outlive it, unless its deletion policy says otherwise.
@@ -35,6 +38,8 @@ pub struct Children {
     /// Names of the pods, the primary, the standbys.
     pub services: [Service; 3],
     pub budget: PodDisruptionBudget,
+    /// The settings that are in the object itself.
+    pub settings: ConfigMap,
     pub workload: StatefulSet,
 }
 
@@ -46,6 +51,7 @@ pub fn children(database: &Postgres, design: &Design, images: &Images) -> Childr
         binding: access::binding(database),
         services: services::services(database),
         budget: budget::budget(database),
+        settings: settings::settings(database),
         workload: statefulset::statefulset(database, design, images),
     }
 }

@@ -1,6 +1,6 @@
 //! The types of the conditions that only the provisioner sets.
 
-use pgops_api::postgres::CONDITION_AUTH_SECRET_MISSING;
+use pgops_api::postgres::{CONDITION_AUTH_SECRET_MISSING, CONDITION_CERTIFICATES_READY};
 
 /// Condition: the children match the spec; if not, why.
 pub const CONDITION_PROVISIONING_STARTED: &str = "ProvisioningStarted";
@@ -14,6 +14,11 @@ pub const CONDITION_RESTART_PENDING: &str = "RestartPending";
 pub const CONDITION_STORAGE_RESIZING: &str = "StorageResizing";
 /// Condition: the server rejects the password of the database's Secret.
 pub const CONDITION_PASSWORD_MISMATCH: &str = "PasswordMismatch";
+/// Condition: the server would not start with the settings that it has now, or with those of the Secret that the spec newly names;
+/// of these it is unknown while they cannot be checked, and false while they are being checked.
+pub const CONDITION_SETTINGS_REJECTED: &str = "SettingsRejected";
+/// Condition: the certificate that the server uses expires soon, and was not renewed.
+pub const CONDITION_CERTIFICATE_EXPIRING: &str = "CertificateExpiring";
 /// Condition: stopped as the spec requests.
 pub const CONDITION_HALTED: &str = "Halted";
 /// Condition: something of an initialised database needs an operator.
@@ -23,15 +28,31 @@ pub const CONDITION_REPLICA_READY: &str = "ReplicaReady";
 /// Likewise.
 pub const CONDITION_ACCEPTING: &str = "AcceptingConnection";
 
+/// Reason of [`CONDITION_SETTINGS_REJECTED`]: the Secret that the spec newly names is not used.
+pub const REASON_SECRET_REJECTED: &str = "SecretRejected";
+/// Likewise, as long as it cannot be checked.
+pub const REASON_NOT_CHECKED: &str = "SettingsNotChecked";
+/// Likewise, while it is being checked.
+pub const REASON_BEING_CHECKED: &str = "SettingsBeingChecked";
+/// The reasons that a check of a Secret gives.
+pub const REASONS_OF_CHECK: [&str; 3] = [REASON_SECRET_REJECTED, REASON_NOT_CHECKED, REASON_BEING_CHECKED];
+
+/// Reason of missing readiness, and of the Event about the begin of a removal: the object was deleted.
+pub const REASON_DELETING: &str = "Deleting";
+
 /// Conditions that report a problem, with the status that does.
-pub const PROBLEMS: [(&str, &str); 7] = [
+pub const PROBLEMS: [(&str, &str); 11] = [
     (CONDITION_PROVISIONING_STARTED, "False"),
     (CONDITION_AUTH_SECRET_MISSING, "True"),
     (CONDITION_PASSWORD_MISMATCH, "True"),
     (CONDITION_STORAGE_RESIZING, "False"),
+    (CONDITION_SETTINGS_REJECTED, "True"),
+    (CONDITION_SETTINGS_REJECTED, "Unknown"),
+    (CONDITION_CERTIFICATES_READY, "False"),
+    (CONDITION_CERTIFICATE_EXPIRING, "True"),
     (CONDITION_DELETION_BLOCKED, "True"),
     (CONDITION_IMAGE_DIFFERS, "True"),
     (CONDITION_RESTART_PENDING, "True"),
 ];
 /// How many of [`PROBLEMS`] make a database [`CONDITION_DEGRADED`]: the others are states that were asked for.
-pub const DEGRADING: usize = 4;
+pub const DEGRADING: usize = 8;

@@ -4,6 +4,9 @@
 //! an object of an unforeseen shape then harms no other one, and no decision is based on an outdated
 //! copy in a cache.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,23 +16,27 @@ use k8s_openapi::jiff::Timestamp;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
-use pgops_api::postgres::{DeletionPolicy, PostgresPhase};
-use pgops_api::{Owner, Postgres, names};
-use pgops_kube::finalizers::{has_finalizer, with_finalizer, without_finalizer};
-use pgops_kube::{ApiError, patch};
-use serde_json::Value;
+use pgops_api::postgres::PostgresPhase;
+use pgops_api::{Owner, Postgres};
+use pgops_kube::ApiError;
 
 use crate::announcement::Announcement;
 use crate::apply::{ApplyError, ReadError, read};
-use crate::build::build;
-use crate::context::{Context, patch_params};
+use crate::build::{Built, build};
+use crate::build_error::BuildError;
+use crate::context::Context;
+use crate::day_two;
 use crate::deletion::{self, DeletionBlocker, DeletionDecision};
 use crate::expansion::Expansion;
+use crate::finalizer;
+use crate::observation::{Observation, PodLookup};
 use crate::observe::observe;
-use crate::pod_problem::POD_REFUSED;
-use crate::pod_retry;
-use crate::report::{announce, repeat, report};
+use crate::remove::remove;
+use crate::report::{repeat, report};
+use crate::settings_check::SettingsCheck;
 use crate::status::{self, Observed};
+use crate::unready::POD_REFUSED;
+use crate::{pod_deletion, pod_retry};
 
 /// Pause before an object is reconciled again although nothing triggered it.
 const RESYNC: Duration = Duration::from_mins(1);
@@ -38,10 +45,10 @@ const RECHECK: Duration = Duration::from_secs(20);
 /// The same, for an object whose server does not answer, or whose volume is being expanded: what prevents it triggers
 /// nothing here.
 const WATCH: Duration = Duration::from_secs(10);
+/// The same, while a pod checks settings, which takes some seconds.
+const CHECKING: Duration = Duration::from_secs(3);
 /// The same, for a deleted object while an upgrade changes it.
 const WAIT_FOR_UPGRADE: Duration = Duration::from_secs(10);
-/// The same, for an object whose servers are stopping.
-const WAIT_FOR_STOP: Duration = Duration::from_secs(1);
 /// Pause after a write that another client's write made outdated.
 const AFTER_CONFLICT: Duration = Duration::from_millis(200);
 /// Pause after any other failure.
@@ -51,6 +58,21 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 pub async fn reconcile(
     trigger: Arc<PartialObjectMeta<Postgres>>,
     context: Arc<Context>,
+) -> Result<Action, ApiError> {
+    let result = reconcile_database(&trigger, &context).await;
+    if let Err(error) = &result
+        && error.is_refused()
+    {
+        // It may be the status itself that is refused.
+        let note = format!("{error}: the API server refuses it: {}", error.cause());
+        repeat(&context, &trigger.object_ref(&()), Announcement::warning("ReconcileFailed", note)).await;
+    }
+    result
+}
+
+async fn reconcile_database(
+    trigger: &PartialObjectMeta<Postgres>,
+    context: &Context,
 ) -> Result<Action, ApiError> {
     let name = trigger.name_any();
     let namespace = trigger.namespace().unwrap_or_default();
@@ -68,7 +90,7 @@ pub async fn reconcile(
         Ok(None) => return Ok(Action::await_change()),
         Err(ReadError::Unreadable(cause)) => {
             let note = format!("the Postgres cannot be read: {cause}; correct that field");
-            repeat(&context, &trigger.object_ref(&()), Announcement::warning("Unreadable", note)).await;
+            repeat(context, &trigger.object_ref(&()), Announcement::warning("Unreadable", note)).await;
             return Ok(Action::requeue(RECHECK));
         }
         Err(ReadError::Api(error)) => return Err(error),
@@ -79,11 +101,11 @@ pub async fn reconcile(
         DeletionDecision::Keep => None,
         DeletionDecision::Blocked(blocker) => Some(blocker),
         DeletionDecision::Remove(policy) => {
-            return remove(&context, &database, workload.as_ref(), policy).await;
+            return Box::pin(remove(context, &database, workload.as_ref(), policy)).await;
         }
         DeletionDecision::Released => return Ok(Action::await_change()),
     };
-    Box::pin(provision(&context, database, workload, blocker)).await
+    Box::pin(provision(context, database, workload, blocker)).await
 }
 
 /// When to try again after a failure: soon if another client was faster, otherwise after a while.
@@ -91,8 +113,11 @@ pub fn retry(object: &PartialObjectMeta<Postgres>, error: &ApiError) -> Action {
     if error.is_conflict() {
         return Action::requeue(AFTER_CONFLICT);
     }
-    let namespace = object.namespace().unwrap_or_default();
-    tracing::warn!(namespace, database = object.name_any(), cause = error.cause(), "{error}; retrying");
+    // A refusal was logged with its Event.
+    if !error.is_refused() {
+        let namespace = object.namespace().unwrap_or_default();
+        tracing::warn!(namespace, database = object.name_any(), cause = error.cause(), "{error}; retrying");
+    }
     Action::requeue(AFTER_FAILURE)
 }
 
@@ -111,25 +136,24 @@ async fn provision(
 ) -> Result<Action, ApiError> {
     let mut build_error = None;
     let mut image = None;
+    let mut settings = None;
     if builds(&database, workload.as_ref()) {
-        if blocker.is_none() && !has_finalizer(&database, names::POSTGRES_FINALIZER) {
-            let change = with_finalizer(&database, names::POSTGRES_FINALIZER);
-            database = write(context, "add the finalizer of", &database, change).await?;
-        }
-        match build(context, &mut database, workload.as_ref()).await {
+        match Box::pin(build_with_finalizer(context, &mut database, workload.as_ref(), blocker.as_ref()))
+            .await
+        {
             Ok(built) => {
                 workload = Some(built.workload);
                 image = Some(built.image);
+                settings = Some(built.settings);
             }
             Err(ApplyError::Build(error)) => build_error = Some(error),
             Err(ApplyError::Api(error)) => return Err(error),
         }
     }
     let workload = workload.as_ref().filter(|workload| Owner::of(&database).owns(&workload.metadata));
-    let running = observe(context, &database, workload).await;
-    let is_refused = running.problem.as_ref().is_some_and(|problem| problem.reason == POD_REFUSED);
-    if let Some(workload) = workload.filter(|_| is_refused && database.paused().is_none()) {
-        pod_retry::retry(context, workload).await?;
+    let running = Observation { settings_check: settings, ..observe(context, &database, workload).await };
+    if let Some(workload) = workload.filter(|_| database.paused().is_none()) {
+        start_pod(context, workload, &running).await;
     }
     let observed = Observed {
         workload,
@@ -140,69 +164,71 @@ async fn provision(
         now: Time(Timestamp::now()),
     };
     let status = status::status(&database, &observed);
-    let is_settled = matches!(status.phase, Some(PostgresPhase::Ready | PostgresPhase::Halted))
+    let template = template(build_error.as_ref(), image.is_some(), workload);
+    // Certificates are not watched: cert-manager need not be installed.
+    let lacks_certificates = running.certificates.as_ref().is_some_and(|problems| !problems.is_empty());
+    let is_settled = !lacks_certificates
+        && !running.settings_check.as_ref().is_some_and(SettingsCheck::withholds)
+        && matches!(status.phase, Some(PostgresPhase::Ready | PostgresPhase::Halted))
         && !matches!(running.expansion, Some(Expansion::InProgress(_) | Expansion::Raise(_)));
-    report(context, database, status).await?;
+    report(context, database.clone(), status).await?;
+    if database.metadata.deletion_timestamp.is_none()
+        && let Some(soon) = day_two::execute(context, &database, template, &running).await?
+    {
+        return Ok(Action::requeue(soon));
+    }
     Ok(Action::requeue(match blocker {
         // The end of the request that paused it triggers nothing here.
         Some(DeletionBlocker::Paused(_)) => WAIT_FOR_UPGRADE,
         _ if build_error.is_some() => RECHECK,
+        _ if running.settings_check == Some(SettingsCheck::Running) => CHECKING,
         _ if !is_settled => WATCH,
         _ => RESYNC,
     }))
 }
 
-/// Removes a deleted database, and then the finalizer that kept its object.
-async fn remove(
+/// Removes what keeps the StatefulSet's controller from making a pod of the present template.
+async fn start_pod(context: &Context, workload: &StatefulSet, running: &Observation) {
+    let (namespace, database) = (workload.namespace().unwrap_or_default(), workload.name_any());
+    let is_refused = running.unready.as_ref().is_some_and(|unready| unready.reason == POD_REFUSED);
+    let done = match &running.server_pod {
+        PodLookup::Found(pod) if pod.is_superseded => {
+            let deleted = pod_deletion::delete(context, &namespace, pod).await;
+            deleted.map(|()| tracing::info!(namespace, pod = pod.name, "replaced a pod that had no node"))
+        }
+        _ if is_refused => pod_retry::retry(context, workload).await,
+        _ => Ok(()),
+    };
+    if let Err(error) = done
+        && !error.is_conflict()
+    {
+        // A policy that refuses the pod may refuse this too, and the status has to say so.
+        tracing::warn!(namespace, database, cause = error.cause(), "{error}");
+    }
+}
+
+/// Builds the children of a database that has its finalizer: without it they would all be deleted at once with the object.
+async fn build_with_finalizer(
     context: &Context,
-    database: &Postgres,
+    database: &mut Postgres,
     workload: Option<&StatefulSet>,
-    policy: DeletionPolicy,
-) -> Result<Action, ApiError> {
-    let removal = deletion::remove(&context.client, database, workload, policy).await?;
-    for announcement in removal.announcements {
-        announce(context, &database.object_ref(&()), announcement).await;
+    blocker: Option<&DeletionBlocker>,
+) -> Result<Built, ApplyError> {
+    // The API server lets none be added to an object that was deleted.
+    if blocker.is_none() {
+        finalizer::add(context, database).await?;
     }
-    if !removal.is_complete {
-        return Ok(Action::requeue(WAIT_FOR_STOP));
-    }
-    context.pauses.forget(database);
-    context.builds.forget(database);
-    let change = without_finalizer(database, names::POSTGRES_FINALIZER);
-    write(context, "remove the finalizer of", database, change).await?;
-    Ok(Action::await_change())
+    Box::pin(build(context, database, workload)).await
 }
 
-async fn write(
-    context: &Context,
-    verb: &'static str,
-    database: &Postgres,
-    change: Value,
-) -> Result<Postgres, ApiError> {
-    let namespace = database.namespace().unwrap_or_default();
-    let databases: Api<Postgres> = Api::namespaced(context.client.clone(), &namespace);
-    patch::patch(&databases, verb, database, &patch_params(), change).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixtures::{database, version, workload};
-    use serde_json::json;
-
-    #[test]
-    fn paused_database_gets_only_the_workload_that_it_has_lost() {
-        let workload = workload(&version("13.16", "13.16", None));
-        let mut database = database(json!({}));
-        assert!(builds(&database, None) && builds(&database, Some(&workload)));
-        let paused = json!({ "conditions": [{
-            "type": "Paused", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z",
-        }] });
-        database.status = serde_json::from_value(paused).unwrap();
-        assert!(!builds(&database, None), "it was never started");
-        database
-            .annotations_mut()
-            .insert(names::ANNOTATION_INITIALIZED.into(), "2026-11-20T10:00:00Z".into());
-        assert!(builds(&database, None) && !builds(&database, Some(&workload)));
+/// Whether the workload is as the spec says: what was just built, once its controller has seen it.
+fn template(error: Option<&BuildError>, is_built: bool, workload: Option<&StatefulSet>) -> day_two::Template {
+    if let Some(error) = error {
+        return day_two::Template::Failed { reason: error.reason(), message: error.to_string() };
     }
+    let is_seen = workload.is_some_and(|workload| {
+        let seen = workload.status.as_ref().and_then(|status| status.observed_generation);
+        seen.is_some() && seen >= workload.metadata.generation
+    });
+    if is_built && is_seen { day_two::Template::Current } else { day_two::Template::Behind }
 }

@@ -3,10 +3,9 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec};
-use kube::ResourceExt;
 use pgops_api::pod_template::PodTemplate;
 use pgops_api::postgres::StorageType;
-use pgops_api::spec_check::is_database_name;
+use pgops_api::spec_check::{build_problem, root_user_problem};
 use pgops_api::{PgVersion, Postgres, PostgresVersion, layout};
 
 use crate::build_error::BuildError;
@@ -21,6 +20,8 @@ pub struct Design {
     /// User and group of the server's files and processes.
     pub uid: i64,
     pub storage: Storage,
+    /// The Secret with settings that the pod mounts.
+    pub settings_secret: Option<String>,
     /// What the user has set for the pod.
     pub pod: PodTemplate,
 }
@@ -43,9 +44,8 @@ pub fn design(
     workload: Option<&StatefulSet>,
     data: &ExistingData,
 ) -> Result<Design, BuildError> {
-    let name = database.name_any();
-    if !is_database_name(&name) {
-        return Err(BuildError::Name(name));
+    if let Some(problem) = build_problem(database) {
+        return Err(BuildError::Spec(problem));
     }
     let spec = &database.spec;
     let entry = version.ok_or_else(|| BuildError::UnknownVersion(spec.version.clone()))?;
@@ -54,36 +54,33 @@ pub fn design(
         .version
         .parse()
         .map_err(|source| BuildError::UnreadableVersion { name: spec.version.clone(), source })?;
-    if database.replicas() != 1 {
-        return Err(BuildError::Replicas(database.replicas()));
-    }
     if let Some(data) = workload.and_then(workload_major).filter(|data| *data != version.major) {
         return Err(BuildError::MajorChanged { name: spec.version.clone(), version, data });
     }
     // The files on the volume belong to the user that created them, whichever user a later image prefers.
     let owner = workload.and_then(workload_uid).or(data.run_as_user);
     let uid = owner.unwrap_or_else(|| entry.spec.run_as_user());
-    if uid <= 0 {
-        return Err(BuildError::Root(spec.version.clone(), uid));
+    if let Some(problem) = root_user_problem(uid) {
+        return Err(BuildError::Root { name: spec.version.clone(), problem });
     }
     Ok(Design {
         major: version.major,
         image: image::choose(database, &entry.spec.db.image, workload),
         uid,
-        storage: storage(database, workload)?,
+        storage: storage(database, workload),
+        settings_secret: database.settings_secret().map(ToOwned::to_owned),
         pod: PodTemplate::parse(spec.pod_template.as_ref()).map_err(BuildError::PodTemplate)?,
     })
 }
 
-fn storage(database: &Postgres, workload: Option<&StatefulSet>) -> Result<Storage, BuildError> {
+fn storage(database: &Postgres, workload: Option<&StatefulSet>) -> Storage {
     let claim = database.spec.storage.clone();
     match database.spec.storage_type.unwrap_or_default() {
-        StorageType::Ephemeral => Ok(Storage::Ephemeral(claim)),
+        StorageType::Ephemeral => Storage::Ephemeral(claim),
         StorageType::Durable => {
-            let claim = claim.ok_or(BuildError::NoStorage)?;
             let existing =
                 workload.and_then(|workload| workload.spec.as_ref()?.volume_claim_templates.clone());
-            Ok(existing.map_or(Storage::Claim(claim), Storage::Existing))
+            existing.map_or_else(|| Storage::Claim(claim.unwrap_or_default()), Storage::Existing)
         }
     }
 }
@@ -102,13 +99,16 @@ fn workload_uid(workload: &StatefulSet) -> Option<i64> {
 mod tests {
     use super::*;
     use crate::fixtures::{database, version, workload};
+    use kube::ResourceExt;
     use rstest::rstest;
     use serde_json::{Value, json};
 
     #[rstest]
     #[case(json!({ "version": "17.99" }), "spec.version \"17.99\" is not a PostgresVersion")]
-    #[case(json!({ "replicas": 3 }), "spec.replicas is 3")]
-    #[case(json!({ "storage": null }), "spec.storage is missing")]
+    #[case(json!({ "replicas": 3 }), "spec.replicas: 3 is not supported")]
+    #[case(json!({ "storage": null }), "spec.storage.resources.requests.storage: a Durable database requires a size")]
+    #[case(json!({ "sslMode": "require" }), "spec.sslMode: \"require\" requires a certificate")]
+    #[case(json!({ "tls": {} }), "spec.tls: the server has no certificate")]
     #[case(json!({ "podTemplate": { "spec": { "containers": "none" } } }), "spec.podTemplate is invalid")]
     fn build_error_names_the_field_and_the_value(#[case] change: Value, #[case] expected: &str) {
         let database = database(change);
@@ -135,15 +135,6 @@ mod tests {
             design(&database(json!({})), Some(&entry), None, &ExistingData::default()).unwrap_err().reason(),
             "RunsAsRoot"
         );
-    }
-
-    #[rstest]
-    #[case("orders", true)]
-    #[case("orders.v2", false)]
-    #[case("2orders", false)]
-    #[case(&"o".repeat(53), false)]
-    fn name_must_be_valid_for_a_service(#[case] name: &str, #[case] accepted: bool) {
-        assert_eq!(is_database_name(name), accepted);
     }
 
     #[test]

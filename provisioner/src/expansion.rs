@@ -4,9 +4,13 @@ use std::fmt;
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::apimachinery::pkg::api::resource;
 use kube::ResourceExt;
 use pgops_api::Postgres;
 use pgops_api::quantity::Quantity;
+
+/// Reason: the API server refuses to change the claim.
+const REFUSED: &str = "ExpansionRefused";
 
 /// What becomes of a volume claim.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,14 +31,22 @@ pub struct ExpansionState {
     /// Reason of a condition.
     pub reason: &'static str,
     claim: String,
-    requested: String,
+    /// How claim and spec differ.
+    difference: String,
     detail: String,
+}
+
+impl ExpansionState {
+    fn smaller(reason: &'static str, claim: &PersistentVolumeClaim, requested: &str, detail: String) -> Self {
+        let difference = format!("is smaller than spec.storage requests ({requested})");
+        Self { reason, claim: claim.name_any(), difference, detail }
+    }
 }
 
 impl fmt::Display for ExpansionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { claim, requested, detail, .. } = self;
-        write!(f, "volume claim {claim} is smaller than spec.storage requests ({requested}): {detail}")
+        let Self { claim, difference, detail, .. } = self;
+        write!(f, "volume claim {claim} {difference}: {detail}")
     }
 }
 
@@ -48,18 +60,12 @@ pub fn requested(database: &Postgres) -> Option<&str> {
 pub fn decide(requested: &str, claim: &PersistentVolumeClaim, class: Option<&StorageClass>) -> Expansion {
     let Ok(size) = requested.parse::<Quantity>() else { return Expansion::Done };
     let status = claim.status.as_ref();
-    let capacity = parse(status.and_then(|status| status.capacity.as_ref()?.get("storage")));
+    let capacity = capacity(claim);
     if capacity.is_some_and(|capacity| capacity >= size) {
         return Expansion::Done;
     }
-    let state = |reason, detail: String| ExpansionState {
-        reason,
-        claim: claim.name_any(),
-        requested: requested.to_owned(),
-        detail,
-    };
-    let requests = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref()?.requests.as_ref());
-    if parse(requests.and_then(|requests| requests.get("storage"))).is_some_and(|current| current >= size) {
+    let state = |reason, detail: String| ExpansionState::smaller(reason, claim, requested, detail);
+    if parse(claim_request(claim)).is_some_and(|current| current >= size) {
         // A new claim is not smaller than requested, it has no volume yet.
         return if capacity.is_none() { Expansion::Done } else { progress(claim, state) };
     }
@@ -86,12 +92,29 @@ pub fn decide(requested: &str, claim: &PersistentVolumeClaim, class: Option<&Sto
     }
 }
 
+/// The size that the request of a claim is lowered to: its volume cannot become as large, and its database no longer requests
+/// that. Without it the driver would try for ever. Kubernetes accepts only more than the volume has.
+pub fn lowered(requested: &str, claim: &PersistentVolumeClaim) -> Option<String> {
+    failure(claim)?;
+    let (size, capacity) = (requested.parse::<Quantity>().ok()?, capacity(claim)?);
+    let target =
+        if size > capacity { requested.to_owned() } else { format!("{}Mi", capacity.next_mebibyte()) };
+    (parse(claim_request(claim))? > target.parse::<Quantity>().ok()?).then_some(target)
+}
+
 /// The API server has refused to raise the request.
 pub fn refused(requested: &str, claim: &PersistentVolumeClaim, cause: &str) -> Expansion {
+    let detail = format!("the API server refuses the change: {cause}");
+    Expansion::Blocked(ExpansionState::smaller(REFUSED, claim, requested, detail))
+}
+
+/// The API server has refused to lower the request.
+pub fn lowering_refused(requested: &str, claim: &PersistentVolumeClaim, cause: &str) -> Expansion {
+    let request = claim_request(claim).map_or("", |size| size.0.as_str());
     Expansion::Blocked(ExpansionState {
-        reason: "ExpansionRefused",
+        reason: REFUSED,
         claim: claim.name_any(),
-        requested: requested.to_owned(),
+        difference: format!("still requests {request}, and spec.storage {requested}"),
         detail: format!("the API server refuses the change: {cause}"),
     })
 }
@@ -101,33 +124,46 @@ fn progress(
     claim: &PersistentVolumeClaim,
     state: impl Fn(&'static str, String) -> ExpansionState,
 ) -> Expansion {
-    const FAILED: [(&str, &str); 2] =
-        [("ControllerResizeError", "ExpansionFailed"), ("NodeResizeError", "ExpansionFailed")];
-    const ACTIVE: [(&str, &str); 2] =
-        [("FileSystemResizePending", "FileSystemResizePending"), ("Resizing", "Resizing")];
-    let status = claim.status.as_ref();
-    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let find = |known: [(&'static str, &'static str); 2]| {
-        known.into_iter().find_map(|(type_, reason)| {
-            let found = conditions.iter().find(|it| it.type_ == type_ && it.status == "True")?;
-            let message = found.message.as_deref().filter(|text| !text.is_empty()).unwrap_or(type_);
-            Some(state(reason, pgops_api::bounded(message, 1024, "")))
-        })
-    };
-    if let Some(failed) = find(FAILED) {
-        return Expansion::Blocked(failed);
+    const ACTIVE: [&str; 2] = ["FileSystemResizePending", "Resizing"];
+    if let Some(words) = failure(claim) {
+        return Expansion::Blocked(state("ExpansionFailed", words));
     }
-    let resources = status.and_then(|status| status.allocated_resource_statuses.as_ref());
-    let infeasible = resources.and_then(|all| all.get("storage")).filter(|text| text.ends_with("Infeasible"));
-    if let Some(infeasible) = infeasible {
-        return Expansion::Blocked(state("ExpansionFailed", format!("its driver reports {infeasible}")));
-    }
+    let active = ACTIVE.into_iter().find_map(|type_| Some(state(type_, reported(claim, type_)?)));
     Expansion::InProgress(
-        find(ACTIVE).unwrap_or_else(|| state("Resizing", "it waits for the volume's driver".to_owned())),
+        active.unwrap_or_else(|| state("Resizing", "it waits for the volume's driver".to_owned())),
     )
 }
 
-fn parse(size: Option<&k8s_openapi::apimachinery::pkg::api::resource::Quantity>) -> Option<Quantity> {
+/// Why the volume does not become larger, if a controller reports that.
+fn failure(claim: &PersistentVolumeClaim) -> Option<String> {
+    const FAILED: [&str; 2] = ["ControllerResizeError", "NodeResizeError"];
+    let resources = claim.status.as_ref().and_then(|status| status.allocated_resource_statuses.as_ref());
+    let infeasible = resources.and_then(|all| all.get("storage")).filter(|text| text.ends_with("Infeasible"));
+    FAILED
+        .into_iter()
+        .find_map(|type_| reported(claim, type_))
+        .or_else(|| Some(format!("its driver reports {}", infeasible?)))
+}
+
+/// The message of a condition that is true.
+fn reported(claim: &PersistentVolumeClaim, type_: &str) -> Option<String> {
+    let mut conditions = claim.status.as_ref()?.conditions.iter().flatten();
+    let found = conditions.find(|it| it.type_ == type_ && it.status == "True")?;
+    let message = found.message.as_deref().filter(|text| !text.is_empty()).unwrap_or(type_);
+    Some(pgops_api::bounded(message, 1024, ""))
+}
+
+/// The size of the volume.
+fn capacity(claim: &PersistentVolumeClaim) -> Option<Quantity> {
+    parse(claim.status.as_ref()?.capacity.as_ref()?.get("storage"))
+}
+
+/// The size that the claim requests.
+fn claim_request(claim: &PersistentVolumeClaim) -> Option<&resource::Quantity> {
+    claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage")
+}
+
+fn parse(size: Option<&resource::Quantity>) -> Option<Quantity> {
     size?.0.parse().ok()
 }
 
@@ -232,6 +268,34 @@ mod tests {
         let (found, message) = state(expansion);
         assert_eq!(found, reason);
         assert!(message.contains(detail), "{message}");
+    }
+
+    #[rstest]
+    #[case::to_the_spec("2Gi", "100Ti", Some("2Gi"))]
+    #[case::to_a_little_more_than_the_volume("1Gi", "100Ti", Some("1025Mi"))]
+    #[case::lowered_already("1Gi", "1025Mi", None)]
+    #[case::still_requested("100Ti", "100Ti", None)]
+    fn request_is_lowered_if_its_expansion_failed_and_is_no_longer_requested(
+        #[case] requested: &str,
+        #[case] request: &str,
+        #[case] expected: Option<&str>,
+    ) {
+        let failed = claim(request, Some("1Gi"), &condition("ControllerResizeError", "quota exceeded"));
+        assert_eq!(lowered(requested, &failed).as_deref(), expected);
+        let resizing = claim(request, Some("1Gi"), &condition("Resizing", ""));
+        assert_eq!(lowered(requested, &resizing), None, "a user may have enlarged it by hand");
+    }
+
+    #[test]
+    fn refusal_to_lower_a_request_names_both_sizes() {
+        let claim = claim("100Ti", Some("1Gi"), &json!({}));
+        let (reason, message) =
+            state(lowering_refused("1Gi", &claim, "field can not be less than previous value"));
+        assert_eq!(reason, "ExpansionRefused");
+        assert!(
+            message.starts_with("volume claim data-orders-0 still requests 100Ti, and spec.storage 1Gi: ")
+        );
+        assert!(message.ends_with("previous value"), "{message}");
     }
 
     fn condition(type_: &str, message: &str) -> Value {

@@ -5,14 +5,12 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
-use pgops_http::{Limits, Listener};
+use pgops_http::{Limits, Listener, OPEN_METRICS};
 use pgops_kube::shutdown::CancellationToken;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
-
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `/livez`, `/readyz`: whether the API server has answered so far, and `/metrics`.
 pub fn router(connected: watch::Receiver<bool>, metrics: Metrics) -> Router {

@@ -5,6 +5,7 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::ResourceExt;
 use pgops_api::{Postgres, names};
+use pgops_kube::stored_image::image_of;
 
 /// The image of a workload.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,7 +56,7 @@ pub fn choose(database: &Postgres, catalog: &str, workload: Option<&StatefulSet>
 
 /// The image that the workload keeps; none if it gets the catalog's.
 fn keeps<'a>(workload: &'a StatefulSet, version: &str, catalog: &str) -> Option<&'a str> {
-    let current = server_image(workload)?;
+    let current = image_of(workload, names::CONTAINER_POSTGRES)?;
     // A request for the same version has set it.
     if current == catalog {
         return None;
@@ -71,11 +72,6 @@ fn keeps<'a>(workload: &'a StatefulSet, version: &str, catalog: &str) -> Option<
         // The version was changed by hand.
         Some(_) => None,
     }
-}
-
-fn server_image(workload: &StatefulSet) -> Option<&str> {
-    let pod = workload.spec.as_ref()?.template.spec.as_ref()?;
-    pod.containers.iter().find(|container| container.name == names::CONTAINER_POSTGRES)?.image.as_deref()
 }
 
 #[cfg(test)]

@@ -43,3 +43,15 @@ impl Metrics {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pgops_testing::metrics::{documented, exposed};
+
+    #[test]
+    fn metrics_of_the_provisioner_are_those_documented() {
+        let document = include_str!("../../docs/reference/metrics.md");
+        assert_eq!(exposed(&Metrics::default().text()), documented(document, "Provisioner"));
+    }
+}

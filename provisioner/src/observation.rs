@@ -1,28 +1,94 @@
 //! What was observed of the pod, the volume claim and the Secret of a database: plain data, for its status.
 
-use pgops_api::instance_status::{InstanceStatus, PasswordState, VolumeUse};
+use k8s_openapi::jiff::Timestamp;
+use pgops_api::instance_status::{
+    CertificateStatus, CheckedSettings, InlineSettings, InstanceStatus, PasswordRotation, PasswordState,
+    UNKNOWN_SETTINGS, VolumeUse,
+};
 use pgops_api::{PgVersion, bounded};
 
+use crate::certificates::CertificateProblem;
 use crate::expansion::Expansion;
-use crate::pod_problem::PodProblem;
+use crate::settings_check::SettingsCheck;
+use crate::unready::Unready;
 
 /// Longest reason of an instance, in bytes.
 const MAX_REASON: usize = 1024;
+
+/// Longest digest and longest name of a setting, in bytes.
+const MAX_DIGEST: usize = 64;
+/// Stands after the number of fields that differ and are not named.
+pub const MORE: &str = " more";
+/// Settings of which an instance may say that they wait for a restart.
+const MAX_PENDING: usize = 32;
+/// Settings that are named in a message; more would not be read.
+const MAX_NAMED: usize = 12;
 
 /// Pod, volume claim and Secret of a database.
 #[derive(Clone, Debug, Default)]
 pub struct Observation {
     /// Name of the pod, if it is the workload's own.
     pub pod: Option<String>,
-    /// Why the pod does not exist or does not run.
-    pub problem: Option<PodProblem>,
+    /// The same pod, as far as operations on it need it.
+    pub server_pod: PodLookup,
+    /// Why the pod does not exist, does not run, or is not ready.
+    pub unready: Option<Unready>,
     /// What waits for a restart of the pod.
     pub restart: Restart,
     /// What becomes of the volume claim; none if that was not looked up.
     pub expansion: Option<Expansion>,
     pub auth_secret: AuthSecret,
+    /// What is known of the Secret with settings; none if nothing was built.
+    pub settings_check: Option<SettingsCheck>,
+    /// What is wrong with the certificates that were requested; none if that was not looked up, or requests of a database without
+    /// TLS are left.
+    pub certificates: Option<Vec<CertificateProblem>>,
     /// What the instance reports, if it was asked and answered.
     pub instance: Option<ServerReport>,
+}
+
+/// The pod of a database's server.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ServerPod {
+    pub name: String,
+    pub uid: String,
+    pub resource_version: Option<String>,
+    pub created: Option<Timestamp>,
+    /// Since when the kubelet reports that it is ready, if it does.
+    pub ready_since: Option<Timestamp>,
+    pub is_being_deleted: bool,
+    /// Whether it was made from an earlier template than the workload has, and another pod would differ.
+    pub is_outdated: bool,
+    /// Whether no node has taken it, and the workload has another template by now: the StatefulSet's controller keeps it, and
+    /// what the template has been changed for, such as a node that is drained, keeps it from ever starting.
+    pub is_superseded: bool,
+}
+
+/// The pod of a database's server, if that could be found out.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum PodLookup {
+    #[default]
+    Unknown,
+    /// The workload has none.
+    Missing,
+    Found(ServerPod),
+}
+
+impl PodLookup {
+    /// Whether it is known that no pod is ready.
+    pub fn is_unready(&self) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::Missing => true,
+            Self::Found(pod) => !pod.is_ready(),
+        }
+    }
+}
+
+impl ServerPod {
+    pub fn is_ready(&self) -> bool {
+        self.ready_since.is_some() && !self.is_being_deleted
+    }
 }
 
 /// Whether changes wait for a restart of the pod.
@@ -45,9 +111,26 @@ impl Restart {
             Self::NotNeeded | Self::Unknown => *self = Self::Pending(vec![change.to_owned()]),
         }
     }
+
+    /// Whether this field is known to be among those that differ.
+    pub fn names(&self, field: &str) -> bool {
+        matches!(self, Self::Pending(named) if named.iter().any(|name| name == field))
+    }
+
+    /// Whether this field is among those that differ, or may be.
+    pub fn may_name(&self, field: &str) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::NotNeeded => false,
+            Self::Pending(named) => {
+                let is_it = |name: &String| name == field || name.ends_with(MORE);
+                named.is_empty() || named.iter().any(is_it)
+            }
+        }
+    }
 }
 
-/// Whether the Secret with the superuser's password exists.
+/// Whether a Secret exists.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum AuthSecret {
     /// It could not be found out.
@@ -67,6 +150,42 @@ pub struct ServerReport {
     pub storage: Option<String>,
     pub password: PasswordState,
     pub settings_changed: bool,
+    /// Why the server would not start with what is in `configSecret` now.
+    pub config_secret_rejection: Option<String>,
+    pub inline_settings: Option<InlineSettings>,
+    pub candidate: Option<CheckedSettings>,
+    pub rotation: Option<PasswordRotation>,
+    /// The certificate that the server uses, if it speaks TLS.
+    pub certificate: Option<CertificateStatus>,
+}
+
+impl ServerReport {
+    /// What is reported to take effect when the server is started the next time.
+    pub fn pending_settings(&self) -> Vec<String> {
+        let inline = self.inline_settings.iter().flat_map(|inline| &inline.pending_restart);
+        // Those that the server would reject do not take effect.
+        let secret = self.settings_changed && self.config_secret_rejection.is_none();
+        inline
+            .take(MAX_NAMED)
+            .map(|name| match name.as_str() {
+                UNKNOWN_SETTINGS => "settings of spec.configuration".to_owned(),
+                name => format!("setting {name}"),
+            })
+            .chain(secret.then(|| "the contents of configSecret".to_owned()))
+            .collect()
+    }
+
+    /// Settings that the server would not start with: where they are, and its message.
+    pub fn rejected_settings(&self) -> Option<(&'static str, &str)> {
+        let secret = || self.config_secret_rejection.as_deref();
+        self.rejected_inline().or_else(|| Some(("user.conf of the configSecret", secret()?)))
+    }
+
+    /// The same, apart from those of a Secret.
+    pub fn rejected_inline(&self) -> Option<(&'static str, &str)> {
+        let inline = self.inline_settings.as_ref().and_then(|inline| inline.rejected.as_deref());
+        inline.map(|words| ("spec.configuration.inline", words))
+    }
 }
 
 impl From<InstanceStatus> for ServerReport {
@@ -80,6 +199,33 @@ impl From<InstanceStatus> for ServerReport {
             storage: status.volume.filter(|volume| volume.size > 0).map(text),
             password: status.password,
             settings_changed: status.settings_changed,
+            config_secret_rejection: status
+                .config_secret_rejection
+                .map(|words| bounded(words, MAX_REASON, "")),
+            inline_settings: status.inline_settings.map(|it| InlineSettings {
+                digest: bounded(it.digest, MAX_DIGEST, ""),
+                pending_restart: it
+                    .pending_restart
+                    .into_iter()
+                    .take(MAX_PENDING)
+                    .map(|name| bounded(name, MAX_DIGEST, ""))
+                    .collect(),
+                rejected: it.rejected.map(|words| bounded(words, MAX_REASON, "")),
+                rejected_digest: it.rejected_digest.map(|digest| bounded(digest, MAX_DIGEST, "")),
+            }),
+            candidate: status.candidate.map(|it| CheckedSettings {
+                digest: bounded(it.digest, MAX_DIGEST, ""),
+                error: it.error.map(|words| bounded(words, MAX_REASON, "")),
+            }),
+            rotation: status.rotation.map(|it| PasswordRotation {
+                pending: it.pending.map(|id| bounded(id, MAX_DIGEST, "")),
+                applied: it.applied.map(|id| bounded(id, MAX_DIGEST, "")),
+                error: it.error.map(|words| bounded(words, MAX_REASON, "")),
+            }),
+            certificate: status.certificate.map(|certificate| CertificateStatus {
+                problem: certificate.problem.map(|problem| bounded(problem, MAX_REASON, "")),
+                ..certificate
+            }),
         }
     }
 }
@@ -113,6 +259,46 @@ mod tests {
     fn storage_is_shown_in_binary_units(#[case] used: u64, #[case] size: u64, #[case] expected: &str) {
         let status = InstanceStatus { volume: Some(VolumeUse { used, size }), ..InstanceStatus::default() };
         assert_eq!(ServerReport::from(status).storage.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn settings_that_wait_for_a_restart_are_named_unless_the_server_would_reject_them() {
+        let mut report = ServerReport {
+            settings_changed: true,
+            inline_settings: Some(InlineSettings {
+                pending_restart: vec!["max_connections".to_owned(), UNKNOWN_SETTINGS.to_owned()],
+                ..InlineSettings::default()
+            }),
+            ..ServerReport::default()
+        };
+        let of_inline = ["setting max_connections", "settings of spec.configuration"];
+        assert_eq!(report.pending_settings()[..2], of_inline);
+        assert_eq!(report.pending_settings()[2..], ["the contents of configSecret"]);
+        assert_eq!(report.rejected_settings(), None);
+        report.config_secret_rejection = Some("no such value".to_owned());
+        assert_eq!(report.pending_settings(), of_inline);
+        assert_eq!(report.rejected_settings(), Some(("user.conf of the configSecret", "no such value")));
+        report.inline_settings.as_mut().unwrap().rejected = Some("no such name".to_owned());
+        assert_eq!(report.rejected_settings(), Some(("spec.configuration.inline", "no such name")));
+        assert_eq!(ServerReport::default().pending_settings(), Vec::<String>::new());
+    }
+
+    #[rstest]
+    #[case::named(Restart::Pending(vec!["env A".to_owned(), "resources".to_owned()]), true)]
+    #[case::another(Restart::Pending(vec!["image of the instance".to_owned()]), false)]
+    #[case::not_all_are_named(Restart::Pending(vec!["env A".to_owned(), "7 more".to_owned()]), true)]
+    #[case::none_is_named(Restart::Pending(Vec::new()), true)]
+    #[case::not_looked_up(Restart::Unknown, true)]
+    #[case::none_differs(Restart::NotNeeded, false)]
+    fn field_may_differ_unless_others_are_known_to(#[case] restart: Restart, #[case] expected: bool) {
+        assert_eq!(restart.may_name("resources"), expected);
+    }
+
+    #[test]
+    fn field_differs_only_if_it_is_named() {
+        let pending = Restart::Pending(vec!["env A".to_owned(), "7 more".to_owned()]);
+        assert!(pending.names("env A"));
+        assert!(!pending.names("resources") && !Restart::Unknown.names("resources"));
     }
 
     #[rstest]

@@ -5,19 +5,23 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use pgops_api::postgres::StorageType;
 use pgops_api::{Owner, Postgres, names};
-use pgops_kube::{ApiError, patch};
+use pgops_kube::observed::ready;
+use pgops_kube::pod_problem::{creation_problem, start_problem};
+use pgops_kube::{ApiError, lost_pod, patch};
 use serde_json::json;
 
+use crate::certificates;
 use crate::claims::volume_claims;
 use crate::context::{Context, patch_params};
 use crate::expansion::{self, Expansion};
 use crate::instance;
-use crate::observation::{Observation, Restart, ServerReport};
-use crate::pod_problem::{PodProblem, creation_problem, start_problem};
+use crate::observation::{Observation, PodLookup, Restart, ServerPod, ServerReport};
+use crate::unready::Unready;
 use crate::{restart, secret};
 
 /// Observes a database with the workload of its own, if that exists, and expands its volume claim if that is requested.
@@ -25,26 +29,32 @@ pub async fn observe(context: &Context, database: &Postgres, workload: Option<&S
     let mut observation = Observation {
         auth_secret: secret::look_up(&context.client, database).await,
         expansion: told(database, expand(context, database).await).flatten(),
+        certificates: told(database, certificates::reconcile(&context.client, database).await).flatten(),
         ..Observation::default()
     };
     let Some(workload) = workload else { return observation };
     let Some(pod) = told(database, pod(context, database, workload).await) else { return observation };
     let Some(pod) = pod else {
+        observation.server_pod = PodLookup::Missing;
         observation.restart = Restart::NotNeeded;
-        observation.problem = told(database, refused_pod(context, database, workload).await).flatten();
+        observation.unready = told(database, refused_pod(context, database, workload).await).flatten();
         return observation;
     };
     observation.restart =
         told(database, outdated(context, database, workload, &pod).await).unwrap_or_default();
     observation.pod = Some(pod.name_any());
+    observation.server_pod = PodLookup::Found(server_pod(workload, &pod, &observation.restart));
     observation.instance = instance::ask(&pod).await.map(ServerReport::from);
-    if !is_ready(&pod) {
+    if ready(&pod).is_none() {
         let events = told(database, events(context, database, &pod.metadata).await).unwrap_or_default();
         let reason = observation.instance.as_ref().and_then(|instance| instance.unready_reason.as_deref());
-        observation.problem = start_problem(&pod, &events).or_else(|| reason.map(PodProblem::unready));
+        observation.unready = lost_pod(&pod, Timestamp::now())
+            .map(Unready::from)
+            .or_else(|| start_problem(&pod, &events).map(Unready::from))
+            .or_else(|| reason.map(Unready::instance));
     }
-    if observation.instance.as_ref().is_some_and(|instance| instance.settings_changed) {
-        observation.restart.add("the contents of configSecret");
+    for pending in observation.instance.iter().flat_map(ServerReport::pending_settings) {
+        observation.restart.add(&pending);
     }
     observation
 }
@@ -67,7 +77,7 @@ where
 }
 
 /// The first pod, unless another owner's pod has its name.
-async fn pod(
+pub async fn pod(
     context: &Context,
     database: &Postgres,
     workload: &StatefulSet,
@@ -83,15 +93,21 @@ async fn refused_pod(
     context: &Context,
     database: &Postgres,
     workload: &StatefulSet,
-) -> Result<Option<PodProblem>, ApiError> {
+) -> Result<Option<Unready>, ApiError> {
     if workload.spec.as_ref().and_then(|spec| spec.replicas) == Some(0) {
         return Ok(None);
     }
     let events = events(context, database, &workload.metadata).await?;
-    Ok(creation_problem(&workload.metadata, &events))
+    let controller = format!("StatefulSet {}", workload.name_any());
+    Ok(creation_problem(&controller, &events, None).map(Unready::from))
 }
 
-async fn events(context: &Context, database: &Postgres, about: &ObjectMeta) -> Result<Vec<Event>, ApiError> {
+/// The Events about an object.
+pub async fn events(
+    context: &Context,
+    database: &Postgres,
+    about: &ObjectMeta,
+) -> Result<Vec<Event>, ApiError> {
     let Some(uid) = &about.uid else { return Ok(Vec::new()) };
     let params = ListParams::default().fields(&format!("involvedObject.uid={uid}"));
     let name = about.name.as_deref().unwrap_or_default();
@@ -113,15 +129,34 @@ async fn outdated(
         Ok::<_, ApiError>(found.filter(|found| Owner::of(workload).owns(&found.metadata)))
     };
     let (current, wanted) = (read(&outdated.current).await?, read(&outdated.wanted).await?);
-    Ok(Restart::Pending(restart::changed_fields(current.as_ref(), wanted.as_ref())))
+    Ok(restart::pending(current.as_ref(), wanted.as_ref()))
 }
 
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+fn server_pod(workload: &StatefulSet, pod: &Pod, changes: &Restart) -> ServerPod {
+    let ready = ready(pod);
+    ServerPod {
+        name: pod.name_any(),
+        uid: pod.uid().unwrap_or_default(),
+        resource_version: pod.resource_version(),
+        created: pod.creation_timestamp().map(|time| time.0),
+        // The time is missing only in what a very old kubelet has written.
+        ready_since: ready
+            .map(|ready| ready.last_transition_time.as_ref().map_or(Timestamp::UNIX_EPOCH, |it| it.0)),
+        is_being_deleted: pod.metadata.deletion_timestamp.is_some(),
+        is_outdated: match changes {
+            Restart::Pending(_) => true,
+            Restart::NotNeeded => false,
+            // The revisions could not be read.
+            Restart::Unknown => restart::outdated(workload, pod).is_some(),
+        },
+        is_superseded: pod.metadata.deletion_timestamp.is_none()
+            && pod.spec.as_ref().is_none_or(|spec| spec.node_name.is_none())
+            && restart::outdated(workload, pod).is_some(),
+    }
 }
 
-/// Raises the request of the volume claim, unless the database is paused, and reports how far the expansion is.
+/// Raises the request of the volume claim, or lowers one that failed, unless the database is paused, and reports how far the
+/// expansion is.
 async fn expand(context: &Context, database: &Postgres) -> Result<Option<Expansion>, ApiError> {
     if database.storage_type() == StorageType::Ephemeral {
         return Ok(Some(Expansion::Done));
@@ -129,18 +164,33 @@ async fn expand(context: &Context, database: &Postgres) -> Result<Option<Expansi
     let Some(requested) = expansion::requested(database) else { return Ok(None) };
     let name = database.name_any();
     let namespace = database.namespace().unwrap_or_default();
-    let claims = volume_claims(&context.client, &namespace, &name).await?;
-    let first = names::claim(&name, 0);
-    let Some(claim) = claims.into_iter().find(|claim| claim.name_any() == first) else { return Ok(None) };
-    let class = class(context, &claim).await?;
+    let Some((mut claim, class)) = claim_and_class(context, database).await? else { return Ok(None) };
+    let first = claim.name_any();
+    if let Some(size) = expansion::lowered(requested, &claim) {
+        if database.paused().is_some() {
+            return Ok(None);
+        }
+        match resize(context, database, "lower the request of", &claim, &size).await {
+            Ok(lowered) => claim = lowered,
+            Err(error) if error.is_refused() => {
+                return Ok(Some(expansion::lowering_refused(requested, &claim, &error.cause())));
+            }
+            Err(error) => return Err(error),
+        }
+        tracing::info!(
+            namespace,
+            database = name,
+            claim = first,
+            size,
+            "lowered the request of the volume claim"
+        );
+    }
     let expansion = expansion::decide(requested, &claim, class.as_ref());
     let Expansion::Raise(size) = &expansion else { return Ok(Some(expansion)) };
     if database.paused().is_some() {
         return Ok(None);
     }
-    let change = json!({ "spec": { "resources": { "requests": { "storage": size } } } });
-    let claims: Api<PersistentVolumeClaim> = api(context, database);
-    match patch::patch(&claims, "expand", &claim, &patch_params(), change).await {
+    match resize(context, database, "expand", &claim, size).await {
         Ok(claim) => {
             tracing::info!(namespace, database = name, claim = first, size, "expanding the volume claim");
             Ok(Some(expansion::decide(requested, &claim, class.as_ref())))
@@ -148,6 +198,41 @@ async fn expand(context: &Context, database: &Postgres) -> Result<Option<Expansi
         Err(error) if error.is_refused() => Ok(Some(expansion::refused(requested, &claim, &error.cause()))),
         Err(error) => Err(error),
     }
+}
+
+async fn resize(
+    context: &Context,
+    database: &Postgres,
+    verb: &'static str,
+    claim: &PersistentVolumeClaim,
+    size: &str,
+) -> Result<PersistentVolumeClaim, ApiError> {
+    let change = json!({ "spec": { "resources": { "requests": { "storage": size } } } });
+    patch::patch(&api(context, database), verb, claim, &patch_params(), change).await
+}
+
+/// What would become of the volume claim if the database requested that size.
+pub async fn preview_expansion(
+    context: &Context,
+    database: &Postgres,
+    size: &str,
+) -> Result<Option<Expansion>, ApiError> {
+    let found = claim_and_class(context, database).await?;
+    Ok(found.map(|(claim, class)| expansion::decide(size, &claim, class.as_ref())))
+}
+
+/// The volume claim of the first pod, and its class.
+async fn claim_and_class(
+    context: &Context,
+    database: &Postgres,
+) -> Result<Option<(PersistentVolumeClaim, Option<StorageClass>)>, ApiError> {
+    let name = database.name_any();
+    let namespace = database.namespace().unwrap_or_default();
+    let claims = volume_claims(&context.client, &namespace, &name).await?;
+    let first = names::claim(&name, 0);
+    let Some(claim) = claims.into_iter().find(|claim| claim.name_any() == first) else { return Ok(None) };
+    let class = class(context, &claim).await?;
+    Ok(Some((claim, class)))
 }
 
 /// The class of a claim, if it exists.
@@ -170,6 +255,7 @@ mod tests {
     use k8s_openapi::api::core::v1::Secret;
     use pgops_api::Condition;
     use pgops_api::postgres::{CONDITION_PAUSED, PostgresStatus};
+    use pgops_kube::node_affinity;
     use pgops_testing::fake_api_server::FakeApiServer;
     use serde_json::Value;
 
@@ -193,12 +279,12 @@ mod tests {
         })));
         let context = fixtures::context(&server);
         let observed = observe(&context, &database(json!({})), Some(&running())).await;
-        assert_eq!(observed.problem.unwrap().reason, "PodRefused");
+        assert_eq!(observed.unready.unwrap().reason, "PodRefused");
         assert_eq!((observed.pod, observed.restart), (None, Restart::NotNeeded));
         assert_eq!(observed.auth_secret, AuthSecret::Missing);
         let mut stopped = running();
         stopped.spec.as_mut().unwrap().replicas = Some(0);
-        assert_eq!(observe(&context, &database(json!({})), Some(&stopped)).await.problem, None);
+        assert_eq!(observe(&context, &database(json!({})), Some(&stopped)).await.unready, None);
         assert_eq!(server.all::<Secret>(), []);
     }
 
@@ -210,14 +296,14 @@ mod tests {
         let mut pod = json!({ "metadata": {
             "name": "orders-0", "uid": "p", "ownerReferences": owners, "labels": { "controller-revision-hash": "orders-a" },
         } });
-        let revision = |name: &str, class: &str| {
+        let revision = |name: &str, spec: Value| {
             parse::<ControllerRevision>(json!({
                 "metadata": { "name": name, "ownerReferences": owners }, "revision": 1,
-                "data": { "spec": { "template": { "spec": { "priorityClassName": class } } } },
+                "data": { "spec": { "template": { "spec": spec } } },
             }))
         };
-        server.put(&revision("orders-a", "low"));
-        server.put(&revision("orders-b", "high"));
+        server.put(&revision("orders-a", json!({ "priorityClassName": "low" })));
+        server.put(&revision("orders-b", json!({ "priorityClassName": "high" })));
         server.put(&parse::<Pod>(pod.clone()));
         let mut workload = running();
         workload.status = parse(json!({ "replicas": 1, "updateRevision": "orders-b" }));
@@ -225,10 +311,69 @@ mod tests {
         let observed = observe(&context, &database(json!({})), Some(&workload)).await;
         assert_eq!(observed.restart, Restart::Pending(vec!["priorityClassName".to_owned()]));
         assert_eq!(observed.pod.as_deref(), Some("orders-0"));
+        let is_outdated = |observed: &Observation| match &observed.server_pod {
+            PodLookup::Found(pod) => pod.is_outdated,
+            PodLookup::Missing | PodLookup::Unknown => panic!("no pod"),
+        };
+        assert!(is_outdated(&observed));
+        let is_superseded = |observed: &Observation| matches!(&observed.server_pod, PodLookup::Found(pod) if pod.is_superseded);
+        assert!(is_superseded(&observed));
+
+        // An upgrade has required a node for it: no operation needs another pod for that.
+        let node = node_affinity::with_required_node(None, Some("node-1"));
+        server.put(&revision("orders-a", json!({ "priorityClassName": "high", "affinity": node })));
+        let observed = observe(&context, &database(json!({})), Some(&workload)).await;
+        assert_eq!(observed.restart, Restart::NotNeeded);
+        assert!(!is_outdated(&observed));
+        assert!(is_superseded(&observed), "it would wait for that node for ever");
+        pod["spec"] = json!({ "nodeName": "node-1", "containers": [] });
+        server.put(&parse::<Pod>(pod.clone()));
+        assert!(!is_superseded(&observe(&context, &database(json!({})), Some(&workload)).await));
 
         pod["metadata"]["ownerReferences"][0]["uid"] = json!("another");
         server.put(&parse::<Pod>(pod));
         assert_eq!(observe(&context, &database(json!({})), Some(&workload)).await.pod, None);
+    }
+
+    #[tokio::test]
+    async fn pod_of_a_node_that_does_not_report_is_observed() {
+        let server = FakeApiServer::new("demo");
+        server.put(&parse::<Pod>(json!({
+            "metadata": {
+                "name": "orders-0", "uid": "p", "deletionTimestamp": "2026-11-20T10:00:00Z",
+                // The fake API server deletes at once what nothing holds.
+                "finalizers": ["example.com/kubelet"],
+                "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "orders", "uid": "w" }],
+            },
+            "spec": { "nodeName": "node-1", "containers": [] },
+            "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "False" }] },
+        })));
+        let context = fixtures::context(&server);
+        let problem = observe(&context, &database(json!({})), Some(&running())).await.unready.unwrap();
+        assert_eq!(problem.reason, "PodNotEnding");
+        assert!(problem.message.contains("on node node-1 should have ended"), "{}", problem.message);
+    }
+
+    #[tokio::test]
+    async fn pod_whose_network_cannot_be_set_up_is_observed() {
+        let server = FakeApiServer::new("demo");
+        server.put(&parse::<Pod>(json!({
+            "metadata": {
+                "name": "orders-0", "uid": "p",
+                "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "orders", "uid": "w" }],
+            },
+            "spec": { "nodeName": "node-1", "containers": [] },
+            "status": { "phase": "Pending", "conditions": [{ "type": "PodScheduled", "status": "True" }] },
+        })));
+        server.put(&parse::<Event>(json!({
+            "metadata": { "name": "e" }, "involvedObject": { "uid": "p" }, "type": "Warning",
+            "reason": "FailedCreatePodSandBox", "message": "Failed to create pod sandbox: no token",
+            "lastTimestamp": "2026-11-20T10:00:00Z",
+        })));
+        let context = fixtures::context(&server);
+        let problem = observe(&context, &database(json!({})), Some(&running())).await.unready.unwrap();
+        assert_eq!(problem.reason, "ContainerNotStarted");
+        assert!(problem.message.contains("FailedCreatePodSandBox: Failed to create"), "{}", problem.message);
     }
 
     #[tokio::test]
@@ -262,5 +407,29 @@ mod tests {
         let expansion = observe(&context, &larger, None).await.expansion;
         assert!(matches!(expansion, Some(Expansion::InProgress(_))), "{expansion:?}");
         assert_eq!(requested(), "2Gi");
+    }
+
+    #[tokio::test]
+    async fn request_of_a_failed_expansion_is_lowered_with_the_spec() {
+        let server = FakeApiServer::new("demo");
+        let mut failed = claim("data-orders-0", true);
+        failed.spec = parse(json!({ "resources": { "requests": { "storage": "100Ti" } } }));
+        failed.status = parse(json!({
+            "phase": "Bound", "capacity": { "storage": "1Gi" },
+            "conditions": [{ "type": "ControllerResizeError", "status": "True", "message": "quota exceeded" }],
+        }));
+        server.put(&failed);
+        let requested = || {
+            let spec = server.get::<PersistentVolumeClaim>("data-orders-0").unwrap().spec.unwrap();
+            spec.resources.unwrap().requests.unwrap()["storage"].0.clone()
+        };
+        let context = fixtures::context(&server);
+        server.refuse_to_change::<PersistentVolumeClaim>(Some("an old API server"));
+        let refused = observe(&context, &database(json!({})), None).await.expansion;
+        let Some(Expansion::Blocked(state)) = refused else { panic!("{refused:?}") };
+        assert!(state.to_string().contains("still requests 100Ti"), "{state}");
+        server.refuse_to_change::<PersistentVolumeClaim>(None);
+        let lowered = observe(&context, &database(json!({})), None).await.expansion;
+        assert_eq!((requested().as_str(), lowered), ("1025Mi", Some(Expansion::Done)));
     }
 }

@@ -28,7 +28,14 @@ pub async fn report(
     if is_ready && !is_annotated && database.paused().is_none() {
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let change = json!({ "metadata": { "annotations": { names::ANNOTATION_INITIALIZED: now } } });
-        database = patch::patch(&databases, "annotate", &database, &patch_params(), change).await?;
+        match patch::patch(&databases, "annotate", &database, &patch_params(), change).await {
+            Ok(annotated) => database = annotated,
+            // The condition Provisioned says the same; the status must not wait for it.
+            Err(error) if error.is_refused() => {
+                tracing::warn!(namespace, database = database.name_any(), cause = error.cause(), "{error}");
+            }
+            Err(error) => return Err(error),
+        }
     }
     if let Some(pause) = context.pauses.changed(&database) {
         announce(context, &database.object_ref(&()), pause).await;
@@ -66,9 +73,10 @@ pub async fn repeat(context: &Context, about: &ObjectReference, announcement: An
 async fn publish(recorder: &Recorder, about: &ObjectReference, announcement: Announcement) {
     let Announcement { type_, reason, note } = announcement;
     let namespace = about.namespace.as_deref();
-    let database = about.name.as_deref();
+    let kind = about.kind.as_deref();
+    let name = about.name.as_deref();
     if type_ == EventType::Warning {
-        tracing::warn!(namespace, database, reason, "{note}");
+        tracing::warn!(namespace, kind, name, reason, "{note}");
     }
     let event = Event {
         type_,
@@ -78,6 +86,6 @@ async fn publish(recorder: &Recorder, about: &ObjectReference, announcement: Ann
         secondary: None,
     };
     if let Err(error) = recorder.publish(&event, about).await {
-        tracing::warn!(namespace, database, reason = event.reason, %error, "failed to publish an Event");
+        tracing::warn!(namespace, kind, name, reason = event.reason, %error, "failed to publish an Event");
     }
 }

@@ -4,12 +4,21 @@
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use serde_json::Value;
+use pgops_kube::node_affinity;
+use serde_json::{Value, json};
+
+use crate::observation::{MORE, Restart};
 
 /// Label of a pod with the name of the revision of the StatefulSet that it was made from.
 const LABEL_REVISION: &str = "controller-revision-hash";
 /// Fields that are named in a message; more would not be read.
 const MAX_NAMED: usize = 12;
+/// How requests and limits of the server are named.
+pub const RESOURCES: &str = "resources";
+/// How the Secret with settings is named.
+pub const CONFIG_SECRET: &str = "configSecret";
+/// How the Secret with the certificate is named.
+pub const TLS: &str = "tls";
 
 /// The revisions of a pod and of the template that it should have, if they differ.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,14 +41,18 @@ pub fn outdated(workload: &StatefulSet, pod: &Pod) -> Option<Outdated> {
     (pod.metadata.deletion_timestamp.is_none() && current != wanted).then_some(Outdated { current, wanted })
 }
 
-/// The fields of the template in which two revisions differ, sorted, as users know them; none if they cannot be told.
-pub fn changed_fields(
-    current: Option<&ControllerRevision>,
-    wanted: Option<&ControllerRevision>,
-) -> Vec<String> {
-    let template =
-        |revision: Option<&ControllerRevision>| Some(revision?.data.as_ref()?.0["spec"]["template"].clone());
-    let (Some(current), Some(wanted)) = (template(current), template(wanted)) else { return Vec::new() };
+/// What waits for a restart of a pod that was made from another revision, as users know the fields, sorted; no field is named if
+/// they cannot be told.
+pub fn pending(current: Option<&ControllerRevision>, wanted: Option<&ControllerRevision>) -> Restart {
+    let template = |revision: Option<&ControllerRevision>| {
+        Some(without_required_node(revision?.data.as_ref()?.0["spec"]["template"].clone()))
+    };
+    let (Some(current), Some(wanted)) = (template(current), template(wanted)) else {
+        return Restart::Pending(Vec::new());
+    };
+    if current == wanted {
+        return Restart::NotNeeded;
+    }
     let mut paths = Vec::new();
     compare(&current, &wanted, "", &mut paths);
     let mut fields: Vec<_> = paths.iter().map(|path| field(path)).collect();
@@ -48,9 +61,21 @@ pub fn changed_fields(
     if fields.len() > MAX_NAMED {
         let more = fields.len() - MAX_NAMED;
         fields.truncate(MAX_NAMED);
-        fields.push(format!("{more} more"));
+        fields.push(format!("{more}{MORE}"));
     }
-    fields
+    Restart::Pending(fields)
+}
+
+/// An upgrade requires a node for the pod that it starts, and for no later one: that alone does not require another pod.
+fn without_required_node(mut template: Value) -> Value {
+    let affinity = template.pointer("/spec/affinity").cloned().and_then(|it| serde_json::from_value(it).ok());
+    if let Some(spec) = template.get_mut("spec").and_then(Value::as_object_mut) {
+        match node_affinity::with_required_node(affinity.as_ref(), None) {
+            Some(affinity) => spec.insert("affinity".to_owned(), json!(affinity)),
+            None => spec.remove("affinity"),
+        };
+    }
+    template
 }
 
 /// Collects the paths at which two values differ. Entries of lists are compared by name: a new one moves the others.
@@ -85,13 +110,17 @@ fn by_name(list: &Value) -> Option<Value> {
 fn field(path: &str) -> String {
     const SERVER: &str = "/spec/containers/postgres/";
     const VARIABLE: &str = "/spec/containers/postgres/env/";
-    const FIELDS: [(&str, &str); 9] = [
+    const FIELDS: [(&str, &str); 13] = [
         ("/spec/containers/postgres/env/PGOPS_CLIENT_AUTH_MODE", "clientAuthMode"),
+        ("/spec/containers/postgres/env/PGOPS_SSL_MODE", "sslMode"),
         ("/spec/containers/postgres/image", "image"),
-        ("/spec/containers/postgres/resources", "resources"),
+        ("/spec/containers/postgres/resources", RESOURCES),
         ("/spec/containers/postgres/volumeMounts", "volumes"),
-        ("/spec/volumes/config", "configSecret"),
+        ("/spec/volumes/config", CONFIG_SECRET),
         ("/spec/volumes/auth", "authSecret"),
+        ("/spec/volumes/auth-next", "authSecret"),
+        ("/spec/volumes/settings", "configuration"),
+        ("/spec/volumes/tls", TLS),
         ("/spec/initContainers/install/image", "image of the instance"),
         ("/spec/initContainers/install", "init container install"),
         ("/spec/volumes", "volumes"),
@@ -115,7 +144,6 @@ fn field(path: &str) -> String {
 mod tests {
     use super::*;
     use rstest::rstest;
-    use serde_json::json;
 
     fn workload(revision: &str, observed: i64) -> StatefulSet {
         serde_json::from_value(json!({
@@ -173,6 +201,10 @@ mod tests {
         .push(json!({ "name": "PGOPS_CLIENT_AUTH_MODE", "value": "scram" })), "clientAuthMode")]
     #[case::settings(|it: &mut Value| it["spec"]["volumes"].as_array_mut().unwrap()
         .push(json!({ "name": "config", "secret": {} })), "configSecret")]
+    #[case::ssl_mode(|it: &mut Value| it["spec"]["containers"][0]["env"].as_array_mut().unwrap()
+        .push(json!({ "name": "PGOPS_SSL_MODE", "value": "require" })), "sslMode")]
+    #[case::certificate(|it: &mut Value| it["spec"]["volumes"].as_array_mut().unwrap()
+        .push(json!({ "name": "tls", "projected": {} })), "tls")]
     #[case::image(|it: &mut Value| it["spec"]["containers"][0]["image"] = json!("postgres:17.12"), "image")]
     #[case::instance(|it: &mut Value| it["spec"]["initContainers"][0]["image"] = json!("instance:2"), "image of the instance")]
     #[case::selector(|it: &mut Value| it["spec"]["nodeSelector"] = json!({ "disk": "fast" }), "nodeSelector")]
@@ -180,14 +212,28 @@ mod tests {
     #[case::label(|it: &mut Value| it["metadata"]["labels"]["team"] = json!("bank"), "metadata.labels.team")]
     fn changed_field_is_named_as_in_the_postgres(#[case] change: fn(&mut Value), #[case] expected: &str) {
         let (old, new) = (revision(|_| {}), revision(change));
-        assert_eq!(changed_fields(Some(&old), Some(&new)), [expected]);
-        assert_eq!(changed_fields(Some(&new), Some(&old)), [expected]);
+        assert_eq!(pending(Some(&old), Some(&new)), Restart::Pending(vec![expected.to_owned()]));
+        assert_eq!(pending(Some(&new), Some(&old)), Restart::Pending(vec![expected.to_owned()]));
     }
 
     #[test]
-    fn unknown_revision_has_no_changed_fields() {
+    fn fields_of_an_unknown_revision_are_not_named() {
         let known = revision(|_| {});
-        assert_eq!(changed_fields(Some(&known), None), Vec::<String>::new());
-        assert_eq!(changed_fields(Some(&known), Some(&known)), Vec::<String>::new());
+        assert_eq!(pending(Some(&known), None), Restart::Pending(Vec::new()));
+        assert_eq!(pending(Some(&known), Some(&known)), Restart::NotNeeded);
+    }
+
+    #[test]
+    fn node_that_an_upgrade_required_is_not_a_change() {
+        let node = |it: &mut Value| {
+            it["spec"]["affinity"] = json!(node_affinity::with_required_node(None, Some("node-1")));
+        };
+        let (pinned, free) = (revision(node), revision(|_| {}));
+        assert_eq!(pending(Some(&pinned), Some(&free)), Restart::NotNeeded);
+        let other = revision(|it| {
+            node(it);
+            it["spec"]["affinity"]["podAntiAffinity"] = json!({});
+        });
+        assert_eq!(pending(Some(&other), Some(&free)), Restart::Pending(vec!["affinity".to_owned()]));
     }
 }

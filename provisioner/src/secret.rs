@@ -1,11 +1,12 @@
 //! The secret with a database's first password. It is created once and never read: the provisioner has
-//! no permission to read passwords. Whether it exists is found out by a creation that is not carried out. Its uid is in the database's status, and on the claim of the data, which may outlive
-//! the database: so a Secret of the same name that another user made is not deleted with the database.
+//! no permission to read passwords. Whether it exists is found out by a dry run of a patch without changes. Its uid is in the
+//! database's status, and on the claim of the data, which may outlive the database: so a Secret of the same name that another
+//! user made is not deleted with the database.
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use pgops_api::postgres::{CONDITION_AUTH_SECRET, auth_secret_message};
 use pgops_api::{Condition, Postgres, condition, names};
@@ -21,6 +22,8 @@ use crate::observation::AuthSecret;
 
 /// Letters and digits: 190 bits, and no character that must be quoted in a connection string.
 const PASSWORD_LENGTH: usize = 32;
+/// The superuser's name in the Secret that pgops creates, and so in the certificate by which it authenticates.
+pub const SUPERUSER: &str = "postgres";
 
 /// Creates the secret of a new database, unless it exists or the user has named another one.
 ///
@@ -39,7 +42,7 @@ pub async fn ensure(client: &Client, database: &mut Postgres, data: &ExistingDat
     if data.is_of_earlier_database && look_up(client, database).await != AuthSecret::Present {
         return Ok(());
     }
-    let secret = secret(database, Alphanumeric.sample_string(&mut rand::rng(), PASSWORD_LENGTH));
+    let secret = secret(database, new_password());
     let api: Api<Secret> = Api::namespaced(client.clone(), &database.namespace().unwrap_or_default());
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     match api.create(&params, &secret).await.map_err(ApiError::on::<Secret>("create", name)) {
@@ -56,16 +59,38 @@ pub async fn ensure(client: &Client, database: &mut Postgres, data: &ExistingDat
     Ok(())
 }
 
+/// A random password.
+pub fn new_password() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), PASSWORD_LENGTH)
+}
+
 /// Whether the Secret with the superuser's password exists: the database's own, or the one that its user has named.
 pub async fn look_up(client: &Client, database: &Postgres) -> AuthSecret {
-    let mut probe = secret(database, String::new());
-    probe.metadata.name = Some(database.auth_secret());
+    exists(client, database, &database.auth_secret()).await
+}
+
+/// Whether a Secret exists in the namespace of the database.
+pub async fn exists(client: &Client, database: &Postgres, name: &str) -> AuthSecret {
     let api: Api<Secret> = Api::namespaced(client.clone(), &database.namespace().unwrap_or_default());
-    match api.create(&PostParams { dry_run: true, ..PostParams::default() }, &probe).await {
-        Ok(_) => AuthSecret::Missing,
-        Err(error) if status::is_already_exists(&error) => AuthSecret::Present,
-        // A quota or a policy says nothing about it.
-        Err(_) => AuthSecret::Unknown,
+    let params = PatchParams { dry_run: true, ..patch_params() };
+    // Not a creation: an exhausted quota is noticed before the Secret. For the metadata: the provisioner reads no passwords.
+    match api.patch_metadata(name, &params, &Patch::Merge(json!({}))).await {
+        Ok(_) => AuthSecret::Present,
+        Err(error) => by_failure(&error),
+    }
+}
+
+/// What the failure of a change says about the existence of its object.
+fn by_failure(error: &kube::Error) -> AuthSecret {
+    if status::is_not_found(error) {
+        AuthSecret::Missing
+    } else if status::is_unauthorized(error) || status::is_unavailable(error) {
+        AuthSecret::Unknown
+    } else if status::is_refused(error) || status::is_conflict(error) {
+        // Policies and webhooks, the chart's among them, see the Secret that would be changed.
+        AuthSecret::Present
+    } else {
+        AuthSecret::Unknown
     }
 }
 
@@ -105,7 +130,7 @@ fn secret(database: &Postgres, password: String) -> Secret {
         },
         type_: Some("kubernetes.io/basic-auth".to_owned()),
         string_data: Some(
-            [("username".to_owned(), "postgres".to_owned()), ("password".to_owned(), password)].into(),
+            [("username".to_owned(), SUPERUSER.to_owned()), ("password".to_owned(), password)].into(),
         ),
         ..Secret::default()
     }
@@ -115,7 +140,9 @@ fn secret(database: &Postgres, password: String) -> Secret {
 mod tests {
     use super::*;
     use crate::fixtures::database;
+    use kube::core::Status;
     use pgops_testing::fake_api_server::FakeApiServer;
+    use rstest::rstest;
 
     #[test]
     fn secret_outlives_its_database() {
@@ -142,6 +169,29 @@ mod tests {
         server.put(&secret(&own, "s3cret".into()));
         assert_eq!(look_up(&server.client(), &own).await, AuthSecret::Present);
         assert_eq!(look_up(&server.client(), &named).await, AuthSecret::Missing);
+    }
+
+    #[tokio::test]
+    async fn secret_is_looked_up_although_a_quota_or_a_policy_refuses_to_write_it() {
+        let server = FakeApiServer::new("demo");
+        let own = database(json!({}));
+        server.refuse_to_create::<Secret>(Some("exceeded quota: no-secrets"));
+        server.refuse_to_change::<Secret>(Some("denied by a policy"));
+        assert_eq!(look_up(&server.client(), &own).await, AuthSecret::Missing);
+        server.put(&secret(&own, "s3cret".into()));
+        assert_eq!(look_up(&server.client(), &own).await, AuthSecret::Present);
+    }
+
+    #[rstest]
+    #[case::no_right(
+        403,
+        "secrets \"a\" is forbidden: User \"p\" cannot patch resource \"secrets\" in API group \"\""
+    )]
+    #[case::internal_error(500, "etcdserver: request timed out")]
+    #[case::busy(429, "too many requests")]
+    fn nothing_is_known_of_a_secret_that_may_not_be_looked_up(#[case] code: u16, #[case] message: &str) {
+        let status = Status { code, message: message.to_owned(), ..Status::default() };
+        assert_eq!(by_failure(&kube::Error::Api(Box::new(status))), AuthSecret::Unknown);
     }
 
     #[tokio::test]

@@ -1,14 +1,18 @@
 //! The status of a database: a pure function of what was observed.
 
+mod certificates;
 mod conditions;
 mod observed;
+mod settings;
 #[cfg(test)]
 mod tests;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use pgops_api::condition;
 use pgops_api::postgres::{CONDITION_READY, PostgresPhase, PostgresStatus, ServerStatus};
 use pgops_api::{Condition, Postgres};
 
+use crate::deletion::DeletionBlocker;
 use crate::observation::Observation;
 use conditions::Conditions;
 pub use observed::Observed;
@@ -18,7 +22,7 @@ use observed::Servers;
 pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
     let mut status = database.status.clone().unwrap_or_default();
     let servers = observed.workload.map(Servers::of);
-    let ready = match servers {
+    let counted = match servers {
         None => false,
         // Just changed and not counted yet: the previous status is the best answer.
         Some(servers) if !servers.current => {
@@ -26,6 +30,8 @@ pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
         }
         Some(servers) => servers.wanted > 0 && servers.ready >= servers.wanted,
     };
+    // The StatefulSet's controller may count late, or not run at all.
+    let ready = counted && !observed.running.server_pod.is_unready();
     let halted = database.spec.halted.unwrap_or_default()
         && servers.is_none_or(|servers| servers.wanted == 0 && servers.remaining == 0);
     status.phase = Some(match (halted, ready, database.was_initialized()) {
@@ -48,9 +54,25 @@ pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
     conditions.restart(&observed.running.restart);
     conditions.storage(observed.running.expansion.as_ref());
     conditions.auth_secret(observed.running);
+    conditions.settings(observed.running);
+    conditions.certificates(observed.running);
     conditions.halted(halted);
     conditions.deletion(observed.blocker);
     conditions.degraded();
+    status
+}
+
+/// The status of a deleted database whose objects are being removed, and what holds that up.
+pub fn of_removal(database: &Postgres, blocker: Option<&DeletionBlocker>, now: &Time) -> PostgresStatus {
+    let mut status = database.status.clone().unwrap_or_default();
+    if status.phase != Some(PostgresPhase::Halted) {
+        status.phase = Some(PostgresPhase::NotReady);
+    }
+    let generation = database.metadata.generation;
+    status.observed_generation = generation;
+    let mut conditions = Conditions { all: &mut status.conditions, database, generation, now };
+    conditions.removal();
+    conditions.deletion(blocker);
     status
 }
 

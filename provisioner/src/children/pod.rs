@@ -23,22 +23,10 @@ pub fn pod(database: &Postgres, design: &Design, images: &Images) -> PodSpec {
         // Variables such as ORDERS_PORT for each Service of the namespace are of no use here.
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
-        security_context: Some(PodSecurityContext {
-            run_as_user: Some(design.uid),
-            run_as_group: Some(design.uid),
-            run_as_non_root: Some(true),
-            fs_group: Some(design.uid),
-            // Not on every mount: it would open the data directory to the group each time.
-            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                localhost_profile: None,
-            }),
-            ..PodSecurityContext::default()
-        }),
+        security_context: Some(pod_security(design.uid)),
         init_containers: Some(vec![install(images)]),
         containers: vec![server(database, design, images)],
-        volumes: Some(volumes(database, &design.storage)),
+        volumes: Some(volumes(database, design.settings_secret.as_deref(), &design.storage)),
         node_selector: images.args.node_selector(user.node_selector),
         tolerations: user.tolerations,
         affinity: user.affinity,
@@ -49,7 +37,22 @@ pub fn pod(database: &Postgres, design: &Design, images: &Images) -> PodSpec {
     }
 }
 
-fn install(images: &Images) -> Container {
+/// Of the user that owns the data.
+pub fn pod_security(uid: i64) -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_user: Some(uid),
+        run_as_group: Some(uid),
+        run_as_non_root: Some(true),
+        fs_group: Some(uid),
+        // Not on every mount: it would open the data directory to the group each time.
+        fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
+        ..PodSecurityContext::default()
+    }
+}
+
+/// The init container with pgops' programs.
+pub fn install(images: &Images) -> Container {
     let passwd = format!("{}/passwd", layout::PASSWD_DIR);
     Container {
         name: "install".to_owned(),
@@ -102,7 +105,7 @@ fn server(database: &Postgres, design: &Design, images: &Images) -> Container {
         security_context: Some(restricted()),
         // The instance writes one. The log, which is the server's too, has statements and rows of users.
         termination_message_policy: Some("File".to_owned()),
-        volume_mounts: Some(server_mounts(database)),
+        volume_mounts: Some(server_mounts(database, design.settings_secret.as_deref())),
         ..Container::default()
     }
 }
@@ -120,14 +123,16 @@ fn environment(database: &Postgres, design: &Design) -> Vec<EnvVar> {
         ("PGOPS_GRACE_SECONDS", GRACE_SECONDS.to_string()),
     ];
     let mode = mode.map(|mode| ("PGOPS_CLIENT_AUTH_MODE", mode.to_owned()));
+    let tls = database.server_tls().map(|tls| ("PGOPS_SSL_MODE", tls.mode.as_str().to_owned()));
     own.into_iter()
         .chain(mode)
+        .chain(tls)
         .map(|(name, value)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None })
         .chain(design.pod.server.env().cloned())
         .collect()
 }
 
-fn restricted() -> SecurityContext {
+pub fn restricted() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) }),
@@ -136,7 +141,7 @@ fn restricted() -> SecurityContext {
     }
 }
 
-fn strings(texts: &[&str]) -> Vec<String> {
+pub fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 

@@ -93,6 +93,18 @@ fn database_with_every_setting_matches_the_snapshot() {
 }
 
 #[test]
+fn settings_are_mounted_from_the_secret_under_either_name_of_its_field() {
+    let mounted = |change: serde_json::Value| {
+        let pod = built(change).workload.spec.unwrap().template.spec.unwrap();
+        let volume = pod.volumes.into_iter().flatten().find(|volume| volume.name == "config");
+        volume.and_then(|volume| volume.secret?.secret_name)
+    };
+    assert_eq!(mounted(json!({ "configSecret": { "name": "mine" } })).as_deref(), Some("mine"));
+    assert_eq!(mounted(json!({ "configuration": { "secretName": "mine" } })).as_deref(), Some("mine"));
+    assert_eq!(mounted(json!({ "configuration": { "secretName": "" } })), None);
+}
+
+#[test]
 fn pod_pulls_with_the_secrets_of_the_installation_on_nodes_of_its_architecture() {
     let database = database(json!({
         "podTemplate": { "spec": { "imagePullSecrets": [{ "name": "mine" }], "nodeSelector": { "disk": "fast" } } },
@@ -107,4 +119,33 @@ fn pod_pulls_with_the_secrets_of_the_installation_on_nodes_of_its_architecture()
     assert_eq!(secrets, ["mine", "mirror"]);
     let selector = [("disk", "fast"), ("kubernetes.io/arch", "amd64")];
     assert_eq!(pod.node_selector.unwrap(), selector.map(|(key, value)| (key.into(), value.into())).into());
+}
+
+/// PostgreSQL refuses a key that others may read.
+#[test]
+fn server_mounts_its_certificate_with_the_key_for_its_group_alone() {
+    let tls = json!({ "issuerRef": { "kind": "Issuer", "name": "ca" } });
+    let pod = built(json!({ "tls": tls })).workload.spec.unwrap().template.spec.unwrap();
+    let volume = pod.volumes.iter().flatten().find(|volume| volume.name == "tls").unwrap();
+    let projected = volume.projected.as_ref().unwrap();
+    assert_eq!(projected.default_mode, Some(0o440));
+    let sources = projected.sources.as_ref().unwrap();
+    let keys = |index: usize| {
+        let secret = sources[index].secret.as_ref().unwrap();
+        let items: Vec<_> = secret.items.iter().flatten().map(|item| item.key.as_str()).collect();
+        (secret.name.as_str(), items, secret.optional)
+    };
+    assert_eq!(keys(0), ("orders-server-cert", vec!["tls.crt", "tls.key"], Some(false)));
+    assert_eq!(keys(1), ("orders-server-cert", vec!["ca.crt"], Some(true)));
+    let server = &pod.containers[0];
+    assert!(server.volume_mounts.iter().flatten().any(|mount| mount.mount_path == "/etc/pgops/tls"));
+    let mode = server.env.iter().flatten().find(|it| it.name == "PGOPS_SSL_MODE").unwrap();
+    assert_eq!(mode.value.as_deref(), Some("verify-full"));
+    assert!(
+        pod.init_containers.iter().flatten().all(|it| it
+            .volume_mounts
+            .iter()
+            .flatten()
+            .all(|it| it.name != "tls"))
+    );
 }

@@ -7,6 +7,7 @@ use pgops_api::{Postgres, names};
 use pgops_kube::finalizers::has_finalizer;
 
 use super::pause_holder::PauseHolder;
+use crate::unready::Unready;
 
 /// What becomes of a `Postgres`.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,10 @@ pub enum DeletionBlocker {
     Paused(String),
     /// The deletion policy.
     DoNotTerminate,
+    /// Its server has not ended, or objects of it still exist.
+    NotEnding(Unready),
+    /// The API server refuses a call that its removal needs: that call and the message.
+    Refused(String),
 }
 
 impl DeletionBlocker {
@@ -36,6 +41,8 @@ impl DeletionBlocker {
         match self {
             Self::Paused(_) => "Paused",
             Self::DoNotTerminate => "DoNotTerminate",
+            Self::NotEnding(unready) => unready.reason,
+            Self::Refused(_) => "DeletionRefused",
         }
     }
 }
@@ -50,6 +57,14 @@ impl fmt::Display for DeletionBlocker {
                 "the Postgres was deleted, but spec.deletionPolicy is DoNotTerminate, so it is kept and continues to \
                  serve: to remove it, set the policy to Halt (keeps claims and secret), Delete (keeps the secret) or \
                  WipeOut",
+            ),
+            Self::NotEnding(unready) => {
+                write!(f, "the Postgres was deleted, and its removal waits: {}", unready.message)
+            }
+            Self::Refused(words) => write!(
+                f,
+                "the Postgres was deleted, and the API server refuses what its removal needs: {words}. Correct what refuses \
+                 it, such as a policy"
             ),
         }
     }

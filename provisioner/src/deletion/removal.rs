@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::announcement::Announcement;
 use crate::claims::claims;
+use crate::condition_types::REASON_DELETING;
 use crate::context::patch_params;
 
 /// How far the removal of a database is.
@@ -55,7 +56,7 @@ pub async fn remove(
             delete::<StatefulSet>(client, &namespace, &workload.metadata, foreground).await?;
             let note =
                 format!("the Postgres was deleted: its server is stopped; spec.deletionPolicy is {policy:?}");
-            return Ok(Removal::waits(Some(Announcement::normal("Deleting", note))));
+            return Ok(Removal::waits(Some(Announcement::normal(REASON_DELETING, note))));
         }
         return Ok(Removal::default());
     }

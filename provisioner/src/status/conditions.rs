@@ -4,19 +4,26 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use pgops_api::condition;
 use pgops_api::instance_status::PasswordState;
-use pgops_api::postgres::{CONDITION_AUTH_SECRET_MISSING, CONDITION_PROVISIONED, CONDITION_READY};
+use pgops_api::postgres::{
+    CONDITION_AUTH_SECRET_MISSING, CONDITION_CERTIFICATES_READY, CONDITION_PROVISIONED, CONDITION_READY,
+    StorageType,
+};
 use pgops_api::{Condition, Postgres, layout, names};
 
+use super::certificates::{self, Expiry, Readiness};
 use super::observed::{Observed, Servers};
+use super::settings::{self, Judgement, Told};
 use crate::condition_types::{
-    CONDITION_ACCEPTING, CONDITION_DEGRADED, CONDITION_DELETION_BLOCKED, CONDITION_HALTED,
-    CONDITION_IMAGE_DIFFERS, CONDITION_PASSWORD_MISMATCH, CONDITION_PROVISIONING_STARTED,
-    CONDITION_REPLICA_READY, CONDITION_RESTART_PENDING, CONDITION_STORAGE_RESIZING, DEGRADING, PROBLEMS,
+    CONDITION_ACCEPTING, CONDITION_CERTIFICATE_EXPIRING, CONDITION_DEGRADED, CONDITION_DELETION_BLOCKED,
+    CONDITION_HALTED, CONDITION_IMAGE_DIFFERS, CONDITION_PASSWORD_MISMATCH, CONDITION_PROVISIONING_STARTED,
+    CONDITION_REPLICA_READY, CONDITION_RESTART_PENDING, CONDITION_SETTINGS_REJECTED,
+    CONDITION_STORAGE_RESIZING, DEGRADING, PROBLEMS, REASON_DELETING,
 };
 use crate::deletion::DeletionBlocker;
 use crate::expansion::Expansion;
 use crate::image::ImageChoice;
 use crate::observation::{AuthSecret, Observation, Restart};
+use crate::settings_check::SettingsCheck;
 
 /// The conditions, and what each new one needs.
 pub struct Conditions<'a> {
@@ -29,7 +36,10 @@ pub struct Conditions<'a> {
 
 impl Conditions<'_> {
     fn set(&mut self, type_: &str, holds: bool, reason: &str, message: &str) {
-        let status = if holds { "True" } else { "False" };
+        self.set_status(type_, if holds { "True" } else { "False" }, reason, message);
+    }
+
+    fn set_status(&mut self, type_: &str, status: &str, reason: &str, message: &str) {
         let mut new = Condition::new(type_, status, reason, message, self.now.clone());
         new.observed_generation = self.generation;
         condition::set(self.all, new);
@@ -46,7 +56,12 @@ impl Conditions<'_> {
                 self.set(CONDITION_PROVISIONING_STARTED, false, error.reason(), &error.to_string());
             }
             (None, Some(_)) if self.database.paused().is_none() => {
-                let message = "all objects of the database match its spec";
+                let check = observed.running.settings_check.as_ref();
+                let message = if check.is_some_and(SettingsCheck::withholds) {
+                    "all objects of the database match its spec, but for the Secret with settings: see SettingsRejected"
+                } else {
+                    "all objects of the database match its spec"
+                };
                 self.set(CONDITION_PROVISIONING_STARTED, true, "ProvisioningStarted", message);
             }
             _ => {}
@@ -68,19 +83,32 @@ impl Conditions<'_> {
             _ if ready => ("Ready", "the server answers queries".to_owned()),
             (Some(error), None) => (error.reason(), error.to_string()),
             (None, None) => ("NotBuilt", "the StatefulSet does not exist".to_owned()),
-            (_, Some(servers)) if servers.wanted == 0 => {
-                ("Stopped", "the StatefulSet is scaled to 0".to_owned())
-            }
-            (_, Some(servers)) => match &observed.running.problem {
-                Some(problem) => (problem.reason, problem.message.clone()),
+            (_, Some(servers)) if servers.wanted == 0 => match &observed.running.unready {
+                // It was to end, and nothing else can use its volume before it does.
+                Some(unready) if unready.is_lost() => (unready.reason, unready.message.clone()),
+                _ => ("Stopped", "the StatefulSet is scaled to 0".to_owned()),
+            },
+            (_, Some(servers)) => match &observed.running.unready {
+                Some(unready) => (unready.reason, unready.message.clone()),
                 None => ("NotReady", self.not_ready(servers)),
             },
         };
-        for type_ in [CONDITION_REPLICA_READY, CONDITION_ACCEPTING, CONDITION_READY] {
-            self.set(type_, ready, reason, &message);
-        }
+        self.set_readiness(ready, reason, &message);
         if ready && condition::find(self.all, CONDITION_PROVISIONED).is_none() {
             self.set(CONDITION_PROVISIONED, true, "Provisioned", "the server has answered its first query");
+        }
+    }
+
+    /// No client can rely on a server that is being removed, whether it still answers or not.
+    pub fn removal(&mut self) {
+        let message =
+            "the Postgres was deleted: its server is stopped, and what its deletion policy names is removed";
+        self.set_readiness(false, REASON_DELETING, message);
+    }
+
+    fn set_readiness(&mut self, ready: bool, reason: &str, message: &str) {
+        for type_ in [CONDITION_REPLICA_READY, CONDITION_ACCEPTING, CONDITION_READY] {
+            self.set(type_, ready, reason, message);
         }
     }
 
@@ -105,9 +133,11 @@ impl Conditions<'_> {
                     if fields.is_empty() { "the pod template".to_owned() } else { fields.join(", ") };
                 let pod = names::pod(&self.database.name_any(), 0);
                 let namespace = self.database.namespace().unwrap_or_default();
+                let is_ephemeral = self.database.storage_type() == StorageType::Ephemeral;
+                let loss = if is_ephemeral { " and deletes all data (storageType Ephemeral)" } else { "" };
                 let message = format!(
                     "pod {pod} still runs without these changes: {fields}. They take effect when it is restarted, which \
-                     interrupts clients: `kubectl -n {namespace} delete pod {pod}`"
+                     interrupts clients{loss}: apply a PostgresOpsRequest of type Restart, or `kubectl -n {namespace} delete pod {pod}`"
                 );
                 self.set(CONDITION_RESTART_PENDING, true, "PodOutdated", &message);
             }
@@ -167,7 +197,46 @@ impl Conditions<'_> {
                 self.set(CONDITION_PASSWORD_MISMATCH, true, "PasswordRejected", &message);
             }
             Some(PasswordState::Accepted) => self.clear(CONDITION_PASSWORD_MISMATCH),
+            // Of a server whose clients present certificates no password is tried.
+            Some(PasswordState::Unknown)
+                if self.database.server_tls().is_some_and(|it| it.verifies_clients) =>
+            {
+                self.clear(CONDITION_PASSWORD_MISMATCH);
+            }
             Some(PasswordState::Unknown) | None => {}
+        }
+    }
+
+    /// Settings that the server would not start with. One that does not run says so itself.
+    pub fn settings(&mut self, running: &Observation) {
+        let before = condition::find(self.all, CONDITION_SETTINGS_REJECTED);
+        match settings::judge(self.database, running, before) {
+            Judgement::Told(Told { status, reason, message }) => {
+                self.set_status(CONDITION_SETTINGS_REJECTED, status, reason, &message);
+            }
+            Judgement::Nothing => self.clear(CONDITION_SETTINGS_REJECTED),
+            Judgement::Unknown => {}
+        }
+    }
+
+    pub fn certificates(&mut self, running: &Observation) {
+        let (readiness, expiry) = certificates::judge(self.database, running, self.now.0);
+        match readiness {
+            Readiness::NotUsed => self.clear(CONDITION_CERTIFICATES_READY),
+            Readiness::Unknown => {}
+            Readiness::Ready(message) => {
+                self.set(CONDITION_CERTIFICATES_READY, true, CONDITION_CERTIFICATES_READY, &message);
+            }
+            Readiness::NotReady { reason, message } => {
+                self.set(CONDITION_CERTIFICATES_READY, false, reason, &message);
+            }
+        }
+        match expiry {
+            Expiry::NotSoon => self.clear(CONDITION_CERTIFICATE_EXPIRING),
+            Expiry::Unknown => {}
+            Expiry::Soon(message) => {
+                self.set(CONDITION_CERTIFICATE_EXPIRING, true, CONDITION_CERTIFICATE_EXPIRING, &message);
+            }
         }
     }
 

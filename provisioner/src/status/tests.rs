@@ -2,17 +2,19 @@ use super::*;
 use crate::build_error::BuildError;
 use crate::condition_types::{
     CONDITION_DEGRADED, CONDITION_HALTED, CONDITION_IMAGE_DIFFERS, CONDITION_PASSWORD_MISMATCH,
-    CONDITION_PROVISIONING_STARTED, CONDITION_RESTART_PENDING, CONDITION_STORAGE_RESIZING,
+    CONDITION_PROVISIONING_STARTED, CONDITION_RESTART_PENDING, CONDITION_SETTINGS_REJECTED,
+    CONDITION_STORAGE_RESIZING,
 };
 use crate::expansion::{self, Expansion};
 use crate::fixtures::{claim, database, version, workload};
 use crate::image::{CatalogImage, ImageChoice};
-use crate::observation::{AuthSecret, Restart, ServerReport};
-use crate::pod_problem::PodProblem;
+use crate::observation::{AuthSecret, PodLookup, Restart, ServerPod, ServerReport};
+use crate::settings_check::SettingsCheck;
+use crate::unready::Unready;
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use pgops_api::instance_status::PasswordState;
+use pgops_api::instance_status::{InlineSettings, PasswordState};
 use pgops_api::postgres::{CONDITION_AUTH_SECRET_MISSING, CONDITION_PAUSED, CONDITION_PROVISIONED};
 use rstest::rstest;
 use serde_json::json;
@@ -96,6 +98,24 @@ fn changed_workload_keeps_the_previous_readiness() {
     assert_eq!(fresh.phase(), PostgresPhase::Ready);
 }
 
+/// As while no controller of `StatefulSets` runs.
+#[test]
+fn pod_that_is_not_ready_counts_although_the_statefulset_says_otherwise() {
+    let mut database = database(json!({}));
+    observe_running(&mut database, true, &Observation::default());
+    assert_eq!(database.phase(), PostgresPhase::Ready);
+    let pod = |ready_since| PodLookup::Found(ServerPod { ready_since, ..ServerPod::default() });
+    for (server_pod, expected) in [
+        (pod(None), PostgresPhase::NotReady),
+        (pod(Some(at(1).0)), PostgresPhase::Ready),
+        (PodLookup::Missing, PostgresPhase::NotReady),
+        (PodLookup::Unknown, PostgresPhase::Ready),
+    ] {
+        observe_running(&mut database, true, &Observation { server_pod, ..Observation::default() });
+        assert_eq!(database.phase(), expected);
+    }
+}
+
 #[test]
 fn build_error_is_reported_and_does_not_change_readiness() {
     let error = BuildError::UnknownVersion("17.99".into());
@@ -157,6 +177,30 @@ fn database_is_halted_only_without_servers() {
 }
 
 #[test]
+fn pod_that_keeps_a_database_from_being_halted_is_told() {
+    let mut database = database(json!({ "halted": true }));
+    let workload = built(0, 1, 2);
+    let mut reason_with = |reason: &'static str| {
+        let unready = Some(Unready { reason, message: "node-1 does not report".to_owned() });
+        let running = Observation { unready, ..Observation::default() };
+        let observed = Observed {
+            workload: Some(&workload),
+            image: None,
+            build_error: None,
+            blocker: None,
+            running: &running,
+            now: at(1),
+        };
+        database.status = Some(status(&database, &observed));
+        told(&database, CONDITION_READY).unwrap()
+    };
+    assert_eq!(reason_with("NodeNotReady").1, "NodeNotReady");
+    let (_, reason, message) = reason_with("PodNotEnding");
+    assert_eq!((reason.as_str(), message.as_str()), ("PodNotEnding", "node-1 does not report"));
+    assert_eq!(reason_with("ContainerNotStarted").1, "Stopped", "it need not start");
+}
+
+#[test]
 fn status_is_stable_when_nothing_changes() {
     let mut database = database(json!({}));
     observe(&mut database, Some(&built(1, 1, 2)), None, 1);
@@ -180,15 +224,27 @@ fn told(database: &Postgres, type_: &str) -> Option<(String, String, String)> {
 }
 
 #[test]
-fn pod_problem_is_the_reason_of_missing_readiness() {
+fn problem_of_the_pod_is_the_reason_of_missing_readiness() {
     let mut database = database(json!({}));
-    let problem = PodProblem { reason: "PodRefused", message: "exceeded quota: compute".to_owned() };
-    observe_running(&mut database, false, &Observation { problem: Some(problem), ..Observation::default() });
+    let unready = Unready { reason: "PodRefused", message: "exceeded quota: compute".to_owned() };
+    observe_running(&mut database, false, &Observation { unready: Some(unready), ..Observation::default() });
     let (status, reason, message) = told(&database, CONDITION_READY).unwrap();
     assert_eq!((status.as_str(), reason.as_str()), ("False", "PodRefused"));
     assert!(message.contains("exceeded quota"), "{message}");
     observe_running(&mut database, true, &Observation::default());
     assert_eq!(told(&database, CONDITION_READY).unwrap().1, "Ready");
+}
+
+#[test]
+fn pending_restart_says_that_it_deletes_the_data_of_an_ephemeral_database() {
+    let pending =
+        Observation { restart: Restart::Pending(vec!["env A".to_owned()]), ..Observation::default() };
+    for (type_, expected) in [("Ephemeral", true), ("Durable", false)] {
+        let mut database = database(json!({ "storageType": type_ }));
+        observe_running(&mut database, true, &pending);
+        let (_, _, message) = told(&database, CONDITION_RESTART_PENDING).unwrap();
+        assert_eq!(message.contains("and deletes all data (storageType Ephemeral)"), expected, "{message}");
+    }
 }
 
 #[test]
@@ -253,6 +309,67 @@ fn missing_secret_and_rejected_password_are_reported_until_they_are_corrected() 
     assert_eq!(told(&database, CONDITION_DEGRADED).unwrap().1, "PasswordRejected");
     observe_running(&mut database, true, &answered(PasswordState::Accepted));
     assert_eq!(told(&database, CONDITION_DEGRADED), None);
+}
+
+#[test]
+fn rejected_settings_degrade_the_database_until_they_are_corrected() {
+    let mut database = database(json!({}));
+    let reported = |rejected: Option<&str>| {
+        let settings =
+            InlineSettings { rejected: rejected.map(ToOwned::to_owned), ..InlineSettings::default() };
+        let instance = ServerReport { inline_settings: Some(settings), ..ServerReport::default() };
+        Observation { instance: Some(instance), ..Observation::default() }
+    };
+    observe_running(
+        &mut database,
+        true,
+        &reported(Some("invalid value for parameter \"work_mem\": \"lots\"")),
+    );
+    let (status, reason, message) = told(&database, CONDITION_SETTINGS_REJECTED).unwrap();
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "SettingsRejected"));
+    assert!(message.contains("spec.configuration.inline: invalid value for parameter"), "{message}");
+    assert_eq!(told(&database, CONDITION_DEGRADED).unwrap().1, "SettingsRejected");
+    observe_running(&mut database, false, &Observation::default());
+    assert!(told(&database, CONDITION_SETTINGS_REJECTED).is_some(), "the instance was not asked");
+    observe_running(&mut database, true, &reported(None));
+    assert_eq!(told(&database, CONDITION_SETTINGS_REJECTED), None);
+    assert_eq!(told(&database, CONDITION_DEGRADED), None);
+}
+
+#[test]
+fn secret_that_is_not_mounted_is_no_match_with_the_spec() {
+    let mut database = database(json!({ "configSecret": { "name": "new" } }));
+    let checked = |check| Observation { settings_check: Some(check), ..Observation::default() };
+    observe_running(&mut database, true, &checked(SettingsCheck::Rejected("no such value".to_owned())));
+    let message = told(&database, CONDITION_PROVISIONING_STARTED).unwrap().2;
+    assert!(message.ends_with("but for the Secret with settings: see SettingsRejected"), "{message}");
+    assert_eq!(told(&database, CONDITION_DEGRADED).unwrap().1, "SecretRejected");
+    observe_running(&mut database, true, &checked(SettingsCheck::Blocked("exceeded quota".to_owned())));
+    assert_eq!(told(&database, CONDITION_DEGRADED).unwrap().1, "SettingsNotChecked");
+    observe_running(&mut database, true, &checked(SettingsCheck::Running));
+    assert_eq!(told(&database, CONDITION_SETTINGS_REJECTED).unwrap().0, "False");
+    assert_eq!(told(&database, CONDITION_DEGRADED), None);
+    observe_running(&mut database, true, &checked(SettingsCheck::Accepted));
+    assert_eq!(told(&database, CONDITION_SETTINGS_REJECTED), None);
+    let message = told(&database, CONDITION_PROVISIONING_STARTED).unwrap().2;
+    assert!(message.ends_with("match its spec"), "{message}");
+}
+
+#[test]
+fn rejected_password_is_forgotten_where_clients_have_certificates() {
+    let issuer = json!({ "issuerRef": { "kind": "Issuer", "name": "ca" } });
+    let answered = |password| Observation {
+        auth_secret: AuthSecret::Present,
+        instance: Some(ServerReport { password, ..ServerReport::default() }),
+        ..Observation::default()
+    };
+    for (mode, is_kept) in [("scram", true), ("cert", false)] {
+        let mut database = database(json!({ "tls": issuer, "clientAuthMode": mode }));
+        observe_running(&mut database, true, &answered(PasswordState::Rejected));
+        assert!(told(&database, CONDITION_PASSWORD_MISMATCH).is_some(), "until the server is restarted");
+        observe_running(&mut database, true, &answered(PasswordState::Unknown));
+        assert_eq!(told(&database, CONDITION_PASSWORD_MISMATCH).is_some(), is_kept, "{mode}");
+    }
 }
 
 #[test]

@@ -1,0 +1,21 @@
+//! Deletes the pod of a database's server: the StatefulSet's controller creates another one from its present template.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams, Preconditions};
+use pgops_kube::ApiError;
+
+use crate::context::Context;
+use crate::observation::ServerPod;
+
+/// Deletes exactly the pod that was observed, in the version that was observed. One that does not exist any more is not an
+/// error.
+pub async fn delete(context: &Context, namespace: &str, pod: &ServerPod) -> Result<(), ApiError> {
+    let pods: Api<Pod> = Api::namespaced(context.client.clone(), namespace);
+    let observed =
+        Preconditions { uid: Some(pod.uid.clone()), resource_version: pod.resource_version.clone() };
+    let params = DeleteParams::default().preconditions(observed);
+    match pods.delete(&pod.name, &params).await.map_err(ApiError::on::<Pod>("delete", pod.name.as_str())) {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
+}
