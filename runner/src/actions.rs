@@ -3,20 +3,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pgops_api::display_chain;
-use pgops_api::plan::Step;
+use pgops_api::plan::{Scope, Step};
 
 use crate::outage::OutageChange;
-use crate::saga::{Actions, Event, Failure, PointOfNoReturn, Record, UndoError};
+use crate::saga::{ActError, Actions, Event, Failure, PointOfNoReturn, Record, UndoError};
 use crate::steps::{self, spec};
 use crate::upgrade::{Direction, StepError, UpgradeContext, log_step};
 
 /// Retries of a step past the point of no return, where a failure leaves the database down.
 const COMMITTED_RETRIES: u32 = 20;
-
-/// How often a step is run again after one of the worker's other containers has ended, for example killed for want of
-/// memory. The kubelet starts it again; the step finds what exists of its effect, as it does after a kill of the runner.
-const AGENT_RESTARTS: u32 = 3;
 
 impl Actions for UpgradeContext {
     async fn prepare(&mut self, step: Step) {
@@ -25,32 +20,25 @@ impl Actions for UpgradeContext {
         }
     }
 
-    async fn act(&mut self, step: Step, committed: bool) -> Result<(), Failure> {
+    async fn act(&mut self, step: Step, committed: bool) -> Result<(), ActError> {
         self.direction = Direction::forward(committed);
         let spec = spec(step);
         let timeout = self.plan.timeout_seconds.map(Duration::from_secs).or(spec.timeout);
         let cancelled = self.cancel.wait();
         let work = async {
-            let mut restarts = AGENT_RESTARTS;
-            loop {
-                match with_timeout(timeout, (spec.run)(self)).await {
-                    Err(error) if error.lost_container().is_some() && restarts > 0 => {
-                        tracing::warn!(%step, "{}; running the step again", display_chain(&error));
-                        restarts -= 1;
-                    }
-                    Ok(()) => break Ok(()),
-                    Err(error) => {
-                        let error = self.explained(self.with_wait(error)).await;
-                        log_whole(step, &error);
-                        break Err(error.failure(step));
-                    }
+            match with_timeout(timeout, (spec.run)(self)).await {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    let error = self.explained(self.with_wait(error)).await;
+                    log_whole(step, &error);
+                    Err(act_error(&error, step, self.plan.scope))
                 }
             }
         };
         let result = tokio::select! {
             result = work => result,
-            // An interrupted step leaves nothing running, and is undone.
-            failure = cancelled, if spec.interruptible => Err(failure),
+            // A cancelled step leaves nothing running, and is undone.
+            failure = cancelled, if spec.interruptible => Err(ActError::Failed(failure)),
         };
         self.reporter.waits_no_longer();
         result
@@ -177,6 +165,16 @@ fn log_whole(step: Step, error: &StepError) {
     }
 }
 
+/// A lost container of the worker exists again in the next pod, which finds what exists of the step's effect, as it does after
+/// a kill. A dry run, which has no journal, would begin again, and nothing depends on its end.
+fn act_error(error: &StepError, step: Step, scope: Scope) -> ActError {
+    let failure = error.failure(step);
+    match (error.lost_container(), scope) {
+        (Some(_), Scope::Upgrade) => ActError::Interrupted(failure),
+        (None, _) | (_, Scope::DryRun) => ActError::Failed(failure),
+    }
+}
+
 /// Fails `work` with a timeout error after `limit`.
 async fn with_timeout(
     limit: Option<Duration>,
@@ -195,6 +193,21 @@ fn undo_limit(own: Option<Duration>, timeout_seconds: Option<u64>) -> Option<Dur
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::AgentError;
+
+    #[test]
+    fn step_of_an_upgrade_is_left_to_the_next_pod_if_a_container_is_lost() {
+        let lost =
+            || StepError::from(AgentError::Silent { container: "programs", limit: Duration::from_mins(1) });
+        let interrupted = act_error(&lost(), Step::PgUpgraded, Scope::Upgrade);
+        assert!(matches!(interrupted, ActError::Interrupted(_)), "{interrupted:?}");
+        let undo = lost().undo_error(Step::PgUpgraded);
+        assert!(matches!(undo, UndoError::Interrupted(_)), "{undo:?}");
+        let of_dry_run = act_error(&lost(), Step::Preflight, Scope::DryRun);
+        assert!(matches!(of_dry_run, ActError::Failed(_)), "{of_dry_run:?}");
+        let other = act_error(&StepError::NotFenced, Step::PgUpgraded, Scope::Upgrade);
+        assert!(matches!(other, ActError::Failed(_)), "{other:?}");
+    }
 
     #[test]
     fn undo_that_waits_obeys_the_timeout_of_the_request() {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::steps::markdown;
+use crate::worker::init::{Supervised, is_init, supervise};
 use crate::{run, worker};
 
 #[derive(Parser)]
@@ -43,6 +44,16 @@ enum Command {
         #[arg(long)]
         socket: PathBuf,
     },
+    /// Give a finished dump to the rehearsal, without the passwords in it. Runs in the container that has made it.
+    #[command(hide = true)]
+    PublishDump {
+        /// The dump, which is removed.
+        #[arg(long)]
+        from: PathBuf,
+        /// Where the rehearsal finds it.
+        #[arg(long)]
+        to: PathBuf,
+    },
     /// Print the table of steps as Markdown, for the documentation.
     #[command(hide = true)]
     Steps {
@@ -56,11 +67,11 @@ pub fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Install { to, passwd } => worker::install::install(&to, &passwd)?,
         Command::Stage { to, major } => return Ok(worker::stage::run(&to, major)?),
-        Command::Upgrade | Command::Agent { .. } if worker::init::is_init() => {
-            return Ok(worker::init::supervise()?);
-        }
+        Command::Upgrade if is_init() => return Ok(supervise(Supervised::Runner)?),
+        Command::Agent { .. } if is_init() => return Ok(supervise(Supervised::Agent)?),
         Command::Agent { socket } => return Ok(worker::agent::run(&socket)?),
         Command::Upgrade => return run::run().map_err(Into::into),
+        Command::PublishDump { from, to } => worker::publish_dump::run(&from, &to)?,
         Command::Steps { form } => print!("{}", markdown::render(form)),
     }
     Ok(ExitCode::SUCCESS)

@@ -7,7 +7,6 @@ mod database;
 mod error;
 mod events;
 mod known;
-mod node_affinity;
 mod obstacle;
 mod own_pod;
 mod owned;

@@ -18,6 +18,7 @@ mod agent;
 mod cancel;
 mod cli;
 mod cluster;
+mod digest;
 mod logging;
 mod missing;
 mod outage;

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use pgops_api::outage::seconds;
 
 /// What a record means for the outage.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -80,29 +81,11 @@ impl fmt::Display for Outage {
     }
 }
 
-/// Since when a server serves that was seen at `seen`, and that the kubelet reports to be ready since `reported`. It reports whole
-/// seconds: a moment ago means now, and what is longer ago, while no runner watched, is taken for the middle of the second.
-#[must_use]
-pub fn serving_since(reported: Option<Timestamp>, seen: Timestamp) -> Timestamp {
-    const MOMENT: SignedDuration = SignedDuration::from_secs(2);
-    match reported {
-        Some(reported) if seen.duration_since(reported) > MOMENT => {
-            reported + SignedDuration::from_millis(500)
-        }
-        _ => seen,
-    }
-}
-
-/// Seconds with one decimal: `5.6s`.
-#[must_use]
-pub fn seconds(duration: SignedDuration) -> String {
-    format!("{:.1}s", duration.as_secs_f64())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use OutageChange::{Begins, Ends};
+    use pgops_api::progress::OutageProgress;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -140,6 +123,18 @@ mod tests {
     }
 
     #[test]
+    fn shown_outage_can_be_read_back() {
+        let read = |changes: &[(OutageChange, i64, Option<i64>)]| -> OutageProgress {
+            shown(changes).parse().unwrap()
+        };
+        let (ended, since) = (Some(6.0), Some(at(20)));
+        let changes = [(Begins, 10, None), (Ends, 16, None), (Begins, 20, None)];
+        assert_eq!(read(&changes[..1]), OutageProgress { ended: None, since: Some(at(10)) });
+        assert_eq!(read(&changes[..2]), OutageProgress { ended, since: None });
+        assert_eq!(read(&changes), OutageProgress { ended, since });
+    }
+
+    #[test]
     fn outage_that_an_absent_runner_did_not_watch_is_counted() {
         // It was killed after the stop, and the next runner stops a server that does not run.
         assert_eq!(shown(&[(Begins, 10, Some(-500)), (Begins, 900, None), (Ends, 914, Some(914))]), "904.0s");
@@ -168,13 +163,5 @@ mod tests {
     fn records_of_earlier_versions_are_counted_by_their_times() {
         assert_eq!(shown(&[(Begins, 10, None), (Begins, 60, None), (Ends, 70, None)]), "60.0s");
         assert_eq!(shown(&[(Ends, 70, None)]), "");
-    }
-
-    #[test]
-    fn server_that_no_runner_watched_serves_since_the_time_that_the_kubelet_reports() {
-        let seen = Timestamp::from_millisecond(100_700).unwrap();
-        assert_eq!(serving_since(Some(at(99)), seen), seen);
-        assert_eq!(serving_since(None, seen), seen);
-        assert_eq!(serving_since(Some(at(40)), seen), Timestamp::from_millisecond(40_500).unwrap());
     }
 }

@@ -6,14 +6,18 @@
 //! - [`proxy`] leads programs to a server without the password that it requires;
 //! - [`server`] has the servers that the runner itself starts, recovers or stops;
 //! - [`extension`] says what helps if the target rejects objects of an extension;
-//! - [`collation`] finds and repairs what depends on text rules that the upgrade changes, [`duties`] knows what release
+//! - [`references`] finds what definitions name outside the database, [`meaning`] what they mean to another version, and
+//!   [`answers`] asks two servers what their images make of it;
+//! - [`collation`] finds and repairs what depends on rules of text and time that the upgrade changes, [`duties`] knows what release
 //!   notes recommend, [`statistics`] says what is analyzed, [`table_statistics`] what the planner knows;
 //! - [`createrole`] has the rights of roles that 16 reduces;
-//! - [`references`] finds what definitions name outside the database, [`meaning`] what they mean to another version;
 //! - [`restore_code`] and [`privileges`] find code of users that a restore runs, and rights that it adds;
 //! - [`census`] compares what the system catalogs of two servers hold;
+//! - [`archive`] reads dumps, and hides the passwords in them;
 //! - [`pg_upgrade`] runs `pg_upgrade`, [`schema_rehearsal`] tries its dump and restore beforehand.
 
+pub mod answers;
+pub mod archive;
 pub mod census;
 pub mod client;
 pub mod cluster_shape;

@@ -9,6 +9,7 @@ use kube::runtime::events::{Event as KubeEvent, EventType, Recorder, Reporter as
 use kube::{Resource, ResourceExt};
 use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL, Phase};
 use pgops_api::plan::{Scope, Step, UpgradeKind};
+use pgops_api::progress::retry_message;
 use pgops_api::{Condition, PostgresOpsRequest, bounded, condition, display_chain};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -105,7 +106,7 @@ impl Reporter {
 
     /// Shows why a step, or its undo, is retried.
     pub fn retry(&mut self, step: Step, attempt: u32, failure: &Failure) {
-        let message = format!("attempt {attempt} failed, retrying: {}", failure.message);
+        let message = retry_message(attempt, &failure.message);
         let condition =
             Condition::new(&step.to_string(), "Unknown", "InProgress", message, Time(Timestamp::now()));
         self.view.send_modify(|view| {

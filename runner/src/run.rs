@@ -4,7 +4,7 @@ use std::fs;
 use std::process::ExitCode;
 
 use pgops_api::condition::MAX_MESSAGE;
-use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, Scope, Step, UpgradeKind, UpgradePlan};
+use pgops_api::plan::{EXIT_ENDED, PLAN_VARIABLE, ParsePlanError, Scope, Step, UpgradeKind, UpgradePlan};
 use pgops_api::{bounded, display_chain, layout, names};
 use pgops_volume::Volume;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,7 +13,7 @@ use crate::agent::{Agent, Agents};
 use crate::cluster::{Cluster, ClusterError};
 use crate::logging;
 use crate::saga::{
-    self, ConfigMapJournal, FileJournal, Journal, JournalError, MemoryJournal, Outcome, Record,
+    self, ConfigMapJournal, FileJournal, Journal, JournalError, MemoryJournal, Outcome, Record, SagaError,
 };
 use crate::summary::Summary;
 use crate::upgrade::{StepError, UpgradeContext};
@@ -23,23 +23,40 @@ use crate::upgrade::{StepError, UpgradeContext};
 pub enum RunError {
     #[error("failed to read the plan from {PLAN_VARIABLE}: only the launcher creates this Job")]
     NoPlan(#[source] std::env::VarError),
-    /// The plan is from another version of pgops.
-    #[error("failed to parse the plan in {PLAN_VARIABLE}: launcher and runner must have the same version")]
-    Plan(#[source] serde_json::Error),
+    /// The plan is from another release of pgops.
+    #[error(transparent)]
+    Plan(#[from] ParsePlanError),
     #[error("failed to start the runtime")]
     Runtime(#[source] std::io::Error),
+    #[error(
+        "failed to get the connections to the other containers: only PID 1 of its container starts the runner"
+    )]
+    Agents(#[source] std::io::Error),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error(transparent)]
     Step(#[from] StepError),
+    #[error("{step} was interrupted, and the next pod continues from the journal: {message}")]
+    Interrupted { step: Step, message: String },
+}
+
+impl From<SagaError> for RunError {
+    fn from(error: SagaError) -> Self {
+        match error {
+            SagaError::Journal(error) => Self::Journal(error),
+            SagaError::Interrupted { step, failure } => Self::Interrupted { step, message: failure.message },
+        }
+    }
 }
 
 impl RunError {
-    /// Whether an object that is not the upgrade's own has the name of one that the upgrade needs.
-    fn is_foreign_object(&self) -> bool {
+    /// Whether the next pod would fail alike: it would find the same plan, the same journal, or the same object of another
+    /// owner.
+    fn is_permanent(&self) -> bool {
         match self {
+            Self::Plan(_) | Self::Journal(JournalError::Garbled { .. } | JournalError::Newer { .. }) => true,
             Self::Cluster(error)
             | Self::Journal(JournalError::Report(error))
             | Self::Step(StepError::Cluster(error)) => error.is_foreign(),
@@ -54,14 +71,26 @@ const MAX_REPORT: usize = 240 << 10;
 /// Runs the upgrade until it ends. Exit status 42 says that the request has ended without success.
 pub fn run() -> Result<ExitCode, RunError> {
     logging::init();
+    let result = run_plan();
+    if let Err(error) = &result {
+        tracing::error!("{}", display_chain(error));
+        write_termination_message(&display_chain(error));
+    }
+    match result {
+        Err(error) if error.is_permanent() => Ok(ExitCode::from(EXIT_ENDED)),
+        result => result,
+    }
+}
+
+fn run_plan() -> Result<ExitCode, RunError> {
     // Data directories and everything else that is written belong to the database's user alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let json = std::env::var(PLAN_VARIABLE).map_err(RunError::NoPlan)?;
-    let plan: UpgradePlan = serde_json::from_str(&json).map_err(RunError::Plan)?;
+    let plan = UpgradePlan::from_json(&json)?;
     let runtime = tokio::runtime::Runtime::new().map_err(RunError::Runtime)?;
-    // Kept beyond the upgrade: when they are dropped, the agents kill everything that runs.
-    let agents = Agents::of_this_pod();
     let result = runtime.block_on(async {
+        // Kept beyond the upgrade: when they are dropped, the agents kill everything that runs.
+        let agents = Agents::inherited().map_err(RunError::Agents)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Runtime)?;
         tokio::select! {
             result = execute(&plan, agents.clone()) => result,
@@ -72,17 +101,9 @@ pub fn run() -> Result<ExitCode, RunError> {
             }
         }
     });
-    if let Err(error) = &result {
-        tracing::error!("{}", display_chain(error));
-        write_termination_message(&display_chain(error));
-    }
     // The status writer may hang on an API server that is unavailable: the journal has everything.
     runtime.shutdown_background();
-    match result {
-        // The next pod would find the same object.
-        Err(error) if error.is_foreign_object() => Ok(ExitCode::from(EXIT_ENDED)),
-        result => result,
-    }
+    result
 }
 
 async fn execute(plan: &UpgradePlan, agents: Agents) -> Result<ExitCode, RunError> {
@@ -93,6 +114,7 @@ async fn execute(plan: &UpgradePlan, agents: Agents) -> Result<ExitCode, RunErro
         return Ok(ExitCode::from(EXIT_ENDED));
     }
     let mut upgrade = UpgradeContext::new(plan.clone(), cluster.clone(), agents)?;
+    upgrade.recall_digests().await?;
     tracing::info!("{}/{}: {} to {}", plan.namespace, plan.database, plan.from.name, plan.to.name);
     let (outcome, records) = run_saga(&mut upgrade).await?;
     // The upgrade has ended even if they cannot be read.

@@ -11,7 +11,7 @@ mod journal;
 mod record;
 
 pub use decide::{Outcome, PointOfNoReturn, is_paused, resumed_forward, skipped};
-pub use executor::{Actions, UndoError, run};
+pub use executor::{ActError, Actions, SagaError, UndoError, run};
 pub use journal::config_map::ConfigMapJournal;
 pub use journal::file::FileJournal;
 pub use journal::memory::MemoryJournal;

@@ -1,9 +1,10 @@
 //! Summary of a finished request: the message of its last condition, and the report.
 
 use pgops_api::opsrequest::resume_command;
+use pgops_api::outage::seconds;
 use pgops_api::plan::{Scope, UpgradeKind, UpgradePlan};
 
-use crate::outage::{Outage, seconds};
+use crate::outage::Outage;
 use crate::saga::{self, Event, Outcome, Record};
 use crate::upgrade::{MAX_LISTED, shown_lines};
 

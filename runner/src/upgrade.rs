@@ -3,8 +3,8 @@
 //! - [`UpgradeContext`] is the state of one upgrade; `context`, `workload`, `serving` and `data` are what it can
 //!   do.
 //! - [`Facts`] is what the preflight found out for later steps, [`rebuild_progress`] what the request's report keeps for
-//!   `RebuildIndexes`, `baseline` the rights that must not grow, `census` what the
-//!   databases held, `table_statistics` what the planner knew of their largest tables.
+//!   `RebuildIndexes`, `baseline` the rights that must not grow, `census` what the databases held, `table_statistics` what
+//!   the planner knew of their largest tables; `stored_digests` and `own_findings` are how a change of these is found.
 //! - [`Finding`] and [`StepError`] are how a step reports what is wrong.
 
 mod baseline;
@@ -17,9 +17,11 @@ mod facts;
 mod finding;
 mod log;
 mod minor_report;
+mod own_findings;
 pub mod rebuild_progress;
 mod serving;
 pub mod space;
+mod stored_digests;
 mod table_statistics;
 mod workload;
 

@@ -5,5 +5,7 @@ pub mod agent;
 pub mod init;
 pub mod install;
 pub mod pg_dump_wrapper;
+mod ptrace;
+pub mod publish_dump;
 pub mod stage;
 pub mod staged_program;

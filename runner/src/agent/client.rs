@@ -1,45 +1,50 @@
 //! The runner's end: requests to one agent.
+//!
+//! An agent that is lost, or does not say within a time limit that it is at work, is not asked again: the attempt of this pod
+//! ends with it.
 
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use backon::{ConstantBuilder, Retryable};
+use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 
 use super::connection::Connection;
-use super::protocol::{FileTask, ImageTask, Logs, Request, Response, Task, VERSION};
-use super::socket;
+use super::control::Control;
+use super::descriptors::into_stream;
+use super::protocol::{
+    FileTask, HEARTBEAT, ImageTask, Logs, Request, Response, ServerProcess, Task, VERSION,
+};
 use crate::postgres::program::installation::{Installation, InstallationError};
 use crate::postgres::program::offer::Offer;
 
-/// How often, and how many times, to look for an agent: its container has been started before the runner's, or the
-/// kubelet is starting it again.
-const CONNECT_INTERVAL: Duration = Duration::from_millis(100);
-const CONNECT_ATTEMPTS: usize = 600;
+/// How long an agent may say nothing while it works on a request.
+const SILENCE_LIMIT: Duration = HEARTBEAT.saturating_mul(6);
+/// How long it may work on a request for which [`limit`] has no other rule.
+const WORK_LIMIT: Duration = Duration::from_mins(2);
 
 /// An agent did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    #[error("failed to connect to container \"{container}\" of this pod; did it start?")]
-    Connect {
-        container: &'static str,
-        #[source]
-        source: io::Error,
-    },
     #[error("container \"{container}\" of this pod has ended, or sent an invalid answer; see its log")]
     Lost {
         container: &'static str,
         #[source]
         source: io::Error,
     },
+    #[error("container \"{container}\" of this pod has not answered for {} s; see its log", .limit.as_secs())]
+    Silent { container: &'static str, limit: Duration },
     #[error("container \"{container}\" of this pod gave no answer that fits the request")]
     Unexpected { container: &'static str },
     #[error("container \"{container}\" of this pod speaks version {version} of the protocol, not {VERSION}")]
     Version { container: &'static str, version: u32 },
+    #[error("this pod has no container \"{container}\": only the launcher creates it")]
+    Missing { container: &'static str },
     #[error("{message}")]
     Failed { message: String },
     #[error("{0}")]
@@ -47,11 +52,13 @@ pub enum AgentError {
 }
 
 impl AgentError {
-    /// The agent's container, if it has ended: the kubelet starts it again.
+    /// The agent's container, if it cannot be asked any more: only another pod has one that can.
     #[must_use]
     pub fn lost_container(&self) -> Option<&'static str> {
         match self {
-            Self::Lost { container, .. } | Self::Connect { container, .. } => Some(container),
+            Self::Lost { container, .. }
+            | Self::Silent { container, .. }
+            | Self::Unexpected { container } => Some(container),
             _ => None,
         }
     }
@@ -63,8 +70,9 @@ pub struct Agent(Arc<Shared>);
 
 struct Shared {
     container: &'static str,
-    socket: PathBuf,
+    control: Control,
     session: Mutex<Option<Connection>>,
+    is_lost: AtomicBool,
 }
 
 impl fmt::Debug for Agent {
@@ -73,48 +81,68 @@ impl fmt::Debug for Agent {
     }
 }
 
-impl Agent {
-    /// The agent of a container, which listens on `socket`.
-    #[must_use]
-    pub fn new(container: &'static str, socket: PathBuf) -> Self {
-        Self(Arc::new(Shared { container, socket, session: Mutex::new(None) }))
-    }
-
-    /// Sends a task, after beginning a session if there is none; returns the connection with the answers.
-    pub async fn request(&self, task: Task, descriptor: Option<&OwnedFd>) -> Result<Connection, AgentError> {
-        self.ensure_session().await?;
-        let mut connection = self.connect(descriptor).await?;
-        connection.send(&Request::Perform(task)).await.map_err(self.lost())?;
-        Ok(connection)
-    }
-
-    /// The next answer to a request.
-    pub async fn answer(&self, connection: &mut Connection) -> Result<Response, AgentError> {
-        match connection.receive().await.map_err(self.lost())? {
-            Some(Response::Failed(message)) => Err(AgentError::Failed { message }),
-            Some(response) => Ok(response),
-            None => Err(self.lost()(io::ErrorKind::UnexpectedEof.into())),
+/// How long a task may take in all. There is none for what takes as long as it takes: it is enough that the agent says that
+/// it is at work.
+fn limit(task: &Task) -> Option<Duration> {
+    match task {
+        Task::Run(_) | Task::Files(FileTask::EmptyDirectory { .. } | FileTask::RemoveDirectory { .. }) => {
+            None
         }
+        _ => Some(WORK_LIMIT),
+    }
+}
+
+impl Agent {
+    /// The agent of a container, over the connection that was opened before code of users could run there.
+    #[must_use]
+    pub fn new(container: &'static str, control: Control) -> Self {
+        let is_lost = AtomicBool::new(false);
+        Self(Arc::new(Shared { container, control, session: Mutex::new(None), is_lost }))
+    }
+
+    /// Sends a task, after beginning a session if there is none; returns the channel of the answers.
+    pub async fn request(&self, task: Task, descriptor: Option<&OwnedFd>) -> Result<Connection, AgentError> {
+        let send = async {
+            self.ensure_session().await?;
+            let mut connection = self.0.control.open(descriptor).await.map_err(self.lost())?;
+            connection.send(&Request::Perform(task)).await.map_err(self.lost())?;
+            Ok(connection)
+        };
+        self.within(WORK_LIMIT, send).await
+    }
+
+    /// The next answer to a request, or [`Response::AtWork`].
+    pub async fn answer(&self, connection: &mut Connection) -> Result<Response, AgentError> {
+        self.within(SILENCE_LIMIT, self.receive(connection)).await
     }
 
     /// The error of an answer that does not fit the request.
     #[must_use]
     pub fn unexpected(&self) -> AgentError {
+        self.give_up();
         AgentError::Unexpected { container: self.0.container }
     }
 
-    async fn ensure_session(&self) -> Result<(), AgentError> {
-        let mut session = self.0.session.lock().await;
-        if let Some(connection) = session.as_mut()
-            && !connection.is_closed()
-        {
-            return Ok(());
+    async fn receive(&self, connection: &mut Connection) -> Result<Response, AgentError> {
+        match connection.receive().await.map_err(self.lost())? {
+            Some(Response::Failed(message)) => Err(AgentError::Failed { message }),
+            Some(response) => Ok(response),
+            None => Err(self.ended()),
         }
-        let mut connection = (|| self.connect(None))
-            .retry(ConstantBuilder::default().with_delay(CONNECT_INTERVAL).with_max_times(CONNECT_ATTEMPTS))
-            .await?;
+    }
+
+    /// Begins a session, which no other follows: the agent ends it only with itself.
+    async fn ensure_session(&self) -> Result<(), AgentError> {
+        if self.0.is_lost.load(Ordering::Relaxed) {
+            return Err(self.ended());
+        }
+        let mut session = self.0.session.lock().await;
+        if let Some(connection) = session.as_mut() {
+            return if connection.is_closed() { Err(self.ended()) } else { Ok(()) };
+        }
+        let mut connection = self.0.control.open(None).await.map_err(self.lost())?;
         connection.send(&Request::Begin { version: VERSION }).await.map_err(self.lost())?;
-        match self.answer(&mut connection).await? {
+        match self.receive(&mut connection).await? {
             Response::Begun { version: VERSION } => *session = Some(connection),
             Response::Begun { version } => {
                 return Err(AgentError::Version { container: self.0.container, version });
@@ -124,26 +152,58 @@ impl Agent {
         Ok(())
     }
 
-    /// Fails if the session that was begun has ended: with its container. The next request would begin another one.
+    /// Fails if the agent is lost, which is noticed without a request once a session has begun.
     pub async fn check_session(&self) -> Result<(), AgentError> {
         let has_ended = self.0.session.lock().await.as_mut().is_some_and(Connection::is_closed);
-        if has_ended { Err(self.lost()(io::ErrorKind::UnexpectedEof.into())) } else { Ok(()) }
+        if has_ended || self.0.is_lost.load(Ordering::Relaxed) { Err(self.ended()) } else { Ok(()) }
     }
 
-    async fn connect(&self, descriptor: Option<&OwnedFd>) -> Result<Connection, AgentError> {
-        let failed = |source| AgentError::Connect { container: self.0.container, source };
-        let stream = socket::connect(&self.0.socket).await.map_err(failed)?;
-        Connection::initiate(stream, descriptor).await.map_err(failed)
+    fn give_up(&self) {
+        self.0.is_lost.store(true, Ordering::Relaxed);
     }
 
     fn lost(&self) -> impl Fn(io::Error) -> AgentError + Copy {
-        let container = self.0.container;
-        move |source| AgentError::Lost { container, source }
+        move |source| {
+            self.give_up();
+            AgentError::Lost { container: self.0.container, source }
+        }
+    }
+
+    fn ended(&self) -> AgentError {
+        self.lost()(io::ErrorKind::UnexpectedEof.into())
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, AgentError>>,
+    ) -> Result<T, AgentError> {
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            self.give_up();
+            Err(AgentError::Silent { container: self.0.container, limit })
+        })
     }
 
     async fn call(&self, task: Task) -> Result<Response, AgentError> {
-        let mut connection = self.request(task, None).await?;
-        self.answer(&mut connection).await
+        let limit = limit(&task);
+        let work = async {
+            let mut connection = self.request(task, None).await?;
+            self.result(&mut connection).await
+        };
+        match limit {
+            Some(limit) => self.within(limit, work).await,
+            None => work.await,
+        }
+    }
+
+    /// The answer to a request that has only one.
+    async fn result(&self, connection: &mut Connection) -> Result<Response, AgentError> {
+        loop {
+            match self.answer(connection).await? {
+                Response::AtWork => {}
+                response => return Ok(response),
+            }
+        }
     }
 
     async fn done(&self, task: Task) -> Result<(), AgentError> {
@@ -151,6 +211,21 @@ impl Agent {
             Response::Done => Ok(()),
             _ => Err(self.unexpected()),
         }
+    }
+
+    /// Connects to the server that listens at `socket` in the agent's container, and tells which process that is.
+    pub async fn connect_server(&self, socket: PathBuf) -> Result<(UnixStream, ServerProcess), AgentError> {
+        let work = async {
+            let mut connection = self.request(Task::Connect { socket }, None).await?;
+            let descriptor = connection.receive_descriptor().await.map_err(self.lost())?;
+            match (self.result(&mut connection).await?, descriptor) {
+                (Response::Connected(process), Some(descriptor)) => {
+                    Ok((into_stream(descriptor).map_err(self.lost())?, process))
+                }
+                _ => Err(self.unexpected()),
+            }
+        };
+        self.within(SILENCE_LIMIT, work).await
     }
 
     /// Stops the server of a data directory, if one runs in the container.

@@ -1,60 +1,25 @@
-//! A connection between runner and agent: messages in JSON, each after its length, and before the first one a byte that
-//! may carry a descriptor.
+//! A channel between runner and agent: messages in JSON, each after its length.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bytes::Bytes;
 use futures::{FutureExt, SinkExt, StreamExt};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
-};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
+use super::descriptors;
 use super::protocol::MAX_MESSAGE;
 
-/// The byte before the first message.
-const PREAMBLE: [u8; 1] = [b'p'];
-
-/// A connection on which whole messages are sent and received.
+/// A channel on which whole messages are sent and received.
 #[derive(Debug)]
 pub struct Connection(Framed<UnixStream, LengthDelimitedCodec>);
 
 impl Connection {
-    /// The runner's end: sends the preamble, with a descriptor if there is one.
-    pub async fn initiate(stream: UnixStream, descriptor: Option<&OwnedFd>) -> io::Result<Self> {
-        let descriptor = descriptor.map(AsFd::as_fd);
-        let sent = loop {
-            stream.writable().await?;
-            match stream.try_io(Interest::WRITABLE, || send_preamble(&stream, descriptor)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                sent => break sent,
-            }
-        };
-        sent?;
-        Ok(Self::framed(stream))
-    }
-
-    /// The agent's end: receives the preamble, and the descriptor that came with it.
-    pub async fn accept(stream: UnixStream) -> io::Result<(Self, Option<OwnedFd>)> {
-        let descriptor = loop {
-            stream.readable().await?;
-            match stream.try_io(Interest::READABLE, || receive_preamble(&stream)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                received => break received,
-            }
-        };
-        let descriptor = descriptor?;
-        Ok((Self::framed(stream), descriptor))
-    }
-
-    fn framed(stream: UnixStream) -> Self {
+    #[must_use]
+    pub fn new(stream: UnixStream) -> Self {
         let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_MESSAGE).new_codec();
         Self(Framed::new(stream, codec))
     }
@@ -76,6 +41,16 @@ impl Connection {
         Ok(Some(serde_json::from_slice(&message)?))
     }
 
+    /// Sends a descriptor, or that there is none, between two messages.
+    pub async fn send_descriptor(&mut self, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        descriptors::send(self.0.get_ref(), descriptor.as_slice()).await
+    }
+
+    /// Receives what [`Self::send_descriptor`] sends. The peer must not have sent a message before it that is not received yet.
+    pub async fn receive_descriptor(&mut self) -> io::Result<Option<OwnedFd>> {
+        Ok(descriptors::receive(self.0.get_ref()).await?.into_iter().next())
+    }
+
     /// Whether the peer has closed the connection, on which it has nothing more to send.
     pub fn is_closed(&mut self) -> bool {
         self.0.next().now_or_never().is_some()
@@ -87,50 +62,21 @@ impl Connection {
     }
 }
 
-fn send_preamble(stream: &UnixStream, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let descriptors: Vec<_> = descriptor.into_iter().collect();
-    if !descriptors.is_empty() {
-        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-    }
-    sendmsg(stream, &[IoSlice::new(&PREAMBLE)], &mut ancillary, SendFlags::NOSIGNAL)?;
-    Ok(())
-}
-
-fn receive_preamble(stream: &UnixStream) -> io::Result<Option<OwnedFd>> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut preamble = [0; 1];
-    let flags = RecvFlags::CMSG_CLOEXEC;
-    let received = recvmsg(stream, &mut [IoSliceMut::new(&mut preamble)], &mut ancillary, flags)?;
-    if received.bytes == 0 || preamble != PREAMBLE {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer is not a runner"));
-    }
-    let descriptor = ancillary.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    Ok(descriptor)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::protocol::{Request, Response, VERSION};
     use super::*;
+    use std::os::fd::AsFd;
     use tokio::io::AsyncWriteExt;
 
-    async fn pair() -> (Connection, Connection) {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let runner = Connection::initiate(ours, None).await.unwrap();
-        let (agent, descriptor) = Connection::accept(theirs).await.unwrap();
-        assert!(descriptor.is_none());
-        (runner, agent)
+    fn pair() -> (Connection, Connection) {
+        let (runner, agent) = UnixStream::pair().unwrap();
+        (Connection::new(runner), Connection::new(agent))
     }
 
     #[tokio::test]
     async fn message_arrives_whole_and_the_end_is_seen() {
-        let (mut runner, mut agent) = pair().await;
+        let (mut runner, mut agent) = pair();
         let request = Request::Begin { version: VERSION };
         runner.send(&request).await.unwrap();
         assert_eq!(agent.receive::<Request>().await.unwrap(), Some(request));
@@ -139,16 +85,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn descriptor_arrives_with_the_first_byte() {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("file");
-        std::fs::write(&path, "content").unwrap();
-        let file = OwnedFd::from(std::fs::File::open(&path).unwrap());
-        Connection::initiate(ours, Some(&file)).await.unwrap();
-        let (_, received) = Connection::accept(theirs).await.unwrap();
-        let text = std::io::read_to_string(std::fs::File::from(received.unwrap())).unwrap();
-        assert_eq!(text, "content");
+    async fn descriptor_arrives_before_the_message_that_follows_it() {
+        let (mut runner, mut agent) = pair();
+        let null = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        agent.send_descriptor(Some(null.as_fd())).await.unwrap();
+        agent.send(&Response::Done).await.unwrap();
+        assert!(runner.receive_descriptor().await.unwrap().is_some());
+        assert_eq!(runner.receive::<Response>().await.unwrap(), Some(Response::Done));
+        agent.send_descriptor(None).await.unwrap();
+        assert!(runner.receive_descriptor().await.unwrap().is_none());
     }
 
     #[rstest::rstest]
@@ -159,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn malformed_answer_is_an_error(#[case] bytes: &[u8]) {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let mut runner = Connection::initiate(ours, None).await.unwrap();
+        let mut runner = Connection::new(ours);
         theirs.write_all(bytes).await.unwrap();
         drop(theirs);
         runner.receive::<Response>().await.unwrap_err();

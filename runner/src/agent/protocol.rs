@@ -1,9 +1,10 @@
 //! What the runner asks an agent to do, and what it answers.
 //!
-//! Every request has a connection of its own: closing it abandons the request. The first connection begins a session;
+//! Every request has a channel of its own: closing it abandons the request. The first channel begins a session;
 //! it stays open, and with it ends everything that the session has started.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +12,13 @@ use crate::postgres::program::installation::{Installation, InstallationError};
 use crate::postgres::program::offer::Offer;
 
 /// Version of this protocol. Both ends are the same program, unless an image was tampered with.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// The largest message, in bytes. An agent that sends a larger one is cut off.
 pub const MAX_MESSAGE: usize = 4 << 20;
 /// The longest line of a program's output that is passed on, in bytes; the rest of the line is left out.
 pub const MAX_LINE: usize = 64 << 10;
+/// How often an agent says that it is at work on a request.
+pub const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// A request of the runner.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -31,6 +34,11 @@ pub enum Request {
 pub enum Task {
     /// Runs a program; answered by any number of [`Response::Output`], then by [`Response::Ended`].
     Run(Command),
+    /// Connects to the socket of a server in the agent's container. The connection's descriptor, or that there is none, comes
+    /// before the answer, which is [`Response::Connected`].
+    Connect {
+        socket: PathBuf,
+    },
     /// Stops the server of a data directory, if one runs in the agent's container.
     StopServer {
         pgdata: PathBuf,
@@ -102,6 +110,14 @@ pub struct Exit {
     pub status: String,
 }
 
+/// The process that listens at a server's socket.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ServerProcess {
+    pub pid: i32,
+    /// When it was started, in ticks since the boot: other processes may have the same number afterwards.
+    pub started: u64,
+}
+
 /// What the logs of `pg_upgrade` say.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Logs {
@@ -117,6 +133,8 @@ pub enum Response {
     Begun {
         version: u32,
     },
+    /// The request is not carried out yet. Any number of these may come before an answer.
+    AtWork,
     Output {
         stream: Stream,
         line: String,
@@ -127,6 +145,7 @@ pub enum Response {
     Installation(Result<Installation, InstallationError>),
     Found(Vec<bool>),
     Count(usize),
+    Connected(ServerProcess),
     Offer(Offer),
     Names(Vec<String>),
     Text(String),

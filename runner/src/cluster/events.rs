@@ -1,6 +1,7 @@
 //! Events about the database's pod and its workload: the only place where the controller says why it creates no pod, and the
 //! kubelet why it mounts no volume.
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
@@ -21,7 +22,7 @@ impl Cluster {
             Some(uid) => self.events_of(&uid).await,
             None => Vec::new(),
         };
-        obstacle::obstacle(&names::pod(&self.plan.database, 0), workload, pod, &events)
+        obstacle::obstacle(&names::pod(&self.plan.database, 0), workload, pod, &events, Timestamp::now())
     }
 
     /// The Events about the object with that uid. They only explain a wait, so a failure is not retried.

@@ -1,11 +1,13 @@
 //! For what the database's pod waits, in the words of who refuses: the API server through the StatefulSet's controller, the
 //! scheduler, or the kubelet.
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
 use pgops_api::bounded;
-use pgops_kube::observed::{container_statuses, last_observed};
+use pgops_kube::pod_problem::{PodProblem, PodProblemCause, creation_problem, latest_warning, start_problem};
+use pgops_kube::{PodLoss, lost_pod};
 
 use super::pod;
 
@@ -31,6 +33,8 @@ pub enum WaitReason {
     DatabaseServerNotReady,
     /// The pod still runs although it is to end.
     DatabasePodNotStopped,
+    /// The pod's node no longer reports: the pod may still run.
+    DatabaseNodeNotReady,
     /// Another process holds the interlock of the data.
     InterlockHeld,
 }
@@ -71,9 +75,10 @@ pub(super) fn obstacle(
     workload: Option<&StatefulSet>,
     pod: Option<&Pod>,
     events: &[Event],
+    now: Timestamp,
 ) -> Obstacle {
     match (pod, workload) {
-        (Some(pod), _) => of_pod(name, pod, events),
+        (Some(pod), _) => of_pod(name, pod, events, now),
         (None, Some(workload)) => of_missing_pod(name, workload, events),
         (None, None) => Obstacle::new(
             WaitReason::StatefulSetMissing,
@@ -83,42 +88,37 @@ pub(super) fn obstacle(
 }
 
 fn of_missing_pod(name: &str, workload: &StatefulSet, events: &[Event]) -> Obstacle {
-    let set = workload.name_any();
-    match latest_warning(events) {
-        Some(warning) => Obstacle::new(
-            WaitReason::DatabasePodRefused,
-            format!("StatefulSet {set} cannot create pod {name}: {}", words(warning)),
-        ),
+    let controller = format!("StatefulSet {}", workload.name_any());
+    match creation_problem(&controller, events, None) {
+        Some(problem) => Obstacle::new(WaitReason::DatabasePodRefused, problem.message),
         None => Obstacle::new(
             WaitReason::DatabasePodMissing,
-            format!("StatefulSet {set} has not created pod {name} yet"),
+            format!("{controller} has not created pod {name} yet"),
         ),
     }
 }
 
-fn of_pod(name: &str, pod: &Pod, events: &[Event]) -> Obstacle {
-    let warning = latest_warning(events);
-    let detail = warning.map(|warning| format!(": {}", words(warning))).unwrap_or_default();
+fn of_pod(name: &str, pod: &Pod, events: &[Event], now: Timestamp) -> Obstacle {
+    if let Some(lost) = lost_pod(pod, now) {
+        let reason = match lost.loss {
+            PodLoss::NodeNotReady => WaitReason::DatabaseNodeNotReady,
+            PodLoss::NotEnding(_) => WaitReason::DatabasePodNotStopped,
+        };
+        return Obstacle::new(reason, lost.to_string());
+    }
+    let detail = latest_warning(events).map(|warning| format!(": {}", words(warning))).unwrap_or_default();
     if let Some(since) = &pod.metadata.deletion_timestamp {
         let text = format!("pod {name} has not ended; it may take until {:.0}{detail}", since.0);
         return Obstacle::new(WaitReason::DatabasePodNotStopped, text);
     }
-    if let Some(scheduler) = unschedulable(pod) {
-        let text = format!("pod {name} cannot be scheduled: {scheduler}");
-        return Obstacle::new(WaitReason::DatabasePodUnschedulable, text);
-    }
-    if let Some(kubelet) = not_started(pod) {
-        let text = format!("pod {name} does not start: {kubelet}");
-        return Obstacle::new(WaitReason::DatabasePodNotStarted, text);
+    if let Some(PodProblem { cause, message, .. }) = start_problem(pod, events) {
+        return Obstacle::new(reason(cause), message);
     }
     if !pod::runs_server(pod) {
-        let reason = match warning.and_then(|warning| warning.reason.as_deref()) {
-            Some("FailedMount" | "FailedAttachVolume" | "FailedMapVolume") => {
-                WaitReason::DatabaseVolumeNotMounted
-            }
-            _ => WaitReason::DatabasePodNotStarted,
-        };
-        return Obstacle::new(reason, format!("pod {name} does not start yet{detail}"));
+        return Obstacle::new(
+            WaitReason::DatabasePodNotStarted,
+            format!("pod {name} does not start yet{detail}"),
+        );
     }
     let text = format!(
         "the server in pod {name} does not answer yet: it may be recovering, its log says so{detail}"
@@ -126,34 +126,17 @@ fn of_pod(name: &str, pod: &Pod, events: &[Event]) -> Obstacle {
     Obstacle::new(WaitReason::DatabaseServerNotReady, text)
 }
 
-/// The scheduler's words.
-fn unschedulable(pod: &Pod) -> Option<String> {
-    let mut conditions = pod.status.as_ref()?.conditions.iter().flatten();
-    let scheduled = conditions.find(|it| it.type_ == "PodScheduled" && it.status == "False")?;
-    let reason = scheduled.reason.as_deref().unwrap_or("Unschedulable");
-    Some(format!("{reason}: {}", scheduled.message.as_deref().unwrap_or("no node was found yet")))
-}
-
-/// The kubelet's words about a container that it cannot start, or that has ended.
-fn not_started(pod: &Pod) -> Option<String> {
-    container_statuses(pod).find_map(|container| {
-        let name = &container.name;
-        let waiting = pod::waiting(container);
-        let reason = waiting.and_then(|waiting| waiting.reason.as_deref());
-        if let Some(reason) = reason.filter(|it| !["ContainerCreating", "PodInitializing"].contains(it)) {
-            let message = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or("no details");
-            return Some(format!("container {name}: {reason}: {message}"));
-        }
-        let ended = container.state.as_ref()?.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
-        Some(format!("container {name} has ended with exit status {}; its log says why", ended.exit_code))
-    })
-}
-
-fn latest_warning(events: &[Event]) -> Option<&Event> {
-    let warnings = events.iter().filter(|event| event.type_.as_deref() == Some("Warning"));
-    // A failed probe says only that the server does not answer.
-    let told = warnings.filter(|event| event.reason.as_deref() != Some("Unhealthy"));
-    told.max_by_key(|event| last_observed(event))
+fn reason(cause: PodProblemCause) -> WaitReason {
+    match cause {
+        PodProblemCause::Refused => WaitReason::DatabasePodRefused,
+        PodProblemCause::Unschedulable => WaitReason::DatabasePodUnschedulable,
+        PodProblemCause::VolumeNotMounted => WaitReason::DatabaseVolumeNotMounted,
+        PodProblemCause::Image
+        | PodProblemCause::Configuration
+        | PodProblemCause::Crash
+        | PodProblemCause::Ended
+        | PodProblemCause::Other => WaitReason::DatabasePodNotStarted,
+    }
 }
 
 fn words(event: &Event) -> String {
@@ -178,8 +161,12 @@ mod tests {
         .unwrap()
     }
 
+    fn now() -> Timestamp {
+        "2026-11-20T10:04:00Z".parse().unwrap()
+    }
+
     fn of(pod: &Pod, events: &[Event]) -> (WaitReason, String) {
-        let Obstacle { reason, message } = obstacle("orders-0", None, Some(pod), events);
+        let Obstacle { reason, message } = obstacle("orders-0", None, Some(pod), events, now());
         (reason, message)
     }
 
@@ -190,39 +177,30 @@ mod tests {
     }
 
     #[test]
-    fn schedulers_words_are_passed_on() {
-        let (reason, message) = of(
-            &pod(&json!({ "conditions": [{
-                "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                "message": "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.",
-            }] })),
-            &[event("FailedScheduling", "an older text", 1)],
-        );
-        assert_eq!(reason, WaitReason::DatabasePodUnschedulable);
+    fn what_prevents_the_pod_is_passed_on() {
+        let unschedulable = json!({ "conditions": [{
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available",
+        }] });
         assert_eq!(
-            message,
-            "pod orders-0 cannot be scheduled: Unschedulable: 0/3 nodes are available: 3 node(s) didn't match Pod's node \
-             affinity/selector."
+            of(&pod(&unschedulable), &[event("FailedScheduling", "an older text", 1)]),
+            (
+                WaitReason::DatabasePodUnschedulable,
+                "pod orders-0 cannot be scheduled: 0/3 nodes are available".to_owned()
+            )
         );
-    }
-
-    #[test]
-    fn kubelets_words_about_a_container_are_passed_on() {
         let waiting =
             |reason, message| container(&json!({ "waiting": { "reason": reason, "message": message } }));
         let (reason, message) = of(&pod(&waiting("ImagePullBackOff", "Back-off pulling image")), &[]);
         assert_eq!(reason, WaitReason::DatabasePodNotStarted);
-        assert!(
-            message.ends_with("container postgres: ImagePullBackOff: Back-off pulling image"),
-            "{message}"
-        );
+        assert!(message.ends_with("ImagePullBackOff: Back-off pulling image"), "{message}");
         let mount =
             [event("BackOff", "older", 1), event("FailedMount", "secret \"orders-auth\" not found", 9)];
         let (reason, message) = of(&pod(&waiting("ContainerCreating", "")), &mount);
         assert_eq!(reason, WaitReason::DatabaseVolumeNotMounted);
-        assert!(message.ends_with("FailedMount: secret \"orders-auth\" not found"), "{message}");
-        let ended = container(&json!({ "terminated": { "exitCode": 1 } }));
-        assert!(of(&pod(&ended), &[]).1.contains("has ended with exit status 1"));
+        assert!(message.ends_with("secret \"orders-auth\" not found"), "{message}");
+        let (reason, message) = of(&pod(&waiting("ContainerCreating", "")), &mount[..1]);
+        assert_eq!(reason, WaitReason::DatabasePodNotStarted);
+        assert_eq!(message, "pod orders-0 does not start yet: BackOff: older");
     }
 
     #[test]
@@ -230,11 +208,12 @@ mod tests {
         let workload: StatefulSet =
             serde_json::from_value(json!({ "metadata": { "name": "orders" } })).unwrap();
         let quota = [event("FailedCreate", "pods \"orders-0\" is forbidden: exceeded quota", 3)];
-        let found = obstacle("orders-0", Some(&workload), None, &quota);
+        let found = obstacle("orders-0", Some(&workload), None, &quota, now());
         assert_eq!(found.reason, WaitReason::DatabasePodRefused);
         assert!(found.message.ends_with("is forbidden: exceeded quota"), "{}", found.message);
-        assert_eq!(obstacle("orders-0", Some(&workload), None, &[]).reason, WaitReason::DatabasePodMissing);
-        assert_eq!(obstacle("orders-0", None, None, &[]).reason, WaitReason::StatefulSetMissing);
+        let reason = |workload| obstacle("orders-0", workload, None, &[], now()).reason;
+        assert_eq!(reason(Some(&workload)), WaitReason::DatabasePodMissing);
+        assert_eq!(reason(None), WaitReason::StatefulSetMissing);
     }
 
     #[test]
@@ -248,5 +227,21 @@ mod tests {
         let (reason, message) = of(&ending, &[event("FailedKillPod", "context deadline exceeded", 1)]);
         assert_eq!(reason, WaitReason::DatabasePodNotStopped);
         assert!(message.contains("until 2026-11-20T10:05:00Z: FailedKillPod"), "{message}");
+    }
+
+    #[test]
+    fn pod_of_a_node_that_does_not_report_is_told_with_the_remedy() {
+        let mut lost = pod(&json!({ "conditions": [
+            { "type": "Ready", "status": "False" }, { "type": "ContainersReady", "status": "True" },
+        ] }));
+        lost.spec = serde_json::from_value(json!({ "nodeName": "node-1", "containers": [] })).unwrap();
+        let (reason, message) = of(&lost, &[event("NodeNotReady", "Node is not ready", 1)]);
+        assert_eq!(reason, WaitReason::DatabaseNodeNotReady);
+        assert!(message.contains("on node node-1, which is not Ready"), "{message}");
+        lost.metadata.deletion_timestamp = serde_json::from_value(json!("2026-11-20T10:02:00Z")).unwrap();
+        let (reason, message) = of(&lost, &[]);
+        assert_eq!(reason, WaitReason::DatabasePodNotStopped);
+        assert!(message.contains("should have ended at 2026-11-20T10:02:00Z"), "{message}");
+        assert!(message.contains("out-of-service"), "{message}");
     }
 }

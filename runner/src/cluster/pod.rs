@@ -1,11 +1,12 @@
 //! The state of a database's pod, as the kubelet reports it.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod, PodCondition, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod};
 use pgops_api::names;
-use pgops_kube::observed::container_statuses;
+use pgops_kube::node_affinity;
+use pgops_kube::observed::{container_statuses, ready};
+use pgops_kube::pod_problem::{PodProblemCause, waiting_cause};
 
-use super::node_affinity;
 use super::pod_version::PodVersion;
 
 /// The state of a database's pod.
@@ -25,16 +26,6 @@ pub enum PodState {
     },
 }
 
-/// Reasons of a waiting container that waiting does not fix.
-const PERMANENT_REASONS: [&str; 6] = [
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "ErrImageNeverPull",
-    "InvalidImageName",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-];
-
 /// How often a container may end before its pod counts as broken.
 const MAX_RESTARTS: i32 = 3;
 
@@ -43,9 +34,8 @@ pub(super) fn state(pod: &Pod, version: &PodVersion, revision: Option<&str>) -> 
     if is_being_deleted(pod) || !version.has_made(pod, revision) {
         return PodState::Waiting;
     }
-    let Some(status) = &pod.status else { return PodState::Waiting };
-    if is_ready(status)
-        && let Some(ip) = &status.pod_ip
+    if ready(pod).is_some()
+        && let Some(ip) = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref())
     {
         return PodState::Ready { ip: ip.clone() };
     }
@@ -53,7 +43,7 @@ pub(super) fn state(pod: &Pod, version: &PodVersion, revision: Option<&str>) -> 
         let waiting = waiting(container);
         let reason = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
         let message = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
-        if PERMANENT_REASONS.contains(&reason) {
+        if is_permanent(reason) {
             return PodState::Broken { reason: format!("container {}: {reason}: {message}", container.name) };
         }
         // A running container may still become ready: recovery can take long.
@@ -88,20 +78,16 @@ pub(super) fn restarts(pod: &Pod) -> i32 {
 #[must_use]
 pub fn is_backing_off(pod: &Pod) -> bool {
     let mut reasons = container_statuses(pod).filter_map(|container| waiting(container)?.reason.as_deref());
-    reasons.any(|reason| reason == "CrashLoopBackOff" || PERMANENT_REASONS.contains(&reason))
+    reasons.any(|reason| waiting_cause(reason) == Some(PodProblemCause::Crash) || is_permanent(reason))
 }
 
-pub(super) fn waiting(container: &ContainerStatus) -> Option<&ContainerStateWaiting> {
+/// Whether waiting does not fix the reason of a waiting container. One that crashes is judged by how often it has.
+fn is_permanent(reason: &str) -> bool {
+    matches!(waiting_cause(reason), Some(PodProblemCause::Image | PodProblemCause::Configuration))
+}
+
+fn waiting(container: &ContainerStatus) -> Option<&ContainerStateWaiting> {
     container.state.as_ref()?.waiting.as_ref()
-}
-
-fn is_ready(status: &PodStatus) -> bool {
-    ready(status).is_some()
-}
-
-/// The condition that says that the pod is ready.
-fn ready(status: &PodStatus) -> Option<&PodCondition> {
-    status.conditions.iter().flatten().find(|it| it.type_ == "Ready" && it.status == "True")
 }
 
 /// Since when the pod has been ready, if it is and is not being deleted.
@@ -110,7 +96,7 @@ pub fn ready_since(pod: &Pod) -> Option<Timestamp> {
     if is_being_deleted(pod) {
         return None;
     }
-    let condition = ready(pod.status.as_ref()?)?;
+    let condition = ready(pod)?;
     condition.last_transition_time.as_ref().map(|time| time.0)
 }
 
@@ -121,7 +107,7 @@ pub fn waits_for_another_node(pod: &Pod, node: &str) -> bool {
         .spec
         .as_ref()
         .and_then(|spec| spec.node_name.as_deref().or_else(|| node_affinity::required_node(spec)));
-    on.is_some_and(|on| on != node) && !pod.status.as_ref().is_some_and(is_ready)
+    on.is_some_and(|on| on != node) && ready(pod).is_none()
 }
 
 /// Whether the pod's last process has ended permanently, though the object may exist for a moment longer.

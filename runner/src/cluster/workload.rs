@@ -4,12 +4,13 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PodSpec};
 use pgops_api::{StorageRisk, layout, names, storage_risk};
 use pgops_kube::ApiError;
+use pgops_kube::node_affinity;
+use pgops_kube::stored_image::image_of;
 use serde_json::json;
 
 use super::client::Cluster;
 use super::error::{ClusterError, ignore_missing};
 use super::known::SetTemplate;
-use super::node_affinity;
 use super::pod_version::PodVersion;
 use super::retry::with_retry;
 
@@ -113,6 +114,5 @@ fn pod_of(workload: &StatefulSet) -> Option<&PodSpec> {
 }
 
 fn server_image(workload: &StatefulSet) -> Option<&str> {
-    let mut containers = pod_of(workload)?.containers.iter();
-    containers.find(|container| container.name == names::CONTAINER_POSTGRES)?.image.as_deref()
+    image_of(workload, names::CONTAINER_POSTGRES)
 }

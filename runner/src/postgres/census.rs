@@ -7,6 +7,7 @@
 //!
 //! - [`definitions`] says how each column of each catalog is compared, as data;
 //! - [`sql`] makes queries of it, for the columns that both servers have;
+//! - [`presence`] asks beforehand which catalogs have rows;
 //! - [`read`] runs them;
 //! - [`row_digests`] says which rows of a large catalog are looked at;
 //! - [`compare`] finds the differences, [`rules`] says what each means for the upgrade;
@@ -15,6 +16,7 @@
 pub mod compare;
 pub mod definitions;
 pub mod dropped;
+pub mod presence;
 pub mod read;
 pub mod row_digests;
 pub mod rules;

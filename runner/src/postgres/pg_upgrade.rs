@@ -16,7 +16,14 @@ use super::program::pg_dump;
 use super::program::programs::Programs;
 use super::server::private_server::{Data, PrivateServer, private_hba};
 use super::server_settings::ServerSettings;
+use super::statistics::CARRIES_STATISTICS;
 use crate::agent::AgentError;
+
+/// Where its servers listen, one after the other: the default directory is the working directory, whose name may be too long for
+/// a socket's address.
+pub const SOCKET_DIR: &str = "/tmp";
+/// The port of both.
+pub const PORT: u16 = 50432;
 
 /// Everything that `pg_upgrade` needs to know.
 #[derive(Debug)]
@@ -44,6 +51,8 @@ pub struct PgUpgrade<'a> {
     pub new_major: u32,
     /// Whether the dump must leave out [`pg_dump::COLUMN_OPTION`].
     pub drop_column_option: bool,
+    /// Whether statistics are left out, which it carries since 18.
+    pub without_statistics: bool,
     /// Held by every program that it starts.
     pub interlock: &'a Interlock,
     /// A directory of this run, in which `pg_upgrade` may write.
@@ -136,8 +145,9 @@ impl PgUpgrade<'_> {
             ("--new-datadir", path(self.new_pgdata)),
             ("--username", self.install_user.to_owned()),
             ("--jobs", self.jobs.to_string()),
-            // The default is the working directory, whose name may be too long for a socket's address.
-            ("--socketdir", "/tmp".to_owned()),
+            ("--socketdir", SOCKET_DIR.to_owned()),
+            ("--old-port", PORT.to_string()),
+            ("--new-port", PORT.to_string()),
             ("--old-options", options(self.old_major, old)),
             ("--new-options", options(self.new_major, Data::New)),
         ]
@@ -147,6 +157,10 @@ impl PgUpgrade<'_> {
         .chain((self.mode != TransferMode::Copy).then(|| format!("--{}", self.mode.name())))
         // The new cluster is synced when the rights in it have been compared, see `initdb::sync`. 14 and earlier lack it.
         .chain((self.new_major >= 15).then(|| "--no-sync".to_owned()))
+        .chain(
+            (self.new_major >= CARRIES_STATISTICS && self.without_statistics)
+                .then(|| "--no-statistics".to_owned()),
+        )
         .collect()
     }
 

@@ -6,7 +6,7 @@
 //! subscriptions does so itself, since 17 (`ApplyLauncherRegister`, src/backend/replication/logical/launcher.c). So the
 //! private servers run with `max_worker_processes=0`: each registration ends with a line in the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pgops_api::postgresversion::Preload::{self, Data, Never, Restore};
 
@@ -67,6 +67,26 @@ pub fn for_restore(configured: &[String], used: &[&str], overrides: &Overrides) 
     select(configured, is_needed)
 }
 
+/// Providers of security labels whose library has another name.
+const LABEL_LIBRARIES: &[(&str, &str)] = &[
+    // src/test/modules/dummy_seclabel/dummy_seclabel.c: register_label_provider("dummy", …).
+    ("dummy", "dummy_seclabel"),
+    // contrib/sepgsql/label.h: SEPGSQL_LABEL_TAG.
+    ("selinux", "sepgsql"),
+];
+
+/// Of the libraries of `configured`, for the server or for sessions, those that provide the security labels of these providers: a
+/// restore sets labels, which the server refuses unless their provider is loaded.
+#[must_use]
+pub fn for_labels(configured: &[String], providers: &BTreeSet<String>, overrides: &Overrides) -> Vec<String> {
+    let library = |provider: &String| {
+        let known = LABEL_LIBRARIES.iter().find(|(it, _)| it == provider);
+        known.map_or_else(|| provider.clone(), |(_, library)| (*library).to_owned())
+    };
+    let needed: BTreeSet<_> = providers.iter().map(library).collect();
+    select(configured, |name| needed.contains(name) && overrides.get(name) != Some(&Never))
+}
+
 /// Of the libraries of `configured`, those without which the old version's servers cannot open their data.
 #[must_use]
 pub fn for_data(configured: &[String], overrides: &Overrides) -> Vec<String> {
@@ -118,6 +138,16 @@ mod tests {
     fn preloaded_in_the_old_server_is_only_what_its_data_needs() {
         let configured = names(&["citus", "pgaudit", "pg_cron", "pglogical", "ours", "timescaledb"]);
         assert_eq!(for_data(&configured, &Overrides::new()), ["citus", "timescaledb"]);
+    }
+
+    #[test]
+    fn preloaded_for_labels_is_what_provides_them() {
+        let configured = names(&["auto_explain", "anon", "$libdir/sepgsql.so", "/var/pv/own"]);
+        let providers = ["anon", "selinux", "own"].map(ToOwned::to_owned).into();
+        assert_eq!(for_labels(&configured, &providers, &Overrides::new()), ["anon", "sepgsql"]);
+        assert_eq!(for_labels(&configured, &BTreeSet::new(), &Overrides::new()), [""; 0]);
+        let overrides = [("anon".to_owned(), Never)].into();
+        assert_eq!(for_labels(&configured, &providers, &overrides), ["sepgsql"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pgops_api::names::POSTGRES_PORT;
-use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
@@ -99,19 +99,36 @@ async fn serve(listener: UnixListener, target: Arc<Target>) {
     }
 }
 
+/// The program's socket needs no TLS; the connection to the server has it if the database does.
 async fn connect(mut client: UnixStream, target: &Target) -> io::Result<()> {
     let Some(startup) = message::read_startup(&mut client).await? else { return Ok(()) };
-    let mut server = TcpStream::connect((target.host.as_str(), POSTGRES_PORT)).await?;
+    let server = TcpStream::connect((target.host.as_str(), POSTGRES_PORT)).await?;
     server.set_nodelay(true)?;
+    match target.superuser.connector().map_err(io::Error::other)? {
+        None => lead(client, server, startup, &target.superuser).await,
+        Some(connector) => lead(client, connector.start_tls(server).await?, startup, &target.superuser).await,
+    }
+}
+
+async fn lead(
+    mut client: UnixStream,
+    mut server: impl AsyncRead + AsyncWrite + Unpin,
+    startup: Startup,
+    superuser: &Superuser,
+) -> io::Result<()> {
     match startup {
         Startup::Session(packet) => {
             server.write_all(&packet).await?;
-            let answer = authentication::authenticate(&mut server, &target.superuser).await?;
+            server.flush().await?;
+            let answer = authentication::authenticate(&mut server, superuser).await?;
             client.write_all(&answer).await?;
             copy_bidirectional(&mut client, &mut server).await.map(drop)
         }
         // The server closes such a connection.
-        Startup::Cancel(packet) => server.write_all(&packet).await,
+        Startup::Cancel(packet) => {
+            server.write_all(&packet).await?;
+            server.flush().await
+        }
     }
 }
 

@@ -59,18 +59,24 @@ pub async fn globals(source: &SchemaSource<'_>, scratch: &Scratch) -> Result<Glo
     Ok(attempt_restore(restore).await?.map_or(GlobalsResult::Passed, GlobalsResult::NotRestored))
 }
 
-/// Dumps the schema of one database into a file; returns the error that the dump ends at, if there is one.
+/// Dumps the schema of one database into a file; returns the error that the dump ends at, if there is one. Code of users may
+/// read the file, so it is made elsewhere, and the passwords in it are hidden first.
 pub async fn dump(
     source: &SchemaSource<'_>,
     name: &str,
-    file: &Path,
+    file: &DumpFile,
 ) -> Result<Result<(), ReportedError>, CommandError> {
     let dump = source
         .client(source.pg_dump())
         .args(["--schema-only", "--format=custom", "--no-sync"])
-        .arg(option("--file", file))
+        .arg(option("--file", &file.private))
         .arg(format!("--dbname={}", conninfo(name)));
-    attempt(dump).await
+    if let Err(error) = attempt(dump).await? {
+        return Ok(Err(error));
+    }
+    let publish = Program::new(&source.programs.agent, &pg_dump::runner_path()).arg("publish-dump");
+    let publish = publish.arg(option("--from", &file.private)).arg(option("--to", &file.published));
+    publish.output().await.map(|_| Ok(()))
 }
 
 /// Restores the dump of a database; returns what the target rejects, if it does. `template1` must come first, as it does in
@@ -78,7 +84,7 @@ pub async fn dump(
 pub async fn restore(
     scratch: &Scratch,
     name: &str,
-    file: &Path,
+    file: &DumpFile,
 ) -> Result<Option<RestoreErrors>, CommandError> {
     // These two exist already, and pg_restore applies the settings of a database only when it creates it.
     let (options, through) = match name {
@@ -88,14 +94,27 @@ pub async fn restore(
     };
     // It names the entry of the dump that an error is about only if it names all of them.
     let restore = scratch.client("pg_restore").args(["--create", "--no-tablespaces", "--verbose"]);
-    let restore = restore.args(options.iter().copied()).arg(format!("--dbname={through}")).path(file);
+    let restore =
+        restore.args(options.iter().copied()).arg(format!("--dbname={through}")).path(&file.published);
     attempt_restore(restore).await
 }
 
-/// The file of a dump. There are as many files as places: a later dump replaces an earlier one.
-#[must_use]
-pub fn dump_file(place: usize) -> PathBuf {
-    Path::new(DUMPS_DIR).join(format!("schema-{place}.dump"))
+/// The file of a dump.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DumpFile {
+    /// Where it is made: only the container that makes it has this directory.
+    private: PathBuf,
+    /// Where it is restored from.
+    published: PathBuf,
+}
+
+impl DumpFile {
+    /// There are as many files as places: a later dump replaces an earlier one.
+    #[must_use]
+    pub fn at(place: usize) -> Self {
+        let name = format!("schema-{place}.dump");
+        Self { private: Path::new("/tmp").join(&name), published: Path::new(DUMPS_DIR).join(name) }
+    }
 }
 
 impl SchemaSource<'_> {

@@ -11,7 +11,7 @@ use super::client::error::ServerError;
 use super::client::quote::identifier;
 
 /// From this version on `pg_upgrade` carries statistics, and `ANALYZE ONLY` exists.
-const CARRIES_STATISTICS: u32 = 18;
+pub const CARRIES_STATISTICS: u32 = 18;
 
 /// A table without all of its statistics.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -3,4 +3,5 @@
 
 pub mod capacity;
 pub mod data;
+pub mod settings_files;
 pub mod work_dir;

@@ -70,6 +70,12 @@ pub fn was_started(records: &[Record], step: Step) -> bool {
     status(records, step) != StepStatus::Untouched
 }
 
+/// How often the step was started since anything else was recorded.
+pub fn starts(records: &[Record], step: Step) -> usize {
+    let is_start = |record: &&Record| record.step == step && record.event == Event::Started;
+    records.iter().rev().take_while(is_start).count()
+}
+
 /// Whether the point of no return has been passed.
 #[must_use]
 pub fn is_committed(records: &[Record], point: PointOfNoReturn) -> bool {
@@ -164,6 +170,20 @@ mod tests {
     fn step_that_was_only_started_is_done_again() {
         let records = [record(Step::Preflight, Event::Started)];
         assert_eq!(next(steps(), &records, POINT), Next::Do(Step::Preflight));
+    }
+
+    #[test]
+    fn starts_of_a_step_are_counted_since_the_last_other_record() {
+        let mut records = vec![
+            record(Step::Preflight, Event::Started),
+            record(Step::Preflight, Event::Succeeded),
+            record(Step::PauseDatabase, Event::Started),
+        ];
+        assert_eq!((starts(&records, Step::PauseDatabase), starts(&records, Step::Preflight)), (1, 0));
+        records.push(record(Step::PauseDatabase, Event::Started));
+        assert_eq!(starts(&records, Step::PauseDatabase), 2);
+        records.push(record(Step::PauseDatabase, failed()));
+        assert_eq!(starts(&records, Step::PauseDatabase), 0);
     }
 
     #[test]

@@ -3,16 +3,39 @@
 use jiff::Timestamp;
 use pgops_api::plan::Step;
 
-use super::decide::{Next, Outcome, PointOfNoReturn, is_committed, next, was_started};
+use super::decide::{Next, Outcome, PointOfNoReturn, is_committed, next, starts, was_started};
 use super::journal::{Journal, JournalError};
 use super::record::{Event, Failure, Record};
+
+/// How often a step is left to the next runner before it counts as failed. The database may be down, and the Job waits ever
+/// longer before it creates a pod.
+const INTERRUPTIONS: usize = 2;
+
+/// Why a step was not done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ActError {
+    Failed(Failure),
+    /// This runner cannot continue, and another one can: as after a kill, nothing is recorded.
+    Interrupted(Failure),
+}
 
 /// Why a step was not undone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum UndoError {
     Failed(Failure),
+    /// This runner cannot continue, and another one can.
+    Interrupted(Failure),
     /// Undoing it would discard writes accepted by the new server.
     Unsafe(Failure),
+}
+
+/// The saga has not ended; the next runner continues it.
+#[derive(Debug, thiserror::Error)]
+pub enum SagaError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("{step} was interrupted: {}", .failure.message)]
+    Interrupted { step: Step, failure: Failure },
 }
 
 /// The actions and undo actions of the steps.
@@ -21,7 +44,7 @@ pub trait Actions {
     fn prepare(&mut self, step: Step) -> impl Future<Output = ()>;
     /// Does the step; finds out what of its effect exists already. `committed` says whether the point of no return has been
     /// passed.
-    fn act(&mut self, step: Step, committed: bool) -> impl Future<Output = Result<(), Failure>>;
+    fn act(&mut self, step: Step, committed: bool) -> impl Future<Output = Result<(), ActError>>;
     /// Undoes the step's effect, whether it exists in whole or in part.
     fn undo(&mut self, step: Step) -> impl Future<Output = Result<(), UndoError>>;
     /// From here on the saga only moves forward; it may depend on what the steps found out.
@@ -46,7 +69,7 @@ pub async fn run<A: Actions, J: Journal>(
     steps: &[Step],
     actions: &mut A,
     journal: &mut J,
-) -> Result<Outcome, JournalError> {
+) -> Result<Outcome, SagaError> {
     let mut records = journal.load().await?;
     for record in &records {
         actions.show(record);
@@ -64,6 +87,9 @@ pub async fn run<A: Actions, J: Journal>(
                     Ok(()) => Event::Undone,
                     Err(UndoError::Unsafe(why)) => Event::RollForward(why),
                     Err(UndoError::Failed(failure)) => return Ok(Outcome::Stuck { step, failure }),
+                    Err(UndoError::Interrupted(failure)) => {
+                        return Err(SagaError::Interrupted { step, failure });
+                    }
                 };
                 append(actions, journal, &mut records, step, event).await?;
             }
@@ -71,13 +97,14 @@ pub async fn run<A: Actions, J: Journal>(
     }
 }
 
-/// Performs a step and records how it ended; returns the outcome if the saga is stuck in it.
+/// Performs a step and records how it ended, unless it is left to the next runner; returns the outcome if the saga is stuck in
+/// it.
 async fn perform<A: Actions, J: Journal>(
     step: Step,
     actions: &mut A,
     journal: &mut J,
     records: &mut Vec<Record>,
-) -> Result<Option<Outcome>, JournalError> {
+) -> Result<Option<Outcome>, SagaError> {
     actions.prepare(step).await;
     // A step that was started is completed first: a server may be answering already.
     if !is_committed(records, actions.point_of_no_return())
@@ -94,8 +121,13 @@ async fn perform<A: Actions, J: Journal>(
     // A skipped step does not leave the database down: the retries that the user wants are enough.
     let event = match act_with_retries(actions, step, committed, optional).await {
         Ok(()) => Event::Succeeded,
-        Err(failure) if optional => Event::Skipped(failure),
-        Err(failure) => Event::Failed(failure),
+        Err(ActError::Interrupted(failure)) if starts(records, step) <= INTERRUPTIONS => {
+            return Err(SagaError::Interrupted { step, failure });
+        }
+        Err(ActError::Failed(failure) | ActError::Interrupted(failure)) if optional => {
+            Event::Skipped(failure)
+        }
+        Err(ActError::Failed(failure) | ActError::Interrupted(failure)) => Event::Failed(failure),
     };
     append(actions, journal, records, step, event.clone()).await?;
     Ok(match event {
@@ -109,11 +141,11 @@ async fn act_with_retries<A: Actions>(
     step: Step,
     committed: bool,
     optional: bool,
-) -> Result<(), Failure> {
+) -> Result<(), ActError> {
     let mut attempt = 0;
     loop {
         match actions.act(step, committed).await {
-            Err(failure) if attempt < actions.retries(&failure, committed && !optional) => {
+            Err(ActError::Failed(failure)) if attempt < actions.retries(&failure, committed && !optional) => {
                 attempt += 1;
                 actions.before_retry(step, attempt, &failure).await;
             }

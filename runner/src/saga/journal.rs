@@ -4,23 +4,41 @@ pub mod config_map;
 pub mod file;
 pub mod memory;
 
+use pgops_api::format;
 use pgops_volume::FileError;
 
 use super::record::Record;
 use crate::cluster::ClusterError;
+
+/// The format of the records that this release writes; it reads all up to it. A step or an event that earlier releases do not
+/// know needs a new one: they must neither skip the record nor take the journal for a damaged one.
+pub const JOURNAL_FORMAT: u32 = 1;
 
 /// The journal could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     #[error("failed to write the journal; nothing was done that is not recorded in it")]
     File(#[from] FileError),
-    #[error("failed to parse line {line} of the journal {journal}: it was changed by another program")]
+    #[error(
+        "failed to parse line {line} of the journal {journal}: it was changed by another program, or written by a newer pgops; \
+         install the release that has begun this upgrade, then resume the request"
+    )]
     Garbled {
         journal: String,
         /// Number of the line, from 1.
         line: usize,
         #[source]
         source: serde_json::Error,
+    },
+    #[error(
+        "failed to read the journal {journal}: line {line} has format {found}, and this runner knows formats up to \
+         {JOURNAL_FORMAT}; a newer pgops has begun this upgrade: install that release again, then resume the request"
+    )]
+    Newer {
+        journal: String,
+        /// Number of the line, from 1.
+        line: usize,
+        found: u32,
     },
     #[error("failed to store the journal in the request's report")]
     Report(#[from] ClusterError),
@@ -36,18 +54,19 @@ pub trait Journal {
 
 fn to_line(record: &Record) -> Result<String, JournalError> {
     let garbled = |source| JournalError::Garbled { journal: "being written".to_owned(), line: 0, source };
-    Ok(serde_json::to_string(record).map_err(garbled)? + "\n")
+    Ok(format::to_json(JOURNAL_FORMAT, record).map_err(garbled)? + "\n")
 }
 
 /// Parses the records; a line without its end was cut by a crash, and its write never acknowledged.
 fn parse(text: &str, journal: &str) -> Result<Vec<Record>, JournalError> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let record = |(index, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|source| JournalError::Garbled {
-            journal: journal.to_owned(),
-            line: index + 1,
-            source,
-        })
+    let record = |(index, text): (usize, &str)| {
+        let (journal, line) = (journal.to_owned(), index + 1);
+        let garbled = |source| JournalError::Garbled { journal: journal.clone(), line, source };
+        match format::of(text).map_err(garbled)? {
+            JOURNAL_FORMAT => serde_json::from_str(text).map_err(garbled),
+            found => Err(JournalError::Newer { journal, line, found }),
+        }
     };
     whole.lines().enumerate().map(record).collect()
 }
@@ -96,6 +115,17 @@ mod tests {
         let records = parse(V0_1_0, "fixture").unwrap();
         let text: String = records.iter().map(|record| to_line(record).unwrap()).collect();
         assert_eq!(text, V0_1_0);
+    }
+
+    #[test]
+    fn refusal_of_a_newer_journal_names_both_formats() {
+        let newer = r#"{"format":2,"at":"2026-11-29T14:40:00Z","step":"MovedElsewhere","event":"Started"}"#;
+        let error = parse(&format!("{V0_1_0}{newer}\n"), "fixture").unwrap_err();
+        assert!(matches!(error, JournalError::Newer { line: 9, found: 2, .. }), "{error}");
+        assert!(error.to_string().contains("format 2, and this runner knows formats up to 1"), "{error}");
+        let unmarked = newer.replace("\"format\":2,", "");
+        let error = parse(&format!("{unmarked}\n"), "fixture").unwrap_err();
+        assert!(error.to_string().contains("line 1 of the journal fixture"), "{error}");
     }
 
     #[test]

@@ -1,28 +1,55 @@
 //! `PgUpgraded`: runs `pg_upgrade`. An interrupted run is undone and repeated on a new cluster.
 
 mod rights;
+mod rights_at_stop;
 
 use pgops_api::bounded;
 use pgops_api::plan::Step;
 use pgops_volume::{FileError, Volume};
 
+use self::rights_at_stop::{RightsAtStop, meanwhile};
 use crate::postgres::pg_upgrade::{PgUpgrade, PgUpgradeError};
 use crate::postgres::program::initdb;
 use crate::postgres::volume::data::restore_control_file;
+use crate::postgres::volume::settings_files::SettingsFiles;
 use crate::postgres::volume::work_dir::Marker;
-use crate::upgrade::{StepError, UpgradeContext, log_step, warn_step};
+use crate::upgrade::{StepError, UpgradeContext, load_baseline, log_step, warn_step};
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     upgrade.fence_old_server().await?;
     if !upgrade.work_dir.has(Marker::Upgraded) || !upgrade.is_old_data_untouched().await? {
+        upgrade.ensure_own_facts()?;
+        let is_first_run = upgrade.work_dir.has(Marker::Fresh);
         undo_run(upgrade).await?;
+        let settings_of_old = keep_old_settings(upgrade)?;
         let data = upgrade.ensure_clean().await?;
         upgrade.ensure_fresh().await?;
-        run_pg_upgrade(upgrade, data.keeps_commit_timestamps()).await?;
-        rights::check(upgrade).await?;
-        let pgdata = upgrade.volume.data_dir(upgrade.new_major);
-        initdb::sync(&upgrade.new_programs().await?, &pgdata, upgrade.interlock()?).await?;
-        carry_settings(&upgrade.volume, upgrade.old_major, upgrade.new_major)?;
+        let (old, new) =
+            (upgrade.volume.data_dir(upgrade.old_major), upgrade.volume.data_dir(upgrade.new_major));
+        let settings_of_new = SettingsFiles::read(upgrade.volume.tree(), &new)?;
+        let baseline = load_baseline(&upgrade.work_dir, upgrade.digests.as_ref())?;
+        // Code of users that an interrupted run has called could have changed the old data too.
+        let first = baseline.as_ref().filter(|_| is_first_run);
+        let reading = first.map(|first| RightsAtStop::prepare(upgrade, first)).transpose()?.flatten();
+        let reading = async { reading?.read().await };
+        let run = run_pg_upgrade(upgrade, data.keeps_commit_timestamps());
+        let (result, rights_at_stop) = meanwhile(Box::pin(run), Box::pin(reading)).await;
+        result?;
+        let rights_at_stop = rights_at_stop.flatten();
+        // What code of users has started must not stand between a server and its answers.
+        upgrade.agents.programs.kill_all().await?;
+        settings_of_old.restore(upgrade.volume.tree(), &old)?;
+        settings_of_new.restore(upgrade.volume.tree(), &new)?;
+        // The server of the comparison syncs nothing, so it does not wait for the disk, which is written at the same time.
+        let (compared, synced) =
+            tokio::join!(rights::check(upgrade, baseline.as_ref(), rights_at_stop.as_ref()), sync(upgrade));
+        compared?;
+        synced?;
+        // Nothing may write to what was compared.
+        upgrade.agents.programs.kill_all().await?;
+        // What that server has written itself, which is little.
+        sync(upgrade).await?;
+        settings_of_old.carry(upgrade.volume.tree(), &new)?;
         upgrade.record_handover().await?;
     }
     // The next step may be the point of no return: better to learn before it that a pod will not come up.
@@ -32,7 +59,39 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
 pub async fn undo(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     upgrade.fence_old_server().await?;
     undo_run(upgrade).await?;
+    restore_old_settings(upgrade)?;
     upgrade.remove_new_cluster()
+}
+
+/// The settings of the old data as they were before code of users could write them.
+fn keep_old_settings(upgrade: &UpgradeContext) -> Result<SettingsFiles, FileError> {
+    let (work_dir, pgdata) = (&upgrade.work_dir, upgrade.volume.data_dir(upgrade.old_major));
+    // No pg_upgrade has begun since these were written, or another client has started the old server since it ended.
+    let are_current = work_dir.has(Marker::Fresh) || work_dir.has(Marker::Upgraded);
+    let kept = if are_current { None } else { SettingsFiles::kept(work_dir)? };
+    let settings = kept.map_or_else(|| SettingsFiles::copy(work_dir, &pgdata), Ok)?;
+    settings.restore(work_dir.tree(), &pgdata)?;
+    Ok(settings)
+}
+
+fn restore_old_settings(upgrade: &UpgradeContext) -> Result<(), FileError> {
+    match SettingsFiles::kept(&upgrade.work_dir) {
+        Ok(Some(settings)) => {
+            settings.restore(upgrade.volume.tree(), &upgrade.volume.data_dir(upgrade.old_major))
+        }
+        Ok(None) => Ok(()),
+        // The rollback must not fail here.
+        Err(error) => {
+            warn_step(Step::PgUpgraded, &error);
+            Ok(())
+        }
+    }
+}
+
+/// Writes the new cluster to the disk.
+async fn sync(upgrade: &UpgradeContext) -> Result<(), StepError> {
+    let pgdata = upgrade.volume.data_dir(upgrade.new_major);
+    Ok(initdb::sync(&upgrade.new_programs().await?, &pgdata, upgrade.interlock()?).await?)
 }
 
 async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Result<(), StepError> {
@@ -51,6 +110,7 @@ async fn run_pg_upgrade(upgrade: &UpgradeContext, commit_timestamps: bool) -> Re
         jobs,
         relations: facts.largest_database,
         drop_column_option: facts.drop_column_option,
+        without_statistics: facts.without_statistics,
         settings: &facts.servers,
         commit_timestamps,
         old_major: upgrade.old_major,
@@ -105,6 +165,8 @@ async fn keep_logs(upgrade: &UpgradeContext, logs: &str) {
 async fn undo_run(upgrade: &UpgradeContext) -> Result<(), StepError> {
     let volume = &upgrade.volume;
     upgrade.stop_leftovers().await?;
+    // What else it has left, such as code of users, must not write meanwhile.
+    upgrade.agents.programs.kill_all().await?;
     restore_control_file(volume, upgrade.old_major)?;
     let new_pgdata = volume.data_dir(upgrade.new_major);
     if upgrade.work_dir.has(Marker::Fresh) || !volume.tree().exists(&new_pgdata.join("global/pg_control"))? {
@@ -113,6 +175,8 @@ async fn undo_run(upgrade: &UpgradeContext) -> Result<(), StepError> {
     // Only names with the new catalog version: those of the old one hold the data.
     let data = match upgrade.new_control_data().await {
         Ok(data) => data,
+        // Nothing is known of it then.
+        Err(error) if error.lost_container().is_some() => return Err(error),
         // An initdb that was killed, or had no space, may leave an empty one. Nothing in the tablespaces belongs to it,
         // and the rollback must not fail here.
         Err(error) => {
@@ -135,14 +199,6 @@ fn remove_from_tablespaces(volume: &Volume, old_major: u32, name: &str) -> Resul
     Ok(())
 }
 
-/// Settings of `ALTER SYSTEM` are in the data directory; everything else is generated at each start.
-fn carry_settings(volume: &Volume, old_major: u32, new_major: u32) -> Result<(), FileError> {
-    let file = |major| volume.data_dir(major).join("postgresql.auto.conf");
-    let from = file(old_major);
-    let to = file(new_major);
-    volume.tree().read_if_exists(&from)?.map_or(Ok(()), |settings| volume.tree().replace(&to, &settings))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,18 +218,6 @@ mod tests {
         let hint = full_volume_hint(3 << 20, 16 << 20).unwrap();
         assert!(hint.contains("3 MiB free") && hint.contains("enlarge it"), "{hint}");
         assert_eq!(full_volume_hint(17 << 20, 16 << 20), None);
-    }
-
-    #[test]
-    fn settings_of_alter_system_are_carried_over() {
-        let (_root, volume) = volume();
-        let file = |major| volume.data_dir(major).join("postgresql.auto.conf");
-        fs::write(file(17), "# of initdb\n").unwrap();
-        carry_settings(&volume, 13, 17).unwrap();
-        assert_eq!(fs::read_to_string(file(17)).unwrap(), "# of initdb\n");
-        fs::write(file(13), "work_mem = '64MB'\n").unwrap();
-        carry_settings(&volume, 13, 17).unwrap();
-        assert_eq!(fs::read_to_string(file(17)).unwrap(), "work_mem = '64MB'\n");
     }
 
     #[test]

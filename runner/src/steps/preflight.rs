@@ -1,6 +1,8 @@
 //! `Preflight`: what would fail later fails here, while the database serves and is not paused.
 
+mod archive_library;
 mod census;
+mod certificates;
 mod changed_meaning;
 mod checks;
 mod configuration;
@@ -10,19 +12,29 @@ mod dump_findings;
 mod duties;
 mod escalation;
 mod estimate;
+mod extension_indexes;
 mod extension_objects;
+mod extension_results;
 mod extension_rules;
 mod extensions;
+mod identity;
 mod image;
+mod image_features;
+mod jit;
+mod language_modules;
 mod meaning;
+mod merged_settings;
 mod minor;
 mod new_cluster;
 mod not_carried_over;
 mod objects;
 mod old_server;
+mod outside_files;
+mod pgcrypto;
 mod pipeline;
 mod preload_libraries;
 mod private_servers;
+mod reading;
 mod references;
 mod rehearsal_comparing;
 mod rehearsal_memory;
@@ -32,6 +44,9 @@ mod rehearsal_times;
 mod replication_slots;
 mod restore_findings;
 mod schema_rehearsal;
+mod server_build;
+mod settings_in_files;
+mod stored_columns;
 mod stored_expressions;
 mod stored_libraries;
 mod table;
@@ -44,17 +59,20 @@ use std::time::Duration;
 use pgops_api::plan::{Scope, Step, TransferMode, UpgradeKind};
 
 use crate::postgres::client::extensions::default_versions;
-use crate::postgres::client::inventory::{Inventory, inventory};
-use crate::postgres::collation::versions::CollationVersion;
+use crate::postgres::client::inventory::Inventory;
+use crate::postgres::collation::rules::RulesBefore;
 use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::server_settings::ServerSettings;
+use crate::postgres::table_statistics::DatabaseStatistics;
 use crate::postgres::volume::capacity::write_speed;
+use crate::postgres::volume::settings_files::SettingsFiles;
 use crate::upgrade::space::Space;
 use crate::upgrade::{
     CensusBaseline, Facts, Finding, StepError, UpgradeContext, ensure_version, log_step, shown_lines,
     store_baseline, store_statistics,
 };
 use estimate::{Estimate, Measured};
+use reading::Readings;
 use rehearsal_source::RehearsalSource;
 use rehearsal_times::RehearsalTimes;
 
@@ -66,24 +84,27 @@ const MAX_KEPT: usize = 192 << 10;
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     objects::check(upgrade).await?;
+    certificates::check(upgrade).await?;
     let ip = upgrade.wait_serving_pod(&upgrade.plan.from, RESTART_WAIT).await?;
     let client = upgrade.superuser.connect_server(&ip).await?;
     ensure_version(&client, &upgrade.plan.from).await?;
-    let collations = text_order::store_collations(upgrade, &ip).await;
     match upgrade.kind {
-        UpgradeKind::Minor => minor::run(upgrade, &ip, &client, collations.as_deref()).await,
-        UpgradeKind::Major => run_major(upgrade, &ip, collations.as_deref()).await,
+        UpgradeKind::Minor => minor::run(upgrade, &ip, &client).await,
+        UpgradeKind::Major => run_major(upgrade, &ip).await,
     }
 }
 
-async fn run_major(
-    upgrade: &mut UpgradeContext,
-    ip: &str,
-    collations: Option<&[CollationVersion]>,
-) -> Result<(), StepError> {
+async fn run_major(upgrade: &mut UpgradeContext, ip: &str) -> Result<(), StepError> {
     upgrade.work_dir.create()?;
-    let inventory = inventory(&upgrade.superuser, ip).await?;
-    let examined = examine(upgrade, ip, &inventory, collations).await?;
+    // A server that is asked what its files hold would wait for ever for a FIFO.
+    SettingsFiles::read(upgrade.volume.tree(), &upgrade.volume.data_dir(upgrade.old_major))?;
+    // The files that these include may be anywhere in its pod.
+    settings_in_files::read(upgrade, ip).await?;
+    let (inventory, mut readings) = reading::read(upgrade, ip).await?;
+    let databases = &inventory.databases;
+    let rules = text_order::store_rules(upgrade, ip, databases, std::mem::take(&mut readings.rules)).await;
+    let statistics = table_statistics::largest(databases, std::mem::take(&mut readings.statistics));
+    let examined = examine(upgrade, ip, &inventory, readings, rules.as_ref()).await?;
     if examined.findings.iter().any(Finding::blocks) {
         // The message of the failure has only as many of them as a condition can hold.
         for finding in &examined.findings {
@@ -106,24 +127,35 @@ async fn run_major(
         largest_database: inventory.largest_database,
         bytes: examined.space.used,
         servers: examined.servers,
+        without_statistics: examined.without_statistics,
         lines,
     };
+    upgrade.facts = Some(facts);
     match upgrade.plan.scope {
         Scope::Upgrade => {
-            facts.store(&upgrade.work_dir)?;
-            if let Some(baseline) = &examined.baseline {
-                store_baseline(baseline, &upgrade.work_dir)?;
-            }
-            if let Some(census) = &examined.census {
-                census.store(&upgrade.work_dir)?;
-            }
-            let statistics = table_statistics::read(upgrade, ip, &facts.databases).await;
-            store_statistics(&statistics, &upgrade.work_dir)?;
+            store(upgrade, examined.baseline.as_ref(), examined.census.as_ref(), &statistics).await
         }
-        Scope::DryRun => {}
+        Scope::DryRun => Ok(()),
     }
-    upgrade.facts = Some(facts);
-    Ok(())
+}
+
+/// Stores what later steps need, also those of another runner.
+async fn store(
+    upgrade: &mut UpgradeContext,
+    baseline: Option<&Baseline>,
+    census: Option<&CensusBaseline>,
+    statistics: &[DatabaseStatistics],
+) -> Result<(), StepError> {
+    let facts = upgrade.facts()?;
+    facts.store(&upgrade.work_dir)?;
+    if let Some(baseline) = baseline {
+        store_baseline(baseline, &upgrade.work_dir)?;
+    }
+    if let Some(census) = census {
+        census.store(&upgrade.work_dir)?;
+    }
+    store_statistics(statistics, &upgrade.work_dir)?;
+    upgrade.keep_digests().await
 }
 
 /// What the checks of a major upgrade found out.
@@ -139,34 +171,42 @@ struct Examined {
     rehearsal: Option<(String, RehearsalTimes)>,
     /// The rights before the upgrade.
     baseline: Option<Baseline>,
+    /// Whether `pg_upgrade` must not carry statistics.
+    without_statistics: bool,
     /// What the databases hold.
     census: Option<CensusBaseline>,
 }
 
-/// Runs every check, so that all findings are reported at once.
+/// Runs every check, so that all findings are reported at once. `readings` has what was read of the databases.
 async fn examine(
     upgrade: &UpgradeContext,
     ip: &str,
     inventory: &Inventory,
-    collations: Option<&[CollationVersion]>,
+    readings: Readings,
+    rules: Option<&RulesBefore>,
 ) -> Result<Examined, StepError> {
     let programs = upgrade.new_programs().await?;
     let known = programs.program("postgres").arg("--describe-config").output().await?;
 
-    let (mut findings, mut of_extensions) = checks::findings(upgrade, ip, &inventory.databases).await?;
+    let databases = &inventory.databases;
+    let (mut findings, mut of_extensions) =
+        checks::findings(upgrade, ip, databases, readings.objects).await?;
     findings.extend(checks::unreachable(&inventory.unreachable));
-    findings.extend(stored_expressions::findings(&upgrade.superuser, ip, &inventory.databases).await?);
+    findings.extend(stored_expressions::finding(&readings.expressions.into_iter().flatten().collect()));
     let missing = image::missing_libraries(inventory, &programs).await?;
     findings.extend(image::findings(inventory, &known, &missing));
     findings.extend(stored_libraries::findings(inventory, &upgrade.old_programs().await?, &programs).await?);
     let offer = programs.agent.offer(&programs.installation).await?;
     findings.extend(extensions::notes(&inventory.extensions, &offer, &upgrade.extensions));
+    findings.extend(extension_indexes::notes(upgrade.kind, databases, &readings.indexes, &offer));
+    findings.extend(extension_results::notes(databases, &readings.results, &offer));
     let serving = default_versions(&upgrade.superuser.connect_server(ip).await?).await?;
     let offers = extension_rules::Offers { serving: &serving, target: &offer };
     let (known_extensions, entry) = (&upgrade.extensions, &upgrade.plan.to.name);
     findings.extend(extension_rules::findings(&inventory.extensions, &offers, known_extensions, entry));
     findings.extend(createrole::note(upgrade, ip).await?);
-    findings.extend(duties::notes(upgrade, ip, &inventory.databases).await?);
+    findings.extend(duties::notes(upgrade, ip, databases, &readings.duties).await?);
+    findings.extend(outside_files::findings(upgrade, ip, databases, readings.files, &programs).await?);
     findings.extend(volume::findings(upgrade)?);
     let space = upgrade.space(inventory)?;
     let mode = space.choose(upgrade.plan.transfer_mode).unwrap_or_else(|finding| {
@@ -178,10 +218,11 @@ async fn examine(
     }
     let (unknown, drop_column_option) = image::unknown_column_options(inventory, &programs).await?;
     findings.extend(unknown);
-    let source =
-        RehearsalSource { ip, inventory, collations, drop_column_option, missing_libraries: &missing };
+    let (modules, missing_libraries) = (&readings.modules, &missing);
+    let source = RehearsalSource { ip, inventory, rules, modules, drop_column_option, missing_libraries };
     let mut rehearsal = None;
     let mut baseline = None;
+    let mut without_statistics = false;
     let mut census = None;
     let mut servers = ServerSettings::default();
     match new_cluster::examine(upgrade, &programs, inventory).await? {
@@ -194,11 +235,22 @@ async fn examine(
             of_extensions.append(rehearsed.of_extensions);
             rehearsal = rehearsed.success;
             baseline = rehearsed.baseline;
+            without_statistics = rehearsed.without_statistics;
             census = rehearsed.census;
         }
     }
     findings.extend(of_extensions.findings(&upgrade.superuser, ip, &upgrade.extensions).await?);
-    Ok(Examined { findings, space, mode, drop_column_option, servers, rehearsal, baseline, census })
+    Ok(Examined {
+        findings,
+        space,
+        mode,
+        drop_column_option,
+        servers,
+        rehearsal,
+        baseline,
+        without_statistics,
+        census,
+    })
 }
 
 /// What users are told: the size of the database, the mode, the estimated outage, and the notes.

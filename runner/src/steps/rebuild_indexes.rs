@@ -1,4 +1,5 @@
-//! `RebuildIndexes`: if the new image or version orders or parses text differently, indexes on text would miss rows.
+//! `RebuildIndexes`: if the new image or version orders or parses text differently, or has other rules for time zones, indexes would
+//! miss rows.
 //!
 //! It comes before `Analyze`: a slow plan is temporary, a duplicate that a wrong index admits is not.
 
@@ -9,10 +10,12 @@ mod rebuild;
 use pgops_api::plan::{Reindex, Step};
 use pgops_api::{display_chain, names};
 
+use crate::postgres::answers::known::Answers;
 use crate::postgres::client::catalog::databases;
-use crate::postgres::collation::changes::TextChanges;
-use crate::postgres::collation::versions::{CollationVersion, collations_in_use};
-use crate::upgrade::rebuild_progress::{COLLATIONS_BEFORE, PROGRESS};
+use crate::postgres::collation::changes::RuleChanges;
+use crate::postgres::collation::rules::{RulesBefore, RulesInUse};
+use crate::postgres::collation::versions::CollationVersion;
+use crate::upgrade::rebuild_progress::{ANSWERS_BEFORE, COLLATIONS_BEFORE, PROGRESS};
 use crate::upgrade::{MAX_POD_WAIT, StepError, UpgradeContext, log_step};
 use rebuild::{MAX_FAILURES, Rebuild};
 
@@ -24,14 +27,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         );
         return Ok(());
     }
-    let before = upgrade.cluster.report(COLLATIONS_BEFORE).await?;
-    let before: Vec<CollationVersion> = before.and_then(|json| serde_json::from_str(&json).ok()).ok_or_else(|| {
-        StepError::LeftUndone(vec![
-            "the order of text before the upgrade is unknown: check indexes on text with amcheck, and REINDEX those that \
-             fail"
-                .to_owned(),
-        ])
-    })?;
+    let before = rules_before(upgrade).await?;
     let progress = upgrade.cluster.report(PROGRESS).await?;
     let progress = progress.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
     let ip = upgrade.wait_serving_pod(&upgrade.plan.to, MAX_POD_WAIT).await?;
@@ -39,10 +35,11 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     // The order that progress is counted in.
     all.sort();
     let mut rebuild = Rebuild::new(upgrade, progress);
+    let mut answers = Answers::default();
     for database in &all {
-        match process(upgrade, &ip, &mut rebuild, database, &before).await {
+        match process(upgrade, &ip, &mut rebuild, database, (&before, &mut answers)).await {
             // What one database contains must not keep the others from what they need.
-            Err(StepError::Server(error)) if error.is_permanent() => rebuild.add_follow_up(format!(
+            Err(StepError::Server(error)) if error.is_permanent() || error.is_lock_timeout() => rebuild.add_follow_up(format!(
                 "database \"{database}\": not all of its indexes on text were examined and rebuilt: {}; fix the cause, then run \
                  REINDEX DATABASE there",
                 display_chain(&error)
@@ -59,17 +56,36 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     rebuild.finish(all.len()).await
 }
 
-/// Rebuilds what depends on text in one database, and what release notes recommend to rebuild.
+/// The rules of the old server, as the preflight has stored them. What it could not ask counts as changed.
+async fn rules_before(upgrade: &UpgradeContext) -> Result<RulesBefore, StepError> {
+    let collations = upgrade.cluster.report(COLLATIONS_BEFORE).await?;
+    let collations: Option<Vec<CollationVersion>> =
+        collations.and_then(|json| serde_json::from_str(&json).ok());
+    let answers = upgrade.cluster.report(ANSWERS_BEFORE).await?;
+    let answers: Option<Answers> = answers.and_then(|json| serde_json::from_str(&json).ok());
+    let Some(collations) = collations else {
+        return Err(StepError::LeftUndone(vec![
+            "the order of text before the upgrade is unknown: check indexes on text with amcheck, and REINDEX those that \
+             fail"
+                .to_owned(),
+        ]));
+    };
+    Ok(RulesBefore { collations, answers: answers.unwrap_or_default() })
+}
+
+/// Rebuilds what depends on changed rules in one database, and what release notes recommend to rebuild. `answers` has those of the new
+/// server.
 async fn process(
     upgrade: &UpgradeContext,
     ip: &str,
     rebuild: &mut Rebuild<'_>,
     database: &str,
-    before: &[CollationVersion],
+    (before, answers): (&RulesBefore, &mut Answers),
 ) -> Result<(), StepError> {
     let mut client = upgrade.superuser.connect(ip, database).await?;
-    let now = collations_in_use(&client, upgrade.new_major).await?;
-    let changes = TextChanges::between(before, &now, upgrade.old_major, upgrade.new_major);
+    let now = RulesInUse::read(&client, upgrade.new_major).await?;
+    answers.ask(&client, &now.asked()).await?;
+    let changes = RuleChanges::between(before, &now, answers, upgrade.old_major, upgrade.new_major);
     let due = rebuild.due(&client, database, upgrade.plan.reindex).await?;
     if !changes.is_empty() {
         let separate = upgrade.superuser.connect(ip, database).await?;

@@ -8,10 +8,12 @@ use std::collections::BTreeSet;
 use pgops_volume::FileError;
 use serde::{Deserialize, Serialize};
 
+use super::error::StepError;
+use super::stored_digests::StoredDigests;
 use crate::postgres::census::compare::{CatalogDigest, Fingerprint};
 use crate::postgres::volume::work_dir::WorkDir;
 
-const FILE: &str = "census.json";
+pub(super) const FILE: &str = "census.json";
 
 /// What the databases held when the preflight looked.
 #[derive(Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -35,6 +37,10 @@ pub struct DatabaseCensus {
     /// The catalogs in which a restore differs.
     #[serde(default)]
     pub differing: BTreeSet<String>,
+    /// A digest of the expressions that use code of roles without superuser rights: the other digests have only whether there
+    /// is an expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expressions: Option<String>,
 }
 
 impl CensusBaseline {
@@ -46,10 +52,10 @@ impl CensusBaseline {
     }
 
     /// Reads it from the work directory. A preflight of an earlier pgops has stored none.
-    pub fn load(work_dir: &WorkDir) -> Result<Option<Self>, FileError> {
-        let path = work_dir.path().join(FILE);
-        let Some(json) = work_dir.tree().read_if_exists(&path)? else { return Ok(None) };
-        serde_json::from_slice(&json).map(Some).map_err(FileError::on("parse", &path))
+    pub fn load(work_dir: &WorkDir, stored: Option<&StoredDigests>) -> Result<Option<Self>, StepError> {
+        let Some(json) = StoredDigests::read(stored, work_dir, FILE)? else { return Ok(None) };
+        let failed = FileError::on("parse", &work_dir.path().join(FILE));
+        Ok(Some(serde_json::from_slice(&json).map_err(failed)?))
     }
 }
 
@@ -63,17 +69,18 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let work_dir = WorkDir::new(&Volume::at(root.path()), "3f9c21aa");
         work_dir.create().unwrap();
-        assert_eq!(CensusBaseline::load(&work_dir).unwrap(), None);
+        assert_eq!(CensusBaseline::load(&work_dir, None).unwrap(), None);
         let databases = vec![DatabaseCensus {
             name: "shop".into(),
             digests: vec![CatalogDigest { name: "pg_proc".into(), rows: 1, digest: "-7".into() }],
             rows: vec![Fingerprint { catalog: "pg_proc".into(), identity: "s.f()".into(), fields: -7 }],
             not_carried: vec![("pg_proc".into(), "s.f()".into())],
             differing: BTreeSet::from(["pg_proc".into()]),
+            expressions: Some("7".into()),
         }];
         let baseline = CensusBaseline { columns: BTreeSet::from(["pg_proc.proname".into()]), databases };
         baseline.store(&work_dir).unwrap();
-        assert_eq!(CensusBaseline::load(&work_dir).unwrap(), Some(baseline));
+        assert_eq!(CensusBaseline::load(&work_dir, None).unwrap(), Some(baseline));
     }
 
     #[test]

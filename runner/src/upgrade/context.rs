@@ -10,10 +10,12 @@ use pgops_volume::{Interlock, Volume};
 use super::direction::Direction;
 use super::error::StepError;
 use super::facts::Facts;
+use super::stored_digests::StoredDigests;
 use crate::agent::Agents;
 use crate::cancel::Cancel;
 use crate::cluster::Cluster;
 use crate::postgres::client::session::Superuser;
+use crate::postgres::client::tls::DatabaseTls;
 use crate::postgres::extension::knowledge::Knowledge;
 use crate::postgres::program::programs::Programs;
 use crate::postgres::proxy::Proxy;
@@ -35,6 +37,8 @@ pub struct UpgradeContext {
     pub extensions: Knowledge,
     /// `None` until the preflight has stored them, and in minor upgrades.
     pub facts: Option<Facts>,
+    /// Those of what the preflight has stored. `None` before it, and if it was one of an earlier pgops.
+    pub digests: Option<StoredDigests>,
     /// What the preflight of a minor upgrade reported to users; that of a major one stores it with its facts.
     pub minor_lines: Vec<String>,
     pub reporter: Reporter,
@@ -67,7 +71,7 @@ impl UpgradeContext {
             new_major: plan.to.pg_version()?.major,
             reporter: Reporter::new(cluster.clone(), kind, plan.scope),
             cancel: Cancel::watch(cluster.clone()),
-            superuser: Superuser::read(old_major)?,
+            superuser: Superuser::read(old_major, DatabaseTls::of_this_pod(&plan.namespace, &plan.database))?,
             agents,
             extensions: Knowledge::new(&plan.extensions),
             has_made_checkpoints: false,
@@ -83,6 +87,7 @@ impl UpgradeContext {
             volume,
             work_dir,
             facts,
+            digests: None,
             minor_lines: Vec::new(),
         })
     }
@@ -116,7 +121,7 @@ impl UpgradeContext {
 
     /// The target's programs where the schema is rehearsed.
     pub async fn rehearsal_programs(&self) -> Result<Programs, StepError> {
-        Ok(Programs::find(&self.agents.rehearsal, Path::new("/"), self.new_major).await?)
+        Ok(Programs::find(self.agents.rehearsal()?, Path::new("/"), self.new_major).await?)
     }
 
     /// Leads programs to the server at `ip` while it is kept. Nothing that earlier programs have left running may use

@@ -93,6 +93,12 @@ pub enum StepError {
     /// A step after the preflight does not find the preflight's facts.
     #[error("the preflight's facts are missing from {}; delete the request and apply a new one", .0.display())]
     FactsMissing(PathBuf),
+    /// Code of users may have changed what it is compared with.
+    #[error(
+        "{} is not what the preflight has stored, so code that a definition calls as superuser may have changed it; see \
+         \"privilege-escalation\" in docs/reference/findings.md; then apply a new request", .0.display()
+    )]
+    StoredFindingsChanged(PathBuf),
     #[error("the interlock is not held; the data was not changed")]
     NotFenced,
     #[error("the database does not answer: {obstacle}; see \"kubectl -n {namespace} describe pod {pod}\"")]
@@ -193,16 +199,19 @@ impl StepError {
     fn is_retryable(&self) -> bool {
         match self {
             Self::Cluster(error) => error.is_retryable(),
+            // The code that has replaced the server would do so again.
+            Self::Server(ServerError::Replaced { .. }) => false,
             Self::Server(_) | Self::Timeout { .. } => true,
             _ => false,
         }
     }
 
-    /// The container of the worker that has ended, if that is the cause: the kubelet starts it again.
+    /// The container of the worker that cannot be asked any more, if that is the cause: only the next pod has one that can.
     #[must_use]
     pub fn lost_container(&self) -> Option<&'static str> {
         let mut error: Option<&(dyn std::error::Error + 'static)> = match self {
             Self::Agent(error) => return error.lost_container(),
+            Self::OutOfMemory { source, .. } => return source.lost_container(),
             other => Some(other),
         };
         while let Some(cause) = error {
@@ -234,6 +243,7 @@ impl StepError {
     pub fn undo_error(&self, step: Step) -> UndoError {
         match self {
             Self::UndoUnsafe(_) => UndoError::Unsafe(self.failure(step)),
+            _ if self.lost_container().is_some() => UndoError::Interrupted(self.failure(step)),
             _ => UndoError::Failed(self.failure(step)),
         }
     }
@@ -280,10 +290,11 @@ mod tests {
             AgentError::Lost { container: "programs", source: std::io::ErrorKind::UnexpectedEof.into() };
         let kill = MemoryKill { container: "programs".to_owned(), limit: Some("512Mi".to_owned()) };
         let error = StepError::OutOfMemory { kill, source: Box::new(lost.into()) };
+        assert_eq!(error.lost_container(), Some("programs"));
         let Failure { message, retryable, .. } = error.failure(Step::PgUpgraded);
         assert!(message.contains("\"programs\"") && message.contains("limit of 512Mi"), "{message}");
         assert!(message.contains("has ended"), "{message}");
-        assert!(!retryable, "it was run again three times");
+        assert!(!retryable, "the next pod does the step again");
     }
 
     #[test]
@@ -296,6 +307,11 @@ mod tests {
         assert_eq!(StepError::from(PgUpgradeError::Prepare(lost())).lost_container(), Some("programs"));
         assert_eq!(
             StepError::from(ScratchError::Command(command(lost()))).lost_container(),
+            Some("programs")
+        );
+        let path = std::path::PathBuf::from("/run/pgops/programs/.s.PGSQL.5432");
+        assert_eq!(
+            StepError::from(ServerError::Socket { path, source: lost() }).lost_container(),
             Some("programs")
         );
         let failed = AgentError::Failed { message: "no space".to_owned() };
@@ -337,6 +353,17 @@ mod tests {
         let failure = StepError::Escalation(vec![difference]).failure(Step::PgUpgraded);
         assert!(
             failure.message.ends_with("role \"tenant\": SUPERUSER (before: no SUPERUSER)"),
+            "{failure:?}"
+        );
+        assert!(!failure.retryable);
+    }
+
+    #[test]
+    fn stored_findings_that_were_changed_are_named_and_not_tried_again() {
+        let error = StepError::StoredFindingsChanged("/var/pv/.pgops/requests/3f9c21aa/facts.json".into());
+        let failure = error.failure(Step::PgUpgraded);
+        assert!(
+            failure.message.starts_with("/var/pv/.pgops/requests/3f9c21aa/facts.json is not "),
             "{failure:?}"
         );
         assert!(!failure.retryable);

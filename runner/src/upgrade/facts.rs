@@ -5,13 +5,15 @@ use pgops_api::plan::TransferMode;
 use pgops_volume::FileError;
 use serde::{Deserialize, Serialize};
 
+use crate::digest::digest;
 use crate::postgres::cluster_shape::ClusterShape;
 use crate::postgres::server_settings::ServerSettings;
 use crate::postgres::volume::work_dir::WorkDir;
 
 /// What the later steps need to know of the database.
 ///
-/// The serialised names are those of v0.1.0: a newer runner reads the facts of an older one, and the reverse.
+/// The serialised names are those of v0.1.0: a newer runner reads the facts of an older one, and the reverse. A field that
+/// v0.1.0 did not have is left out at its default, so that the digest of an older runner's facts stays the same.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Facts {
     /// What the new cluster must have too.
@@ -32,12 +34,15 @@ pub struct Facts {
     /// What the private servers take over from the database's own settings.
     #[serde(default, skip_serializing_if = "ServerSettings::is_empty")]
     pub servers: ServerSettings,
+    /// Whether `pg_upgrade` must not carry statistics: it would run code of users as superuser.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_statistics: bool,
     /// What the preflight reported to users, a line each: the report repeats it.
     #[serde(default, rename = "said")]
     pub lines: Vec<String>,
 }
 
-const FILE: &str = "facts.json";
+pub(super) const FILE: &str = "facts.json";
 
 impl Facts {
     /// Reads them from the work directory, if the preflight has stored them.
@@ -52,6 +57,14 @@ impl Facts {
         let path = work_dir.path().join(FILE);
         let json = serde_json::to_vec_pretty(self).map_err(FileError::on("write", &path))?;
         work_dir.tree().replace(&path, &json)
+    }
+
+    /// A digest of all but the lines, which later steps add to.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let facts = Self { lines: Vec::new(), ..self.clone() };
+        // Plain data can always be written.
+        digest(&serde_json::to_vec(&facts).unwrap_or_default())
     }
 }
 
@@ -86,6 +99,7 @@ mod tests {
             largest_database: 1000,
             bytes: 60_817_408,
             servers: ServerSettings::default(),
+            without_statistics: false,
             lines: vec!["3 databases with 1234 relations".into(), "[physical-slot] note: a".into()],
         }
     }
@@ -106,6 +120,15 @@ mod tests {
     }
 
     #[test]
+    fn digest_of_facts_depends_on_all_but_the_lines_and_on_no_release() {
+        let digest = facts().digest();
+        assert_eq!(digest, "6eb68557c54037b3e005078a691adf7fb731873dc284171b11c4b69a4f39903f");
+        assert_eq!(Facts { lines: Vec::new(), ..facts() }.digest(), digest);
+        assert_ne!(Facts { databases: Vec::new(), ..facts() }.digest(), digest);
+        assert_ne!(Facts { without_statistics: true, ..facts() }.digest(), digest);
+    }
+
+    #[test]
     fn facts_keep_what_the_private_servers_take_over() {
         let servers = ServerSettings {
             capacity: Capacity { replication_slots: 200, ..Capacity::default() },
@@ -113,7 +136,7 @@ mod tests {
             new_preload: vec!["citus".into(), "pgaudit".into()],
             new_settings: vec![("dynamic_library_path".into(), "$libdir:/opt/lib".into())],
         };
-        let facts = Facts { servers, ..facts() };
+        let facts = Facts { servers, without_statistics: true, ..facts() };
         let json = serde_json::to_string(&facts).unwrap();
         assert_eq!(serde_json::from_str::<Facts>(&json).unwrap(), facts);
     }

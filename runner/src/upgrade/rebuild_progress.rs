@@ -1,10 +1,12 @@
-//! What the request's report keeps for `RebuildIndexes`: the collation versions of the old server, and how far the
-//! rebuild is. In the report, because a minor upgrade has no volume.
+//! What the request's report keeps for `RebuildIndexes`: the collation versions of the old server, what it has answered about the
+//! rules of text and time, and how far the rebuild is. In the report, because a minor upgrade has no volume.
 
 use serde::{Deserialize, Serialize};
 
 /// Part of the report: the collation versions before the upgrade.
 pub const COLLATIONS_BEFORE: &str = "collations-before";
+/// Part of the report: what the old server has answered.
+pub const ANSWERS_BEFORE: &str = "answers-before";
 /// Part of the report: how far the rebuild is.
 pub const PROGRESS: &str = "rebuild-progress";
 

@@ -6,20 +6,19 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use pgops_api::display_chain;
+use pgops_api::outage::serving_since;
+use pgops_tls::SSL_REQUEST;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::context::UpgradeContext;
 use crate::cluster::{ClusterError, pod};
-use crate::outage::serving_since;
 
 /// How long to wait until the Service leads to a server that is ready. Nodes learn of it about once a second.
 const SERVICE_WAIT: Duration = Duration::from_secs(10);
 /// Time limit of one attempt, and interval between two: it adds to the outage that is measured.
 const ATTEMPT: Duration = Duration::from_secs(1);
 const INTERVAL: Duration = Duration::from_millis(50);
-/// A client's question whether the server speaks TLS; its answer has one byte. It needs no password and no session.
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 impl UpgradeContext {
     /// Since when a pod of the database has been ready, if one is. A failure only makes the outage less exact.

@@ -1,21 +1,29 @@
-//! PID 1 of the worker's container: reaps zombies, forwards signals, and restarts a killed runner.
+//! PID 1 of a container of the worker: reaps zombies, forwards signals, and restarts a killed runner.
 //!
 //! `pg_ctl` leaves its postmaster to PID 1. A zombie still answers `kill(pid, 0)`, so programs that wait for a
 //! server's end that way would wait forever if it were not reaped.
 //!
 //! A runner that is killed alone, for example by the OOM killer, resumes in the same container at once: the Job
-//! creates the next pod only after a back-off that doubles each time, and the database may be down meanwhile.
+//! creates the next pod only after a back-off that doubles each time, and the database may be down meanwhile. It gets the
+//! connections to the agents that the killed one had: code of users may listen at their sockets by now.
+//!
+//! A killed agent is not restarted: the runner does not connect to another one, and the container's end says what has
+//! killed it.
 //!
 //! `instance/src/reaper.rs` is another reaper, and differs on purpose: there PID 1 itself starts programs and needs
 //! their exit statuses, so it owns every child and hands the statuses out. Here PID 1 has a single child, and
 //! restarts it; the runner waits for its own programs in its own process.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, ExitStatus};
 
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, wait};
 use tokio::signal::unix::{SignalKind, signal};
+
+use super::ptrace::refuse_ptrace;
+use crate::agent::handover::{self, ConnectError};
 
 /// How often a killed runner is restarted before its pod ends. What kills it repeatedly may disappear with the
 /// container, or during the back-off before the next one.
@@ -23,8 +31,19 @@ const RESTARTS: u32 = 3;
 
 /// The child could not be started or watched.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to supervise the runner as PID 1")]
-pub struct InitError(#[from] io::Error);
+pub enum InitError {
+    #[error("failed to supervise a program as PID 1")]
+    Supervise(#[from] io::Error),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}
+
+/// What PID 1 supervises.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Supervised {
+    Runner,
+    Agent,
+}
 
 /// Whether this process is the container's PID 1.
 #[must_use]
@@ -33,17 +52,31 @@ pub fn is_init() -> bool {
 }
 
 /// Runs this command line as a child until it ends; returns its exit status.
-pub fn supervise() -> Result<ExitCode, InitError> {
+pub fn supervise(supervised: Supervised) -> Result<ExitCode, InitError> {
+    if supervised == Supervised::Agent {
+        // It is the one process of the container that the agent cannot kill: no code of users must take it over.
+        refuse_ptrace()?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut ended = signal(SignalKind::child())?;
-        let mut child = start()?;
-        let mut restarts = RESTARTS;
+        let (agents, mut restarts) = match supervised {
+            Supervised::Agent => (None, 0),
+            Supervised::Runner => tokio::select! {
+                agents = handover::connect_all() => (Some(agents?), RESTARTS),
+                _ = terminate.recv() => return Ok(ExitCode::FAILURE),
+            },
+        };
+        let mut child = start(agents.as_deref())?;
         loop {
             tokio::select! {
-                _ = terminate.recv() => restarts = stop(child)?,
+                _ = terminate.recv() => match supervised {
+                    Supervised::Runner => restarts = stop(child)?,
+                    // Code of users may have stopped the agent: it ends with this process, like all others.
+                    Supervised::Agent => return Ok(ExitCode::SUCCESS),
+                },
                 _ = interrupt.recv() => restarts = stop(child)?,
                 _ = ended.recv() => match reap(child).map(|status| next_action(status, restarts)) {
                     None => {}
@@ -52,7 +85,7 @@ pub fn supervise() -> Result<ExitCode, InitError> {
                         eprintln!("the runner was killed: restarting; it resumes from the journal");
                         kill_all_others();
                         restarts -= 1;
-                        child = start()?;
+                        child = start(agents.as_deref())?;
                     }
                 },
             }
@@ -60,9 +93,14 @@ pub fn supervise() -> Result<ExitCode, InitError> {
     })
 }
 
-fn start() -> io::Result<Pid> {
-    let child = Command::new("/proc/self/exe").args(std::env::args_os().skip(1)).spawn()?;
-    Ok(Pid::from_child(&child))
+/// Starts the child, which gets the connections to the agents if it is the runner.
+fn start(agents: Option<&[OwnedFd]>) -> io::Result<Pid> {
+    let mut command = Command::new("/proc/self/exe");
+    command.args(std::env::args_os().skip(1));
+    if let Some(agents) = agents {
+        command.stdin(handover::give(agents)?);
+    }
+    Ok(Pid::from_child(&command.spawn()?))
 }
 
 /// Terminates the runner; returns how often it may be restarted after that.

@@ -1,6 +1,6 @@
 //! Reads the census of a database. The sessions' search path has no schema of users, and no query evaluates their code.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
@@ -8,12 +8,17 @@ use tokio_postgres::{Client, Row};
 use super::compare::{CatalogDigest, CatalogRow, CreatedBy, Fingerprint};
 use super::definitions::{CATALOGS, Catalog, is_known};
 use super::dropped;
+use super::presence::{any_of, may_have_rights, may_have_rows};
 use super::row_digests::RowDigest;
 use super::sql::{self, BuiltIn, CommonColumns};
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::query::{Lossy, count, strings, texts};
 
 const WHAT: &str = "the system catalogs";
+
+/// The columns of the system catalogs of a server, as `catalog.column`.
+const COLUMNS: &str = "SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
+     WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND c.oid < 16384 AND a.attnum > 0";
 
 /// What the rights on the rows of a catalog are called, in front of the catalog's name.
 const RIGHTS: &str = "rights:";
@@ -32,13 +37,15 @@ pub struct Census {
 struct RowQuery {
     /// The name of the digest.
     name: String,
+    /// Whether there may be rows of users, or changed ones.
+    any: String,
     changed: String,
     all: String,
 }
 
 impl RowQuery {
-    fn new(name: String, query: impl Fn(BuiltIn) -> Option<String>) -> Option<Self> {
-        Some(Self { name, changed: query(BuiltIn::Changed)?, all: query(BuiltIn::All)? })
+    fn new(name: String, any: Option<String>, query: impl Fn(BuiltIn) -> Option<String>) -> Option<Self> {
+        Some(Self { name, any: any?, changed: query(BuiltIn::Changed)?, all: query(BuiltIn::All)? })
     }
 }
 
@@ -71,18 +78,35 @@ impl Census {
 
     /// The number of rows in each catalog, and a digest of them.
     pub async fn digests(&self, client: &Client) -> Result<Vec<CatalogDigest>, ServerError> {
-        let failed = ServerError::query(WHAT);
-        let queries = self.queries.iter().map(|query| (query.name.as_str(), query.changed.as_str()));
-        let rows = in_transaction(client, &sql::digests(queries)).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(CatalogDigest {
-                    name: row.try_get(0).map_err(failed)?,
-                    rows: u64::try_from(row.try_get::<_, i64>(1).map_err(failed)?).unwrap_or(0),
-                    digest: row.try_get(2).map_err(failed)?,
-                })
-            })
-            .collect()
+        let any = any_of(self.queries.iter().map(|query| query.any.as_str()));
+        let read = repeated(client, async || {
+            let any: Vec<bool> = client.query_typed_one(&any, &[]).await?.try_get(0)?;
+            let queries = self.queries.iter().zip(any).filter(|(_, any)| *any);
+            read_digests(client, queries.map(|(query, _)| query)).await
+        });
+        Ok(self.with_empty(read.await?))
+    }
+
+    /// The same for some of the catalogs: those that these digests name.
+    pub async fn digests_of(
+        &self,
+        client: &Client,
+        names: &BTreeSet<&str>,
+    ) -> Result<Vec<CatalogDigest>, ServerError> {
+        let queries: Vec<_> =
+            self.queries.iter().filter(|query| names.contains(query.name.as_str())).collect();
+        repeated(client, async || read_digests(client, queries.iter().copied()).await).await
+    }
+
+    /// With a digest of each catalog that has no rows, in the order of the catalogs.
+    fn with_empty(&self, digests: Vec<CatalogDigest>) -> Vec<CatalogDigest> {
+        let mut read: BTreeMap<_, _> =
+            digests.into_iter().map(|digest| (digest.name.clone(), digest)).collect();
+        let digest = |query: &RowQuery| {
+            let name = query.name.clone();
+            read.remove(&name).unwrap_or_else(|| CatalogDigest { name, rows: 0, digest: "0".to_owned() })
+        };
+        self.queries.iter().map(digest).collect()
     }
 
     /// The rows of the catalogs that these digests name, each with a digest of its fields.
@@ -165,8 +189,8 @@ fn queries(common: &CommonColumns) -> Vec<RowQuery> {
         let rows = |built_in| sql::rows(catalog, common, built_in);
         let rights = |built_in| sql::rights(catalog, common, built_in);
         [
-            RowQuery::new(catalog.name.to_owned(), rows),
-            RowQuery::new(format!("{RIGHTS}{}", catalog.name), rights),
+            RowQuery::new(catalog.name.to_owned(), Some(may_have_rows(catalog)), rows),
+            RowQuery::new(format!("{RIGHTS}{}", catalog.name), may_have_rights(catalog), rights),
         ]
     };
     CATALOGS.iter().flat_map(of_catalog).flatten().collect()
@@ -217,24 +241,49 @@ impl Horizon {
 }
 
 async fn columns(client: &Client) -> Result<BTreeSet<String>, ServerError> {
-    Ok(strings(client, "the columns of the system catalogs", sql::COLUMNS).await?.into_iter().collect())
+    Ok(strings(client, "the columns of the system catalogs", COLUMNS).await?.into_iter().collect())
 }
 
+async fn read_digests(
+    client: &Client,
+    queries: impl Iterator<Item = &RowQuery>,
+) -> Result<Vec<CatalogDigest>, tokio_postgres::Error> {
+    let mut queries = queries.map(|query| (query.name.as_str(), query.changed.as_str())).peekable();
+    if queries.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    let rows = client.query_typed(&sql::digests(queries), &[]).await?;
+    let digest = |row: &Row| {
+        let count = u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(0);
+        Ok(CatalogDigest { name: row.try_get(0)?, rows: count, digest: row.try_get(2)? })
+    };
+    rows.iter().map(digest).collect()
+}
+
+/// Without parameters their types need not be asked for, which takes a round trip.
 async fn in_transaction(client: &Client, query: &str) -> Result<Vec<Row>, ServerError> {
-    in_transaction_with(client, query, &[]).await
+    repeated(client, async || client.query_typed(query, &[]).await).await
 }
-
-/// How often a query is made whose objects other sessions drop meanwhile.
-const ATTEMPTS: usize = 5;
 
 async fn in_transaction_with(
     client: &Client,
     query: &str,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Row>, ServerError> {
+    repeated(client, async || client.query(query, parameters).await).await
+}
+
+/// How often something is read whose objects other sessions drop meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// Reads in one transaction.
+async fn repeated<T>(
+    client: &Client,
+    read: impl AsyncFn() -> Result<T, tokio_postgres::Error>,
+) -> Result<T, ServerError> {
     let mut repetitions = 1..ATTEMPTS;
     loop {
-        match in_one_transaction(client, query, parameters).await {
+        match in_one_transaction(client, &read).await {
             // Functions that name an object look it up as it is now, and not in the snapshot: it was dropped meanwhile.
             Err(error) if error.is_internal() && repetitions.next().is_some() => {}
             result => return result,
@@ -242,17 +291,16 @@ async fn in_transaction_with(
     }
 }
 
-async fn in_one_transaction(
+async fn in_one_transaction<T>(
     client: &Client,
-    query: &str,
-    parameters: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<Row>, ServerError> {
+    read: &impl AsyncFn() -> Result<T, tokio_postgres::Error>,
+) -> Result<T, ServerError> {
     let failed = ServerError::query(WHAT);
     client.batch_execute(sql::BEGIN).await.map_err(failed)?;
-    let rows = client.query(query, parameters).await;
+    let read = read().await;
     let ended = client.batch_execute("ROLLBACK").await;
-    let rows = rows.map_err(failed)?;
-    ended.map(|()| rows).map_err(failed)
+    let read = read.map_err(failed)?;
+    ended.map(|()| read).map_err(failed)
 }
 
 fn read_row(row: &Row) -> Result<CatalogRow, tokio_postgres::Error> {
@@ -275,6 +323,20 @@ mod tests {
         let late = Horizon::new(u64::from(u32::MAX) - 10);
         assert!(late.may_precede(5) && !late.may_precede(u32::MAX - 11));
         assert!(!late.may_precede(1) && !late.may_precede(2), "rows of initdb are older than all");
+    }
+
+    #[test]
+    fn catalog_without_rows_has_the_digest_of_nothing() {
+        let columns = ["pg_cast.castfunc", "pg_proc.proname", "pg_trigger.tgname"];
+        let census = Census::of(columns.into_iter().map(ToOwned::to_owned).collect());
+        let digest =
+            |name: &str, rows, digest: &str| CatalogDigest { name: name.into(), rows, digest: digest.into() };
+        let digests = census.with_empty(vec![digest("pg_proc", 2, "7")]);
+        let of = |name: &str| digests.iter().find(|digest| digest.name == name).unwrap().clone();
+        assert_eq!(of("pg_proc"), digest("pg_proc", 2, "7"));
+        assert_eq!(of("pg_cast"), digest("pg_cast", 0, "0"));
+        assert_eq!(of("rights:pg_proc"), digest("rights:pg_proc", 0, "0"));
+        assert_eq!(digests.len(), census.queries.len());
     }
 
     #[test]

@@ -7,10 +7,6 @@ use super::definitions::{Catalog, Column, Treatment};
 /// Columns that both servers have, as `catalog.column`.
 pub type CommonColumns = BTreeSet<String>;
 
-/// The columns of the system catalogs of a server, as `catalog.column`.
-pub const COLUMNS: &str = "SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
-     WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND c.oid < 16384 AND a.attnum > 0";
-
 /// Begins the transaction in which a census is read: names and values are shown in one way, whatever the session's settings.
 /// All names are quoted, since each version reserves other words.
 ///
@@ -68,10 +64,7 @@ pub fn rows(catalog: &Catalog, common: &CommonColumns, built_in: BuiltIn) -> Opt
 /// its owner or `PUBLIC` lacks.
 #[must_use]
 pub fn rights(catalog: &Catalog, common: &CommonColumns, built_in: BuiltIn) -> Option<String> {
-    let (column, default) = catalog.columns.iter().find_map(|column| match column.treatment {
-        Treatment::Rights(default) => Some((column.name, default)),
-        _ => None,
-    })?;
+    let (column, default) = column_of_rights(catalog)?;
     exists(catalog, common).then(|| {
         let (key, sub) = match catalog.name {
             "pg_attribute" => ("r.attrelid", "r.attnum"),
@@ -90,9 +83,7 @@ pub fn rights(catalog: &Catalog, common: &CommonColumns, built_in: BuiltIn) -> O
         ));
         let have = items(&format!("COALESCE(r.{column}, {default})"));
         let default = items(default);
-        // Most objects, and nearly all columns, have no list: it would take long to look at each.
-        let listed = format!("r.{column} IS NOT NULL");
-        let (granted, revoked, mine) = match (built_in, catalog.key) {
+        let (granted, revoked) = match (built_in, catalog.key) {
             (BuiltIn::All, Some(_)) => {
                 let is_built_in = is_built_in(catalog);
                 (
@@ -102,19 +93,10 @@ pub fn rights(catalog: &Catalog, common: &CommonColumns, built_in: BuiltIn) -> O
                          UNION SELECT i.privilege_type, 0, i.is_grantable FROM ({default}) AS i WHERE {is_built_in}) \
                          EXCEPT {have}"
                     ),
-                    format!("({is_built_in} OR {listed})"),
                 )
             }
-            (_, key) => (
-                format!("{have} EXCEPT {initial}"),
-                format!("{initial} EXCEPT {have}"),
-                match key {
-                    None => listed,
-                    Some(key) => format!("{listed} AND (r.{key} >= {FIRST_OF_USERS} OR {MODIFIED})"),
-                },
-            ),
+            _ => (format!("{have} EXCEPT {initial}"), format!("{initial} EXCEPT {have}")),
         };
-        let filter = catalog.filter.map_or(String::new(), |filter| format!(" AND ({filter})"));
         let query = format!(
             "SELECT {identity} || ': ' || d.change || ' ' || d.privilege_type || ' ' || d.preposition || ' ' \
              || CASE d.grantee WHEN 0 THEN 'PUBLIC' ELSE d.grantee::regrole::text END \
@@ -122,7 +104,8 @@ pub fn rights(catalog: &Catalog, common: &CommonColumns, built_in: BuiltIn) -> O
              ARRAY[]::text[] AS fields, r.xmin::text::int8 AS xmin, {is_built_in} AS built_in \
              FROM pg_catalog.{name} r, LATERAL ( \
              SELECT 'granted' AS change, 'to' AS preposition, g.* FROM ({granted}) AS g \
-             UNION ALL SELECT 'revoked', 'from', v.* FROM ({revoked}) AS v) AS d WHERE {mine}{filter}",
+             UNION ALL SELECT 'revoked', 'from', v.* FROM ({revoked}) AS v) AS d WHERE {condition}",
+            condition = condition_of_rights(catalog, column, built_in),
             identity = uniform(&catalog.identity),
             is_built_in = is_built_in(catalog),
             name = catalog.name,
@@ -242,12 +225,37 @@ fn is_built_in(catalog: &Catalog) -> String {
     catalog.key.map_or("false".to_owned(), |key| format!("(r.{key} < {FIRST_OF_USERS})"))
 }
 
-fn condition(catalog: &Catalog, built_in: BuiltIn) -> String {
+/// The condition on the rows of a catalog.
+pub(super) fn condition(catalog: &Catalog, built_in: BuiltIn) -> String {
     let mine = match (catalog.key, &catalog.built_in, built_in) {
         (None, ..) | (Some(_), Some(_), BuiltIn::All) => "true".to_owned(),
         (Some(key), None, _) => format!("r.{key} >= {FIRST_OF_USERS}"),
         (Some(key), Some(compared), BuiltIn::Changed) => {
             format!("(r.{key} >= {FIRST_OF_USERS} OR {MODIFIED} AND ({compared}))")
+        }
+    };
+    match catalog.filter {
+        None => mine,
+        Some(filter) => format!("{mine} AND ({filter})"),
+    }
+}
+
+/// The column with the rights on a row, and the SQL of those that it has without a list.
+pub(super) fn column_of_rights(catalog: &Catalog) -> Option<(&'static str, &'static str)> {
+    catalog.columns.iter().find_map(|column| match column.treatment {
+        Treatment::Rights(default) => Some((column.name, default)),
+        _ => None,
+    })
+}
+
+/// The condition on rows with rights. Most objects, and nearly all columns, have no list: it would take long to look at each.
+pub(super) fn condition_of_rights(catalog: &Catalog, column: &str, built_in: BuiltIn) -> String {
+    let listed = format!("r.{column} IS NOT NULL");
+    let mine = match (built_in, catalog.key) {
+        (BuiltIn::All, Some(_)) => format!("({} OR {listed})", is_built_in(catalog)),
+        (_, None) => listed,
+        (BuiltIn::Changed, Some(key)) => {
+            format!("{listed} AND (r.{key} >= {FIRST_OF_USERS} OR {MODIFIED})")
         }
     };
     match catalog.filter {

@@ -57,3 +57,20 @@ fn provider(
         other => Err(ServerError::Answer { what: "the locale provider", answer: other.to_owned() }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shape_is_one_row_even_without_template0() {
+        for major in [13, 15, 16, 17] {
+            let query = query(major);
+            assert!(
+                query.contains("ORDER BY datname <> 'template0'") && query.contains("LIMIT 1"),
+                "{query}"
+            );
+            assert!(!query.contains("WHERE datname"), "{query}");
+        }
+    }
+}

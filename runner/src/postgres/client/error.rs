@@ -3,9 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use pgops_tls::ConnectorError;
 use tokio_postgres::error::SqlState;
 
 use super::database_error::DatabaseError;
+use crate::agent::AgentError;
 
 /// A connection, query or statement failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +26,20 @@ pub enum ServerError {
         #[source]
         source: DatabaseError,
     },
+    /// The certificates that are mounted for TLS.
+    #[error(transparent)]
+    Tls(#[from] ConnectorError),
     #[error("failed to connect to the server's socket {path}")]
     Socket {
         path: PathBuf,
         #[source]
-        source: io::Error,
+        source: AgentError,
     },
+    #[error(
+        "failed to connect to the server at {path}: another process listens there than at its start, so code that a definition \
+         calls as superuser has replaced it; see \"privilege-escalation\" in docs/reference/findings.md"
+    )]
+    Replaced { path: PathBuf },
     #[error("failed to query {what}")]
     Query {
         /// A noun phrase, or the id of a preflight check.
@@ -59,6 +69,12 @@ impl ServerError {
         })
     }
 
+    /// Whether the agent of the server's container cannot be asked any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Socket { source, .. } if source.lost_container().is_some())
+    }
+
     /// Whether another session has held a lock for longer than `lock_timeout`.
     #[must_use]
     pub fn is_lock_timeout(&self) -> bool {
@@ -84,8 +100,8 @@ impl ServerError {
             Self::Connect { source, .. } | Self::Query { source, .. } | Self::Execute { source, .. } => {
                 source.is_permanent()
             }
-            Self::Answer { .. } => true,
-            Self::Secret { .. } | Self::Socket { .. } => false,
+            Self::Answer { .. } | Self::Replaced { .. } => true,
+            Self::Secret { .. } | Self::Tls(_) | Self::Socket { .. } => false,
         }
     }
 

@@ -1,14 +1,16 @@
 //! The settings that a server would read if it were started now, from all of its files.
 
 use std::fmt::Write;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_postgres::{Client, Row};
 
 use super::error::ServerError;
 use super::query::Lossy;
 
 /// Settings that only say where a server's own files are.
-const OF_THE_POD: [&str; 5] =
+pub const OF_THE_POD: [&str; 5] =
     ["config_file", "data_directory", "external_pid_file", "hba_file", "ident_file"];
 
 /// An entry of the server's files of settings.
@@ -24,8 +26,21 @@ enum Entry {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FileSettings(Vec<Entry>);
 
-/// Reads them through the view of the serving server, which follows all of its includes.
-pub async fn file_settings(client: &Client) -> Result<FileSettings, ServerError> {
+/// How long a server may take to read its files. It waits for ever for a FIFO among them, or for a file system that does not
+/// answer: neither `statement_timeout` nor the end of the session interrupts an `open()`.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// Reads them through the view of the serving server, which follows all of its includes; `None` if it does not answer in time.
+/// The session of `client` cannot be used then.
+pub async fn file_settings(client: &Client) -> Result<Option<FileSettings>, ServerError> {
+    in_time(read(client)).await.transpose()
+}
+
+async fn in_time<T>(answer: impl Future<Output = T>) -> Option<T> {
+    timeout(LIMIT, answer).await.ok()
+}
+
+async fn read(client: &Client) -> Result<FileSettings, ServerError> {
     let failed = ServerError::query("the settings in files");
     let sql = "SELECT name, setting, error, sourcefile, sourceline FROM pg_file_settings ORDER BY seqno";
     let rows = client.query(sql, &[]).await.map_err(failed)?;
@@ -109,5 +124,11 @@ mod tests {
             FileSettings(vec![Entry::Unreadable("syntax error (/etc/config/user.conf line 3)".into())]);
         assert_eq!(file.unreadable(), ["syntax error (/etc/config/user.conf line 3)"]);
         assert_eq!(file.as_file(), "");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn server_that_waits_for_a_fifo_is_not_waited_for() {
+        assert_eq!(in_time(std::future::ready(1)).await, Some(1));
+        assert_eq!(in_time(std::future::pending::<()>()).await, None);
     }
 }

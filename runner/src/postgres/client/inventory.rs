@@ -15,6 +15,8 @@ use super::settings::{StoredSetting, settings_for_all, stored_libraries};
 use super::side_by_side::{connect_in_turn, side_by_side};
 use crate::postgres::cluster_shape::ClusterShape;
 
+const LABELS: &str = "the providers of security labels";
+
 /// An extension that is installed in a database.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Extension {
@@ -41,6 +43,8 @@ pub struct Inventory {
     pub stored_settings: BTreeSet<String>,
     /// Settings that name libraries for the sessions of databases and roles to load.
     pub stored_libraries: Vec<StoredSetting>,
+    /// Providers of the security labels that objects have.
+    pub label_providers: BTreeSet<String>,
     /// Settings of `ALTER ROLE ALL`, by name.
     pub settings_for_all: Vec<(String, String)>,
     /// Number of subscriptions.
@@ -57,24 +61,38 @@ pub struct Inventory {
     pub files: u64,
 }
 
-/// Takes the inventory of the server at `host`.
-pub async fn inventory(superuser: &Superuser, host: &str) -> Result<Inventory, ServerError> {
+/// Takes the inventory of the server at `host`, with what else `read` reads of each of its [`Inventory::databases`] in the same
+/// session: to begin one takes the server longer than most queries.
+pub async fn inventory<T>(
+    superuser: &Superuser,
+    host: &str,
+    read: impl AsyncFn(Client, &str) -> Result<T, ServerError>,
+) -> Result<(Inventory, Vec<T>), ServerError> {
     let mut inventory = Inventory::of_server(&superuser.connect_server(host).await?).await?;
     let databases = std::mem::take(&mut inventory.databases);
-    let read = side_by_side(&databases, |database| async move {
+    let read = &read;
+    let all = side_by_side(&databases, |database| async move {
         match connect_in_turn(superuser, host, database).await {
-            Ok(client) => Contents::read(&client, database).await.map(Ok),
+            Ok(client) => {
+                let contents = Contents::read(&client, database).await?;
+                let other = read(client, database).await?;
+                Ok::<_, ServerError>(Ok((contents, other)))
+            }
             Err(ServerError::Connect { source, .. }) if source.is_permanent() => Ok(Err(source.to_string())),
             Err(error) => Err(error),
         }
     });
-    for (database, contents) in databases.iter().zip(read.await?) {
-        match contents {
-            Ok(contents) => inventory.add_database(database, contents),
+    let mut others = Vec::new();
+    for (database, read) in databases.iter().zip(all.await?) {
+        match read {
+            Ok((contents, other)) => {
+                inventory.add_database(database, contents);
+                others.push(other);
+            }
             Err(why) => inventory.unreachable.push((database.clone(), why)),
         }
     }
-    Ok(inventory)
+    Ok((inventory, others))
 }
 
 /// What one database contains.
@@ -83,6 +101,7 @@ struct Contents {
     files: u64,
     column_options: Vec<String>,
     libraries: Vec<String>,
+    label_providers: Vec<String>,
     extensions: Vec<Extension>,
 }
 
@@ -91,11 +110,13 @@ impl Contents {
     async fn read(client: &Client, database: &str) -> Result<Self, ServerError> {
         let options = "SELECT DISTINCT split_part(unnest(attoptions), '=', 1) FROM pg_attribute WHERE attrelid >= 16384";
         let libraries = "SELECT DISTINCT probin FROM pg_proc WHERE probin IS NOT NULL AND oid >= 16384";
+        let labels = "SELECT DISTINCT provider FROM pg_seclabel";
         Ok(Self {
             relations: count_relations(client).await?,
             files: count_files(client).await?,
             column_options: strings(client, "the options of columns", options).await?,
             libraries: strings(client, "the libraries of functions", libraries).await?,
+            label_providers: strings(client, LABELS, labels).await?,
             extensions: extensions(client, database).await?,
         })
     }
@@ -106,6 +127,7 @@ impl Inventory {
     async fn of_server(client: &Client) -> Result<Self, ServerError> {
         let settings = "SELECT DISTINCT split_part(unnest(setconfig), '=', 1) FROM pg_db_role_setting";
         let subscriptions = "SELECT count(*)::text FROM pg_subscription";
+        let labels = "SELECT DISTINCT provider FROM pg_shseclabel";
         let version = version(client).await?;
         Ok(Self {
             version,
@@ -115,6 +137,7 @@ impl Inventory {
             libraries: BTreeSet::new(),
             extensions: BTreeSet::new(),
             stored_libraries: stored_libraries(client).await?,
+            label_providers: strings(client, LABELS, labels).await?.into_iter().collect(),
             settings_for_all: settings_for_all(client).await?,
             stored_settings: strings(client, "stored settings", settings).await?.into_iter().collect(),
             subscriptions: count(client, "the number of subscriptions", subscriptions).await?,
@@ -133,6 +156,7 @@ impl Inventory {
         self.largest_database = self.largest_database.max(contents.relations);
         self.column_options.extend(contents.column_options);
         self.libraries.extend(contents.libraries.into_iter().map(|library| (library, database.to_owned())));
+        self.label_providers.extend(contents.label_providers);
         self.extensions.extend(contents.extensions);
         self.databases.push(database.to_owned());
     }
@@ -141,7 +165,7 @@ impl Inventory {
 async fn extensions(client: &Client, database: &str) -> Result<Vec<Extension>, ServerError> {
     let failed = ServerError::query("the extensions of a database");
     let sql = "SELECT extname::text, extversion FROM pg_extension";
-    let rows = client.query(sql, &[]).await.map_err(failed)?;
+    let rows = client.query_typed(sql, &[]).await.map_err(failed)?;
     let extension = |row: &Row| {
         Ok(Extension { name: row.try_get(0)?, version: row.try_get(1)?, database: database.to_owned() })
     };

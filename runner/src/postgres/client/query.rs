@@ -1,4 +1,4 @@
-//! Queries of one column, as text or as a count.
+//! Queries of one column, as text or as a count. Those without parameters take one round trip: their types need not be asked for.
 
 use std::error::Error;
 
@@ -10,7 +10,7 @@ use super::error::ServerError;
 /// The column of a query that returns one row.
 pub async fn text(client: &Client, what: &'static str, sql: &str) -> Result<String, ServerError> {
     let failed = ServerError::query(what);
-    client.query_one(sql, &[]).await.map_err(failed)?.try_get(0).map_err(failed)
+    client.query_typed_one(sql, &[]).await.map_err(failed)?.try_get(0).map_err(failed)
 }
 
 /// The number that a query returns as text.
@@ -21,7 +21,8 @@ pub async fn count(client: &Client, what: &'static str, sql: &str) -> Result<u64
 
 /// The column of a query, one string for each row.
 pub async fn strings(client: &Client, what: &'static str, sql: &str) -> Result<Vec<String>, ServerError> {
-    strings_with(client, what, sql, &[]).await
+    let failed = ServerError::query(what);
+    first_column(&client.query_typed(sql, &[]).await.map_err(failed)?).map_err(failed)
 }
 
 /// The column of a query with parameters, one string for each row.
@@ -32,9 +33,11 @@ pub async fn strings_with(
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<String>, ServerError> {
     let failed = ServerError::query(what);
-    let rows = client.query(sql, parameters).await.map_err(failed)?;
-    let text = |row: &Row| Ok(row.try_get::<_, Lossy>(0)?.0);
-    rows.iter().map(|row| text(row).map_err(failed)).collect()
+    first_column(&client.query(sql, parameters).await.map_err(failed)?).map_err(failed)
+}
+
+fn first_column(rows: &[Row]) -> Result<Vec<String>, tokio_postgres::Error> {
+    rows.iter().map(|row| Ok(row.try_get::<_, Lossy>(0)?.0)).collect()
 }
 
 /// A column that is an array of text.

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use pgops_api::session_options::{SessionKind, session_options};
 use pgops_api::{layout, names};
+use pgops_tls::Connector;
+use tokio::net::UnixStream;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::error::ServerError;
 use super::limited_stream::LimitedStream;
 use super::stored_settings::{OWN_SETTINGS, USERS_SETTINGS};
-use crate::agent::socket;
+use super::tls::DatabaseTls;
 
 /// The superuser of the auth secret. Its password leaves this type only for a connection.
 #[derive(Clone)]
@@ -20,6 +23,8 @@ pub struct Superuser {
     password: String,
     /// Major version of the oldest server to connect to. Users have stored no setting of a later one before the upgrade.
     oldest_major: u32,
+    /// None if the database does not speak TLS.
+    tls: Option<DatabaseTls>,
 }
 
 /// The database that every server has after `initdb`, and the one that `PostgreSQL` itself cannot do without.
@@ -27,19 +32,24 @@ const SERVER_DATABASES: [&str; 2] = ["postgres", "template1"];
 
 impl Superuser {
     /// Reads the mounted secret, for servers of `oldest_major` and later.
-    pub fn read(oldest_major: u32) -> Result<Self, ServerError> {
+    pub fn read(oldest_major: u32, tls: Option<DatabaseTls>) -> Result<Self, ServerError> {
         let read = |key: &'static str| {
             let path = PathBuf::from(layout::AUTH_DIR).join(key);
             fs::read_to_string(&path)
                 .map(|text| text.trim_end_matches('\n').to_owned())
                 .map_err(|source| ServerError::Secret { key, path, source })
         };
-        Ok(Self { name: read("username")?, password: read("password")?, oldest_major })
+        Ok(Self { name: read("username")?, password: read("password")?, oldest_major, tls })
     }
 
     #[cfg(test)]
     pub fn new(name: &str, password: &str) -> Self {
-        Self { name: name.to_owned(), password: password.to_owned(), oldest_major: 13 }
+        Self { name: name.to_owned(), password: password.to_owned(), oldest_major: 13, tls: None }
+    }
+
+    /// What encrypts a connection to the database; none if it does not speak TLS.
+    pub fn connector(&self) -> Result<Option<Connector>, ServerError> {
+        Ok(self.tls.as_ref().map(DatabaseTls::connector).transpose()?)
     }
 
     /// The password, for an authentication.
@@ -78,31 +88,43 @@ impl Superuser {
     async fn open(&self, host: &str, database: &str, options: String) -> Result<Client, ServerError> {
         let mut config = config(&self.name, database, options);
         config.host(host).port(names::POSTGRES_PORT).password(&self.password);
-        let (client, connection) = config.connect(NoTls).await.map_err(|source| ServerError::Connect {
+        let failed = |source: tokio_postgres::Error| ServerError::Connect {
             database: database.to_owned(),
             host: host.to_owned(),
             source: source.into(),
-        })?;
-        tokio::spawn(connection);
-        Ok(client)
+        };
+        match self.connector()? {
+            None => {
+                let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+            Some(connector) => {
+                // Never without it: the password and the data would be sent in clear text.
+                config.ssl_mode(SslMode::Require);
+                let (client, connection) = config.connect(connector).await.map_err(failed)?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+        }
     }
 }
 
-/// Connects through the socket in `directory` to a server of `major` that runs code of users in another container of this
-/// pod.
-pub async fn connect_socket(
-    directory: &Path,
+/// Begins a session with a server that runs code of users in another container of this pod: over `stream`, which leads to its
+/// `socket`, and for `time` at most.
+pub async fn begin_session(
+    stream: UnixStream,
+    socket: &Path,
+    time: Duration,
     database: &str,
     user: &str,
     major: u32,
 ) -> Result<Client, ServerError> {
-    let host = directory.display().to_string();
-    let path = directory.join(format!(".s.PGSQL.{}", names::POSTGRES_PORT));
-    let failed = |source| ServerError::Socket { path: path.clone(), source };
-    let stream = LimitedStream::new(socket::connect(&path).await.map_err(failed)?);
+    let stream = LimitedStream::new(stream, time);
     let config = config(user, database, session_options(SessionKind::Own, major));
     let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|source| {
-        ServerError::Connect { database: database.to_owned(), host, source: source.into() }
+        let (database, host) = (database.to_owned(), socket.display().to_string());
+        ServerError::Connect { database, host, source: source.into() }
     })?;
     tokio::spawn(connection);
     prepare(client).await

@@ -1,27 +1,35 @@
-//! What an upgrade changes about text: its order, the properties of letters, and the words of full-text search. The
-//! servers have versions of the order; letters and words change with major versions of `PostgreSQL` itself.
+//! What an upgrade changes about text and time: the order of text, the properties of letters, the words and lexemes of full-text
+//! search, the rules of time zones. The servers have versions of most orders, and answer questions about the rest; letters and
+//! stems also change with major versions of `PostgreSQL` itself.
 
 use std::fmt;
 
-use tokio_postgres::Client;
+use super::comparison::Comparison;
+use super::rules::{RulesBefore, RulesInUse};
+use super::versions::{ChangedCollation, CollationInUse, DEFAULT_COLLATION, changed_collations};
+use crate::postgres::answers::known::Answers;
+use crate::postgres::answers::question::Question;
+use crate::postgres::references::dictionaries::Dictionary;
 
-use super::versions::{
-    ChangedCollation, CollationInUse, CollationVersion, DEFAULT_COLLATION, changed_collations, oids,
-};
-use crate::postgres::client::error::ServerError;
-use crate::postgres::client::query::strings_with;
-
-/// What may have changed about text in one database.
+/// What may have changed in one database.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TextChanges {
+pub struct RuleChanges {
     /// Collations that may sort differently.
     pub collations: Vec<ChangedCollation>,
     /// `PostgreSQL`'s own Unicode tables, which `normalize()` uses.
     unicode: UnicodeTables,
     /// OIDs of collations that classify and fold letters by those tables.
-    letters: Vec<u32>,
+    unicode_letters: Vec<u32>,
+    /// OIDs of collations of the C library that may do so differently.
+    library_letters: Vec<u32>,
     /// Whether words and trigrams may be determined differently.
-    words: bool,
+    pub words: bool,
+    /// Text search dictionaries that may give other lexemes.
+    pub dictionaries: Vec<Dictionary>,
+    /// Time zones that may have other rules, as they are written in the database.
+    pub zones: Vec<String>,
+    /// Whether any time zone may have other rules, for expressions that take it from a row.
+    pub every_zone: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,44 +39,64 @@ enum UnicodeTables {
     Of(u32),
 }
 
-impl TextChanges {
-    /// The differences between the server of major version `old`, with the collations `before`, and that of `new`.
+impl RuleChanges {
+    /// The differences between the server of major version `old`, with the rules `before`, and that of `new`, which gives these
+    /// answers about what a database uses `now`.
     #[must_use]
-    pub fn between(before: &[CollationVersion], now: &[CollationInUse], old: u32, new: u32) -> Self {
+    pub fn between(before: &RulesBefore, now: &RulesInUse, answers: &Answers, old: u32, new: u32) -> Self {
+        let comparison = Comparison { before: &before.answers, now: answers };
         let unicode = if old == new { UnicodeTables::Unchanged } else { UnicodeTables::Of(new) };
-        let letters = match unicode {
-            UnicodeTables::Unchanged => Vec::new(),
-            UnicodeTables::Of(_) => now.iter().filter(|it| uses_unicode(it)).map(|it| it.oid).collect(),
+        let oids_of = |is_changed: &dyn Fn(&CollationInUse) -> bool| -> Vec<u32> {
+            now.collations.iter().filter(|it| is_changed(it)).map(|it| it.oid).collect()
         };
-        let words = letters.contains(&DEFAULT_COLLATION) || words_leave_the_library(now, old, new);
-        Self { collations: changed_collations(before, now), unicode, letters, words }
+        let unicode_letters = oids_of(&|it| unicode != UnicodeTables::Unchanged && uses_unicode(it));
+        let library_letters = oids_of(&|it| comparison.folds_differently(it));
+        let words = unicode_letters.iter().chain(&library_letters).any(|oid| *oid == DEFAULT_COLLATION)
+            || words_leave_the_library(&now.collations, old, new)
+            || now.collations.iter().any(|it| comparison.splits_differently(it));
+        let mut collations = changed_collations(&before.collations, &now.collations);
+        for it in now.collations.iter().filter(|it| comparison.sorts_differently(it)) {
+            if collations.iter().all(|changed| changed.oid != it.oid) {
+                let version = it.collation.version.clone();
+                let (oid, name) = (it.oid, it.name.clone());
+                collations.push(ChangedCollation { oid, name, before: version.clone(), now: version });
+            }
+        }
+        let zones = now.zones.named.iter().filter(|zone| comparison.has_other_rules(zone));
+        Self {
+            collations,
+            unicode,
+            unicode_letters,
+            library_letters,
+            words,
+            dictionaries: comparison.changed_dictionaries(&now.dictionaries, old, new),
+            zones: zones.cloned().collect(),
+            every_zone: now.zones.from_rows && comparison.differs(&Question::EveryZone).may_matter(),
+        }
     }
 
     /// Whether nothing can depend on a change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.collations.is_empty() && self.unicode == UnicodeTables::Unchanged && !self.words
+        self.collations.is_empty()
+            && self.unicode == UnicodeTables::Unchanged
+            && self.library_letters.is_empty()
+            && !self.words
+            && self.dictionaries.is_empty()
+            && self.zones.is_empty()
+            && !self.every_zone
     }
 
-    /// How to recognise what depends on the changes in the catalog of the database that `client` is connected to.
-    pub async fn dependents(&self, client: &Client) -> Result<Dependents, ServerError> {
-        let reordered = oids(&self.collations);
-        let unicode = self.unicode != UnicodeTables::Unchanged;
-        let letters: Vec<u32> = reordered.iter().chain(&self.letters).copied().collect();
-        let what = "functions that depend on text";
-        let sql = include_str!("../sql/dependent_expressions.sql");
-        let pattern = strings_with(client, what, sql, &[&reordered, &letters, &unicode, &self.words]).await?;
-        let extensions = extensions(self.words, &letters);
-        Ok(Dependents { reordered, pattern: pattern.concat(), extensions, words: self.words })
+    /// OIDs of collations that may classify and fold letters differently.
+    pub fn letters(&self) -> impl Iterator<Item = u32> {
+        self.unicode_letters.iter().chain(&self.library_letters).copied()
     }
-}
 
-/// Extensions whose operator classes depend on what has changed; `letters` has the collations whose letters may differ.
-/// Whatever collation a column of citext has, its letters are folded by the database's default.
-fn extensions(words: bool, letters: &[u32]) -> Vec<&'static str> {
-    let trigrams = words.then_some("pg_trgm");
-    let folded = letters.contains(&DEFAULT_COLLATION).then_some("citext");
-    trigrams.into_iter().chain(folded).collect()
+    /// Whether `PostgreSQL`'s own Unicode tables are others.
+    #[must_use]
+    pub fn has_other_unicode(&self) -> bool {
+        self.unicode != UnicodeTables::Unchanged
+    }
 }
 
 fn uses_unicode(it: &CollationInUse) -> bool {
@@ -82,27 +110,28 @@ fn words_leave_the_library(now: &[CollationInUse], old: u32, new: u32) -> bool {
     new >= 18 && old < new.min(19) && !now.iter().any(is_library)
 }
 
-/// How something that depends on changes is recognised in a catalog, as query parameters.
-#[derive(Clone, Debug)]
-pub struct Dependents {
-    /// OIDs of collations that may sort differently.
-    pub reordered: Vec<u32>,
-    /// A regular expression for stored expressions (`{OPEXPR :opno 664 … :inputcollid 100 …}`) whose result may change.
-    pub pattern: String,
-    /// Extensions whose operator classes depend on what has changed.
-    pub extensions: Vec<&'static str>,
-    /// Whether words and trigrams may be determined differently.
-    pub words: bool,
-}
+/// How many dictionaries and time zones are named.
+const MAX_NAMED: usize = 5;
 
-impl fmt::Display for TextChanges {
+impl fmt::Display for RuleChanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut causes: Vec<String> = self.collations.iter().map(ToString::to_string).collect();
         if self.words {
-            causes.push("words and trigrams (by the database's locale from this version on)".to_owned());
+            causes.push("words and trigrams (by other rules for letters)".to_owned());
+        }
+        // What sorts differently is named already.
+        let is_new = |oid: &u32| self.collations.iter().all(|changed| changed.oid != *oid);
+        if self.library_letters.iter().any(is_new) {
+            causes.push("letters (by the C library of the image)".to_owned());
+        }
+        let dictionaries = self.dictionaries.iter().map(|dictionary| dictionary.name.clone());
+        causes.extend(named("text search dictionaries", dictionaries.collect()));
+        causes.extend(named("rules of the time zones", self.zones.clone()));
+        if self.every_zone {
+            causes.push("rules of time zones that rows name".to_owned());
         }
         match self.unicode {
-            UnicodeTables::Of(major) if !self.letters.is_empty() || causes.is_empty() => {
+            UnicodeTables::Of(major) if !self.unicode_letters.is_empty() || causes.is_empty() => {
                 causes.push(format!("letters (by the Unicode tables of PostgreSQL {major})"));
             }
             UnicodeTables::Of(_) | UnicodeTables::Unchanged => {}
@@ -111,84 +140,13 @@ impl fmt::Display for TextChanges {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    fn default_of(provider: &str, locale: &str) -> CollationInUse {
-        let collation =
-            CollationVersion { provider: provider.into(), locale: locale.into(), version: Some("1".into()) };
-        CollationInUse { oid: DEFAULT_COLLATION, name: "the default of shop".into(), collation }
-    }
-
-    /// In a database with this default, whose order does not change.
-    fn changes(provider: &str, locale: &str, old: u32, new: u32) -> TextChanges {
-        let default = default_of(provider, locale);
-        TextChanges::between(
-            std::slice::from_ref(&default.collation),
-            std::slice::from_ref(&default),
-            old,
-            new,
-        )
-    }
-
-    #[rstest]
-    #[case::of_the_library("c", "de_DE.UTF-8", 17, 18, false)]
-    #[case::folded_by_icu("i", "de", 17, 18, true)]
-    #[case::folded_by_postgresql("b", "C", 17, 18, true)]
-    #[case::classified_by_icu("i", "de", 18, 19, true)]
-    #[case::both_before("i", "de", 15, 17, false)]
-    #[case::both_after("i", "de", 19, 20, false)]
-    #[case::minor("i", "de", 18, 18, false)]
-    #[case::default_with_other_unicode("b", "C.UTF-8", 19, 20, true)]
-    fn words_change_if_they_leave_the_c_library(
-        #[case] provider: &str,
-        #[case] locale: &str,
-        #[case] old: u32,
-        #[case] new: u32,
-        #[case] expected: bool,
-    ) {
-        assert_eq!(changes(provider, locale, old, new).words, expected);
-    }
-
-    #[rstest]
-    #[case::postgresqls_own("b", "C.UTF-8", 17, 18, &[DEFAULT_COLLATION])]
-    #[case::of_ascii_only("b", "C", 17, 18, &[])]
-    #[case::of_the_library("c", "C.UTF-8", 17, 18, &[])]
-    #[case::minor("b", "C.UTF-8", 18, 18, &[])]
-    fn builtin_collations_change_letters_with_the_major_version(
-        #[case] provider: &str,
-        #[case] locale: &str,
-        #[case] old: u32,
-        #[case] new: u32,
-        #[case] expected: &[u32],
-    ) {
-        assert_eq!(changes(provider, locale, old, new).letters, expected);
-    }
-
-    #[test]
-    fn citext_depends_on_the_default_of_the_database_alone() {
-        assert_eq!(extensions(false, &[DEFAULT_COLLATION]), ["citext"]);
-        assert_eq!(extensions(true, &[DEFAULT_COLLATION, 16400]), ["pg_trgm", "citext"]);
-        assert!(extensions(false, &[16400]).is_empty());
-    }
-
-    #[test]
-    fn minor_upgrade_in_the_same_image_changes_no_text() {
-        assert!(changes("b", "C.UTF-8", 18, 18).is_empty());
-        assert!(!changes("c", "C", 13, 17).is_empty(), "normalize() may differ");
-    }
-
-    #[rstest]
-    #[case("c", "C", 17, "letters (by the Unicode tables of PostgreSQL 18)")]
-    #[case("i", "de", 17, "words and trigrams (by the database's locale from this version on)")]
-    fn text_changes_are_shown_with_their_causes(
-        #[case] provider: &str,
-        #[case] locale: &str,
-        #[case] old: u32,
-        #[case] text: &str,
-    ) {
-        assert_eq!(changes(provider, locale, old, 18).to_string(), text);
-    }
+/// The first few by name, and how many more there are.
+fn named(what: &str, names: Vec<String>) -> Option<String> {
+    let more = names.len().saturating_sub(MAX_NAMED);
+    let first = names.into_iter().take(MAX_NAMED).collect::<Vec<_>>().join(", ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!first.is_empty()).then(|| format!("{what} {first}{more}"))
 }
+
+#[cfg(test)]
+mod tests;

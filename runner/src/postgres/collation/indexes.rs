@@ -4,7 +4,7 @@ use pgops_api::PgVersion;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
-use super::changes::Dependents;
+use super::dependents::Dependents;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::quote::identifier;
 

@@ -1,4 +1,5 @@
-//! Rows of a partition that belong to another one under the new text rules, and what is said about them.
+//! Rows of a partition that belong to another one under the new rules of text and time, and what is said about them. A table that
+//! inherits from another with checks is like a partition: queries look for its rows by these.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +19,17 @@ pub struct Partition {
     pub runs_foreign_code: bool,
     /// A column of the root, quoted, that may be set to itself: one of its key if possible.
     pub column: Option<String>,
+    pub bounds: Bounds,
+}
+
+/// What the rows of a table must fulfil to be found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Bounds {
+    /// Those of a partition.
+    #[default]
+    Partition,
+    /// The CHECK constraints, by OID, of a table that inherits from another. The server does not move its rows.
+    Checks(Vec<u32>),
 }
 
 /// Why the rows of a partition were not counted.
@@ -162,13 +174,39 @@ pub fn sentences(all: &[Misrouted]) -> Vec<String> {
 
 impl Group<'_> {
     fn sentence(&self) -> String {
-        let Partition { name, root, .. } = &self.first.partition;
-        let statement = self.first.partition.statement();
+        match &self.first.partition.bounds {
+            Bounds::Partition => self.of_partitions(),
+            Bounds::Checks(_) => self.of_children(),
+        }
+    }
+
+    fn of_children(&self) -> String {
+        let (root, names) = (&self.first.partition.root, self.names());
+        let remedy = "SET constraint_exclusion = off finds them; move each to the table whose constraints it fulfils (DELETE and INSERT)";
+        match &self.first.state {
+            State::Unchecked(why) => format!(
+                "rows of {names} may violate CHECK constraints now, by which queries of {root} skip the table: {why}. {remedy}"
+            ),
+            State::Counted(_) | State::Left(..) => format!(
+                "{} rows of {names} violate CHECK constraints now, so that queries of {root} miss them: {remedy}",
+                self.misrouted
+            ),
+        }
+    }
+
+    /// The first few partitions, and how many more there are.
+    fn names(&self) -> String {
         let first = self.names.iter().take(MAX_NAMED).copied().collect::<Vec<_>>().join(", ");
-        let names = match self.names.len().saturating_sub(MAX_NAMED) {
+        match self.names.len().saturating_sub(MAX_NAMED) {
             0 => first,
             more => format!("{first} and {more} more"),
-        };
+        }
+    }
+
+    fn of_partitions(&self) -> String {
+        let Partition { name, root, .. } = &self.first.partition;
+        let statement = self.first.partition.statement();
+        let names = self.names();
         let rows = self.misrouted;
         match &self.first.state {
             State::Unchecked(why) => {
@@ -250,6 +288,18 @@ mod tests {
         assert!(text.ends_with("SET enable_partition_pruning = off; UPDATE s.t SET w = w"), "{text}");
         let text = sentence(State::Left(rows, Refusal::Rejected(vec!["23505".into()])));
         assert!(text.contains("were not moved") && text.contains("SQLSTATE 23505"), "{text}");
+    }
+
+    #[test]
+    fn rows_of_an_inheriting_table_are_named_without_a_statement_that_would_not_move_them() {
+        let child = Partition { bounds: Bounds::Checks(vec![16410]), ..partition(Some("app"), false) };
+        let rows = Rows { misrouted: 7, ..Rows::default() };
+        let text = sentences(&[Misrouted { partition: child.clone(), state: State::Counted(rows) }]).concat();
+        assert!(text.starts_with("7 rows of s.t1 violate CHECK constraints now"), "{text}");
+        assert!(text.contains("constraint_exclusion = off") && !text.contains("UPDATE s.t"), "{text}");
+        let unchecked = Misrouted { partition: child, state: State::Unchecked(Unchecked::ForeignCode) };
+        let text = sentences(&[unchecked]).concat();
+        assert!(text.starts_with("rows of s.t1 may violate CHECK constraints now"), "{text}");
     }
 
     #[test]

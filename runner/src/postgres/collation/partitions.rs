@@ -1,10 +1,11 @@
-//! Partitions with rows that belong to another partition under the new text rules.
+//! Partitions with rows that belong to another partition under the new rules, and tables that inherit from another with rows that
+//! violate their checks: queries miss both.
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
-use super::changes::Dependents;
-use super::misrouted::{Misrouted, Partition, Rows, State, Unchecked};
+use super::dependents::Dependents;
+use super::misrouted::{Bounds, Misrouted, Partition, Rows, State, Unchecked};
 use crate::postgres::client::as_role::RoleSession;
 use crate::postgres::client::database_error::is_shutdown;
 use crate::postgres::client::error::ServerError;
@@ -36,7 +37,7 @@ pub async fn misrouted_rows(
     Ok(found)
 }
 
-/// The partitioned tables whose rows may be misrouted.
+/// The tables whose rows may be misrouted, without their partitions and the tables that inherit from them.
 pub async fn roots(client: &Client, dependents: &Dependents) -> Result<Vec<String>, ServerError> {
     let mut roots: Vec<String> =
         partitions(client, dependents).await?.into_iter().map(|partition| partition.root).collect();
@@ -46,16 +47,34 @@ pub async fn roots(client: &Client, dependents: &Dependents) -> Result<Vec<Strin
 }
 
 async fn partitions(client: &Client, dependents: &Dependents) -> Result<Vec<Partition>, ServerError> {
-    let failed = ServerError::query("partitions that depend on text rules");
+    let failed = ServerError::query("partitions that depend on rules of text and time");
     let parameters: [&(dyn ToSql + Sync); 3] =
         [&dependents.reordered, &dependents.pattern, &dependents.extensions];
-    let sql = include_str!("../sql/partitions_by_text.sql");
-    let rows = client.query(sql, &parameters).await.map_err(failed)?;
-    rows.iter().map(|row| Partition::read(row).map_err(failed)).collect()
+    let sql = with_foreign_code(include_str!("../sql/partitions_by_text.sql"));
+    let partitions = client.query(&sql, &parameters).await.map_err(failed)?;
+    let sql = with_foreign_code(include_str!("../sql/inherited_checks.sql"));
+    let children = client.query(&sql, &[&dependents.pattern]).await.map_err(failed)?;
+    let partitions = partitions.iter().map(Partition::read);
+    partitions.chain(children.iter().map(Partition::read_child)).map(|it| it.map_err(failed)).collect()
+}
+
+/// The query with the part that both have.
+fn with_foreign_code(sql: &str) -> String {
+    sql.replace("{foreign_code}", include_str!("../sql/foreign_code.sql").trim_end())
 }
 
 impl Partition {
+    /// Reads the columns of `partitions_by_text.sql`.
     fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self { column: row.try_get(6)?, ..Self::read_table(row)? })
+    }
+
+    /// Reads the columns of `inherited_checks.sql`.
+    fn read_child(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self { bounds: Bounds::Checks(row.try_get(6)?), ..Self::read_table(row)? })
+    }
+
+    fn read_table(row: &Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             oid: row.try_get(0)?,
             name: row.try_get(1)?,
@@ -63,7 +82,7 @@ impl Partition {
             root: row.try_get(3)?,
             owner: row.try_get(4)?,
             runs_foreign_code: row.try_get(5)?,
-            column: row.try_get(6)?,
+            ..Self::default()
         })
     }
 
@@ -92,7 +111,16 @@ impl Partition {
 
     /// The bounds of a partition are those of all above it.
     fn bounds_query(&self) -> String {
-        format!("SELECT pg_get_partition_constraintdef({})", self.oid)
+        match &self.bounds {
+            Bounds::Partition => format!("SELECT pg_get_partition_constraintdef({})", self.oid),
+            Bounds::Checks(oids) => {
+                let oids: Vec<_> = oids.iter().map(ToString::to_string).collect();
+                format!(
+                    "SELECT string_agg(format('(%s)', pg_get_expr(conbin, conrelid)), ' AND ') FROM pg_constraint WHERE oid IN ({})",
+                    oids.join(", ")
+                )
+            }
+        }
     }
 
     fn count_query(&self, bounds: &str) -> String {
@@ -133,7 +161,17 @@ pub mod tests {
             owner: owner.map(Into::into),
             runs_foreign_code,
             column: Some("w".into()),
+            bounds: Bounds::Partition,
         }
+    }
+
+    #[test]
+    fn bounds_of_an_inheriting_table_are_its_checks() {
+        let child = Partition { bounds: Bounds::Checks(vec![16410, 16411]), ..partition(Some("app"), false) };
+        let query = child.bounds_query();
+        assert!(query.ends_with("FROM pg_constraint WHERE oid IN (16410, 16411)"), "{query}");
+        let query = partition(Some("app"), false).bounds_query();
+        assert_eq!(query, "SELECT pg_get_partition_constraintdef(16400)");
     }
 
     #[test]

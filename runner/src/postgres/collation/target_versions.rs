@@ -21,7 +21,7 @@ pub async fn target_versions(
         let version = match (collation.provider.as_str(), &collation.version) {
             ("c", Some(_)) => library.clone(),
             ("i", Some(_)) => Some(icu_version(client, number, &collation.locale).await?),
-            // In the order of bytes, or of PostgreSQL itself, which keeps it in a major version.
+            // Of PostgreSQL itself, which keeps it in a major version; or the library has no version of it, and is asked.
             _ => collation.version.clone(),
         };
         versions.push(CollationVersion { version, ..collation.clone() });
@@ -57,8 +57,8 @@ pub fn with_target_versions(in_use: Vec<CollationInUse>, target: &[CollationVers
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::collation::changes::TextChanges;
-    use crate::postgres::collation::versions::DEFAULT_COLLATION;
+    use crate::postgres::answers::question::Locale;
+    use crate::postgres::collation::versions::{DEFAULT_COLLATION, changed_collations};
 
     fn version(version: &str) -> CollationVersion {
         CollationVersion { provider: "c".into(), locale: "de_DE.UTF-8".into(), version: Some(version.into()) }
@@ -68,13 +68,12 @@ mod tests {
     fn change_of_the_target_is_a_change_of_what_is_in_use() {
         let before = [version("2.31")];
         let in_use = || {
-            let name = "the default of shop".to_owned();
-            vec![CollationInUse { oid: DEFAULT_COLLATION, name, collation: version("2.31") }]
+            let (name, locale) = ("the default of shop".to_owned(), Locale::default());
+            vec![CollationInUse { oid: DEFAULT_COLLATION, name, collation: version("2.31"), locale }]
         };
-        let changes = |target: &str| {
-            TextChanges::between(&before, &with_target_versions(in_use(), &[version(target)]), 13, 13)
-        };
+        let changes =
+            |target: &str| changed_collations(&before, &with_target_versions(in_use(), &[version(target)]));
         assert!(changes("2.31").is_empty());
-        assert_eq!(changes("2.36").to_string(), "the default of shop (2.31 → 2.36)");
+        assert_eq!(changes("2.36")[0].to_string(), "the default of shop (2.31 → 2.36)");
     }
 }

@@ -5,14 +5,12 @@
 
 use std::fmt;
 
-use pgops_api::display_chain;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Row};
 
-use crate::postgres::client::catalog::databases;
+use crate::postgres::answers::known::Asked;
+use crate::postgres::answers::question::{Locale, Question};
 use crate::postgres::client::error::ServerError;
-use crate::postgres::client::session::Superuser;
-use crate::postgres::client::side_by_side::{connect_in_turn, side_by_side};
 
 /// A locale of a provider, and the version that a server has of it.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -21,7 +19,7 @@ pub struct CollationVersion {
     pub provider: String,
     /// The provider's name for the locale.
     pub locale: String,
-    /// None if the order never changes, or if the server does not know the version.
+    /// None if the server does not know the version: of an order that never changes, and of the C library's `C.UTF-8`, which does.
     pub version: Option<String>,
 }
 
@@ -33,8 +31,36 @@ pub struct CollationInUse {
     /// The name for messages.
     pub name: String,
     pub collation: CollationVersion,
+    /// By what text is sorted and classified.
+    pub locale: Locale,
 }
 
+impl CollationInUse {
+    /// What is asked about it, since no version shows everything: the C library reports none for locales such as `C.UTF-8`, and
+    /// full-text search follows `LC_CTYPE` whatever the provider is. Locales of bytes are the same everywhere.
+    #[must_use]
+    pub fn asked(&self) -> Vec<Asked> {
+        let is_default = self.oid == DEFAULT_COLLATION;
+        let is_library = self.collation.provider == "c";
+        let locale = || self.locale.clone();
+        let questions = [
+            (is_library && !is_bytes(&self.locale.collate)).then(|| Question::Order(locale())),
+            (is_library && !is_bytes(&self.locale.ctype)).then(|| Question::Letters(locale())),
+            is_default.then(|| Question::Words(locale())),
+        ];
+        let collation = if is_default { DEFAULT_NAME } else { &self.name };
+        let asked = |question| Asked { question, collation: collation.to_owned() };
+        questions.into_iter().flatten().map(asked).collect()
+    }
+}
+
+/// Whether the C library compares and classifies single bytes in this locale.
+fn is_bytes(locale: &str) -> bool {
+    ["C", "POSIX"].contains(&locale)
+}
+
+/// The name of the database's default collation.
+pub const DEFAULT_NAME: &str = "pg_catalog.\"default\"";
 /// The OID of the collation that stands for the database's default.
 pub const DEFAULT_COLLATION: u32 = 100;
 
@@ -53,6 +79,10 @@ pub struct ChangedCollation {
 impl fmt::Display for ChangedCollation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "unknown".to_owned());
+        if self.before == self.now {
+            // The library has no version of it, or does not tell by it.
+            return write!(f, "{} (sorts differently)", self.name);
+        }
         write!(f, "{} ({} → {})", self.name, version(&self.before), version(&self.now))
     }
 }
@@ -87,47 +117,29 @@ pub fn oids(changed: &[ChangedCollation]) -> Vec<u32> {
     changed.iter().map(|collation| collation.oid).collect()
 }
 
-/// The collations that the databases of the server at `host` use.
-pub async fn collation_versions(
-    superuser: &Superuser,
-    host: &str,
-    major: u32,
-) -> Result<Vec<CollationVersion>, ServerError> {
-    let databases = databases(&superuser.connect_server(host).await?).await?;
-    let in_use = side_by_side(&databases, |database| async move {
-        let in_use =
-            async { collations_in_use(&connect_in_turn(superuser, host, database).await?, major).await };
-        match in_use.await {
-            // Most versions are those of a library, which the other databases show too.
-            Err(error) if error.is_permanent() => {
-                tracing::warn!(
-                    "the collations of database \"{database}\" are unknown: {}",
-                    display_chain(&error)
-                );
-                Ok(Vec::new())
-            }
-            in_use => in_use,
-        }
-    });
-    let mut versions: Vec<_> = in_use.await?.into_iter().flatten().map(|it| it.collation).collect();
-    versions.sort();
-    versions.dedup();
-    Ok(versions)
-}
-
 /// The collations in use in the database that `client` is connected to.
 pub async fn collations_in_use(client: &Client, major: u32) -> Result<Vec<CollationInUse>, ServerError> {
     let failed = ServerError::query("the collations in use");
-    let rows = client.query(&query(major), &[]).await.map_err(failed)?;
+    let rows = client.query_typed(&query(major), &[]).await.map_err(failed)?;
     let read = |row: &Row| {
-        let collation =
-            CollationVersion { provider: row.try_get(2)?, locale: row.try_get(3)?, version: row.try_get(4)? };
-        Ok(CollationInUse { oid: row.try_get(0)?, name: row.try_get(1)?, collation })
+        let (provider, locale): (String, String) = (row.try_get(2)?, row.try_get(3)?);
+        Ok(CollationInUse {
+            oid: row.try_get(0)?,
+            name: row.try_get(1)?,
+            locale: Locale {
+                provider: provider.clone(),
+                name: locale.clone(),
+                collate: row.try_get(5)?,
+                ctype: row.try_get(6)?,
+                encoding: row.try_get(7)?,
+            },
+            collation: CollationVersion { provider, locale, version: row.try_get(4)? },
+        })
     };
     rows.iter().map(|row| read(row).map_err(failed)).collect()
 }
 
-/// Locales of the C library whose order is that of the bytes.
+/// Locales that the C library has no version of.
 const UNVERSIONED: &str = r"^(C|POSIX)$|^C\.";
 
 fn query(major: u32) -> String {
@@ -176,7 +188,8 @@ mod tests {
     }
 
     fn is_changed(before: &[CollationVersion], now: CollationVersion) -> bool {
-        let now = CollationInUse { oid: 16400, name: "public.x".into(), collation: now };
+        let locale = Locale::default();
+        let now = CollationInUse { oid: 16400, name: "public.x".into(), collation: now, locale };
         !changed_collations(before, &[now]).is_empty()
     }
 
@@ -220,6 +233,51 @@ mod tests {
             now: Some("2.41".into()),
         };
         assert_eq!(changed.to_string(), "the default of shop (unknown → 2.41)");
+        let unversioned = ChangedCollation { now: None, ..changed };
+        assert_eq!(unversioned.to_string(), "the default of shop (sorts differently)");
+    }
+
+    fn in_use(oid: u32, provider: &str, collate: &str, ctype: &str) -> CollationInUse {
+        CollationInUse {
+            oid,
+            name: "public.x".into(),
+            collation: collation(provider, collate, None),
+            locale: Locale {
+                provider: provider.into(),
+                name: collate.into(),
+                collate: collate.into(),
+                ctype: ctype.into(),
+                encoding: "UTF8".into(),
+            },
+        }
+    }
+
+    /// `o` for order, `l` for letters, `w` for words.
+    #[rstest]
+    #[case::without_version(100, "c", "C.UTF-8", "C.UTF-8", "olw")]
+    #[case::with_a_version(100, "c", "de_DE", "de_DE", "olw")]
+    #[case::letters_of_another_locale(100, "c", "C", "de_DE", "lw")]
+    #[case::bytes(100, "c", "C", "POSIX", "w")]
+    #[case::default_of_icu(100, "i", "de", "C", "w")]
+    #[case::collation_of_a_column(16400, "c", "C.utf8", "C.utf8", "ol")]
+    #[case::collation_of_icu(16400, "i", "de", "de", "")]
+    fn collation_is_asked_about_what_its_version_does_not_show(
+        #[case] oid: u32,
+        #[case] provider: &str,
+        #[case] collate: &str,
+        #[case] ctype: &str,
+        #[case] expected: &str,
+    ) {
+        let asked = in_use(oid, provider, collate, ctype).asked();
+        let kind = |asked: &Asked| match asked.question {
+            Question::Order(_) => 'o',
+            Question::Letters(_) => 'l',
+            Question::Words(_) => 'w',
+            _ => '?',
+        };
+        assert_eq!(asked.iter().map(kind).collect::<String>(), expected);
+        let name = if oid == DEFAULT_COLLATION { "pg_catalog.\"default\"" } else { "public.x" };
+        assert!(asked.iter().all(|asked| asked.collation == name), "{asked:?}");
     }
 
     #[rstest]

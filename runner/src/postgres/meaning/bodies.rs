@@ -38,6 +38,9 @@ pub async fn rejected_bodies(
 async fn rejected_plpgsql(restored: &Client) -> Result<Vec<String>, ServerError> {
     let failed = ServerError::query("bodies of functions in plpgsql");
     let functions = functions(restored, "plpgsql").await?;
+    if functions.is_empty() {
+        return Ok(Vec::new());
+    }
     // Types of variables are found on it.
     let begin = format!("SET check_function_bodies = on; {USERS_SETTINGS}");
     restored.batch_execute(&begin).await.map_err(failed)?;

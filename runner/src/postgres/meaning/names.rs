@@ -56,7 +56,7 @@ impl ServerNames {
                    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass \
                      AND e.objid = p.oid AND e.deptype = 'e')";
         let failed = ServerError::query("functions with the names of new ones");
-        let rows = newer.query(sql, &[]).await.map_err(failed)?;
+        let rows = newer.query_typed(sql, &[]).await.map_err(failed)?;
         let read = |row: &Row| Ok((row.try_get::<_, Lossy>(0)?.0, row.try_get::<_, Lossy>(1)?.0));
         let both: Vec<_> = rows.iter().map(read).collect::<Result<_, _>>().map_err(failed)?;
         let hidden = both.into_iter().filter(|(_, signature)| !self.functions.contains(signature));

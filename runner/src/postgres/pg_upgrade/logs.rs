@@ -7,6 +7,7 @@ use pgops_volume::Tree;
 
 use crate::agent::protocol::{Logs, MAX_MESSAGE};
 use crate::postgres::redact::redact;
+use crate::postgres::server::server_log::STARTING;
 
 /// As much of a file is read, from its end.
 const MAX_BYTES: u64 = 4 << 20;
@@ -96,9 +97,11 @@ impl LogFile {
 fn first_error(text: &str) -> Option<String> {
     const SIGNS: [&str; 7] =
         ["error:", "ERROR:", "FATAL:", "PANIC:", "could not", "No space left", "Disk quota exceeded"];
-    const CONSEQUENCES: [&str; 4] = [
+    const CONSEQUENCES: [&str; 5] = [
         "terminating connection due to administrator command",
         "shutting down",
+        // To pgops itself, which reads the rights of the old server.
+        STARTING,
         // A pod's names are not needed on a socket.
         "could not resolve \"localhost\"",
         "started with the command",
@@ -135,6 +138,7 @@ mod tests {
         let text =
             "LOG:  could not resolve \"localhost\": System error\nLOG:  disabling statistics collector";
         assert_eq!(first_error(text), None);
+        assert_eq!(first_error("FATAL:  the database system is starting up"), None);
         assert_eq!(
             first_error("x\nERROR:  type does not exist\nLINE 1: a\nCommand was: b").as_deref(),
             Some("ERROR:  type does not exist\nCommand was: b")

@@ -4,14 +4,24 @@
 //!
 //! Rights that were lost are not reported: they escalate nothing.
 
+mod known;
+mod later;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use self::known::{Change, Known};
 use super::difference::Difference;
+use super::facts::KnownFacts;
 use super::grants::{Allowed, describe};
 use super::roles::{compare_memberships, compare_roles, compare_settings};
 use super::snapshot::{DatabasePrivileges, Grant, Object, ObjectKind, Privileges, ServerPrivileges};
+use super::system_code::SystemCode;
+
+/// How large the facts are at most that are kept of all databases, in bytes. The file that they are stored in is read as a
+/// whole.
+const MAX_FACTS: usize = 8 << 20;
 
 /// The rights on a server of the new version as `initdb` leaves it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -28,6 +38,9 @@ pub struct Baseline {
     pub before: Privileges,
     pub pristine: Pristine,
     pub old_major: u32,
+    /// The rights on users' objects in each database, but for those with too many.
+    #[serde(default)]
+    facts: BTreeMap<String, KnownFacts>,
 }
 
 impl Baseline {
@@ -35,11 +48,15 @@ impl Baseline {
     #[must_use]
     pub fn new(before: ServerPrivileges, pristine: Pristine, old_major: u32) -> Self {
         let before = Privileges { server: before, databases: BTreeMap::new() };
-        Self { before, pristine, old_major }
+        Self { before, pristine, old_major, facts: BTreeMap::new() }
     }
 
     /// Adds the rights in a database, without what a new cluster has too: hundreds of objects in each.
     pub fn add_database(&mut self, name: &str, mut before: DatabasePrivileges) {
+        let facts = KnownFacts::of(&std::mem::take(&mut before.facts));
+        if self.facts.values().map(KnownFacts::bytes).sum::<usize>() + facts.bytes() <= MAX_FACTS {
+            self.facts.insert(name.to_owned(), facts);
+        }
         let pristine = by_name(&self.pristine.database.objects);
         before.objects.retain(|object| {
             let adds = |known: &Object| {
@@ -52,6 +69,20 @@ impl Baseline {
             }
         });
         self.before.databases.insert(name.to_owned(), before);
+    }
+
+    /// The databases whose objects are too many to compare the rights on them.
+    pub fn without_facts(&self) -> impl Iterator<Item = &str> {
+        let names = self.before.databases.keys().filter(|name| !self.facts.contains_key(*name));
+        names.map(String::as_str)
+    }
+
+    /// What code has added to the system's own, or changed, in the database `name`. Then no other answer means anything.
+    #[must_use]
+    pub fn compare_system_code(&self, name: &str, after: &SystemCode) -> Vec<Difference> {
+        let nothing = SystemCode::default();
+        let before = self.before.databases.get(name).map_or(&nothing, |before| &before.system_code);
+        after.compare(name, before, &self.pristine.database.system_code)
     }
 
     /// Rights on the server that nothing explains.
@@ -70,7 +101,16 @@ impl Baseline {
     pub fn compare_database(&self, name: &str, after: &DatabasePrivileges) -> Vec<Difference> {
         let nothing = DatabasePrivileges::default();
         let before = self.before.databases.get(name).unwrap_or(&nothing);
-        self.compare_objects(Some(name), &before.objects, &after.objects, &self.pristine.database.objects)
+        let mut found = self.compare_system_code(name, &after.system_code);
+        if found.is_empty() {
+            let pristine = &self.pristine.database.objects;
+            found.extend(self.compare_objects(Some(name), &before.objects, &after.objects, pristine));
+            let known = self.facts.get(name);
+            found.extend(
+                known.map(|known| known.compare(name, &after.facts, self.old_major)).unwrap_or_default(),
+            );
+        }
+        found
     }
 
     /// Rights on the server and in its databases that nothing explains.
@@ -116,12 +156,7 @@ impl Baseline {
         roles.filter(|role| role.superuser).map(|role| role.name.as_str())
     }
 
-    fn compare_grants(
-        &self,
-        object: &Object,
-        known: &Known<'_>,
-        superusers: &BTreeSet<&str>,
-    ) -> Vec<(String, String)> {
+    fn compare_grants(&self, object: &Object, known: &Known<'_>, superusers: &BTreeSet<&str>) -> Vec<Change> {
         let allowed = Allowed::of(object, known.before, known.pristine, self.old_major);
         let is_explained = |grant: &&Grant| {
             let grantee = grant.0.as_deref();
@@ -135,69 +170,6 @@ impl Baseline {
 
 fn by_name(objects: &[Object]) -> BTreeMap<(ObjectKind, &str), &Object> {
     objects.iter().map(|object| ((object.kind, object.name.as_str()), object)).collect()
-}
-
-/// What is known of an object from before, and from a new cluster.
-struct Known<'a> {
-    before: Option<&'a Object>,
-    pristine: Option<&'a Object>,
-}
-
-/// What was before, and what is after.
-type Change = (String, String);
-
-impl Known<'_> {
-    fn each(&self) -> impl Iterator<Item = &Object> {
-        self.before.into_iter().chain(self.pristine)
-    }
-
-    /// Whether the object did not exist, or is another one now.
-    fn compare_definition(&self, object: &Object) -> Option<Change> {
-        if self.each().next().is_none() && !is_implied(object) {
-            return Some(("does not exist".to_owned(), "exists".to_owned()));
-        }
-        let Some(definition) = &object.definition else { return None };
-        let same = self.each().any(|known| known.definition.as_ref() == Some(definition));
-        (!same).then(|| ("another definition".to_owned(), without_digest(definition)))
-    }
-
-    /// Whether its owner has changed. Nothing of the server's own is read unless its owner or grants are not the default,
-    /// so what is unknown belongs to the superuser that made it.
-    fn compare_owner(&self, object: &Object, superusers: &BTreeSet<&str>) -> Option<Change> {
-        let owner = object.owner.as_deref()?;
-        if self.each().next().is_none() && !object.built_in {
-            // Default privileges, whose name has the owner.
-            return None;
-        }
-        let known = self.each().any(|known| known.owner.as_deref() == Some(owner));
-        // A restore in binary upgrade mode creates extensions as the superuser that restores, and sets no owner: a role that
-        // had created a trusted one loses it.
-        let is_the_servers =
-            (object.built_in || object.kind == ObjectKind::Extension) && superusers.contains(owner);
-        (!known && !is_the_servers).then(|| {
-            let before = self.each().find_map(|known| known.owner.as_deref()).unwrap_or("a superuser");
-            (format!("owner \"{before}\""), format!("owner \"{owner}\""))
-        })
-    }
-}
-
-/// Whether an object exists although it was not read before: because the server has it with its default rights, or because
-/// only what is granted makes it one.
-fn is_implied(object: &Object) -> bool {
-    match object.kind {
-        ObjectKind::Parameter | ObjectKind::Column | ObjectKind::DefaultPrivileges => true,
-        // Those with a definition are all read.
-        _ => object.built_in && object.definition.is_none(),
-    }
-}
-
-/// A definition for a message: 32 or 64 hexadecimal digits tell a reader nothing.
-fn without_digest(definition: &str) -> String {
-    let words = definition.split(' ').map(|word| {
-        let is_digest = word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_digest { "(digest)" } else { word }
-    });
-    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -1,11 +1,17 @@
 //! Reads the rights from a server. The names of the queries are those of `pg_catalog`: a session's search path has no
-//! other schema.
+//! other schema. After code of users may have run as superuser, the system's own code is compared first: see
+//! [`examined_privileges`].
+
+mod roles;
 
 use futures::future::try_join_all;
 use serde::de::DeserializeOwned;
 use tokio_postgres::Client;
 
+use super::compare::Baseline;
+use super::facts::Facts;
 use super::snapshot::{DatabasePrivileges, Privileges, ServerPrivileges};
+use super::system_code::SystemCode;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::query::strings;
 
@@ -46,51 +52,91 @@ pub async fn server_privileges(
     major: u32,
     digest: Digest,
 ) -> Result<ServerPrivileges, ServerError> {
-    let roles = digest.fill(include_str!("../sql/privileges_roles.sql"));
     let settings = digest.fill(include_str!("../sql/privileges_settings.sql"));
+    let roles = roles::roles(client).await?;
     Ok(ServerPrivileges {
-        roles: read(client, "the roles", &roles).await?,
-        memberships: read(client, "the memberships of roles", &memberships_query(major)).await?,
+        memberships: roles::memberships(client, major, &roles).await?,
+        roles: roles.into_values().collect(),
         settings: read(client, "the settings of roles and databases", &settings).await?,
         objects: read(client, "the rights on databases", &objects_query(major)).await?,
     })
 }
 
-/// The rights in the database that `client` is connected to.
-pub async fn database_privileges(client: &Client, digest: Digest) -> Result<DatabasePrivileges, ServerError> {
-    let sql = digest.fill(include_str!("../sql/privileges_of_database.sql"));
-    Ok(DatabasePrivileges { objects: read(client, "the rights in a database", &sql).await? })
+/// The rights in the database that `client` is connected to, on the serving server of `major`, where no code of users has run as
+/// superuser.
+pub async fn database_privileges(
+    client: &Client,
+    major: u32,
+    digest: Digest,
+) -> Result<DatabasePrivileges, ServerError> {
+    let system_code = SystemCode::read_added(client).await?;
+    contents(client, major, digest, system_code).await
 }
 
-/// All rights, on a server of `major` with these databases, to each of which `connect` connects.
+/// Those in a database of a new cluster of `major`, with what other clusters of that version are compared with.
+pub async fn pristine_privileges(
+    client: &Client,
+    major: u32,
+    digest: Digest,
+) -> Result<DatabasePrivileges, ServerError> {
+    let system_code = SystemCode::read(client).await?;
+    contents(client, major, digest, system_code).await
+}
+
+/// The rights in the database `name`, on a server of `major` where code of users may have run as superuser. If the system's own
+/// code is not as `baseline` explains, nothing else is asked: the answers would mean nothing, and might run more of that code.
+pub async fn examined_privileges(
+    client: &Client,
+    name: &str,
+    major: u32,
+    digest: Digest,
+    baseline: &Baseline,
+) -> Result<DatabasePrivileges, ServerError> {
+    let system_code = SystemCode::read(client).await?;
+    if !baseline.compare_system_code(name, &system_code).is_empty() {
+        return Ok(DatabasePrivileges { system_code, ..DatabasePrivileges::default() });
+    }
+    contents(client, major, digest, system_code).await
+}
+
+async fn contents(
+    client: &Client,
+    major: u32,
+    digest: Digest,
+    system_code: SystemCode,
+) -> Result<DatabasePrivileges, ServerError> {
+    let sql = digest.fill(include_str!("../sql/privileges_of_database.sql"));
+    let objects = read(client, "the rights in a database", &sql).await?;
+    Ok(DatabasePrivileges { objects, system_code, facts: Facts::read(client, major).await? })
+}
+
+/// All rights, on a server of `major` with these databases, to each of which `connect` connects. Code of users may have run.
 pub async fn privileges(
     connect: impl AsyncFn(&str) -> Result<Client, ServerError>,
     databases: &[String],
     major: u32,
     digest: Digest,
+    baseline: &Baseline,
 ) -> Result<Privileges, ServerError> {
-    let server = server_privileges(&connect("postgres").await?, major, digest).await?;
-    let mut privileges = Privileges { server, ..Privileges::default() };
+    let mut privileges = Privileges::default();
     // One after the other would make an outage longer.
     for some in databases.chunks(CONCURRENCY) {
-        let read = some.iter().map(|name| named_privileges(&connect, name, digest));
+        let read = some.iter().map(|name| named_privileges(&connect, name, major, digest, baseline));
         privileges.databases.extend(try_join_all(read).await?);
     }
+    privileges.server = server_privileges(&connect("postgres").await?, major, digest).await?;
     Ok(privileges)
 }
 
 async fn named_privileges(
     connect: &impl AsyncFn(&str) -> Result<Client, ServerError>,
     name: &str,
+    major: u32,
     digest: Digest,
+    baseline: &Baseline,
 ) -> Result<(String, DatabasePrivileges), ServerError> {
-    Ok((name.to_owned(), database_privileges(&connect(name).await?, digest).await?))
-}
-
-fn memberships_query(major: u32) -> String {
-    let (inherit, set) =
-        if major >= 16 { ("m.inherit_option", "m.set_option") } else { ("member.rolinherit", "true") };
-    include_str!("../sql/privileges_memberships.sql").replace("{inherit}", inherit).replace("{set}", set)
+    let client = connect(name).await?;
+    Ok((name.to_owned(), examined_privileges(&client, name, major, digest, baseline).await?))
 }
 
 fn objects_query(major: u32) -> String {
@@ -117,15 +163,6 @@ async fn read<T: DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rstest::rstest;
-
-    #[rstest]
-    #[case::before_options_of_memberships(15, "member.rolinherit")]
-    #[case::with_them(16, "m.inherit_option")]
-    fn memberships_are_read_as_the_version_has_them(#[case] major: u32, #[case] column: &str) {
-        let sql = memberships_query(major);
-        assert!(sql.contains(&format!("'inherit', {column}")) && !sql.contains("{set}"), "{sql}");
-    }
 
     #[test]
     fn parameters_have_grants_since_15() {
@@ -137,9 +174,9 @@ mod tests {
     fn digest_is_one_that_both_servers_have() {
         assert_eq!((Digest::since(10), Digest::since(11)), (Digest::Md5, Digest::Sha256));
         for digest in [Digest::Md5, Digest::Sha256] {
-            let sql = digest.fill(include_str!("../sql/privileges_roles.sql"));
+            let sql = digest.fill(include_str!("../sql/privileges_settings.sql"));
             let (_, query) = sql.split_once("SELECT").unwrap();
-            assert!(!query.contains('{') && !query.contains("'password', rolpassword"), "{query}");
+            assert!(!query.contains('{') && !query.contains("'value', translate"), "{query}");
         }
     }
 }

@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::facts::Facts;
+use super::system_code::SystemCode;
+
 /// The rights on a server and in its databases.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Privileges {
@@ -26,6 +29,12 @@ pub struct ServerPrivileges {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DatabasePrivileges {
     pub objects: Vec<Object>,
+    /// What every query depends on.
+    #[serde(default)]
+    pub system_code: SystemCode,
+    /// The rights on users' objects. Of those before an upgrade only digests are stored.
+    #[serde(skip)]
+    pub facts: Facts,
 }
 
 /// A role with its attributes.
@@ -104,7 +113,7 @@ pub enum ObjectKind {
     Column,
     Type,
     Function,
-    /// All functions of the server that are compiled into it, as one.
+    /// All functions of the server that are compiled into it, as one. In a baseline of an earlier release.
     BuiltInFunctions,
 }
 
@@ -165,7 +174,8 @@ mod tests {
     #[test]
     fn privileges_are_stored_and_read_again() {
         let object = serde_json::from_str(ROW).unwrap();
-        let databases = [("shop".to_owned(), DatabasePrivileges { objects: vec![object] })].into();
+        let shop = DatabasePrivileges { objects: vec![object], ..DatabasePrivileges::default() };
+        let databases = [("shop".to_owned(), shop)].into();
         let privileges = Privileges { databases, ..Privileges::default() };
         let json = serde_json::to_string(&privileges).unwrap();
         assert_eq!(serde_json::from_str::<Privileges>(&json).unwrap(), privileges);

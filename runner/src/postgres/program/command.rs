@@ -151,6 +151,7 @@ impl Program {
                         Stream::Err => err_tail.keep(line),
                     }
                 }
+                Response::AtWork => {}
                 Response::Ended(exit) => break exit,
                 _ => return Err(failed(agent.unexpected())),
             }

@@ -66,7 +66,7 @@ pub enum SyncError {
     Command(#[from] CommandError),
 }
 
-/// Writes the files of the cluster in `pgdata`, and in its tablespaces, to the disk. No server may run on it.
+/// Writes the files of the cluster in `pgdata`, and in its tablespaces, to the disk. What a server writes meanwhile may be missing.
 pub async fn sync(programs: &Programs, pgdata: &Path, interlock: &Interlock) -> Result<(), SyncError> {
     let program = programs.program("initdb").args(["--sync-only", "--pgdata"]).path(pgdata);
     program.holding(interlock).map_err(SyncError::Interlock)?.output().await?;

@@ -52,6 +52,12 @@ impl ReportedError {
             .any(|it| self.message.contains(it))
     }
 
+    /// Whether no library that provides security labels is loaded.
+    #[must_use]
+    pub fn is_missing_label_provider(&self) -> bool {
+        self.message.contains("security label provider")
+    }
+
     /// Whether another client holds a lock.
     #[must_use]
     pub fn is_lock_timeout(&self) -> bool {

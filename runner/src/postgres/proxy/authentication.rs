@@ -57,5 +57,6 @@ pub async fn authenticate(
             _ => return Err(invalid("a request for an unknown authentication")),
         }
         server.write_all(&answer).await?;
+        server.flush().await?;
     }
 }

@@ -1,7 +1,7 @@
 //! The definitions of a restored database in which a time zone may be named. Nothing is evaluated: the server prints
 //! what it has stored, as `pg_dump` has it printed.
 
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use super::constants::ZONE_FUNCTIONS;
@@ -117,11 +117,11 @@ const fn expressions(sql: &'static str) -> Source {
 pub async fn definitions_with_zones(client: &Client, major: u32) -> Result<Vec<Definition>, ServerError> {
     let failed = ServerError::query("definitions with time zones");
     let stored_form = text(client, "functions of time zones", &stored_form_query()).await?;
-    let with_stored_form = [&stored_form as &(dyn ToSql + Sync)];
+    let with_stored_form = [(&stored_form as &(dyn ToSql + Sync), Type::TEXT)];
     let mut definitions = Vec::new();
     for source in SOURCES.iter().filter(|source| source.since <= major) {
         let parameters: &[_] = if source.sql.contains("$1") { &with_stored_form } else { &[] };
-        let rows = client.query(source.sql, parameters).await;
+        let rows = client.query_typed(source.sql, parameters).await;
         let read = |row: &Row| {
             Ok(Definition {
                 object: row.try_get::<_, Lossy>(0)?.0,

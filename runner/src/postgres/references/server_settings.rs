@@ -17,7 +17,7 @@ const COMMANDS: [&str; 5] = [
     "ssl_passphrase_command",
 ];
 /// Settings that name a file of TLS, which the server reads when it starts. `ssl_crl_dir` is new in 14.
-const TLS_FILES: [&str; 6] =
+pub(super) const TLS_FILES: [&str; 6] =
     ["ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file", "ssl_crl_dir", "ssl_dh_params_file"];
 /// Settings that say whether the others are in effect, and how they are read.
 const OTHERS: [&str; 3] = ["archive_mode", "ssl", "data_directory"];
@@ -43,13 +43,19 @@ impl ServerSettings {
     /// The program of each command that is in effect, with the setting: only its name, as a command may hold secrets.
     #[must_use]
     pub fn programs(&self) -> Vec<(&'static str, &str)> {
+        let commands = self.commands().into_iter();
+        commands.filter_map(|(setting, command)| Some((setting, program(command)?))).collect()
+    }
+
+    /// The commands that are in effect, each with its setting.
+    #[must_use]
+    pub fn commands(&self) -> Vec<(&'static str, &str)> {
         let in_effect = |setting: &&str| match *setting {
             "archive_command" => self.value("archive_mode") != "off",
             "ssl_passphrase_command" => self.value("ssl") == "on",
             _ => true,
         };
-        let commands = COMMANDS.into_iter().filter(in_effect);
-        commands.filter_map(|setting| Some((setting, program(self.value(setting))?))).collect()
+        COMMANDS.into_iter().filter(in_effect).map(|setting| (setting, self.value(setting))).collect()
     }
 
     /// The settings of TLS files that are in the data directory, which is not carried over, with their values.
@@ -68,7 +74,7 @@ impl ServerSettings {
 }
 
 /// The program that a shell command begins with; `None` if only a shell could tell.
-fn program(command: &str) -> Option<&str> {
+pub(super) fn program(command: &str) -> Option<&str> {
     let is_assignment = |word: &&str| {
         let name = word.split_once('=').map(|(name, _)| name);
         name.is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_'))

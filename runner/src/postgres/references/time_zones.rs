@@ -51,7 +51,7 @@ pub async fn zones_of_functions(client: &Client) -> Result<Vec<(String, String)>
 
 async fn objects_with_zones(client: &Client, sql: &str) -> Result<Vec<(String, String)>, ServerError> {
     let failed = ServerError::query("settings of time zones");
-    let rows = client.query(sql, &[]).await.map_err(failed)?;
+    let rows = client.query_typed(sql, &[]).await.map_err(failed)?;
     let read = |row: &Row| Ok((row.try_get::<_, Lossy>(0)?.0, row.try_get::<_, Lossy>(1)?.0));
     let mut objects: Vec<_> = rows.iter().map(read).collect::<Result<_, _>>().map_err(failed)?;
     objects.sort();

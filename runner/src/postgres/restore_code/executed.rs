@@ -91,7 +91,8 @@ async fn wait_for_counts(restored: &Client, major: u32) -> Result<(), ServerErro
 
 async fn calls(restored: &Client) -> Result<Vec<Call>, ServerError> {
     let failed = ServerError::query(WHAT);
-    let rows = restored.query(include_str!("../sql/executed_functions.sql"), &[]).await.map_err(failed)?;
+    let rows =
+        restored.query_typed(include_str!("../sql/executed_functions.sql"), &[]).await.map_err(failed)?;
     let call = |row: &Row| Ok(Call { function: row.try_get::<_, Lossy>(0)?.0, objects: texts(row, 1)? });
     rows.iter().map(call).collect::<Result<_, _>>().map_err(failed)
 }

@@ -5,14 +5,16 @@
 //! take changes away from the real server.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pgops_api::session_options::{SessionKind, session_options};
+use pgops_volume::Volume;
 use tokio_postgres::Client;
 
 use super::private_server::{Data, PrivateServer, private_hba};
+use super::socket::ServerSocket;
 use crate::agent::AgentError;
 use crate::postgres::client::error::ServerError;
-use crate::postgres::client::session::connect_socket;
 use crate::postgres::cluster_shape::ClusterShape;
 use crate::postgres::program::command::{CommandError, Program};
 use crate::postgres::program::controldata::ControlData;
@@ -27,7 +29,12 @@ pub enum ScratchError {
     Command(#[from] CommandError),
     #[error("failed to create or remove a scratch server; check the free space of the worker's /tmp")]
     Agent(#[from] AgentError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
 }
+
+/// How long a session lasts at most: one that compares a large database takes minutes.
+const SESSION_TIME: Duration = Duration::from_hours(1);
 
 /// A scratch cluster, and the server that runs on it once it is started.
 pub struct Scratch {
@@ -35,6 +42,7 @@ pub struct Scratch {
     directory: PathBuf,
     /// Directory of its socket, which the runner can reach too.
     socket_dir: PathBuf,
+    socket: ServerSocket,
     user: String,
 }
 
@@ -50,6 +58,7 @@ impl Scratch {
             programs: programs.clone(),
             directory: directory.to_owned(),
             socket_dir: socket_dir.to_owned(),
+            socket: ServerSocket::new(&programs.agent, socket_dir, programs.major, SESSION_TIME),
             user: shape.install_user.clone(),
         };
         programs.agent.stop_server(scratch.pgdata()).await?;
@@ -61,7 +70,7 @@ impl Scratch {
     }
 
     /// Starts its server, with enough locks for a database with that number of relations. It counts the calls of functions:
-    /// what a restore has called must be known.
+    /// what a restore has called must be known. Nothing that was restored may run meanwhile.
     pub async fn start(
         &self,
         major: u32,
@@ -79,7 +88,8 @@ impl Scratch {
         options.set("synchronous_commit", "off").set("full_page_writes", "off");
         let start = self.programs.program("pg_ctl").arg("-D").path(&self.pgdata());
         let start = start.args(["-w", "-s", "-l"]).path(&self.log()).arg("-o").arg(format!("-b {options}"));
-        Ok(start.arg("start").output().await.map(drop)?)
+        start.arg("start").output().await?;
+        Ok(self.socket.identify().await?)
     }
 
     /// The log of its server.
@@ -101,6 +111,12 @@ impl Scratch {
     pub async fn remove(&self) -> Result<(), ScratchError> {
         self.programs.agent.stop_server(self.pgdata()).await?;
         Ok(self.programs.agent.remove_directory(self.directory.clone()).await?)
+    }
+
+    /// How many bytes are free for it. The directory of its socket is in the node's file system too; 0 if that cannot be measured.
+    #[must_use]
+    pub fn free_bytes(&self) -> u64 {
+        Volume::at(&self.socket_dir).space().map_or(0, |space| space.free)
     }
 
     #[must_use]
@@ -140,6 +156,6 @@ impl Scratch {
 
     /// A session in one of its databases.
     pub async fn connect(&self, database: &str) -> Result<Client, ServerError> {
-        connect_socket(&self.socket_dir, database, &self.user, self.programs.major).await
+        self.socket.connect(database, &self.user).await
     }
 }

@@ -1,4 +1,5 @@
--- What initdb needs for a cluster that matches this one; one row.
+-- What initdb needs for a cluster that matches this one; one row, also if template0 was dropped or renamed, which a check of
+-- its own reports.
 -- Run by client/cluster_shape.rs on the serving database, on any version. {provider}, {locale} and {rules} are
 -- the columns of that version: locale providers exist since 15, ICU rules since 16, "datlocale" since 17.
 SELECT
@@ -16,4 +17,5 @@ SELECT
   (SELECT setting FROM pg_settings WHERE name = 'lc_numeric') AS lc_numeric,
   (SELECT setting FROM pg_settings WHERE name = 'lc_time') AS lc_time
 FROM pg_database
-WHERE datname = 'template0'
+ORDER BY datname <> 'template0', datname <> 'template1', oid
+LIMIT 1

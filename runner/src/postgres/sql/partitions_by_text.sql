@@ -10,7 +10,7 @@
 -- The bounds are not read here: the server evaluates functions of partition keys for that (RelationBuildPartitionKey).
 -- Run by collation/partitions.rs on the new server, or on the scratch server, on any version. $1 has the collations that
 -- sort differently, $2 the regular expression of dependent_expressions.sql, $3 the extensions whose operator classes
--- depend on what has changed.
+-- depend on what has changed. foreign_code.sql is put into it.
 WITH RECURSIVE tables AS (
   SELECT partrelid AS relid, partstrat, partattrs::int2[] AS attnums, partclass::oid[] AS opclasses,
     partcollation::oid[] AS collations, partexprs::text AS expressions,
@@ -59,15 +59,7 @@ parts (relid) AS (
   SELECT i.inhrelid
   FROM parts
   JOIN pg_inherits i ON i.inhparent = parts.relid),
-foreign_code (classid, objid) AS (
-  SELECT o.classid, o.objid
-  FROM (SELECT 'pg_proc'::regclass, oid, proowner FROM pg_proc
-    UNION ALL SELECT 'pg_operator'::regclass, oid, oprowner FROM pg_operator
-    UNION ALL SELECT 'pg_type'::regclass, oid, typowner FROM pg_type
-    UNION ALL SELECT 'pg_opclass'::regclass, oid, opcowner FROM pg_opclass
-    UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfowner FROM pg_opfamily) AS o (classid, objid, owner)
-  JOIN pg_authid r ON r.oid = o.owner
-  WHERE o.objid >= 16384 AND NOT r.rolsuper),
+{foreign_code},
 with_foreign_code (relid) AS (
   SELECT COALESCE(i.indrelid, s.stxrelid, d.objid)
   FROM foreign_code f

@@ -3,9 +3,8 @@
 --   casts made by users;
 -- - of the server's own functions, relations, columns and types those that have another owner or other grants than
 --   initdb gives without a word, and those that users have put into the server's schemas;
--- - all functions that run as superuser, or are in a language that is not trusted. A digest stands for all
---   internal ones of the server. Those that the server itself makes with a range type, and their casts, are left out: 14
---   makes more than 13.
+-- - all functions that run as superuser, or are in a language that is not trusted. Those that the server itself makes with
+--   a range type, and their casts, are left out: 14 makes more than 13.
 -- Null grants are the default ones. What initdb has made is "built_in": OIDs below FirstNormalObjectId.
 -- Run by privileges/read.rs on the serving database, the scratch server and the new server, on any version. {open} and
 -- {close} make a digest of what is between them.
@@ -85,11 +84,6 @@ WITH own_schemas AS (
       format('language %s, security definer %s, leakproof %s, settings %s, library %s, body %s', lanname, prosecdef,
         proleakproof, translate(array_to_string(proconfig, ','), '"'' ', ''), probin, {open}prosrc{close}) END
   FROM functions
-  UNION ALL
-  SELECT 'built-in-functions', 'of the server', true, NULL, NULL,
-    {open}string_agg(concat_ws(' ', oid, proname, prosrc, prosecdef, proleakproof, proargtypes), ',' ORDER BY oid){close}
-  FROM pg_proc
-  WHERE oid < 16384 AND prolang = 12
 )
 SELECT json_build_object('kind', kind, 'name', name, 'built_in', built_in,
   'owner', CASE WHEN owner IS NOT NULL THEN pg_get_userbyid(owner) END,

@@ -1,7 +1,7 @@
 //! How much the volume has free, and what it can do.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use pgops_volume::{FileError, is_full};
@@ -18,15 +18,18 @@ const RATE_FILES: u32 = 256;
 pub struct WriteSpeed {
     /// 0 if there was no space to measure it.
     pub bytes_per_second: u64,
-    /// What each of many files takes.
+    /// What each of many files takes to be created and synced.
     pub file: Duration,
+    /// What the first of them takes: it waits for all that the file system has to write before it.
+    pub first_sync: Duration,
 }
 
 /// Measures how fast the volume creates files, and how fast it writes into them if anything `is_copied`: the measurement writes to
 /// the volume of a serving database.
 pub fn write_speed(work_dir: &WorkDir, is_copied: bool) -> Result<WriteSpeed, FileError> {
     let bytes_per_second = if is_copied { bytes_per_second(work_dir)? } else { 0 };
-    Ok(WriteSpeed { bytes_per_second, file: file_duration(work_dir)? })
+    let (file, first_sync) = file_durations(work_dir)?;
+    Ok(WriteSpeed { bytes_per_second, file, first_sync })
 }
 
 fn bytes_per_second(work_dir: &WorkDir) -> Result<u64, FileError> {
@@ -47,23 +50,31 @@ fn bytes_per_second(work_dir: &WorkDir) -> Result<u64, FileError> {
     }
 }
 
-/// What each of many files takes to be created and synced, all of them before the first one is synced, as `pg_upgrade` does.
-fn file_duration(work_dir: &WorkDir) -> Result<Duration, FileError> {
+/// [`WriteSpeed::file`] and [`WriteSpeed::first_sync`]. All files are created before the first one is synced, as `pg_upgrade` does.
+fn file_durations(work_dir: &WorkDir) -> Result<(Duration, Duration), FileError> {
     let directory = work_dir.path().join("file-rate");
     let tree = work_dir.tree();
     let began = Instant::now();
     let create = |number: u32| tree.create_file(&directory.join(number.to_string()));
     let created: Result<Vec<File>, FileError> =
         tree.create_dir(&directory).and_then(|()| (0..RATE_FILES).map(create).collect());
-    let synced = created.and_then(|files| {
-        files.iter().try_for_each(File::sync_all).map_err(FileError::on("sync files in", &directory))
-    });
-    let took = began.elapsed();
+    let creation = began.elapsed();
+    let synced = created.and_then(|files| sync(&files).map_err(FileError::on("sync files in", &directory)));
     tree.remove_dir(&directory)?;
     match synced {
-        Err(error) if error.is_full() => Ok(Duration::ZERO),
-        synced => synced.map(|()| took / RATE_FILES),
+        Err(error) if error.is_full() => Ok((Duration::ZERO, Duration::ZERO)),
+        synced => synced.map(|(first, others)| ((creation + others) / RATE_FILES, first)),
     }
+}
+
+/// Syncs files; returns how long that took for the first one, and for all others.
+fn sync(files: &[File]) -> io::Result<(Duration, Duration)> {
+    let (first, others) = files.split_at(1.min(files.len()));
+    let time = |files: &[File]| {
+        let began = Instant::now();
+        files.iter().try_for_each(File::sync_all).map(|()| began.elapsed())
+    };
+    Ok((time(first)?, time(others)?))
 }
 
 /// Whether files on the volume can share blocks.
@@ -97,6 +108,7 @@ mod tests {
         work_dir.create().unwrap();
         let speed = write_speed(&work_dir, true).unwrap();
         assert!(speed.bytes_per_second > 0 && speed.file > Duration::ZERO, "{speed:?}");
+        assert!(speed.first_sync > Duration::ZERO, "{speed:?}");
         assert_eq!(write_speed(&work_dir, false).unwrap().bytes_per_second, 0);
         let _ = can_reflink(&work_dir);
         assert_eq!(fs::read_dir(work_dir.path()).unwrap().count(), 0);

@@ -38,6 +38,9 @@ struct FakeActions {
     fails: Option<Step>,
     /// The step whose undo fails, and why.
     undo_fails: Option<(Step, UndoError)>,
+    /// The step that this runner cannot do, nor can it undo any from then on.
+    interrupted_in: Option<Step>,
+    is_interrupted: bool,
     point: PointOfNoReturn,
 }
 
@@ -48,10 +51,14 @@ impl Actions for FakeActions {
         durable.prepared.push((step, records));
     }
 
-    async fn act(&mut self, step: Step, _: bool) -> Result<(), Failure> {
+    async fn act(&mut self, step: Step, _: bool) -> Result<(), ActError> {
         self.fuse.burn().await;
         if self.fails == Some(step) {
-            return Err(broken());
+            return Err(ActError::Failed(broken()));
+        }
+        if self.interrupted_in == Some(step) {
+            self.is_interrupted = true;
+            return Err(ActError::Interrupted(broken()));
         }
         self.durable.borrow_mut().effects.entry(step.to_string()).or_insert(1);
         self.fuse.burn().await;
@@ -60,6 +67,9 @@ impl Actions for FakeActions {
 
     async fn undo(&mut self, step: Step) -> Result<(), UndoError> {
         self.fuse.burn().await;
+        if self.is_interrupted {
+            return Err(UndoError::Interrupted(broken()));
+        }
         if let Some((_, why)) = self.undo_fails.as_ref().filter(|(fails, _)| *fails == step) {
             return Err(why.clone());
         }
@@ -131,15 +141,33 @@ fn life_with(
     fails: Option<Step>,
     undo_fails: Option<(Step, UndoError)>,
 ) -> Option<Outcome> {
-    let fuse = Fuse(Rc::new(Cell::new(kill)));
-    let point = PointOfNoReturn::EndOf(Step::StartDatabase);
-    let mut actions = FakeActions { durable: durable.clone(), fuse: fuse.clone(), fails, undo_fails, point };
-    let mut journal = KillableJournal { durable: durable.clone(), fuse };
-    let mut run = std::pin::pin!(run(Step::sequence(UpgradeKind::Major), &mut actions, &mut journal));
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match run.as_mut().poll(&mut context) {
-        std::task::Poll::Ready(outcome) => Some(outcome.unwrap()),
-        std::task::Poll::Pending => None,
+    let mut actions = FakeActions { fails, undo_fails, ..FakeActions::new(durable, kill) };
+    actions.live().map(Result::unwrap)
+}
+
+impl FakeActions {
+    /// All succeed, until the fuse stops them.
+    fn new(durable: &Rc<std::cell::RefCell<Durable>>, kill: Option<u32>) -> Self {
+        Self {
+            durable: durable.clone(),
+            fuse: Fuse(Rc::new(Cell::new(kill))),
+            fails: None,
+            undo_fails: None,
+            interrupted_in: None,
+            is_interrupted: false,
+            point: PointOfNoReturn::EndOf(Step::StartDatabase),
+        }
+    }
+
+    /// Runs until the end or until the fuse stops it.
+    fn live(&mut self) -> Option<Result<Outcome, SagaError>> {
+        let mut journal = KillableJournal { durable: self.durable.clone(), fuse: self.fuse.clone() };
+        let mut run = std::pin::pin!(run(Step::sequence(UpgradeKind::Major), self, &mut journal));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match run.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(outcome) => Some(outcome),
+            std::task::Poll::Pending => None,
+        }
     }
 }
 
@@ -248,4 +276,48 @@ fn saga_stuck_in_an_undo_resumes_the_rollback() {
     let outcome = life(&durable, None, None);
     assert_eq!(outcome, Some(Outcome::RolledBack { step: Step::PgUpgraded, failure: broken() }));
     assert!(durable.borrow().effects.is_empty(), "{:?}", durable.borrow().effects);
+}
+
+/// A runner that cannot do this step. It ends as if it had been killed, unless the saga ends.
+fn interrupted_life(durable: &Rc<std::cell::RefCell<Durable>>, step: Step) -> Result<Outcome, SagaError> {
+    let mut actions = FakeActions { interrupted_in: Some(step), ..FakeActions::new(durable, None) };
+    actions.live().expect("a life without a kill ends")
+}
+
+#[test]
+fn interrupted_step_is_done_by_the_next_runner() {
+    for step in Step::sequence(UpgradeKind::Major) {
+        let durable = Rc::default();
+        for _ in 0..INTERRUPTIONS {
+            let error = interrupted_life(&durable, *step).unwrap_err();
+            assert!(matches!(error, SagaError::Interrupted { step: at, .. } if at == *step), "{error}");
+            assert_eq!(durable.borrow().records.last().map(|last| &last.event), Some(&Event::Started));
+        }
+        assert_eq!(life(&durable, None, None), Some(Outcome::Upgraded));
+    }
+}
+
+/// Whatever interrupts it each time: the database must not stay down for ever.
+#[test]
+fn step_that_is_interrupted_again_and_again_fails_and_the_next_runner_undoes_it() {
+    let durable = Rc::default();
+    for _ in 0..=INTERRUPTIONS {
+        assert!(interrupted_life(&durable, Step::PgUpgraded).is_err());
+    }
+    let failed = Event::Failed(broken());
+    assert_eq!(durable.borrow().records.last().map(|last| &last.event), Some(&failed));
+    assert!(durable.borrow().effects.contains_key("StopDatabase"), "the same runner cannot undo it");
+    let outcome = life(&durable, None, None);
+    assert_eq!(outcome, Some(Outcome::RolledBack { step: Step::PgUpgraded, failure: broken() }));
+    assert!(durable.borrow().effects.is_empty(), "{:?}", durable.borrow().effects);
+}
+
+#[test]
+fn step_past_the_point_of_no_return_that_is_interrupted_again_and_again_is_stuck() {
+    let durable = Rc::default();
+    for _ in 0..INTERRUPTIONS {
+        assert!(interrupted_life(&durable, Step::VerifyDatabase).is_err());
+    }
+    let outcome = interrupted_life(&durable, Step::VerifyDatabase).unwrap();
+    assert_eq!(outcome, Outcome::Stuck { step: Step::VerifyDatabase, failure: broken() });
 }

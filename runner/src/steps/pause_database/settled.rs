@@ -10,6 +10,8 @@ use crate::postgres::census::read::Census;
 use crate::postgres::client::catalog::databases;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::side_by_side::{connect_in_turn, side_by_side};
+use crate::postgres::restore_code::stored::stored_code;
+use crate::postgres::volume::settings_files::SettingsFiles;
 use crate::steps::{checkpoints, preflight};
 use crate::upgrade::{
     CensusBaseline, DatabaseCensus, Finding, StepError, UpgradeContext, log_step, shortened,
@@ -26,7 +28,11 @@ pub async fn wait(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         checkpoints::run(upgrade, Step::PauseDatabase).await;
         let changes = changes(upgrade).await?;
         match decide(&changes, repeats) {
-            Decision::Settled => return note(upgrade, repeats),
+            Decision::Settled => {
+                // Again during the outage, where an equal copy is not written.
+                SettingsFiles::copy(&upgrade.work_dir, &upgrade.volume.data_dir(upgrade.old_major))?;
+                return note(upgrade, repeats);
+            }
             Decision::KeepsChanging => return Err(StepError::Findings(vec![keeps_changing(&changes)])),
             Decision::Repeat => {
                 repeats += 1;
@@ -94,8 +100,13 @@ fn note(upgrade: &mut UpgradeContext, repeats: usize) -> Result<(), StepError> {
 
 /// What clients have changed since the preflight looked, as text.
 async fn changes(upgrade: &UpgradeContext) -> Result<Vec<String>, StepError> {
+    if !upgrade.has_own_findings()? {
+        return Ok(vec!["what the preflight has stored on the volume".to_owned()]);
+    }
     // Before 13 the catalogs are not compared.
-    let Some(baseline) = CensusBaseline::load(&upgrade.work_dir)? else { return Ok(Vec::new()) };
+    let Some(baseline) = CensusBaseline::load(&upgrade.work_dir, upgrade.digests.as_ref())? else {
+        return Ok(Vec::new());
+    };
     let Some(ip) = upgrade.serving_pod(&upgrade.plan.from).await? else {
         tracing::warn!(
             step = %Step::PauseDatabase,
@@ -133,7 +144,10 @@ async fn read(
     before: &DatabaseCensus,
 ) -> Result<Vec<String>, ServerError> {
     let client = connect_in_turn(&upgrade.superuser, ip, &before.name).await?;
-    before.changes(census, &client).await
+    let mut changes = before.changes(census, &client).await?;
+    let code = stored_code(&client, upgrade.old_major, &before.name).await?;
+    changes.extend(before.changed_expressions(&code.digest));
+    Ok(changes)
 }
 
 fn changed_databases(before: &[String], now: &[String]) -> Vec<String> {

@@ -1,6 +1,6 @@
-//! Compares the rights in the new cluster with those that the preflight has read. The definitions may have changed since the
-//! rehearsal, and `pg_upgrade` evaluates them as superuser again. Then roles with `CREATEROLE` get the rights that the request
-//! carries over.
+//! Compares the rights in the new cluster with those that the preflight has read, and with those of the old server when it was
+//! stopped. The definitions may have changed since the rehearsal, and `pg_upgrade` evaluates them as superuser again. Then roles
+//! with `CREATEROLE` get the rights that the request carries over.
 
 use std::path::Path;
 
@@ -8,23 +8,25 @@ use pgops_api::layout::PROGRAMS_DIR;
 use pgops_api::plan::{CreateroleGrants, Step};
 
 use crate::postgres::createrole::{grant_missing, loses_rights};
+use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::privileges::read::{Digest, privileges};
 use crate::postgres::server::inspection::Inspection;
-use crate::upgrade::{StepError, UpgradeContext, ensure_no_escalation, load_baseline, log_step};
+use crate::upgrade::{StepError, UpgradeContext, ensure_no_escalation, log_step};
 
 /// Fails if the new cluster has rights that nothing explains, or if rights cannot be carried over. No client has reached it yet.
-pub async fn check(upgrade: &UpgradeContext) -> Result<(), StepError> {
-    let Some(baseline) = load_baseline(&upgrade.work_dir)? else {
+/// `baseline` has those that the preflight has read, and `at_stop` those of the old server when it was stopped, if they are known.
+pub async fn check(
+    upgrade: &UpgradeContext,
+    baseline: Option<&Baseline>,
+    at_stop: Option<&Baseline>,
+) -> Result<(), StepError> {
+    let Some(baseline) = baseline else {
         tracing::warn!(step = %Step::PgUpgraded, "the preflight has stored no rights, so they are not compared");
         return Ok(());
     };
     let facts = upgrade.facts()?;
     let programs = upgrade.new_programs().await?;
-    // What code of users has started must not stand between the server and its answers.
-    programs.agent.kill_all().await?;
     let pgdata = upgrade.volume.data_dir(upgrade.new_major);
-    // Such code may have stored settings too. The old cluster's come later.
-    upgrade.volume.tree().replace(&pgdata.join("postgresql.auto.conf"), b"")?;
     let (user, directories) =
         (&facts.shape.install_user, (&*UpgradeContext::scratch(), Path::new(PROGRAMS_DIR)));
     let interlock = upgrade.interlock()?;
@@ -41,8 +43,8 @@ pub async fn check(upgrade: &UpgradeContext) -> Result<(), StepError> {
     let digest = Digest::since(baseline.old_major);
     let connect = async |database: &str| server.connect(database).await;
     let examined = async {
-        let after = privileges(connect, &facts.databases, upgrade.new_major, digest).await?;
-        ensure_no_escalation(&baseline, &after)?;
+        let after = privileges(connect, &facts.databases, upgrade.new_major, digest, baseline).await?;
+        ensure_no_escalation(baseline, at_stop, &after)?;
         log_step(Step::PgUpgraded, "no role has more rights than before");
         carry_createrole(upgrade, &server).await
     };

@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use pgops_api::display_chain;
 use tokio_postgres::Client;
 
+use crate::postgres::archive::secrets::HIDDEN_COLUMNS;
 use crate::postgres::census::compare::{
-    CatalogDigest, changed_rows, differences, differing, readable, without_consequences,
+    CatalogDigest, Change, Difference, changed_rows, differences, differing, readable, without_consequences,
 };
 use crate::postgres::census::dropped::dropped;
 use crate::postgres::census::read::{Census, Horizon, existing_droppable, horizon};
@@ -53,13 +54,19 @@ pub struct BeforeDump {
     /// What has changed since then is not in the dump, as far as is known.
     horizon: Horizon,
     digests: Vec<CatalogDigest>,
+    /// A digest of the expressions that use code of users.
+    expressions: String,
 }
 
 impl BeforeDump {
     /// Reads a serving database. To be called before it is dumped: what changes later must be noticed before the database is
     /// stopped.
-    pub async fn read(census: &Census, source: &Client) -> Result<Self, ServerError> {
-        Ok(Self { horizon: horizon(source).await?, digests: census.digests(source).await? })
+    pub async fn read(census: &Census, source: &Client, expressions: &str) -> Result<Self, ServerError> {
+        Ok(Self {
+            horizon: horizon(source).await?,
+            digests: census.digests(source).await?,
+            expressions: expressions.to_owned(),
+        })
     }
 }
 
@@ -115,8 +122,11 @@ impl Comparison {
         before: BeforeDump,
     ) -> Result<(), ServerError> {
         let Some(census) = &self.census else { return Ok(()) };
-        let BeforeDump { horizon, digests } = before;
-        let after = census.digests(restored).await?;
+        let BeforeDump { horizon, digests, expressions } = before;
+        // What the source does not have cannot be lost.
+        let with_rows = digests.iter().filter(|digest| digest.rows > 0);
+        let with_rows: BTreeSet<_> = with_rows.map(|digest| digest.name.as_str()).collect();
+        let after = census.digests_of(restored, &with_rows).await?;
         let differing: BTreeSet<_> =
             differing(&digests, &after).into_iter().filter(|catalog| is_rehearsed(catalog)).collect();
         let mut found = Vec::new();
@@ -133,7 +143,8 @@ impl Comparison {
             let mut rows = census.rows(source, catalog, BuiltIn::Changed, only).await?;
             rows.retain(|row| !horizon.may_precede(row.xmin) && !is_about_tablespace(catalog, &row.identity));
             let restored = census.rows(restored, catalog, BuiltIn::All, only).await?;
-            found.extend(differences(catalog, &census.fields(catalog), &rows, &restored));
+            let differences = differences(catalog, &census.fields(catalog), &rows, &restored);
+            found.extend(differences.into_iter().filter_map(without_hidden));
         }
         let budget = MAX_ROWS.min(MAX_ROWS_OF_ALL.saturating_sub(self.kept_rows));
         let kept = catalogs_within(&digests, budget);
@@ -144,6 +155,7 @@ impl Comparison {
         for row in changed_rows(&rows, &restored) {
             if of_differing.contains(row.catalog.as_str())
                 && !is_about_tablespace(&row.catalog, &row.identity)
+                && !may_be_hidden(&row)
             {
                 not_carried.push((row.catalog, row.identity));
             }
@@ -156,7 +168,9 @@ impl Comparison {
         self.kinds.extend(digests.iter().filter(|digest| digest.rows > 0).map(|digest| digest.name.clone()));
         let differing = differing.into_iter().map(ToOwned::to_owned).collect();
         let name = database.to_owned();
-        self.baseline.databases.push(DatabaseCensus { name, digests, rows, not_carried, differing });
+        let expressions = Some(expressions);
+        let database_census = DatabaseCensus { name, digests, rows, not_carried, differing, expressions };
+        self.baseline.databases.push(database_census);
         for difference in without_consequences(found) {
             let is_known = |known: &Found| difference.is_shared() && known.difference == difference;
             if !self.found.iter().any(is_known) {
@@ -203,6 +217,19 @@ fn is_rehearsed(catalog: &str) -> bool {
     catalog.trim_start_matches("rights:") != NOT_REHEARSED
 }
 
+/// A difference without the columns that the dump has without their passwords; `None` if there is no other.
+fn without_hidden(mut difference: Difference) -> Option<Difference> {
+    let Change::Columns(columns) = &mut difference.change else { return Some(difference) };
+    let is_shown = |column: &&str| !HIDDEN_COLUMNS.contains(&(difference.catalog.as_str(), *column));
+    columns.retain(|column| is_shown(column));
+    (!columns.is_empty()).then_some(difference)
+}
+
+/// Whether a row may differ only because the dump was without a password: `pg_upgrade` carries it.
+fn may_be_hidden(row: &Difference) -> bool {
+    row.change != Change::Missing && HIDDEN_COLUMNS.iter().any(|(catalog, _)| *catalog == row.catalog)
+}
+
 /// Whether a row is the comment or the label of a tablespace.
 fn is_about_tablespace(catalog: &str, identity: &str) -> bool {
     match catalog {
@@ -215,6 +242,7 @@ fn is_about_tablespace(catalog: &str, identity: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::postgres::census::compare::CreatedBy;
 
     #[test]
     fn catalogs_with_the_fewest_rows_are_kept_within_the_budget() {
@@ -224,6 +252,25 @@ mod tests {
         assert_eq!(catalogs_within(&digests, 1000), BTreeSet::from(["pg_attribute", "pg_proc", "pg_type"]));
         assert_eq!(catalogs_within(&digests, 999), BTreeSet::from(["pg_proc", "pg_type"]));
         assert_eq!(catalogs_within(&digests, 39), BTreeSet::new());
+    }
+
+    #[test]
+    fn password_that_the_dump_lacks_is_not_a_difference() {
+        let changed = |catalog: &str, columns: &[&'static str]| Difference {
+            catalog: catalog.into(),
+            identity: "x".into(),
+            created_by: CreatedBy::Users,
+            change: Change::Columns(columns.to_vec()),
+        };
+        assert_eq!(without_hidden(changed("pg_user_mapping", &["umoptions"])), None);
+        let subscription = without_hidden(changed("pg_subscription", &["subconninfo", "subslotname"]));
+        assert_eq!(subscription, Some(changed("pg_subscription", &["subslotname"])));
+        let proc = changed("pg_proc", &["prosrc"]);
+        assert_eq!(without_hidden(proc.clone()), Some(proc.clone()));
+        let missing = Difference { change: Change::Missing, ..changed("pg_user_mapping", &[]) };
+        assert_eq!(without_hidden(missing.clone()), Some(missing.clone()));
+        assert!(may_be_hidden(&changed("pg_user_mapping", &[])));
+        assert!(!may_be_hidden(&missing) && !may_be_hidden(&proc));
     }
 
     #[test]

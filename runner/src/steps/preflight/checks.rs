@@ -3,56 +3,74 @@
 
 use std::borrow::Cow;
 
-use pgops_api::plan::Step;
+use pgops_api::plan::{Step, UpgradeKind};
 use tokio_postgres::{Client, Row};
 
 use super::extension_objects::ExtensionObjects;
+use super::identity::IDENTITY;
 use super::meaning::CHANGES;
-use super::table::{CHECKS, Check, CheckScope, Question};
+use super::stored_columns::{contained, stored_columns_of};
+use super::table::{CHECKS, Check, CheckScope, EVENT_TRIGGER_CODE, Question};
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::query::Lossy;
-use crate::postgres::client::side_by_side::{connect_in_turn, side_by_side};
 use crate::upgrade::{Finding, Named, StepError, UpgradeContext, Weight, log_step, shortened};
 
 /// An object that a check has found.
 #[derive(Debug, Eq, PartialEq)]
-struct Found {
+pub struct Found {
     object: String,
     /// The extension that it belongs to.
     extension: Option<String>,
 }
 
-/// Runs every check that applies, those of a database in each database. A check of the whole server returns its objects
-/// without a database's name.
+/// The checks that apply to an upgrade. A minor upgrade needs only those that are about what pgops itself does, and not about
+/// `pg_upgrade`: it has indexes rebuilt too.
+fn applying(upgrade: &UpgradeContext, scope: CheckScope) -> Vec<&'static Check> {
+    let (old, new) = (upgrade.old_major, upgrade.new_major);
+    let all = CHECKS.iter().chain(CHANGES).chain(IDENTITY);
+    let of_kind = |check: &&Check| upgrade.kind == UpgradeKind::Major || is_for_minor(check);
+    all.filter(of_kind).filter(|check| check.scope == scope && (check.applies)(old, new)).collect()
+}
+
+fn is_for_minor(check: &Check) -> bool {
+    check.id == EVENT_TRIGGER_CODE
+}
+
+/// The checks of each database that apply to an upgrade.
+pub fn of_database(upgrade: &UpgradeContext) -> Vec<&'static Check> {
+    applying(upgrade, CheckScope::Database)
+}
+
+/// What checks find in the database that `client` is connected to, for each check.
+pub async fn read(client: &Client, checks: &[&Check]) -> Result<Vec<Vec<Found>>, ServerError> {
+    let types: Vec<_> = checks.iter().filter_map(|check| check.question.stored_types()).collect();
+    let mut are_contained = contained(client, &types).await?.into_iter();
+    let mut found = Vec::new();
+    for check in checks {
+        let has_none = check.question.stored_types().is_some() && are_contained.next() == Some(false);
+        found.push(if has_none { Vec::new() } else { query(client, check).await? });
+    }
+    Ok(found)
+}
+
+/// The findings of every check that applies. A check of the whole server, at `ip`, returns its objects without a database's name;
+/// `found` has what was read of each database.
 pub async fn findings(
     upgrade: &UpgradeContext,
     ip: &str,
     databases: &[String],
+    found: Vec<Vec<Vec<Found>>>,
 ) -> Result<(Vec<Finding>, ExtensionObjects), StepError> {
-    let applies = |check: &&Check| (check.applies)(upgrade.old_major, upgrade.new_major);
-    let (of_server, of_database): (Vec<_>, Vec<_>) =
-        CHECKS.iter().chain(CHANGES).filter(applies).partition(|check| check.scope == CheckScope::Server);
     let client = upgrade.superuser.connect_server(ip).await?;
     let mut findings = Vec::new();
-    for check in of_server {
+    for check in applying(upgrade, CheckScope::Server) {
         let objects: Named = query(&client, check).await?.into_iter().map(|found| found.object).collect();
         findings.extend(finding(check, &objects));
     }
-    drop(client);
-    let found = side_by_side(databases, |database| {
-        let of_database = &of_database;
-        async move {
-            let client = connect_in_turn(&upgrade.superuser, ip, database).await?;
-            let mut found = Vec::new();
-            for check in of_database {
-                found.push(query(&client, check).await?);
-            }
-            Ok::<_, ServerError>(found)
-        }
-    });
+    let of_database = of_database(upgrade);
     let mut objects = vec![Named::default(); of_database.len()];
     let mut of_extensions = ExtensionObjects::default();
-    for (database, found) in databases.iter().zip(found.await?) {
+    for (database, found) in databases.iter().zip(found) {
         for ((check, objects), found) in of_database.iter().zip(&mut objects).zip(found) {
             sort_out(check, database, found, objects, &mut of_extensions);
         }
@@ -95,7 +113,7 @@ pub fn unreachable(databases: &[(String, String)]) -> Option<Finding> {
 
 async fn query(client: &Client, check: &Check) -> Result<Vec<Found>, ServerError> {
     let failed = ServerError::query(check.id);
-    let rows = client.query(&*sql(&check.question), &[]).await.map_err(failed)?;
+    let rows = client.query_typed(&sql(&check.question), &[]).await.map_err(failed)?;
     let read = |row: &Row| {
         let extension = if row.len() > 1 { row.try_get::<_, Option<Lossy>>(1)? } else { None };
         Ok(Found { object: row.try_get::<_, Lossy>(0)?.0, extension: extension.map(|name| name.0) })
@@ -121,32 +139,6 @@ fn sql(question: &Question) -> Cow<'static, str> {
     }
 }
 
-/// Columns with storage of their own (tables, materialized views, indexes) whose type is one of `types`, or contains one
-/// as a domain, an array, a range or a composite type, at any depth.
-fn stored_columns_of(types: &str) -> String {
-    format!(
-        "WITH RECURSIVE holds (whole, part) AS (
-           SELECT oid, typbasetype FROM pg_type WHERE typtype = 'd'
-           UNION ALL SELECT oid, typelem FROM pg_type WHERE typtype = 'b' AND typelem <> 0
-           UNION ALL SELECT rngtypid, rngsubtype FROM pg_range
-           UNION ALL SELECT c.reltype, a.atttypid FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-             WHERE c.reltype <> 0 AND NOT a.attisdropped
-         ), affected (oid) AS (
-           SELECT t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE {types}
-           UNION SELECT h.whole FROM holds h JOIN affected a ON h.part = a.oid
-         )
-         SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname),
-           (SELECT e.extname::text FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-            WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e'
-              AND d.objid = COALESCE((SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = c.oid), c.oid))
-         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
-         WHERE c.relkind IN ('r', 'm', 'i') AND NOT a.attisdropped AND a.atttypid IN (SELECT oid FROM affected)
-           AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-           AND n.nspname !~ '^pg_(toast_)?temp_'
-         ORDER BY 1"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +146,14 @@ mod tests {
 
     fn check(id: &str) -> &'static Check {
         CHECKS.iter().find(|check| check.id == id).unwrap()
+    }
+
+    #[test]
+    fn check_of_what_pgops_itself_runs_applies_to_minor_upgrades() {
+        let ids: Vec<_> = CHECKS.iter().filter(|check| is_for_minor(check)).map(|check| check.id).collect();
+        assert_eq!(ids, ["event-trigger-code"]);
+        let applies = check(EVENT_TRIGGER_CODE).applies;
+        assert!(applies(13, 13) && applies(16, 16) && !applies(17, 17));
     }
 
     #[test]
@@ -206,6 +206,16 @@ mod tests {
     }
 
     #[test]
+    fn missing_template_blocks_and_lost_state_is_noted() {
+        let template = check("missing-template");
+        assert_eq!(template.weight, Weight::Blocks);
+        assert!(template.remedy.contains("CREATE DATABASE template1 TEMPLATE template0"));
+        for id in ["commit-timestamps", "wal-archive"] {
+            assert!(check(id).weight == Weight::Note && (check(id).applies)(13, 18), "{id}");
+        }
+    }
+
+    #[test]
     fn checks_have_unique_ids_and_apply_to_some_pair() {
         let ids: BTreeSet<_> = CHECKS.iter().map(|check| check.id).collect();
         assert_eq!(ids.len(), CHECKS.len());
@@ -234,6 +244,7 @@ mod tests {
     #[case::slots_are_carried_from_17("logical-slot", (16, 17), (17, 18))]
     #[case::and_must_be_consumed_then("unfinished-logical-slot", (17, 18), (16, 17))]
     #[case::event_triggers_can_be_off_from_17("event-trigger", (13, 16), (13, 17))]
+    #[case::and_their_code_does_not_run("event-trigger-code", (13, 16), (13, 17))]
     #[case::oids_before_12("table-with-oids", (11, 12), (12, 13))]
     fn check_applies_to_the_versions_that_changed(
         #[case] id: &str,

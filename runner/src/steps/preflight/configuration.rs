@@ -3,18 +3,20 @@
 //! load.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pgops_api::plan::UpgradeKind;
 use pgops_api::{layout, names, serverconf};
 
+use super::archive_library;
+use super::image::is_on_volume;
+use super::merged_settings::{MergedSettings, answer};
 use super::preload_libraries::{SERVER_SETTING, SESSION_SETTINGS, libraries, missing, refused};
-use super::private_servers::{TAKEN_OVER, take_over};
+use super::private_servers::{Libraries, TAKEN_OVER, take_over};
 use super::replication_slots::{carried, unstartable};
+use super::stored_libraries;
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::client::settings::rejection_for_all;
-use crate::postgres::program::command::CommandError;
-use crate::postgres::program::programs::Programs;
 use crate::postgres::server::scratch::Scratch;
 use crate::postgres::server_settings::ServerSettings;
 use crate::upgrade::{Finding, StepError, UpgradeContext};
@@ -28,7 +30,7 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// What the upgrade's own servers take over.
     pub servers: ServerSettings,
-    /// Settings of sessions, each with its libraries that exist.
+    /// Settings that name libraries which a session can load, each with those that exist.
     session_libraries: Vec<(&'static str, Vec<String>)>,
 }
 
@@ -65,7 +67,7 @@ pub async fn check_merged(
             upgrade.plan.to.version,
             Path::new(layout::CONFIG_DIR).join(names::USER_CONF).display(),
         );
-        return Ok(Checked { findings: vec![Finding::new("configuration", text)], ..Checked::default() });
+        return Ok(Checked::only(Finding::new("configuration", text)));
     }
     let mut checked = Checked::default();
     if upgrade.old_major >= CARRIES_SUBSCRIPTIONS && upgrade.new_major >= LIMITS_ORIGINS {
@@ -87,6 +89,8 @@ pub async fn check_merged(
         let named: BTreeSet<_> = values
             .flat_map(|value| libraries(setting, value))
             .filter(|library| !server_libraries.contains(library))
+            // The worker of a minor upgrade does not see the volume, which the new pod has as the old one.
+            .filter(|library| upgrade.kind == UpgradeKind::Major || !is_on_volume(library))
             .collect();
         let (found, absent) = merged.find_libraries(named.into_iter().collect()).await?;
         if !absent.is_empty() {
@@ -103,6 +107,9 @@ pub async fn check_merged(
         }
         server_libraries = found;
     }
+    let (archiving, missing) = archive_library::check(upgrade.kind, merged).await?;
+    checked.findings.extend(missing);
+    checked.session_libraries.extend(archiving);
     if upgrade.kind == UpgradeKind::Minor {
         // The serving server itself is started again, on its own data.
         return Ok(checked);
@@ -112,13 +119,41 @@ pub async fn check_merged(
         // The target may not know it.
         target.extend(merged.value(name).await?.ok().map(|value| (name, value)));
     }
-    let (servers, note) = take_over(upgrade, inventory, &server_libraries, target).await?;
+    let of_sessions = of_sessions(&checked, merged, inventory).await?;
+    let found = Libraries { of_server: &server_libraries, of_sessions };
+    let (servers, note) = take_over(upgrade, inventory, &found, target).await?;
     checked.servers = servers;
     checked.findings.extend(note);
     Ok(checked)
 }
 
+/// The libraries that sessions load, by the server's settings or those of databases and roles, and that the target has.
+async fn of_sessions(
+    checked: &Checked,
+    merged: &MergedSettings,
+    inventory: &Inventory,
+) -> Result<Vec<String>, StepError> {
+    let stored: BTreeSet<_> = stored_libraries::named(&inventory.stored_libraries)
+        .into_iter()
+        .map(|(_, library)| library)
+        .collect();
+    let (found, _) = merged.find_libraries(stored.into_iter().collect()).await?;
+    Ok(checked.session_libraries().map(|(_, library)| library.clone()).chain(found).collect())
+}
+
 impl Checked {
+    /// Nothing but a finding, which keeps the settings from being read.
+    #[must_use]
+    pub fn only(finding: Finding) -> Self {
+        Self { findings: vec![finding], ..Self::default() }
+    }
+
+    /// The libraries that sessions must be able to load, each with its setting.
+    pub fn session_libraries(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let all = self.session_libraries.iter();
+        all.flat_map(|(setting, libraries)| libraries.iter().map(move |library| (*setting, library)))
+    }
+
     /// Checks in the running scratch server that sessions can load their libraries, and accept the settings of
     /// `ALTER ROLE ALL`: `pg_dumpall` does not dump these, so nothing else would try their values.
     pub async fn check_sessions(
@@ -150,54 +185,6 @@ impl Checked {
             findings.extend(refusal.map(|refusal| refused(setting, &refusal)));
         }
         Ok(findings)
-    }
-}
-
-/// All settings in one file.
-pub struct MergedSettings {
-    programs: Programs,
-    pgdata: PathBuf,
-    file: PathBuf,
-}
-
-impl MergedSettings {
-    /// Writes the text of a file next to a cluster of the target.
-    pub async fn write(cluster: &Scratch, text: String) -> Result<Self, StepError> {
-        let programs = cluster.programs().clone();
-        let file = cluster.file("merged.conf");
-        programs.agent.write_file(file.clone(), text).await?;
-        Ok(Self { programs, pgdata: cluster.pgdata(), file })
-    }
-
-    /// The value that the target's server reads for a setting, or why it would not start.
-    pub async fn value(&self, setting: &str) -> Result<Result<String, String>, CommandError> {
-        let program = self.programs.program("postgres").args(["-C", setting]).arg("-D").path(&self.pgdata);
-        let program = program.arg("-c").arg(format!("config_file={}", self.file.display()));
-        // The TLS files may be visible only to the database's pod, and this cluster's WAL segments have the default
-        // size.
-        answer(
-            program
-                .args(["-c", "ssl=off", "-c", "min_wal_size=32MB", "-c", "max_wal_size=64MB"])
-                .output()
-                .await,
-        )
-    }
-
-    /// The libraries that the target has, and those that it has not.
-    async fn find_libraries(&self, names: Vec<String>) -> Result<(Vec<String>, Vec<String>), StepError> {
-        let found = self.programs.agent.has_libraries(&self.programs.installation, names.clone()).await?;
-        let (found, absent): (Vec<_>, Vec<_>) = names.into_iter().zip(found).partition(|(_, found)| *found);
-        let names = |libraries: Vec<(String, bool)>| libraries.into_iter().map(|(name, _)| name).collect();
-        Ok((names(found), names(absent)))
-    }
-}
-
-/// A program's output, or the error that it printed.
-fn answer(output: Result<String, CommandError>) -> Result<Result<String, String>, CommandError> {
-    match output {
-        Err(CommandError::Ended { tail, .. }) => Ok(Err(tail)),
-        Err(error) => Err(error),
-        Ok(output) => Ok(Ok(output)),
     }
 }
 

@@ -40,7 +40,7 @@ impl Definitions {
     pub async fn read_restored(&mut self, restored: &Client, scratch: &Scratch, database: &str) {
         let Some((references, meaning)) = &mut self.collected else { return };
         log_failure(references.read_definitions(restored, restored, database, self.new_major).await);
-        log_failure(meaning.read_restored(restored, scratch, database).await);
+        log_failure(meaning.read_restored(restored, scratch, database, self.new_major).await);
     }
 
     /// All findings.

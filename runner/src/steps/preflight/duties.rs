@@ -3,9 +3,11 @@
 use pgops_api::PgVersion;
 use pgops_api::names::ANNOTATION_REINDEX;
 use pgops_api::plan::{Reindex, UpgradeKind};
+use tokio_postgres::Client;
 
-use crate::postgres::duties::duty::{Action, Duty, Objects, release_notes};
-use crate::postgres::duties::objects::names;
+use crate::postgres::client::error::ServerError;
+use crate::postgres::duties::duty::{Action, Duty, IndexRule, Objects, release_notes};
+use crate::postgres::duties::objects::{names, rules_in_use};
 use crate::postgres::duties::{LARGEST_IN_MINOR_UPGRADES, Unread, due, unread_release};
 use crate::upgrade::{Finding, StepError, UpgradeContext, shortened};
 
@@ -14,31 +16,69 @@ const DUTY: &str = "release-duty";
 /// Id of the note about releases that the table does not know.
 const UNREAD: &str = "release-unread";
 
-/// The notes, one for each duty that concerns something in one of the databases.
+/// The duties of an upgrade, each with the release whose notes recommend it.
+pub fn of_upgrade(upgrade: &UpgradeContext) -> Result<Vec<(&'static Duty, PgVersion)>, StepError> {
+    Ok(due(upgrade.plan.from.pg_version()?, upgrade.plan.to.pg_version()?))
+}
+
+/// What each of the duties concerns in the database that `client` is connected to.
+pub async fn read(client: &Client, due: &[(&Duty, PgVersion)]) -> Result<Vec<Vec<String>>, ServerError> {
+    let rules: Vec<_> = due.iter().filter_map(|(duty, _)| index_rule(duty)).collect();
+    let in_use = rules_in_use(client, &rules).await?;
+    let mut places = 0..;
+    let mut found = Vec::new();
+    for (duty, _) in due {
+        let has_none = match index_rule(duty) {
+            Some(_) => places.next().is_none_or(|place| !in_use.contains(&place)),
+            None => is_of_server(duty),
+        };
+        found.push(if has_none { Vec::new() } else { names(client, duty).await? });
+    }
+    Ok(found)
+}
+
+fn index_rule(duty: &Duty) -> Option<&IndexRule> {
+    if let Objects::Indexes(rule) = &duty.objects { Some(rule) } else { None }
+}
+
+fn is_of_server(duty: &Duty) -> bool {
+    matches!(duty.objects, Objects::Server(_))
+}
+
+/// The notes, one for each duty that concerns something in one of the databases, of which `read` has what was found, or in the
+/// whole server at `ip`.
 pub async fn notes(
     upgrade: &UpgradeContext,
     ip: &str,
     databases: &[String],
+    read: &[Vec<Vec<String>>],
 ) -> Result<Vec<Finding>, StepError> {
-    let (old, new) = (upgrade.plan.from.pg_version()?, upgrade.plan.to.pg_version()?);
-    let due = due(old, new);
-    let mut found = vec![Vec::new(); due.len()];
+    let due = of_upgrade(upgrade)?;
+    let mut found = in_databases(due.len(), databases, read);
     // One of them stands for the server.
-    for (index, database) in databases.iter().enumerate().filter(|_| !due.is_empty()) {
-        let client = upgrade.superuser.connect(ip, database).await?;
-        for ((duty, _), found) in due.iter().zip(&mut found) {
-            let is_of_server = matches!(duty.objects, Objects::Server(_));
-            if is_of_server && index > 0 {
-                continue;
-            }
-            let label = |name: String| if is_of_server { name } else { format!("{name} in \"{database}\"") };
-            found.extend(names(&client, duty).await?.into_iter().map(label));
+    if let Some(first) = databases.first()
+        && due.iter().any(|(duty, _)| is_of_server(duty))
+    {
+        let client = upgrade.superuser.connect(ip, first).await?;
+        for ((duty, _), found) in due.iter().zip(&mut found).filter(|((duty, _), _)| is_of_server(duty)) {
+            found.extend(names(&client, duty).await?);
         }
     }
     let each = due.iter().zip(&found).filter(|(_, objects)| !objects.is_empty());
     let rebuilt = rebuilt(upgrade.kind, upgrade.plan.reindex);
     let notes = each.map(|((duty, release), objects)| note(duty, *release, &rebuilt, objects));
-    Ok(notes.chain(unread(new)).collect())
+    Ok(notes.chain(unread(upgrade.plan.to.pg_version()?)).collect())
+}
+
+/// The objects of each of that number of duties, with their databases.
+fn in_databases(duties: usize, databases: &[String], read: &[Vec<Vec<String>>]) -> Vec<Vec<String>> {
+    let mut found = vec![Vec::new(); duties];
+    for (database, read) in databases.iter().zip(read) {
+        for (names, found) in read.iter().zip(&mut found) {
+            found.extend(names.iter().map(|name| format!("{name} in \"{database}\"")));
+        }
+    }
+    found
 }
 
 /// What pgops does about indexes that are to be rebuilt.
@@ -105,6 +145,16 @@ mod tests {
         assert!(
             text("gin-vacuum").contains("; afterwards REINDEX INDEX CONCURRENTLY them if you suspect it")
         );
+    }
+
+    #[test]
+    fn objects_of_a_duty_are_named_with_their_databases() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let read = [vec![names(&["i"]), names(&[])], vec![names(&["i", "j"]), names(&["k"])]];
+        let found = in_databases(2, &names(&["shop", "geo"]), &read);
+        let expected = [names(&["i in \"shop\"", "i in \"geo\"", "j in \"geo\""]), names(&["k in \"geo\""])];
+        assert_eq!(found, expected);
+        assert_eq!(in_databases(1, &[], &[]), [names(&[])]);
     }
 
     #[test]

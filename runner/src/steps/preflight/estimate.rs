@@ -11,7 +11,7 @@ use crate::postgres::volume::capacity::WriteSpeed;
 const RESTARTS: u32 = 5;
 /// What is not rehearsed and takes about the same time whatever the database holds: the checks of `pg_upgrade`, the programs
 /// that it runs on the empty new cluster, and the handover between the pods. Measured in docs/development/benchmarks.md.
-const REST: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_millis(1800);
 
 /// What is estimated from.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,9 @@ impl Estimate {
         let create = volume.file.saturating_mul(u32::try_from(files).unwrap_or(u32::MAX));
         Self {
             schema: rehearsal.schema(jobs),
-            transfer: create + Duration::from_secs(copied.div_ceil(volume.bytes_per_second.max(1))),
+            transfer: volume.first_sync
+                + create
+                + Duration::from_secs(copied.div_ceil(volume.bytes_per_second.max(1))),
             servers: rehearsal.restart() * RESTARTS,
         }
     }
@@ -59,11 +61,11 @@ impl fmt::Display for Estimate {
         write!(
             f,
             "estimated outage: about {whole:.digits$} s ({:.1} s for the schema, as rehearsed; {:.1} s to transfer files; {:.1} s to start \
-             and stop servers; {} s for the rest)",
+             and stop servers; {:.1} s for the rest)",
             schema.as_secs_f64(),
             transfer.as_secs_f64(),
             servers.as_secs_f64(),
-            REST.as_secs()
+            REST.as_secs_f64()
         )
     }
 }
@@ -87,17 +89,20 @@ mod tests {
     }
 
     fn estimate(rehearsal: &RehearsalTimes, files: u64, copied: u64) -> String {
-        let volume = WriteSpeed { bytes_per_second: 100 * MEBIBYTE, file: Duration::from_micros(50) };
+        let volume = WriteSpeed {
+            bytes_per_second: 100 * MEBIBYTE,
+            file: Duration::from_micros(50),
+            first_sync: Duration::from_millis(100),
+        };
         Estimate::new(&Measured { rehearsal, jobs: 2, files, copied, volume }).to_string()
     }
 
-    /// docs/development/benchmarks.md has measured 2.6 s for such a database.
     #[test]
     fn estimate_of_an_almost_empty_database_is_made_of_what_was_measured() {
         assert_eq!(
             estimate(&rehearsal(), 100, 0),
-            "estimated outage: about 3.6 s (1.1 s for the schema, as rehearsed; 0.0 s to transfer files; 1.5 s to start and stop \
-             servers; 1 s for the rest)"
+            "estimated outage: about 4.5 s (1.1 s for the schema, as rehearsed; 0.1 s to transfer files; 1.5 s to start and stop \
+             servers; 1.8 s for the rest)"
         );
     }
 
@@ -107,20 +112,20 @@ mod tests {
         large.databases[2] =
             DatabaseTimes { dump: Duration::from_secs(12), restore: Duration::from_secs(25) };
         let text = estimate(&large, 40_000, 0);
-        assert!(text.starts_with("estimated outage: about 42 s (37.6 s for the schema"), "{text}");
-        assert!(text.contains("; 2.0 s to transfer files"), "{text}");
+        assert!(text.starts_with("estimated outage: about 43 s (37.6 s for the schema"), "{text}");
+        assert!(text.contains("; 2.1 s to transfer files"), "{text}");
     }
 
     #[test]
     fn estimate_includes_the_bytes_of_a_copy() {
         let copied = estimate(&rehearsal(), 100, 1000 * MEBIBYTE);
-        assert!(copied.starts_with("estimated outage: about 14 s (1.1 s for the schema"), "{copied}");
-        assert!(copied.contains("; 10.0 s to transfer files"), "{copied}");
+        assert!(copied.starts_with("estimated outage: about 15 s (1.1 s for the schema"), "{copied}");
+        assert!(copied.contains("; 10.1 s to transfer files"), "{copied}");
     }
 
     #[test]
     fn estimate_for_a_full_volume_does_not_divide_by_zero() {
-        let volume = WriteSpeed { bytes_per_second: 0, file: Duration::ZERO };
+        let volume = WriteSpeed::default();
         let measured = Measured { rehearsal: &rehearsal(), jobs: 1, files: u64::MAX, copied: 5, volume };
         assert_eq!(Estimate::new(&measured).transfer, Duration::from_secs(5));
     }

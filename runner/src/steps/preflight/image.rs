@@ -1,7 +1,9 @@
 //! What the database uses and the target image may lack: libraries, settings, column options.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
+use pgops_api::layout::VOLUME_ROOT;
 use pgops_api::plan::Step;
 
 use crate::postgres::client::inventory::Inventory;
@@ -35,7 +37,14 @@ pub async fn unknown_column_options(
     Ok((users.iter().map(finding).collect(), !ours.is_empty()))
 }
 
-/// The libraries of the inventory that the target does not have.
+/// Whether a library is a file of the volume, which every image sees.
+#[must_use]
+pub fn is_on_volume(library: &str) -> bool {
+    Path::new(library).starts_with(VOLUME_ROOT)
+}
+
+/// The libraries of the inventory that the target does not have. One on the volume is as good as missing: a server loads only what
+/// was built for its own major version (`PG_MODULE_MAGIC`), and where the schema is rehearsed there is no volume.
 pub async fn missing_libraries(
     inventory: &Inventory,
     programs: &Programs,
@@ -43,7 +52,8 @@ pub async fn missing_libraries(
     let libraries: BTreeSet<_> = inventory.libraries.iter().map(|(library, _)| library.clone()).collect();
     let libraries: Vec<_> = libraries.into_iter().collect();
     let found = programs.agent.has_libraries(&programs.installation, libraries.clone()).await?;
-    Ok(libraries.into_iter().zip(found).filter(|(_, found)| !found).map(|(library, _)| library).collect())
+    let missing = libraries.into_iter().zip(found).filter(|(library, found)| !found || is_on_volume(library));
+    Ok(missing.map(|(library, _)| library).collect())
 }
 
 /// Settings that a database or role can have and `--describe-config` leaves out (`GUC_NO_SHOW_ALL`, `GUC_NOT_IN_SAMPLE`,
@@ -77,13 +87,19 @@ pub fn findings(inventory: &Inventory, known_settings: &str, missing: &BTreeSet<
     let missing = inventory.libraries.iter().filter(|(library, _)| missing.contains(library));
     let mut findings: Vec<_> = missing
         .map(|(library, database)| {
-            Finding::new(
-                "missing-library",
+            let needed = format!("functions in database \"{database}\" need {library}");
+            let text = if is_on_volume(library) {
                 format!(
-                    "functions in database \"{database}\" need {library}, which the target image does not have: \
-                     use an image that has it, or drop the extension"
-                ),
-            )
+                    "{needed}, which is a file of the volume and can be loaded by one major version only: use an image that has \
+                     the library in its own directory, and name it there (CREATE OR REPLACE FUNCTION … AS '$libdir/…'), or drop \
+                     the functions"
+                )
+            } else {
+                format!(
+                    "{needed}, which the target image does not have: use an image that has it, or drop the extension"
+                )
+            };
+            Finding::new("missing-library", text)
         })
         .collect();
     let known: BTreeSet<_> = known_settings.lines().filter_map(|line| line.split('\t').next()).collect();
@@ -129,6 +145,7 @@ mod tests {
             extensions: BTreeSet::new(),
             stored_settings: BTreeSet::new(),
             stored_libraries: vec![],
+            label_providers: BTreeSet::new(),
             settings_for_all: vec![],
             subscriptions: 0,
             serving: ServingSettings::default(),
@@ -147,6 +164,17 @@ mod tests {
             ..empty_inventory()
         };
         assert_eq!(findings(&inventory, "work_mem\tINTEGER\n", &BTreeSet::new()), []);
+    }
+
+    #[test]
+    fn library_on_the_volume_is_told_from_one_that_is_missing() {
+        let library = "/var/pv/lib/my.so";
+        let inventory =
+            Inventory { libraries: [(library.to_owned(), "shop".to_owned())].into(), ..empty_inventory() };
+        let found = findings(&inventory, "", &[library.to_owned()].into());
+        let [found] = found.as_slice() else { panic!("{found:?}") };
+        assert!(found.blocks() && found.text.contains("which is a file of the volume"), "{found}");
+        assert!(!is_on_volume("$libdir/hstore") && !is_on_volume("/var/pvc/my.so"));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Changes of meaning between major versions that make no definition invalid, as data: what a role may do, what a
 //! function or a trigger does. Each names the release notes that announce it. A change without objects to name is not
-//! listed: it would be a note for every database.
+//! listed: it would be a note for every database. Nor are names that the target no longer has: the servers themselves are
+//! asked for those, see [`super::changed_meaning`].
 
 use super::table::{Check, CheckScope, Question};
+use crate::postgres::meaning::search_path;
 use crate::upgrade::Weight;
 
 /// A change that `new` introduces, noted if its query finds objects.
@@ -33,8 +35,8 @@ macro_rules! functions {
     };
 }
 
-/// Functions whose body names what was removed or renamed. `$names` are rows of a regular expression and what is to be
-/// used instead.
+/// Functions whose body names what an update of an extension removes or renames: no server has that version yet. `$names` are
+/// rows of a regular expression and what is to be used instead.
 macro_rules! bodies_that_name {
     ($names:literal) => {
         concat!(
@@ -47,7 +49,71 @@ macro_rules! bodies_that_name {
     };
 }
 
+/// The code of functions with an operator of containment, as `body`, without comments and constants.
+macro_rules! code_with_containment {
+    () => {
+        functions!(
+            "p.oid, regexp_replace(regexp_replace(p.prosrc, '--[^\n]*', ' ', 'g'), '''[^'']*''', '''''', 'g') AS body",
+            "p.prosrc ~ '[@~]'"
+        )
+    };
+}
+
 pub const CHANGES: &[Check] = &[
+    change!(
+        "extension-names-13",
+        Database,
+        13,
+        bodies_that_name!(
+            "('\\mpg_stat_statements\\M.*\\m(total|min|max|mean|stddev)_time\\M|\
+               \\m(total|min|max|mean|stddev)_time\\M.*\\mpg_stat_statements\\M', \
+               'total_time and the like of pg_stat_statements: total_exec_time, total_plan_time')"
+        ),
+        "functions name columns of extensions that are renamed in their versions of 13; change them after the update"
+    ),
+    change!(
+        "containment-operator",
+        Database,
+        14,
+        // A single `@` or `~` between two operands. Operators of these names that stay are those of other extensions.
+        concat!(
+            "WITH code AS (",
+            code_with_containment!(),
+            "), others AS ( \
+               SELECT o.oprname::text AS name FROM pg_operator o WHERE o.oid >= 16384 AND o.oprleft <> 0 \
+               AND o.oprname IN ('@', '~') AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid \
+                 WHERE d.classid = 'pg_operator'::regclass AND d.objid = o.oid AND d.deptype = 'e' \
+                 AND e.extname IN ('cube', 'hstore', 'intarray', 'seg')) \
+             ) \
+             SELECT c.oid::regprocedure::text FROM code c WHERE EXISTS (SELECT FROM regexp_matches(c.body, \
+               '([[:alnum:]_$)\\]\"'']+)\\s*([@~])(?![-+*/<>=~!@#%^&|`?])\\s*([[:alnum:]_$(\"'']?)', 'g') AS w \
+               WHERE w[2] NOT IN (SELECT name FROM others) AND lower(w[1]) NOT IN ('and', 'by', 'case', 'else', 'in', 'not', \
+                 'on', 'or', 'return', 'select', 'then', 'when', 'where') \
+               AND (w[2] = '@' OR w[3] <> '''' AND concat(c.oid::regprocedure, c.body) ~* '\\m(box|circle|cube|hstore|polygon|seg)\\M')) ORDER BY 1"
+        ),
+        "14 removes the operators @ and ~ of geometric types, cube, hstore, intarray and seg, which these functions seem to use; \
+         use <@ and @> instead"
+    ),
+    change!(
+        "extract-from-date",
+        Database,
+        14,
+        // Known as dates are current_date, casts, constants, parameters and variables.
+        functions!(
+            "p.oid::regprocedure::text",
+            "p.prosrc ~* '\\mextract\\s*\\(' AND ( \
+               p.prosrc ~* '\\mextract\\s*\\(\\s*''?(hour|minute|second|milli|micro|timezone)\\w*''?\\s+from\\s+\
+(current_date|date\\s*''[^'']*''|cast\\s*\\(([^()]|\\([^()]*\\))*\\mas\\s+date\\s*\\)|\
+([^()]|\\(([^()]|\\([^()]*\\))*\\))*::\\s*date)\\s*\\)' \
+               OR p.prosrc ~* '\\m(\\w+)\\s+date\\s*(?:;|:=|=|default\\M|not\\M).*\
+\\mextract\\s*\\(\\s*''?(?:hour|minute|second|milli|micro|timezone)\\w*''?\\s+from\\s+\\1\\s*\\)' \
+               OR EXISTS (SELECT FROM unnest(p.proargnames, COALESCE(p.proallargtypes, p.proargtypes::oid[])) AS a (name, type) \
+                 WHERE a.type = 'date'::regtype AND a.name ~ '^\\w+$' AND p.prosrc ~* concat('\\mextract\\s*\\(\\s*''?\
+(hour|minute|second|milli|micro|timezone)\\w*''?\\s+from\\s+', a.name, '\\s*\\)'))) ORDER BY 1"
+        ),
+        "since 14 EXTRACT of an hour or a smaller unit from a date is an error, no longer 0; remove it, or cast the date to \
+         timestamp in these functions"
+    ),
     change!(
         "extract-in-return-query",
         Database,
@@ -62,18 +128,6 @@ pub const CHANGES: &[Check] = &[
          (EXTRACT(…)::double precision) in these functions"
     ),
     change!(
-        "removed-in-15",
-        Database,
-        15,
-        bodies_that_name!(
-            "('\\mpg_start_backup\\M', 'pg_start_backup: pg_backup_start'), \
-             ('\\mpg_stop_backup\\M', 'pg_stop_backup: pg_backup_stop'), \
-             ('\\mpg_is_in_backup\\M', 'pg_is_in_backup: removed'), \
-             ('\\mpg_backup_start_time\\M', 'pg_backup_start_time: removed')"
-        ),
-        "functions name what was removed or renamed in 15; change them"
-    ),
-    change!(
         "cursor-name",
         Database,
         16,
@@ -81,75 +135,75 @@ pub const CHANGES: &[Check] = &[
             "p.oid::regprocedure::text",
             "l.lanname = 'plpgsql' \
              AND (p.prorettype = 'refcursor'::regtype OR 'refcursor'::regtype = ANY (p.proallargtypes)) \
-             AND p.prosrc ~* '\\mcursor\\s*(\\([^)]*\\)\\s*)?(for|is)\\M' ORDER BY 1"
+             AND p.prosrc ~* '\\mcursor\\s*(\\(([^()]|\\([^()]*\\))*\\)\\s*)?(for|is)\\M' ORDER BY 1"
         ),
         "since 16 a bound cursor variable is not opened under its own name, so clients that FETCH by that name fail; assign the \
          name before OPEN (c := 'c') in these functions"
     ),
     change!(
-        "removed-in-16",
+        "extension-names-16",
         Database,
         16,
         bodies_that_name!(
-            "('''lc_(collate|ctype)''|\\mshow\\s+lc_(collate|ctype)\\M', \
-               'lc_collate, lc_ctype: datcollate, datctype of pg_database'), \
-             ('\\mforce_parallel_mode\\M', 'force_parallel_mode: debug_parallel_query'), \
-             ('\\mvacuum_defer_cleanup_age\\M', 'vacuum_defer_cleanup_age: removed'), \
-             ('\\mpg_get_wal_(records_info|stats)_till_end_of_wal\\M', \
-               'pg_get_wal_..._till_end_of_wal: pg_get_wal_records_info, pg_get_wal_stats')"
+            "('\\mpg_get_wal_(records_info|stats)_till_end_of_wal\\M', \
+               'pg_get_wal_..._till_end_of_wal of pg_walinspect: pg_get_wal_records_info, pg_get_wal_stats')"
         ),
-        "functions name what was removed or renamed in 16; change them"
+        "functions name functions of extensions that their versions of 16 no longer have; change them after the update"
+    ),
+    change!(
+        "subscription-owner",
+        Database,
+        16,
+        "SELECT format('%I of %I: %s', s.subname, o.rolname, concat_ws('; ', g.statements, p.statement)) \
+         FROM pg_subscription s JOIN pg_roles o ON o.oid = s.subowner AND NOT o.rolsuper \
+         CROSS JOIN LATERAL (SELECT string_agg(DISTINCT format('GRANT %I TO %I', t.rolname, o.rolname), '; ') AS statements \
+           FROM pg_subscription_rel r JOIN pg_class c ON c.oid = r.srrelid JOIN pg_roles t ON t.oid = c.relowner \
+           WHERE r.srsubid = s.oid AND NOT pg_has_role(o.oid, t.oid, 'MEMBER')) AS g \
+         CROSS JOIN LATERAL (SELECT CASE WHEN s.subconninfo !~* 'password\\s*=|://[^/@]*:[^/@]*@' \
+           THEN format('ALTER SUBSCRIPTION %I SET (password_required = false)', s.subname) END AS statement) AS p \
+         WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+         AND COALESCE(g.statements, p.statement) IS NOT NULL ORDER BY 1",
+        "since 16 a subscription whose owner is not a superuser writes with the rights of the owners of its tables, which it must \
+         be able to SET ROLE to (or run_as_owner = true), and connects only with a password; run these as a superuser after the \
+         upgrade"
+    ),
+    change!(
+        "role-inherit",
+        Server,
+        16,
+        "SELECT format('%I (member of %s)', r.rolname, string_agg(quote_ident(g.rolname), ', ' ORDER BY g.rolname)) \
+         FROM pg_roles r JOIN pg_auth_members m ON m.member = r.oid JOIN pg_roles g ON g.oid = m.roleid \
+         WHERE NOT r.rolinherit AND NOT r.rolsuper GROUP BY r.rolname ORDER BY r.rolname",
+        "since 16 each membership has its own INHERIT option: those of roles with NOINHERIT are carried over with FALSE, and ALTER \
+         ROLE … INHERIT or NOINHERIT changes only later GRANTs; use GRANT … TO … WITH INHERIT TRUE or FALSE"
     ),
     change!(
         "maintenance-search-path",
         Database,
         17,
-        // Names are taken from the text of the body: a function by its parenthesis, a relation by the word before it.
-        concat!(
-            "WITH used (function, relation) AS ( \
-               SELECT d.refobjid, c.oid FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind IN ('i', 'I') \
-               WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_proc'::regclass \
-               UNION SELECT d.refobjid, c.oid FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid \
-               JOIN pg_class c ON c.oid = r.ev_class AND c.relkind = 'm' \
-               WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_proc'::regclass \
-             ), code AS (",
-            functions!(
-                "p.oid, p.prosrc AS body",
-                "p.oid IN (SELECT function FROM used) AND l.lanname IN ('sql', 'plpgsql') \
-                 AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS s WHERE s LIKE 'search_path=%')"
-            ),
-            "), named AS ( \
-               SELECT c.oid, lower(w[2]) AS name, true AS is_call \
-               FROM code c, regexp_matches(c.body, '(\\.\\s*\"?)?\\m([[:alpha:]_]\\w*)\"?\\s*\\(', 'g') AS w \
-               WHERE w[1] IS NULL \
-               UNION SELECT c.oid, lower(w[1]), false FROM code c, regexp_matches(c.body, \
-                 '\\m(?:from|join|update|insert\\s+into)\\s+(?:only\\s+)?\"?([[:alpha:]_]\\w*)\"?(?!\\w|\"?\\s*\\.)', 'gi') AS w \
-             ), unqualified AS ( \
-               SELECT n.oid, string_agg(DISTINCT n.name, ', ') AS names FROM named n \
-               WHERE n.is_call AND n.name IN (SELECT proname::text FROM pg_proc WHERE oid >= 16384) \
-                 AND n.name NOT IN (SELECT proname::text FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace) \
-               OR NOT n.is_call AND n.name IN (SELECT relname::text FROM pg_class WHERE oid >= 16384) \
-               GROUP BY n.oid \
-             ) \
-             SELECT format('%s (names %s; used by %s)', n.oid::regprocedure, n.names, min(u.relation::regclass::text)) \
-             FROM unqualified n JOIN used u ON u.function = n.oid GROUP BY n.oid, n.names ORDER BY 1"
-        ),
+        search_path::FUNCTIONS,
         "since 17 REINDEX, ANALYZE, REFRESH MATERIALIZED VIEW and other maintenance run with the search path of the system, on which \
-         these functions do not find what they name; ALTER FUNCTION … SET search_path = …, or qualify the names"
+         these functions do not find what they name, or find another operator or function of that name, so that an index lacks \
+         rows; ALTER FUNCTION … SET search_path = …, or qualify the names (OPERATOR(public.=)); functions of an extension may \
+         need its update"
     ),
     change!(
-        "removed-in-17",
+        "extension-names-17",
         Database,
         17,
         bodies_that_name!(
-            "('\\m(buffers_backend|buffers_backend_fsync)\\M', 'buffers_backend, buffers_backend_fsync: pg_stat_io'), \
-             ('\\m(buffers_checkpoint|checkpoints_timed|checkpoints_req|checkpoint_(write|sync)_time)\\M', \
-               'columns of pg_stat_bgwriter about checkpoints: pg_stat_checkpointer'), \
-             ('\\mdaticulocale\\M', 'daticulocale: datlocale'), ('\\mcolliculocale\\M', 'colliculocale: colllocale'), \
-             ('\\m(max|num)_dead_tuples\\M', 'columns of pg_stat_progress_vacuum: max_dead_tuple_bytes, num_dead_item_ids'), \
-             ('\\mold_snapshot_threshold\\M', 'old_snapshot_threshold: removed')"
+            "('\\mpg_stat_statements\\M.*\\mblk_(read|write)_time\\M|\\mblk_(read|write)_time\\M.*\\mpg_stat_statements\\M', \
+               'blk_read_time, blk_write_time of pg_stat_statements: shared_blk_read_time, shared_blk_write_time')"
         ),
-        "functions name what was removed or renamed in 17; change them"
+        "functions name columns of extensions that are renamed in their versions of 17; change them after the update"
+    ),
+    change!(
+        "statistics-target",
+        Database,
+        17,
+        functions!("p.oid::regprocedure::text", "p.prosrc ~* '\\m(att|stx)stattarget\\M' ORDER BY 1"),
+        "since 17 attstattarget of pg_attribute and stxstattarget of pg_statistic_ext are NULL, no longer -1, if the default \
+         applies; test for NULL in these functions"
     ),
     change!(
         "deferrable-trigger",
@@ -163,18 +217,13 @@ pub const CHANGES: &[Check] = &[
          SECURITY DEFINER if it relied on the other"
     ),
     change!(
-        "removed-in-18",
-        Database,
+        "autovacuum-workers",
+        Server,
         18,
-        bodies_that_name!(
-            "('\\mpg_stat_wal\\M.*\\mwal_(write|sync)(_time)?\\M|\\mwal_(write|sync)(_time)?\\M.*\\mpg_stat_wal\\M', \
-               'wal_write, wal_sync of pg_stat_wal: pg_stat_io'), \
-             ('\\mpg_stat_io\\M.*\\mop_bytes\\M|\\mop_bytes\\M.*\\mpg_stat_io\\M', \
-               'op_bytes of pg_stat_io: read_bytes, write_bytes, extend_bytes'), \
-             ('\\mpg_backend_memory_contexts\\M.*\\mparent\\M|\\mparent\\M.*\\mpg_backend_memory_contexts\\M', \
-               'parent of pg_backend_memory_contexts: path')"
-        ),
-        "functions name what was removed or renamed in 18; change them"
+        "SELECT format('autovacuum_max_workers = %s', setting) FROM pg_settings \
+         WHERE name = 'autovacuum_max_workers' AND setting::int > 16",
+        "since 18 autovacuum_worker_slots limits the workers, to 16 by default; after the upgrade run ALTER SYSTEM SET \
+         autovacuum_worker_slots = …, and restart (a version that does not know the setting does not start with it)"
     ),
 ];
 
@@ -198,6 +247,32 @@ mod tests {
         let applies = |from, to| (change.applies)(from, to);
         assert!(applies(13, 16) && applies(15, 18));
         assert!(!applies(13, 15) && !applies(16, 17));
+    }
+
+    #[rstest::rstest]
+    #[case::operators_were_removed_in_14("containment-operator", (13, 14), (14, 17))]
+    #[case::dates_have_no_hours_since_14("extract-from-date", (13, 17), (14, 15))]
+    #[case::owners_of_subscriptions_since_16("subscription-owner", (15, 16), (16, 17))]
+    #[case::memberships_inherit_since_16("role-inherit", (13, 18), (13, 15))]
+    #[case::targets_are_null_since_17("statistics-target", (16, 17), (17, 18))]
+    #[case::workers_have_slots_since_18("autovacuum-workers", (17, 18), (16, 17))]
+    fn change_applies_to_the_versions_that_it_is_between(
+        #[case] id: &str,
+        #[case] applies: (u32, u32),
+        #[case] not: (u32, u32),
+    ) {
+        let change = CHANGES.iter().find(|change| change.id == id).unwrap();
+        assert!((change.applies)(applies.0, applies.1));
+        assert!(!(change.applies)(not.0, not.1));
+    }
+
+    #[test]
+    fn notes_about_subscriptions_have_statements_to_run_and_no_password() {
+        let owner = CHANGES.iter().find(|change| change.id == "subscription-owner").unwrap();
+        let Question::Sql(sql) = &owner.question else { panic!("it has no SQL") };
+        assert!(sql.contains("'GRANT %I TO %I'") && sql.contains("SET (password_required = false)"), "{sql}");
+        // The connection is only searched, never given.
+        assert!(!sql.contains(", s.subconninfo"), "{sql}");
     }
 
     #[test]

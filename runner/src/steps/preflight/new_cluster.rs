@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::configuration::{self, Checked};
 use super::dump_findings::missing_locale;
+use super::not_carried_over::NewDirectory;
 use super::{not_carried_over, old_server, volume};
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::cluster_shape::ClusterShape;
@@ -34,7 +35,9 @@ pub async fn examine(
     let agent = &programs.agent;
     let conf = agent.read_file(cluster.pgdata().join(not_carried_over::CONF)).await?;
     let names: BTreeSet<_> = agent.list_directory(cluster.pgdata()).await?.into_iter().collect();
-    let notes = not_carried_over::notes(&upgrade.volume, upgrade.old_major, &conf, &names)?;
+    let new = NewDirectory { conf: &conf, names: &names };
+    let wal_segment_bytes = inventory.shape.wal_segment_bytes;
+    let notes = not_carried_over::notes(&upgrade.volume, upgrade.old_major, wal_segment_bytes, &new)?;
     checked.findings.extend(notes);
     cluster.remove().await?;
     Ok(Ok(checked))

@@ -30,11 +30,17 @@ pub fn missing(setting: &str, libraries: &[String]) -> Finding {
     Finding::new(ID, text)
 }
 
+/// Whether an error says that a library cannot be loaded, and not that it requires something else.
+#[must_use]
+pub fn is_unloadable(refusal: &str) -> bool {
+    const SIGNS: [&str; 3] = ["could not load library", "could not access file", "incompatible library"];
+    SIGNS.iter().any(|sign| refusal.contains(sign))
+}
+
 /// The target refused to load the libraries of a setting. Only a library that cannot be loaded blocks for certain: what
 /// else they require may exist in the database's own pod.
 pub fn refused(setting: &str, refusal: &str) -> Finding {
-    const SIGNS: [&str; 3] = ["could not load library", "could not access file", "incompatible library"];
-    if SIGNS.iter().any(|sign| refusal.contains(sign)) {
+    if is_unloadable(refusal) {
         let text = format!(
             "the target image cannot load a library of {setting}; use an image that can, or remove it from the \
              setting: {refusal}"

@@ -13,6 +13,7 @@ use crate::postgres::program::command::CommandError;
 use crate::postgres::redact::redact;
 use crate::postgres::server::private_server::{Data, PrivateServer};
 use crate::postgres::server::scratch::{Scratch, ScratchError};
+use crate::postgres::server::server_log::last_error;
 use crate::postgres::server_settings::ServerSettings;
 use crate::upgrade::{Finding, StepError, UpgradeContext};
 
@@ -21,21 +22,36 @@ use crate::upgrade::{Finding, StepError, UpgradeContext};
 /// without their control files.
 pub const TAKEN_OVER: [&str; 2] = ["dynamic_library_path", OUTPUT_PLUGINS];
 
-/// What the servers take over. `found` are the configured libraries to preload that the target has, `target` its values of
-/// those settings of [`TAKEN_OVER`] that it knows.
+/// The configured libraries that the target has.
+pub struct Libraries<'a> {
+    /// Those that the server preloads.
+    pub of_server: &'a [String],
+    /// Those that sessions load.
+    pub of_sessions: Vec<String>,
+}
+
+/// What the servers take over. `target` has the target's values of those settings of [`TAKEN_OVER`] that it knows.
 pub async fn take_over(
     upgrade: &UpgradeContext,
     inventory: &Inventory,
-    found: &[String],
+    found: &Libraries<'_>,
     target: Vec<(&str, String)>,
 ) -> Result<(ServerSettings, Option<Finding>), StepError> {
     let slots = carried(inventory, upgrade.old_major);
     let (new_settings, note) = new_settings(slots, target);
     let used: Vec<_> = inventory.libraries.iter().map(|(library, _)| library.as_str()).collect();
+    let overrides = &upgrade.extensions.libraries;
+    let mut new_preload = preloaded::for_restore(found.of_server, &used, overrides);
+    let all: Vec<_> = found.of_server.iter().chain(&found.of_sessions).cloned().collect();
+    for library in preloaded::for_labels(&all, &inventory.label_providers, overrides) {
+        if !new_preload.contains(&library) {
+            new_preload.push(library);
+        }
+    }
     let settings = ServerSettings {
         capacity: inventory.serving.capacity,
         old_preload: old_preload(upgrade, &inventory.serving.preload).await?,
-        new_preload: preloaded::for_restore(found, &used, &upgrade.extensions.libraries),
+        new_preload,
         new_settings,
     };
     Ok((settings, note))
@@ -120,11 +136,6 @@ async fn start_with_libraries(
     Ok((began.elapsed(), findings))
 }
 
-/// The last error in the log of a server.
-fn last_error(log: &str) -> Option<&str> {
-    log.lines().rev().find(|line| ["FATAL:", "PANIC:", "ERROR:"].iter().any(|sign| line.contains(sign)))
-}
-
 /// `pg_upgrade` has 2048 bytes for the command that starts a server (`exec_prog`, `src/bin/pg_upgrade/exec.c`), and ends with
 /// "command too long". Less than 600 are its own.
 const LONGEST_OPTIONS: usize = 1400;
@@ -155,14 +166,6 @@ fn options_length(major: u32, data: Data, relations: u64, settings: &ServerSetti
 mod tests {
     use super::*;
     use crate::postgres::server_settings::Capacity;
-
-    #[test]
-    fn last_error_of_a_log_is_the_reason() {
-        let log = "LOG:  starting PostgreSQL\nFATAL:  first\nLOG:  starting PostgreSQL\nFATAL:  second\n\
-                   LOG:  database system is shut down\n";
-        assert_eq!(last_error(log), Some("FATAL:  second"));
-        assert_eq!(last_error("LOG:  starting\n"), None);
-    }
 
     #[test]
     fn options_leave_most_of_pg_upgrades_command_to_settings() {

@@ -245,7 +245,7 @@ async fn missing_programs(
 }
 
 /// Whether a shell of the image finds a program, as the server's will.
-async fn has_program(programs: &Programs, name: &str) -> Result<bool, CommandError> {
+pub async fn has_program(programs: &Programs, name: &str) -> Result<bool, CommandError> {
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let shell = Program::new(&programs.agent, Path::new("/bin/sh"))
         .env("PATH", &format!("{path}:{}", programs.installation.bindir.display()))

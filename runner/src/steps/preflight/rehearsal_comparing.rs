@@ -14,13 +14,15 @@ use super::rehearsal_stages::{Attempt, Attempted, SourceDatabase};
 use super::rehearsal_times::DatabaseTimes;
 use super::restore_findings::{Causes, log};
 use super::text_order;
+use crate::postgres::answers::known::Answers;
 use crate::postgres::client::catalog::count_tables;
 use crate::postgres::client::error::ServerError;
 use crate::postgres::extension::members::{RejectedExtensions, extensions_of_rejected};
 use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::privileges::snapshot::ServerPrivileges;
 use crate::postgres::program::restore_errors::RestoreErrors;
-use crate::postgres::server::restored_databases::drop_databases;
+use crate::postgres::server::call_counts::CallCounts;
+use crate::postgres::server::restored_databases::{CreatedDatabases, KeptDatabases, drop_databases};
 use crate::postgres::server::scratch::Scratch;
 use crate::upgrade::{CensusBaseline, Finding, StepError, UpgradeContext, warn_step};
 
@@ -30,13 +32,17 @@ pub struct Comparing<'a> {
     source: &'a RehearsalSource<'a>,
     scratch: &'a Scratch,
     escalation: Escalation,
+    counts: CallCounts,
     definitions: Definitions,
     comparison: Comparison,
     causes: Causes,
+    /// What the scratch server has answered about rules of text and time.
+    answers: Answers,
     dependents: Vec<text_order::Dependent>,
     findings: Vec<Finding>,
     databases: Vec<DatabaseTimes>,
     tables: u64,
+    kept: KeptDatabases,
 }
 
 /// What was found out about all databases.
@@ -49,6 +55,8 @@ pub struct Compared {
     pub tables: u64,
     pub extent: Extent,
     pub baseline: Baseline,
+    /// Whether `pg_upgrade` must not carry statistics.
+    pub without_statistics: bool,
     pub census: CensusBaseline,
 }
 
@@ -59,6 +67,7 @@ impl<'a> Comparing<'a> {
         source: &'a RehearsalSource<'a>,
         scratch: &'a Scratch,
         escalation: Escalation,
+        counts: CallCounts,
         definitions: Definitions,
         comparison: Comparison,
     ) -> Self {
@@ -67,24 +76,27 @@ impl<'a> Comparing<'a> {
             source,
             scratch,
             escalation,
+            counts,
             definitions,
             comparison,
             causes: Causes::default(),
+            answers: Answers::default(),
             dependents: Vec::new(),
             findings: Vec::new(),
             databases: Vec::new(),
             tables: 0,
+            kept: KeptDatabases::new(scratch.free_bytes()),
         }
     }
 
-    /// Adds a database, and drops what its restore has created.
+    /// Adds a database, and drops what restores have created if it takes too much room.
     pub async fn add(&mut self, attempted: Attempted) -> Result<(), StepError> {
         let Attempted { source, attempt, times, created } = attempted;
         let SourceDatabase { name, serving, rights, before } = source;
         self.definitions.read_source(&serving, self.scratch, &name).await;
         self.escalation.add_source(&name, rights);
         match attempt {
-            Attempt::DumpRunsCode => {}
+            Attempt::RunsCode => {}
             Attempt::TooManyLocks => self.findings.push(too_many_tables(&name)),
             Attempt::NotDumped(refusal) => self.findings.push(not_dumped(&name, &refusal)),
             Attempt::NotRestored(errors) => self.add_errors(&serving, &name, errors).await,
@@ -93,7 +105,7 @@ impl<'a> Comparing<'a> {
                 self.compare(&name, &serving, &rights, before).await?;
             }
         }
-        if let Err(error) = self.drop_databases(&created).await {
+        if let Err(error) = self.make_room(created).await {
             warn_step(Step::Preflight, &error);
         }
         Ok(())
@@ -109,14 +121,19 @@ impl<'a> Comparing<'a> {
     ) -> Result<(), StepError> {
         let client = self.scratch.connect(name).await?;
         self.escalation.check_restored(&client, rights, serving, name).await?;
+        if self.counts.were_reset(&client).await? {
+            self.findings.push(counts_were_reset(name));
+        }
         self.definitions.read_restored(&client, self.scratch, name).await;
         if let Some(before) = before {
             self.comparison.check_restored(serving, &client, name, before).await;
         }
         self.tables += count_tables(&client).await?;
-        if let Some(collations) = self.source.collations {
-            let found = text_order::dependents(self.upgrade, self.source.ip, &client, collations, None, name);
-            match found.await {
+        if let Some(rules) = self.source.rules {
+            let (upgrade, answers) = (self.upgrade, &mut self.answers);
+            let found =
+                text_order::dependents_of_restored(upgrade, serving, &client, rules, answers, name).await;
+            match found {
                 Ok(found) => self.dependents.extend(found),
                 // They are looked for again after the outage.
                 Err(error) => warn_step(Step::Preflight, &error),
@@ -137,9 +154,13 @@ impl<'a> Comparing<'a> {
         log(&self.causes.add(database, errors, &extensions));
     }
 
-    /// Makes room for the next database in the worker's file system.
-    async fn drop_databases(&self, created: &[String]) -> Result<(), ServerError> {
-        drop_databases(&self.scratch.connect("template1").await?, created).await
+    /// Makes room for the next databases in the worker's file system.
+    async fn make_room(&mut self, created: CreatedDatabases) -> Result<(), ServerError> {
+        let dropped = self.kept.add(created);
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        drop_databases(&self.scratch.connect("template1").await?, &dropped).await
     }
 
     /// What was found out, in the order of the databases.
@@ -149,8 +170,8 @@ impl<'a> Comparing<'a> {
         findings.extend(causes);
         findings.extend(text_order::note(&self.dependents, self.upgrade.plan.reindex));
         findings.extend(self.definitions.finish());
-        let (escalations, baseline) = self.escalation.finish();
-        findings.extend(escalations);
+        let rights = self.escalation.finish();
+        findings.extend(rights.findings);
         let (lost, extent, census) = self.comparison.finish();
         findings.extend(lost);
         Compared {
@@ -159,8 +180,19 @@ impl<'a> Comparing<'a> {
             databases: self.databases,
             tables: self.tables,
             extent,
-            baseline,
+            baseline: rights.baseline,
+            without_statistics: rights.without_statistics,
             census,
         }
     }
+}
+
+/// What the restore has called is unknown then.
+fn counts_were_reset(database: &str) -> Finding {
+    let text = format!(
+        "the scratch server has lost its counts of the functions that restoring \"{database}\" calls: it has crashed, or a \
+         definition runs code as superuser that has reset them; find and drop what uses it (code-in-definitions names \
+         candidates)"
+    );
+    Finding::new("restore-code", text)
 }

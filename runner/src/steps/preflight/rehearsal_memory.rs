@@ -24,7 +24,7 @@ pub async fn rehearse(
     source: &RehearsalSource<'_>,
     settings: &mut Checked,
 ) -> Result<Rehearsed, StepError> {
-    let agent = &upgrade.agents.rehearsal;
+    let agent = upgrade.agents.rehearsal()?;
     let kills_before = agent.memory_kills().await;
     let result = schema_rehearsal::rehearse(upgrade, source, settings).await;
     let limit = match End::of(&result) {

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use super::language_modules::ReadModules;
 use crate::postgres::client::inventory::Inventory;
-use crate::postgres::collation::versions::CollationVersion;
+use crate::postgres::collation::rules::RulesBefore;
 
 /// The serving database, as far as the rehearsal must know it.
 pub struct RehearsalSource<'a> {
     /// Address of the serving database.
     pub ip: &'a str,
     pub inventory: &'a Inventory,
-    /// The collation versions of the serving database, if they are known.
-    pub collations: Option<&'a [CollationVersion]>,
+    /// The rules of text and time of the serving database, if they are known.
+    pub rules: Option<&'a RulesBefore>,
+    /// The modules that functions of each database import.
+    pub modules: &'a [ReadModules],
     /// Whether the dump must leave out the column option that the target does not know.
     pub drop_column_option: bool,
     /// Libraries that the target lacks: they have findings of their own.

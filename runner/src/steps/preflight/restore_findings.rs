@@ -170,6 +170,10 @@ impl Cause {
             return Finding::new("locale", format!("{databases}: {message}{at}: {remedy}"));
         }
         let remedy = match place.errors {
+            _ if self.error.is_missing_label_provider() => {
+                "no library that provides these security labels is loaded: put it into shared_preload_libraries of user.conf, in an \
+                 image that has it, or drop the labels (SECURITY LABEL … IS NULL)"
+            }
             1 => "the target version rejects this definition: change or drop it",
             _ => "the target version rejects these definitions: change or drop them",
         };
@@ -202,6 +206,16 @@ mod tests {
 
     fn findings(causes: Causes) -> Vec<String> {
         causes.finish().0.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn rejected_label_has_a_remedy_of_its_own() {
+        let mut causes = Causes::default();
+        let label = error("security label provider \"anon\" is not loaded", "SECURITY LABEL FOR anon ON", 1);
+        causes.add("shop", RestoreErrors { errors: vec![label], more: 0 }, &RejectedExtensions::default());
+        let found = findings(causes);
+        assert!(found[0].contains("put it into shared_preload_libraries"), "{found:?}");
+        assert!(!found[0].contains("change or drop it"), "{found:?}");
     }
 
     #[test]

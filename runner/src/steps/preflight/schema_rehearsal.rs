@@ -14,17 +14,18 @@ use super::definitions::Definitions;
 use super::dump_findings::not_dumped;
 use super::escalation::Escalation;
 use super::extension_objects::ExtensionObjects;
+use super::jit;
 use super::pipeline::pipeline;
-use super::private_servers;
 use super::rehearsal_comparing::{Compared, Comparing};
 use super::rehearsal_source::RehearsalSource;
-use super::rehearsal_stages::Stages;
+use super::rehearsal_stages::{Restoring, Stages};
 use super::rehearsal_times::RehearsalTimes;
 use super::restore_findings::{Causes, log};
+use super::{image_features, language_modules, pgcrypto, private_servers, server_build};
 use crate::postgres::extension::members::RejectedExtensions;
 use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::schema_rehearsal::{GlobalsResult, SchemaSource, globals};
-use crate::postgres::server::restored_databases::RestoredDatabases;
+use crate::postgres::server::call_counts::CallCounts;
 use crate::postgres::server::scratch::Scratch;
 use crate::upgrade::{CensusBaseline, Finding, StepError, UpgradeContext};
 
@@ -38,11 +39,14 @@ pub struct Rehearsed {
     pub success: Option<(String, RehearsalTimes)>,
     /// The rights that the rehearsal has compared, for the comparison after `pg_upgrade`; none if the roles failed.
     pub baseline: Option<Baseline>,
+    /// Whether `pg_upgrade` must not carry statistics.
+    pub without_statistics: bool,
     /// What the databases hold, for the comparison after `pg_upgrade`; none if it was not compared.
     pub census: Option<CensusBaseline>,
 }
 
-/// Rehearses, and leaves nothing behind. The dumps are made where the serving database can be reached, and restored where
+/// Rehearses, and leaves nothing running. What the scratch server has written ends with the worker's pod: to remove the files of
+/// hundreds of databases takes minutes. The dumps are made where the serving database can be reached, and restored where
 /// nothing can.
 pub async fn rehearse(
     upgrade: &UpgradeContext,
@@ -50,11 +54,15 @@ pub async fn rehearse(
     settings: &mut Checked,
 ) -> Result<Rehearsed, StepError> {
     let programs = upgrade.rehearsal_programs().await?;
+    // Code that an earlier attempt has restored could impersonate the server.
+    programs.agent.kill_all().await?;
     let directory = UpgradeContext::scratch().join("rehearsal");
     let shape = &source.inventory.shape;
     let scratch = Scratch::init(&programs, &directory, Path::new(REHEARSAL_DIR), shape).await?;
     let mut result = perform(upgrade, source, &scratch, settings).await;
-    if result.is_err() {
+    if let Err(error) = &result
+        && error.lost_container().is_none()
+    {
         // The end of the container, for lack of memory perhaps, is the cause, whichever of the stages has failed first.
         programs.agent.check_session().await?;
     }
@@ -63,7 +71,6 @@ pub async fn rehearse(
     if let Ok(Rehearsed { success: Some((_, times)), .. }) = &mut result {
         times.server_stop = began.elapsed();
     }
-    scratch.remove().await?;
     // Whatever else the restored code has started.
     programs.agent.kill_all().await?;
     let mut rehearsed = result?;
@@ -84,6 +91,7 @@ async fn perform(
         private_servers::start(upgrade, scratch, inventory, &mut settings.servers).await?;
     findings.extend(of_servers);
     findings.extend(settings.check_sessions(scratch, &inventory.settings_for_all).await?);
+    findings.extend(jit::check(upgrade, source.ip, scratch).await?);
     let programs = upgrade.new_programs().await?;
     let proxy = upgrade.proxy(source.ip).await?;
     let wrapper = UpgradeContext::scratch().join("bin");
@@ -101,6 +109,11 @@ async fn perform(
     let new_cluster = scratch.connect("postgres").await?;
     let escalation = Escalation::begin(&serving, &new_cluster, upgrade.old_major, upgrade.new_major).await?;
     let definitions = Definitions::begin(&serving, &new_cluster, &programs, upgrade.new_major).await;
+    findings.extend(pgcrypto::note(upgrade, source.ip, inventory, &new_cluster).await);
+    findings.extend(server_build::finding(&serving, &new_cluster, upgrade.kind).await?);
+    findings.extend(image_features::findings(upgrade, source.ip, inventory, &new_cluster).await?);
+    findings.extend(language_modules::note(&inventory.databases, source.modules, &new_cluster).await);
+    let counts = CallCounts::begin(&new_cluster, upgrade.new_major).await?;
     // It is dropped and created again.
     drop(new_cluster);
     // Without its roles no database can be restored.
@@ -132,12 +145,12 @@ async fn perform(
         digest: escalation.digest(),
     };
     let names = in_order(&inventory.databases);
-    let mut databases = RestoredDatabases::default();
-    let mut comparing = Comparing::new(upgrade, source, scratch, escalation, definitions, comparison);
+    let mut restoring = Restoring::default();
+    let mut comparing = Comparing::new(upgrade, source, scratch, escalation, counts, definitions, comparison);
     let all = pipeline(
         names.iter().enumerate(),
         async |(number, name)| stages.dump(number, name).await,
-        async |dumped| stages.restore(dumped, &mut databases).await,
+        async |dumped| stages.restore(dumped, &mut restoring).await,
         async |attempted| comparing.add(attempted).await,
     );
     Box::pin(all).await?;
@@ -153,6 +166,7 @@ async fn perform(
         of_extensions: compared.of_extensions,
         success,
         baseline: Some(compared.baseline),
+        without_statistics: compared.without_statistics,
         census: Some(compared.census),
     })
 }

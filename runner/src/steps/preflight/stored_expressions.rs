@@ -2,10 +2,10 @@
 //! `pglogical`. A dump writes those of the system catalogs as text; those in tables are copied, and no other major version
 //! can read them: `pglogical` then fails with "unrecognized token" when it replicates a row.
 
+use tokio_postgres::Client;
+
 use crate::postgres::client::as_role::RoleSession;
 use crate::postgres::client::error::ServerError;
-use crate::postgres::client::session::Superuser;
-use crate::postgres::client::side_by_side::{connect_in_turn, side_by_side};
 use crate::upgrade::{Finding, Named};
 
 /// The tables of the current database that have such columns: owner, name, and a condition that is true of a row with a
@@ -17,34 +17,26 @@ const TABLES: &str = "SELECT o.rolname::text, format('%I.%I', n.nspname, c.relna
      WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND c.oid >= 16384 AND NOT a.attisdropped \
      AND a.atttypid = 'pg_catalog.pg_node_tree'::regtype GROUP BY 1, 2 ORDER BY 1, 2";
 
-/// One finding for all databases.
-pub async fn findings(
-    superuser: &Superuser,
-    host: &str,
-    databases: &[String],
-) -> Result<Option<Finding>, ServerError> {
-    let found = side_by_side(databases, |database| async move {
-        let client = connect_in_turn(superuser, host, database).await?;
-        let failed = ServerError::query("tables with stored expressions");
-        let tables = client.query(TABLES, &[]).await.map_err(failed)?;
-        // Planning a query of a table evaluates the predicates of its indexes.
-        let session = RoleSession::new(client);
-        let mut found = Vec::new();
-        for table in tables {
-            let column = |index| table.try_get::<_, String>(index).map_err(failed);
-            let (owner, name, condition) = (column(0)?, column(1)?, column(2)?);
-            let query = format!("SELECT count(*)::text FROM ONLY {name} WHERE {condition}");
-            let rows =
-                session.value(&owner, &query).await.map_err(ServerError::query("stored expressions"))?;
-            let rows = rows.filter(|rows| rows != "0");
-            found.extend(rows.map(|rows| format!("{name} ({rows} rows) in \"{database}\"")));
-        }
-        Ok::<_, ServerError>(found)
-    });
-    Ok(finding(&found.await?.into_iter().flatten().collect()))
+/// The tables with such values in the database that `client` is connected to. The session ends with it.
+pub async fn read(client: Client, database: &str) -> Result<Vec<String>, ServerError> {
+    let failed = ServerError::query("tables with stored expressions");
+    let tables = client.query_typed(TABLES, &[]).await.map_err(failed)?;
+    // Planning a query of a table evaluates the predicates of its indexes.
+    let session = RoleSession::new(client);
+    let mut found = Vec::new();
+    for table in tables {
+        let column = |index| table.try_get::<_, String>(index).map_err(failed);
+        let (owner, name, condition) = (column(0)?, column(1)?, column(2)?);
+        let query = format!("SELECT count(*)::text FROM ONLY {name} WHERE {condition}");
+        let rows = session.value(&owner, &query).await.map_err(ServerError::query("stored expressions"))?;
+        let rows = rows.filter(|rows| rows != "0");
+        found.extend(rows.map(|rows| format!("{name} ({rows} rows) in \"{database}\"")));
+    }
+    Ok(found)
 }
 
-fn finding(tables: &Named) -> Option<Finding> {
+/// One finding for the tables of all databases.
+pub fn finding(tables: &Named) -> Option<Finding> {
     (tables.count() > 0).then(|| {
         let text = format!(
             "expressions in columns of type pg_node_tree, which no other major version can read; note them (pg_get_expr), \

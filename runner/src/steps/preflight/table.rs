@@ -35,9 +35,22 @@ pub enum Question {
     StoredColumnsOf(&'static str),
 }
 
+impl Question {
+    /// The condition on the types of stored columns, if it is about these.
+    pub fn stored_types(&self) -> Option<&'static str> {
+        match self {
+            Self::Sql(_) => None,
+            Self::StoredColumnsOf(types) => Some(*types),
+        }
+    }
+}
+
 use CheckScope::{Database, Server};
 use Question::{Sql, StoredColumnsOf};
 use Weight::{Blocks, Note};
+
+/// Whose code pgops itself would run.
+pub const EVENT_TRIGGER_CODE: &str = "event-trigger-code";
 
 /// All checks of the server. What an image has or lacks is looked up in the image, not here.
 pub const CHECKS: &[Check] = &[
@@ -91,6 +104,17 @@ pub const CHECKS: &[Check] = &[
         applies: |_, _| true,
         question: Sql("SELECT datname::text FROM pg_database WHERE datallowconn AND datname = 'template0'"),
         remedy: "pg_upgrade requires that template0 accepts no connections; ALTER DATABASE … ALLOW_CONNECTIONS false",
+    },
+    Check {
+        id: "missing-template",
+        weight: Blocks,
+        scope: Server,
+        applies: |_, _| true,
+        question: Sql("SELECT name FROM unnest(ARRAY['template0', 'template1']) AS name \
+             WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name)"),
+        remedy: "pg_upgrade connects to template1, and takes the locale from template0; if it was renamed, ALTER DATABASE … RENAME \
+             TO, else CREATE DATABASE template1 TEMPLATE template0 IS_TEMPLATE true, or CREATE DATABASE template0 TEMPLATE \
+             template1 IS_TEMPLATE true ALLOW_CONNECTIONS false",
     },
     Check {
         id: "template-locale",
@@ -170,6 +194,31 @@ pub const CHECKS: &[Check] = &[
         applies: |old, new| old < 18 && new >= 18,
         question: Sql("SELECT rolname::text FROM pg_authid WHERE rolpassword LIKE 'md5%' ORDER BY rolname"),
         remedy: "PostgreSQL 18 deprecates MD5 passwords, and a later version removes them; set these roles' passwords again",
+    },
+    Check {
+        id: "commit-timestamps",
+        weight: Note,
+        scope: Server,
+        applies: |_, _| true,
+        // pg_upgrade has pg_resetwal -c discard them (copy_xact_xlog_xid, src/bin/pg_upgrade/pg_upgrade.c).
+        question: Sql("SELECT 'track_commit_timestamp = on' FROM pg_settings \
+             WHERE name = 'track_commit_timestamp' AND setting = 'on'"),
+        remedy: "commit timestamps are not carried over: pg_xact_commit_timestamp() knows none of an earlier transaction, nor does a \
+             resolution of conflicts by the last update; keep those that are needed, by CREATE TABLE … AS SELECT …, \
+             pg_xact_commit_timestamp(xmin) FROM …",
+    },
+    Check {
+        id: "wal-archive",
+        weight: Note,
+        scope: Server,
+        applies: |_, _| true,
+        question: Sql("SELECT format('archive_mode = %s, %s files of WAL not archived yet', m.setting, \
+             (SELECT count(*) FROM pg_ls_dir('pg_wal/archive_status') AS f (name) WHERE f.name LIKE '%.ready')) \
+             FROM pg_settings m WHERE m.name = 'archive_mode' AND m.setting <> 'off'"),
+        remedy: "the upgraded server has another system identifier, and timeline 1: no recovery to a point in time crosses the upgrade, \
+             the archive may reject its WAL, which then fills the volume, and what was not archived before is deleted with the old \
+             data. Right after the upgrade run pgbackrest stanza-upgrade, or give archive_command a new prefix or server name, check \
+             SELECT failed_count, last_failed_wal FROM pg_stat_archiver, and take a base backup",
     },
     Check {
         id: "subscription-before-17",
@@ -367,6 +416,19 @@ pub const CHECKS: &[Check] = &[
                AND d.objid = t.oid AND d.deptype = 'e') ORDER BY 1"),
         remedy: "before 17 event triggers are called for the DDL of pgops too: one that rejects it leaves extensions without \
              their update, or indexes unchecked; if these may, ALTER EVENT TRIGGER … DISABLE until the upgrade has ended",
+    },
+    Check {
+        id: EVENT_TRIGGER_CODE,
+        weight: Blocks,
+        scope: Database,
+        applies: |_, new| new < 17,
+        // Whatever its tags are: the script of an extension has statements of all kinds.
+        question: Sql("SELECT format('%I (calls %s of \"%s\")', t.evtname, p.oid::regprocedure, o.rolname) \
+             FROM pg_event_trigger t JOIN pg_proc p ON p.oid = t.evtfoid JOIN pg_authid o ON o.oid = p.proowner \
+             WHERE t.evtenabled IN ('O', 'A') AND NOT o.rolsuper ORDER BY 1"),
+        remedy: "before 17 the DDL of pgops calls event triggers with the superuser's rights, and the owners of the functions of \
+             these are not superusers; let a superuser review each and take it over (ALTER FUNCTION … OWNER TO), or ALTER EVENT \
+             TRIGGER … DISABLE until the upgrade has ended",
     },
     Check {
         id: "large-objects",

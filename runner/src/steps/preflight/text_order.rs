@@ -1,30 +1,40 @@
-//! What the upgrade changes about text, reported before it. The scratch server has the libraries of the target and the
-//! definitions of the database, so it knows which indexes and partitions will depend on the change.
+//! What the upgrade changes about rules of text and time, reported before it. The scratch server has the libraries of the target and
+//! the definitions of the database, so it knows what will depend on the change.
 
 use pgops_api::names::{ANNOTATION_REINDEX, ANNOTATION_REPARTITION};
 use pgops_api::plan::{Reindex, Step};
 use tokio_postgres::Client;
 
+use crate::postgres::answers::known::Answers;
 use crate::postgres::client::error::ServerError;
-use crate::postgres::collation::changes::TextChanges;
+use crate::postgres::collation::changes::RuleChanges;
+use crate::postgres::collation::dependents::Dependents;
+use crate::postgres::collation::follow_ups::manual_follow_ups;
 use crate::postgres::collation::indexes::{affected, bytes};
 use crate::postgres::collation::partitions::roots;
-use crate::postgres::collation::target_versions::with_target_versions;
-use crate::postgres::collation::versions::{CollationVersion, collation_versions, collations_in_use};
-use crate::upgrade::rebuild_progress::{COLLATIONS_BEFORE, PROGRESS, Progress};
+use crate::postgres::collation::rules::{RulesBefore, RulesInUse, rules_before};
+use crate::upgrade::rebuild_progress::{ANSWERS_BEFORE, COLLATIONS_BEFORE, PROGRESS, Progress};
 use crate::upgrade::{Finding, StepError, UpgradeContext, shortened, warn_step};
 
-/// Stores the collation versions of the old server in the report, for `RebuildIndexes`. The upgrade succeeds without
-/// them too, and that step then reports that it could not compare.
-pub async fn store_collations(upgrade: &UpgradeContext, ip: &str) -> Option<Vec<CollationVersion>> {
+/// Stores the rules of the old server in the report, for `RebuildIndexes`, of which those in `read` are in use in its databases. The
+/// upgrade succeeds without them too, and that step then reports that it could not compare.
+pub async fn store_rules(
+    upgrade: &UpgradeContext,
+    ip: &str,
+    databases: &[String],
+    read: Vec<Result<RulesInUse, ServerError>>,
+) -> Option<RulesBefore> {
     let result = async {
-        let collations = collation_versions(&upgrade.superuser, ip, upgrade.old_major).await?;
-        let json = serde_json::to_string(&collations).unwrap_or_default();
+        let in_use = read.into_iter().collect::<Result<Vec<_>, ServerError>>()?;
+        let rules = rules_before(&upgrade.superuser, ip, databases, in_use).await?;
+        let json = serde_json::to_string(&rules.answers).unwrap_or_default();
+        upgrade.cluster.write_report(ANSWERS_BEFORE, &json).await?;
+        let json = serde_json::to_string(&rules.collations).unwrap_or_default();
         upgrade.cluster.write_report(COLLATIONS_BEFORE, &json).await?;
         // A deleted request of the same name may have left its report.
         let nothing = serde_json::to_string(&Progress::default()).unwrap_or_default();
         upgrade.cluster.write_report(PROGRESS, &nothing).await?;
-        Ok::<_, StepError>(collations)
+        Ok::<_, StepError>(rules)
     };
     result.await.inspect_err(|error| warn_step(Step::Preflight, error)).ok()
 }
@@ -34,63 +44,82 @@ pub async fn store_collations(upgrade: &UpgradeContext, ip: &str) -> Option<Vec<
 pub enum Dependent {
     Indexes(String),
     Partitions(String),
+    /// A sentence about something else that stores results.
+    Stored(String),
 }
 
-/// The indexes and partitions of a database, `restored` into the scratch server, that depend on what changes; `before` has
-/// the collation versions of the server that serves it at `ip`. If `target` has the versions of the target, the serving
-/// database stands for the restored one.
-pub async fn dependents(
+/// What of a database, `restored` into the scratch server, depends on what changes; `serving` is connected to it on the serving
+/// server, whose rules are in `before`, and `answers` has those of the scratch server.
+pub async fn dependents_of_restored(
     upgrade: &UpgradeContext,
-    ip: &str,
+    serving: &Client,
     restored: &Client,
-    before: &[CollationVersion],
-    target: Option<&[CollationVersion]>,
+    before: &RulesBefore,
+    answers: &mut Answers,
     database: &str,
 ) -> Result<Vec<Dependent>, ServerError> {
-    let now = collations_in_use(restored, upgrade.new_major).await?;
-    let now = with_target_versions(now, target.unwrap_or_default());
-    let changes = TextChanges::between(before, &now, upgrade.old_major, upgrade.new_major);
+    let now = RulesInUse::read(restored, upgrade.new_major).await?;
+    answers.ask(restored, &now.asked()).await?;
+    let changes = RuleChanges::between(before, &now, answers, upgrade.old_major, upgrade.new_major);
+    dependents(serving, restored, upgrade.new_major, &changes, database).await
+}
+
+/// What of the database that `client` is connected to depends on changes, on a server of `major`; `serving` is connected to it on the
+/// serving server.
+pub async fn dependents(
+    serving: &Client,
+    client: &Client,
+    major: u32,
+    changes: &RuleChanges,
+    database: &str,
+) -> Result<Vec<Dependent>, ServerError> {
     if changes.is_empty() {
         return Ok(Vec::new());
     }
-    let dependents = changes.dependents(restored).await?;
+    let dependents = Dependents::of(changes, client, major).await?;
     let mut found = Vec::new();
-    let indexes = affected(restored, &dependents).await?;
+    let indexes = affected(client, &dependents).await?;
     if !indexes.is_empty() {
-        let bytes = bytes(&upgrade.superuser.connect(ip, database).await?, &indexes).await?;
+        let bytes = bytes(serving, &indexes).await?;
         found.push(Dependent::Indexes(format!(
             "{} of database \"{database}\", {} MiB: {changes}",
             indexes.len(),
             bytes.div_ceil(1024 * 1024)
         )));
     }
-    let roots = roots(restored, &dependents).await?;
+    let roots = roots(client, &dependents).await?;
     if !roots.is_empty() {
         found.push(Dependent::Partitions(format!("{} of database \"{database}\"", shortened(&roots))));
     }
+    let others = manual_follow_ups(client, &dependents).await?.into_iter();
+    found.extend(others.map(|what| Dependent::Stored(format!("{what} (database \"{database}\")"))));
     Ok(found)
 }
 
 /// The notes about all databases.
 pub fn note(dependents: &[Dependent], reindex: Reindex) -> Vec<Finding> {
-    let indexes: Vec<String> = dependents.iter().filter_map(Dependent::indexes).collect();
-    let partitions: Vec<String> = dependents.iter().filter_map(Dependent::partitions).collect();
-    note_of_indexes(&indexes, reindex).into_iter().chain(note_of_partitions(&partitions, reindex)).collect()
+    let of_kind = |kind: fn(&Dependent) -> Option<&String>| -> Vec<String> {
+        dependents.iter().filter_map(kind).cloned().collect()
+    };
+    let notes = [
+        note_of_indexes(&of_kind(Dependent::indexes), reindex),
+        note_of_partitions(&of_kind(Dependent::partitions), reindex),
+        note_of_stored(&of_kind(Dependent::stored)),
+    ];
+    notes.into_iter().flatten().collect()
 }
 
 impl Dependent {
-    fn indexes(&self) -> Option<String> {
-        match self {
-            Self::Indexes(text) => Some(text.clone()),
-            Self::Partitions(_) => None,
-        }
+    fn indexes(&self) -> Option<&String> {
+        if let Self::Indexes(text) = self { Some(text) } else { None }
     }
 
-    fn partitions(&self) -> Option<String> {
-        match self {
-            Self::Indexes(_) => None,
-            Self::Partitions(text) => Some(text.clone()),
-        }
+    fn partitions(&self) -> Option<&String> {
+        if let Self::Partitions(text) = self { Some(text) } else { None }
+    }
+
+    fn stored(&self) -> Option<&String> {
+        if let Self::Stored(text) = self { Some(text) } else { None }
     }
 }
 
@@ -107,7 +136,7 @@ fn note_of_indexes(indexes: &[String], reindex: Reindex) -> Option<Finding> {
     Some(Finding::note(
         "rules-of-text",
         format!(
-            "indexes on text that the new version sorts or parses differently {action} ({ANNOTATION_REINDEX}): {all}"
+            "indexes whose order or content the new version or its image computes differently {action} ({ANNOTATION_REINDEX}): {all}"
         ),
     ))
 }
@@ -128,9 +157,18 @@ fn note_of_partitions(partitions: &[String], reindex: Reindex) -> Option<Finding
     Some(Finding::note(
         "partitions-by-text",
         format!(
-            "rows of tables that are partitioned by text may belong to another partition of the new version; {action}: {all}"
+            "rows of tables that are partitioned by text or local time, or that inherit with checks of them, may belong to another \
+             partition of the new version; {action}: {all}"
         ),
     ))
+}
+
+/// Also where nothing is rebuilt: no step does anything about these.
+fn note_of_stored(stored: &[String]) -> Option<Finding> {
+    (!stored.is_empty()).then(|| {
+        let text = "what the database stores was computed by rules that the new version or its image changes, and is not computed again: ";
+        Finding::note("stored-results", format!("{text}{}", shortened(stored)))
+    })
 }
 
 #[cfg(test)]
@@ -163,5 +201,17 @@ mod tests {
         assert!(named.starts_with("[partitions-by-text] note: "), "{named}");
         assert!(named.ends_with("pgops.dev/repartition: move: public.words of database \"shop\""), "{named}");
         assert!(text(&dependents, Reindex::Off).contains("are not searched (pgops.dev/reindex)"));
+    }
+
+    #[test]
+    fn stored_results_are_named_before_the_outage_and_documented() {
+        let dependents = [Dependent::Stored("the column day of public.visits …".to_owned())];
+        for reindex in [Reindex::Affected, Reindex::Off] {
+            let named = text(&dependents, reindex);
+            assert!(named.starts_with("[stored-results] note: "), "{named}");
+            assert!(named.ends_with("the column day of public.visits …"), "{named}");
+        }
+        let page = include_str!("../../../../docs/reference/findings.md");
+        assert!(page.contains("`stored-results`"));
     }
 }

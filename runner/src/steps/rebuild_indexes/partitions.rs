@@ -3,8 +3,8 @@
 use pgops_api::plan::{Repartition, Step, UpgradeKind};
 use tokio_postgres::Client;
 
-use crate::postgres::collation::changes::Dependents;
-use crate::postgres::collation::misrouted::{Misrouted, Partition, Refusal, Rows, State, sentences};
+use crate::postgres::collation::dependents::Dependents;
+use crate::postgres::collation::misrouted::{Bounds, Misrouted, Partition, Refusal, Rows, State, sentences};
 use crate::postgres::collation::partitions::misrouted_rows;
 use crate::postgres::collation::rebuild::has_room;
 use crate::postgres::collation::repartition;
@@ -41,13 +41,17 @@ pub async fn repair(
     if misrouted.is_empty() {
         return Ok(outcome);
     }
-    let left = match (upgrade.plan.repartition, indexes) {
+    // The server moves rows of partitions only.
+    let is_partition = |it: &Misrouted| it.partition.bounds == Bounds::Partition;
+    let (misrouted, of_children): (Vec<_>, Vec<_>) = misrouted.into_iter().partition(is_partition);
+    let mut left = match (upgrade.plan.repartition, indexes) {
         (Repartition::Report, _) => misrouted,
         (Repartition::Move, Indexes::Left) => misrouted.into_iter().map(refuse).collect(),
         (Repartition::Move, Indexes::Rebuilt) => {
             move_all(upgrade, database, misrouted, &mut outcome.moved).await?
         }
     };
+    left.extend(of_children);
     outcome.left = sentences(&left);
     Ok(outcome)
 }

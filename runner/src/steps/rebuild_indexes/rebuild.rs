@@ -6,11 +6,13 @@ use tokio_postgres::Client;
 use super::partitions::{self, Indexes};
 use crate::postgres::client::error::ServerError;
 use crate::postgres::collation::amcheck::{self, CheckResult};
-use crate::postgres::collation::changes::TextChanges;
+use crate::postgres::collation::changes::RuleChanges;
+use crate::postgres::collation::dependents::Dependents;
 use crate::postgres::collation::follow_ups::manual_follow_ups;
 use crate::postgres::collation::indexes::{Index, affected};
 use crate::postgres::collation::rebuild::{drop_leftovers, end_rebuilds, has_room, rebuild};
 use crate::postgres::collation::refresh::{refresh, refresh_statements};
+use crate::postgres::meaning::search_path::{indexes_in_need_of_a_path, maintenance_is_confined};
 use crate::upgrade::rebuild_progress::{IndexRef, PROGRESS, Progress, RebuildStatus};
 use crate::upgrade::{StepError, UpgradeContext, log_step};
 
@@ -53,12 +55,13 @@ impl<'a> Rebuild<'a> {
         client: &mut Client,
         separate: Client,
         database: &str,
-        changes: &TextChanges,
+        changes: &RuleChanges,
         due: Vec<Index>,
         reindex: Reindex,
     ) -> Result<(), StepError> {
-        let dependents = changes.dependents(client).await?;
+        let dependents = Dependents::of(changes, client, self.upgrade.new_major).await?;
         let indexes = affected(client, &dependents).await?;
+        let (unsafe_to_rebuild, indexes) = self.divide(client, indexes).await?;
         let manual = manual_follow_ups(client, &dependents).await?;
         // Each major version changes something; only what is in use is worth a line.
         if !(changes.collations.is_empty() && indexes.is_empty() && manual.is_empty()) {
@@ -70,7 +73,9 @@ impl<'a> Rebuild<'a> {
         if reindex == Reindex::Affected {
             self.rebuild_all(client, database, &merged(indexes.clone(), due)).await?;
         }
-        let rebuilt = if self.progress.is_clean(database) { Indexes::Rebuilt } else { Indexes::Left };
+        self.leave(database, &unsafe_to_rebuild);
+        let is_clean = self.progress.is_clean(database) && unsafe_to_rebuild.is_empty();
+        let rebuilt = if is_clean { Indexes::Rebuilt } else { Indexes::Left };
         let rows = partitions::repair(self.upgrade, client, separate, database, &dependents, rebuilt).await?;
         for moved in rows.moved {
             self.note(format!("database \"{database}\": {moved}"));
@@ -94,6 +99,31 @@ impl<'a> Rebuild<'a> {
         Ok(())
     }
 
+    /// Tells those that would lose rows if they were rebuilt from the others.
+    async fn divide(
+        &self,
+        client: &Client,
+        indexes: Vec<Index>,
+    ) -> Result<(Vec<Index>, Vec<Index>), StepError> {
+        let is_confined = maintenance_is_confined(self.upgrade.old_major, self.upgrade.new_major);
+        if indexes.is_empty() || !is_confined {
+            return Ok((Vec::new(), indexes));
+        }
+        let in_need = indexes_in_need_of_a_path(client).await?;
+        Ok(indexes.into_iter().partition(|index| in_need.contains(&index.qualified())))
+    }
+
+    fn leave(&mut self, database: &str, indexes: &[Index]) {
+        if !indexes.is_empty() {
+            self.add_follow_up(format!(
+                "database \"{database}\": {} may miss rows, and were not rebuilt: functions in them find what they name by the search \
+                 path of users, which REINDEX does not have since 17. ALTER FUNCTION … SET search_path = …, then REINDEX INDEX \
+                 CONCURRENTLY them",
+                named(indexes)
+            ));
+        }
+    }
+
     pub(super) fn note(&mut self, what: String) {
         log_step(Step::RebuildIndexes, &what);
         self.found.push(what);
@@ -104,7 +134,7 @@ impl<'a> Rebuild<'a> {
         &mut self,
         client: &Client,
         database: &str,
-        changes: &TextChanges,
+        changes: &RuleChanges,
         indexes: &[Index],
     ) -> Result<(), StepError> {
         if indexes.is_empty() {
@@ -115,8 +145,8 @@ impl<'a> Rebuild<'a> {
         self.found.extend(refresh_statements(client, self.upgrade.new_major, &changes.collations).await?);
         let report = self.upgrade.cluster.report_name();
         self.add_follow_up(format!(
-            "{} of database \"{database}\" may miss rows, since the order or parsing of text has changed: the statements \
-             that rebuild them are under {FOUND} in ConfigMap {report}",
+            "{} of database \"{database}\" may miss rows, since rules of text or time have changed: the statements that rebuild \
+             them are under {FOUND} in ConfigMap {report}",
             named(indexes)
         ));
         Ok(())
@@ -203,7 +233,7 @@ impl<'a> Rebuild<'a> {
         if self.found.is_empty() && self.follow_ups.is_empty() {
             log_step(
                 Step::RebuildIndexes,
-                format!("no index of the {databases} databases depends on a change of text order"),
+                format!("no index of the {databases} databases depends on a change of rules of text or time"),
             );
             return Ok(());
         }

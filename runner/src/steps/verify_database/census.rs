@@ -9,7 +9,33 @@ use crate::upgrade::{CensusBaseline, StepError, UpgradeContext, log_step, shorte
 
 /// Reports the result: clients write already, so nothing that is found can fail the upgrade.
 pub async fn check(upgrade: &mut UpgradeContext, ip: &str) -> Result<(), StepError> {
-    let Some(baseline) = CensusBaseline::load(&upgrade.work_dir)? else { return Ok(()) };
+    let compared = match CensusBaseline::load(&upgrade.work_dir, upgrade.digests.as_ref()) {
+        Ok(None) => return Ok(()),
+        Ok(Some(baseline)) => compare(upgrade, ip, baseline).await?,
+        Err(error @ StepError::StoredFindingsChanged(_)) => Err(error.to_string()),
+        Err(error) => return Err(error),
+    };
+    match &compared {
+        Ok(text) => log_step(Step::VerifyDatabase, text),
+        Err(text) => tracing::warn!(step = %Step::VerifyDatabase, "{text}"),
+    }
+    let text = compared.unwrap_or_else(|text| text);
+    if let Some(facts) = &mut upgrade.facts
+        && !facts.lines.contains(&text)
+    {
+        facts.lines.push(text);
+        // The report is written at the end, maybe by another runner.
+        facts.store(&upgrade.work_dir)?;
+    }
+    Ok(())
+}
+
+/// The result as text, an error if something is different.
+async fn compare(
+    upgrade: &UpgradeContext,
+    ip: &str,
+    baseline: CensusBaseline,
+) -> Result<Result<String, String>, StepError> {
     let census = Census::of(baseline.columns);
     let expected = changed_by_pgops(upgrade.plan.createrole_grants);
     let mut changed = Vec::new();
@@ -23,19 +49,7 @@ pub async fn check(upgrade: &mut UpgradeContext, ip: &str) -> Result<(), StepErr
     changed.sort_unstable();
     changed.dedup();
     let text = text(baseline.databases.len(), rows, &changed);
-    if changed.is_empty() {
-        log_step(Step::VerifyDatabase, &text);
-    } else {
-        tracing::warn!(step = %Step::VerifyDatabase, "{text}");
-    }
-    if let Some(facts) = &mut upgrade.facts
-        && !facts.lines.contains(&text)
-    {
-        facts.lines.push(text);
-        // The report is written at the end, maybe by another runner.
-        facts.store(&upgrade.work_dir)?;
-    }
-    Ok(())
+    Ok(if changed.is_empty() { Ok(text) } else { Err(text) })
 }
 
 /// The catalogs that pgops itself has changed: the grants that it carries over have been checked beforehand.

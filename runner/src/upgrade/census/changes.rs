@@ -28,7 +28,9 @@ impl DatabaseCensus {
         client: &Client,
         expected: &BTreeSet<&str>,
     ) -> Result<Vec<String>, ServerError> {
-        let after = census.digests(client).await?;
+        let with_rows = self.digests.iter().filter(|digest| digest.rows > 0);
+        let with_rows: BTreeSet<_> = with_rows.map(|digest| digest.name.as_str()).collect();
+        let after = census.digests_of(client, &with_rows).await?;
         let differing = differing(&self.digests, &after).into_iter();
         let differing: BTreeSet<_> = differing.filter(|catalog| !expected.contains(catalog)).collect();
         let (named, mut unnamed) = self.by_rows(&differing);
@@ -48,6 +50,15 @@ impl DatabaseCensus {
         let named = self.created_or_changed(&named, &now);
         // The rows were read after the dump: what has changed while it was made is among them already.
         Ok(self.texts(if named.is_empty() { &changed } else { &unnamed }, &named))
+    }
+
+    /// What has become of the expressions that use code of roles without superuser rights, if it is not the same; `now` is their
+    /// digest.
+    #[must_use]
+    pub fn changed_expressions(&self, now: &str) -> Option<String> {
+        let has_changed = self.expressions.as_ref().is_some_and(|before| before != now);
+        let text = "expressions that use functions of roles without superuser rights changed";
+        has_changed.then(|| format!("{text} in \"{}\"", self.name))
     }
 
     /// Those of the catalogs whose rows were kept, or that had none, and the others.
@@ -178,6 +189,16 @@ mod tests {
                 "s.g() (functions) changed in \"shop\"",
             ]
         );
+    }
+
+    /// An index that was created again under its name has the same row.
+    #[test]
+    fn replaced_expression_is_a_change() {
+        let shop = DatabaseCensus { expressions: Some("7".into()), ..shop(&[]) };
+        assert_eq!(shop.changed_expressions("7"), None);
+        assert!(shop.changed_expressions("8").unwrap().ends_with("changed in \"shop\""));
+        let of_an_earlier_release = DatabaseCensus { expressions: None, ..shop };
+        assert_eq!(of_an_earlier_release.changed_expressions("8"), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
 
+use super::heartbeat::heartbeat;
 use super::lines::Lines;
 use crate::agent::connection::Connection;
 use crate::agent::protocol::{Command, Exit, Response, Stream};
@@ -35,6 +36,7 @@ pub async fn run(
     let mut out_open = true;
     let mut err_open = true;
     let mut status = None;
+    let mut heartbeat = heartbeat();
     while out_open || err_open || status.is_none() {
         let (stream, line) = tokio::select! {
             line = out.next(), if out_open => { out_open = line.is_some(); (Stream::Out, line) }
@@ -44,6 +46,13 @@ pub async fn run(
             () = connection.closed() => return Ok(None),
             // A process that outlives the program (a postmaster) may hold the streams open forever.
             () = tokio::time::sleep(LINGER), if status.is_some() => break,
+            // Without output too.
+            _ = heartbeat.tick() => {
+                if connection.send(&Response::AtWork).await.is_err() {
+                    return Ok(None);
+                }
+                continue;
+            }
         };
         if let Some(line) = line
             && connection.send(&Response::Output { stream, line }).await.is_err()

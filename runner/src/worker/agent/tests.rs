@@ -1,31 +1,42 @@
 use std::time::Duration;
 
+use futures::FutureExt;
+use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::agent::protocol::{Command, Stream};
-use crate::agent::{Agent, AgentError};
-use crate::postgres::program::command::{CommandError, Program};
+use crate::agent::Agent;
+use crate::agent::protocol::Command;
+
+mod hostile;
 
 /// An agent in this process.
 pub struct TestAgent {
     pub client: Agent,
-    directory: tempfile::TempDir,
-    task: JoinHandle<std::convert::Infallible>,
+    runner: std::os::unix::net::UnixStream,
+    task: JoinHandle<()>,
 }
 
 impl TestAgent {
     pub fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let listener = listen(&directory.path().join("agent.sock")).unwrap();
-        let client = Agent::new("programs", directory.path().join("agent.sock"));
-        Self { client, task: tokio::spawn(serve(listener)), directory }
+        let (runner, agent) = std::os::unix::net::UnixStream::pair().unwrap();
+        let client = Agent::new("programs", control(&runner));
+        let agent = control(&agent);
+        let sessions = Arc::new(Sessions::among_other_processes());
+        let task = tokio::spawn(async move { serve_runner(&agent, &sessions).await });
+        Self { client, runner, task }
     }
 
-    /// Another runner's handle of this agent.
+    /// The handle of the next runner of the pod, which has the same connection.
     fn another_client(&self) -> Agent {
-        Agent::new("programs", self.directory.path().join("agent.sock"))
+        Agent::new("programs", control(&self.runner))
     }
+}
+
+fn control(stream: &std::os::unix::net::UnixStream) -> Control {
+    let stream = stream.try_clone().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    Control::new(UnixStream::from_std(stream).unwrap())
 }
 
 impl Drop for TestAgent {
@@ -82,11 +93,71 @@ async fn end_of_a_session_is_noticed_without_a_request() {
 #[tokio::test]
 async fn request_without_a_session_is_refused() {
     let agent = TestAgent::start();
-    let stream = UnixStream::connect(agent.directory.path().join("agent.sock")).await.unwrap();
-    let mut connection = Connection::initiate(stream, None).await.unwrap();
-    connection.send(&Request::Perform(shell("true"))).await.unwrap();
-    let answer = connection.receive::<Response>().await.unwrap();
+    let mut channel = control(&agent.runner).open(None).await.unwrap();
+    channel.send(&Request::Perform(shell("true"))).await.unwrap();
+    let answer = channel.receive::<Response>().await.unwrap();
     assert_eq!(answer, Some(Response::Failed("no session has begun".to_owned())));
+}
+
+/// Code of users that runs in the agent's container may do what it wants in the directory of the socket.
+#[tokio::test]
+async fn socket_that_was_replaced_between_two_requests_is_not_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("agent.sock");
+    tokio::spawn(serve(listen(&socket).unwrap(), Sessions::among_other_processes()));
+    let connection = crate::agent::handover::connect("programs", &socket).await.unwrap();
+    let client = Agent::new("programs", control(&connection.into()));
+    client.kill_all().await.unwrap();
+    let error = UnixStream::connect(&socket).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "the agent accepts no second client");
+    fs::rename(&socket, directory.path().join("taken")).unwrap();
+    let impostor = UnixListener::bind(&socket).unwrap();
+    client.stop_server(directory.path().to_owned()).await.unwrap();
+    client.kill_all().await.unwrap();
+    client.check_session().await.unwrap();
+    assert!(impostor.accept().now_or_never().is_none(), "the runner has connected to it");
+}
+
+/// With a paused clock it says so again and again, as often as time is found to have passed.
+#[tokio::test(start_paused = true)]
+async fn agent_says_that_it_is_at_work_while_a_program_writes_nothing() {
+    let agent = TestAgent::start();
+    let mut channel = agent.client.request(shell("sleep 0.1; exit 3"), None).await.unwrap();
+    assert_eq!(agent.client.answer(&mut channel).await.unwrap(), Response::AtWork);
+    loop {
+        match agent.client.answer(&mut channel).await.unwrap() {
+            Response::AtWork => {}
+            Response::Ended(exit) => return assert!(!exit.success),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn server_that_does_not_listen_is_an_error_and_the_agent_continues() {
+    let agent = TestAgent::start();
+    let error = agent.client.connect_server("/nonexistent/socket".into()).await.unwrap_err();
+    assert!(error.lost_container().is_none() && error.to_string().contains("/nonexistent/socket"), "{error}");
+    agent.client.kill_all().await.unwrap();
+}
+
+/// What is at work on files cannot be killed.
+#[tokio::test]
+async fn session_begins_after_the_work_on_files_of_the_previous_one() {
+    let sessions = Arc::new(Sessions::among_other_processes());
+    sessions.begin().await.unwrap();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let work = tokio::spawn({
+        let sessions = sessions.clone();
+        async move { sessions.blocking(move || ended.recv().map_err(|error| error.to_string())).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut next = std::pin::pin!(sessions.begin());
+    let waited = tokio::time::timeout(Duration::from_millis(100), &mut next).await;
+    assert!(waited.is_err(), "a session has begun meanwhile");
+    end.send(()).unwrap();
+    next.await.unwrap();
+    work.await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -113,60 +184,4 @@ async fn files_are_written_listed_read_and_removed() {
     agent.client.remove_directory(directory.clone()).await.unwrap();
     let error = agent.client.read_file(directory.join("hba")).await.unwrap_err().to_string();
     assert!(error.contains("failed to read"), "{error}");
-}
-
-/// A container that was taken over by code of users: `answer` serves each of the runner's connections.
-fn hostile_agent<F: Future<Output = ()> + Send + 'static>(
-    answer: impl Fn(Connection) -> F + Send + 'static,
-) -> (Agent, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("agent.sock");
-    let listener = UnixListener::bind(&socket).unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let (connection, _) = Connection::accept(stream).await.unwrap();
-            tokio::spawn(answer(connection));
-        }
-    });
-    (Agent::new("programs", socket), directory)
-}
-
-/// Whatever it sends, the runner gets an error.
-#[rstest::rstest]
-#[case::another_answer(serde_json::to_vec(&Response::Found(vec![true])).unwrap())]
-#[case::another_version(serde_json::to_vec(&Response::Begun { version: 7 }).unwrap())]
-#[case::not_json(b"{".to_vec())]
-#[case::unknown_answer(br#"{"Pwned":{}}"#.to_vec())]
-#[case::nested_too_deeply([&br#"{"Text":"#[..], &vec![b'['; 100_000]].concat())]
-#[tokio::test]
-async fn hostile_answer_is_an_error(#[case] answer: Vec<u8>) {
-    let (agent, _directory) = hostile_agent(move |mut connection| {
-        let answer = answer.clone();
-        async move {
-            connection.receive::<Request>().await.unwrap();
-            connection.send_raw(answer).await.unwrap();
-        }
-    });
-    let error = agent.kill_all().await.unwrap_err();
-    assert!(
-        matches!(error, AgentError::Unexpected { .. } | AgentError::Version { .. } | AgentError::Lost { .. }),
-        "{error:?}"
-    );
-}
-
-/// A program's output that does not end is not read to its end.
-#[tokio::test]
-async fn endless_output_is_an_error() {
-    let (agent, _directory) = hostile_agent(|mut connection| async move {
-        if let Some(Request::Begin { version }) = connection.receive().await.unwrap() {
-            connection.send(&Response::Begun { version }).await.unwrap();
-            return connection.closed().await;
-        }
-        let output = Response::Output { stream: Stream::Err, line: "x".repeat(1 << 20) };
-        while connection.send(&output).await.is_ok() {}
-    });
-    let program = Program::new(&agent, Path::new("/usr/bin/pg_upgrade"));
-    let error = program.output().await.unwrap_err();
-    assert!(matches!(error, CommandError::TooMuchOutput { .. }), "{error:?}");
 }

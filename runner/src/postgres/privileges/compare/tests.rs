@@ -1,4 +1,5 @@
 use super::*;
+use crate::postgres::privileges::facts::{Fact, Facts};
 use crate::postgres::privileges::snapshot::Role;
 
 const OLD: u32 = 13;
@@ -34,14 +35,18 @@ fn with_definition(object: Object, definition: &str) -> Object {
     Object { definition: Some(definition.into()), ..object }
 }
 
+fn database(objects: Vec<Object>) -> DatabasePrivileges {
+    DatabasePrivileges { objects, ..DatabasePrivileges::default() }
+}
+
 /// What a restore has added to the rights in database `shop`, as text.
 fn compare(before: Vec<Object>, after: Vec<Object>, pristine: Vec<Object>) -> Vec<String> {
     let postgres = Role { name: "postgres".into(), superuser: true, ..Role::default() };
     let server = ServerPrivileges { roles: vec![postgres], ..ServerPrivileges::default() };
-    let pristine = Pristine { server: server.clone(), database: DatabasePrivileges { objects: pristine } };
+    let pristine = Pristine { server: server.clone(), database: database(pristine) };
     let mut baseline = Baseline::new(server.clone(), pristine, OLD);
-    baseline.add_database("shop", DatabasePrivileges { objects: before });
-    let databases = [("shop".to_owned(), DatabasePrivileges { objects: after })].into();
+    baseline.add_database("shop", database(before));
+    let databases = [("shop".to_owned(), database(after))].into();
     baseline.compare(&Privileges { server, databases }).iter().map(ToString::to_string).collect()
 }
 
@@ -172,9 +177,23 @@ fn default_privileges_that_appear_are_an_escalation() {
 fn baseline_keeps_only_what_a_new_cluster_does_not_have() {
     let system = || with_grants(built_in(ObjectKind::Relation, "pg_catalog.pg_class"), &[public("SELECT")]);
     let before = vec![system(), object(ObjectKind::Schema, "s", "tenant")];
-    let pristine =
-        Pristine { database: DatabasePrivileges { objects: vec![system()] }, ..Pristine::default() };
+    let pristine = Pristine { database: database(vec![system()]), ..Pristine::default() };
     let mut baseline = Baseline::new(ServerPrivileges::default(), pristine, OLD);
-    baseline.add_database("shop", DatabasePrivileges { objects: before });
+    baseline.add_database("shop", database(before));
     assert_eq!(baseline.before.databases["shop"].objects, [object(ObjectKind::Schema, "s", "tenant")]);
+}
+
+#[test]
+fn rights_on_objects_of_users_are_compared_with_those_before() {
+    let with = |text: &str| {
+        let gives = vec![Fact { text: text.into(), privilege: None }];
+        let facts = Facts { gives, ..Facts::default() };
+        DatabasePrivileges { facts, ..DatabasePrivileges::default() }
+    };
+    let mut baseline = Baseline::new(ServerPrivileges::default(), Pristine::default(), OLD);
+    baseline.add_database("shop", with("rule: s, t, r"));
+    assert_eq!(baseline.without_facts().count(), 0);
+    assert_eq!(baseline.compare_database("shop", &with("rule: s, t, r")), []);
+    let found = baseline.compare_database("shop", &with("rule: s, t, other"));
+    assert_eq!(found[0].object, "rule: s, t, other");
 }

@@ -3,9 +3,7 @@
 //! whose output plugin is missing retains WAL until the volume is full.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use pgops_api::layout::VOLUME_ROOT;
 use pgops_api::plan::Step;
 use tokio_postgres::Client;
 
@@ -13,6 +11,7 @@ use crate::postgres::client::inventory::Inventory;
 use crate::postgres::client::libraries::{Plugins, has_library_path, served_libraries};
 use crate::postgres::client::settings::StoredSetting;
 use crate::postgres::program::programs::Programs;
+use crate::steps::preflight::image::is_on_volume;
 use crate::steps::preflight::stored_libraries;
 use crate::upgrade::{Finding, StepError, shortened, warn_step};
 
@@ -92,7 +91,7 @@ struct Lacking {
 impl Lacking {
     async fn find(client: &Client, programs: &Programs, needed: &Needed) -> Result<Self, StepError> {
         // The worker does not see the volume, which the new pod has as the old one.
-        let elsewhere = needed.keys().filter(|name| !Path::new(name).starts_with(VOLUME_ROOT));
+        let elsewhere = needed.keys().filter(|name| !is_on_volume(name));
         let asked: Vec<String> = elsewhere.cloned().collect();
         let found = programs.agent.has_libraries(&programs.installation, asked.clone()).await?;
         let lacking = asked.into_iter().zip(found).filter(|(_, found)| !found);

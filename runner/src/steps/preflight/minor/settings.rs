@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::Client;
 
-use crate::postgres::client::file_settings::file_settings;
+use crate::postgres::client::file_settings::FileSettings;
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::client::libraries::Plugins;
 use crate::postgres::client::query::strings;
 use crate::postgres::server::scratch::Scratch;
-use crate::steps::preflight::configuration::{MergedSettings, check_merged};
+use crate::steps::preflight::configuration::{Checked, check_merged};
+use crate::steps::preflight::merged_settings::MergedSettings;
 use crate::steps::preflight::preload_libraries::libraries;
 use crate::upgrade::{Finding, StepError, UpgradeContext, shortened};
 
@@ -18,30 +19,29 @@ use crate::upgrade::{Finding, StepError, UpgradeContext, shortened};
 const TRUSTED_PLUGINS: &str = "output_plugin_libraries";
 
 /// Tries the settings with the target's server on `cluster`, on which no server may run yet.
-pub async fn findings(
+pub async fn check(
     upgrade: &UpgradeContext,
     client: &Client,
     cluster: &Scratch,
     inventory: &Inventory,
     plugins: &Plugins,
-) -> Result<Vec<Finding>, StepError> {
-    let settings = file_settings(client).await?;
+    settings: &FileSettings,
+) -> Result<Checked, StepError> {
     let unreadable = settings.unreadable();
     if !unreadable.is_empty() {
-        return Ok(vec![Finding::new(
-            "configuration",
-            format!("no server starts with these settings; correct them: {}", shortened(&unreadable)),
-        )]);
+        let text = format!("no server starts with these settings; correct them: {}", shortened(&unreadable));
+        return Ok(Checked::only(Finding::new("configuration", text)));
     }
     let merged = MergedSettings::write(cluster, settings.as_file()).await?;
-    let mut findings = check_merged(upgrade, &merged, inventory).await?.findings;
+    let mut checked = check_merged(upgrade, &merged, inventory).await?;
     // A target that does not know the setting trusts every plugin.
     if !plugins.is_empty()
         && let Ok(trusted) = merged.value(TRUSTED_PLUGINS).await?
     {
-        findings.extend(untrusted_plugins(plugins, &trusted, serving_trusts(client).await?.as_deref()));
+        let serving = serving_trusts(client).await?;
+        checked.findings.extend(untrusted_plugins(plugins, &trusted, serving.as_deref()));
     }
-    Ok(findings)
+    Ok(checked)
 }
 
 /// The plugins that the serving server trusts; none if it trusts all.
