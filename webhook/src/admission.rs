@@ -1,7 +1,8 @@
 //! Admission: decides on each `AdmissionReview` from the caches, without writing anything.
 //!
 //! Vocabulary at the bottom (`request`, `object`, `operation`, `decision`, `outcome`), the rules on it, and
-//! HTTP on top (`bounds`, `envelope`, `response`, `audit`, `body_limits`, `worker_write`, `handler`).
+//! HTTP on top (`bounds`, `envelope`, `response`, `audit`, `body_limits`, `worker_write`, `whole_database`,
+//! `handler`).
 
 mod audit;
 mod body_limits;
@@ -9,12 +10,14 @@ mod bounds;
 mod decision;
 mod envelope;
 mod handler;
+mod lookups;
 mod object;
 mod operation;
 mod outcome;
 mod request;
 mod response;
 mod rules;
+mod whole_database;
 mod worker_write;
 
 pub use envelope::{Answered, Malformed};

@@ -17,7 +17,8 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::WriterDropped;
 use pgops_api::admission::{Facts, NamespacedName};
 use pgops_api::matrix::Catalog;
-use pgops_api::{ManagedDatabases, Postgres, PostgresOpsRequest, PostgresVersion};
+use pgops_api::opsrequest::RequestType;
+use pgops_api::{ExecutedRequests, ManagedDatabases, Postgres, PostgresOpsRequest, PostgresVersion};
 
 use derived::Derived;
 use freshness::Freshness;
@@ -36,6 +37,7 @@ pub struct Caches {
     active: Derived<RequestsByDatabase>,
     freshness: Freshness,
     managed: ManagedDatabases,
+    executed: ExecutedRequests,
 }
 
 /// The writers that keep the caches up to date.
@@ -86,6 +88,7 @@ impl Caches {
             active: Derived::default(),
             freshness,
             managed: ManagedDatabases::default(),
+            executed: ExecutedRequests::default(),
         };
         (caches, StoreWriters { databases, requests, versions })
     }
@@ -94,6 +97,24 @@ impl Caches {
     #[must_use]
     pub fn managing(self, managed: ManagedDatabases) -> Self {
         Self { managed, ..self }
+    }
+
+    /// The same caches, of an installation that executes only these requests.
+    #[must_use]
+    pub fn executing(self, executed: ExecutedRequests) -> Self {
+        Self { executed, ..self }
+    }
+
+    /// The requests that this installation executes.
+    #[must_use]
+    pub fn executed(&self) -> ExecutedRequests {
+        self.executed
+    }
+
+    /// Whether this installation executes requests of this type.
+    #[must_use]
+    pub fn executes(&self, type_: RequestType) -> bool {
+        self.executed.includes(type_)
     }
 
     /// Whether a database with this metadata is managed.
@@ -133,7 +154,8 @@ impl Caches {
     /// Requests that may still change the database, oldest first.
     #[must_use]
     pub fn active(&self, namespace: &str, database: &str) -> Vec<Arc<PostgresOpsRequest>> {
-        let all = self.active.get(&self.requests, active_by_database);
+        let executed = self.executed;
+        let all = self.active.get(&self.requests, |requests| active_by_database(requests, executed));
         all.get(namespace).and_then(|databases| databases.get(database)).cloned().unwrap_or_default()
     }
 
@@ -180,8 +202,13 @@ impl Caches {
     }
 }
 
-fn active_by_database(requests: &[Arc<PostgresOpsRequest>]) -> RequestsByDatabase {
-    let mut active: Vec<_> = requests.iter().filter(|request| request.is_active()).collect();
+fn active_by_database(
+    requests: &[Arc<PostgresOpsRequest>],
+    executed: ExecutedRequests,
+) -> RequestsByDatabase {
+    let is_active =
+        |request: &&Arc<PostgresOpsRequest>| request.is_active() && executed.includes(request.spec.type_);
+    let mut active: Vec<_> = requests.iter().filter(is_active).collect();
     active.sort_by(|a, b| creation_order(a).cmp(&creation_order(b)));
     let mut all = RequestsByDatabase::new();
     for request in active {

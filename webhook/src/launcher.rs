@@ -8,16 +8,19 @@
 //! halfway, or acts a moment too late, does no harm, and the next reconciliation continues from there.
 
 mod options;
+mod pod_metadata;
 
 // What is.
 mod claim;
 mod job_state;
 mod observe;
 mod pods;
+mod progress;
 mod queue;
 mod rights;
 mod start_problem;
 mod state;
+mod stored_images;
 mod waiting;
 
 // What to do next: pure.
@@ -52,6 +55,7 @@ use crate::metrics::Metrics;
 pub use options::{MemoryLimit, Options, WorkerOptions};
 use pgops_kube::lease::Election;
 use pgops_kube::shutdown::CancellationToken;
+pub use pod_metadata::PodMetadata;
 pub use worker::rights::rights as worker_rights;
 
 /// Name of the leader's Lease.
@@ -79,7 +83,7 @@ pub async fn run(
         };
         tracing::info!(lease = LEASE, identity = %options.identity, "became the leader");
         metrics.set_leader(true);
-        let controllers = controller::run(client.clone(), &options, &caches, &recorder);
+        let controllers = controller::run(client.clone(), &options, &caches, &recorder, &metrics);
         // Whichever ends first, the others are dropped with it, and with them everything in flight.
         tokio::select! {
             () = controllers => bail!("a controller of the launcher ended"),

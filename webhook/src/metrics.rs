@@ -1,15 +1,19 @@
 //! Metrics of the process, for Prometheus.
 
 mod objects;
+mod progress;
+mod requests;
+mod running;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use pgops_certs::Certificates;
 use pgops_http::Observer;
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -19,6 +23,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::cache::Caches;
 use objects::ObjectMetrics;
+pub use progress::{RequestEnd, RequestProgress};
+use requests::RequestMetrics;
 
 /// Upper bounds in seconds: a review takes microseconds, one of a large object milliseconds.
 const LATENCIES: [f64; 11] = [20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 20e-3, 100e-3, 1.0];
@@ -33,6 +39,7 @@ struct Inner {
     latencies: Family<WebhookLabel, Histogram>,
     objects: Family<KindLabel, Gauge>,
     phases: ObjectMetrics,
+    requests: RequestMetrics,
     expiries: Family<CertificateLabel, Gauge<f64, AtomicU64>>,
     rejected: Gauge,
     leader: Gauge,
@@ -126,6 +133,8 @@ impl Default for Metrics {
         );
         let phases = ObjectMetrics::default();
         phases.register(&mut registry);
+        let requests = RequestMetrics::default();
+        requests.register(&mut registry);
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of this program", version);
         Self(Arc::new(Inner {
@@ -134,6 +143,7 @@ impl Default for Metrics {
             latencies,
             objects,
             phases,
+            requests,
             expiries,
             rejected,
             leader,
@@ -153,9 +163,22 @@ impl Metrics {
         }
     }
 
-    /// Records whether this replica is the leader.
+    /// Records whether this replica is the leader, which alone observes requests.
     pub fn set_leader(&self, is_leader: bool) {
         self.0.leader.set(is_leader.into());
+        if !is_leader {
+            self.0.requests.clear();
+        }
+    }
+
+    /// Records the progress of a request that has not ended.
+    pub fn observe_request(&self, progress: RequestProgress) {
+        self.0.requests.observe(progress);
+    }
+
+    /// Counts a request that has ended.
+    pub fn count_end(&self, end: RequestEnd) {
+        self.0.requests.count_end(end);
     }
 
     /// All metrics in the text format of `OpenMetrics`.
@@ -175,7 +198,10 @@ impl Metrics {
         self.0.phases.update(caches);
         let mut text = String::new();
         // Writing to a String cannot fail.
-        let _ = encode(&mut text, &self.0.registry);
+        let _ = encode_registry(&mut text, &self.0.registry);
+        let running = self.0.requests.running_registry(caches, Timestamp::now());
+        let _ = encode_registry(&mut text, &running);
+        let _ = encode_eof(&mut text);
         text
     }
 }
@@ -194,10 +220,17 @@ impl Observer for Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
+    use std::collections::BTreeSet;
 
     use insta::assert_snapshot;
+    use k8s_openapi::jiff::SignedDuration;
+    use kube::runtime::watcher::Event;
+    use pgops_api::opsrequest::Phase;
+    use pgops_api::plan::Scope;
+    use pgops_api::progress::OutageProgress;
+    use pgops_testing::metrics::{documented, exposed};
     use rstest::rstest;
+    use serde_json::json;
 
     #[test]
     fn reviews_are_counted_by_decision_and_timed_in_seconds() {
@@ -240,6 +273,7 @@ mod tests {
         pgops_cache_objects{kind="PostgresVersion"} 0
         pgops_certificate_rejected 0
         pgops_databases_paused 0
+        pgops_databases_stuck 0
         pgops_databases{phase="Critical"} 0
         pgops_databases{phase="DataRestoring"} 0
         pgops_databases{phase="Halted"} 0
@@ -248,6 +282,27 @@ mod tests {
         pgops_databases{phase="Ready"} 0
         pgops_databases{phase="Unknown"} 0
         pgops_launcher_leader 1
+        pgops_requests_ended_total{result="Denied",scope="dry-run"} 0
+        pgops_requests_ended_total{result="Denied",scope="upgrade"} 0
+        pgops_requests_ended_total{result="Failed",scope="dry-run"} 0
+        pgops_requests_ended_total{result="Failed",scope="upgrade"} 0
+        pgops_requests_ended_total{result="Successful",scope="dry-run"} 0
+        pgops_requests_ended_total{result="Successful",scope="upgrade"} 0
+        pgops_requests_outage_seconds_bucket{le="+Inf"} 0
+        pgops_requests_outage_seconds_bucket{le="1.0"} 0
+        pgops_requests_outage_seconds_bucket{le="10.0"} 0
+        pgops_requests_outage_seconds_bucket{le="120.0"} 0
+        pgops_requests_outage_seconds_bucket{le="1800.0"} 0
+        pgops_requests_outage_seconds_bucket{le="2.0"} 0
+        pgops_requests_outage_seconds_bucket{le="20.0"} 0
+        pgops_requests_outage_seconds_bucket{le="30.0"} 0
+        pgops_requests_outage_seconds_bucket{le="300.0"} 0
+        pgops_requests_outage_seconds_bucket{le="3600.0"} 0
+        pgops_requests_outage_seconds_bucket{le="5.0"} 0
+        pgops_requests_outage_seconds_bucket{le="60.0"} 0
+        pgops_requests_outage_seconds_bucket{le="600.0"} 0
+        pgops_requests_outage_seconds_count 0
+        pgops_requests_outage_seconds_sum 0.0
         pgops_requests{phase="Approved"} 0
         pgops_requests{phase="Denied"} 0
         pgops_requests{phase="Failed"} 0
@@ -259,30 +314,45 @@ mod tests {
         "#);
     }
 
-    /// The names of all metrics, and of the series of histograms and counters.
-    fn names() -> HashSet<String> {
+    const DOCUMENT: &str = include_str!("../../docs/reference/metrics.md");
+
+    /// With a series of each metric: a family without series is not in the text.
+    fn complete_text() -> String {
         let metrics = Metrics::default();
-        // A family without series is not in the text.
         let labels = ReviewLabels { webhook: "validate", kind: "", verdict: "allowed", reason: "Allowed" };
         metrics.record_review(labels, Some(Duration::ZERO));
         metrics.0.expiries.get_or_create(&CertificateLabel { certificate: "serving" }).set(0.0);
         metrics.set_connections("plain", 0);
         metrics.count_closed("plain", "idle");
-        let text = metrics.text(&Caches::new().0, &Certificates::default());
-        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
-        types
-            .flat_map(|(name, type_)| {
-                let suffixes: &[&str] = match type_ {
-                    "counter" => &["_total"],
-                    "histogram" => &["_bucket", "_count", "_sum"],
-                    "info" => &["_info"],
-                    _ => &[""],
-                };
-                suffixes.iter().map(move |suffix| format!("{name}{suffix}"))
-            })
-            .collect()
+        let now = Timestamp::UNIX_EPOCH;
+        metrics.observe_request(RequestProgress {
+            namespace: "demo".into(),
+            request: "upgrade".into(),
+            started: Some(now),
+            step: Some("1/16 Preflight".parse().unwrap()),
+            outage: OutageProgress { ended: None, since: Some(now) },
+            waiting: Some(("Blocked".into(), now)),
+            ..RequestProgress::default()
+        });
+        let (result, scope) = (Phase::Successful, Scope::Upgrade);
+        metrics.count_end(RequestEnd { result, scope, duration: Some(SignedDuration::ZERO), outage: None });
+        let (caches, mut writers) = Caches::new();
+        let request = json!({
+            "metadata": {"name": "upgrade", "namespace": "demo"},
+            "spec": {"type": "UpdateVersion", "databaseRef": {"name": "orders"}},
+        });
+        writers.requests.apply(Event::Apply(serde_json::from_value(request).unwrap()));
+        metrics.text(&caches, &Certificates::default())
     }
 
+    #[test]
+    fn metrics_of_webhook_and_launcher_are_those_documented() {
+        let text = complete_text();
+        assert_eq!(exposed(&text), documented(DOCUMENT, "Webhook and launcher"));
+        assert!(text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1, "{text}");
+    }
+
+    /// Those of other programs too: each program has a test that what is documented is what it has.
     #[rstest]
     #[case::dashboard(include_str!("../../charts/pgops/dashboards/pgops.json"))]
     #[case::alerts(include_str!("../../charts/pgops/monitoring/alerts.yaml"))]
@@ -293,10 +363,11 @@ mod tests {
         let words = expressions.flat_map(|line| line.split(|char| !is_part(char)));
         let named: Vec<&str> = words.filter(|word| word.starts_with("pgops_")).collect();
         assert!(!named.is_empty());
-        let names = names();
-        // Of the provisioner, which tests it itself.
-        let is_known = |name: &str| names.contains(name) || name == "pgops_provisioner_leader";
+        let headings = ["Webhook and launcher", "Provisioner", "Instances"];
+        let known: BTreeSet<String> =
+            headings.iter().flat_map(|heading| documented(DOCUMENT, heading)).collect();
+        let is_known = |name: &str| known.contains(name.strip_suffix("_bucket").unwrap_or(name));
         let unknown: Vec<_> = named.into_iter().filter(|name| !is_known(name)).collect();
-        assert_eq!(unknown, [""; 0], "of {names:?}");
+        assert_eq!(unknown, [""; 0], "of {known:?}");
     }
 }

@@ -57,7 +57,7 @@ impl Process {
         Ok(Self {
             client,
             namespaces: args.namespaces.namespaces(),
-            caches: Arc::new(caches.managing(args.managed_databases)),
+            caches: Arc::new(caches.managing(args.managed_databases).executing(args.executed_requests)),
             metrics: Metrics::default(),
             readiness: Readiness::requiring(&conditions),
             shutdown,

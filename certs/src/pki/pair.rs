@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pgops_api::tls::{AUTHORITY_KEY, CERTIFICATE_KEY, PRIVATE_KEY_KEY};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::ring::default_provider;
@@ -20,11 +21,6 @@ use super::bundle::Bundle;
 use super::leaf::ServingCertificate;
 use super::validity::validity;
 
-/// The keys of a Secret of type `kubernetes.io/tls`, as cert-manager fills them.
-const CERTIFICATE: &str = "tls.crt";
-const PRIVATE_KEY: &str = "tls.key";
-const AUTHORITY: &str = "ca.crt";
-
 /// Why a pair cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum PairError {
@@ -32,34 +28,34 @@ pub enum PairError {
     #[error("failed to read {0}")]
     Read(&'static str, #[source] io::Error),
     /// The certificate file holds something else, or is truncated.
-    #[error("{CERTIFICATE} does not hold certificates in PEM")]
+    #[error("{CERTIFICATE_KEY} does not hold certificates in PEM")]
     Certificate(#[source] pem::Error),
     /// The key file holds something else, or is truncated.
-    #[error("{PRIVATE_KEY} does not hold a private key in PEM")]
+    #[error("{PRIVATE_KEY_KEY} does not hold a private key in PEM")]
     KeyPem(#[source] pem::Error),
     /// The key is of an unsupported type.
-    #[error("{PRIVATE_KEY} holds a key of an unsupported type: use ECDSA, RSA or Ed25519")]
+    #[error("{PRIVATE_KEY_KEY} holds a key of an unsupported type: use ECDSA, RSA or Ed25519")]
     Key(#[source] rustls::Error),
     /// Certificate and key are not a pair.
-    #[error("{PRIVATE_KEY} does not belong to {CERTIFICATE}")]
+    #[error("{PRIVATE_KEY_KEY} does not belong to {CERTIFICATE_KEY}")]
     Mismatch,
     /// No CA to trust.
-    #[error("{AUTHORITY} holds no valid certificate: put the CA there that signed {CERTIFICATE}")]
+    #[error("{AUTHORITY_KEY} holds no valid certificate: put the CA there that signed {CERTIFICATE_KEY}")]
     NoAuthority,
     /// The certificate has expired.
-    #[error("{CERTIFICATE} expired at {0}")]
+    #[error("{CERTIFICATE_KEY} expired at {0}")]
     Expired(Timestamp),
     /// The certificate is not valid yet.
-    #[error("{CERTIFICATE} is not valid before {0}")]
+    #[error("{CERTIFICATE_KEY} is not valid before {0}")]
     NotYetValid(Timestamp),
     /// The certificate is for other names.
-    #[error("{CERTIFICATE} is not valid for the name \"{0}\", which API servers use")]
+    #[error("{CERTIFICATE_KEY} is not valid for the name \"{0}\", which API servers use")]
     Name(String),
     /// Another CA signed it.
-    #[error("{CERTIFICATE} was not signed by a CA in {AUTHORITY}")]
+    #[error("{CERTIFICATE_KEY} was not signed by a CA in {AUTHORITY_KEY}")]
     Untrusted,
     /// Any other objection of a TLS client.
-    #[error("API servers would not accept {CERTIFICATE}")]
+    #[error("API servers would not accept {CERTIFICATE_KEY}")]
     Rejected(#[source] rustls::Error),
 }
 
@@ -77,14 +73,14 @@ impl Pair {
         let read = |file: &'static str| {
             std::fs::read(directory.join(file)).map_err(|source| PairError::Read(file, source))
         };
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(CERTIFICATE)?)
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(CERTIFICATE_KEY)?)
             .collect::<Result<_, _>>()
             .map_err(PairError::Certificate)?;
         let Some((certificate, intermediates)) = chain.split_first() else {
             return Err(PairError::Certificate(pem::Error::NoItemsFound));
         };
-        let key = PrivateKeyDer::from_pem_slice(&read(PRIVATE_KEY)?).map_err(PairError::KeyPem)?;
-        let trust = Bundle::read(&read(AUTHORITY)?).valid(now);
+        let key = PrivateKeyDer::from_pem_slice(&read(PRIVATE_KEY_KEY)?).map_err(PairError::KeyPem)?;
+        let trust = Bundle::read(&read(AUTHORITY_KEY)?).valid(now);
         verify(certificate, intermediates, &trust, server_name, now)?;
 
         let not_after = X509Certificate::from_der(certificate).map_or(now, |(_, parsed)| validity(&parsed).1);

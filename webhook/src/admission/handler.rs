@@ -15,8 +15,10 @@ use pgops_http::Peer;
 use super::body_limits::BodyReader;
 use super::decision::Decision;
 use super::envelope::{self, Answered, Malformed};
+use super::lookups::Lookups;
 use super::outcome::{Outcome, Webhook};
 use super::rules;
+use super::whole_database::WholeDatabase;
 use super::worker_write::WorkerWrite;
 use crate::cache::Caches;
 use crate::metrics::{Metrics, ReviewLabels};
@@ -35,12 +37,17 @@ struct Admission {
     metrics: Metrics,
     bodies: BodyReader,
     /// Of the API server, which knows more than the caches.
-    client: Option<Client>,
+    lookups: Option<Lookups>,
 }
 
 /// The routes `POST /validate` and `POST /mutate`. Without a client, the caches alone decide.
 pub fn router(caches: Arc<Caches>, metrics: Metrics, client: Option<Client>) -> Router {
-    let admission = Arc::new(Admission { caches, metrics, bodies: BodyReader::default(), client });
+    let admission = Arc::new(Admission {
+        caches,
+        metrics,
+        bodies: BodyReader::default(),
+        lookups: client.map(Lookups::new),
+    });
     let route = |webhook| {
         let admission = admission.clone();
         post(async move |request: Request| admission.respond(webhook, request).await)
@@ -55,7 +62,7 @@ impl Admission {
     /// 200 for every review: the API server treats any other status as an outage of the webhook.
     async fn respond(&self, webhook: Webhook, request: Request) -> Response {
         let peer = request.extensions().get::<Peer>().copied().unwrap_or_default();
-        let body = match self.bodies.read(request).await {
+        let body = match self.bodies.read(peer.address, request).await {
             Ok(body) => body,
             Err(error) => {
                 tracing::warn!(peer = %peer.address, %error, "failed to receive a review");
@@ -87,16 +94,21 @@ impl Admission {
         }
     }
 
-    /// Answers from the caches, unless they may not know the worker that writes.
+    /// Answers from the caches, unless they may not know the worker that writes, or lack what a request is about.
     async fn answer(&self, webhook: Webhook, body: &[u8]) -> Result<Answered, Malformed> {
         let answered = answer(&self.caches, webhook, body)?;
-        let Some(client) = &self.client else { return Ok(answered) };
-        match WorkerWrite::denied(&answered.outcome, body) {
-            Some(write) if write.is_confirmed(client).await => {
-                envelope::answer(body, |_| Decision::Allowed(Vec::new()).into())
-            }
-            _ => Ok(answered),
+        let Some(lookups) = &self.lookups else { return Ok(answered) };
+        if let Some(write) = WorkerWrite::denied(&answered.outcome, body)
+            && write.is_confirmed(lookups).await
+        {
+            return envelope::answer(body, |_| Decision::Allowed(Vec::new()).into());
         }
+        if let Some(request) = WholeDatabase::needed(&answered.outcome, body)
+            && let Some(denial) = request.denial(&self.caches, lookups).await
+        {
+            return envelope::answer(body, |_| Decision::from(denial).into());
+        }
+        Ok(answered)
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub mod defaults;
 mod deletion;
+mod kept;
+mod kept_size;
 mod kept_version;
 mod known_version;
 mod left_alone;
@@ -17,14 +19,19 @@ mod volume_claim;
 use super::decision::{Answer, Decision};
 use super::request::{AdmissionRequest, ReviewedKind};
 use crate::cache::Caches;
-use left_alone::is_left_alone;
+use left_alone::{is_for_others, is_left_alone};
 
 /// The answer of the mutating webhook, which denies nothing: the validating webhook sees the result.
 pub fn mutate(caches: &Caches, request: &AdmissionRequest<'_>) -> Answer {
-    if request.is_for_subresource() || is_left_alone(caches, request) {
+    if request.is_for_subresource() || is_left_alone(caches, request) || is_for_others(caches, request) {
         return Decision::Allowed(Vec::new()).into();
     }
-    kept_version::keep(caches, request).unwrap_or_else(|| defaults::mutate(request))
+    let kept = kept_version::keep(caches, request).into_iter().chain(kept_size::keep(request));
+    let (warnings, patch): (Vec<_>, Vec<_>) = kept.map(|kept| (kept.warning, kept.change)).unzip();
+    if patch.is_empty() {
+        return defaults::mutate(request);
+    }
+    Answer { decision: Decision::Allowed(warnings), patch }
 }
 
 /// The decision of the validating webhook.

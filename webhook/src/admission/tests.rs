@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use kube::runtime::watcher::Event;
-use pgops_api::ManagedDatabases;
+use pgops_api::{ExecutedRequests, ManagedDatabases};
 use pgops_testing::fake_api_server::FakeApiServer;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -38,6 +38,7 @@ struct Cluster {
     /// The API server, which may know more than the caches.
     api_server: Option<FakeApiServer>,
     managed: ManagedDatabases,
+    executed: ExecutedRequests,
 }
 
 impl Cluster {
@@ -66,7 +67,8 @@ impl Cluster {
         fill(&mut writers.requests, &self.requests);
         fill(&mut writers.versions, &self.versions);
         let client = self.api_server.as_ref().map(FakeApiServer::client);
-        router(Arc::new(caches.managing(self.managed)), Metrics::default(), client)
+        let caches = caches.managing(self.managed).executing(self.executed);
+        router(Arc::new(caches), Metrics::default(), client)
     }
 
     async fn post(&self, path: &str, body: impl Into<Body>) -> (StatusCode, String) {

@@ -3,19 +3,18 @@
 //! By then the new server runs, past the point of no return, so the write must not be denied because the caches are behind:
 //! the API server itself is asked.
 
-use std::time::Duration;
-
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client};
 use pgops_api::{PostgresOpsRequest, names};
 use serde::Deserialize;
 
+use super::lookups::Lookups;
 use super::outcome::Outcome;
 use super::rules::version_change;
 
-/// How long the API server may take: less than it waits for the review.
-const TIME_LIMIT: Duration = Duration::from_secs(3);
+/// Number of requests that are read at once: a namespace may have thousands that have ended.
+const PAGE: u32 = 50;
 
 /// A change of a database's version by a service account with the name of a worker's.
 #[derive(Debug, Eq, PartialEq)]
@@ -54,16 +53,10 @@ impl WorkerWrite {
 
     /// Whether the user is the worker of an active request for the database, by the API server. If that does not answer it is
     /// believed: it has authenticated the user, and its own policies bind each worker to its plan.
-    pub async fn is_confirmed(&self, client: &Client) -> bool {
-        let requests: Api<DeserializeGuard<PostgresOpsRequest>> =
-            Api::namespaced(client.clone(), &self.namespace);
-        let all = ListParams::default();
-        let error = match tokio::time::timeout(TIME_LIMIT, Box::pin(requests.list(&all))).await {
-            Ok(Ok(found)) => {
-                return found.items.iter().any(|request| request.0.as_ref().is_ok_and(|it| self.is_by(it)));
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(elapsed) => elapsed.to_string(),
+    pub async fn is_confirmed(&self, lookups: &Lookups) -> bool {
+        let error = match lookups.read(|client| self.is_known(client)).await {
+            Ok(is_known) => return is_known,
+            Err(error) => error,
         };
         let Self { namespace, database, user } = self;
         tracing::warn!(
@@ -74,6 +67,22 @@ impl WorkerWrite {
             "admitted the version of a worker that could not be confirmed"
         );
         true
+    }
+
+    /// Whether a request of the namespace has this worker, page by page.
+    async fn is_known(&self, client: Client) -> kube::Result<bool> {
+        let requests: Api<DeserializeGuard<PostgresOpsRequest>> = Api::namespaced(client, &self.namespace);
+        let mut params = ListParams::default().limit(PAGE);
+        loop {
+            let page = requests.list(&params).await?;
+            if page.items.iter().any(|request| request.0.as_ref().is_ok_and(|it| self.is_by(it))) {
+                return Ok(true);
+            }
+            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            if params.continue_token.is_none() {
+                return Ok(false);
+            }
+        }
     }
 
     fn is_by(&self, request: &PostgresOpsRequest) -> bool {

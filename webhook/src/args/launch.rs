@@ -52,6 +52,9 @@ pub struct LaunchArgs {
         default_value = r#"{"requests":{"cpu":"100m","memory":"128Mi"},"limits":{"cpu":"1","memory":"1Gi"}}"#
     )]
     runner_resources: ContainerResources,
+    /// Labels and annotations, as JSON, that the pods of workers have in addition to those of pgops.
+    #[arg(long, env = "PGOPS_WORKER_METADATA", value_name = "JSON", default_value = "{}")]
+    worker_metadata: launcher::PodMetadata,
     #[command(flatten)]
     pub(crate) process: ProcessArgs,
 }
@@ -73,6 +76,7 @@ impl LaunchArgs {
                 copy_resources: self.copy_resources.clone(),
                 programs_resources: self.programs_resources.clone(),
                 runner_resources: self.runner_resources.clone(),
+                metadata: self.worker_metadata.clone(),
             },
             watched: self.process.namespaces.namespaces(),
         })

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use pgops_api::ManagedDatabases;
+use pgops_api::{ExecutedRequests, ManagedDatabases};
 use pgops_kube::NamespaceArgs;
 use pgops_kube::connect::ConnectArgs;
 use pgops_kube::logging::LogFormat;
@@ -23,6 +23,10 @@ pub struct ProcessArgs {
     /// `pgops.dev/managed: "true"` (`labelled`).
     #[arg(long, env = "PGOPS_MANAGED_DATABASES", default_value = "all")]
     pub(crate) managed_databases: ManagedDatabases,
+    /// Requests to execute: those of all types that pgops knows (`all`), or `upgrades` only, if another provisioner builds
+    /// the databases.
+    #[arg(long, env = "PGOPS_EXECUTED_REQUESTS", default_value = "all")]
+    pub(crate) executed_requests: ExecutedRequests,
     /// Log format.
     #[arg(long, env = "PGOPS_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,

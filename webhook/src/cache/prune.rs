@@ -19,7 +19,9 @@ impl Prune for Postgres {
         self.spec.storage = None;
         self.spec.auth_secret = None;
         self.spec.config_secret = None;
+        self.spec.configuration = None;
         self.spec.pod_template = None;
+        self.spec.tls = None;
         if let Some(status) = &mut self.status {
             status.conditions.retain(|condition| condition.type_ == CONDITION_PAUSED);
             status.conditions.shrink_to_fit();
@@ -29,6 +31,10 @@ impl Prune for Postgres {
 
 impl Prune for PostgresOpsRequest {
     fn prune(&mut self) {
+        self.spec.vertical_scaling = None;
+        self.spec.volume_expansion = None;
+        self.spec.configuration = None;
+        self.spec.authentication = None;
         if let Some(status) = &mut self.status {
             let kept = [CONDITION_ACKNOWLEDGED, CONDITION_DRY_RUN];
             status.conditions.retain(|condition| kept.contains(&condition.type_.as_str()));

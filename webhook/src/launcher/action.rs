@@ -3,9 +3,9 @@
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::jiff::SignedDuration;
 
-use super::claim::Claim;
 use super::job_state::Withdrawal;
 use super::worker::Worker;
+use pgops_api::Claim;
 
 /// Pause before something that is waited for is checked again.
 pub const RECHECK_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
@@ -34,7 +34,7 @@ pub enum Action {
     StartJob,
     /// Give the worker these rights, which include that to read its own pods: they did not exist when its Role was made.
     GrantOwnPods(Vec<PolicyRule>),
-    /// Record that the Job is active.
+    /// Record that the request is being executed: its Job is active, or the provisioner may act.
     MarkProgressing,
     /// Suspend the Job, which has done nothing, permanently.
     Withdraw(Withdrawal),

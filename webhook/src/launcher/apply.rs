@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::rbac::v1::{PolicyRule, Role};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::rbac::v1::{PolicyRule, RoleBinding};
 use kube::Client;
 use kube::runtime::controller;
 use kube::runtime::events::Recorder;
@@ -11,7 +12,6 @@ use pgops_kube::finalizers::{with_finalizer, without_finalizer};
 use serde_json::{Value, json};
 
 use super::action::Action;
-use super::claim::Claim;
 use super::events;
 use super::job_state::{ANNOTATION_HELD, ANNOTATION_WITHDRAWN, Withdrawal};
 use super::options::WorkerOptions;
@@ -22,6 +22,7 @@ use super::waiting::{JOB_REFUSED, NAME_TAKEN, WRITE_REFUSED};
 use super::worker::Worker;
 use super::worker::metadata::metadata;
 use super::writes::{self, Error};
+use pgops_api::Claim;
 
 /// Pause before a request that waits is checked again.
 const WAIT_INTERVAL: Duration = Duration::from_secs(10);
@@ -119,11 +120,13 @@ impl Reconciler {
     /// The rights come before the Job, whose pod needs them; the Job itself comes last.
     async fn create(&self, worker: &Worker) -> Result<(), Error> {
         let owner = Owner::new::<PostgresOpsRequest>(&worker.plan.request, &worker.plan.request_uid);
-        writes::create(&self.client, &owner, &worker.service_account()).await?;
-        self.ensure_role(&owner, &worker.role()).await?;
-        writes::create(&self.client, &owner, &worker.role_binding()).await?;
+        writes::create(&self.client, &owner, &worker.service_account(), |_, _| true).await?;
+        self.ensure_role(&owner, worker).await?;
         let job = worker.job(&self.worker).map_err(Error::Serialize)?;
-        if writes::create(&self.client, &owner, &job).await? {
+        // Not its images: webhooks rewrite them.
+        let has_the_account =
+            |stored: &Job, wanted: &Job| pods::account_of_job(stored) == pods::account_of_job(wanted);
+        if writes::create(&self.client, &owner, &job, has_the_account).await? {
             tracing::info!(
                 request = worker.plan.request,
                 database = worker.plan.database,
@@ -137,13 +140,21 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Creates the Role, or gives an existing one the rights of this plan: the worker of a Job that was deleted may have
-    /// had others, if the catalog has got other images since.
-    async fn ensure_role(&self, owner: &Owner, role: &Role) -> Result<(), Error> {
-        if writes::create(&self.client, owner, role).await? {
+    /// Creates the Role and its binding, or gives an existing Role the rights of this plan: the worker of a Job that was
+    /// deleted may have had others, if the catalog has got other images since.
+    ///
+    /// An existing Role gets them last: RBAC lets a user bind a Role without rules to anyone, and prevents it afterwards.
+    async fn ensure_role(&self, owner: &Owner, worker: &Worker) -> Result<(), Error> {
+        let (role, binding) = (worker.role(), worker.role_binding());
+        let binds_the_same = |stored: &RoleBinding, wanted: &RoleBinding| {
+            stored.role_ref == wanted.role_ref && stored.subjects == wanted.subjects
+        };
+        let is_new = writes::create(&self.client, owner, &role, |_, _| true).await?;
+        writes::create(&self.client, owner, &binding, binds_the_same).await?;
+        if is_new {
             return Ok(());
         }
-        let Some(existing) = writes::read_again(&self.client, role).await? else { return Ok(()) };
+        let Some(existing) = writes::read_again(&self.client, &role).await? else { return Ok(()) };
         if existing.rules == role.rules {
             return Ok(());
         }

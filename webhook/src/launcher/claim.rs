@@ -1,4 +1,4 @@
-//! The claim on a database: the one request that may upgrade it, and the one Job that may work for it.
+//! The claim on a database: the one request that may change it, and the one Job that may work for it.
 //!
 //! It is an annotation of the `Postgres`. Each write of it is conditioned on the `resourceVersion` that was
 //! read, so of two launchers that both found the database free the API server lets one through. A Job is
@@ -9,24 +9,12 @@
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 use pgops_api::names::{ANNOTATION_CLAIM, LABEL_REQUEST};
-use pgops_api::{Postgres, PostgresOpsRequest};
-use serde::{Deserialize, Serialize};
+use pgops_api::{Claim, Postgres, PostgresOpsRequest};
+use pgops_kube::lost_pod;
 
 use super::job_state::{self, JobState};
 use super::pods;
 use super::state::State;
-
-/// Who holds a database: the JSON of its annotation.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Claim {
-    /// Name of the request, which operators read.
-    pub request: String,
-    /// Uid of the request.
-    pub uid: String,
-    /// Uid of the Job that may work.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job: Option<String>,
-}
 
 /// Whether a request holds its database, or may.
 #[derive(Debug, Eq, PartialEq)]
@@ -39,21 +27,9 @@ pub enum ClaimStatus {
     Taken(String),
 }
 
-impl Claim {
-    /// The claim of a request, which allows this Job to work.
-    pub fn of(request: &PostgresOpsRequest, job: Option<&Job>) -> Self {
-        Self {
-            request: request.name_any(),
-            uid: request.uid().unwrap_or_default(),
-            job: job.and_then(ResourceExt::uid),
-        }
-    }
-
-    /// The claim on the database, if any; an annotation that cannot be parsed is an error.
-    fn on(database: &Postgres) -> Result<Option<Self>, &str> {
-        let Some(text) = database.annotations().get(ANNOTATION_CLAIM) else { return Ok(None) };
-        serde_json::from_str(text).map(Some).map_err(|_| text.as_str())
-    }
+/// The claim of a request, which allows this Job to work.
+pub fn of(request: &PostgresOpsRequest, job: Option<&Job>) -> Claim {
+    Claim::of(request, job.and_then(ResourceExt::uid))
 }
 
 /// Uid of the request that holds the database.
@@ -77,7 +53,13 @@ pub fn is_held_by_request(state: &State) -> bool {
 /// nothing for other requests as long as a Job of its request or one of that Job's pods may still act.
 pub fn status(state: &State) -> ClaimStatus {
     if let Some(worker) = other_active_worker(state) {
-        return ClaimStatus::Taken(waiting_for(state, &worker));
+        let message = waiting_for(state, &worker);
+        let mut live = state.other_pods.iter().filter(|pod| pods::is_alive(pod));
+        let lost = live.find_map(|pod| lost_pod(pod, state.now));
+        return ClaimStatus::Taken(match lost {
+            Some(lost) => format!("{message}; {lost}"),
+            None => message,
+        });
     }
     let claim = match state.database.as_ref().map_or(Ok(None), Claim::on) {
         Ok(Some(claim)) => claim,
@@ -187,6 +169,9 @@ mod tests {
         let lost = StateBuilder::new().other_job(other_job()).build();
         let ClaimStatus::Taken(message) = status(&lost) else { panic!("free") };
         assert!(message.contains("job orders-15-77 of PostgresOpsRequest orders-15"), "{message}");
+        let lost = StateBuilder::new().other_pod(pods::on_lost_node(pods::started(900))).build();
+        let ClaimStatus::Taken(message) = status(&lost) else { panic!("free") };
+        assert!(message.contains("on node node-1, which is not Ready"), "{message}");
         // Not even that of the request that holds the database now.
         let ours = StateBuilder::new().claimed_by(UID, None).other_job(other_job()).build();
         assert!(matches!(status(&ours), ClaimStatus::Taken(_)));
@@ -195,7 +180,7 @@ mod tests {
     #[test]
     fn claim_survives_the_round_trip_through_the_annotation() {
         let state = StateBuilder::new().build();
-        let claim = Claim::of(&state.request, Some(&jobs::named(jobs::idle(), "x", "j")));
+        let claim = of(&state.request, Some(&jobs::named(jobs::idle(), "x", "j")));
         let database: Postgres = parse(json!({
             "metadata": { "name": "orders", "annotations": {
                 ANNOTATION_CLAIM: serde_json::to_string(&claim).unwrap(),

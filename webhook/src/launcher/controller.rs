@@ -22,9 +22,10 @@ use super::options::Options;
 use super::state::{State, has_finalizer};
 use super::triggers::{GuardedRequest, map_database, map_pod, map_request};
 use super::writes::Error;
-use super::{abandoned_jobs, ended_pods};
+use super::{abandoned_jobs, ended_pods, progress};
 use crate::cache::Caches;
 use crate::cache::Unreadable;
+use crate::metrics::Metrics;
 
 /// Time limit of one reconciliation. The API server answers in milliseconds, or something is wrong.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,10 +39,17 @@ pub struct Context {
     pub reconciler: Reconciler,
     pub caches: Arc<Caches>,
     pub unreadable: Unreadable,
+    pub metrics: Metrics,
 }
 
 /// Reconciles every request, as long as it is polled: by one controller for each namespace that is watched by itself.
-pub async fn run(client: Client, options: &Options, caches: &Arc<Caches>, recorder: &Recorder) {
+pub async fn run(
+    client: Client,
+    options: &Options,
+    caches: &Arc<Caches>,
+    recorder: &Recorder,
+    metrics: &Metrics,
+) {
     // Without the catalog every request would be denied.
     if caches.wait_until_ready().await.is_err() {
         return;
@@ -56,6 +64,7 @@ pub async fn run(client: Client, options: &Options, caches: &Arc<Caches>, record
             },
             caches: caches.clone(),
             unreadable: Unreadable::default(),
+            metrics: metrics.clone(),
         };
         let (client, other) = (client.clone(), scope.clone());
         let cleanup = async move {
@@ -104,14 +113,25 @@ pub async fn reconcile(seen: Arc<GuardedRequest>, context: Arc<Context>) -> Resu
         return Ok(Action::await_change());
     }
     let reconciliation = Box::pin(async {
-        let Context { reconciler, caches, unreadable } = context.as_ref();
-        let observation = observe(&reconciler.client, caches.catalog(), unreadable, seen).await;
+        let Context { reconciler, caches, unreadable, metrics } = context.as_ref();
+        let client = &reconciler.client;
+        let observation = observe(client, caches.catalog(), caches.executed(), unreadable, seen).await;
         match observation.map_err(Error::Observe)? {
-            // KubeDB's operators execute it. Its label may have changed since: what has begun is completed.
+            // KubeDB's operators execute it. That may have changed since: what has begun is completed, or ended.
             Observation::State(state) if !has_finalizer(seen) && is_of_others(caches, &state) => {
                 Ok(Action::await_change())
             }
-            Observation::State(state) => reconciler.apply(&state, &next_action(&state)).await,
+            Observation::State(state) => {
+                if let Some(progress) = progress::of(&state) {
+                    metrics.observe_request(progress);
+                }
+                let action = next_action(&state);
+                let next = reconciler.apply(&state, &action).await?;
+                if let Some(end) = progress::end(&state, &action) {
+                    metrics.count_end(end);
+                }
+                Ok(next)
+            }
             Observation::Changed => Ok(Action::requeue(AFTER_CONFLICT)),
             Observation::Deleted => Ok(Action::await_change()),
         }
@@ -119,9 +139,10 @@ pub async fn reconcile(seen: Arc<GuardedRequest>, context: Arc<Context>) -> Resu
     tokio::time::timeout(TIMEOUT, reconciliation).await.unwrap_or(Err(Error::Timeout(TIMEOUT)))
 }
 
-/// Whether pgops does not manage the database of the request.
+/// Whether pgops does not execute the request, or does not manage its database.
 fn is_of_others(caches: &Caches, state: &State) -> bool {
-    state.database.as_ref().is_some_and(|database| !caches.manages(database.metadata.labels.as_ref()))
+    let is_managed = |database: &Postgres| caches.manages(database.metadata.labels.as_ref());
+    !caches.executes(state.request.spec.type_) || !state.database.as_ref().is_none_or(is_managed)
 }
 
 // The signature is the controller's.

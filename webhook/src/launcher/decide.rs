@@ -1,13 +1,16 @@
 //! What to do next for one request: a pure function of what was observed.
 
 mod admit;
+mod day_two;
 mod deleted;
 mod finish;
 mod held;
+mod lost;
 mod release;
 mod resume;
 mod start;
 mod supervise;
+mod time_limit;
 
 #[cfg(test)]
 mod tests;
@@ -19,8 +22,12 @@ use super::state::State;
 
 /// The next action for the request.
 pub fn next_action(state: &State) -> Action {
+    time_limit::limit(state, proceed(state))
+}
+
+fn proceed(state: &State) -> Action {
     let request = &state.request;
-    if !request.updates_version() || request.phase() == Phase::WaitingForApproval {
+    if !request.is_executed() || request.phase() == Phase::WaitingForApproval {
         return Action::Nothing;
     }
     if request.phase().is_terminal() {
@@ -29,6 +36,9 @@ pub fn next_action(state: &State) -> Action {
     if request.wants_resume() {
         // It is active. The annotation goes before there is a Job, whose failure it would resume.
         return Action::ClearResume { rejected: None };
+    }
+    if request.day_two().is_some() {
+        return day_two::day_two(state);
     }
     match &state.job {
         Some(job) if job.metadata.deletion_timestamp.is_some() => deleted::deleted(state, job),

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::core::PartialObjectMeta;
 use kube::runtime::Controller;
 use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use pgops_api::{Postgres, display_chain, names};
 use pgops_kube::{NamespaceScope, watches};
 
@@ -80,18 +79,11 @@ pub async fn reconcile(pod: Arc<Pod>, context: Arc<Context>) -> Result<Action, E
 
 /// The claim that keeps existing only because of this worker's pod, which has ended.
 fn held_claim(pod: &Pod) -> Option<&str> {
-    let spec = pod.spec.as_ref()?;
-    let is_worker =
-        spec.service_account_name.as_deref().is_some_and(|it| it.starts_with(names::WORKER_PREFIX))
-            && pod
-                .owner_references()
-                .iter()
-                .any(|owner| owner.kind == Job::kind(&()) && owner.controller == Some(true));
     let has_ended = !pods::is_alive(pod) && pod.metadata.deletion_timestamp.is_none();
-    if !is_worker || !has_ended {
+    if pods::job_of_worker(pod).is_none() || !has_ended {
         return None;
     }
-    let mut volumes = spec.volumes.iter().flatten();
+    let mut volumes = pod.spec.as_ref()?.volumes.iter().flatten();
     volumes.find_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.as_str()))
 }
 

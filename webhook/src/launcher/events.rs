@@ -59,6 +59,9 @@ pub fn announcement(state: &State, action: &Action) -> Option<EventSpec> {
 
 fn launched(state: &State) -> String {
     let request = &state.request;
+    if let Some(operation) = request.day_two() {
+        return format!("{operation} of {} starts", state.database_key());
+    }
     let does = match request.scope() {
         Scope::Upgrade => "upgrades",
         Scope::DryRun => "checks (dry run) the upgrade of",

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::action::Action;
 use super::decide::next_action;
 use super::options::WorkerOptions;
+use super::pod_metadata::PodMetadata;
 use super::worker::Worker;
 pub use state_builder::StateBuilder;
 
@@ -129,5 +130,6 @@ pub fn worker_options() -> WorkerOptions {
         copy_resources: r#"{"limits":{"cpu":"1","memory":"512Mi"}}"#.parse().unwrap(),
         programs_resources: r#"{"requests":{"cpu":"100m","memory":"256Mi"}}"#.parse().unwrap(),
         runner_resources: r#"{"limits":{"cpu":"1","memory":"1Gi"}}"#.parse().unwrap(),
+        metadata: PodMetadata::default(),
     }
 }

@@ -4,6 +4,7 @@
 //! catalog comes from the cache; an entry that changes a moment later could as well have changed a moment
 //! earlier.)
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -14,15 +15,12 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 use pgops_api::matrix::Catalog;
-use pgops_api::{Owner, Postgres, PostgresOpsRequest, names};
+use pgops_api::{ExecutedRequests, Owner, Postgres, PostgresOpsRequest, names};
 
 use super::rights::Rights;
 use super::state::{State, job_name};
-use super::{queue, start_problem};
+use super::{pods, queue, start_problem, stored_images};
 use crate::cache::Unreadable;
-
-/// Label that the Job controller puts on the pods of a Job.
-const LABEL_JOB: &str = "batch.kubernetes.io/job-name";
 
 /// Result of observing a request.
 pub enum Observation {
@@ -44,13 +42,14 @@ pub enum Observation {
 pub async fn observe(
     client: &Client,
     catalog: Arc<Catalog>,
+    executed: ExecutedRequests,
     unreadable: &Unreadable,
     seen: &PostgresOpsRequest,
 ) -> kube::Result<Observation> {
     let namespace = seen.namespace().unwrap_or_default();
     let requests: Api<DeserializeGuard<PostgresOpsRequest>> = Api::namespaced(client.clone(), &namespace);
     let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
-    let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
+    let pod_objects: Api<Pod> = Api::namespaced(client.clone(), &namespace);
     let databases: Api<Postgres> = Api::namespaced(client.clone(), &namespace);
     let workloads: Api<StatefulSet> = Api::namespaced(client.clone(), &namespace);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace);
@@ -58,16 +57,22 @@ pub async fn observe(
     let name = &seen.spec.database_ref.name;
     let job_name = job_name(seen);
     // A Job of that name that another user made is not the request's: it is neither judged nor changed.
-    let job = jobs.get_opt(&job_name).await?.filter(|job| Owner::of(seen).owns(&job.metadata));
+    let account = names::worker(&seen.name_any(), &seen.uid().unwrap_or_default());
+    let is_own = |job: &Job| {
+        Owner::of(seen).owns(&job.metadata) && pods::account_of_job(job) == Some(account.as_str())
+    };
+    let job = jobs.get_opt(&job_name).await?.filter(is_own);
     // Before the request, too: those of a request that was resumed meanwhile must not be taken for what it left behind.
     let may_have_rights = seen.phase().is_terminal() || job.is_some();
     let rights = if may_have_rights { Rights::observe(client, seen).await? } else { Rights::default() };
     let database = databases.get_opt(name).await?;
     let workers = ListParams::default().labels(&format!("{}={}", names::LABEL_DATABASE, names::label(name)));
     let mut other_jobs = jobs.list(&workers).await?.items;
-    other_jobs.retain(|other| other.name_any() != job_name);
-    let (own_pods, other_pods): (Vec<_>, Vec<_>) =
-        pods.list(&workers).await?.items.into_iter().partition(|pod| job_of(pod) == Some(&job_name));
+    other_jobs.retain(|other| other.name_any() != job_name && pods::account_of_job(other).is_some());
+    let all_pods = pod_objects.list(&workers).await?.items.into_iter();
+    let (own_pods, other_pods): (Vec<_>, Vec<_>) = all_pods
+        .filter(|pod| pods::job_of_worker(pod).is_some())
+        .partition(|pod| pods::job_of_worker(pod) == Some(&job_name));
     let events = match job.as_ref().and_then(|job| start_problem::subject(job, &own_pods)) {
         Some(uid) => warnings(client, &namespace, &uid).await,
         None => Vec::new(),
@@ -85,15 +90,20 @@ pub async fn observe(
         return Ok(Observation::Changed);
     }
     let fulfilled_by = queue::fulfilled_by(&request, others.iter().copied());
-    let others = others
-        .into_iter()
-        .filter(|other| other.is_active() && other.spec.database_ref.name == *name)
-        .map(|other| Arc::new(other.clone()))
-        .collect();
+    let is_active = |other: &&PostgresOpsRequest| {
+        other.is_active() && executed.includes(other.spec.type_) && other.spec.database_ref.name == *name
+    };
+    let others = others.into_iter().filter(is_active).map(|other| Arc::new(other.clone())).collect();
     let workload = workloads.get_opt(name).await?;
     let claim = claims.get_opt(&names::claim(name, 0)).await?;
+    let stored_images = match (&database, &workload) {
+        (Some(database), Some(workload)) if job.is_none() && !request.phase().is_terminal() => {
+            stored_images::observe(&workloads, &request, database, workload, &catalog).await
+        }
+        _ => HashMap::new(),
+    };
     let is_own_pod = |pod: &Pod| workload.as_ref().is_some_and(|it| Owner::of(it).owns(&pod.metadata));
-    let first_pod = pods.get_opt(&names::pod(name, 0)).await?.filter(is_own_pod);
+    let first_pod = pod_objects.get_opt(&names::pod(name, 0)).await?.filter(is_own_pod);
     Ok(Observation::State(Box::new(State {
         others,
         phases,
@@ -109,6 +119,8 @@ pub async fn observe(
         claim,
         server: first_pod,
         catalog,
+        executed,
+        stored_images,
         now: Timestamp::now(),
         request,
     })))
@@ -125,8 +137,4 @@ async fn warnings(client: &Client, namespace: &str, uid: &str) -> Vec<Event> {
             Vec::new()
         }
     }
-}
-
-fn job_of(pod: &Pod) -> Option<&String> {
-    pod.labels().get(LABEL_JOB)
 }

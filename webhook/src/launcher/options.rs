@@ -5,6 +5,8 @@ use std::str::FromStr;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use pgops_kube::{ContainerResources, ImageArgs, Namespaces, PullPolicy};
 
+use super::pod_metadata::PodMetadata;
+
 /// Settings of the launcher.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -35,6 +37,8 @@ pub struct WorkerOptions {
     pub programs_resources: ContainerResources,
     /// Of the container that executes the plan.
     pub runner_resources: ContainerResources,
+    /// Of the pods, in addition to those by which pgops finds them.
+    pub metadata: PodMetadata,
 }
 
 /// A positive quantity of memory as Kubernetes writes it, such as `4Gi`.

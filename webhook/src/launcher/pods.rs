@@ -1,16 +1,35 @@
 //! The state of a worker's pods, as their objects report it.
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
-use pgops_api::names::CONTAINER_RUNNER;
+use kube::{Resource, ResourceExt};
+use pgops_api::names::{self, CONTAINER_RUNNER};
 use pgops_api::plan::EXIT_ENDED;
-use pgops_kube::observed::container_statuses;
+use pgops_kube::observed::{self, container_statuses, has_started};
 
 use super::worker::CONTAINER_STAGE;
 
 /// Longest text taken from a pod, in bytes.
 const MAX_TEXT: usize = 1024;
+
+/// The service account of a worker's Job; none for the Job of another user.
+pub fn account_of_job(job: &Job) -> Option<&str> {
+    let account = job.spec.as_ref()?.template.spec.as_ref()?.service_account_name.as_deref()?;
+    account.starts_with(names::WORKER_PREFIX).then_some(account)
+}
+
+/// Name of the Job of a worker's pod. The labels by which pods are found do not tell: any pod may have them.
+pub fn job_of_worker(pod: &Pod) -> Option<&str> {
+    let account = pod.spec.as_ref()?.service_account_name.as_deref()?;
+    let job = controller_of(pod).filter(|owner| owner.kind == Job::kind(&()))?;
+    account.starts_with(names::WORKER_PREFIX).then_some(job.name.as_str())
+}
+
+fn controller_of(pod: &Pod) -> Option<&OwnerReference> {
+    pod.owner_references().iter().find(|owner| owner.controller == Some(true))
+}
 
 /// Whether the pod may still act.
 pub fn is_alive(pod: &Pod) -> bool {
@@ -20,8 +39,7 @@ pub fn is_alive(pod: &Pod) -> bool {
 
 /// Whether the server or the runner in the pod is ready.
 pub fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    observed::ready(pod).is_some()
 }
 
 /// When the pod was created.
@@ -62,10 +80,9 @@ pub fn runner_end(pod: &Pod) -> Option<RunnerEnd> {
 
 /// Whether the runner was ever started in the pod.
 pub fn runner_started(pod: &Pod) -> bool {
-    let started = |state: &ContainerState| state.running.is_some() || state.terminated.is_some();
     container_statuses(pod).filter(|container| container.name == CONTAINER_RUNNER).any(|container| {
         container.restart_count > 0
-            || [&container.state, &container.last_state].into_iter().flatten().any(started)
+            || [&container.state, &container.last_state].into_iter().flatten().any(has_started)
     })
 }
 
@@ -115,7 +132,7 @@ pub fn failure_message<'a>(pods: &'a [Pod]) -> Option<String> {
 }
 
 /// The end of a long text: that is where errors are.
-pub fn shorten(text: &str) -> String {
+fn shorten(text: &str) -> String {
     if text.len() <= MAX_TEXT {
         return text.to_owned();
     }

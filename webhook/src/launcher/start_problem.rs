@@ -1,22 +1,20 @@
-//! Why a worker does not start, in the words of the API server that refuses the pod, of the scheduler, or of the kubelet.
-//! Pods tell some of it in their status; the rest is only in the Events of the Job and of its pod.
+//! Why a worker does not start: what prevents its pod, and what is not told by anybody but lasts too long.
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ContainerState, Event, Pod};
+use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use pgops_kube::observed::{container_statuses, last_observed};
+use pgops_api::bounded;
+use pgops_kube::observed::{container_statuses, has_started, last_observed};
+use pgops_kube::pod_problem::{self, PodProblem, PodProblemCause, creation_problem};
 
 use super::job_state::{self, JobState};
-use super::pods::{self, created, shorten};
+use super::pods::{self, created};
 
 /// How long a worker may take to start before it is said what it is doing.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
-
-/// Reason of the Job controller's Event about a pod that the API server refuses.
-const FAILED_CREATE: &str = "FailedCreate";
-/// Reasons of Events about a volume that a pod waits for.
-const VOLUME_REASONS: [&str; 3] = ["FailedMount", "FailedAttachVolume", "FailedMapVolume"];
+/// Longest text of another component, in bytes.
+const MAX_TEXT: usize = 1024;
 
 /// Why a worker does not start.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -71,6 +69,19 @@ impl StartReason {
         Self::ALL.iter().any(|reason| reason.as_str() == word)
     }
 
+    /// The kind of what prevents the pod; none if that may pass by itself.
+    fn of(cause: PodProblemCause) -> Option<Self> {
+        match cause {
+            PodProblemCause::Refused => Some(Self::PodRefused),
+            PodProblemCause::Unschedulable => Some(Self::Unschedulable),
+            PodProblemCause::VolumeNotMounted => Some(Self::VolumeNotMounted),
+            PodProblemCause::Image => Some(Self::Image),
+            // A sidecar crashes whose image cannot run the agent, for example one for another processor.
+            PodProblemCause::Configuration | PodProblemCause::Crash => Some(Self::Configuration),
+            PodProblemCause::Ended | PodProblemCause::Other => None,
+        }
+    }
+
     /// Whether only another image or pod would help. The others pass when the namespace or the cluster changes.
     pub fn is_permanent(self) -> bool {
         matches!(self, Self::Image | Self::Configuration)
@@ -97,11 +108,18 @@ pub fn start_problem(job: &Job, all: &[Pod], events: &[Event], now: Timestamp) -
         return without_pod(job, all, events, now);
     }
     alive.find_map(|pod| {
-        container_problem(pod).or_else(|| {
-            let waits = !pods::runner_started(pod);
-            waits.then(|| scheduling_problem(pod).or_else(|| not_started(pod, events, now))).flatten()
-        })
+        let waits = !pods::runner_started(pod);
+        let told = pod_problem::start_problem(pod, events).and_then(|problem| told(problem, created(pod)));
+        // What keeps a runner from its sidecars is a problem even after it has started.
+        let told = told.filter(|problem| waits || problem.reason.is_permanent());
+        told.or_else(|| waits.then(|| not_started(pod, events, now)).flatten())
     })
+}
+
+fn told(problem: PodProblem, since: Timestamp) -> Option<StartProblem> {
+    let reason = StartReason::of(problem.cause)?;
+    let since = problem.since.unwrap_or(since);
+    Some(StartProblem { reason, message: bounded(problem.message, MAX_TEXT, ""), since })
 }
 
 /// Pods that have ended stay: their Job is about to end, or to create another.
@@ -110,11 +128,8 @@ fn without_pod(job: &Job, ended: &[Pod], events: &[Event], now: Timestamp) -> Op
     let started = job.status.as_ref().and_then(|status| status.start_time.as_ref());
     let started = started.or(job.metadata.creation_timestamp.as_ref())?.0;
     let last = ended.iter().map(created).max();
-    let refused = latest(events, |event| is_of(event, &[FAILED_CREATE]))
-        .filter(|event| last.is_none_or(|last| last_observed(event) > Some(last)));
-    if let Some(refused) = refused {
-        let message = format!("job {name} cannot create its pod: {}", words(refused));
-        return Some(StartProblem { reason: StartReason::PodRefused, message, since: started });
+    if let Some(refused) = creation_problem(&format!("job {name}"), events, last) {
+        return told(refused, started);
     }
     let since = last.unwrap_or(started);
     if now.duration_since(since) < PATIENCE {
@@ -131,67 +146,19 @@ fn without_pod(job: &Job, ended: &[Pod], events: &[Event], now: Timestamp) -> Op
     Some(StartProblem { reason: StartReason::NotStarted, message, since })
 }
 
-fn container_problem(pod: &Pod) -> Option<StartProblem> {
-    let name = pod.name_any();
-    container_statuses(pod).find_map(|container| {
-        let waiting = container.state.as_ref()?.waiting.as_ref()?;
-        let why = waiting.reason.as_deref()?;
-        let reason = permanent_reason(why)?;
-        let detail = waiting.message.as_deref().unwrap_or("no details");
-        let message = format!(
-            "container {} of pod {name} cannot start from image {}: {why}: {}",
-            container.name,
-            container.image,
-            shorten(detail)
-        );
-        Some(StartProblem { reason, message, since: created(pod) })
-    })
-}
-
-/// Our reason for a waiting reason of the kubelet that does not resolve by itself.
-fn permanent_reason(waiting: &str) -> Option<StartReason> {
-    match waiting {
-        "ErrImagePull"
-        | "ImagePullBackOff"
-        | "InvalidImageName"
-        | "ErrImageNeverPull"
-        | "ImageInspectError"
-        | "RegistryUnavailable"
-        | "SignatureValidationFailed" => Some(StartReason::Image),
-        // The last two: a sidecar whose image cannot run the agent, for example one for another processor.
-        "CreateContainerConfigError" | "CreateContainerError" | "CrashLoopBackOff" | "RunContainerError" => {
-            Some(StartReason::Configuration)
-        }
-        _ => None,
-    }
-}
-
-/// Unschedulable, or held back by a scheduling gate.
-fn scheduling_problem(pod: &Pod) -> Option<StartProblem> {
-    let conditions = pod.status.as_ref()?.conditions.as_deref()?;
-    let unscheduled = conditions.iter().find(|condition| {
-        condition.type_ == "PodScheduled" && condition.status == "False" && condition.reason.is_some()
-    })?;
-    let detail = unscheduled.message.as_deref().or(unscheduled.reason.as_deref()).unwrap_or("no details");
-    let message = format!("pod {} cannot be scheduled: {}", pod.name_any(), shorten(detail));
-    let since = unscheduled.last_transition_time.as_ref().map_or_else(|| created(pod), |time| time.0);
-    Some(StartProblem { reason: StartReason::Unschedulable, message, since })
-}
-
-/// A volume that the kubelet waits for, or after a while whatever the pod does instead of running its runner.
+/// After a while, whatever the pod does instead of running its runner.
 fn not_started(pod: &Pod, events: &[Event], now: Timestamp) -> Option<StartProblem> {
     let name = pod.name_any();
     let since = created(pod);
-    let is_new = !container_statuses(pod).any(|container| container.state.as_ref().is_some_and(has_started));
-    let warning = |reasons: &[&str]| latest(events, |event| is_of(event, reasons)).filter(|_| is_new);
-    if let Some(volume) = warning(&VOLUME_REASONS) {
-        let message = format!("pod {name} waits for a volume: {}", words(volume));
-        return Some(StartProblem { reason: StartReason::VolumeNotMounted, message, since });
-    }
     if now.duration_since(since) < PATIENCE {
         return None;
     }
-    let detail = warning(&[]).map(words).or_else(|| current_container(pod));
+    // Once a container has been started, earlier warnings are obsolete.
+    let is_new = !container_statuses(pod).any(|container| container.state.as_ref().is_some_and(has_started));
+    let warning = events.iter().max_by_key(|event| last_observed(event)).filter(|_| is_new);
+    let detail = warning
+        .map(|event| bounded(pod_problem::words(event), MAX_TEXT, ""))
+        .or_else(|| current_container(pod));
     let detail = detail.unwrap_or_else(|| format!("for the reason run kubectl describe pod {name}"));
     let message = format!("pod {name} has not started its runner: {detail}");
     Some(StartProblem { reason: StartReason::NotStarted, message, since })
@@ -214,25 +181,6 @@ fn current_container(pod: &Pod) -> Option<String> {
             _ => None,
         }
     })
-}
-
-fn has_started(state: &ContainerState) -> bool {
-    state.running.is_some() || state.terminated.is_some()
-}
-
-/// The latest of the Events that match.
-fn latest(events: &[Event], matches: impl Fn(&Event) -> bool) -> Option<&Event> {
-    events.iter().filter(|event| matches(event)).max_by_key(|event| last_observed(event))
-}
-
-/// Whether the Event has one of these reasons; any, if there are none.
-fn is_of(event: &Event, reasons: &[&str]) -> bool {
-    reasons.is_empty() || event.reason.as_deref().is_some_and(|reason| reasons.contains(&reason))
-}
-
-fn words(event: &Event) -> String {
-    let message = event.message.as_deref().unwrap_or("no details").trim();
-    shorten(message.strip_prefix("Error creating: ").unwrap_or(message))
 }
 
 #[cfg(test)]

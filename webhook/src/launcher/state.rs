@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use pgops_api::admission::NamespacedName;
 use pgops_api::matrix::Catalog;
 use pgops_api::opsrequest::{CONDITION_ACKNOWLEDGED, CONDITION_DRY_RUN, CONDITION_WAITING, Phase};
-use pgops_api::{Postgres, PostgresOpsRequest, StorageRisk, names, storage_risk};
+use pgops_api::{ExecutedRequests, Postgres, PostgresOpsRequest, StorageRisk, names, storage_risk};
 use pgops_kube::finalizers;
 
 use super::rights::Rights;
@@ -46,6 +46,11 @@ pub struct State {
     /// The database's first pod.
     pub server: Option<Pod>,
     pub catalog: Arc<Catalog>,
+    /// The requests that this installation executes.
+    pub executed: ExecutedRequests,
+    /// How the API server stores images of the catalog in the workload, for a request without a Job whose workload has another
+    /// image than was applied: a webhook or policy has rewritten it.
+    pub stored_images: HashMap<String, String>,
     /// When it was observed.
     pub now: Timestamp,
 }
@@ -61,7 +66,7 @@ impl State {
         NamespacedName::named_by(&self.request).to_string()
     }
 
-    /// Whether the request's phase says that its Job has been started.
+    /// Whether the request's phase says that it is being executed.
     pub fn is_progressing(&self) -> bool {
         self.request.phase() == Phase::Progressing
     }
@@ -88,6 +93,11 @@ impl State {
         let database = self.database.as_ref()?;
         let claim = names::claim(&database.name_any(), 0);
         storage_risk(self.workload.as_ref()?, &claim, self.claim.as_ref())
+    }
+
+    /// The image as the API server stores it in the workload.
+    pub fn stored_image<'a>(&'a self, image: &'a str) -> &'a str {
+        self.stored_images.get(image).map_or(image, String::as_str)
     }
 
     /// Whether a pod of the worker may still act.

@@ -43,7 +43,8 @@ fn acknowledged(request: &PostgresOpsRequest, from: &str, now: Time) -> Postgres
     let message = acknowledged_message(from);
     put(&mut status, Condition::new(CONDITION_ACKNOWLEDGED, "True", CONDITION_ACKNOWLEDGED, message, now));
     status.phase = status.phase.or(Some(Phase::Pending));
-    status.from = Some(from.to_owned());
+    // Of an operation that changes no version the column would be misleading.
+    status.from = request.updates_version().then(|| from.to_owned());
     status
 }
 
@@ -58,7 +59,7 @@ fn waiting(request: &PostgresOpsRequest, reason: &str, message: &str, now: Time)
     status
 }
 
-/// Its Job is active.
+/// It is being executed.
 fn progressing(request: &PostgresOpsRequest) -> PostgresOpsRequestStatus {
     let mut status = current(request);
     status.phase = Some(Phase::Progressing);

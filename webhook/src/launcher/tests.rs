@@ -1,6 +1,7 @@
 //! The launcher against an API server: requests of one database, one launcher after another, and two at
 //! once.
 
+mod day_two;
 mod long_names;
 mod ownership;
 mod queue;
@@ -22,7 +23,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher::Event;
 use pgops_api::names::ANNOTATION_CLAIM;
 use pgops_api::opsrequest::Phase;
-use pgops_api::{Postgres, PostgresOpsRequest, condition, names};
+use pgops_api::{ExecutedRequests, Postgres, PostgresOpsRequest, condition, names};
 use pgops_testing::fake_api_server::{Breakpoint, FakeApiServer};
 use serde_json::{Value, json};
 
@@ -33,6 +34,7 @@ use super::job_state::{self, JobState};
 use super::writes::Error;
 use crate::cache::Caches;
 use crate::cache::Unreadable;
+use crate::metrics::Metrics;
 
 /// One launcher.
 struct Launcher {
@@ -49,7 +51,16 @@ impl Launcher {
         Self::with_client(server, server.client_with_breakpoint(breakpoint.clone()))
     }
 
+    /// Of an installation without the provisioner.
+    fn of_upgrades(server: &FakeApiServer) -> Self {
+        Self::executing(server, server.client(), ExecutedRequests::Upgrades)
+    }
+
     fn with_client(server: &FakeApiServer, client: Client) -> Self {
+        Self::executing(server, client, ExecutedRequests::All)
+    }
+
+    fn executing(server: &FakeApiServer, client: Client, executed: ExecutedRequests) -> Self {
         let (caches, mut feeds) = Caches::new();
         for name in ["13.16", "13.23", "17.11"] {
             let image = format!("postgres:{name}");
@@ -61,8 +72,9 @@ impl Launcher {
         let recorder = Recorder::new(client.clone(), reporter);
         let context = Context {
             reconciler: Reconciler { client, recorder, worker: worker_options() },
-            caches: Arc::new(caches),
+            caches: Arc::new(caches.executing(executed)),
             unreadable: Unreadable::default(),
+            metrics: Metrics::default(),
         };
         Self { server: server.clone(), context: Arc::new(context) }
     }
@@ -142,10 +154,15 @@ fn complete_upgrade(server: &FakeApiServer, name: &str) {
 /// What the Job controller does when a Job is started: a pod runs.
 fn add_pod(server: &FakeApiServer, name: &str) {
     let job: Job = server.get(&names::job(name, &get(server, name).metadata.uid.unwrap())).unwrap();
-    let mut labels = job.metadata.labels.unwrap();
-    labels.insert("batch.kubernetes.io/job-name".to_owned(), job.metadata.name.clone().unwrap());
+    let owner = json!({
+        "apiVersion": "batch/v1", "kind": "Job", "name": job.metadata.name, "uid": job.metadata.uid, "controller": true,
+    });
+    let account = job.spec.unwrap().template.spec.unwrap().service_account_name;
     server.put(&parse::<Pod>(json!({
-        "metadata": { "name": format!("{name}-pod"), "namespace": "demo", "labels": labels },
+        "metadata": {
+            "name": format!("{name}-pod"), "namespace": "demo", "labels": job.metadata.labels, "ownerReferences": [owner],
+        },
+        "spec": { "containers": [], "serviceAccountName": account },
         "status": { "phase": "Running" },
     })));
 }

@@ -17,6 +17,8 @@ pub const NAME_TAKEN: &str = "NameTaken";
 pub const JOB_REFUSED: &str = "JobRefused";
 /// The API server refuses another write of the launcher.
 pub const WRITE_REFUSED: &str = "WriteRefused";
+/// The node of the worker's pod no longer reports.
+pub const WORKER_LOST: &str = "WorkerLost";
 /// The Job cannot be created again.
 pub const PLAN_LOST: &str = "PlanLost";
 
@@ -33,8 +35,16 @@ pub fn since(request: &PostgresOpsRequest, reason: &str) -> Option<Timestamp> {
 
 /// Whether the launcher has set the condition: the runner sets it too, for what it waits for itself.
 pub fn is_of_launcher(request: &PostgresOpsRequest) -> bool {
-    const REASONS: [&str; 7] =
-        [BLOCKED, VOLUME_AT_RISK, NAME_TAKEN, JOB_REFUSED, WRITE_REFUSED, PLAN_LOST, NOT_PROVISIONED];
+    const REASONS: [&str; 8] = [
+        BLOCKED,
+        VOLUME_AT_RISK,
+        NAME_TAKEN,
+        JOB_REFUSED,
+        WRITE_REFUSED,
+        WORKER_LOST,
+        PLAN_LOST,
+        NOT_PROVISIONED,
+    ];
     let reason = of(request).and_then(|waiting| waiting.reason.as_deref());
     reason.is_some_and(|reason| REASONS.contains(&reason) || StartReason::is_one(reason))
 }

@@ -33,10 +33,21 @@ pub struct Worker {
     pub auth_secret: String,
     /// Secret with the user's settings.
     pub config_secret: Option<String>,
+    /// What the runner needs to connect to a database that speaks TLS.
+    pub tls: Option<DatabaseCertificates>,
     pub run_as: RunAs,
     /// Limits of the server's container.
     pub server_limits: BTreeMap<String, Quantity>,
     pub scheduling: Scheduling,
+}
+
+/// Secrets with the certificates of a database.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DatabaseCertificates {
+    /// With the server's certificate, of which the runner gets no key.
+    pub server: String,
+    /// With the superuser's certificate, if clients authenticate by certificates.
+    pub client: Option<String>,
 }
 
 /// The user and groups that own the data.

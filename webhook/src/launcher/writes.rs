@@ -39,8 +39,14 @@ impl Error {
 }
 
 /// Creates the object; false if it exists already. One of its name that belongs to another owner is an error: rights
-/// would otherwise be given to an account, or by a binding, that another user made.
-pub async fn create<K>(client: &Client, owner: &Owner, object: &K) -> Result<bool, Error>
+/// would otherwise be given to an account, or by a binding, that another user made. So is one that is not the same in what
+/// matters: any user can name our owner.
+pub async fn create<K>(
+    client: &Client,
+    owner: &Owner,
+    object: &K,
+    is_same: impl Fn(&K, &K) -> bool,
+) -> Result<bool, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -56,11 +62,12 @@ where
         Err(error) => return Err(error.into()),
     }
     let name = object.name_any();
-    let existing = api.get_metadata_opt(&name).await.map_err(ApiError::on_object("read", object))?;
-    if existing.is_some_and(|existing| !owner.owns(&existing.metadata)) {
-        return Err(owner.foreign::<K>(name).into());
+    match api.get_opt(&name).await.map_err(ApiError::on_object("read", object))? {
+        Some(stored) if !owner.owns(stored.meta()) || !is_same(&stored, object) => {
+            Err(owner.foreign::<K>(name).into())
+        }
+        _ => Ok(false),
     }
-    Ok(false)
 }
 
 /// The stored object of that name, if it has the same owners.

@@ -9,15 +9,13 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use pgops_certs::Certificates;
-use pgops_http::{Limits, Listener};
+use pgops_http::{Limits, Listener, OPEN_METRICS};
 use pgops_kube::Readiness;
 use pgops_kube::shutdown::CancellationToken;
 use tokio::net::TcpListener;
 
 use crate::cache::Caches;
 use crate::metrics::Metrics;
-
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves plain HTTP until the process ends.
 pub async fn serve(bind: SocketAddr, router: Router, metrics: Metrics) -> anyhow::Result<()> {

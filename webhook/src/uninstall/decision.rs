@@ -56,7 +56,7 @@ fn request_blocker(request: &DeserializeGuard<PostgresOpsRequest>) -> Option<Str
     let key = key(request);
     let has_worker = has_finalizer(request, names::REQUEST_FINALIZER);
     let phase = match &request.0 {
-        Ok(readable) if !readable.updates_version() => return None,
+        Ok(readable) if !readable.is_executed() => return None,
         Ok(readable) => Some(readable.phase()),
         Err(_) => None,
     };
@@ -170,7 +170,7 @@ mod tests {
     #[case::ended("UpdateVersion", "Successful")]
     #[case::waits_for_its_turn("UpdateVersion", "Pending")]
     #[case::waits_for_approval("UpdateVersion", "WaitingForApproval")]
-    #[case::of_another_operator("Restart", "Progressing")]
+    #[case::of_another_operator("HorizontalScaling", "Progressing")]
     fn request_without_a_worker_does_not_block_the_removal(#[case] type_: &str, #[case] phase: &str) {
         assert_eq!(blockers_of_request(request(type_, phase, &[])), Vec::<String>::new());
     }

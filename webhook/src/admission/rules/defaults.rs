@@ -81,6 +81,6 @@ fn is_deprecated(spec: &Value) -> bool {
 }
 
 /// Sets the field, whether it exists or not.
-pub(super) fn set(path: [&str; 2], value: Value) -> PatchOperation {
+pub(super) fn set<const DEPTH: usize>(path: [&str; DEPTH], value: Value) -> PatchOperation {
     PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(path), value })
 }

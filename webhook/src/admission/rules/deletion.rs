@@ -1,5 +1,7 @@
 //! Rules for the deletion of a `Postgres`.
 
+use std::sync::Arc;
+
 use kube::ResourceExt;
 use pgops_api::admission::NamespacedName;
 use pgops_api::names::ANNOTATION_OVERRIDE;
@@ -35,7 +37,11 @@ pub fn decide(
         return Err(protected(request, &database));
     }
     let active = caches.active(database.namespace, database.name);
-    let Some(upgrade) = active.iter().find(|request| request.phase() == Phase::Progressing) else {
+    // Other operations convert no data.
+    let is_running = |request: &&Arc<PostgresOpsRequest>| {
+        request.updates_version() && request.phase() == Phase::Progressing
+    };
+    let Some(upgrade) = active.iter().find(is_running) else {
         return Ok(Vec::new());
     };
     let name = upgrade.name_any();

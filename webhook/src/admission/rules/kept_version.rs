@@ -4,9 +4,7 @@
 //! database were refused, nothing of the commit would be applied, the request included, and later not the outdated version
 //! of another branch either. The version never changes past the matrix: it is put back to the stored one, with a warning.
 
-use json_patch::PatchOperation;
 use kube::ResourceExt;
-use kube::core::admission::Operation;
 use pgops_api::PostgresOpsRequest;
 use pgops_api::admission::{NamespacedName, requested_scope};
 use pgops_api::matrix::BaseOsChange;
@@ -17,10 +15,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::defaults::set;
+use super::kept::{Kept, changed_database};
 use super::version_change::upgraded_from;
-use crate::admission::decision::{Answer, Decision};
 use crate::admission::object::Object;
-use crate::admission::request::{AdmissionRequest, ReviewedKind};
+use crate::admission::request::AdmissionRequest;
 use crate::cache::Caches;
 
 #[derive(Deserialize)]
@@ -31,15 +29,8 @@ struct Versioned {
 /// The answer that puts the version back: if a request changes it or has changed it, or if one is to be applied with the
 /// object, as the annotation says or the tool lets expect. A user of kubectl gets an error instead.
 /// Of all other changes the validating webhook decides.
-pub fn keep(caches: &Caches, request: &AdmissionRequest<'_>) -> Option<Answer> {
-    let is_update = request.operation == Operation::Update;
-    let is_database = request.kind.reviewed() == Some(ReviewedKind::Postgres);
-    let new = request.object.as_ref().filter(|new| is_update && is_database && !new.is_being_deleted())?;
-    let old = request.old_object.as_ref()?;
-    // Most updates leave the spec unchanged.
-    if new.raw_spec() == old.raw_spec() {
-        return None;
-    }
+pub fn keep(caches: &Caches, request: &AdmissionRequest<'_>) -> Option<Kept> {
+    let (new, old) = changed_database(request)?;
     let version = |object: &Object<'_>| object.peek_spec::<Versioned>().map(|spec| spec.version);
     let (from, to) = (version(old)?, version(new)?);
     // A worker's write is never changed: its server runs the new version. If it is not known, the other webhook refuses it.
@@ -51,8 +42,7 @@ pub fn keep(caches: &Caches, request: &AdmissionRequest<'_>) -> Option<Answer> {
     let by_request =
         request.is_from_gitops_tool() || new.annotation(ANNOTATION_VERSION_CHANGE) == Some(BY_REQUEST);
     let warning = why_kept(caches, &database, &from, &to, by_request)?;
-    let patch: Vec<PatchOperation> = vec![set(["spec", "version"], json!(from))];
-    Some(Answer { decision: Decision::Allowed(vec![warning]), patch })
+    Some(Kept { warning, change: set(["spec", "version"], json!(from)) })
 }
 
 /// The warning, if the version is kept.

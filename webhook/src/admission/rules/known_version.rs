@@ -2,6 +2,7 @@
 
 use pgops_api::Postgres;
 use pgops_api::matrix::Catalog;
+use pgops_api::spec_check::root_user_problem;
 
 use crate::admission::decision::{Cause, Decision};
 
@@ -25,12 +26,7 @@ pub fn check_version(catalog: &Catalog, new: &Postgres) -> Result<Vec<String>, D
             format!("its spec.version {error}; choose a release of PostgreSQL 10 or newer"),
         )
     })?;
-    if entry.run_as_user <= 0 {
-        let problem = format!(
-            "its spec.securityContext.runAsUser is {}, and PostgreSQL refuses to run as root: set it to the image's own \
-             user, such as 999 (Debian) or 70 (Alpine)",
-            entry.run_as_user
-        );
+    if let Some(problem) = root_user_problem(entry.run_as_user) {
         return Err(unusable("RunsAsRoot", problem));
     }
     Ok(entry.lifecycle_warning().into_iter().collect())

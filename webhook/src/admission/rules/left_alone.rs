@@ -1,7 +1,7 @@
 //! Databases that pgops does not manage, and requests for them: KubeDB's operators decide about these.
 
 use kube::runtime::reflector::ObjectRef;
-use pgops_api::opsrequest::DatabaseRef;
+use pgops_api::opsrequest::{DatabaseRef, RequestType};
 use serde::Deserialize;
 
 use crate::admission::object::Object;
@@ -19,6 +19,19 @@ pub fn is_left_alone(caches: &Caches, request: &AdmissionRequest<'_>) -> bool {
             false
         }
     }
+}
+
+/// Whether it is a request of a type that this installation does not execute. It is admitted with a warning, and never changed.
+pub fn is_for_others(caches: &Caches, request: &AdmissionRequest<'_>) -> bool {
+    #[derive(Deserialize)]
+    struct Typed {
+        #[serde(rename = "type")]
+        type_: RequestType,
+    }
+    let is_request = request.kind.reviewed() == Some(ReviewedKind::OpsRequest);
+    let object = request.object.as_ref().filter(|_| is_request);
+    let typed: Option<Typed> = object.and_then(Object::peek_spec);
+    typed.is_some_and(|Typed { type_ }| !caches.executes(type_))
 }
 
 /// Whether the request's database exists and is not managed.

@@ -2,7 +2,7 @@
 
 use pgops_api::PostgresOpsRequest;
 use pgops_api::admission;
-use pgops_api::opsrequest::CONFLICTING_TARGETS;
+use pgops_api::opsrequest::{CONFLICTING_TARGETS, RequestType};
 use pgops_api::spec_fields::request_field_findings;
 use serde::Deserialize;
 use serde_json::Value;
@@ -18,11 +18,13 @@ use crate::cache::Caches;
 /// A new request must be admissible now. A stored one keeps its spec, and may always be deleted.
 pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
     match Operation::<PostgresOpsRequest>::parse(request) {
-        Ok(Operation::Create(new)) if new.updates_version() => create(caches, request, &new),
+        Ok(Operation::Create(new)) if caches.executes(new.spec.type_) => create(caches, request, &new),
         Ok(Operation::Create(new)) => {
-            Decision::Allowed(vec![admission::unhandled_type(&new.spec.type_.to_string())])
+            Decision::Allowed(vec![admission::unhandled_type(&new.spec.type_.to_string(), caches.executed())])
         }
-        Ok(Operation::Update { new, old }) if old.updates_version() || new.updates_version() => {
+        Ok(Operation::Update { new, old })
+            if caches.executes(old.spec.type_) || caches.executes(new.spec.type_) =>
+        {
             Decision::Invalid(Cause {
                 reason: "Immutable",
                 message: "spec is immutable: create a new PostgresOpsRequest instead".to_owned(),
@@ -31,9 +33,9 @@ pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
         }
         Ok(_) => Decision::Allowed(Vec::new()),
         // Its schema may be newer than ours: KubeDB's API may have new types and fields.
-        Err(unreadable) => other_operation(request).map_or(unreadable, |operation| {
-            let created = request.is_create();
-            Decision::Allowed(created.then(|| admission::unhandled_type(&operation)).into_iter().collect())
+        Err(unreadable) => other_operation(caches, request).map_or(unreadable, |operation| {
+            let warning = || admission::unhandled_type(&operation, caches.executed());
+            Decision::Allowed(request.is_create().then(warning).into_iter().collect())
         }),
     }
 }
@@ -42,6 +44,7 @@ pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
 /// answer.
 fn create(caches: &Caches, request: &AdmissionRequest<'_>, new: &PostgresOpsRequest) -> Decision {
     if let (Some(update), Some(upgrade)) = (&new.spec.update_version, &new.spec.upgrade)
+        && new.updates_version()
         && update != upgrade
     {
         return Decision::Invalid(Cause {
@@ -53,7 +56,8 @@ fn create(caches: &Caches, request: &AdmissionRequest<'_>, new: &PostgresOpsRequ
     match admission::decide(&caches.snapshot(new).facts(new)) {
         Ok(admitted) => {
             let spec: Option<Value> = request.object.as_ref().and_then(Object::peek_spec);
-            let fields = spec.as_ref().map(request_field_findings).unwrap_or_default();
+            let fields = spec.as_ref().map(|spec| request_field_findings(new.spec.type_, spec));
+            let fields = fields.unwrap_or_default();
             if let Err(denied) = refuse(fields.refused) {
                 return denied;
             }
@@ -67,14 +71,16 @@ fn create(caches: &Caches, request: &AdmissionRequest<'_>, new: &PostgresOpsRequ
 }
 
 /// The type of a request that pgops executes neither before nor after the change.
-fn other_operation(request: &AdmissionRequest<'_>) -> Option<String> {
+fn other_operation(caches: &Caches, request: &AdmissionRequest<'_>) -> Option<String> {
     #[derive(Deserialize)]
     struct Typed {
         #[serde(rename = "type")]
-        type_: String,
+        type_: Value,
     }
     let objects = [&request.object, &request.old_object];
     let types = objects.map(|object| object.as_ref()?.peek_spec::<Typed>().map(|spec| spec.type_));
-    let ours = types.iter().flatten().any(|it| matches!(&**it, "UpdateVersion" | "Upgrade"));
-    types.into_iter().flatten().next().filter(|_| !ours)
+    let is_ours = |type_: &Value| RequestType::deserialize(type_).is_ok_and(|type_| caches.executes(type_));
+    let ours = types.iter().flatten().any(is_ours);
+    let first = types.iter().flatten().find_map(Value::as_str);
+    first.filter(|_| !ours).map(ToOwned::to_owned)
 }

@@ -39,7 +39,7 @@ pub fn decide(caches: &Caches, user: &str, new: &Postgres, old: &Postgres) -> Re
         ));
         return Ok(warnings);
     }
-    let (reason, message) = if let Some(request) = active.first() {
+    let (reason, message) = if let Some(request) = active.iter().find(|request| request.updates_version()) {
         (REQUEST_ACTIVE, request_active(request, &database))
     } else if let Some(request) = upgraded_from(caches, &database, to) {
         (VERSION_REVERTED, reverted(&request, &database, from, to))
@@ -49,8 +49,11 @@ pub fn decide(caches: &Caches, user: &str, new: &Postgres, old: &Postgres) -> Re
     Err(Decision::Forbidden(Cause { reason, message, field: "spec.version".into() }))
 }
 
-/// Whether the user is the worker of the request.
+/// Whether the user is the worker of the request: only one that changes the version has a worker.
 pub fn is_worker_of(request: &PostgresOpsRequest, user: &str) -> bool {
+    if !request.updates_version() {
+        return false;
+    }
     let namespace = request.metadata.namespace.as_deref().unwrap_or_default();
     request.uid().is_some_and(|uid| worker_user(namespace, &request.name_any(), &uid) == user)
 }

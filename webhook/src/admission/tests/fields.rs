@@ -44,10 +44,14 @@ async fn version_that_no_server_runs_is_denied() {
 
 #[tokio::test]
 async fn field_whose_promise_would_be_broken_is_denied() {
-    assert_snapshot!(denial_of("/spec/tls", json!({"issuerRef": {"name": "ca"}})).await, @"
-    403 Forbidden UnsupportedField spec.tls
-    spec.tls: it is not supported: clients are not encrypted, since the server has no certificate: omit it, and restrict who may connect with a NetworkPolicy
+    assert_snapshot!(denial_of("/spec/archiver", json!({"ref": {"name": "a"}})).await, @"
+    403 Forbidden UnsupportedField spec.archiver
+    spec.archiver: it is not supported: no WAL would be archived and no backup taken: omit it, and back up by other means
     ");
+    assert_snapshot!(denial_of("/spec/sslMode", json!("require")).await, @r#"
+    422 Invalid InvalidTls spec.sslMode
+    spec.sslMode: "require" requires a certificate of the server: set spec.tls.issuerRef, or a Secret with a certificate in spec.tls.certificates (docs/how-to/tls.md)
+    "#);
     assert_snapshot!(denial_of("/spec/deletionPolicyy", json!("DoNotTerminate")).await, @"
     422 Invalid UnknownField spec.deletionPolicyy
     spec.deletionPolicyy: this field is unknown and would have no effect: did you mean deletionPolicy?
@@ -64,13 +68,13 @@ async fn field_without_effect_is_warned_about() {
 async fn database_with_problems_accepts_what_adds_none() {
     let bad = with(
         with(database("orders"), "/spec/storage/accessModes", json!(["Twice"])),
-        "/spec/tls",
+        "/spec/archiver",
         json!({"a": 1}),
     );
     let update = |new: &Value| review("UPDATE", Some(new), Some(&bad));
     let repaired = with(
         with(bad.clone(), "/spec/storage/accessModes", json!(["ReadWriteOnce"])),
-        "/spec/tls",
+        "/spec/archiver",
         json!(null),
     );
     for new in [

@@ -82,6 +82,61 @@ async fn outdated_manifest_is_applied_without_its_version() {
     assert!(denial.contains("VersionGuarded"), "another version: {denial}");
 }
 
+/// demo/orders whose volume has this size, the size that a request has set or another one.
+fn sized(size: &str, by_request: Option<&str>) -> Value {
+    let mut orders = orders(None);
+    orders["spec"]["storage"]["resources"]["requests"]["storage"] = json!(size);
+    if let Some(size) = by_request {
+        orders["metadata"]["annotations"]["pgops.dev/expanded-to"] = json!(size);
+    }
+    orders
+}
+
+/// The size that is stored when a manifest with this one is applied, and the warnings; an error if that is denied.
+async fn resized(cluster: &Cluster, old: &Value, size: &Value) -> Result<(Value, Vec<String>), String> {
+    let mut new = old.clone();
+    new["spec"]["storage"]["resources"]["requests"]["storage"] = size.clone();
+    let request = review("UPDATE", Some(&new), Some(old));
+    let (object, warnings) = cluster.stored(request.clone()).await;
+    let stored = object["spec"]["storage"]["resources"]["requests"]["storage"].clone();
+    let request = with(request, "/object", object);
+    if cluster.validate(request.clone()).await["allowed"] == true {
+        return Ok((stored, warnings));
+    }
+    Err(cluster.denial(request).await)
+}
+
+#[tokio::test]
+async fn outdated_manifest_is_applied_without_its_size() {
+    let cluster = Cluster::new();
+    let expanded = sized("2Gi", Some("2048Mi"));
+    let (size, warnings) = resized(&cluster, &expanded, &json!("1Gi")).await.unwrap();
+    assert_eq!(size, "2Gi");
+    assert_snapshot!(warnings.join("\n"), @"spec.storage of demo/orders stays 2Gi: 1Gi is outdated, since a PostgresOpsRequest has expanded the volume, which cannot shrink; set 2Gi in the manifest");
+    assert_eq!(resized(&cluster, &expanded, &json!(1_073_741_824)).await.unwrap().0, "2Gi", "a number");
+    assert_eq!(resized(&cluster, &expanded, &json!("3Gi")).await.unwrap(), (json!("3Gi"), vec![]));
+
+    let mut both = Cluster::new();
+    both.requests = vec![request_in("Successful")];
+    let upgraded = with(expanded, "/spec/version", json!("17.11"));
+    let outdated = with(sized("1Gi", Some("2Gi")), "/spec/version", json!("13.16"));
+    let (object, warnings) = both.stored(review("UPDATE", Some(&outdated), Some(&upgraded))).await;
+    assert_eq!(object["spec"], upgraded["spec"]);
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+}
+
+#[tokio::test]
+async fn size_that_no_request_has_set_is_not_kept() {
+    let cluster = Cluster::new();
+    for old in [sized("2Gi", None), sized("3Gi", Some("2Gi"))] {
+        let denial = resized(&cluster, &old, &json!("1Gi")).await.unwrap_err();
+        assert!(denial.contains("StorageShrunk"), "{denial}");
+    }
+    let mut overridden = sized("2Gi", Some("2Gi"));
+    overridden["metadata"]["annotations"]["pgops.dev/override-guards"] = json!("true");
+    assert_eq!(resized(&cluster, &overridden, &json!("1Gi")).await.unwrap(), (json!("1Gi"), vec![]));
+}
+
 #[tokio::test]
 async fn annotated_database_waits_for_the_request_of_the_same_commit() {
     let cluster = Cluster::new();

@@ -1,4 +1,4 @@
-//! Databases that pgops does not manage: KubeDB's operators decide about these.
+//! Databases that pgops does not manage, and requests that it does not execute: KubeDB's operators decide about these.
 
 use super::*;
 
@@ -38,6 +38,30 @@ async fn request_for_an_unmanaged_database_is_left_alone() {
     assert_eq!(cluster.stored(create(&request)).await.0, request, "no defaults");
     let changed = with(request.clone(), "/spec/timeout", json!("later"));
     assert!(cluster.warnings(review("UPDATE", Some(&changed), Some(&request))).await.is_empty());
+}
+
+#[tokio::test]
+async fn request_that_needs_the_provisioner_is_left_alone_without_it() {
+    let mut restart = with(opsrequest("x"), "/spec/type", json!("Restart"));
+    restart["metadata"]["name"] = json!("restart");
+    restart["spec"].as_object_mut().unwrap().remove("updateVersion");
+    // What would be denied of a request that is executed.
+    restart["spec"]["timeout"] = json!("soon");
+    let mut cluster = Cluster { executed: ExecutedRequests::Upgrades, ..Cluster::new() };
+    assert_eq!(
+        cluster.warnings(create(&restart)).await,
+        [
+            "pgops executes requests of type UpdateVersion only, since it was installed without its provisioner \
+          (provisioner.enabled: false); it ignores this one of type Restart"
+        ]
+    );
+    assert_eq!(cluster.stored(create(&restart)).await.0, restart, "no defaults");
+    let expansion = with(restart.clone(), "/spec/type", json!("VolumeExpansion"));
+    assert_eq!(cluster.warnings(create(&expansion)).await.len(), 1);
+    // It does not hold the queue either.
+    cluster.requests = vec![with(restart, "/status", json!({"phase": "Progressing"}))];
+    assert!(cluster.denial(create(&opsrequest("99"))).await.contains("UnknownTarget"));
+    assert!(!cluster.warnings(create(&opsrequest("17.11"))).await.is_empty());
 }
 
 #[tokio::test]

@@ -190,11 +190,93 @@ async fn invalid_field_is_denied_and_named_once() {
 
 #[tokio::test]
 async fn other_request_types_pass_with_a_warning() {
-    let restart = without(with(opsrequest("x"), "/spec/type", json!("Restart")), "/spec/updateVersion");
-    let text = "pgops executes only requests of type UpdateVersion; it ignores this one of type Restart";
-    assert_eq!(Cluster::new().warnings(create(&restart)).await, [text]);
+    let other = with(opsrequest("x"), "/spec/type", json!("HorizontalScaling"));
+    assert_snapshot!(Cluster::new().warnings(create(&other)).await.join("\n"), @"pgops executes requests of type UpdateVersion, Restart, VerticalScaling, VolumeExpansion, Reconfigure and RotateAuth; it ignores this one of type HorizontalScaling");
     let newer = with(opsrequest("x"), "/spec/type", json!("Teleport"));
     assert!(Cluster::new().warnings(create(&newer)).await[0].ends_with("Teleport"));
+}
+
+/// A request of another operation on demo/orders.
+fn day_two(spec: Value) -> Value {
+    let mut all = spec;
+    all["databaseRef"] = json!({"name": "orders"});
+    with(opsrequest("x"), "/spec", all)
+}
+
+#[tokio::test]
+async fn restart_is_admitted_with_what_it_does() {
+    let restart =
+        day_two(json!({"type": "Restart", "restart": {}, "updateVersion": {"targetVersion": "17.11"}}));
+    assert_snapshot!(Cluster::new().warnings(create(&restart)).await.join("\n"), @"
+    demo/orders has no standby: reads and writes stop while its pod is replaced
+    spec.updateVersion has no effect on a request of type Restart
+    ");
+    let changed = with(restart.clone(), "/spec/timeout", json!("1m"));
+    let denial = Cluster::new().denial(review("UPDATE", Some(&changed), Some(&restart))).await;
+    assert!(denial.contains("Immutable"), "{denial}");
+}
+
+#[tokio::test]
+async fn requests_of_all_types_that_are_executed_exclude_each_other() {
+    let mut cluster = Cluster::new();
+    let restart = with(day_two(json!({"type": "Restart"})), "/metadata/name", json!("first"));
+    cluster.requests = vec![with(restart.clone(), "/status", json!({"phase": "Progressing"}))];
+    assert_snapshot!(cluster.denial(create(&opsrequest("17.11"))).await, @"
+    403 Forbidden RequestActive spec.databaseRef.name
+    another request is active on demo/orders: PostgresOpsRequest first (Progressing); wait until it ends (kubectl get pgops first -n demo -w), or delete it if it has not started
+    ");
+    // It converts no data.
+    let deletion = review("DELETE", None, Some(&database("orders")));
+    assert!(cluster.warnings(deletion).await.is_empty());
+    let newer = with(database("orders"), "/spec/version", json!("17.11"));
+    let change = review("UPDATE", Some(&newer), Some(&database("orders")));
+    assert!(cluster.denial(change).await.contains("VersionGuarded"));
+    // No worker can belong to it, even if a user has made an account of that name.
+    let account = pgops_api::names::worker_user("demo", "first", "uid-of-orders-up");
+    let change =
+        with(review("UPDATE", Some(&newer), Some(&database("orders"))), "/userInfo/username", json!(account));
+    assert!(cluster.denial(change).await.contains("VersionGuarded"));
+}
+
+#[tokio::test]
+async fn wrong_fields_of_an_operation_are_denied_as_those_of_a_postgres() {
+    let resources = json!({"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}});
+    let scaling =
+        json!({"type": "VerticalScaling", "verticalScaling": {"postgres": {"resources": resources}}});
+    assert_snapshot!(Cluster::new().denial(create(&day_two(scaling))).await, @r#"
+    422 Invalid InvalidResources spec.verticalScaling.postgres.resources
+    spec.verticalScaling.postgres.resources.requests.memory: "2Gi" is more than the limit "1Gi": lower the request or raise the limit
+    "#);
+    let settings = json!({"type": "Reconfigure", "configuration": {"applyConfig": {"user.conf": "hba_file = '/tmp/x'"}}});
+    assert_snapshot!(Cluster::new().denial(create(&day_two(settings))).await, @"
+    422 Invalid InvalidConfiguration spec.configuration.applyConfig
+    spec.configuration.applyConfig: line 1 sets hba_file, which pgops sets itself: remove it
+    ");
+}
+
+/// The caches lack the size and the Secret of a database: the API server has them.
+#[tokio::test]
+async fn request_is_decided_with_the_whole_database() {
+    let api_server = FakeApiServer::new("demo");
+    let cluster = Cluster { api_server: Some(api_server.clone()), ..Cluster::new() };
+    let expansion =
+        |size: &str| day_two(json!({"type": "VolumeExpansion", "volumeExpansion": {"postgres": size}}));
+    assert!(
+        !cluster.warnings(create(&expansion("1Gi"))).await.is_empty(),
+        "the API server knows no such database"
+    );
+    let named = with(database("orders"), "/spec/authSecret", json!({"name": "mine"}));
+    api_server.put(&serde_json::from_value::<pgops_api::Postgres>(named).unwrap());
+    assert_snapshot!(cluster.denial(create(&expansion("1Gi"))).await, @"
+    403 Forbidden StorageNotLarger spec.volumeExpansion.postgres
+    the volume of demo/orders has 1Gi, and 1Gi is not larger: a volume can only grow, so set more than 1Gi
+    ");
+    assert!(!cluster.warnings(create(&expansion("2Gi"))).await.is_empty());
+    let rotation = day_two(json!({"type": "RotateAuth"}));
+    assert_snapshot!(cluster.denial(create(&rotation)).await, @"
+    403 Forbidden AuthSecretNamed spec.databaseRef.name
+    demo/orders has its password in Secret mine, which spec.authSecret names and pgops never changes: set the new password in the server (ALTER ROLE … PASSWORD) and in that Secret
+    ");
 }
 
 #[tokio::test]
@@ -223,7 +305,7 @@ async fn spec_of_a_stored_request_is_immutable() {
     ");
     let leaving = with(new, "/metadata/deletionTimestamp", json!("2026-11-20T10:00:00Z"));
     assert!(Cluster::new().warnings(review("UPDATE", Some(&leaving), Some(&old))).await.is_empty());
-    let scaling = with(opsrequest("x"), "/spec/type", json!("Restart"));
+    let scaling = with(opsrequest("x"), "/spec/type", json!("HorizontalScaling"));
     let scaled = with(scaling.clone(), "/spec/timeout", json!("1m"));
     assert!(Cluster::new().warnings(review("UPDATE", Some(&scaled), Some(&scaling))).await.is_empty());
     assert!(Cluster::new().denial(review("UPDATE", Some(&scaling), Some(&old))).await.contains("Immutable"));

@@ -2,6 +2,7 @@
 
 use super::postgres::{by, initialized, version_change};
 use super::*;
+use crate::admission::lookups::Lookups;
 use crate::admission::outcome::Outcome;
 use crate::admission::worker_write::WorkerWrite;
 use pgops_api::PostgresOpsRequest;
@@ -42,5 +43,25 @@ async fn worker_is_admitted_if_the_api_server_does_not_answer() {
         &Outcome { kind: "Postgres", decision: "forbidden", reason: "VersionGuarded" },
         body.as_bytes(),
     );
-    assert!(write.unwrap().is_confirmed(&silent).await);
+    assert!(write.unwrap().is_confirmed(&Lookups::new(silent)).await);
+}
+
+/// Any pod can claim to be a worker: what it makes the replica read is bounded.
+#[tokio::test(start_paused = true)]
+async fn worker_lookups_are_few_at_once() {
+    let (sent, mut unanswered) = tokio::sync::mpsc::unbounded_channel();
+    let lookups = Lookups::new(gated_client("demo", sent));
+    let write = || {
+        let user = "system:serviceaccount:demo:pgops-worker-x-1";
+        let body = json!({ "request": by(version_change(&initialized(), "17.11"), user) }).to_string();
+        let outcome = Outcome { kind: "Postgres", decision: "forbidden", reason: "VersionGuarded" };
+        WorkerWrite::denied(&outcome, body.as_bytes()).unwrap()
+    };
+    let writes: Vec<_> = (0..10).map(|_| write()).collect();
+    futures::future::join_all(writes.iter().map(|write| write.is_confirmed(&lookups))).await;
+    let mut reads = 0;
+    while unanswered.try_recv().is_ok() {
+        reads += 1;
+    }
+    assert_eq!(reads, 2);
 }

@@ -7,13 +7,14 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 use pgops_api::admission::{self, Admitted, AdmittedUpgrade, Denial, Facts};
 
+use super::lost;
 use super::release::release;
-use crate::launcher::action::{Action, RECHECK_INTERVAL};
-use crate::launcher::claim::{self, Claim, ClaimStatus};
+use crate::launcher::action::Action;
+use crate::launcher::claim::{self, ClaimStatus};
 use crate::launcher::job_state::Withdrawal;
 use crate::launcher::queue;
 use crate::launcher::state::State;
-use crate::launcher::waiting::{self, BLOCKED, JOB_REFUSED, VOLUME_AT_RISK};
+use crate::launcher::waiting::{BLOCKED, VOLUME_AT_RISK};
 use crate::launcher::worker::Worker;
 use crate::launcher::worker::prepare::{PrepareError, new_worker, rebuild_worker, server_image};
 
@@ -24,7 +25,7 @@ pub const BY_ANNOTATION: &str = "was cancelled by its annotation pgops.dev/cance
 pub fn admit(state: &State) -> Action {
     // A second worker must not start while the first one's pod may still act.
     if state.has_live_pods() {
-        return Action::Recheck(RECHECK_INTERVAL);
+        return lost::wait_for_pods(state);
     }
     // A database that is paused for the request needs a worker, which completes the upgrade or rolls it back.
     if state.is_deleted() && !(state.is_progressing() && state.needs_rescue()) {
@@ -37,7 +38,7 @@ pub fn admit(state: &State) -> Action {
     };
     match claim::status(state) {
         ClaimStatus::Ours => Action::Launch(Box::new(worker)),
-        ClaimStatus::Free => Action::Claim(Claim::of(&state.request, None)),
+        ClaimStatus::Free => Action::Claim(claim::of(&state.request, None)),
         ClaimStatus::Taken(message) => Action::Wait { reason: BLOCKED, message },
     }
 }
@@ -46,7 +47,7 @@ pub fn admit(state: &State) -> Action {
 pub fn start(state: &State, job: &Job) -> Action {
     // Pods of an earlier Job of that name, which a user deleted.
     if state.has_live_pods() {
-        return Action::Recheck(RECHECK_INTERVAL);
+        return lost::wait_for_pods(state);
     }
     if !state.is_progressing() {
         if state.is_deleted() {
@@ -55,13 +56,13 @@ pub fn start(state: &State, job: &Job) -> Action {
         if state.request.is_cancelled() {
             return Action::Withdraw(cancelled(BY_ANNOTATION));
         }
-        if let Err(instead) = repeat_admission(state) {
+        if let Err(instead) = admitted_upgrade(state) {
             return instead;
         }
     }
     match claim::status(state) {
         ClaimStatus::Ours if claim::names_job(state, job) => Action::StartJob,
-        ClaimStatus::Ours | ClaimStatus::Free => Action::Claim(Claim::of(&state.request, Some(job))),
+        ClaimStatus::Ours | ClaimStatus::Free => Action::Claim(claim::of(&state.request, Some(job))),
         ClaimStatus::Taken(message) => Action::Wait { reason: BLOCKED, message },
     }
 }
@@ -93,10 +94,7 @@ fn created(state: &State) -> Result<Worker, Action> {
     if let Some(fulfilled) = fulfilled(state) {
         return Err(fulfilled);
     }
-    let upgrade = repeat_admission(state)?;
-    if let Some(expired) = expired_refusal(state) {
-        return Err(expired);
-    }
+    let upgrade = admitted_upgrade(state)?;
     let worker = new_worker(state, upgrade)
         .map_err(|PrepareError { reason, message }| Action::Deny { reason, message })?;
     let Some(risk) = state.storage_risk() else { return Ok(worker) };
@@ -115,7 +113,7 @@ fn fulfilled(state: &State) -> Option<Action> {
     // The catalog may name another image since, which this request was made to roll out.
     let image = state.catalog.get(state.request.target()?)?.version_ref.image.as_str();
     let has_target = state.request.target() == Some(database.spec.version.as_str());
-    (has_target && server_image(state) == Some(image)).then(|| Action::Succeed {
+    (has_target && server_image(state) == Some(state.stored_image(image))).then(|| Action::Succeed {
         message: format!(
             "{} has version {} by PostgresOpsRequest {other}, which ended while this one waited: nothing was done, and \
              the server was not restarted",
@@ -125,19 +123,13 @@ fn fulfilled(state: &State) -> Option<Action> {
     })
 }
 
-/// The Job has been refused for longer than the request may wait.
-fn expired_refusal(state: &State) -> Option<Action> {
-    let waited = state.now.duration_since(waiting::since(&state.request, JOB_REFUSED)?);
-    (waited >= waiting::time_limit(&state.request)?).then(|| {
-        let why = waiting::of(&state.request).and_then(|waiting| waiting.message.as_deref());
-        let message =
-            format!("{} was not touched: {}", state.database_key(), why.unwrap_or("its Job was refused"));
-        Action::Fail { reason: JOB_REFUSED.to_owned(), message }
-    })
+/// The upgrade of a request whose turn it is, or what to do instead.
+fn admitted_upgrade(state: &State) -> Result<AdmittedUpgrade, Action> {
+    repeat_admission(state)?.upgrade.ok_or(Action::Nothing)
 }
 
-/// Repeats the decision of admission when it is the request's turn: the upgrade, or what to do instead.
-fn repeat_admission(state: &State) -> Result<AdmittedUpgrade, Action> {
+/// Repeats the decision of admission when it is the request's turn; or what to do instead.
+pub fn repeat_admission(state: &State) -> Result<Admitted, Action> {
     if let Some(from) = unacknowledged_version(state) {
         return Err(Action::Acknowledge { from });
     }
@@ -151,14 +143,11 @@ fn repeat_admission(state: &State) -> Result<AdmittedUpgrade, Action> {
         catalog: &state.catalog,
         active: &[],
     };
-    match admission::decide(&facts) {
-        Ok(Admitted { upgrade: Some(upgrade), .. }) => Ok(upgrade),
-        Ok(Admitted { upgrade: None, .. }) => Err(Action::Nothing),
-        Err(Denial { reason, message, .. }) if reason.is_transient() => {
-            Err(Action::Wait { reason: reason.as_str(), message })
-        }
-        Err(Denial { reason, message, .. }) => Err(Action::Deny { reason: reason.as_str(), message }),
-    }
+    admission::decide(&facts).map_err(|Denial { reason, message, .. }| {
+        let is_transient = reason.is_transient();
+        let reason = reason.as_str();
+        if is_transient { Action::Wait { reason, message } } else { Action::Deny { reason, message } }
+    })
 }
 
 /// The database's version, unless the request's status has it already.

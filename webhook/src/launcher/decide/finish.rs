@@ -58,10 +58,14 @@ fn wait_for_worker(state: &State) -> Option<Action> {
     (state.has_live_pods() && !state.is_deleted()).then_some(Action::Recheck(RECHECK_INTERVAL))
 }
 
-/// The runner has ended, its pod has not: a Job that is suspended replaces no pod.
+/// The runner has ended, its pod has not: a Job that is suspended replaces no pod. It would give the pod all the time that
+/// its spec has, which the kubelet does not shorten once a container ignores SIGTERM: so the pod ends first.
 fn end_with_runner(state: &State, job: &Job) -> Action {
     let left = held::runner_end(state, job).map(|end| held::time_left(state, end));
-    left.filter(SignedDuration::is_positive).map_or_else(withdraw, Action::Recheck)
+    match left.filter(SignedDuration::is_positive) {
+        Some(left) => Action::Recheck(left),
+        None => held::end_held_pods(state).unwrap_or_else(withdraw),
+    }
 }
 
 fn withdraw() -> Action {

@@ -6,7 +6,8 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::SignedDuration;
 use pgops_api::Owner;
 
-use crate::launcher::action::{Action, RECHECK_INTERVAL};
+use super::lost;
+use crate::launcher::action::Action;
 use crate::launcher::pods::{self, RunnerEnd};
 use crate::launcher::state::State;
 
@@ -40,7 +41,7 @@ pub fn stop_pods(state: &State) -> Option<Action> {
     let mut live = live(state).peekable();
     live.peek()?;
     let is_running = live.any(|pod| pod.metadata.deletion_timestamp.is_none());
-    Some(if is_running { Action::EndPods { grace: None } } else { Action::Recheck(RECHECK_INTERVAL) })
+    Some(if is_running { Action::EndPods { grace: None } } else { lost::wait_for_pods(state) })
 }
 
 fn live(state: &State) -> impl Iterator<Item = &Pod> {

@@ -7,6 +7,7 @@ use pgops_api::opsrequest::resume_command;
 
 use super::admit::{self, start};
 use super::held;
+use super::lost;
 use super::start::watch_start;
 use crate::launcher::action::{Action, RECHECK_INTERVAL};
 use crate::launcher::job_state::{self, JobState, Withdrawal};
@@ -20,7 +21,9 @@ pub fn supervise(state: &State, job: &Job) -> Action {
         JobState::Held => start(state, job),
         JobState::Complete => completed(state),
         JobState::Failed(why) => failed(state, &why),
-        JobState::Withdrawn(_) if state.has_live_pods() => Action::Recheck(RECHECK_INTERVAL),
+        JobState::Withdrawn(_) if state.has_live_pods() => {
+            held::end_held_pods(state).unwrap_or_else(|| lost::wait_for_pods(state))
+        }
         JobState::Withdrawn(_) if state.may_have_acted(job) => Action::UnsuspendJob,
         JobState::Withdrawn(Withdrawal { reason, message }) => {
             let message = format!("{} was not touched: {message}", state.database_key());
@@ -38,7 +41,7 @@ fn active(state: &State, job: &Job) -> Action {
     if let Some(end) = held::runner_end(state, job) {
         return follow_runner(state, end);
     }
-    let next = grant_own_pods(state, job).or_else(|| watch_start(state, job));
+    let next = grant_own_pods(state, job).or_else(|| lost::tell(state)).or_else(|| watch_start(state, job));
     next.unwrap_or(Action::Nothing)
 }
 

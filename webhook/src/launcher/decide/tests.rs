@@ -1,6 +1,7 @@
 //! What the launcher does next, by the situation of the request.
 
 mod admit;
+mod day_two;
 mod deleted;
 mod finish;
 mod held;
@@ -60,7 +61,7 @@ fn assert_says(state: StateBuilder, name: &str, reason: &str, part: &str) {
 }
 
 #[rstest]
-#[case::other_operation(StateBuilder::new().request_type(RequestType::Restart))]
+#[case::other_operation(StateBuilder::new().request_type(RequestType::HorizontalScaling))]
 #[case::unapproved(StateBuilder::new().phase(Phase::WaitingForApproval))]
 #[case::ended(StateBuilder::new().phase(Phase::Successful))]
 fn request_that_is_not_the_launchers_is_left_alone(#[case] state: StateBuilder) {

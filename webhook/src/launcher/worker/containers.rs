@@ -73,7 +73,7 @@ impl Worker {
             image: Some(options.runner_image.clone()),
             args: Some(vec!["upgrade".to_owned()]),
             env: Some(vec![
-                value_variable(PLAN_VARIABLE, serde_json::to_string(&self.plan)?),
+                value_variable(PLAN_VARIABLE, self.plan.to_json()?),
                 field_variable("POD_NAME", "metadata.name"),
                 field_variable(NODE_VARIABLE, "spec.nodeName"),
             ]),

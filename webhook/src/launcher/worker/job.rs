@@ -13,6 +13,7 @@ use super::metadata::{labels, metadata};
 use super::{CONTAINER_STAGE, Worker};
 use crate::launcher::job_state::ANNOTATION_HELD;
 use crate::launcher::options::WorkerOptions;
+use crate::launcher::pod_metadata::PodMetadata;
 
 /// Pods that may fail for external reasons before the Job fails.
 const BACKOFF_LIMIT: i32 = 6;
@@ -35,7 +36,7 @@ impl Worker {
                 pod_replacement_policy: Some("Failed".to_owned()),
                 pod_failure_policy: Some(self.failure_policy()),
                 template: PodTemplateSpec {
-                    metadata: Some(self.pod_metadata()),
+                    metadata: Some(self.pod_metadata(&options.metadata)),
                     spec: Some(self.pod(options)?),
                 },
                 ..JobSpec::default()
@@ -44,17 +45,17 @@ impl Worker {
         })
     }
 
-    fn pod_metadata(&self) -> ObjectMeta {
-        let annotations = [
+    /// What pgops finds the pod by takes precedence over what is added.
+    fn pod_metadata(&self, added: &PodMetadata) -> ObjectMeta {
+        let own = [
             (names::LABEL_REQUEST, self.plan.request.as_str()),
             ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
         ];
         let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-        ObjectMeta {
-            labels: Some(labels(&self.plan)),
-            annotations: Some(annotations.map(owned).into()),
-            ..ObjectMeta::default()
-        }
+        let PodMetadata { labels: mut all_labels, mut annotations } = added.clone();
+        all_labels.extend(labels(&self.plan));
+        annotations.extend(own.map(owned));
+        ObjectMeta { labels: Some(all_labels), annotations: Some(annotations), ..ObjectMeta::default() }
     }
 
     /// Only these containers say that the request has ended: the others run programs of the target's image.
@@ -85,6 +86,8 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
     use crate::launcher::fixtures::{worker, worker_options};
 
     #[test]
@@ -104,5 +107,24 @@ mod tests {
         assert!(ending.iter().all(|codes| codes.values == [42]));
         assert_eq!(rules[2].action, "Ignore");
         assert_eq!(rules[2].on_pod_conditions.as_ref().unwrap()[0].type_, "DisruptionTarget");
+    }
+
+    #[test]
+    fn pods_have_the_metadata_of_the_options_and_their_own() {
+        let own =
+            worker("13.16", "17.11").job(&worker_options()).unwrap().spec.unwrap().template.metadata.unwrap();
+        let added = r#"{"labels":{"sidecar.istio.io/inject":"false"},
+            "annotations":{"linkerd.io/inject":"disabled","pgops.dev/request":"another"}}"#;
+        let options = WorkerOptions { metadata: added.parse().unwrap(), ..worker_options() };
+        let metadata =
+            worker("13.16", "17.11").job(&options).unwrap().spec.unwrap().template.metadata.unwrap();
+        let with = |mut own: BTreeMap<String, String>, key: &str, value: &str| {
+            own.insert(key.to_owned(), value.to_owned());
+            own
+        };
+        let expected = with(own.labels.unwrap(), "sidecar.istio.io/inject", "false");
+        assert_eq!(metadata.labels.unwrap(), expected);
+        let expected = with(own.annotations.unwrap(), "linkerd.io/inject", "disabled");
+        assert_eq!(metadata.annotations.unwrap(), expected);
     }
 }

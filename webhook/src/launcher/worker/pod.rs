@@ -1,9 +1,11 @@
 //! The pod of a worker.
 
 use k8s_openapi::api::core::v1::{
-    Affinity, Container, NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm, PodSecurityContext,
-    PodSpec, PreferredSchedulingTerm, SeccompProfile,
+    Affinity, Container, NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm, PodAffinity,
+    PodAffinityTerm, PodSecurityContext, PodSpec, PreferredSchedulingTerm, SeccompProfile,
+    WeightedPodAffinityTerm,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use pgops_api::names;
 
 use super::containers::install;
@@ -37,7 +39,7 @@ impl Worker {
             // Variables of the namespace's services could be taken for settings of PostgreSQL.
             enable_service_links: Some(false),
             security_context: Some(self.pod_security()),
-            affinity: node.map(prefer_node),
+            affinity: Some(self.near_database(node)),
             node_selector: options.images.node_selector(node_selector),
             tolerations,
             image_pull_secrets: options.images.pull_secrets(image_pull_secrets),
@@ -47,6 +49,32 @@ impl Worker {
             volumes: Some(self.volumes()),
             ..PodSpec::default()
         })
+    }
+
+    /// Prefers the node where the database's pod runs by then, which a drain may have moved, or `node` if it does not run. It is
+    /// not required: the volume itself decides where the pod can run.
+    fn near_database(&self, node: Option<String>) -> Affinity {
+        let database = names::label(&self.plan.database);
+        let labels = [(names::LABEL_NAME, names::LABEL_NAME_VALUE), (names::LABEL_INSTANCE, database)];
+        let term = PodAffinityTerm {
+            label_selector: Some(LabelSelector {
+                match_labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+                match_expressions: None,
+            }),
+            topology_key: "kubernetes.io/hostname".to_owned(),
+            ..PodAffinityTerm::default()
+        };
+        Affinity {
+            node_affinity: node.map(prefer_node),
+            pod_affinity: Some(PodAffinity {
+                preferred_during_scheduling_ignored_during_execution: Some(vec![WeightedPodAffinityTerm {
+                    weight: WEIGHT,
+                    pod_affinity_term: term,
+                }]),
+                required_during_scheduling_ignored_during_execution: None,
+            }),
+            pod_anti_affinity: None,
+        }
     }
 
     fn pod_security(&self) -> PodSecurityContext {
@@ -69,24 +97,23 @@ impl Worker {
     }
 }
 
-/// Prefers that node. It is not required: the volume itself decides where the pod can run.
-fn prefer_node(node: String) -> Affinity {
-    Affinity {
-        node_affinity: Some(NodeAffinity {
-            preferred_during_scheduling_ignored_during_execution: Some(vec![PreferredSchedulingTerm {
-                weight: 100,
-                preference: NodeSelectorTerm {
-                    match_fields: Some(vec![NodeSelectorRequirement {
-                        key: "metadata.name".to_owned(),
-                        operator: "In".to_owned(),
-                        values: Some(vec![node]),
-                    }]),
-                    match_expressions: None,
-                },
-            }]),
-            required_during_scheduling_ignored_during_execution: None,
-        }),
-        ..Affinity::default()
+/// How much a preferred node counts in scheduling: as much as possible.
+const WEIGHT: i32 = 100;
+
+fn prefer_node(node: String) -> NodeAffinity {
+    NodeAffinity {
+        preferred_during_scheduling_ignored_during_execution: Some(vec![PreferredSchedulingTerm {
+            weight: WEIGHT,
+            preference: NodeSelectorTerm {
+                match_fields: Some(vec![NodeSelectorRequirement {
+                    key: "metadata.name".to_owned(),
+                    operator: "In".to_owned(),
+                    values: Some(vec![node]),
+                }]),
+                match_expressions: None,
+            },
+        }]),
+        required_during_scheduling_ignored_during_execution: None,
     }
 }
 

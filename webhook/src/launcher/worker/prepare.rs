@@ -9,9 +9,10 @@ use pgops_api::admission::{AdmittedUpgrade, RequestOptions};
 use pgops_api::names::CONTAINER_POSTGRES;
 use pgops_api::opsrequest::NOT_PROVISIONED;
 use pgops_api::plan::{UpgradeKind, VersionRef};
+use pgops_api::tls::CertificateAlias;
 use pgops_api::{Owner, Postgres, UpgradePlan, layout};
 
-use super::{RunAs, Scheduling, Worker};
+use super::{DatabaseCertificates, RunAs, Scheduling, Worker};
 use crate::launcher::state::State;
 use crate::launcher::waiting::PLAN_LOST;
 
@@ -23,9 +24,11 @@ pub struct PrepareError {
     pub message: String,
 }
 
-/// The worker of a request that was just admitted. The old image is the one that is actually running.
+/// The worker of a request that was just admitted. The old image is the one that is actually running, and the new one is as the
+/// API server will store it: what the worker may set is judged after webhooks have rewritten it.
 pub fn new_worker(state: &State, mut upgrade: AdmittedUpgrade) -> Result<Worker, PrepareError> {
     let provisioned = Provisioned::of(state)?;
+    upgrade.to = stored(state, upgrade.to);
     if let Some(running) = provisioned.server_image() {
         upgrade.from.image.clone_from(running);
     }
@@ -62,11 +65,16 @@ pub fn rebuild_worker(state: &State) -> Result<Worker, PrepareError> {
 fn version_ref(state: &State, name: Option<&str>) -> Result<VersionRef, PrepareError> {
     let name = name.unwrap_or_default();
     let entry = state.catalog.get(name).map(|entry| entry.version_ref.clone());
-    entry.ok_or_else(|| {
+    entry.map(|entry| stored(state, entry)).ok_or_else(|| {
         plan_lost(format!(
             "cannot recreate the Job of this request: PostgresVersion \"{name}\" does not exist; create it again"
         ))
     })
+}
+
+/// The version with its image as the API server stores it.
+fn stored(state: &State, version: VersionRef) -> VersionRef {
+    VersionRef { image: state.stored_image(&version.image).to_owned(), ..version }
 }
 
 fn major(version: &VersionRef) -> Result<u32, PrepareError> {
@@ -108,13 +116,14 @@ impl<'a> Provisioned<'a> {
 
     fn worker(&self, state: &State, upgrade: AdmittedUpgrade) -> Worker {
         let Self { database, pod } = self;
-        let config_secret = database.spec.config_secret.as_ref().map(|it| it.name.clone());
         Worker {
             kind: upgrade.kind,
             plan: plan(state, database, upgrade),
             replicas: u32::try_from(database.replicas()).unwrap_or(1),
             auth_secret: database.auth_secret(),
-            config_secret: config_secret.filter(|name| !name.is_empty()),
+            // What the next pod has: the spec may name another one, which the server rejects.
+            config_secret: layout::mounted_settings_secret(pod).map(ToOwned::to_owned),
+            tls: certificates(database),
             run_as: run_as(pod),
             server_limits: server_limits(pod),
             scheduling: Scheduling {
@@ -167,6 +176,16 @@ fn plan(state: &State, database: &Postgres, upgrade: AdmittedUpgrade) -> Upgrade
     }
 }
 
+/// The certificates of a database that speaks TLS.
+fn certificates(database: &Postgres) -> Option<DatabaseCertificates> {
+    let tls = database.server_tls()?;
+    let secret = |alias| Some(database.certificate(alias)?.secret);
+    Some(DatabaseCertificates {
+        server: secret(CertificateAlias::Server)?,
+        client: secret(CertificateAlias::Client).filter(|_| tls.verifies_clients),
+    })
+}
+
 /// The user and groups of the server: its container's own, else the pod's.
 fn run_as(pod: &PodSpec) -> RunAs {
     let of_pod = pod.security_context.clone().unwrap_or_default();
@@ -188,8 +207,10 @@ mod tests {
 
     use crate::launcher::fixtures::StateBuilder;
     use pgops_api::matrix::Catalog;
+    use pgops_api::names::VOLUME_CONFIG;
     use pgops_api::postgresversion::{ExtensionSpec, PostgresVersionSpec};
     use rstest::rstest;
+    use serde_json::json;
 
     #[test]
     fn plan_has_what_the_targets_entry_says_of_extensions() {
@@ -204,6 +225,19 @@ mod tests {
         state.catalog = Arc::new(Catalog::new(entries.iter().map(|(name, spec)| (*name, spec))));
         let extensions = rebuild_worker(&state).unwrap().plan.extensions;
         assert_eq!(extensions, entry("17.11").extensions);
+    }
+
+    #[test]
+    fn worker_has_the_settings_that_the_next_pod_has() {
+        let mut state =
+            StateBuilder::new().server_container("postgres:13.16", Some("/var/pv/13/data")).build();
+        let spec = &mut state.database.as_mut().unwrap().spec;
+        spec.config_secret = serde_json::from_value(json!({ "name": "rejected" })).unwrap();
+        assert_eq!(rebuild_worker(&state).unwrap().config_secret, None);
+        let template = &mut state.workload.as_mut().unwrap().spec.as_mut().unwrap().template;
+        let volume = json!({ "name": VOLUME_CONFIG, "secret": { "secretName": "accepted" } });
+        template.spec.as_mut().unwrap().volumes = Some(vec![serde_json::from_value(volume).unwrap()]);
+        assert_eq!(rebuild_worker(&state).unwrap().config_secret.as_deref(), Some("accepted"));
     }
 
     // The catalog has postgres:13.16 and postgres:17.11.

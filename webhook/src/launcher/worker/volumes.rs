@@ -1,13 +1,16 @@
 //! The volumes of a worker's pod, and where its containers mount them.
 
 use k8s_openapi::api::core::v1::{
-    EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume, VolumeMount,
+    ConfigMapVolumeSource, EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, ProjectedVolumeSource,
+    SecretVolumeSource, Volume, VolumeMount, VolumeProjection,
 };
 use pgops_api::plan::UpgradeKind;
+use pgops_api::tls::{AUTHORITY_KEY, CERTIFICATE_KEY, PRIVATE_KEY_KEY};
 use pgops_api::{layout, names};
+use pgops_kube::secret_projection;
 
 use super::identity::{IDENTITY_DIR, VOLUME_IDENTITY, identity_volume};
-use super::{CONTAINER_STAGE, Worker};
+use super::{CONTAINER_STAGE, DatabaseCertificates, Worker};
 
 /// pgops-runner and the passwd file.
 const VOLUME_TOOLS: &str = "pgops";
@@ -21,7 +24,11 @@ const VOLUME_REHEARSAL: &str = "rehearsal";
 const VOLUME_DUMPS: &str = "dumps";
 const VOLUME_RUN: &str = "run";
 pub(super) const VOLUME_AUTH: &str = "auth";
+pub(super) const VOLUME_TLS: &str = "tls";
+pub(super) const VOLUME_CLIENT_TLS: &str = "client-tls";
 const VOLUME_CONFIG: &str = "config";
+/// The settings that are in the Postgres itself.
+const VOLUME_SETTINGS: &str = "settings";
 
 impl Worker {
     pub(super) fn volumes(&self) -> Vec<Volume> {
@@ -39,6 +46,8 @@ impl Worker {
         volumes.push(secret(VOLUME_AUTH, &self.auth_secret));
         volumes.push(identity_volume());
         volumes.extend(self.config_secret.as_ref().map(|name| secret(VOLUME_CONFIG, name)));
+        volumes.push(settings(&self.plan.database));
+        volumes.extend(self.tls.iter().flat_map(DatabaseCertificates::volumes));
         if self.kind == UpgradeKind::Major {
             volumes.push(Volume {
                 name: names::VOLUME_DATA.to_owned(),
@@ -59,6 +68,12 @@ impl Worker {
             read_only(mount(VOLUME_AUTH, layout::AUTH_DIR)),
             read_only(mount(VOLUME_IDENTITY, IDENTITY_DIR)),
         ];
+        if let Some(tls) = &self.tls {
+            mounts.push(read_only(mount(VOLUME_TLS, layout::TLS_DIR)));
+            mounts.extend(
+                tls.client.as_ref().map(|_| read_only(mount(VOLUME_CLIENT_TLS, layout::CLIENT_TLS_DIR))),
+            );
+        }
         if self.kind == UpgradeKind::Major {
             mounts.extend([
                 mount(VOLUME_REHEARSAL, layout::REHEARSAL_DIR),
@@ -68,7 +83,8 @@ impl Worker {
         mounts
     }
 
-    /// The volume, and the user's settings, but neither a token nor a password.
+    /// The volume, and the user's settings, but neither a token nor a password. What pgops knows of the upgrade is on the volume
+    /// too, and code of users that `pg_upgrade` runs must not change it: every instance has created its directory.
     pub(super) fn programs_mounts(&self) -> Vec<VolumeMount> {
         let mut mounts = image_mounts(names::CONTAINER_PROGRAMS);
         mounts.extend([
@@ -78,14 +94,36 @@ impl Worker {
         ]);
         mounts
             .extend(self.config_secret.as_ref().map(|_| read_only(mount(VOLUME_CONFIG, layout::CONFIG_DIR))));
+        mounts.push(read_only(mount(VOLUME_SETTINGS, layout::SETTINGS_DIR)));
         if self.kind == UpgradeKind::Major {
             mounts.extend([
                 read_only(mount(VOLUME_OLD, layout::OLD_DIR)),
                 mount(VOLUME_DUMPS, layout::DUMPS_DIR),
                 mount(names::VOLUME_DATA, layout::VOLUME_ROOT),
+                VolumeMount {
+                    sub_path: Some(layout::STATE_SUB_PATH.to_owned()),
+                    ..read_only(mount(names::VOLUME_DATA, layout::STATE_DIR))
+                },
             ]);
         }
         mounts
+    }
+}
+
+impl DatabaseCertificates {
+    /// The server's certificate without its key, to know the server by it, and the superuser's own with its key.
+    fn volumes(&self) -> Vec<Volume> {
+        let server = [
+            // Required: the next pod of the database cannot start without it either.
+            secret_projection(&self.server, &[CERTIFICATE_KEY], false),
+            secret_projection(&self.server, &[AUTHORITY_KEY], true),
+        ];
+        let mut volumes = vec![projected(VOLUME_TLS, server.into())];
+        volumes.extend(self.client.as_ref().map(|client| {
+            let client = secret_projection(client, &[CERTIFICATE_KEY, PRIVATE_KEY_KEY], false);
+            projected(VOLUME_CLIENT_TLS, vec![client])
+        }));
+        volumes
     }
 }
 
@@ -158,6 +196,24 @@ fn empty_dir(name: &str, medium: Option<&str>) -> Volume {
     Volume {
         name: name.to_owned(),
         empty_dir: Some(EmptyDirVolumeSource { medium: medium.map(Into::into), size_limit: None }),
+        ..Volume::default()
+    }
+}
+
+/// A database of an earlier release has none.
+fn settings(database: &str) -> Volume {
+    let name = names::settings(database);
+    Volume {
+        name: VOLUME_SETTINGS.to_owned(),
+        config_map: Some(ConfigMapVolumeSource { name, optional: Some(true), ..Default::default() }),
+        ..Volume::default()
+    }
+}
+
+fn projected(name: &str, sources: Vec<VolumeProjection>) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        projected: Some(ProjectedVolumeSource { default_mode: None, sources: Some(sources) }),
         ..Volume::default()
     }
 }

@@ -29,12 +29,34 @@ const LATER: &str = "1970-01-01T00:09:00Z";
 #[case::refused(StateBuilder::new().claimed().waits("JobRefused", 100), "Launch")]
 #[case::refused_within_the_limit(StateBuilder::new().claimed().timeout("5m").waits("JobRefused", 900), "Launch")]
 #[case::refused_beyond_the_limit(StateBuilder::new().claimed().timeout("5m").waits("JobRefused", 700), "Fail")]
-#[case::blocked_beyond_the_limit(StateBuilder::new().timeout("5m").waits("Blocked", 100), "Claim")]
+#[case::its_turn_beyond_the_limit(StateBuilder::new().timeout("5m").waits("Blocked", 100), "Claim")]
+#[case::name_taken_beyond_the_limit(StateBuilder::new().claimed().timeout("5m").waits("NameTaken", 100), "Fail")]
+#[case::write_refused_beyond_the_limit(StateBuilder::new().timeout("5m").waits("WriteRefused", 100), "Fail")]
 #[case::deleted(StateBuilder::new().deleted(), "Nothing")]
 #[case::deleted_with_finalizer(StateBuilder::new().finalizer().deleted(), "RemoveFinalizer")]
 #[case::deleted_when_claimed(StateBuilder::new().claimed().deleted(), "Release")]
 fn pending_request_claims_its_database_then_launches(#[case] state: StateBuilder, #[case] expected: &str) {
     assert_eq!(next(state), expected);
+}
+
+#[rstest]
+#[case::within_the_limit(blocked().timeout("5m").waits("Blocked", 800), "Wait")]
+#[case::beyond_it(blocked().timeout("5m").waits("Blocked", 600), "Fail")]
+#[case::for_another_reason_until_now(blocked().timeout("5m").waits("VolumeAtRisk", 100), "Wait")]
+#[case::without_a_limit(blocked().waits("Blocked", 100), "Wait")]
+#[case::while_it_runs(blocked().progressing().timeout("5m").waits("Blocked", 100), "Wait")]
+fn request_waits_for_another_as_long_as_it_allows(#[case] state: StateBuilder, #[case] expected: &str) {
+    assert_eq!(next(state), expected);
+}
+
+fn blocked() -> StateBuilder {
+    StateBuilder::new().claimed_by("other", None).phase_of("other", Some(Phase::Pending))
+}
+
+#[test]
+fn request_that_has_waited_for_too_long_says_for_what() {
+    let state = blocked().timeout("5m").waits("Blocked", 100);
+    assert_says(state, "Fail", "Blocked", "demo/orders was not touched: waiting for PostgresOpsRequest any");
 }
 
 #[rstest]
@@ -120,6 +142,26 @@ fn waiting_request_names_its_blocker(#[case] state: StateBuilder, #[case] reason
 #[case::and_left_since(StateBuilder::new().fulfilled_by("first"), "Claim")]
 fn queued_request_ends_if_the_database_has_its_target(#[case] state: StateBuilder, #[case] expected: &str) {
     assert_eq!(next(state), expected);
+}
+
+#[test]
+fn queued_request_ends_if_a_webhook_has_rewritten_the_image_of_its_target() {
+    let state =
+        at_target("mirror/17.11").fulfilled_by("first").stored_image("postgres:17.11", "mirror/17.11");
+    assert_eq!(next(state), "Succeed");
+}
+
+/// Its present image is the new one, as a webhook has rewritten it, and not another old one.
+#[test]
+fn recreated_job_of_a_rewritten_workload_sets_what_the_api_server_stores() {
+    let state = StateBuilder::new().claimed().progressing();
+    let state = state.server_image("mirror/17.11").stored_image("postgres:17.11", "mirror/17.11");
+    let state = state.stored_image("postgres:13.16", "mirror/13.16").build();
+    let Action::Launch(worker) = next_action(&state) else { panic!("no launch") };
+    assert_eq!(
+        (worker.plan.from.image.as_str(), worker.plan.to.image.as_str()),
+        ("mirror/13.16", "mirror/17.11")
+    );
 }
 
 fn at_target(image: &str) -> StateBuilder {

@@ -35,13 +35,21 @@ fn request_ends_with_its_runner_and_not_with_its_pod(#[case] state: StateBuilder
 
 #[rstest]
 #[case::its_job_may_follow(ended(JUST_NOW), "Recheck")]
-#[case::no_other_pod_may_follow(ended(LONG_AGO), "Withdraw")]
+#[case::it_outlives_its_runner(ended(LONG_AGO), "EndPods")]
 #[case::job_is_suspended(ended(LONG_AGO).job(jobs::withdrawn()), "EndPods")]
 fn pod_that_outlives_its_request_is_ended(#[case] state: StateBuilder, #[case] expected: &str) {
     assert_eq!(next(state), expected);
 }
 
-/// Its Job, when it is suspended, gives it the time that its spec has: 300 s.
+/// The kubelet does not shorten the time that a suspended Job has given a pod, so the pod ends before its Job is suspended.
+#[test]
+fn job_is_suspended_once_its_pod_ends_in_the_shorter_time() {
+    let ending = pods::deleted(pods::runner_ended(600, 42, LONG_AGO), 30);
+    let state = StateBuilder::new().finalizer().phase(Phase::Failed).claimed().job(jobs::active());
+    assert_eq!(next(state.pod(ending)), "Withdraw");
+}
+
+/// Another client has deleted it with the time that its spec has: 300 s.
 #[rstest]
 #[case::with_all_its_time(300, "EndPods")]
 #[case::with_the_shorter_time(30, "Recheck")]

@@ -1,7 +1,8 @@
-use super::{describe, next};
+use super::{assert_says, describe, next};
 use crate::launcher::decide::next_action;
-use crate::launcher::fixtures::{StateBuilder, events, jobs, pods};
-use k8s_openapi::api::core::v1::Event;
+use crate::launcher::fixtures::{StateBuilder, at, events, jobs, pods};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use rstest::rstest;
 
 fn progressing() -> StateBuilder {
@@ -92,6 +93,40 @@ fn server_on_another_node_gives_the_volume_up_unless_it_serves(
 ) {
     let state = active().paused_by_request().server_on(node, is_ready);
     assert_eq!(next(state.pod(pods::creating(900, "node-2")).event(not_mounted())), expected);
+}
+
+#[rstest]
+#[case::serves(true, "pod orders-0 has the volume on node node-1: if that node takes no pods, uncordon it")]
+#[case::does_not_serve(false, "pod orders-0 has the volume on node node-1")]
+fn worker_that_waits_for_the_servers_volume_says_where_it_is(#[case] is_ready: bool, #[case] part: &str) {
+    let state = active().server_on("node-1", is_ready);
+    let state = state.pod(pods::creating(900, "node-2")).event(not_mounted());
+    assert_says(state, "Warn", "VolumeNotMounted", part);
+}
+
+#[rstest]
+#[case::runs(active().pod(pods::on_lost_node(pods::started(600))))]
+#[case::was_to_end(active().pod(pods::deleted(pods::creating(600, "node-1"), 30)))]
+#[case::its_job_was_deleted(progressing().pod(pods::on_lost_node(pods::started(600))))]
+#[case::its_next_job_is_held(
+    StateBuilder::new().held_and_named_job().pod(pods::on_lost_node(pods::started(600)))
+)]
+fn worker_whose_node_does_not_report_is_told_and_not_replaced(#[case] state: StateBuilder) {
+    assert_says(state, "Warn", "WorkerLost", "out-of-service");
+}
+
+#[rstest]
+#[case::returned(pods::started(600), "StopWaiting")]
+#[case::still_lost(pods::on_lost_node(pods::started(600)), "Warn")]
+fn worker_whose_node_reports_again_continues(#[case] pod: Pod, #[case] expected: &str) {
+    assert_eq!(next(active().waits("WorkerLost", 700).pod(pod)), expected);
+}
+
+#[test]
+fn worker_that_is_being_deleted_is_checked_again() {
+    let mut pod = pods::deleted(pods::started(600), 300);
+    pod.metadata.deletion_timestamp = Some(Time(at(1200)));
+    assert_eq!(next(active().pod(pod)), "Recheck");
 }
 
 #[test]

@@ -4,9 +4,9 @@ use pgops_api::names::{CONTAINER_PROGRAMS, CONTAINER_REHEARSAL, CONTAINER_RUNNER
 use pgops_api::plan::PLAN_VARIABLE;
 
 use crate::launcher::fixtures::{worker, worker_options};
-use crate::launcher::worker::Worker;
 use crate::launcher::worker::identity::VOLUME_IDENTITY;
-use crate::launcher::worker::volumes::VOLUME_AUTH;
+use crate::launcher::worker::volumes::{VOLUME_AUTH, VOLUME_CLIENT_TLS, VOLUME_TLS};
+use crate::launcher::worker::{DatabaseCertificates, Worker};
 
 fn pod(worker: &Worker) -> PodSpec {
     worker.job(&worker_options()).unwrap().spec.unwrap().template.spec.unwrap()
@@ -54,7 +54,13 @@ fn worker_runs_as_owner_of_the_data_near_the_database() {
         (Some(70), Some(71), Some(72))
     );
     assert_eq!(security.fs_group_change_policy.as_deref(), Some("OnRootMismatch"));
-    let affinity = pod.affinity.unwrap().node_affinity.unwrap();
+    let affinity = pod.affinity.unwrap();
+    let near = affinity.pod_affinity.unwrap();
+    assert!(near.required_during_scheduling_ignored_during_execution.is_none());
+    let near = near.preferred_during_scheduling_ignored_during_execution.unwrap().remove(0);
+    let labels = near.pod_affinity_term.label_selector.unwrap().match_labels.unwrap();
+    assert_eq!(labels["app.kubernetes.io/instance"], "orders");
+    let affinity = affinity.node_affinity.unwrap();
     assert!(affinity.required_during_scheduling_ignored_during_execution.is_none());
     let preferred = affinity.preferred_during_scheduling_ignored_during_execution.unwrap().remove(0);
     let field = preferred.preference.match_fields.unwrap().remove(0);
@@ -116,7 +122,31 @@ fn only_the_runner_mounts_password_and_token() {
             assert!(!secret || container.name == CONTAINER_RUNNER, "{}", container.name);
         }
     }
-    assert!(mounts(named(&pod, CONTAINER_PROGRAMS)).contains(&"/etc/config"));
+    for directory in ["/etc/config", "/etc/pgops/settings"] {
+        assert!(mounts(named(&pod, CONTAINER_PROGRAMS)).contains(&directory));
+    }
+}
+
+/// It knows the server by its certificate; the key would let it be the server.
+#[test]
+fn only_the_runner_mounts_certificates_and_never_the_servers_key() {
+    let mut worker = worker("13.16", "17.11");
+    let server = "orders-server-cert".to_owned();
+    worker.tls = Some(DatabaseCertificates { server, client: Some("orders-client-cert".to_owned()) });
+    let pod = pod(&worker);
+    for container in pod.init_containers.iter().flatten().chain(&pod.containers) {
+        let found = mounts(container).contains(&"/etc/pgops/tls")
+            || mounts(container).contains(&"/etc/pgops/client-tls");
+        assert_eq!(found, container.name == CONTAINER_RUNNER, "{}", container.name);
+    }
+    let keys = |volume: &str| {
+        let volume = pod.volumes.iter().flatten().find(|it| it.name == volume).unwrap();
+        let sources = volume.projected.as_ref().unwrap().sources.iter().flatten();
+        let items = sources.flat_map(|source| source.secret.as_ref().unwrap().items.iter().flatten());
+        items.map(|item| item.key.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(VOLUME_TLS), ["tls.crt", "ca.crt"]);
+    assert_eq!(keys(VOLUME_CLIENT_TLS), ["tls.crt", "tls.key"]);
 }
 
 #[test]
@@ -133,6 +163,19 @@ fn runner_runs_no_program_of_another_image() {
         assert_eq!(sidecar.restart_policy.as_deref(), Some("Always"));
         assert_eq!(sidecar.env, None);
     }
+}
+
+/// The journal and what the preflight has stored.
+#[test]
+fn state_of_the_upgrade_is_read_only_where_code_of_users_runs() {
+    let pod = pod(&worker("13.16", "17.11"));
+    let state = |name: &str| {
+        let mounts = named(&pod, name).volume_mounts.as_ref().unwrap();
+        let state = mounts.iter().find(|mount| mount.mount_path == "/var/pv/.pgops");
+        state.map(|mount| (mount.name.as_str(), mount.sub_path.as_deref(), mount.read_only))
+    };
+    assert_eq!(state(CONTAINER_PROGRAMS), Some(("data", Some(".pgops"), Some(true))));
+    assert_eq!(state(CONTAINER_RUNNER), None, "it has the whole volume");
 }
 
 #[test]
@@ -194,6 +237,6 @@ fn plan_in_the_job_is_the_workers() {
     let worker = worker("13.16", "17.11");
     let variables = pod(&worker).containers.remove(0).env.unwrap();
     let value = |name: &str| variables.iter().find(|it| it.name == name).unwrap().value.clone().unwrap();
-    assert_eq!(serde_json::from_str::<UpgradePlan>(&value(PLAN_VARIABLE)).unwrap(), worker.plan);
+    assert_eq!(UpgradePlan::from_json(&value(PLAN_VARIABLE)).unwrap(), worker.plan);
     assert_eq!(worker.plan.from.image, "registry/postgres:13.16-patched");
 }
