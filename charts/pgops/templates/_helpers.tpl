@@ -22,13 +22,26 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 {{- end -}}
 
+{{/* The same with these labels, which replace common ones: a key must be unique. Takes (list $ "component" LABELS). */}}
+{{- define "pgops.labelsWith" -}}
+{{- $root := index . 0 -}}
+{{ include "pgops.ownLabels" . }}
+{{- with merge (dict) (index . 2 | default dict) ($root.Values.commonLabels | default dict) }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* Labels of the pods of a component. Takes (list $ "component"). */}}
 {{- define "pgops.podLabels" -}}
 {{- $root := index . 0 -}}
-{{ include "pgops.ownLabels" . }}
-{{- with merge (dict) $root.Values.podLabels $root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{ include "pgops.labelsWith" (list $root (index . 1) $root.Values.podLabels) }}
+{{- end -}}
+
+{{/* Annotations of the pods of a component, whose container has its name. Takes (list $ "component"). */}}
+{{- define "pgops.podAnnotations" -}}
+{{- $root := index . 0 -}}
+{{- $own := dict "kubectl.kubernetes.io/default-container" (index . 1) -}}
+{{ toYaml (merge (dict) ($root.Values.podAnnotations | default dict) $own) }}
 {{- end -}}
 
 {{/* Labels of every object without those of users. Takes (list $ "component"). */}}
@@ -155,7 +168,8 @@ objectSelector:
     {{- end }}
 {{- end -}}
 
-{{/* What a program watches: namespaces, all if empty, and databases. */}}
+{{/* What a program watches: namespaces, all if empty, and databases; and whether something executes the requests that need
+the provisioner. */}}
 {{- define "pgops.watchEnvironment" -}}
 {{- with .Values.watchNamespaces -}}
 - name: PGOPS_WATCH_NAMESPACES
@@ -163,6 +177,10 @@ objectSelector:
 {{ end -}}
 - name: PGOPS_MANAGED_DATABASES
   value: {{ .Values.managedDatabases }}
+{{- if not .Values.provisioner.enabled }}
+- name: PGOPS_EXECUTED_REQUESTS
+  value: upgrades
+{{- end }}
 {{- end -}}
 
 {{/* Writes by pgops itself (its objects, and the claim of a request) skip admission. Those of an upgrade's worker do
