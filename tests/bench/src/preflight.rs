@@ -129,6 +129,9 @@ async fn measure(ns: &Namespace, case: Case) -> anyhow::Result<Vec<Metric>> {
     let message = end.message.as_deref().unwrap_or_default();
     let rehearsal = message.lines().find(|line| line.contains("into a scratch")).context("not rehearsed")?;
     eprintln!("{rehearsal}");
+    for line in message.lines().filter(|line| line.starts_with("estimated outage")) {
+        eprintln!("{line}");
+    }
     let estimated = estimate::in_text(message).context("no estimate")?;
     let mut metrics =
         vec![Metric::new("preflight", took, "s"), Metric::new("estimated outage", estimated, "s")];

@@ -1,17 +1,18 @@
-//! The chart, rendered or installed for one namespace: the shared installation does not change.
+//! The chart, rendered or installed for one namespace; and the shared installation.
 
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
+use crate::cluster::Cluster;
 use crate::kubectl::{Output, kubectl};
 use crate::namespace::Namespace;
 
-/// Runs helm from PATH with the chart and the values of the tests; returns its output.
-async fn helm(command: &[&str], ns: &Namespace, values: &[&str]) -> anyhow::Result<String> {
+/// Runs helm from PATH in a namespace; returns its output.
+async fn helm(command: &[&str], namespace: &str, values: &[&str]) -> anyhow::Result<String> {
     let mut helm = Command::new("helm");
-    helm.args(command).args(["--namespace", ns.name()]).kill_on_drop(true);
+    helm.args(command).args(["--namespace", namespace]).kill_on_drop(true);
     for value in values {
         helm.args(["--set", value]);
     }
@@ -37,7 +38,36 @@ async fn helm_with_chart(
     let command = [command, &[release, &chart, "--values", &file], options].concat();
     let watched = format!("watchNamespaces={{{}}}", ns.name());
     let registry = format!("images.registry={}", ns.cluster().registry);
-    helm(&command, ns, &[&[watched.as_str(), registry.as_str()][..], values].concat()).await
+    helm(&command, ns.name(), &[&[watched.as_str(), registry.as_str()][..], values].concat()).await
+}
+
+/// The installation that all tests share. A test that changes it runs alone.
+pub struct SharedRelease<'a>(pub &'a Cluster);
+
+impl SharedRelease<'_> {
+    const NAME: &'static str = "pgops";
+
+    /// Replaces the pods of all components by an upgrade of the release that changes their annotations.
+    pub async fn upgrade(&self, annotation: &str) -> anyhow::Result<()> {
+        let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/pgops").display().to_string();
+        let value = format!("podAnnotations.e2e={annotation}");
+        let command = [
+            "upgrade",
+            Self::NAME,
+            &chart,
+            "--reuse-values",
+            "--wait",
+            "--timeout=3m",
+            "--set-string",
+            &value,
+        ];
+        helm(&command, &self.0.system, &[]).await.map(drop)
+    }
+
+    /// Takes the last upgrade back.
+    pub async fn roll_back(&self) -> anyhow::Result<()> {
+        helm(&["rollback", Self::NAME, "--wait", "--timeout=3m"], &self.0.system, &[]).await.map(drop)
+    }
 }
 
 /// Templates of the chart as a release that is installed in one namespace, and works in it alone.
@@ -94,17 +124,19 @@ impl<'a> Release<'a> {
 
     /// Runs the tests of the chart.
     pub async fn test(&self) -> anyhow::Result<String> {
-        helm(&["test", self.name, "--timeout=3m"], self.ns, &[]).await
+        helm(&["test", self.name, "--timeout=3m"], self.ns.name(), &[]).await
     }
 
     /// Removes it as a user does.
     pub async fn uninstall(&self) -> anyhow::Result<String> {
-        helm(&["uninstall", self.name, "--wait", "--timeout=5m"], self.ns, &[]).await
+        helm(&["uninstall", self.name, "--wait", "--timeout=5m"], self.ns.name(), &[]).await
     }
 
     /// Removes it, or what is left of it.
     pub async fn remove_without_hooks(&self) -> anyhow::Result<()> {
-        helm(&["uninstall", self.name, "--no-hooks", "--ignore-not-found"], self.ns, &[]).await.map(drop)
+        helm(&["uninstall", self.name, "--no-hooks", "--ignore-not-found"], self.ns.name(), &[])
+            .await
+            .map(drop)
     }
 
     /// What exists of these kinds that belongs to it.

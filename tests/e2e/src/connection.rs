@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use pgops_api::names;
 use pgops_api::session_options::{SessionKind, session_options};
+use pgops_api::{Postgres, names};
 use tokio::time::Instant;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
@@ -33,7 +33,8 @@ pub(crate) async fn connect(ns: &Namespace, name: &str, dbname: &str) -> anyhow:
 }
 
 async fn try_connect(ns: &Namespace, name: &str, dbname: &str) -> anyhow::Result<Client> {
-    let auth = ns.api::<Secret>().get(&names::auth_secret(name)).await?;
+    let secret = ns.api::<Postgres>().get(name).await?.auth_secret();
+    let auth = ns.api::<Secret>().get(&secret).await?;
     let entry = |key: &str| {
         let bytes = auth.data.as_ref().and_then(|data| data.get(key));
         let bytes = bytes.ok_or_else(|| anyhow!("the password's Secret has no key {key}"))?;

@@ -7,4 +7,4 @@ mod cases;
 
 pub use attack::attack_all;
 pub use case::Case;
-pub use cases::CASES;
+pub use cases::all_cases;

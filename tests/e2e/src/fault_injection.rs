@@ -1,6 +1,6 @@
 //! Kills of the worker at chosen points, from outside: the product has no hooks for it.
 //!
-//! The tests run on the machine that is the cluster's only node. So they read the journal on the database's
+//! The tests run on the machine that the cluster's nodes run on. So they read the journal on the database's
 //! volume and the worker's log as these are written, and send SIGKILL to the worker's real processes.
 
 mod data_volume;

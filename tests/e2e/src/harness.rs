@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::cluster::Cluster;
 use crate::namespace::Namespace;
 use crate::wait::wait_for;
-use crate::{diagnostics, volume_pool};
+use crate::{diagnostics, requirements, volume_pool};
 
 /// The pod security standard that every pod in the test's namespace must satisfy.
 const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
@@ -36,6 +36,8 @@ impl Cluster {
         &self,
         test: impl AsyncFnOnce(&Namespace) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        requirements::check(self).await?;
+        volume_pool::wait_until_free(self).await?;
         let ns = create_namespace(self, &test_name()).await?;
         let result = AssertUnwindSafe(Box::pin(test(&ns))).catch_unwind().await;
         let result = result.unwrap_or_else(|panic| Err(anyhow!("panicked: {}", panic_message(&*panic))));
@@ -70,7 +72,7 @@ async fn delete_namespace(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
     }
     namespaces.delete(name, &DeleteParams::default()).await?;
     wait_for(&namespaces, name, "the deletion", CLEANUP_TIMEOUT, |found| found.is_none()).await?;
-    volume_pool::recycle_if_many_released(cluster).await
+    volume_pool::return_volumes(cluster, name).await
 }
 
 /// The running test's name, as part of an object's name.

@@ -6,17 +6,26 @@ use serde_json::{Value, json};
 use crate::kubectl::kubectl;
 use crate::namespace::Namespace;
 
-/// A policy of the cluster that adds a container to every worker's pod of one namespace. The container never ends by itself,
-/// but at SIGTERM.
+/// What the container does at SIGTERM. It never ends by itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AtSigterm {
+    /// It ends at once.
+    Ends,
+    /// It runs until the kubelet kills it.
+    RunsOn,
+}
+
+/// A policy of the cluster that adds a container to every worker's pod of one namespace.
 pub struct InjectedContainer {
     name: String,
 }
 
 impl InjectedContainer {
     /// Creates the policy. The cluster must have `MutatingAdmissionPolicy`, a beta of Kubernetes 1.34.
-    pub async fn create(ns: &Namespace) -> anyhow::Result<Self> {
+    pub async fn create(ns: &Namespace, at_sigterm: AtSigterm) -> anyhow::Result<Self> {
         let injected = Self { name: format!("inject-{}", ns.name()) };
-        let list = json!({ "apiVersion": "v1", "kind": "List", "items": injected.objects(ns) }).to_string();
+        let list = json!({ "apiVersion": "v1", "kind": "List", "items": injected.objects(ns, at_sigterm) })
+            .to_string();
         kubectl(&["create", "-f", "-"], Some(&list)).await?.succeeded()?;
         Ok(injected)
     }
@@ -30,11 +39,15 @@ impl InjectedContainer {
         Ok(())
     }
 
-    fn objects(&self, ns: &Namespace) -> [Value; 2] {
+    fn objects(&self, ns: &Namespace, at_sigterm: AtSigterm) -> [Value; 2] {
+        let trap = match at_sigterm {
+            AtSigterm::Ends => "trap exit TERM",
+            AtSigterm::RunsOn => r#"trap "" TERM"#,
+        };
         let image = format!("{}/postgres:13.16", ns.cluster().registry);
         let container = format!(
             "Object.spec.containers{{name: 'injected', image: '{image}', \
-             command: ['bash', '-c', 'trap exit TERM; sleep infinity & wait'], \
+             command: ['bash', '-c', '{trap}; sleep infinity & wait'], \
              securityContext: Object.spec.containers.securityContext{{allowPrivilegeEscalation: false, capabilities: \
              Object.spec.containers.securityContext.capabilities{{drop: ['ALL']}}}}}}"
         );

@@ -6,11 +6,13 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use k8s_openapi::api::core::v1::PersistentVolume;
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
+use crate::namespace::Namespace;
 
 /// The type of the file system.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,27 @@ pub struct LoopVolume {
     file: PathBuf,
     mount: PathBuf,
     volumes: Api<PersistentVolume>,
+}
+
+/// Runs a test with a volume of that many mebibytes, whose class claims to expand volumes. No driver does: the test does what one
+/// would.
+pub async fn with_expandable_volume(
+    ns: &Namespace,
+    mebibytes: u64,
+    test: impl AsyncFnOnce(&LoopVolume) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let cluster = ns.cluster();
+    let volume = LoopVolume::create(cluster, ns.name(), FileSystem::Ext4, mebibytes).await?;
+    let classes = Api::<StorageClass>::all(cluster.client.clone());
+    let class = json!({
+        "metadata": {"name": ns.name()}, "provisioner": "kubernetes.io/no-provisioner",
+        "allowVolumeExpansion": true, "volumeBindingMode": "WaitForFirstConsumer",
+    });
+    classes.create(&PostParams::default(), &serde_json::from_value(class)?).await?;
+    let result = test(&volume).await;
+    classes.delete(ns.name(), &DeleteParams::default()).await?;
+    volume.delete().await?;
+    result
 }
 
 impl LoopVolume {

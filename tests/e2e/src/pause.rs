@@ -1,11 +1,18 @@
 //! Pauses a database like an operator: no request starts meanwhile, and the provisioner builds nothing.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use kube::api::{Patch, PatchParams};
 use pgops_api::Postgres;
 use serde_json::json;
 
+use crate::connection;
 use crate::database::Database;
+use crate::wait::wait_for;
+
+/// An upgrade repeats its preflight before it pauses a database whose definitions change.
+const TIMEOUT: Duration = Duration::from_mins(5);
 
 impl Database {
     /// Pauses it. The condition is appended, so that no update of the provisioner is lost.
@@ -15,6 +22,16 @@ impl Database {
             "lastTransitionTime": "2026-01-01T00:00:00Z",
         });
         self.patch_status(json!([{"op": "add", "path": "/status/conditions/-", "value": paused}])).await
+    }
+
+    /// Runs statements in one of its databases as soon as an upgrade has paused it, in a session that has begun before: the
+    /// server is stopped a moment later.
+    pub async fn sql_once_paused(&self, dbname: &str, sql: &str) -> anyhow::Result<()> {
+        let session = self.connect(dbname).await?;
+        let is_paused = |found: Option<&Postgres>| found.is_some_and(|postgres| postgres.paused().is_some());
+        let api = self.namespace().api::<Postgres>();
+        wait_for(&api, self.name(), "a pause", TIMEOUT, is_paused).await?;
+        connection::rows(&session, sql).await.map(drop)
     }
 
     /// Lifts the pause.

@@ -52,14 +52,20 @@ async fn ensure_no_superusers(orders: &Database) -> anyhow::Result<()> {
 
 fn ensure_found(case: &Case, findings: &[Finding]) -> anyhow::Result<()> {
     let role = case.role();
-    let names = |id: &str, object: &str| {
+    let naming = |id: &str, object: &str| {
         let mut of_id = findings.iter().filter(|finding| finding.id == id);
-        of_id.any(|finding| names_object(&finding.text, &role, object))
+        of_id.find(|finding| names_object(&finding.text, &role, object))
     };
+    let names = |id: &str, object: &str| naming(id, object).is_some();
     let escalates = findings.iter().any(|finding| {
         finding.id == "privilege-escalation" && finding.text.contains(&format!("role \"{role}\": SUPERUSER"))
     });
     match case.expected {
+        Expected::Refused(object) => {
+            let finding = naming("restore-code", object);
+            let finding = finding.with_context(|| format!("restore-code should name {object}"))?;
+            ensure!(finding.text.contains("not rehearsed"), "{finding:?}");
+        }
         Expected::Escalates(object) => {
             ensure!(names("restore-code", object), "restore-code should name {object}");
             ensure!(escalates, "privilege-escalation should name the role");

@@ -21,6 +21,8 @@ pub struct Case {
 /// What the preflight must report.
 #[derive(Clone, Copy, Debug)]
 pub enum Expected {
+    /// A restore would evaluate the code: `restore-code` with this object, and the database is not rehearsed.
+    Refused(&'static str),
     /// The restore evaluates the code as superuser: both findings, the first with this object.
     Escalates(&'static str),
     /// The restore evaluates the code as another role: `restore-code` with this object.
@@ -44,6 +46,10 @@ pub const FUNCTIONS: &str = "
 impl Case {
     const fn new(name: &'static str, sql: &'static str, expected: Expected) -> Self {
         Self { name, on: 10..=99, before: "", sql, after: "", expected }
+    }
+
+    pub(super) const fn refused(name: &'static str, object: &'static str, sql: &'static str) -> Self {
+        Self::new(name, sql, Expected::Refused(object))
     }
 
     pub(super) const fn escalates(name: &'static str, object: &'static str, sql: &'static str) -> Self {
@@ -80,7 +86,7 @@ impl Case {
     /// Whether the preflight must refuse the upgrade.
     #[must_use]
     pub fn blocks(&self) -> bool {
-        matches!(self.expected, Expected::Escalates(_) | Expected::Runs(_))
+        matches!(self.expected, Expected::Refused(_) | Expected::Escalates(_) | Expected::Runs(_))
     }
 
     /// Name of its role and of its database. Some names of cases are keywords.
@@ -103,7 +109,7 @@ impl Case {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::escalation::CASES;
+    use crate::escalation::all_cases;
     use std::collections::BTreeSet;
 
     #[test]
@@ -117,8 +123,8 @@ mod tests {
 
     #[test]
     fn cases_have_unique_names_that_need_no_quotes() {
-        let names: BTreeSet<_> = CASES.iter().map(|case| case.name).collect();
-        assert_eq!(names.len(), CASES.len());
+        let names: BTreeSet<_> = all_cases().map(|case| case.name).collect();
+        assert_eq!(names.len(), all_cases().count());
         assert!(names.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
     }
 }

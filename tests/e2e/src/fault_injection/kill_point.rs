@@ -52,8 +52,8 @@ pub enum Victim {
     Runner,
     /// All processes of its container at once.
     Container,
-    /// All processes of the container that runs programs on the volume. The runner survives, and the kubelet starts the
-    /// container again.
+    /// All processes of the container that runs programs on the volume. The runner ends its pod, and the Job creates another
+    /// one.
     Programs,
 }
 

@@ -1,8 +1,8 @@
-//! The test cluster's only node, which is this machine.
+//! The machine that the test cluster's nodes run on.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use kube::Api;
 use pgops_api::names;
@@ -10,7 +10,7 @@ use pgops_api::names;
 use super::process::Process;
 use crate::database::Database;
 
-/// The test cluster's only node, which is this machine.
+/// The machine that the test cluster's nodes run on, this one.
 #[derive(Clone, Debug)]
 pub struct Node {
     state: PathBuf,
@@ -44,20 +44,32 @@ impl Node {
         let claim = ns.api::<PersistentVolumeClaim>().get(&names::claim(database.name(), 0)).await?;
         let name = claim.spec.and_then(|spec| spec.volume_name).context("the claim has no volume")?;
         let volume = Api::<PersistentVolume>::all(ns.cluster().client.clone()).get(&name).await?;
-        let local = volume.spec.and_then(|spec| spec.local).context("the volume is not local")?;
-        Ok(local.path.into())
+        let spec = volume.spec.context("the volume has no spec")?;
+        match (spec.local, spec.csi) {
+            (Some(local), _) => Ok(local.path.into()),
+            // Of the class `attached`.
+            (None, Some(csi)) => Ok(self.state.join("volumes").join(csi.volume_handle)),
+            (None, None) => bail!("volume {name} is not a directory of this machine"),
+        }
     }
 
     /// The output of a Job's runner containers, in the container runtime's format; the order of pods is undefined.
     pub fn runner_log(&self, namespace: &str, job: &str) -> anyhow::Result<String> {
         let mut logs = Vec::new();
-        for pod in entries(&self.state.join("run/pod-logs"))? {
+        // There may be no second node.
+        let second = entries(&self.state.join("node-2/run/pod-logs")).unwrap_or_default();
+        for pod in entries(&self.state.join("run/pod-logs"))?.into_iter().chain(second) {
             let name = pod.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name.starts_with(&format!("{namespace}_{job}-")) && pod.join("runner").exists() {
                 logs.extend(entries(&pod.join("runner"))?);
             }
         }
         Ok(logs.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect())
+    }
+
+    /// The directory with the volumes of the cluster's pool.
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.state.join("volumes")
     }
 
     /// The socket of its containerd.

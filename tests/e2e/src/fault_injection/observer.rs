@@ -31,6 +31,18 @@ const POLL_INTERVAL_WITHOUT_WORKER: Duration = Duration::from_millis(20);
 /// Time within which a process must end after SIGKILL.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The upgrade ended before the point was seen.
+#[derive(Debug)]
+struct Missed(KillPoint);
+
+impl std::fmt::Display for Missed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the upgrade ended before {}", self.0)
+    }
+}
+
+impl std::error::Error for Missed {}
+
 /// One upgrade, observed from the node.
 pub struct UpgradeObserver {
     node: Node,
@@ -93,6 +105,24 @@ impl UpgradeObserver {
         Ok(self.records().await?.last().map(ToString::to_string).unwrap_or_default())
     }
 
+    /// Delivers the kills in order. Returns those that came too late because the upgrade had ended before: a kill that lands
+    /// a record after its point leaves less of the upgrade for the next one, whose points may have passed when the next worker
+    /// is seen.
+    pub async fn kill_each(&mut self, kills: &[Kill]) -> anyhow::Result<Vec<Kill>> {
+        for (delivered, kill) in kills.iter().enumerate() {
+            match self.kill(*kill).await {
+                Ok(()) => {}
+                Err(error) if error.is::<Missed>() => {
+                    let missed = &kills[delivered..];
+                    eprintln!("--- {error}: {} kills were not delivered", missed.len());
+                    return Ok(missed.to_vec());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Vec::new())
+    }
+
     /// Waits for the kill point and kills; fails if the upgrade ends before.
     pub async fn kill(&mut self, kill: Kill) -> anyhow::Result<()> {
         let worker = self.reach(kill.at).await?;
@@ -146,7 +176,9 @@ impl UpgradeObserver {
                 bail!("{at} was not reached; the journal ends with {}", self.last_record().await?);
             }
             if worker.is_none() {
-                ensure!(!self.has_ended().await?, "the upgrade ended before {at}");
+                if self.has_ended().await? {
+                    return Err(Missed(at).into());
+                }
                 // Scanning all processes costs more than reading the journal.
                 tokio::time::sleep(POLL_INTERVAL_WITHOUT_WORKER).await;
             }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use pgops_api::plan::Step;
-use pgops_e2e::fault_injection::{Event, KillPoint, Node, Process};
+use pgops_e2e::fault_injection::{Event, KillPoint, Node, Process, UpgradeObserver};
+use pgops_e2e::{Namespace, SharedRelease, prepare_removal};
 use rstest::rstest;
 use rustix::process::Signal;
 
@@ -80,4 +81,41 @@ async fn component_restarted_during_the_outage(
         Ok(())
     })
     .await
+}
+
+/// While an upgrade runs, all components of pgops are replaced by `helm upgrade`, and again by `helm rollback`; its removal is
+/// refused. The runner stands still meanwhile: the upgrade of a small database would end sooner.
+#[tokio::test]
+async fn pgops_upgraded_and_rolled_back_during_the_outage() -> anyhow::Result<()> {
+    assert_survives(Major::Copy, async |observer, ns| {
+        let release = SharedRelease(ns.cluster());
+        let worker = observer.reach(KillPoint::Stage(10)).await?;
+        let stopped = Stopped::stop(worker.runner)?;
+        release.upgrade(ns.name()).await?;
+        let refused = ensure_removal_is_refused(ns).await;
+        drop(stopped);
+        // Whatever has failed, the shared installation is as before.
+        let rolled_back = roll_back_while_the_new_server_starts(observer, &release).await;
+        refused.and(rolled_back)
+    })
+    .await
+}
+
+async fn ensure_removal_is_refused(ns: &Namespace) -> anyhow::Result<()> {
+    let (succeeded, log) = prepare_removal(ns, "pgops-e2e-in-use").await?;
+    ensure!(!succeeded, "the removal was not refused: {log}");
+    for part in [format!("PostgresOpsRequest {}/up is Progressing", ns.name()), "paused by".to_owned()] {
+        ensure!(log.contains(&part), "the log does not say {part:?}: {log}");
+    }
+    Ok(())
+}
+
+async fn roll_back_while_the_new_server_starts(
+    observer: &UpgradeObserver,
+    release: &SharedRelease<'_>,
+) -> anyhow::Result<()> {
+    let reached = observer.reach(KillPoint::Record(Step::PgUpgraded, Event::Succeeded)).await;
+    let stopped = reached.and_then(|worker| Stopped::stop(worker.runner));
+    release.roll_back().await?;
+    stopped.map(drop)
 }

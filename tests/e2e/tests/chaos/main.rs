@@ -6,6 +6,7 @@
 mod alone;
 mod faults;
 mod full_volume;
+mod hardened;
 mod minor;
 mod records;
 mod rollback;

@@ -11,7 +11,7 @@ use pgops_e2e::{Database, assert_untouched, with_namespace};
 use rstest::rstest;
 use serde_json::json;
 
-use crate::scenario::{Major, alternating_kills, orders};
+use crate::scenario::{Major, alternating_kills, deliver_all, orders};
 
 /// Number of upgrades among which the records of one rollback are divided.
 const UPGRADES: usize = 2;
@@ -45,6 +45,12 @@ async fn rollback_of_failed_pg_upgrade_killed_at_each_record(
     #[values(0, 1)] upgrade: usize,
 ) -> anyhow::Result<()> {
     let kills = rollback_kills(Step::PgUpgraded, upgrade);
+    deliver_all(&kills, async |kills: &[Kill]| fail_pg_upgrade(major, kills).await).await
+}
+
+/// Returns the kills that came too late.
+async fn fail_pg_upgrade(major: Major, kills: &[Kill]) -> anyhow::Result<Vec<Kill>> {
+    let mut missed = Vec::new();
     with_namespace(async |ns| {
         let orders = orders(ns, major.from()).await?;
         orders.sql("postgres", "CREATE TABLE missing AS SELECT g FROM generate_series(1, 5000) g").await?;
@@ -55,16 +61,15 @@ async fn rollback_of_failed_pg_upgrade_killed_at_each_record(
         let missing = MissingFile::hide(&orders).await?;
         let upgrade = major.upgrade(ns).field("maxRetries", json!(0)).create().await?;
         let mut observer = UpgradeObserver::start(&orders, &upgrade).await?;
-        for kill in &kills {
-            observer.kill(*kill).await?;
-        }
+        missed = observer.kill_each(kills).await?;
         let (reason, message) = upgrade.wait_failed().await?;
         ensure!(reason == "PgUpgradedFailed", "{reason}: {message}");
         missing.restore()?;
         assert_untouched(&orders, major.from(), &before).await?;
-        observer.assert_rolled_back(kills.len()).await
+        observer.assert_rolled_back(kills.len() - missed.len()).await
     })
-    .await
+    .await?;
+    Ok(missed)
 }
 
 /// The file of the table `missing`, renamed on the volume.
@@ -95,7 +100,12 @@ impl MissingFile {
 #[rstest]
 #[tokio::test]
 async fn rollback_of_switchover_killed_at_each_record(#[values(0, 1)] upgrade: usize) -> anyhow::Result<()> {
-    let kills = rollback_kills(Step::StartDatabase, upgrade);
+    deliver_all(&rollback_kills(Step::StartDatabase, upgrade), fail_switchover).await
+}
+
+/// Returns the kills that came too late.
+async fn fail_switchover(kills: &[Kill]) -> anyhow::Result<Vec<Kill>> {
+    let mut missed = Vec::new();
     with_namespace(async |ns| {
         let orders = orders(ns, Major::Copy.from()).await?;
         let before = orders.fingerprint().await?;
@@ -107,13 +117,12 @@ async fn rollback_of_switchover_killed_at_each_record(#[values(0, 1)] upgrade: u
             let mut settings = std::fs::OpenOptions::new().append(true).open(settings)?;
             Ok(settings.write_all(b"no_such_setting = on\n")?)
         })?;
-        for kill in &kills {
-            observer.kill(*kill).await?;
-        }
+        missed = observer.kill_each(kills).await?;
         let (reason, message) = upgrade.wait_failed().await?;
         ensure!(reason == "StartDatabaseFailed", "{reason}: {message}");
         assert_untouched(&orders, Major::Copy.from(), &before).await?;
-        observer.assert_rolled_back(kills.len()).await
+        observer.assert_rolled_back(kills.len() - missed.len()).await
     })
-    .await
+    .await?;
+    Ok(missed)
 }

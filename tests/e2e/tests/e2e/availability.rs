@@ -32,6 +32,7 @@ async fn rolling_restart_of_webhook_loses_no_admission() -> anyhow::Result<()> {
 
 /// A new CA is announced, signs, and is used by every replica.
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn rotation_of_ca_loses_no_admission() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let load = start_load(ns).await?;

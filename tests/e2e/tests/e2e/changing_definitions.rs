@@ -6,6 +6,11 @@ use anyhow::ensure;
 use pgops_api::plan::Step;
 use pgops_e2e::{DataSet, Database, assert_untouched, with_namespace};
 
+/// Rights that did not exist when the preflight looked.
+const LATE: &str = "CREATE ROLE late; CREATE SCHEMA late; CREATE TABLE late.t (id int);
+    CREATE FUNCTION late.f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
+    GRANT USAGE ON SCHEMA late TO late; GRANT SELECT ON late.t TO late";
+
 /// Creates one table after the other.
 async fn keep_creating(orders: &Database) -> anyhow::Result<Infallible> {
     let mut number = 0;
@@ -16,6 +21,7 @@ async fn keep_creating(orders: &Database) -> anyhow::Result<Infallible> {
 }
 
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn definitions_that_never_settle_end_the_request_before_the_outage() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
@@ -35,6 +41,7 @@ async fn definitions_that_never_settle_end_the_request_before_the_outage() -> an
 }
 
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn what_is_lost_is_refused_also_if_it_is_created_after_the_preflight() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
@@ -68,11 +75,15 @@ async fn definitions_that_settle_are_rehearsed_again_and_carried() -> anyhow::Re
             reached = initialized => reached?,
             stopped = keep_creating(&orders) => match stopped? {},
         }
+        // The last look is over by then. What is created still is not rehearsed, and no escalation.
+        orders.sql_once_paused("postgres", LATE).await?;
         upgrade.wait_successful().await?;
         let report = upgrade.whole_report().await?;
         for part in ["the preflight was repeated", "the new server's catalogs hold all"] {
             ensure!(report.contains(part), "the report should say {part:?}: {report}");
         }
+        let granted = orders.value("SELECT has_table_privilege('late', 'late.t', 'SELECT')").await?;
+        ensure!(granted == "t", "late.t should be carried with its grants: {granted}");
         Ok(())
     })
     .await
@@ -80,6 +91,7 @@ async fn definitions_that_settle_are_rehearsed_again_and_carried() -> anyhow::Re
 
 /// Large objects are rows of a system catalog, and temporary tables too: neither is a change of definitions.
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn large_objects_and_temporary_tables_do_not_repeat_the_preflight() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;

@@ -5,7 +5,8 @@ use pgops_api::names;
 use pgops_e2e::{Namespace, with_namespace};
 use serde_json::{Value, json};
 
-/// All of these share one namespace and two databases: none of them changes anything.
+/// All of these share one namespace and two databases: none of them changes anything. Which targets the messages list depends on
+/// the whole catalog: `documentation.rs` compares them.
 #[tokio::test]
 async fn denials_say_what_why_and_what_instead() -> anyhow::Result<()> {
     with_namespace(async |ns| {
@@ -26,21 +27,15 @@ async fn denied_by_compatibility_matrix(ns: &Namespace) -> anyhow::Result<()> {
     let unsupported = |from: &str, to: &str| format!("upgrade from version {from} to {to} is not supported");
 
     let downgrade = ns.upgrade("denied").database("newer").to("15.20");
-    let message =
-        downgrade.rejected_with(&[&unsupported("17.11", "15.20"), "Allowed targets", "18.6"]).await?;
+    let message = downgrade.rejected_with(&[&unsupported("17.11", "15.20"), "Allowed targets for"]).await?;
     ensure!(message.starts_with("Error from server (Forbidden)"), "the denial is not a 403: {message}");
     ensure!(message.contains("admission webhook"), "the denial does not come from the webhook: {message}");
 
     orders("99.1")
-        .rejected_with(&[
-            &unsupported("13.16", "99.1"),
-            "no PostgresVersion \"99.1\"",
-            "Allowed targets",
-            "17.11",
-        ])
+        .rejected_with(&[&unsupported("13.16", "99.1"), "no PostgresVersion \"99.1\"", "Allowed targets for"])
         .await?;
     orders("18.6")
-        .rejected_with(&[&unsupported("13.16", "18.6"), "constraints", "Allowed targets", "17.11"])
+        .rejected_with(&[&unsupported("13.16", "18.6"), "constraints", "Allowed targets for"])
         .await?;
     orders("17.11-alpine")
         .rejected_with(&[
@@ -105,7 +100,7 @@ async fn spec_is_immutable(ns: &Namespace) -> anyhow::Result<()> {
     let restart = ns
         .upgrade("other")
         .database("orders")
-        .field("type", json!("Restart"))
+        .field("type", json!("HorizontalScaling"))
         .field("updateVersion", Value::Null);
     ns.accepts(restart.manifest()).await?;
     let changed = restart.field("databaseRef", json!({"name": "newer"}));
@@ -123,15 +118,16 @@ async fn spec_is_immutable(ns: &Namespace) -> anyhow::Result<()> {
 }
 
 async fn while_another_runs(ns: &Namespace) -> anyhow::Result<()> {
-    let first = ns.upgrade("first").database("orders").to("13.23").create().await?;
+    // A minor upgrade may end meanwhile.
+    let first = ns.upgrade("first").database("orders").to("17.11").create().await?;
     first.wait_observed().await?;
-    ns.upgrade("second").database("orders").to("17.11").rejected_with(&["first"]).await?;
-    let message = ns.rejects(ns.postgres("orders").version("17.11").manifest()).await?;
+    ns.upgrade("second").database("orders").to("13.23").rejected_with(&["first"]).await?;
+    let message = ns.rejects(ns.postgres("orders").version("13.23").manifest()).await?;
     ensure!(
         message.contains("is set by PostgresOpsRequest first"),
         "a version changed during an upgrade: {message}"
     );
-    let kept = ns.accepts(ns.postgres("orders").version("13.23").manifest()).await?;
+    let kept = ns.accepts(ns.postgres("orders").version("17.11").manifest()).await?;
     ensure!(kept.stderr.contains("PostgresOpsRequest first"), "the version of the request: {kept:?}");
     first.wait_successful().await?;
     Ok(())

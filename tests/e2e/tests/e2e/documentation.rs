@@ -26,6 +26,7 @@ async fn documentation_matches_printed_output() -> anyhow::Result<()> {
     let text = std::fs::read_to_string(DOCUMENT).with_context(|| format!("failed to read {DOCUMENT}"))?;
     let document = Document::parse(&text);
     ensure!(document.render() == text, "the document is not rendered as it was parsed");
+    cluster.require_catalog_of_tests(&[ENTRY]).await?;
     let catalog = cluster.catalog();
     // Left by an interrupted run.
     let _ = catalog.delete(ENTRY, &DeleteParams::default()).await;

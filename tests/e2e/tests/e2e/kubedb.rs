@@ -109,16 +109,11 @@ async fn request_of_another_type_is_stored_whole_and_left_alone() -> anyhow::Res
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").create().await?;
         for (name, type_, field, value) in [
-            (
-                "scale",
-                "VerticalScaling",
-                "verticalScaling",
-                json!({"postgres": {"resources": {"limits": {"cpu": 1}}}}),
-            ),
-            ("grow", "VolumeExpansion", "volumeExpansion", json!({"mode": "Online", "postgres": "2Gi"})),
+            ("scale", "HorizontalScaling", "horizontalScaling", json!({"replicas": 3})),
+            ("tls", "ReconfigureTLS", "tls", json!({"rotateCertificates": true})),
+            ("failover", "ForceFailOver", "forceFailOver", json!({"candidates": ["orders-1"]})),
             ("move", "StorageMigration", "migration", json!({"storageClassName": "fast"})),
             ("raft", "SetRaftKeyPair", "setRaftKeyPair", json!({"keyPair": {"a": "b"}})),
-            ("reload", "Reconfigure", "configuration", json!({"removeCustomConfig": true})),
         ] {
             let request = ns.upgrade(name).database("orders").without("updateVersion");
             let request = request.field("type", json!(type_)).field(field, value.clone());

@@ -2,20 +2,26 @@
 //!
 //! `tests/cluster/exec cargo test -p pgops-e2e -- --test-threads 3` runs them.
 
+mod archiving;
 mod auth_secret;
 mod availability;
 mod census;
 mod changing_definitions;
 mod collations;
 mod database_status;
+mod day_two;
+mod day_two_faults;
 mod denials;
 mod differential;
 mod documentation;
+mod documented_commands;
+mod documented_objects;
 mod escalation;
 mod extensions;
 mod failures;
 mod gitops;
 mod hostile_volume;
+mod image_rules;
 mod interruptions;
 mod isolation;
 mod kubedb;
@@ -24,6 +30,7 @@ mod major;
 mod meaning;
 mod minor;
 mod minor_preflight;
+mod monitoring;
 mod mutated_pods;
 mod outage;
 mod ownership;
@@ -44,6 +51,8 @@ mod spec_checks;
 mod spec_fields;
 mod statistics;
 mod stored_settings;
+mod tampering;
+mod tls;
 mod uninstall;
 mod user_objects;
 mod waiting_pods;

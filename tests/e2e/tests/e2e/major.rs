@@ -62,6 +62,7 @@ async fn major_17_12_to_18_6_without_checksums_loses_no_acknowledged_write() -> 
 }
 
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn major_17_12_to_18_6_by_copied_ranges_keeps_checksums() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("17.12").filled_with(&[DataSet::Kept]).await?;
@@ -77,6 +78,7 @@ async fn major_17_12_to_18_6_by_copied_ranges_keeps_checksums() -> anyhow::Resul
 }
 
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn major_13_16_to_17_11_keeps_locale_encoding_and_segment_size() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let arguments = "--locale=de_DE --encoding=LATIN1 --wal-segsize=64 --no-data-checksums";
@@ -97,6 +99,7 @@ async fn major_13_16_to_17_11_keeps_locale_encoding_and_segment_size() -> anyhow
 
 /// A system catalog of this size makes servers JIT-compile queries, which fails without LLVM.
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn major_13_16_to_17_11_by_copy_with_400_tables() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Wide]).await?;
@@ -110,6 +113,7 @@ async fn major_13_16_to_17_11_by_copy_with_400_tables() -> anyhow::Result<()> {
 
 /// The data is owned by the old image's user, which may differ from that of the new image's catalog entry.
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn major_15_18_to_17_12_keeps_uid_of_data() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("15.18-uid1999").filled_with(&[DataSet::Kept]).await?;

@@ -95,6 +95,7 @@ fn foreign_config_map(name: &str) -> Value {
 }
 
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn foreign_report_is_left_alone() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
@@ -132,6 +133,7 @@ async fn ensure_report_elsewhere(ns: &Namespace, request: &UpgradeRequest) -> an
 }
 
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn foreign_secret_survives_wipe_out() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let auth = json!({

@@ -12,6 +12,7 @@ async fn configured(ns: &Namespace, version: &str, user_conf: &str) -> anyhow::R
 
 /// More than a server with default settings accepts, and more reserved connections than it has.
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn private_servers_have_room_for_150_replication_slots() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let settings =
@@ -72,6 +73,7 @@ async fn private_servers_lack_an_output_plugin_and_the_request_is_refused() -> a
 
 /// The new image lacks the zone's old name, and the old server reads its own configuration there.
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn private_servers_do_not_know_a_time_zone_and_the_request_is_refused() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").ready().await?;

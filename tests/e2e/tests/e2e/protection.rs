@@ -64,6 +64,7 @@ async fn change_image(cluster: &Cluster, name: &str, image: &str) -> kube::Resul
 }
 
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn changed_catalog_entry_reaches_databases_only_on_request() -> anyhow::Result<()> {
     let name = "e2e-changed";
     with_two_images(name, async |cluster, ns, [first, second]| {
@@ -177,7 +178,9 @@ async fn namespace_with_a_protected_database_is_not_deleted() -> anyhow::Result<
         // So that the namespace can be deleted.
         let policy = Patch::Merge(json!({"spec": {"deletionPolicy": "WipeOut"}}));
         ns.api::<Postgres>().patch("kept", &PatchParams::default(), &policy).await?;
-        Ok(())
+        // Its end comes after the webhook has seen the policy, which the namespace's deletion is judged by.
+        ns.api::<Postgres>().delete("kept", &DeleteParams::default()).await?;
+        kept.wait_deleted().await
     })
     .await
 }

@@ -1,5 +1,7 @@
 //! Several requests for one database run one after the other, in the order of their creation.
 
+mod operations;
+
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -19,7 +21,7 @@ use pgops_e2e::{
 };
 use serde::de::DeserializeOwned;
 
-const TIMEOUT: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// All three are allowed when they are created. The third no longer is when its turn comes.
 #[tokio::test]
@@ -27,8 +29,8 @@ async fn requests_that_bypass_admission_run_one_at_a_time() -> anyhow::Result<()
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
         tokio::select! {
-            violation = at_most_one(ns.api::<Job>(), is_active_job) => match violation? {},
-            violation = at_most_one(ns.api::<Pod>(), is_active_pod) => match violation? {},
+            violation = at_most_one(ns.api::<Job>(), workers(), is_active_job) => match violation? {},
+            violation = at_most_one(ns.api::<Pod>(), workers(), is_active_pod) => match violation? {},
             ended = three_requests(ns, &orders) => ended,
         }
     })
@@ -103,13 +105,21 @@ fn ensure_sequential(first: &Job, second: &Job) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Watches all objects of a kind; fails as soon as two of them are active at the same time.
-async fn at_most_one<K>(api: kube::Api<K>, is_active: fn(&K) -> bool) -> anyhow::Result<Infallible>
+/// The objects that work for a request.
+fn workers() -> watcher::Config {
+    watcher::Config::default().labels(names::LABEL_REQUEST)
+}
+
+/// Watches objects of a kind; fails as soon as two of them are active at the same time.
+async fn at_most_one<K>(
+    api: kube::Api<K>,
+    watched: watcher::Config,
+    is_active: fn(&K) -> bool,
+) -> anyhow::Result<Infallible>
 where
     K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let workers = watcher::Config::default().labels(names::LABEL_REQUEST);
-    let mut changes = pin!(watcher(api, workers));
+    let mut changes = pin!(watcher(api, watched));
     let mut active = HashSet::new();
     while let Some(change) = changes.try_next().await? {
         match change {

@@ -63,6 +63,64 @@ async fn filled(ns: &Namespace) -> anyhow::Result<Database> {
     Ok(orders)
 }
 
+/// Works until the old data is deleted, or is missing at once: relative paths begin in the data directory.
+const OWN_FILES: [&str; 11] = [
+    "COPY (SELECT WHERE false) TO PROGRAM 'mkdir -p /var/pv/lib /var/pv/13/data/arch && touch /tmp/hosts'",
+    "ALTER SYSTEM SET log_directory = '/var/pv/13/data/log'",
+    "ALTER SYSTEM SET archive_command = 'cp %p arch/%f'",
+    "SELECT pg_reload_conf()",
+    "CREATE EXTENSION file_fdw",
+    "CREATE SERVER files FOREIGN DATA WRAPPER file_fdw",
+    "CREATE FOREIGN TABLE imported (line text) SERVER files OPTIONS (filename 'import/lines.txt')",
+    "CREATE FOREIGN TABLE logged (line text) SERVER files OPTIONS (filename '/var/pv/13/data/log/postgresql.log')",
+    "CREATE FOREIGN TABLE hosted (line text) SERVER files OPTIONS (filename '/tmp/hosts')",
+    "CREATE FOREIGN TABLE reported (line text) SERVER files OPTIONS (program '/opt/absent/report --key sesame')",
+    "ALTER DATABASE template1 RENAME TO former_template",
+];
+const OWN_FINDINGS: [&str; 9] = [
+    "[missing-template] ",
+    "[data-directory-path] these paths",
+    "setting archive_command (arch)",
+    "setting log_directory (/var/pv/13/data/log)",
+    "filename of foreign table public.imported in \"postgres\" (import/lines.txt)",
+    "filename of foreign table public.logged in \"postgres\" (/var/pv/13/data/log/postgresql.log)",
+    "/tmp/hosts (filename of foreign table public.hosted in \"postgres\")",
+    "/opt/absent/report (program of foreign table public.reported in \"postgres\")",
+    "[missing-library] functions in database \"postgres\" need /var/pv/lib/sounds, which is a file of the volume",
+];
+
+#[tokio::test]
+async fn references_to_the_old_data_and_a_lost_template_are_found_before_the_outage() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        ns.secret("conf", "user.conf", "archive_mode = on\narchive_command = 'true'\n").await?;
+        let orders = ns.postgres("orders").version("13.16").field("configSecret", json!({"name": "conf"}));
+        let orders = orders.ready().await?;
+        for statement in OWN_FILES {
+            orders.sql("postgres", statement).await?;
+        }
+        let directory = orders.value("SELECT setting FROM pg_config WHERE name = 'PKGLIBDIR'").await?;
+        let copy = format!("cp {directory}/fuzzystrmatch.so /var/pv/lib/sounds.so");
+        orders.sql("postgres", &format!("COPY (SELECT WHERE false) TO PROGRAM '{copy}'")).await?;
+        let sounds =
+            "CREATE FUNCTION sounds(text) RETURNS text AS '/var/pv/lib/sounds', 'soundex' LANGUAGE c STRICT";
+        orders.sql("postgres", sounds).await?;
+        let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
+        let (reason, message) = upgrade.wait_failed().await?;
+        ensure!(reason == "PreflightFailed", "unexpected failure: {reason}: {message}");
+        for part in OWN_FINDINGS {
+            ensure!(message.contains(part), "the message should contain {part:?}: {message}");
+        }
+        ensure!(!message.contains("sesame"), "the arguments of a program are shown: {message}");
+        ensure!(
+            message.matches("/var/pv/lib/sounds").count() == 1,
+            "the library is reported twice: {message}"
+        );
+        ensure!(orders.server_version().await? == "13.16", "the server was upgraded");
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test]
 async fn references_that_the_target_image_lacks_are_found_before_the_outage() -> anyhow::Result<()> {
     with_namespace(async |ns| {

@@ -100,6 +100,7 @@ async fn old_data_is_deleted_right_after_the_upgrade(
 }
 
 #[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
 async fn old_data_is_deleted_before_its_time_when_the_volume_is_full() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let small = LoopVolume::create(ns.cluster(), ns.name(), FileSystem::XfsWithReflinks, 1500).await?;

@@ -4,36 +4,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use k8s_openapi::api::batch::v1::Job;
+use anyhow::ensure;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use pgops_api::{Postgres, names};
-use pgops_e2e::{ChartPart, Database, Namespace, Release, wait_for, with_namespace};
+use pgops_e2e::{Database, Namespace, Release, prepare_removal, with_namespace};
 
 const TIMEOUT: Duration = Duration::from_mins(3);
-
-/// Runs the hook of a release; returns whether it succeeded, and its log.
-async fn prepare_removal(ns: &Namespace, release: &str) -> anyhow::Result<(bool, String)> {
-    let hook = ChartPart::render(ns, release, &["uninstall/rbac.yaml", "uninstall/job.yaml"]).await?;
-    hook.apply().await?;
-    let result = hook_result(ns, &format!("{release}-uninstall")).await;
-    hook.delete().await?;
-    result
-}
-
-async fn hook_result(ns: &Namespace, name: &str) -> anyhow::Result<(bool, String)> {
-    let has = |job: &Job, type_: &str| {
-        let mut conditions = job.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
-        conditions.any(|it| it.type_ == type_ && it.status == "True")
-    };
-    let ended = |job: Option<&Job>| job.is_some_and(|job| has(job, "Complete") || has(job, "Failed"));
-    let job = wait_for(&ns.api(), name, "the end of the hook", TIMEOUT, ended).await?;
-    let job = job.context("the hook's Job was deleted")?;
-    let log = ns.kubectl(&["logs", &format!("job/{name}")], None).await?.succeeded()?;
-    Ok((has(&job, "Complete"), log.stdout))
-}
 
 async fn has_finalizer(database: &Database) -> anyhow::Result<bool> {
     Ok(database.object().await?.finalizers().iter().any(|it| it == names::POSTGRES_FINALIZER))

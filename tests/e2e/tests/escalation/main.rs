@@ -8,7 +8,7 @@ use std::pin::pin;
 use anyhow::ensure;
 use futures::StreamExt;
 use pgops_e2e::differential::Pair;
-use pgops_e2e::escalation::{CASES, Case, attack_all};
+use pgops_e2e::escalation::{Case, all_cases, attack_all};
 use pgops_e2e::{Cluster, counts};
 use regex::Regex;
 
@@ -56,7 +56,7 @@ async fn main() -> anyhow::Result<()> {
 fn groups(pair: Pair, pattern: &Regex) -> Vec<(Pair, Vec<&'static Case>)> {
     let (old, _) = pair.majors();
     let selected =
-        CASES.iter().filter(|case| case.on.contains(&old) && pattern.is_match(&description(pair, case)));
+        all_cases().filter(|case| case.on.contains(&old) && pattern.is_match(&description(pair, case)));
     let (refused, passed): (Vec<_>, Vec<_>) = selected.partition(|case| case.blocks());
     let chunks = refused.chunks(CASES_OF_A_SERVER).chain(passed.chunks(CASES_OF_A_SERVER));
     chunks.map(|cases| (pair, cases.to_vec())).collect()

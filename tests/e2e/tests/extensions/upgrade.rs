@@ -23,7 +23,7 @@ pub async fn refused(
     let is_blocking = |line: &&str| line.starts_with('[') && !line.contains("] note: ");
     let findings: Vec<_> = message.lines().filter(is_blocking).map(ToOwned::to_owned).collect();
     let begins = |part: &&str| findings.iter().any(|finding| finding.starts_with(*part));
-    ensure!(expected.iter().all(|part| begins(&part)), "not all of {expected:?} are in {message}");
+    ensure!(expected.iter().all(begins), "not all of {expected:?} are in {message}");
     ensure!(findings.len() == expected.len(), "more than {expected:?}: {message}");
     Ok(findings)
 }

@@ -59,6 +59,15 @@ pub(super) const CASES: &[Case] = &[
     .on(15..=16)
     .across(17)
     .undo("ALTER SYSTEM RESET session_preload_libraries"),
+    Case::stricter(
+        "event trigger of an ordinary role",
+        "CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN NULL; END $$;
+         ALTER FUNCTION f() OWNER TO pg_monitor; CREATE EVENT TRIGGER t ON ddl_command_end EXECUTE FUNCTION f()",
+        &[("event-trigger-code", "t (calls public.f() of \"pg_monitor\")")],
+        "the DDL of pgops would run the role's code as superuser",
+    )
+    .on(11..=99)
+    .before(17),
     // Debian has the former names in a package of their own since 13, which has 17.
     Case::stricter(
         "time zone",

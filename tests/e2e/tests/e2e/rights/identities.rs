@@ -1,6 +1,6 @@
 //! What the identities of admission and launcher may do.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::ListParams;
 use pgops_e2e::identity::may;
@@ -49,6 +49,9 @@ async fn admission_only_reads_and_launcher_only_launches() -> anyhow::Result<()>
 
 /// By impersonation: RBAC lets it grant these rights, and the policy keeps it from using them.
 async fn launcher_uses_no_right_of_a_worker(ns: &Namespace, launcher: &str) -> anyhow::Result<()> {
+    let owner = json!([{ "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "PostgresOpsRequest", "name": "a",
+        "uid": "a", "controller": true }]);
+    let metadata = json!({ "name": "pgops-worker-a", "ownerReferences": owner });
     ns.postgres("orders").version("13.16").ready().await?;
     let user = format!("--as={launcher}");
     let refused = async |what: &str, args: &[&str], input: Option<&str>, reason: &str| {
@@ -62,6 +65,12 @@ async fn launcher_uses_no_right_of_a_worker(ns: &Namespace, launcher: &str) -> a
     let worker = "only a worker may do this";
     refused("stop a database", &["patch", "sts", "orders", "-p", r#"{"spec":{"replicas":0}}"#], None, worker)
         .await?;
+    let image = r#"{"spec":{"template":{"spec":{"containers":[{"name":"postgres","image":"a"}]}}}}"#;
+    let asks = ["patch", "sts", "orders", "-p", image, user.as_str(), "--dry-run=server"];
+    ns.kubectl(&asks, None)
+        .await?
+        .succeeded()
+        .context("the launcher cannot learn how images are rewritten")?;
     refused("delete a pod", &["delete", "pod", "orders-0"], None, worker).await?;
     let version = r#"{"spec":{"version":"17.11"}}"#;
     let patch = ["patch", "postgreses.kubedb.com", "orders", "--type", "merge", "-p"];
@@ -74,8 +83,6 @@ async fn launcher_uses_no_right_of_a_worker(ns: &Namespace, launcher: &str) -> a
         "only the annotation pgops.dev/claim",
     )
     .await?;
-    let owner = json!([{ "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "PostgresOpsRequest", "name": "a",
-        "uid": "a", "controller": true }]);
     let account = |name: &str, owners: &Value| {
         json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name, "ownerReferences": owners } })
             .to_string()
@@ -105,6 +112,22 @@ async fn launcher_uses_no_right_of_a_worker(ns: &Namespace, launcher: &str) -> a
         "only Jobs with the service account of a worker",
     )
     .await?;
+    let any_pod = json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get"] }]);
+    let role = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata,
+        "rules": any_pod })
+    .to_string();
+    refused("grant rights on any object", &create, Some(&role), "rights on named objects only").await?;
+    // Of a type that pgops leaves alone.
+    let request = json!({ "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "PostgresOpsRequest",
+        "metadata": { "name": "other", "namespace": ns.name() },
+        "spec": { "type": "ReconnectStandby", "databaseRef": { "name": "orders" } } });
+    ns.accepts(&request).await?;
+    let patch = ["patch", "postgresopsrequests.ops.kubedb.com", "other", "--type", "merge", "-p"];
+    let other_database = r#"{"spec":{"databaseRef":{"name":"payments"}}}"#;
+    refused("turn a request", &[&patch[..], &[other_database]].concat(), None, "spec is immutable").await?;
+    let label = r#"{"metadata":{"labels":{"a":"b"}}}"#;
+    refused("label a request", &[&patch[..], &[label]].concat(), None, "may not change labels or owners")
+        .await?;
     ensure!(ns.api::<Job>().list(&ListParams::default()).await?.items.is_empty(), "a dry run was stored");
     Ok(())
 }

@@ -1,0 +1,112 @@
+//! Operations on a running database whose Secret is missing, whose change another client undoes, or that are cancelled halfway.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::ResourceExt;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use pgops_api::pod_template::resources;
+use pgops_api::{Postgres, names};
+use pgops_e2e::{Namespace, UpgradeRequestBuilder, wait_for, with_namespace};
+use serde_json::{Value, json};
+
+const TIMEOUT: Duration = Duration::from_mins(2);
+
+fn request(ns: &Namespace, name: &str, type_: &str) -> UpgradeRequestBuilder {
+    ns.upgrade(name).database("orders").without("updateVersion").field("type", json!(type_))
+}
+
+async fn pod(ns: &Namespace) -> anyhow::Result<String> {
+    ns.api::<Pod>().get(&names::pod("orders", 0)).await?.uid().context("a pod without a uid")
+}
+
+#[tokio::test]
+async fn server_whose_password_is_missing_is_not_restarted() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("17.11").ready().await?;
+        let before = pod(ns).await?;
+        ns.api::<Secret>().delete(&names::auth_secret("orders"), &DeleteParams::default()).await?;
+        let restart = request(ns, "restart", "Restart").create().await?;
+        let (reason, message) = restart.wait_failed().await?;
+        ensure!(reason == "SecretNotFound", "{reason}: {message}");
+        ensure!(message.contains("was not touched: Secret orders-auth does not exist"), "{message}");
+        ensure!(pod(ns).await? == before, "the pod was replaced");
+        orders.wait_ready().await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn resources_that_a_gitops_tool_sets_back_are_not_claimed_to_be_there() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let old = json!({"requests": {"cpu": "10m", "memory": "64Mi"}});
+        let template = json!({"spec": {"containers": [{"name": "postgres", "resources": old}]}});
+        let orders = ns.postgres("orders").version("17.11").field("podTemplate", template.clone());
+        let orders = orders.ready().await?;
+        let before = pod(ns).await?;
+        let new = json!({"postgres": {"resources": {"requests": {"cpu": "11m", "memory": "64Mi"}}}});
+        let scaling = request(ns, "scale", "VerticalScaling").field("verticalScaling", new).create().await?;
+        let ended = tokio::select! {
+            ended = scaling.wait_failed() => ended,
+            failed = apply_again_and_again(ns, &template) => match failed? {},
+        };
+        let (reason, message) = ended?;
+        ensure!(reason == "SpecReverted", "{reason}: {message}");
+        ensure!(
+            message.contains("another client (argocd-controller) has changed spec.podTemplate"),
+            "{message}"
+        );
+        let object = orders.object().await?;
+        ensure!(resources(object.spec.pod_template.as_ref()) == Some(&old), "{:?}", object.spec.pod_template);
+        ensure!(!object.annotations().contains_key(names::ANNOTATION_REPLACED), "a record is left");
+        ensure!(pod(ns).await? == before, "the pod was replaced");
+        Ok(())
+    })
+    .await
+}
+
+/// As a tool with self-heal does, and more often.
+async fn apply_again_and_again(ns: &Namespace, template: &Value) -> anyhow::Result<Infallible> {
+    let params =
+        PatchParams { field_manager: Some("argocd-controller".to_owned()), ..PatchParams::default() };
+    let manifest = Patch::Merge(json!({"spec": {"podTemplate": template}}));
+    loop {
+        ns.api::<Postgres>().patch("orders", &params, &manifest).await?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "in make test-all only: its kind has another test"]
+async fn rotation_that_is_cancelled_leaves_the_password() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let orders = ns.postgres("orders").version("17.11").ready().await?;
+        let secrets = ns.api::<Secret>();
+        let name = names::auth_secret("orders");
+        let before = secrets.get(&name).await?.data.unwrap_or_default();
+        let rotation = request(ns, "rotate", "RotateAuth").create().await?;
+        let is_proposed = |found: Option<&Secret>| {
+            let data = found.and_then(|secret| secret.data.as_ref());
+            data.is_some_and(|data| data.contains_key(names::NEXT_PASSWORD_ID))
+        };
+        wait_for(&secrets, &name, "the proposed password", TIMEOUT, is_proposed).await?;
+        // One that no instance gives to a server.
+        let invalid = Patch::Merge(json!({"stringData": {(names::NEXT_PASSWORD): "two\nlines"}}));
+        secrets.patch(&name, &PatchParams::default(), &invalid).await?;
+        let cancel = format!("{}=true", names::ANNOTATION_CANCEL);
+        ns.kubectl(&["annotate", "pgops", rotation.name(), &cancel], None).await?.succeeded()?;
+
+        let (reason, message) = rotation.wait_failed().await?;
+        ensure!(reason == "Cancelled", "{reason}: {message}");
+        ensure!(message.contains("was not changed"), "{message}");
+        let after = secrets.get(&name).await?.data.unwrap_or_default();
+        let keys: Vec<&str> = after.keys().map(String::as_str).collect();
+        ensure!(keys == ["password", "username"], "the keys are {keys:?}");
+        ensure!(after["password"] == before["password"], "the password was changed");
+        ensure!(orders.value("SELECT 'alive'").await? == "alive");
+        Ok(())
+    })
+    .await
+}
