@@ -50,7 +50,7 @@ unchanged unless it requests something that would not happen:
 - honoured: pgops acts on it
 - no effect: nothing happens, and nothing is missed
 - warning: admitted with a warning that names the field; nothing happens
-- refused: the result would be the opposite of what was asked, such as connections without the encryption that `tls` promises
+- refused: the result would be the opposite of what was asked, such as an empty database instead of one that is restored
 
 With values, only those are refused or warned about; the others describe what happens anyway. An empty field counts as absent. A field
 that is not listed is refused if its name resembles a listed one, as in `deletionPolicyy`, since the field that was meant would keep its
@@ -78,7 +78,7 @@ mod tests {
         let page = page();
         let rows = page.lines().filter(|line| line.starts_with("| `")).count();
         assert_eq!(rows, fields().count());
-        assert!(page.contains("| `sslMode` | refused: `require`, `verify-ca`, `verify-full` |"), "{page}");
+        assert!(page.contains("| `mode` | refused: `RemoteReplica` |"), "{page}");
         assert!(page.contains("\n| `resources.requests` | honoured |"), "{page}");
     }
 }

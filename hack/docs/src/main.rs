@@ -2,6 +2,7 @@
 //! `pgops-docs CHECKOUT OUTPUT CHART RIGHTS` reads the checkout and writes each generated file below OUTPUT, under the same path.
 //! CHART is the rendered chart, RIGHTS has the tables of a worker's rights.
 
+mod anchors;
 mod fields;
 mod references;
 mod rights;
@@ -34,15 +35,17 @@ fn main() -> anyhow::Result<()> {
     write(output, SAFETY_PAGE, &safety(checkout, &sources)?)
 }
 
-/// Fails if a page links to a file, or names one, that does not exist.
+/// Fails if a page links to a file or a section, or names a file, that does not exist.
 fn check_references(checkout: &Path, sources: &Sources) -> anyhow::Result<()> {
     let mut broken = Vec::new();
     // What the generated page names was checked in its source.
     for page in sources.pages().iter().filter(|page| *page != Path::new(SAFETY_PAGE)) {
-        broken.extend(references::broken(checkout, page, &read(checkout, page)?)?);
+        let text = read(checkout, page)?;
+        broken.extend(references::broken(checkout, page, &text)?);
+        broken.extend(anchors::broken(checkout, page, &text)?);
     }
     if !broken.is_empty() {
-        bail!("the documentation refers to files that do not exist:\n  {}", broken.join("\n  "));
+        bail!("the documentation refers to what does not exist:\n  {}", broken.join("\n  "));
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ pub fn tests(text: &str) -> anyhow::Result<Vec<String>> {
 }
 
 /// The path without `.` and `..`.
-fn normalize(path: &Path) -> PathBuf {
+pub fn normalize(path: &Path) -> PathBuf {
     let mut normalized = PathBuf::new();
     for component in path.components() {
         match component {

@@ -200,7 +200,12 @@ const SECTIONS: [(&str, &str, &str); 8] = [
          the Job's pod does. Rights of the group `plan.pgops.dev` express the plan: no API has that group, and the policies ask the \
          API server for them.",
     ),
-    ("provisioner", "Provisioner", "It builds the objects of each `Postgres`, and never reads a password."),
+    (
+        "provisioner",
+        "Provisioner",
+        "It builds the objects of each `Postgres`, and executes requests that change a running one. It never reads a password: of a Secret that \
+         it changes it asks the API server for the metadata alone.",
+    ),
     (
         "instance",
         "Instances",
