@@ -14,13 +14,17 @@ $(shell hack/claim-target-directory "$(CARGO_TARGET_DIR)")
 
 # With KUBECONFIG set to a cluster of your own: the registry it pulls the images of pgops and of PostgreSQL from.
 PGOPS_E2E_REGISTRY ?= localhost
-PGOPS_E2E_THREADS ?= 4
+PGOPS_E2E_THREADS ?= 6
 export PGOPS_E2E_REGISTRY
 
 musl := x86_64-unknown-linux-musl
 # The demonstration's program is built in the same call, so that its dependencies compile once.
 programs := webhook provisioner runner instance probe demo
 binaries := $(CARGO_TARGET_DIR)/$(musl)/release
+# Debug builds of programs. All packages and an example: cargo then selects the features of the dependencies as it does for
+# `cargo test --workspace`, and compiles none of them again. So does `--workspace --test NAME`.
+build_debug := cargo build --quiet --locked --workspace --example crds --bin
+debug_binaries := $(CARGO_TARGET_DIR)/debug
 phase := hack/phase
 
 ##@ Main targets
@@ -54,13 +58,16 @@ test: ## run everything required before a release: check, build, e2e (root, Debi
 
 .PHONY: test-all
 test-all: export PGOPS_COUNTS := $(CARGO_TARGET_DIR)/counts
-test-all: ## run test, differential, escalation, extensions and chaos: more than an hour more
+test-all: ## run test, test-patroni, e2e-others, differential, escalation, extensions, chaos and nodes: more than an hour more
 	@rm -f "$(PGOPS_COUNTS)"
 	@$(MAKE) test
+	@$(MAKE) test-patroni
+	@$(MAKE) e2e-others
 	@$(MAKE) differential
 	@$(MAKE) escalation
 	@$(MAKE) extensions
 	@$(MAKE) chaos
+	@$(MAKE) nodes
 	@hack/summary "$(PGOPS_COUNTS)"
 
 ##@ Parts of `make check`
@@ -84,10 +91,12 @@ shellcheck: ## lint the shell scripts
 .PHONY: clippy
 clippy: ## lint the code
 	@$(phase) "Clippy" cargo clippy --workspace --all-targets --locked -- --deny warnings
+	@# All targets are those that `cargo test` runs by itself: the tests on a cluster are not.
+	@$(phase) "Clippy, tests on a cluster" cargo clippy --workspace --test '*' --locked -- --deny warnings
 
 .PHONY: unit
 unit: ## run the unit tests
-	@$(phase) "Unit tests" cargo test --workspace --exclude pgops-e2e --locked
+	@$(phase) "Unit tests" cargo test --workspace --locked
 
 .PHONY: doc
 doc: ## build the API documentation, with warnings denied
@@ -109,7 +118,8 @@ supply-chain: ## check what the images are made from, and the workflows
 
 .PHONY: modules
 modules: ## check that no modules import each other in a circle
-	@$(phase) "Module circles" cargo run --quiet --locked --package pgops-modules
+	@$(phase) "Build of the search for circles" $(build_debug) pgops-modules
+	@$(phase) "Module circles" $(debug_binaries)/pgops-modules
 
 .PHONY: chart-lint
 chart-lint: ## check the charts, without a cluster
@@ -141,42 +151,74 @@ check-code-and-build: check-code
 advisories: ## check the crates for known vulnerabilities (fetches the advisory database)
 	@$(phase) "Advisories" hack/tool cargo-deny --log-level error check advisories
 
+##@ Tests of the Patroni bundle
+
+.PHONY: test-patroni
+test-patroni: ## test the Patroni bundle: its script, and the bundle in every base system (root, Debian 12)
+	@$(phase) "Unit tests of the Patroni bundle" patroni/test unit
+	@$(phase) "Two builds of the Patroni bundle" patroni/test same
+	@$(phase) "Patroni bundle in roots of images" patroni/test roots
+
 ##@ Tests on a cluster with pgops installed
 
 .PHONY: e2e
 e2e: cluster-up ## run the end-to-end tests
-	@$(phase) "Build of the end-to-end tests" cargo test --package pgops-e2e --locked --no-run
+	@$(phase) "Build of the end-to-end tests" cargo test --workspace --test e2e --locked --no-run
+	@# A test runs it in the cluster's network, where nothing can be downloaded.
+	@hack/tool prometheus --version >/dev/null
 	@$(phase) "End-to-end tests" tests/cluster/exec \
-		cargo test --package pgops-e2e --locked --offline -- --test-threads $(PGOPS_E2E_THREADS)
+		cargo test --workspace --test e2e --locked --offline -- --test-threads $(PGOPS_E2E_THREADS)
+
+.PHONY: e2e-others
+e2e-others: cluster-up ## run the end-to-end tests that `make test` leaves out
+	@$(phase) "Other end-to-end tests" tests/cluster/exec \
+		cargo test --workspace --test e2e --locked --offline -- --ignored --test-threads $(PGOPS_E2E_THREADS)
 
 .PHONY: differential
 differential: cluster-up ## compare the preflight with the real pg_upgrade over all data sets
-	@$(phase) "Build of the comparison" cargo test --package pgops-e2e --test differential --locked --no-run
+	@$(phase) "Build of the comparison" cargo test --workspace --test differential --locked --no-run
 	@$(phase) "Comparison with pg_upgrade" tests/cluster/exec \
-		cargo test --package pgops-e2e --test differential --locked --offline
+		cargo test --workspace --test differential --locked --offline
 
 .PHONY: escalation
 escalation: cluster-up ## let roles without rights attack the upgrade, in every way that a definition may run code
-	@$(phase) "Build of the attacks" cargo test --package pgops-e2e --test escalation --locked --no-run
+	@$(phase) "Build of the attacks" cargo test --workspace --test escalation --locked --no-run
 	@$(phase) "Attacks on the superuser's rights" tests/cluster/exec \
-		cargo test --package pgops-e2e --test escalation --locked --offline
+		cargo test --workspace --test escalation --locked --offline
 
 .PHONY: extensions
 extensions: export PGOPS_POSTGRES_SUITES := bullseye+extensions bookworm+extensions trixie+extensions forky+extensions
 extensions: cluster-up ## upgrade a database with all extensions that Debian packages, in images of 2.4 GB
-	@$(phase) "Build of the tests of extensions" cargo test --package pgops-e2e --test extensions --locked --no-run
+	@$(phase) "Build of the tests of extensions" cargo test --workspace --test extensions --locked --no-run
 	@$(phase) "Extensions of Debian" tests/cluster/exec \
-		cargo test --package pgops-e2e --test extensions --locked --offline
+		cargo test --workspace --test extensions --locked --offline
 
 .PHONY: chaos
 chaos: cluster-up ## kill the worker at every record and stage, and inject faults
-	@$(phase) "Build of the chaos tests" cargo test --package pgops-e2e --locked --test chaos --no-run
+	@$(phase) "Build of the chaos tests" cargo test --workspace --locked --test chaos --no-run
 	@# Kills must come at the intended moment, whatever else the machine does.
 	@$(phase) "Kills and faults" nice -n -10 tests/cluster/exec \
-		cargo test --package pgops-e2e --locked --offline --test chaos -- --skip alone:: --test-threads 3
+		cargo test --workspace --locked --offline --test chaos -- --skip alone:: --test-threads 3
 	@# These stop parts of the cluster itself.
 	@$(phase) "Faults of the cluster" tests/cluster/exec \
-		cargo test --package pgops-e2e --locked --offline --test chaos -- alone:: --test-threads 1
+		cargo test --workspace --locked --offline --test chaos -- alone:: --test-threads 1
+
+.PHONY: nodes
+nodes: cluster-up ## drain and lose a second node during upgrades
+	@$(phase) "Build of the tests with two nodes" cargo test --workspace --locked --test nodes --no-run
+	@# Pods of other tests must not find the second node, which lacks most images.
+	@code=0; $(phase) "Drained and lost nodes" tests/cluster/exec \
+		cargo test --workspace --locked --offline --test nodes -- --test-threads 1 || code=$$?; \
+	tests/cluster/node remove; \
+	exit $$code
+
+.PHONY: dashboard-picture
+dashboard-picture: cluster-up ## draw the Grafana dashboard of a real upgrade into docs/images
+	@hack/tool prometheus --version >/dev/null
+	@$(phase) "Upgrade with Prometheus" env PGOPS_DASHBOARD_DATA="$(CARGO_TARGET_DIR)/dashboard.json" tests/cluster/exec \
+		cargo test --workspace --test e2e --locked --offline -- monitoring::
+	@mkdir -p docs/images
+	@hack/dashboard-picture "$(CARGO_TARGET_DIR)/dashboard.json" docs/images/dashboard.png
 
 .PHONY: prefixed-cluster-up
 prefixed-cluster-up:
@@ -196,6 +238,10 @@ build: static ## build the static programs that go into images
 	@CC_x86_64_unknown_linux_musl=musl-gcc $(phase) "Release build" \
 		cargo build --release --locked --target $(musl) \
 		$(programs:%=--bin pgops-%) --workspace
+
+.PHONY: patroni
+patroni: ## build the Patroni bundle, which will be a layer of an image
+	@$(phase) "Patroni bundle" patroni/build
 
 .PHONY: images
 images: build cluster-up ## build the images and load them into the test cluster
@@ -228,15 +274,15 @@ bench-admission: static ## measure an admission review; writes target/bench/admi
 
 .PHONY: bench-upgrade
 bench-upgrade: cluster-up ## measure the outage of an upgrade, on the cluster; writes target/bench/upgrade.jsonl
-	@$(phase) "Build of the benchmark" cargo build --package pgops-bench-upgrade --locked
+	@$(phase) "Build of the benchmark" $(build_debug) pgops-bench-upgrade
 	@$(phase) "Benchmark of upgrades" tests/cluster/exec \
-		cargo run --quiet --package pgops-bench-upgrade --locked --offline -- upgrade
+		$(debug_binaries)/pgops-bench-upgrade upgrade
 
 .PHONY: bench-preflight
 bench-preflight: cluster-up ## measure the preflight of large servers, on the cluster; writes target/bench/preflight.jsonl
-	@$(phase) "Build of the benchmark" cargo build --package pgops-bench-upgrade --locked
+	@$(phase) "Build of the benchmark" $(build_debug) pgops-bench-upgrade
 	@$(phase) "Benchmark of the preflight" tests/cluster/exec \
-		cargo run --quiet --package pgops-bench-upgrade --locked --offline -- preflight
+		$(debug_binaries)/pgops-bench-upgrade preflight
 
 ##@ The test cluster
 
