@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::namespace::Namespace;
 use crate::request_builder::UpgradeRequestBuilder;
+use crate::wait::eventually;
 
 /// The webhook that reviews requests.
 const WEBHOOK: &str = "postgresopsrequests.pgops.dev";
@@ -46,7 +47,8 @@ impl<'a> WebhookBypass<'a> {
     }
 
     /// Creates the requests in this order, as fast as possible. Admission must deny `probe`: its dry run passes
-    /// as soon as the API server no longer calls the webhook.
+    /// as soon as the API server no longer calls the webhook. What it is denied for may be so new that the webhook has yet to
+    /// learn of it; until then a dry run that passes says nothing.
     pub async fn create(
         &self,
         probe: &UpgradeRequestBuilder,
@@ -54,14 +56,16 @@ impl<'a> WebhookBypass<'a> {
     ) -> anyhow::Result<()> {
         let user = format!("--as={}", self.user());
         let text = probe.manifest().to_string();
-        let passed = async {
-            let dry = ["create", &user, "--dry-run=server", "-f", "-"];
-            while !self.ns.kubectl(&dry, Some(&text)).await?.success {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            anyhow::Ok(())
+        let denied = async || {
+            ensure!(probe.dry_run().await.is_err(), "{text} is admitted");
+            Ok(())
         };
-        tokio::time::timeout(TIMEOUT, passed).await.context("the webhook is still called")??;
+        eventually("a denial of the probe", TIMEOUT, denied).await?;
+        let passed = async || {
+            let dry = ["create", &user, "--dry-run=server", "-f", "-"];
+            self.ns.kubectl(&dry, Some(&text)).await?.succeeded()
+        };
+        eventually("an API server that does not call the webhook", TIMEOUT, passed).await?;
         let items: Vec<&Value> = requests.iter().map(UpgradeRequestBuilder::manifest).collect();
         let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
         let created = self.ns.kubectl(&["create", &user, "-f", "-"], Some(&list)).await?.succeeded()?;

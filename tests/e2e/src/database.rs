@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use pgops_api::Postgres;
 use pgops_api::postgres::PostgresPhase;
+use pgops_api::{Postgres, names};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
@@ -139,6 +141,17 @@ impl Database {
         self.wait_phase(PostgresPhase::Ready).await
     }
 
+    /// Deletes its pod, and waits until the next one serves.
+    pub async fn replace_pod(&self) -> anyhow::Result<()> {
+        let (pods, name) = (self.ns.api::<Pod>(), names::pod(&self.name, 0));
+        let old = pods.get(&name).await?.uid();
+        pods.delete(&name, &DeleteParams::default()).await?;
+        // The phase may still be the one that the database had with the previous pod.
+        let serves = |found: Option<&Pod>| found.is_some_and(|pod| pod.uid() != old && is_ready(pod));
+        wait_for(&pods, &name, "the next pod", TIMEOUT, serves).await?;
+        self.wait_ready().await.map(drop)
+    }
+
     /// Waits until the object no longer exists.
     pub async fn wait_deleted(&self) -> anyhow::Result<()> {
         let api = self.ns.api::<Postgres>();
@@ -176,4 +189,9 @@ impl Database {
         let banner = self.value("SHOW server_version").await?;
         Ok(banner.split(' ').next().unwrap_or(&banner).to_owned())
     }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let mut conditions = pod.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
+    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }

@@ -18,6 +18,8 @@ use crate::{diagnostics, requirements, volume_pool};
 
 /// The pod security standard that every pod in the test's namespace must satisfy.
 const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
+/// The controller of service accounts also serves the namespaces of other tests.
+const ACCOUNT_TIMEOUT: Duration = Duration::from_mins(1);
 /// Enough for finalizers and a clean shutdown of the databases.
 const CLEANUP_TIMEOUT: Duration = Duration::from_mins(3);
 
@@ -54,14 +56,18 @@ impl Cluster {
     }
 }
 
-/// Creates a namespace whose name begins with `prefix` and that admits only restricted pods.
+/// Creates a namespace whose name begins with `prefix` and that admits only restricted pods, and waits until it does.
 async fn create_namespace(cluster: &Cluster, prefix: &str) -> anyhow::Result<Namespace> {
     let namespace = serde_json::from_value(json!({
         "metadata": {"generateName": format!("{prefix}-"), "labels": {POD_SECURITY: "restricted"}}
     }))?;
     let namespaces = Api::<core::Namespace>::all(cluster.client.clone());
     let created = namespaces.create(&PostParams::default(), &namespace).await;
-    Ok(Namespace::new(cluster.clone(), created.context("failed to create a namespace")?.name_any()))
+    let ns = Namespace::new(cluster.clone(), created.context("failed to create a namespace")?.name_any());
+    // No pod is admitted before Kubernetes has made it.
+    let exists = |account: Option<&core::ServiceAccount>| account.is_some();
+    wait_for(&ns.api(), "default", "the service account of pods", ACCOUNT_TIMEOUT, exists).await?;
+    Ok(ns)
 }
 
 /// Deletes a namespace and waits until it no longer exists.

@@ -173,7 +173,6 @@ async fn wait_until_effective(ns: &Namespace, kind: &str) -> anyhow::Result<()> 
         if answer.stdout.starts_with(MIRROR) {
             return Ok(());
         }
-        // Of a new namespace the service account may be missing, too.
         ensure!(
             Instant::now() < deadline,
             "images of {kind} are not rewritten: {}{}",

@@ -21,7 +21,8 @@ impl Database {
             "type": "Paused", "status": "True", "reason": "Test", "message": "held by a test",
             "lastTransitionTime": "2026-01-01T00:00:00Z",
         });
-        self.patch_status(json!([{"op": "add", "path": "/status/conditions/-", "value": paused}])).await
+        let appended = json!([{"op": "add", "path": "/status/conditions/-", "value": paused}]);
+        self.patch_status(appended).await.context("failed to pause the database")
     }
 
     /// Runs statements in one of its databases as soon as an upgrade has paused it, in a session that has begun before: the
@@ -34,23 +35,30 @@ impl Database {
         connection::rows(&session, sql).await.map(drop)
     }
 
-    /// Lifts the pause.
+    /// Lifts the pause. Its place among the conditions may change between the read and the write, which is refused then.
     pub async fn resume(&self) -> anyhow::Result<()> {
-        let conditions = self.object().await?.status.map(|status| status.conditions).unwrap_or_default();
-        let at =
-            conditions.iter().position(|it| it.type_ == "Paused").context("the database is not paused")?;
-        let pointer = format!("/status/conditions/{at}");
-        let removal = json!([
-            {"op": "test", "path": format!("{pointer}/type"), "value": "Paused"},
-            {"op": "remove", "path": pointer},
-        ]);
-        self.patch_status(removal).await
+        loop {
+            let conditions = self.object().await?.status.map(|status| status.conditions).unwrap_or_default();
+            let at = conditions
+                .iter()
+                .position(|it| it.type_ == "Paused")
+                .context("the database is not paused")?;
+            let pointer = format!("/status/conditions/{at}");
+            let removal = json!([
+                {"op": "test", "path": format!("{pointer}/type"), "value": "Paused"},
+                {"op": "remove", "path": pointer},
+            ]);
+            match self.patch_status(removal).await {
+                // As a failed test is answered.
+                Err(kube::Error::Api(status)) if status.code == 422 => {}
+                written => return written.context("failed to lift the pause"),
+            }
+        }
     }
 
-    async fn patch_status(&self, patch: serde_json::Value) -> anyhow::Result<()> {
-        let patch = Patch::<()>::Json(serde_json::from_value(patch)?);
+    async fn patch_status(&self, patch: serde_json::Value) -> kube::Result<()> {
+        let patch = serde_json::from_value(patch).map_err(kube::Error::SerdeError)?;
         let api = self.namespace().api::<Postgres>();
-        api.patch_status(self.name(), &PatchParams::default(), &patch).await?;
-        Ok(())
+        api.patch_status(self.name(), &PatchParams::default(), &Patch::<()>::Json(patch)).await.map(drop)
     }
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::conditions::format_conditions;
 use crate::namespace::Namespace;
-use crate::wait::wait_for;
+use crate::wait::{eventually, wait_for};
 
 /// Three upgrades may share two cores.
 const TIMEOUT: Duration = Duration::from_mins(10);
@@ -134,6 +134,16 @@ impl UpgradeRequest {
             !matches!(phase, Some("Succeeded" | "Failed"))
         };
         Ok(pods.items.into_iter().filter(running).collect())
+    }
+
+    /// Waits until it has a pod of the runner, which the controller of Jobs creates; returns all of them.
+    pub async fn wait_runner_pods(&self) -> anyhow::Result<Vec<Pod>> {
+        eventually("a pod of the runner", TIMEOUT, async || {
+            let pods = self.runner_pods().await?;
+            ensure!(!pods.is_empty(), "{} has none", self.name);
+            Ok(pods)
+        })
+        .await
     }
 
     /// Kills the runner's pod: none of its processes survives the signal by more than a second.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, ResourceQuota};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use pgops_api::{Condition, Postgres, condition, names};
@@ -48,8 +48,9 @@ async fn live(ns: &Namespace) -> anyhow::Result<()> {
     let before = orders.fingerprint().await?;
 
     let minor = ns.upgrade("minor").database("orders").to("13.23").create().await?;
+    // At its end the pods may have ended too.
+    ensure_injected(&minor.wait_runner_pods().await?)?;
     minor.wait_successful().await?;
-    ensure_injected(&minor.runner_pods().await?)?;
     before.ensure_same(&orders.fingerprint().await?)?;
     ensure_settled(ns, &orders, "13.23").await?;
 
@@ -71,11 +72,7 @@ async fn create(ns: &Namespace) -> anyhow::Result<Database> {
         let Part::File { name, content } = part else { continue };
         ns.kubectl(&["apply", "-f", "-"], Some(content)).await?.succeeded().with_context(|| name.clone())?;
         if name == "quota.yaml" {
-            // Until its use was counted, it refuses everything.
-            let is_counted = |found: Option<&ResourceQuota>| {
-                found.and_then(|quota| quota.status.as_ref()).is_some_and(|status| status.used.is_some())
-            };
-            wait_for(&ns.api(), "databases", "its use", TIMEOUT, is_counted).await?;
+            ns.wait_quota("databases").await?;
         }
     }
     let orders = Database::new(ns.clone(), "orders");

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolume, PersistentVolumeClaim, Pod};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Pod};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use pgops_api::{Postgres, condition, names};
-use pgops_e2e::{LoopVolume, Namespace, wait_for, with_expandable_volume, with_namespace};
+use pgops_e2e::{Database, LoopVolume, Namespace, wait_for, with_expandable_volume, with_namespace};
 use serde_json::{Value, json};
 
 /// The kubelet replaces a mounted Secret within about two minutes, and the provisioner asks each minute.
@@ -44,24 +44,9 @@ async fn wait_server(ns: &Namespace, version: &str) -> anyhow::Result<()> {
     wait_for(&ns.api(), "orders", &format!("version {version}"), TIMEOUT, is_version).await.map(drop)
 }
 
-/// The reasons of the Events on the database, in any order.
-async fn reasons(ns: &Namespace) -> anyhow::Result<Vec<String>> {
-    let fields = "involvedObject.kind=Postgres,involvedObject.name=orders";
-    let found = ns.api::<Event>().list(&ListParams::default().fields(fields)).await?;
-    Ok(found.items.into_iter().filter_map(|event| event.reason).collect())
-}
-
-/// Waits until there is an Event with this reason.
+/// Waits until there is an Event with this reason on the database.
 async fn wait_event(ns: &Namespace, reason: &str) -> anyhow::Result<()> {
-    let deadline = tokio::time::Instant::now() + TIMEOUT;
-    loop {
-        let found = reasons(ns).await?;
-        if found.iter().any(|it| it == reason) {
-            return Ok(());
-        }
-        ensure!(tokio::time::Instant::now() < deadline, "no Event {reason}: {found:?}");
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
+    Database::new(ns.clone(), "orders").wait_event(reason).await.map(drop)
 }
 
 #[tokio::test]
@@ -87,8 +72,8 @@ async fn status_has_the_running_version_and_events_tell_the_life() -> anyhow::Re
         let described = ns.kubectl(&["describe", "pg", "orders"], None).await?.succeeded()?.stdout;
         ensure!(described.contains("VersionChanged"), "{described}");
         // One for each change, and none for each look.
-        let provisioned = reasons(ns).await?.into_iter().filter(|reason| reason == "Provisioned").count();
-        ensure!(provisioned == 1, "{provisioned} Events Provisioned");
+        let provisioned = orders.events("Provisioned").await?;
+        ensure!(provisioned.len() == 1, "the Events Provisioned are {provisioned:?}");
 
         patch(ns, json!({"deletionPolicy": "Halt"})).await?;
         ns.api::<Postgres>().delete("orders", &DeleteParams::default()).await?;
@@ -99,11 +84,6 @@ async fn status_has_the_running_version_and_events_tell_the_life() -> anyhow::Re
         Ok(())
     })
     .await
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let mut conditions = pod.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
-    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 #[tokio::test]
@@ -120,14 +100,9 @@ async fn changes_that_wait_for_a_restart_are_named_until_it() -> anyhow::Result<
         let message = wait_condition(ns, "RestartPending", Some(("True", "PodOutdated"))).await?;
         ensure!(message.contains("clientAuthMode, env FIRST, resources"), "{message}");
         wait_event(ns, "RestartPending").await?;
-        let pod = names::pod("orders", 0);
-        let old = ns.api::<Pod>().get(&pod).await?.uid();
-        ns.api::<Pod>().delete(&pod, &DeleteParams::default()).await?;
-        // The database has been ready until now: only the next pod starts with these settings.
-        let is_next = |found: Option<&Pod>| found.is_some_and(|pod| pod.uid() != old && is_ready(pod));
-        wait_for(&ns.api(), &pod, "the next pod", Duration::from_mins(3), is_next).await?;
+        // The next pod starts with these settings.
+        orders.replace_pod().await?;
         wait_condition(ns, "RestartPending", None).await?;
-        orders.wait_ready().await?;
 
         let settings = Patch::Merge(json!({"stringData": {"user.conf": "work_mem = '6MB'\n"}}));
         let secrets = ns.api::<k8s_openapi::api::core::v1::Secret>();

@@ -14,8 +14,8 @@ use pgops_api::opsrequest::Phase;
 use pgops_api::pod_template::resources;
 use pgops_api::{Postgres, PostgresOpsRequest, condition, names};
 use pgops_e2e::{
-    Database, LoopVolume, Namespace, UpgradeRequest, UpgradeRequestBuilder, wait_for, with_expandable_volume,
-    with_namespace,
+    Database, LoopVolume, Namespace, UpgradeRequest, UpgradeRequestBuilder, eventually, wait_for,
+    with_expandable_volume, with_namespace,
 };
 use serde_json::{Value, json};
 
@@ -70,7 +70,8 @@ async fn restarts(ns: &Namespace, orders: &Database) -> anyhow::Result<()> {
     let before = pod(ns).await?;
     let restart = request(ns, "restart", "Restart").field("timeout", json!("5m"));
     let restart = restart.field("apply", json!("Always")).create().await?;
-    // One at a time.
+    // One at a time, as soon as admission has seen the first: what observes it is not faster.
+    restart.wait_observed().await?;
     request(ns, "again", "Restart").rejected_with(&["PostgresOpsRequest restart"]).await?;
     let done = succeeds(ns, restart).await?;
     ensure!(pod(ns).await? != before, "the pod was not replaced");
@@ -179,6 +180,13 @@ async fn logs_statements(orders: &Database) -> anyhow::Result<()> {
         orders.sql("postgres", &format!("ALTER SYSTEM SET {setting}")).await?;
     }
     orders.sql("postgres", "SELECT pg_reload_conf()").await?;
+    // It only tells the server, which reads the settings when it gets to it.
+    eventually("the logging of statements", TIMEOUT, async || {
+        let logged = orders.value("SHOW log_statement").await?;
+        ensure!(logged == "all", "log_statement is {logged}");
+        Ok(())
+    })
+    .await?;
     orders.sql("postgres", LOGGED).await.map(drop)
 }
 
@@ -232,7 +240,8 @@ async fn resources_that_no_node_has_are_undone(ns: &Namespace, orders: &Database
     let before = orders.object().await?.spec.pod_template;
     let greedy = json!({"postgres": {"resources": {"requests": {"memory": "900Gi"}}}});
     let request = request(ns, "greedy", "VerticalScaling").field("verticalScaling", greedy);
-    let request = request.field("timeout", json!("10s")).create().await?;
+    // Long enough for the previous server to stop on a busy machine: what is to end the request is the scheduler's answer.
+    let request = request.field("timeout", json!("45s")).create().await?;
     let (reason, message) = request.wait_failed().await?;
     ensure!(reason == "PodUnschedulable", "{reason}: {message}");
     ensure!(message.contains("serves with the previous resources after "), "{message}");

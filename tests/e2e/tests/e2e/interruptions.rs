@@ -1,5 +1,7 @@
 //! Upgrades whose runner or launcher is killed, or whose request is cancelled or deleted.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
@@ -7,13 +9,13 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
-use kube::runtime::wait::{await_condition, conditions};
+use kube::runtime::wait::{Condition, conditions};
 use pgops_api::names;
 use pgops_api::plan::Step;
 use pgops_e2e::fault_injection::{Event, Kill, KillPoint, Node, UpgradeObserver, Victim};
 use pgops_e2e::{
     Cluster, DataSet, Database, Fingerprint, Namespace, UpgradeRequest, assert_untouched, assert_upgraded,
-    with_namespace,
+    wait_for, with_namespace,
 };
 
 /// A database of this version, its content, and its upgrade to 17.
@@ -137,11 +139,9 @@ async fn kill_leader(cluster: &Cluster) -> anyhow::Result<()> {
     let deployments = Api::<Deployment>::namespaced(cluster.client.clone(), &cluster.system);
     for deployment in deployments.list(&ListParams::default()).await? {
         let name = deployment.name_any();
-        let complete =
-            Box::pin(await_condition(deployments.clone(), &name, conditions::is_deployment_completed()));
-        tokio::time::timeout(std::time::Duration::from_mins(2), complete)
-            .await
-            .context("a deployment did not complete")??;
+        let completed = conditions::is_deployment_completed();
+        let is_completed = |found: Option<&Deployment>| completed.matches_object(found);
+        wait_for(&deployments, &name, "its completion", Duration::from_mins(2), is_completed).await?;
     }
     Ok(())
 }
@@ -156,9 +156,8 @@ async fn request_deleted_at_once_leaves_database_untouched() -> anyhow::Result<(
         // The garbage collector deletes what the request owned.
         for job in ns.api::<Job>().list(&ListParams::default()).await? {
             let is_deleted = |found: Option<&Job>| found.is_none();
-            let minute = std::time::Duration::from_mins(1);
-            pgops_e2e::wait_for(&ns.api::<Job>(), &job.name_any(), "the deletion", minute, is_deleted)
-                .await?;
+            let minute = Duration::from_mins(1);
+            wait_for(&ns.api::<Job>(), &job.name_any(), "the deletion", minute, is_deleted).await?;
         }
         let selector = format!("{}={}", names::LABEL_REQUEST, upgrade.name());
         let left = ns.api::<Job>().list(&ListParams::default().labels(&selector)).await?;

@@ -192,12 +192,14 @@ async fn catalog_entry_with_bad_version_is_warned_about_or_denied() -> anyhow::R
     // By UID: Events outlive their objects, and an earlier run may have created an Event for this name.
     let uid = created.uid().context("the entry has no uid")?;
     let of_entry = watcher::Config::default().fields(&format!("involvedObject.uid={uid},type=Warning"));
-    let mut warnings =
-        Box::pin(watcher::watcher(Api::<Event>::all(cluster.client.clone()), of_entry).applied_objects());
+    let events = Api::<Event>::all(cluster.client.clone());
+    let found = watcher::watcher(events, of_entry).default_backoff().applied_objects();
+    // A watch that breaks begins again.
+    let mut warnings = Box::pin(found.filter_map(|event| std::future::ready(event.ok())));
     let warned = tokio::time::timeout(Duration::from_mins(1), warnings.next()).await;
     catalog.delete(name, &DeleteParams::default()).await?;
     let warned = warned.context("the entry has no warning Event")?;
-    let message = warned.context("the watch on Events ended")??.message.unwrap_or_default();
+    let message = warned.context("the watch on Events ended")?.message.unwrap_or_default();
     ensure!(message.contains("9.6.24"), "the Event does not name the version: {message}");
     Ok(())
 }

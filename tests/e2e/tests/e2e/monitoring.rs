@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use pgops_api::names;
-use pgops_e2e::{Cluster, Namespace, kubectl, with_namespace};
+use pgops_e2e::{Cluster, Namespace, eventually, kubectl, with_namespace};
 use pgops_testing::metrics::documented;
 use prometheus::{Prometheus, Target, now_in_seconds};
 use serde_json::{Value, json};
@@ -42,11 +42,13 @@ async fn prometheus_has_every_metric_and_evaluates_every_alert_and_panel() -> an
         let prometheus = Prometheus::start(&targets).await?;
         ns.upgrade("orders-17").database("orders").to("17.11").create().await?.wait_successful().await?;
 
-        eventually("all documented metrics", async || check_names(&prometheus).await).await?;
-        eventually("the evaluation of all alerts", async || check_alerts(&prometheus).await).await?;
-        eventually("data in all panels", async || panels::check(&prometheus, start).await).await?;
+        eventually("all documented metrics", TIMEOUT, async || check_names(&prometheus).await).await?;
+        eventually("the evaluation of all alerts", TIMEOUT, async || check_alerts(&prometheus).await).await?;
+        eventually("data in all panels", TIMEOUT, async || panels::check(&prometheus, start).await).await?;
         panels::record(&prometheus, start).await?;
-        check_database(ns, &prometheus).await
+        // The new server is measured some seconds after its start.
+        eventually("the values of the new server", TIMEOUT, async || check_database(ns, &prometheus).await)
+            .await
     })
     .await
 }
@@ -72,20 +74,6 @@ fn instance(ns: &Namespace) -> Target {
         pod: names::pod("orders", 0),
         port: names::INSTANCE_PORT,
         labels: json!({"database": "orders"}),
-    }
-}
-
-/// Repeats a check until it succeeds.
-async fn eventually(what: &str, check: impl AsyncFn() -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let deadline = tokio::time::Instant::now() + TIMEOUT;
-    loop {
-        match check().await {
-            Ok(()) => return Ok(()),
-            Err(error) if tokio::time::Instant::now() >= deadline => {
-                return Err(error.context(format!("timed out waiting for {what}")));
-            }
-            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
-        }
     }
 }
 

@@ -5,11 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use pgops_api::{Postgres, PostgresVersion, condition, names};
 use pgops_e2e::{
-    Cluster, DataSet, Database, Namespace, assert_untouched, assert_upgraded, wait_for, with_namespace,
+    Cluster, DataSet, Namespace, assert_untouched, assert_upgraded, eventually, wait_for, with_namespace,
 };
 use serde_json::json;
 
@@ -21,15 +20,6 @@ async fn pod_image(ns: &Namespace) -> anyhow::Result<String> {
     let containers = pod.spec.map(|spec| spec.containers).unwrap_or_default();
     let server = containers.into_iter().find(|container| container.name == names::CONTAINER_POSTGRES);
     server.and_then(|container| container.image).context("the pod has no server")
-}
-
-async fn restart(ns: &Namespace, orders: &Database) -> anyhow::Result<()> {
-    let name = names::pod("orders", 0);
-    let old = ns.api::<Pod>().get(&name).await?.uid();
-    ns.api::<Pod>().delete(&name, &DeleteParams::default()).await?;
-    let is_new = |pod: Option<&Pod>| pod.is_some_and(|pod| pod.uid() != old);
-    wait_for(&ns.api(), &name, "a new pod", TIMEOUT, is_new).await?;
-    orders.wait_ready().await.map(drop)
 }
 
 async fn wait_for_image_condition(ns: &Namespace, exists: bool) -> anyhow::Result<()> {
@@ -79,13 +69,13 @@ async fn changed_catalog_entry_reaches_databases_only_on_request() -> anyhow::Re
         change_image(cluster, name, second).await?;
 
         wait_for_image_condition(ns, true).await?;
-        restart(ns, &orders).await?;
+        orders.replace_pod().await?;
         ensure!(pod_image(ns).await? == first, "a restart changed the image");
 
         let upgrade = ns.upgrade("same").database("orders").to(name).create().await?;
         assert_upgraded(&orders, &upgrade, &before).await?;
         wait_for_image_condition(ns, false).await?;
-        restart(ns, &orders).await?;
+        orders.replace_pod().await?;
         ensure!(pod_image(ns).await? == second, "a restart changed the image back");
         Ok(())
     })
@@ -104,7 +94,7 @@ async fn annotated_database_gets_the_image_of_a_changed_entry() -> anyhow::Resul
         ns.kubectl(&["annotate", "pg", "orders", &annotation], None).await?.succeeded()?;
         wait_for_image_condition(ns, false).await?;
         ensure!(pod_image(ns).await? == first, "the annotation alone has replaced the pod");
-        restart(ns, &orders).await?;
+        orders.replace_pod().await?;
         ensure!(pod_image(ns).await? == second, "a restart did not roll out the catalog's image");
         Ok(())
     })
@@ -169,7 +159,15 @@ async fn namespace_with_a_protected_database_is_not_deleted() -> anyhow::Result<
     with_namespace(async |ns| {
         let kept = ns.postgres("kept").version("17.11").field("deletionPolicy", json!("DoNotTerminate"));
         let kept = kept.create().await?;
-        let output = ns.kubectl(&["delete", "namespace", ns.name(), "--wait=false"], None).await?;
+        let delete = ["delete", "namespace", ns.name(), "--wait=false"];
+        // By dry runs until admission knows the new database.
+        eventually("a denial", TIMEOUT, async || {
+            let asked = ns.kubectl(&[&delete[..], &["--dry-run=server"]].concat(), None).await?;
+            ensure!(!asked.success, "the namespace would be deleted: {}", asked.stdout);
+            Ok(())
+        })
+        .await?;
+        let output = ns.kubectl(&delete, None).await?;
         ensure!(!output.success, "the namespace was deleted: {}", output.stdout);
         for part in ["DoNotTerminate", "Postgres kept", "kubectl patch pg kept"] {
             ensure!(output.stderr.contains(part), "the denial does not contain {part}: {}", output.stderr);

@@ -9,10 +9,11 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use futures::TryStreamExt;
+use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
+use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use pgops_api::opsrequest::{CONDITION_WAITING, Phase};
 use pgops_api::{Postgres, PostgresOpsRequest, condition, names};
@@ -119,9 +120,11 @@ async fn at_most_one<K>(
 where
     K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let mut changes = pin!(watcher(api, watched));
+    let mut changes = pin!(watcher(api, watched).default_backoff());
     let mut active = HashSet::new();
-    while let Some(change) = changes.try_next().await? {
+    while let Some(change) = changes.next().await {
+        // A watch that breaks begins again, with all objects.
+        let Ok(change) = change else { continue };
         match change {
             Event::Init => active.clear(),
             Event::InitApply(object) | Event::Apply(object) if is_active(&object) => {

@@ -3,26 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use k8s_openapi::api::core::v1::{Event, LimitRange, ResourceQuota, Secret};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota, Secret};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use pgops_api::{Postgres, condition, names};
-use pgops_e2e::{DataSet, Namespace, NamespacedObject, assert_upgraded, wait_for, with_namespace};
+use pgops_e2e::{DataSet, Namespace, assert_upgraded, wait_for, with_namespace};
 use serde_json::{Value, json};
 
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-async fn create<K: NamespacedObject>(ns: &Namespace, object: Value) -> anyhow::Result<()> {
-    ns.api::<K>().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
-    Ok(())
-}
-
 async fn quota(ns: &Namespace, hard: Value) -> anyhow::Result<()> {
-    create::<ResourceQuota>(ns, json!({"metadata": {"name": "compute"}, "spec": {"hard": hard}})).await?;
-    // Until its use was counted, it refuses everything with another message.
-    let is_counted = |found: Option<&ResourceQuota>| {
-        found.and_then(|quota| quota.status.as_ref()).is_some_and(|status| status.used.is_some())
-    };
-    wait_for(&ns.api(), "compute", "its use", TIMEOUT, is_counted).await.map(drop)
+    ns.quota("compute", hard).await
 }
 
 /// A pod template with resources for the server.
@@ -42,20 +32,15 @@ async fn wait_condition(ns: &Namespace, type_: &str, status: &str, reason: &str)
     find(found.as_ref()).context("no condition")
 }
 
-/// The messages of the Events on the database with this reason.
-async fn events(ns: &Namespace, reason: &str) -> anyhow::Result<Vec<String>> {
-    let fields = format!("involvedObject.kind=Postgres,involvedObject.name=orders,reason={reason}");
-    let found = ns.api::<Event>().list(&ListParams::default().fields(&fields)).await?;
-    Ok(found.items.into_iter().filter_map(|event| event.message).collect())
-}
-
 #[tokio::test]
 async fn namespace_with_quota_on_limits_runs_a_database_and_its_upgrades() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let hard = json!({"requests.cpu": "2", "requests.memory": "6Gi", "limits.cpu": "6", "limits.memory": "12Gi"});
         quota(ns, hard).await?;
         let range = json!({"type": "Container", "max": {"cpu": "2", "memory": "6Gi"}, "min": {"memory": "4Mi"}});
-        create::<LimitRange>(ns, json!({"metadata": {"name": "bounds"}, "spec": {"limits": [range]}})).await?;
+        let bounds = json!({"metadata": {"name": "bounds"}, "spec": {"limits": [range]}});
+        let bounds = serde_json::from_value(bounds)?;
+        ns.api::<LimitRange>().create(&PostParams::default(), &bounds).await?;
         let template = resources(&json!({
             "requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"},
         }));
@@ -79,7 +64,7 @@ async fn pod_that_a_quota_refuses_is_told_until_it_fits() -> anyhow::Result<()> 
         let orders = ns.postgres("orders").version("17.11").create().await?;
         let message = wait_condition(ns, "Ready", "False", "PodRefused").await?;
         ensure!(message.contains("must specify limits.cpu"), "{message}");
-        let told = events(ns, "PodRefused").await?;
+        let told = orders.wait_event("PodRefused").await?;
         ensure!(told.len() == 1 && told[0].contains("must specify limits.cpu"), "{told:?}");
 
         let template = resources(&json!({"limits": {"cpu": "1", "memory": "512Mi"}}));
@@ -137,7 +122,7 @@ async fn child_that_a_quota_refuses_is_told_until_it_is_admitted() -> anyhow::Re
             message.contains("Service orders") && message.contains("exceeded quota: compute"),
             "{message}"
         );
-        let told = events(ns, "ReconcileFailed").await?;
+        let told = orders.wait_event("ReconcileFailed").await?;
         ensure!(told.len() == 1 && told[0].contains("exceeded quota: compute"), "{told:?}");
         ns.api::<ResourceQuota>().delete("compute", &DeleteParams::default()).await?;
         orders.wait_ready().await?;

@@ -17,10 +17,10 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PostParams};
 use pgops_api::{Postgres, PostgresOpsRequest, names};
 use pgops_e2e::identity::{Part, assert_refused};
-use pgops_e2e::{Cluster, Namespace, wait_for};
+use pgops_e2e::{Cluster, Namespace, eventually, wait_for};
 use serde_json::json;
 
-use idle_worker::{IdleWorker, conditions_with, paused};
+use idle_worker::{IdleWorker, paused};
 
 const TIMEOUT: Duration = Duration::from_mins(2);
 const MISSING: &str = "postgres:nosuch";
@@ -63,7 +63,7 @@ async fn plan_is_allowed(worker: &IdleWorker, target: &str) -> anyhow::Result<()
     worker.service(json!({ "spec": { "publishNotReadyAddresses": true } })).await.context("the Service")?;
     worker.postgres(Part::Main, json!({ "spec": { "version": target } })).await.context("the version")?;
     let pause = paused(&worker.uid);
-    worker.postgres(Part::Status, conditions_with(worker, Some(pause)).await?).await.context("to pause")?;
+    worker.add_condition(pause).await.context("to pause")?;
     worker.status(json!({ "step": "2/16 Preflight", "phase": "Progressing" })).await.context("the status")?;
     let report = names::report(worker.request.name());
     let report = worker.config_map(&report, &worker.uid);
@@ -174,8 +174,7 @@ async fn other_changes_of_the_database_are_refused(worker: &IdleWorker) -> anyho
     }
     let phase = json!({ "status": { "phase": "NotReady" } });
     assert_refused("the phase", worker.postgres(Part::Status, phase).await, "only conditions")?;
-    let other = conditions_with(worker, Some(paused("00000000-another"))).await?;
-    let result = worker.postgres(Part::Status, other).await;
+    let result = worker.add_condition(paused("00000000-another")).await;
     assert_refused("a pause for another request", result, "only for its own request")?;
     let none = json!({ "status": { "conditions": [] } });
     assert_refused("no conditions", worker.postgres(Part::Status, none).await, "only the condition Paused")?;
@@ -234,7 +233,7 @@ async fn other_objects_are_refused(worker: &IdleWorker) -> anyhow::Result<()> {
     assert_refused("all passwords", secrets.list(&ListParams::default()).await.map(drop), "cannot list")?;
     let pods = worker.identity.api::<Pod>();
     assert_refused("all pods", pods.list(&ListParams::default()).await.map(drop), "cannot list")?;
-    let own = worker.request.runner_pods().await?;
+    let own = worker.request.wait_runner_pods().await?;
     let own = own.first().context("the worker has no pod")?.name_any();
     assert_refused("its own pod", worker.identity.delete::<Pod>(&own).await, "cannot delete")?;
     let pod =
@@ -256,8 +255,12 @@ async fn rights_end_with_the_request(worker: &IdleWorker) -> anyhow::Result<()> 
     wait_for(&ns.api::<ServiceAccount>(), &account, "the deletion", TIMEOUT, |it| it.is_none()).await?;
     ensure!(ns.api::<Role>().get_opt(&account).await?.is_none(), "the Role outlives the request");
     ensure!(ns.api::<RoleBinding>().get_opt(&account).await?.is_none(), "the binding outlives the request");
-    let result = worker.identity.api::<Postgres>().get("orders").await.map(drop);
-    assert_refused("a read after the request has ended", result, "")
+    // The authorizer of the API server learns of the deletions a moment later.
+    eventually("the end of the rights", TIMEOUT, async || {
+        let result = worker.identity.api::<Postgres>().get("orders").await.map(drop);
+        assert_refused("a read after the request has ended", result, "")
+    })
+    .await
 }
 
 #[tokio::test]
@@ -274,8 +277,7 @@ async fn worker_of_a_dry_run_changes_nothing_but_its_request() -> anyhow::Result
         refused("to stop the database", worker.workload(json!({ "spec": { "replicas": 0 } })).await)?;
         let version = json!({ "spec": { "version": "e2e-rights-dry" } });
         refused("the version", worker.postgres(Part::Main, version).await)?;
-        let pause = conditions_with(&worker, Some(paused(&worker.uid))).await?;
-        refused("a pause", worker.postgres(Part::Status, pause).await)?;
+        refused("a pause", worker.add_condition(paused(&worker.uid)).await)?;
         refused(
             "the Service",
             worker.service(json!({ "spec": { "publishNotReadyAddresses": true } })).await,

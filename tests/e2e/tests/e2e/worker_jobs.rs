@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, ResourceQuota, Secret};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use pgops_api::opsrequest::{CONDITION_WAITING, Phase};
 use pgops_api::{Postgres, PostgresOpsRequest, condition, names};
 use pgops_e2e::injected_container::{AtSigterm, InjectedContainer, ensure_injected};
 use pgops_e2e::{
-    DataSet, Database, Fingerprint, Namespace, UpgradeRequest, assert_untouched, assert_upgraded, wait_for,
-    with_namespace,
+    DataSet, Database, Fingerprint, Namespace, UpgradeRequest, assert_untouched, assert_upgraded, eventually,
+    wait_for, with_namespace,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -48,27 +48,17 @@ fn ensure_waits_no_longer(request: &PostgresOpsRequest) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Creates an object that restricts the namespace.
-async fn restrict(ns: &Namespace, kind: &str, spec: Value) -> anyhow::Result<()> {
-    let object = json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": "small" }, "spec": spec });
-    ns.accepts(&object).await.map(drop)
-}
-
-async fn lift(ns: &Namespace, kind: &str) -> anyhow::Result<()> {
-    ns.kubectl(&["delete", kind, "small"], None).await?.succeeded().map(drop)
-}
-
 #[tokio::test]
 #[ignore = "in make test-all only: its kind has another test"]
 async fn quota_that_refuses_the_job_is_told_and_waited_for() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let (orders, before) = orders(ns).await?;
-        restrict(ns, "ResourceQuota", json!({ "hard": { "count/jobs.batch": "0" } })).await?;
+        ns.quota("small", json!({ "count/jobs.batch": "0" })).await?;
         let upgrade = start(ns).await?;
         wait_waiting(ns, "JobRefused", "exceeded quota: small").await?;
         let request = ns.api::<PostgresOpsRequest>().get("orders-13").await?;
         ensure!(request.phase() == Phase::Pending, "it is {:?}", request.phase());
-        lift(ns, "ResourceQuota").await?;
+        ns.api::<ResourceQuota>().delete("small", &DeleteParams::default()).await?;
         assert_upgraded(&orders, &upgrade, &before).await?;
         ensure_waits_no_longer(&upgrade.wait_successful().await?)
     })
@@ -79,7 +69,7 @@ async fn quota_that_refuses_the_job_is_told_and_waited_for() -> anyhow::Result<(
 async fn quota_that_refuses_the_pod_is_told_and_can_be_cancelled() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let (orders, before) = orders(ns).await?;
-        restrict(ns, "ResourceQuota", json!({ "hard": { "pods": "1" } })).await?;
+        ns.quota("small", json!({ "pods": "1" })).await?;
         let upgrade = start(ns).await?;
         wait_waiting(ns, "PodRefused", "exceeded quota: small").await?;
         let annotation = format!("{}=true", names::ANNOTATION_CANCEL);
@@ -96,8 +86,11 @@ async fn quota_that_refuses_the_pod_is_told_and_can_be_cancelled() -> anyhow::Re
 async fn limit_range_that_refuses_the_pod_is_told_and_limits_the_wait() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let (orders, before) = orders(ns).await?;
-        let limits = json!({ "limits": [{ "type": "Container", "max": { "memory": "64Mi" } }] });
-        restrict(ns, "LimitRange", limits).await?;
+        let limits = json!([{ "type": "Container", "max": { "memory": "64Mi" } }]);
+        let range = json!({
+            "apiVersion": "v1", "kind": "LimitRange", "metadata": { "name": "small" }, "spec": { "limits": limits },
+        });
+        ns.accepts(&range).await?;
         let upgrade = ns.upgrade("orders-13").database("orders").to("13.23").field("timeout", json!("40s"));
         let upgrade = upgrade.create().await?;
         wait_waiting(ns, "PodRefused", "memory").await?;
@@ -150,15 +143,8 @@ async fn job_that_a_policy_deletes_at_its_end_is_not_created_again() -> anyhow::
 }
 
 async fn wait_job(ns: &Namespace, request: &str) -> anyhow::Result<Job> {
-    let created = async {
-        loop {
-            if let Some(job) = ns.jobs_of(request).await?.pop() {
-                return anyhow::Ok(job);
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    };
-    tokio::time::timeout(MINUTE, created).await.context("the request has no Job")?
+    eventually("a Job", MINUTE, async || ns.jobs_of(request).await?.pop().context("the request has none"))
+        .await
 }
 
 /// The Job is deleted while its pod runs: another one continues.
@@ -189,8 +175,8 @@ async fn injected_container_holds_neither_the_request_nor_the_next_one() -> anyh
 async fn upgrade_twice(ns: &Namespace) -> anyhow::Result<()> {
     let (orders, before) = orders(ns).await?;
     let first = ns.upgrade("first").database("orders").to("13.23").create().await?;
+    ensure_injected(&first.wait_runner_pods().await?)?;
     first.wait_successful().await?;
-    ensure_injected(&first.runner_pods().await?)?;
     // It waits until the pod of the first one has gone.
     let ended = tokio::time::Instant::now();
     let second = ns.upgrade("orders-13").database("orders").to("17.11").create().await?;

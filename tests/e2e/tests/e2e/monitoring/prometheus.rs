@@ -1,18 +1,18 @@
 //! A real Prometheus on loopback. It scrapes pods through the API server's proxy, since pods of another cluster cannot be
 //! reached from here.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use pgops_e2e::kubectl;
+use pgops_e2e::{eventually, kubectl};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::oneshot;
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,18 +44,11 @@ impl Prometheus {
         // JSON is YAML.
         std::fs::write(&path, configuration(targets, &proxy_address).to_string())
             .with_context(|| format!("failed to write {}", path.display()))?;
-        let port = free_port()?;
-        let url = format!("http://127.0.0.1:{port}");
-        let server = start_server(directory.path(), port)?;
+        let (server, address) = start_server(directory.path()).await?;
+        let url = format!("http://{address}");
         let prometheus = Self { url, _proxy: proxy, _server: server, _directory: directory };
-        let ready = async {
-            while prometheus.get("/api/v1/status/runtimeinfo", &[]).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-        };
-        tokio::time::timeout(START_TIMEOUT, ready)
-            .await
-            .context("Prometheus does not answer: see its output")?;
+        let answers = async || prometheus.get("/api/v1/status/runtimeinfo", &[]).await.map(drop);
+        eventually("an answer of Prometheus", START_TIMEOUT, answers).await?;
         Ok(prometheus)
     }
 
@@ -141,21 +134,44 @@ async fn start_proxy() -> anyhow::Result<(Child, String)> {
     Ok((proxy, address))
 }
 
-fn start_server(directory: &Path, port: u16) -> anyhow::Result<Child> {
-    Command::new(format!("{REPOSITORY}/hack/tool"))
+/// Starts it on a port that nothing else has; returns its address.
+async fn start_server(directory: &Path) -> anyhow::Result<(Child, String)> {
+    let mut server = Command::new(format!("{REPOSITORY}/hack/tool"))
         .arg("prometheus")
         .arg(format!("--config.file={}", directory.join("prometheus.yml").display()))
         .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .arg("--log.level=warn")
+        .arg("--web.listen-address=127.0.0.1:0")
+        .arg("--log.level=info")
         .stdin(Stdio::null())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .context("failed to run hack/tool prometheus")
+        .context("failed to run hack/tool prometheus")?;
+    let log = server.stderr.take().context("Prometheus has no log")?;
+    let (listening, address) = oneshot::channel();
+    tokio::spawn(follow_log(log, listening));
+    let address = tokio::time::timeout(START_TIMEOUT, address).await;
+    let address = address.context("Prometheus does not listen: see its output")?;
+    Ok((server, address.context("Prometheus has ended: see its output")?))
 }
 
-/// A port that nothing listens on now: Prometheus does not say which one it has chosen.
-fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("failed to find a free port")?;
-    Ok(listener.local_addr()?.port())
+/// Reads the log to its end: only there does Prometheus say which port it has chosen. Problems are printed.
+async fn follow_log(log: ChildStderr, listening: oneshot::Sender<String>) {
+    let mut listening = Some(listening);
+    let mut lines = BufReader::new(log).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if let Some(address) = listening_address(&line) {
+            // A test that has given up does not need it.
+            let _ = listening.take().map(|listening| listening.send(address.to_owned()));
+        } else if !line.contains("level=info") && !line.contains("level=INFO") {
+            eprintln!("{line}");
+        }
+    }
+}
+
+/// `127.0.0.1:38437` of `… msg="Listening on" address=127.0.0.1:38437`.
+fn listening_address(line: &str) -> Option<&str> {
+    let (_, fields) = line.split_once("msg=\"Listening on\"")?;
+    let (_, address) = fields.split_once("address=")?;
+    address.split_whitespace().next()
 }

@@ -68,7 +68,12 @@ impl IdleWorker {
         self.identity.patch::<Service>("orders", Part::Main, &Patch::Merge(patch)).await
     }
 
+    /// A change of its request's status.
     pub async fn status(&self, status: Value) -> kube::Result<()> {
+        repeat_on_conflict(async || self.replace_status(status.clone()).await).await
+    }
+
+    async fn replace_status(&self, status: Value) -> kube::Result<()> {
         let mut request: PostgresOpsRequest = self.identity.api().get(self.request.name()).await?;
         let mut value = serde_json::to_value(&request).map_err(kube::Error::SerdeError)?;
         json_merge(&mut value["status"], status);
@@ -79,6 +84,24 @@ impl IdleWorker {
             .replace_status(self.request.name(), &params, &request)
             .await
             .map(drop)
+    }
+
+    /// A change of the database's status that adds a condition.
+    pub async fn add_condition(&self, condition: Value) -> kube::Result<()> {
+        repeat_on_conflict(async || {
+            let object = self.ns().api::<Postgres>().get("orders").await?;
+            let version = object.resource_version();
+            let conditions = object.status.map(|status| status.conditions).unwrap_or_default();
+            let mut conditions = serde_json::to_value(conditions).map_err(kube::Error::SerdeError)?;
+            if let Some(conditions) = conditions.as_array_mut() {
+                conditions.push(condition.clone());
+            }
+            // Without the version, this would also change back what the provisioner has written meanwhile.
+            let patch =
+                json!({ "metadata": { "resourceVersion": version }, "status": { "conditions": conditions } });
+            self.postgres(Part::Status, patch).await
+        })
+        .await
     }
 
     /// The ConfigMap of the report, or another one.
@@ -122,13 +145,12 @@ pub fn paused(uid: &str) -> Value {
     })
 }
 
-/// A patch of the database's status with its conditions, and one more.
-pub async fn conditions_with(worker: &IdleWorker, more: Option<Value>) -> anyhow::Result<Value> {
-    let object = worker.database.object().await?;
-    let conditions = object.status.map(|status| status.conditions).unwrap_or_default();
-    let mut conditions = serde_json::to_value(conditions)?;
-    if let Some(conditions) = conditions.as_array_mut() {
-        conditions.extend(more);
+/// Repeats a write of what was read, as long as a controller has written meanwhile.
+async fn repeat_on_conflict(write: impl AsyncFn() -> kube::Result<()>) -> kube::Result<()> {
+    loop {
+        match write().await {
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            written => return written,
+        }
     }
-    Ok(json!({ "status": { "conditions": conditions } }))
 }

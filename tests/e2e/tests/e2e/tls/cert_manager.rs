@@ -8,9 +8,9 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
-use kube::runtime::wait::{await_condition, conditions};
+use kube::runtime::wait::{Condition, conditions};
 use kube::{Client, ResourceExt};
-use pgops_e2e::{Cluster, Namespace};
+use pgops_e2e::{Cluster, Namespace, wait_for};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair,
@@ -98,8 +98,8 @@ pub async fn uninstall(cluster: &Cluster) -> anyhow::Result<bool> {
     }
     let uid = found.uid().context("the definition has no uid")?;
     api.delete(CRD, &DeleteParams::default()).await?;
-    let deleted = await_condition(api, CRD, conditions::is_deleted(&uid));
-    tokio::time::timeout(TIMEOUT, Box::pin(deleted)).await.context("the definition is not removed")??;
+    let deleted = conditions::is_deleted::<CustomResourceDefinition>(&uid);
+    wait_for(&api, CRD, "the deletion", TIMEOUT, |found| deleted.matches_object(found)).await?;
     Ok(true)
 }
 
@@ -117,10 +117,8 @@ impl CertManager {
         if api.get_opt(CRD).await?.is_none() {
             api.patch(CRD, &PatchParams::apply("cert-manager-stand-in"), &Patch::Apply(definition())).await?;
         }
-        let established = await_condition(api, CRD, conditions::is_crd_established());
-        tokio::time::timeout(TIMEOUT, Box::pin(established))
-            .await
-            .context("the definition is not served")??;
+        let established = conditions::is_crd_established();
+        wait_for(&api, CRD, "being served", TIMEOUT, |found| established.matches_object(found)).await?;
         let authority = std::sync::Arc::new(Authority::new()?);
         let (task_ns, task_authority) = (ns.clone(), authority.clone());
         let task = tokio::spawn(async move {

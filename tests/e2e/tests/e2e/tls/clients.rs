@@ -15,12 +15,16 @@ use super::TIMEOUT;
 use super::cert_manager::Issued;
 
 const RETRY: Duration = Duration::from_secs(2);
-/// How a connection through a Service fails while kube-proxy has not set it up, about a second after its pod has become ready.
-const NOT_ROUTED_YET: [&str; 2] = [
-    // It knows the Service, but none of its pods.
+/// How a connection through a Service fails while it is not set up, about a second after its pod has become ready.
+const NOT_ROUTED_YET: [&str; 4] = [
+    // The cluster's DNS does not know the Service.
+    "could not translate host name",
+    // kube-proxy knows the Service, but none of its pods.
     "Connection refused",
     // It does not know the Service either: the connection ends at the node's gateway, where there is no host.
     "No route to host",
+    // It knows the pod before, which no longer exists.
+    "timeout expired",
 ];
 
 /// `psql` in the database's pod, through the Service, with the superuser's password.
