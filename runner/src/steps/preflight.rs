@@ -4,6 +4,7 @@ mod archive_library;
 mod census;
 mod certificates;
 mod changed_meaning;
+mod check;
 mod checks;
 mod configuration;
 mod createrole;

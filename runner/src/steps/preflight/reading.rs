@@ -4,9 +4,9 @@ use pgops_api::PgVersion;
 use pgops_api::plan::UpgradeKind;
 use tokio_postgres::Client;
 
+use super::check::Check;
 use super::checks::{self, Found};
 use super::language_modules::ReadModules;
-use super::table::Check;
 use super::{duties, stored_expressions, table_statistics};
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::inventory::{Inventory, inventory};
