@@ -1,5 +1,6 @@
 //! Clients of a listener that behave badly.
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -21,14 +22,20 @@ pub async fn assert_clients_are_limited(address: SocketAddr, connections: usize)
 
     let mut clients = Vec::new();
     for _ in 0..=connections {
-        let mut client = TcpStream::connect(address).await.unwrap();
-        // The answer shows that the listener has accepted it.
-        client.write_all(b"GET / HTTP/1.1\r\nHost: pod\r\n\r\n").await.unwrap();
-        let mut answer = [0; 1024];
-        assert_ne!(client.read(&mut answer).await.unwrap(), 0, "a new client was refused");
-        clients.push(client);
+        clients.push(tokio::task::spawn_blocking(move || answered(address)).await.unwrap());
     }
-    assert_eq!(clients[0].read(&mut [0]).await.unwrap_or(0), 0, "the listener has too many connections");
+    let mut first = TcpStream::from_std(clients.swap_remove(0)).unwrap();
+    assert_eq!(first.read(&mut [0]).await.unwrap_or(0), 0, "the listener has too many connections");
+}
+
+/// A client that the listener has accepted, as its answer shows. It runs on a thread of its own, during which the paused clock
+/// does not advance: otherwise the limits could pass before the kernel has delivered the request.
+fn answered(address: SocketAddr) -> std::net::TcpStream {
+    let mut client = std::net::TcpStream::connect(address).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: pod\r\n\r\n").unwrap();
+    assert_ne!(client.read(&mut [0; 1024]).unwrap(), 0, "a new client was refused");
+    client.set_nonblocking(true).unwrap();
+    client
 }
 
 /// Sends the text, and then a byte each second; returns whether the server closes the connection meanwhile.

@@ -94,7 +94,9 @@ async fn one_client_with_many_connections_does_not_displace_others() {
     assert!(api_server.post("on the old connection").await.is_some());
     let mut another = Client::connect(API_SERVER, address, &tls).await.unwrap();
     assert!(another.post("on a new connection").await.is_some());
-    assert!(open(&mut strangers).await <= limits.connections - 2);
+    // The last ones may be about to be closed.
+    let displaced = async { while open(&mut strangers).await > limits.connections - 2 {} };
+    timeout(DEADLINE, displaced).await.expect("too many strangers are connected");
 }
 
 #[tokio::test]

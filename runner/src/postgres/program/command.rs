@@ -273,14 +273,24 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("beats");
         let script = format!("(while :; do echo beat >> {0}; sleep 0.02; done) & wait", file.display());
-        let limit = Duration::from_millis(300);
-        assert!(tokio::time::timeout(limit, shell(&agent, &script).output()).await.is_err());
-        let beats = || std::fs::metadata(&file).unwrap().len();
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let before = beats();
-        assert!(before > 0);
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(beats(), before);
+        let beats = || std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
+        let first_beat = async {
+            while beats() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            ended = shell(&agent, &script).output() => panic!("the program has ended: {ended:?}"),
+            () = first_beat => {}
+        }
+        let stopped = async {
+            let mut last = 0;
+            while last != beats() {
+                last = beats();
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), stopped).await.expect("the child still runs");
     }
 
     #[tokio::test]
