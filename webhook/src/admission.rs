@@ -1,8 +1,8 @@
 //! Admission: decides on each `AdmissionReview` from the caches, without writing anything.
 //!
 //! Vocabulary at the bottom (`request`, `object`, `operation`, `decision`, `outcome`), the rules on it, and
-//! HTTP on top (`bounds`, `envelope`, `response`, `audit`, `body_limits`, `worker_write`, `whole_database`,
-//! `handler`).
+//! HTTP on top (`bounds`, `envelope`, `response`, `audit`, `body_limits`, `worker_write`, `passing_denial`,
+//! `whole_database`, `handler`).
 
 mod audit;
 mod body_limits;
@@ -14,6 +14,7 @@ mod lookups;
 mod object;
 mod operation;
 mod outcome;
+mod passing_denial;
 mod request;
 mod response;
 mod rules;

@@ -64,6 +64,15 @@ pub struct Snapshot {
     pub active: Vec<Arc<PostgresOpsRequest>>,
 }
 
+/// What the API server has just returned, and the caches may not have yet.
+#[derive(Debug)]
+pub struct Current {
+    /// The database that a request names, if it exists.
+    pub database: Option<Postgres>,
+    /// The requests of its namespace that may still change it, in any order.
+    pub requests: Vec<Arc<PostgresOpsRequest>>,
+}
+
 impl Snapshot {
     /// The facts for [`pgops_api::admission::decide`].
     #[must_use]
@@ -141,13 +150,23 @@ impl Caches {
     #[must_use]
     pub fn snapshot(&self, request: &PostgresOpsRequest) -> Snapshot {
         let database = NamespacedName::named_by(request);
-        let own_name = request.metadata.name.as_deref();
-        let mut active = self.active(database.namespace, database.name);
-        active.retain(|other| other.metadata.name.as_deref() != own_name);
         Snapshot {
             database: self.databases.get(&ObjectRef::new(database.name).within(database.namespace)),
             catalog: self.catalog(),
-            active,
+            active: without(request, self.active(database.namespace, database.name)),
+        }
+    }
+
+    /// The same, with a database and requests that are newer than those of the caches.
+    #[must_use]
+    pub fn snapshot_of(&self, request: &PostgresOpsRequest, current: Current) -> Snapshot {
+        let NamespacedName { namespace, name } = NamespacedName::named_by(request);
+        let all = active_by_database(&current.requests, self.executed);
+        let active = all.get(namespace).and_then(|databases| databases.get(name)).cloned();
+        Snapshot {
+            database: current.database.map(Arc::new),
+            catalog: self.catalog(),
+            active: without(request, active.unwrap_or_default()),
         }
     }
 
@@ -200,6 +219,15 @@ impl Caches {
             ("PostgresVersion", self.versions.len()),
         ]
     }
+}
+
+/// The other ones of these requests.
+fn without(
+    request: &PostgresOpsRequest,
+    mut all: Vec<Arc<PostgresOpsRequest>>,
+) -> Vec<Arc<PostgresOpsRequest>> {
+    all.retain(|other| other.metadata.name != request.metadata.name);
+    all
 }
 
 fn active_by_database(

@@ -17,6 +17,7 @@ use super::decision::Decision;
 use super::envelope::{self, Answered, Malformed};
 use super::lookups::Lookups;
 use super::outcome::{Outcome, Webhook};
+use super::passing_denial::PassingDenial;
 use super::rules;
 use super::whole_database::WholeDatabase;
 use super::worker_write::WorkerWrite;
@@ -94,7 +95,8 @@ impl Admission {
         }
     }
 
-    /// Answers from the caches, unless they may not know the worker that writes, or lack what a request is about.
+    /// Answers from the caches, unless they may not know the worker that writes or why a request need no longer be denied, or
+    /// lack what a request is about.
     async fn answer(&self, webhook: Webhook, body: &[u8]) -> Result<Answered, Malformed> {
         let answered = answer(&self.caches, webhook, body)?;
         let Some(lookups) = &self.lookups else { return Ok(answered) };
@@ -102,6 +104,13 @@ impl Admission {
             && write.is_confirmed(lookups).await
         {
             return envelope::answer(body, |_| Decision::Allowed(Vec::new()).into());
+        }
+        if let Some(denial) = PassingDenial::of(&answered.outcome, body)
+            && let Some(current) = denial.current(&self.caches, lookups).await
+        {
+            return envelope::answer(body, |request| {
+                rules::decide_again(&self.caches, request, current).into()
+            });
         }
         if let Some(request) = WholeDatabase::needed(&answered.outcome, body)
             && let Some(denial) = request.denial(&self.caches, lookups).await

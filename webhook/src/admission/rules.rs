@@ -20,6 +20,7 @@ use super::decision::{Answer, Decision};
 use super::request::{AdmissionRequest, ReviewedKind};
 use crate::cache::Caches;
 use left_alone::{is_for_others, is_left_alone};
+pub use ops_request::decide_again;
 
 /// The answer of the mutating webhook, which denies nothing: the validating webhook sees the result.
 pub fn mutate(caches: &Caches, request: &AdmissionRequest<'_>) -> Answer {

@@ -24,6 +24,7 @@ mod fields;
 mod gitops;
 mod managed;
 mod ops_request;
+mod passing_denial;
 mod postgres;
 mod postgres_version;
 mod protection;

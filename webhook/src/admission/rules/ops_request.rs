@@ -13,12 +13,27 @@ use crate::admission::decision::{Cause, Decision};
 use crate::admission::object::Object;
 use crate::admission::operation::Operation;
 use crate::admission::request::AdmissionRequest;
-use crate::cache::Caches;
+use crate::cache::{Caches, Current, Snapshot};
 
 /// A new request must be admissible now. A stored one keeps its spec, and may always be deleted.
 pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
+    decide_on(caches, request, |new| caches.snapshot(new))
+}
+
+/// The same, on a database and requests that are newer than those of the caches.
+pub fn decide_again(caches: &Caches, request: &AdmissionRequest<'_>, current: Current) -> Decision {
+    decide_on(caches, request, |new| caches.snapshot_of(new, current))
+}
+
+fn decide_on(
+    caches: &Caches,
+    request: &AdmissionRequest<'_>,
+    snapshot: impl FnOnce(&PostgresOpsRequest) -> Snapshot,
+) -> Decision {
     match Operation::<PostgresOpsRequest>::parse(request) {
-        Ok(Operation::Create(new)) if caches.executes(new.spec.type_) => create(caches, request, &new),
+        Ok(Operation::Create(new)) if caches.executes(new.spec.type_) => {
+            create(&snapshot(&new), request, &new)
+        }
         Ok(Operation::Create(new)) => {
             Decision::Allowed(vec![admission::unhandled_type(&new.spec.type_.to_string(), caches.executed())])
         }
@@ -42,7 +57,7 @@ pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
 
 /// The request may still have the deprecated form: the API server continues if the mutating webhook does not
 /// answer.
-fn create(caches: &Caches, request: &AdmissionRequest<'_>, new: &PostgresOpsRequest) -> Decision {
+fn create(snapshot: &Snapshot, request: &AdmissionRequest<'_>, new: &PostgresOpsRequest) -> Decision {
     if let (Some(update), Some(upgrade)) = (&new.spec.update_version, &new.spec.upgrade)
         && new.updates_version()
         && update != upgrade
@@ -53,7 +68,7 @@ fn create(caches: &Caches, request: &AdmissionRequest<'_>, new: &PostgresOpsRequ
             field: "spec.upgrade".into(),
         });
     }
-    match admission::decide(&caches.snapshot(new).facts(new)) {
+    match admission::decide(&snapshot.facts(new)) {
         Ok(admitted) => {
             let spec: Option<Value> = request.object.as_ref().and_then(Object::peek_spec);
             let fields = spec.as_ref().map(|spec| request_field_findings(new.spec.type_, spec));
