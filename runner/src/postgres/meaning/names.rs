@@ -96,7 +96,12 @@ impl ServerNames {
     /// whose name is new with that number: the others had a variant of the server next to them before.
     pub async fn hidden_functions(&self, newer: &Client) -> Result<Vec<String>, ServerError> {
         let rows = pairs(newer, "functions with the names of new ones", HIDDEN_FUNCTIONS).await?;
-        Ok(sorted(rows.into_iter().filter(|(_, of_server)| !self.has_function(of_server)).map(|(it, _)| it).collect()))
+        Ok(sorted(
+            rows.into_iter()
+                .filter(|(_, of_server)| !self.has_function(of_server))
+                .map(|(it, _)| it)
+                .collect(),
+        ))
     }
 
     /// Whether it has a function as `HIDDEN_FUNCTIONS` gives it: with the same arguments, or any with that number of them.
@@ -108,7 +113,9 @@ impl ServerNames {
     /// server does not have: without a schema a statement finds that one first.
     pub async fn hidden_objects(&self, newer: &Client) -> Result<Vec<String>, ServerError> {
         let rows = pairs(newer, "objects with the names of new ones", HIDDEN_OBJECTS).await?;
-        Ok(sorted(rows.into_iter().filter(|(_, name)| !self.objects.contains(name)).map(|(it, _)| it).collect()))
+        Ok(sorted(
+            rows.into_iter().filter(|(_, name)| !self.objects.contains(name)).map(|(it, _)| it).collect(),
+        ))
     }
 
     /// The words that a `newer` server reserves and this one does not.
