@@ -212,6 +212,17 @@ pub const CHANGES: &[Check] = &[
          need its update"
     ),
     change!(
+        "refresh-search-path",
+        Database,
+        17,
+        // Functions of the server that look up names in a text, and casts of texts. A name that is known already is a constant.
+        "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind = 'm' AND pg_get_viewdef(c.oid) \
+         ~ '\\m(ts_stat|query_to_xml\\w*|to_reg\\w+|nextval|currval)\\(|[^'']::reg(class|collation|config|dictionary|namespace|oper|\
+operator|proc|procedure|type)\\M' ORDER BY 1",
+        "since 17 REFRESH MATERIALIZED VIEW runs with the search path of the system, on which names that the queries of these look \
+         up while they run are not found (ts_stat('SELECT … FROM documents'), lang::regconfig); write the names with their schema"
+    ),
+    change!(
         "extension-names-17",
         Database,
         17,
@@ -280,6 +291,7 @@ mod tests {
     #[case::memberships_inherit_since_16("role-inherit", (13, 18), (13, 15))]
     #[case::roles_do_not_administer_themselves_since_15("own-membership", (13, 15), (15, 17))]
     #[case::memberships_have_a_grantor_since_16("membership-grantor", (13, 17), (16, 17))]
+    #[case::views_are_refreshed_with_another_path_since_17("refresh-search-path", (13, 17), (17, 18))]
     #[case::targets_are_null_since_17("statistics-target", (16, 17), (17, 18))]
     #[case::workers_have_slots_since_18("autovacuum-workers", (17, 18), (16, 17))]
     fn change_applies_to_the_versions_that_it_is_between(
