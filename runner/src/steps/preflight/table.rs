@@ -385,6 +385,16 @@ pub const CHECKS: &[Check] = &[
              NOT NULL",
     },
     Check {
+        id: "pending-detach",
+        weight: Blocks,
+        scope: Database,
+        applies: |old, _| old >= 14,
+        question: Sql("SELECT format('%s of %s', inhrelid::regclass, inhparent::regclass) FROM pg_inherits \
+             WHERE inhdetachpending ORDER BY 1"),
+        remedy: "DETACH PARTITION … CONCURRENTLY of these was interrupted, so their rows are not visible in the partitioned table, and a \
+             restore would attach them again; ALTER TABLE … DETACH PARTITION … FINALIZE",
+    },
+    Check {
         id: "citus-not-prepared",
         weight: Blocks,
         scope: Database,
