@@ -9,6 +9,7 @@ use tokio_postgres::{Client, Row};
 use super::extension_objects::ExtensionObjects;
 use super::identity::IDENTITY;
 use super::meaning::CHANGES;
+use super::restored_differently::RESTORED_DIFFERENTLY;
 use super::stored_columns::{contained, stored_columns_of};
 use super::table::{CHECKS, Check, CheckScope, EVENT_TRIGGER_CODE, Question};
 use crate::postgres::client::error::ServerError;
@@ -27,7 +28,7 @@ pub struct Found {
 /// `pg_upgrade`: it has indexes rebuilt too.
 fn applying(upgrade: &UpgradeContext, scope: CheckScope) -> Vec<&'static Check> {
     let (old, new) = (upgrade.old_major, upgrade.new_major);
-    let all = CHECKS.iter().chain(CHANGES).chain(IDENTITY);
+    let all = CHECKS.iter().chain(CHANGES).chain(IDENTITY).chain(RESTORED_DIFFERENTLY);
     let of_kind = |check: &&Check| upgrade.kind == UpgradeKind::Major || is_for_minor(check);
     all.filter(of_kind).filter(|check| check.scope == scope && (check.applies)(old, new)).collect()
 }

@@ -152,25 +152,6 @@ pub const CHECKS: &[Check] = &[
         remedy: "names that begin with pg_ are reserved; ALTER ROLE … RENAME TO",
     },
     Check {
-        id: "dropped-role",
-        weight: Blocks,
-        scope: Database,
-        applies: |_, _| true,
-        // Before 17 DROP OWNED leaves them (https://www.postgresql.org/docs/17/release-17.html); pg_dump then revokes rights of a role
-        // that does not exist.
-        question: Sql("SELECT DISTINCT COALESCE('extension ' || quote_ident(e.extname), \
-             pg_describe_object(i.classoid, i.objoid, i.objsubid)) FROM pg_init_privs i \
-             CROSS JOIN LATERAL aclexplode(i.initprivs) AS a \
-             LEFT JOIN pg_depend d ON d.classid = i.classoid AND d.objid = i.objoid AND d.deptype = 'e' \
-             LEFT JOIN pg_extension e ON e.oid = d.refobjid \
-             WHERE a.grantee <> 0 AND NOT EXISTS (SELECT FROM pg_authid r WHERE r.oid = a.grantee) ORDER BY 1"),
-        remedy: "their initial rights name a role that was dropped, and the restore would revoke these from it; DROP EXTENSION and CREATE \
-             it again, or as a superuser run UPDATE pg_init_privs SET initprivs = ARRAY(SELECT i FROM unnest(initprivs) AS i WHERE \
-             NOT EXISTS (SELECT FROM aclexplode(ARRAY[i]) AS a WHERE a.grantee <> 0 AND a.grantee NOT IN (SELECT oid FROM \
-             pg_authid))) WHERE EXISTS (SELECT FROM aclexplode(initprivs) AS a WHERE a.grantee <> 0 AND a.grantee NOT IN (SELECT \
-             oid FROM pg_authid)) in that database",
-    },
-    Check {
         id: "logical-slot",
         weight: Blocks,
         scope: Server,
@@ -383,16 +364,6 @@ pub const CHECKS: &[Check] = &[
              WHERE parent.attnotnull AND NOT child.attnotnull AND NOT parent.attisdropped ORDER BY 1"),
         remedy: "a child's column must be NOT NULL where its parent's is; ALTER TABLE … ALTER COLUMN … SET \
              NOT NULL",
-    },
-    Check {
-        id: "pending-detach",
-        weight: Blocks,
-        scope: Database,
-        applies: |old, _| old >= 14,
-        question: Sql("SELECT format('%s of %s', inhrelid::regclass, inhparent::regclass) FROM pg_inherits \
-             WHERE inhdetachpending ORDER BY 1"),
-        remedy: "DETACH PARTITION … CONCURRENTLY of these was interrupted, so their rows are not visible in the partitioned table, and a \
-             restore would attach them again; ALTER TABLE … DETACH PARTITION … FINALIZE",
     },
     Check {
         id: "citus-not-prepared",
