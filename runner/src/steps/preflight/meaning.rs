@@ -115,6 +115,24 @@ pub const CHANGES: &[Check] = &[
          timestamp in these functions"
     ),
     change!(
+        "extract-stored",
+        Database,
+        14,
+        // Of the fields only these have decimals that float8 leaves out. Views and defaults have date_part() since they were parsed.
+        "SELECT format('%s (used by %s)', p.oid::regprocedure, string_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid), \
+           ', ')) \
+         FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal') \
+         JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid \
+           AND d.classid IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_attrdef'::regclass) \
+         WHERE p.oid >= 16384 AND p.prosrc ~* '\\mextract\\s*\\(\\s*''?(epoch|second|millisecond|julian)[^()]*(\\([^()]*\\)[^()]*)*\\)\
+(?!\\s*\\)*\\s*::\\s*(int|bigint|smallint|double|float|real))' \
+         GROUP BY p.oid ORDER BY 1",
+        "since 14 EXTRACT of epoch, second and the like returns numeric, with other decimals as text (1577836800.000000, formerly \
+         1577836800), so what these have stored differs from what these functions return then: indexes miss rows, and rows are in \
+         other partitions; write date_part('epoch', …) in these functions before the upgrade, which returns the same on both \
+         versions, or cast to double precision"
+    ),
+    change!(
         "extract-in-return-query",
         Database,
         14,
@@ -286,6 +304,7 @@ mod tests {
 
     #[rstest::rstest]
     #[case::operators_were_removed_in_14("containment-operator", (13, 14), (14, 17))]
+    #[case::stored_results_of_extract_since_14("extract-stored", (13, 15), (14, 17))]
     #[case::dates_have_no_hours_since_14("extract-from-date", (13, 17), (14, 15))]
     #[case::owners_of_subscriptions_since_16("subscription-owner", (15, 16), (16, 17))]
     #[case::memberships_inherit_since_16("role-inherit", (13, 18), (13, 15))]
