@@ -125,12 +125,12 @@ pub const CHANGES: &[Check] = &[
          JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid \
            AND d.classid IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_attrdef'::regclass) \
          WHERE p.oid >= 16384 AND p.prosrc ~* '\\mextract\\s*\\(\\s*''?(epoch|second|millisecond|julian)[^()]*(\\([^()]*\\)[^()]*)*\\)\
-(?!\\s*\\)*\\s*::\\s*(int|bigint|smallint|double|float|real))' \
+(?!\\s*\\)*\\s*::\\s*(double|float))' \
          GROUP BY p.oid ORDER BY 1",
-        "since 14 EXTRACT of epoch, second and the like returns numeric, with other decimals as text (1577836800.000000, formerly \
-         1577836800), so what these have stored differs from what these functions return then: indexes miss rows, and rows are in \
-         other partitions; write date_part('epoch', …) in these functions before the upgrade, which returns the same on both \
-         versions, or cast to double precision"
+        "since 14 EXTRACT of epoch, second and the like returns numeric, which as text has other decimals (1577836800.000000, formerly \
+         1577836800), and rounds halves up (2.5 to 3, formerly 2), so what these have stored differs from what these functions \
+         return then: indexes miss rows, and rows are in other partitions; write date_part('epoch', …) in these functions before the \
+         upgrade, which returns the same on both versions, or cast to double precision"
     ),
     change!(
         "extract-in-return-query",
