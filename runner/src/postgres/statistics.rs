@@ -101,7 +101,7 @@ impl Table {
         self.analyze("ANALYZE")
     }
 
-    /// The statement, which names the table by its OID if the name has bytes that are no UTF-8, as databases with `SQL_ASCII` may.
+    /// The statement, which names the table by its OID if the name has bytes that are not UTF-8, as in databases with `SQL_ASCII`.
     fn analyze(&self, command: &str) -> String {
         let name = self.qualified();
         if name.contains(char::REPLACEMENT_CHARACTER) {
