@@ -7,6 +7,7 @@ pub mod cluster_shape;
 pub mod copy;
 pub mod database_error;
 pub mod error;
+pub mod extension_rights;
 pub mod extensions;
 pub mod file_settings;
 pub mod functions_in_c;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use tokio_postgres::{Client, Row};
 
 use super::client::error::ServerError;
+use super::client::query::Lossy;
 use super::client::quote::identifier;
 
 /// From this version on `pg_upgrade` carries statistics, and `ANALYZE ONLY` exists.
@@ -97,7 +98,19 @@ impl Table {
     }
 
     fn statement(&self) -> String {
-        format!("ANALYZE {}", self.qualified())
+        self.analyze("ANALYZE")
+    }
+
+    /// The statement, which names the table by its OID if the name has bytes that are not UTF-8, as in databases with `SQL_ASCII`.
+    fn analyze(&self, command: &str) -> String {
+        let name = self.qualified();
+        if name.contains(char::REPLACEMENT_CHARACTER) {
+            let oid = self.oid;
+            return format!(
+                "DO $pgops$ BEGIN EXECUTE '{command} ' || '{oid}'::pg_catalog.regclass; END $pgops$"
+            );
+        }
+        format!("{command} {name}")
     }
 
     fn item(&self) -> Item {
@@ -106,8 +119,7 @@ impl Table {
 
     /// Without its partitions and children, which are analyzed by themselves if they lack something.
     fn only(&self) -> Item {
-        let table = self.qualified();
-        Item { statement: format!("ANALYZE ONLY {table}"), table, parts: Vec::new() }
+        Item { statement: self.analyze("ANALYZE ONLY"), table: self.qualified(), parts: Vec::new() }
     }
 
     fn part(&self) -> Part {
@@ -117,8 +129,8 @@ impl Table {
     fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             oid: row.try_get(0)?,
-            schema: row.try_get(1)?,
-            name: row.try_get(2)?,
+            schema: row.try_get::<_, Lossy>(1)?.0,
+            name: row.try_get::<_, Lossy>(2)?.0,
             is_partitioned: row.try_get(3)?,
             is_partition: row.try_get(4)?,
             root: row.try_get(5)?,
@@ -183,6 +195,16 @@ mod tests {
 
     fn statements(items: &[Item]) -> Vec<&str> {
         items.iter().map(|item| item.statement.as_str()).collect()
+    }
+
+    /// One such name would otherwise end the analysis of all databases.
+    #[test]
+    fn table_whose_name_is_not_utf8_is_analyzed_by_its_oid() {
+        let statement = table(16_400, "t\u{fffd}").statement();
+        assert_eq!(
+            statement,
+            "DO $pgops$ BEGIN EXECUTE 'ANALYZE ' || '16400'::pg_catalog.regclass; END $pgops$"
+        );
     }
 
     #[test]

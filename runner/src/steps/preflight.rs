@@ -44,6 +44,7 @@ mod rehearsal_stages;
 mod rehearsal_times;
 mod replication_slots;
 mod restore_findings;
+mod restored_differently;
 mod schema_rehearsal;
 mod server_build;
 mod settings_in_files;

@@ -5,6 +5,7 @@ use pgops_api::display_chain;
 use pgops_api::plan::Step;
 
 use crate::postgres::client::catalog::databases;
+use crate::postgres::client::extension_rights::ExtensionRights;
 use crate::postgres::client::extensions::{installed, outdated, update};
 use crate::postgres::client::update_function::{self, RunResult};
 use crate::postgres::extension::known::FollowUp;
@@ -41,8 +42,17 @@ async fn process(
         let updated =
             format!("extension {name} of {database}: {} to {}", extension.installed, extension.default);
         let known = upgrade.extensions.get(&name);
+        let rights = ExtensionRights::read(&client, &name).await?;
         match update(&upgrade.superuser, ip, upgrade.new_major, database, extension, known).await? {
-            None => log_step(Step::UpdateExtensions, updated),
+            None => {
+                log_step(Step::UpdateExtensions, updated);
+                let not_restored = rights.restore(&client, &name).await?;
+                left.extend(
+                    not_restored
+                        .into_iter()
+                        .map(|why| format!("extension \"{name}\" of database \"{database}\": {why}")),
+                );
+            }
             Some(why) => {
                 not_updated.push(name);
                 left.push(why.to_string());

@@ -6,6 +6,7 @@ use tokio_postgres::{Client, Row};
 
 use super::dependents::Dependents;
 use crate::postgres::client::error::ServerError;
+use crate::postgres::client::query::Lossy;
 use crate::postgres::client::quote::identifier;
 
 /// An index whose order may be wrong.
@@ -50,9 +51,9 @@ impl Index {
     /// Reads the columns of `affected_indexes.sql` and of `duty_indexes.sql`.
     pub(in crate::postgres) fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
-            schema: row.try_get(0)?,
-            name: row.try_get(1)?,
-            table: row.try_get(2)?,
+            schema: row.try_get::<_, Lossy>(0)?.0,
+            name: row.try_get::<_, Lossy>(1)?.0,
+            table: row.try_get::<_, Lossy>(2)?.0,
             table_oid: row.try_get(3)?,
             method: row.try_get(4)?,
             bytes: u64::try_from(row.try_get::<_, i64>(5)?).unwrap_or(0),

@@ -11,6 +11,8 @@ use crate::postgres::client::query::Lossy;
 const WHAT: &str = "defaults of settings";
 /// Defaults that say where a build has its files.
 const OF_THE_BUILD: [&str; 2] = ["krb_server_keyfile", "unix_socket_directories"];
+/// Defaults that are only written in another way: since 18 this one is a list, and an empty one is `off`.
+const OTHERWISE_WRITTEN: [&str; 1] = ["log_connections"];
 
 /// A setting with another default.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -65,7 +67,8 @@ fn changed(before: BTreeMap<String, String>, after: &BTreeMap<String, String>) -
         let after = after.get(&name).filter(|after| **after != before)?.clone();
         Some(ChangedDefault { name, before, after })
     });
-    changed.filter(|it| !OF_THE_BUILD.contains(&it.name.as_str())).collect()
+    let ignored = [&OF_THE_BUILD[..], &OTHERWISE_WRITTEN].concat();
+    changed.filter(|it| !ignored.contains(&it.name.as_str())).collect()
 }
 
 #[cfg(test)]
@@ -81,6 +84,7 @@ mod tests {
         let before = settings(&[
             ("hash_mem_multiplier", "1"),
             ("jit", "on"),
+            ("log_connections", "off"),
             ("old_snapshot_threshold", "-1 min"),
             ("unix_socket_directories", "/tmp"),
             ("vacuum_buffer_usage_limit", "256 kB"),
@@ -89,6 +93,7 @@ mod tests {
             ("hash_mem_multiplier", "2"),
             ("io_method", "worker"),
             ("jit", "on"),
+            ("log_connections", "''"),
             ("unix_socket_directories", "/run/postgresql"),
             ("vacuum_buffer_usage_limit", "2048 kB"),
         ]);

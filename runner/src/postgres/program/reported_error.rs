@@ -63,6 +63,14 @@ impl ReportedError {
     pub fn is_lock_timeout(&self) -> bool {
         self.message.contains("canceling statement due to") && self.message.contains("timeout")
     }
+
+    /// Whether the server had no connection left. The message is in English, as sessions of the programs are.
+    #[must_use]
+    pub fn is_server_full(&self) -> bool {
+        ["sorry, too many clients already", "remaining connection slots are reserved"]
+            .iter()
+            .any(|text| self.message.contains(text))
+    }
 }
 
 impl fmt::Display for ReportedError {

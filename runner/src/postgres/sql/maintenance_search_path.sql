@@ -23,17 +23,33 @@ written (oid, name, body) AS (
   JOIN pg_language l ON l.oid = p.prolang
   WHERE p.oid >= 16384 AND l.lanname IN ('sql', 'plpgsql')
     AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS s WHERE s LIKE 'search_path=%')),
-code (oid, relation, body) AS (
-  SELECT w.oid, u.relation, w.body
-  FROM used u
-  JOIN written w ON w.oid = u.function
-  UNION
-  SELECT w.oid, c.relation, w.body
-  FROM code c
-  CROSS JOIN LATERAL regexp_matches(c.body, '([[:alpha:]_]\w*)"?\s*\(', 'g') AS m
-  JOIN written w ON w.name = lower(m[1])),
+-- There may be many relations for each function: a body is searched once, not once for each of them.
 bodies (oid, body) AS (
-  SELECT DISTINCT oid, body FROM code),
+  SELECT w.oid, w.body
+  FROM written w
+  WHERE w.oid IN (SELECT function FROM used)
+  UNION
+  SELECT w.oid, w.body
+  FROM bodies b
+  CROSS JOIN LATERAL regexp_matches(b.body, '([[:alpha:]_]\w*)"?\s*\(', 'g') AS m
+  JOIN written w ON w.name = lower(m[1])),
+calls (caller, called) AS (
+  SELECT DISTINCT b.oid, w.oid
+  FROM bodies b
+  CROSS JOIN LATERAL regexp_matches(b.body, '([[:alpha:]_]\w*)"?\s*\(', 'g') AS m
+  JOIN written w ON w.name = lower(m[1])),
+leads (function, oid) AS (
+  SELECT DISTINCT u.function, b.oid
+  FROM used u
+  JOIN bodies b ON b.oid = u.function
+  UNION
+  SELECT l.function, c.called
+  FROM leads l
+  JOIN calls c ON c.caller = l.oid),
+code (oid, relation) AS (
+  SELECT DISTINCT l.oid, u.relation
+  FROM leads l
+  JOIN used u ON u.function = l.function),
 words (oid, word, is_call) AS (
   SELECT b.oid, lower(m[2]), m[3] = '('
   FROM bodies b, regexp_matches(b.body, '(\.\s*"?)?\m([[:alpha:]_]\w*)"?\s*(\(?)', 'g') AS m

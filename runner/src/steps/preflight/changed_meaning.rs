@@ -20,6 +20,7 @@ pub struct ChangedMeaning {
     reserved: ReservedWords,
     lost: LostNames,
     hidden: Vec<String>,
+    hidden_objects: Vec<String>,
     named: Vec<String>,
     rejected: Vec<String>,
     using_lost: Vec<String>,
@@ -38,6 +39,7 @@ impl ChangedMeaning {
             lost: names.lost(&SystemNames::read(scratch).await?, scratch).await?,
             before,
             hidden: Vec::new(),
+            hidden_objects: Vec::new(),
             named: Vec::new(),
             rejected: Vec::new(),
             using_lost: Vec::new(),
@@ -59,6 +61,7 @@ impl ChangedMeaning {
             objects.into_iter().map(move |object| format!("{object} in \"{database}\""))
         };
         self.hidden.extend(in_database(self.before.hidden_functions(restored).await?));
+        self.hidden_objects.extend(in_database(self.before.hidden_objects(restored).await?));
         self.named.extend(in_database(objects_named(restored, &self.reserved).await?));
         self.rejected.extend(in_database(rejected_bodies(restored, scratch, database).await?));
         let using = functions_naming(restored, &self.lost).await?.into_iter();
@@ -75,9 +78,16 @@ impl ChangedMeaning {
         let notes = [
             note(
                 "hidden-function",
-                "the target has new functions of its own with the same name and arguments, and a call without a schema finds \
-                 the new one: call yours with their schema, or rename them (ALTER FUNCTION … RENAME TO)",
+                "the target has new functions of its own with the same name and the same or similar arguments, and a call without \
+                 a schema finds the new one, or is ambiguous: call yours with their schema, or rename them (ALTER FUNCTION … \
+                 RENAME TO)",
                 &self.hidden,
+            ),
+            note(
+                "hidden-name",
+                "the target has new operators, relations or types of its own with these names, and a statement or function that \
+                 names them without a schema finds the new ones: name yours with their schema (OPERATOR(public.=)), or rename them",
+                &self.hidden_objects,
             ),
             note(
                 "reserved-word",
@@ -150,6 +160,7 @@ mod tests {
             reserved: ReservedWords::default(),
             lost: LostNames::default(),
             hidden: Vec::new(),
+            hidden_objects: Vec::new(),
             named: Vec::new(),
             rejected: Vec::new(),
             using_lost: Vec::new(),

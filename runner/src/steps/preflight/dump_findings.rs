@@ -7,6 +7,12 @@ use crate::upgrade::Finding;
 pub fn not_dumped(database: &str, refusal: &ReportedError) -> Finding {
     let (id, remedy) = if refusal.is_lock_timeout() {
         ("schema-locked", "another session holds a lock on a table: apply a new request when it has ended")
+    } else if refusal.is_server_full() {
+        (
+            "server-full",
+            "clients use all connections but those that are reserved, and the preflight needs up to six for superusers: apply a new \
+             request when fewer are in use, or raise superuser_reserved_connections or max_connections",
+        )
     } else {
         (
             "schema-dump",
@@ -43,6 +49,7 @@ mod tests {
 
     #[rstest::rstest]
     #[case::lock("canceling statement due to lock timeout", "schema-locked")]
+    #[case::full("FATAL:  sorry, too many clients already", "server-full")]
     #[case::dump("cache lookup failed", "schema-dump")]
     fn kinds_of_refusal_have_their_own_findings(#[case] error: &str, #[case] id: &str) {
         let found = not_dumped("shop", &refusal(error));

@@ -28,6 +28,7 @@ pub struct Escalation {
     calls: Vec<UntrustedCall>,
     definitions: Vec<CodeInDefinitions>,
     domain_checks: Vec<String>,
+    unreadable: Vec<String>,
     escalations: Vec<Unexplained>,
 }
 
@@ -36,7 +37,7 @@ pub struct Rights {
     pub findings: Vec<Finding>,
     /// What to compare with after `pg_upgrade`.
     pub baseline: Baseline,
-    /// Whether `pg_upgrade` must not carry statistics: it would run code of users.
+    /// Whether `pg_upgrade` must not carry statistics: it would run code of users, or might fail.
     pub without_statistics: bool,
 }
 
@@ -107,6 +108,7 @@ impl Escalation {
             calls: Vec::new(),
             definitions: Vec::new(),
             domain_checks: Vec::new(),
+            unreadable: Vec::new(),
             escalations: Vec::new(),
         })
     }
@@ -123,6 +125,7 @@ impl Escalation {
         self.definitions.extend(rights.definitions);
         self.stored.extend(rights.stored.calls);
         self.domain_checks.extend(rights.stored.domain_checks);
+        self.unreadable.extend(rights.stored.unreadable);
     }
 
     /// Asks what the restore of a database has run and left; `restored` is connected to it on the scratch server, `source` on
@@ -171,18 +174,21 @@ impl Escalation {
     pub fn finish(self) -> Rights {
         let (in_dump, others): (Vec<_>, Vec<_>) =
             self.definitions.into_iter().partition(|code| code.runs_in_dump(self.old_major));
-        let without_statistics = self.new_major >= CARRIES_STATISTICS && !self.domain_checks.is_empty();
+        let carried = self.new_major >= CARRIES_STATISTICS;
+        let runs_code = carried && !self.domain_checks.is_empty();
+        let may_fail = carried && !self.unreadable.is_empty();
         let findings = [
             escalations(&self.escalations),
             stored(&self.stored),
             calls(&self.calls),
             in_dump_finding(&in_dump),
             definitions(&others),
-            without_statistics.then(|| statistics(&self.domain_checks)),
+            runs_code.then(|| statistics(&self.domain_checks)),
+            may_fail.then(|| unreadable_statistics(&self.unreadable)),
             not_compared(&self.baseline),
         ];
         let findings = findings.into_iter().flatten().collect();
-        Rights { findings, baseline: self.baseline, without_statistics }
+        Rights { findings, baseline: self.baseline, without_statistics: runs_code || may_fail }
     }
 }
 
@@ -242,6 +248,16 @@ fn statistics(domain_checks: &[String]) -> Finding {
         "the planner's statistics are collected again after the upgrade, and not carried: carrying them would run the checks of \
          these domains as superuser, which use functions whose owners are not superusers: {}",
         shortened(domain_checks)
+    );
+    Finding::note("statistics-not-carried", text)
+}
+
+/// `pg_upgrade` would end with the error, after the database has been stopped.
+fn unreadable_statistics(objects: &[String]) -> Finding {
+    let text = format!(
+        "the planner's statistics are collected again after the upgrade, and not carried: restoring them reads values with the \
+         system's search path, and these may reject them then, since they call functions or depend on rows of tables: {}",
+        shortened(objects)
     );
     Finding::note("statistics-not-carried", text)
 }

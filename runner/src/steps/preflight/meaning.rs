@@ -115,6 +115,24 @@ pub const CHANGES: &[Check] = &[
          timestamp in these functions"
     ),
     change!(
+        "extract-stored",
+        Database,
+        14,
+        // Of the fields only these have decimals that float8 leaves out. Views and defaults have date_part() since they were parsed.
+        "SELECT format('%s (used by %s)', p.oid::regprocedure, string_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid), \
+           ', ')) \
+         FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal') \
+         JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid \
+           AND d.classid IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_attrdef'::regclass) \
+         WHERE p.oid >= 16384 AND p.prosrc ~* '\\mextract\\s*\\(\\s*''?(epoch|second|millisecond|julian)[^()]*(\\([^()]*\\)[^()]*)*\\)\
+(?!\\s*\\)*\\s*::\\s*(double|float))' \
+         GROUP BY p.oid ORDER BY 1",
+        "since 14 EXTRACT of epoch, second and the like returns numeric, which as text has other decimals (1577836800.000000, formerly \
+         1577836800), and rounds halves up (2.5 to 3, formerly 2), so what these have stored differs from what these functions \
+         return then: indexes miss rows, and rows are in other partitions; write date_part('epoch', …) in these functions before the \
+         upgrade, which returns the same on both versions, or cast to double precision"
+    ),
+    change!(
         "extract-in-return-query",
         Database,
         14,
@@ -178,6 +196,30 @@ pub const CHANGES: &[Check] = &[
          ROLE … INHERIT or NOINHERIT changes only later GRANTs; use GRANT … TO … WITH INHERIT TRUE or FALSE"
     ),
     change!(
+        "own-membership",
+        Server,
+        15,
+        "SELECT format('%I in %I', m.rolname, r.rolname) FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.roleid AND NOT r.rolsuper \
+         JOIN pg_roles m ON m.oid = a.member WHERE a.grantor = a.roleid ORDER BY 1",
+        "since 15 a role may no longer grant or revoke the membership in itself, as these have done; let a role that has the ADMIN \
+         OPTION on it, or CREATEROLE before 16, do so"
+    ),
+    change!(
+        "membership-grantor",
+        Server,
+        16,
+        // pg_dumpall leaves out who has granted a membership before 16, since it need not have the ADMIN OPTION.
+        "SELECT format('GRANT %1$I TO %2$I%3$s GRANTED BY %4$I; REVOKE %1$I FROM %2$I', r.rolname, m.rolname, \
+           CASE WHEN a.admin_option THEN ' WITH ADMIN OPTION' ELSE '' END, g.rolname) \
+         FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member \
+         JOIN pg_roles g ON g.oid = a.grantor AND g.oid <> r.oid AND NOT g.rolsuper \
+         WHERE g.rolcreaterole OR EXISTS (SELECT FROM pg_auth_members o \
+           WHERE o.roleid = r.oid AND o.member = g.oid AND o.admin_option) ORDER BY 1",
+        "since 16 a role revokes only the memberships that it has granted itself, and a REVOKE of others ends with a warning; after \
+         the upgrade the superuser has granted all of them, so roles that revoke these today no longer can: a superuser can give each \
+         its grantor again, if that has the ADMIN OPTION, by both statements in one transaction"
+    ),
+    change!(
         "maintenance-search-path",
         Database,
         17,
@@ -186,6 +228,17 @@ pub const CHANGES: &[Check] = &[
          these functions do not find what they name, or find another operator or function of that name, so that an index lacks \
          rows; ALTER FUNCTION … SET search_path = …, or qualify the names (OPERATOR(public.=)); functions of an extension may \
          need its update"
+    ),
+    change!(
+        "refresh-search-path",
+        Database,
+        17,
+        // Functions of the server that look up names in a text, and casts of texts. A name that is known already is a constant.
+        "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind = 'm' AND pg_get_viewdef(c.oid) \
+         ~ '\\m(ts_stat|query_to_xml\\w*|to_reg\\w+|nextval|currval)\\(|[^'']::reg(class|collation|config|dictionary|namespace|oper|\
+operator|proc|procedure|type)\\M' ORDER BY 1",
+        "since 17 REFRESH MATERIALIZED VIEW runs with the search path of the system, on which names that the queries of these look \
+         up while they run are not found (ts_stat('SELECT … FROM documents'), lang::regconfig); write the names with their schema"
     ),
     change!(
         "extension-names-17",
@@ -251,9 +304,13 @@ mod tests {
 
     #[rstest::rstest]
     #[case::operators_were_removed_in_14("containment-operator", (13, 14), (14, 17))]
+    #[case::stored_results_of_extract_since_14("extract-stored", (13, 15), (14, 17))]
     #[case::dates_have_no_hours_since_14("extract-from-date", (13, 17), (14, 15))]
     #[case::owners_of_subscriptions_since_16("subscription-owner", (15, 16), (16, 17))]
     #[case::memberships_inherit_since_16("role-inherit", (13, 18), (13, 15))]
+    #[case::roles_do_not_administer_themselves_since_15("own-membership", (13, 15), (15, 17))]
+    #[case::memberships_have_a_grantor_since_16("membership-grantor", (13, 17), (16, 17))]
+    #[case::views_are_refreshed_with_another_path_since_17("refresh-search-path", (13, 17), (17, 18))]
     #[case::targets_are_null_since_17("statistics-target", (16, 17), (17, 18))]
     #[case::workers_have_slots_since_18("autovacuum-workers", (17, 18), (16, 17))]
     fn change_applies_to_the_versions_that_it_is_between(
@@ -273,6 +330,14 @@ mod tests {
         assert!(sql.contains("'GRANT %I TO %I'") && sql.contains("SET (password_required = false)"), "{sql}");
         // The connection is only searched, never given.
         assert!(!sql.contains(", s.subconninfo"), "{sql}");
+    }
+
+    /// The superuser's own grant would keep the membership when its grantor revokes it.
+    #[test]
+    fn note_about_grantors_has_statements_that_leave_one_membership() {
+        let grantor = CHANGES.iter().find(|change| change.id == "membership-grantor").unwrap();
+        let Question::Sql(sql) = &grantor.question else { panic!("it has no SQL") };
+        assert!(sql.contains("'GRANT %1$I TO %2$I%3$s GRANTED BY %4$I; REVOKE %1$I FROM %2$I'"), "{sql}");
     }
 
     #[test]

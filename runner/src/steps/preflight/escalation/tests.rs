@@ -30,6 +30,7 @@ fn escalation(old_major: u32) -> Escalation {
         calls: Vec::new(),
         definitions: Vec::new(),
         domain_checks: Vec::new(),
+        unreadable: Vec::new(),
         escalations: Vec::new(),
     }
 }
@@ -73,6 +74,18 @@ fn statistics_are_not_carried_to_18_if_that_would_run_code_of_users() {
     assert!(rights.findings[0].text.ends_with("constraint email_check in \"shop\""));
     assert!(!with(17).without_statistics && with(17).findings.is_empty());
     assert!(!escalation(15).finish().without_statistics);
+}
+
+#[test]
+fn statistics_are_not_carried_to_18_if_their_restore_may_fail() {
+    let with = |new_major| {
+        let unreadable = vec!["constraint code_check in \"shop\"".to_owned()];
+        Escalation { new_major, unreadable, ..escalation(17) }.finish()
+    };
+    let rights = with(18);
+    assert!(rights.without_statistics && !rights.findings[0].blocks(), "{:?}", rights.findings);
+    assert!(rights.findings[0].text.ends_with("constraint code_check in \"shop\""));
+    assert!(!with(17).without_statistics && with(17).findings.is_empty());
 }
 
 #[test]
