@@ -1,8 +1,9 @@
 //! Other settings: the server checks them first, and is restarted only if one of them needs it.
 
 use k8s_openapi::jiff::SignedDuration;
+use pgops_api::instance_status::UNKNOWN_SETTINGS;
 use pgops_api::opsrequest::{Apply, RestartMode};
-use pgops_api::settings::digest;
+use pgops_api::settings::{self, digest};
 
 use super::change_spec::change;
 use super::replace_pod::{await_template, restart};
@@ -142,13 +143,13 @@ fn reload(facts: &Facts) -> Option<Step> {
     // That of earlier settings, which these replace, stays reported until the pod has these.
     let rejection = read.and_then(|read| read.rejection_of(text));
     Some(match (read, rejection) {
-        (Some(read), _) if read.digest == wanted && read.pending_restart.is_empty() => {
-            Step::completed(STAGE, "the server uses the settings")
-        }
-        (Some(read), _) if read.digest == wanted => Step::Complete {
-            stage: STAGE,
-            reason: RESTART_NEEDED,
-            message: format!("these settings take effect at a restart: {}", read.pending_restart.join(", ")),
+        (Some(read), _) if read.digest == wanted => match own_pending(facts, &read.pending_restart).as_slice() {
+            [] => Step::completed(STAGE, "the server uses the settings"),
+            pending => Step::Complete {
+                stage: STAGE,
+                reason: RESTART_NEEDED,
+                message: format!("these settings take effect at a restart: {}", pending.join(", ")),
+            },
         },
         (_, Some(words)) => Step::failed(
             Stage::Reconfigure,
@@ -165,6 +166,19 @@ fn reload(facts: &Facts) -> Option<Step> {
             "the kubelet passes the settings to the pod, which takes about a minute",
         ),
     })
+}
+
+/// Of the settings that wait for a restart, those that this request makes or removes. Others wait because of an earlier request or
+/// `ALTER SYSTEM`: whoever made them has chosen when the server is stopped.
+fn own_pending<'a>(facts: &Facts, pending: &'a [String]) -> Vec<&'a str> {
+    let change = facts.request.spec.configuration.clone().unwrap_or_default();
+    let mut own = settings::of_map(&change.apply_config).map(settings::names).unwrap_or_default();
+    if change.remove_custom_config || change.config_secret.is_some() {
+        let before = facts.replaced().and_then(|replaced| replaced.inline).unwrap_or_default();
+        own.extend(settings::names(&before));
+    }
+    let is_own = |name: &&str| *name == UNKNOWN_SETTINGS || own.contains(&name.to_ascii_lowercase());
+    pending.iter().map(String::as_str).filter(is_own).collect()
 }
 
 /// Whether settings come from another Secret than before, which only the next pod has; or from the same one, whose contents are
