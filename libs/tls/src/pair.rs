@@ -107,10 +107,7 @@ fn check_key(chain: Vec<CertificateDer<'static>>, key: &[u8]) -> Result<(), Pair
 }
 
 /// When the first certificate is valid, if all of them can be parsed.
-fn validity(
-    file: &'static str,
-    chain: &[CertificateDer<'_>],
-) -> Result<(Timestamp, Timestamp), PairError> {
+fn validity(file: &'static str, chain: &[CertificateDer<'_>]) -> Result<(Timestamp, Timestamp), PairError> {
     let mut first = None;
     for (index, certificate) in chain.iter().enumerate() {
         let found = dates(certificate).ok_or(PairError::Unreadable { file, number: index + 1 })?;

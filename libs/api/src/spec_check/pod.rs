@@ -28,7 +28,8 @@ pub(super) fn check(database: &Postgres) -> Vec<SpecProblem> {
     problems.extend(template.server.resources.iter().flat_map(|amounts| resources::check(path, amounts)));
     problems.extend(check_env(path, template.server.env()));
     problems.extend(check_labels("spec.podTemplate.metadata.labels", &template.metadata.labels));
-    problems.extend(check_annotations("spec.podTemplate.metadata.annotations", &template.metadata.annotations));
+    problems
+        .extend(check_annotations("spec.podTemplate.metadata.annotations", &template.metadata.annotations));
     let spec = &template.spec;
     problems.extend(
         spec.node_selector

@@ -143,14 +143,16 @@ fn reload(facts: &Facts) -> Option<Step> {
     // That of earlier settings, which these replace, stays reported until the pod has these.
     let rejection = read.and_then(|read| read.rejection_of(text));
     Some(match (read, rejection) {
-        (Some(read), _) if read.digest == wanted => match own_pending(facts, &read.pending_restart).as_slice() {
-            [] => Step::completed(STAGE, "the server uses the settings"),
-            pending => Step::Complete {
-                stage: STAGE,
-                reason: RESTART_NEEDED,
-                message: format!("these settings take effect at a restart: {}", pending.join(", ")),
-            },
-        },
+        (Some(read), _) if read.digest == wanted => {
+            match own_pending(facts, &read.pending_restart).as_slice() {
+                [] => Step::completed(STAGE, "the server uses the settings"),
+                pending => Step::Complete {
+                    stage: STAGE,
+                    reason: RESTART_NEEDED,
+                    message: format!("these settings take effect at a restart: {}", pending.join(", ")),
+                },
+            }
+        }
         (_, Some(words)) => Step::failed(
             Stage::Reconfigure,
             "SettingsRejected",
