@@ -86,6 +86,12 @@ pub fn spec_warnings(database: &Postgres) -> Vec<String> {
     warnings
 }
 
+/// What is admitted of a change, and has no effect.
+#[must_use]
+pub fn change_warnings(new: &Postgres, old: &Postgres) -> Vec<String> {
+    storage::change_warnings(new, old)
+}
+
 fn replicas(database: &Postgres) -> Option<SpecProblem> {
     let remedy = match database.replicas() {
         1 => return None,

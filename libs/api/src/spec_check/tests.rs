@@ -234,6 +234,22 @@ fn admitted_storage_that_may_surprise_is_warned_about() {
     }
 }
 
+#[test]
+fn change_of_a_claim_that_exists_is_warned_about_and_that_of_its_size_is_not() {
+    let fast = || with_claim("storageClassName", json!("fast"));
+    assert_eq!(change_warnings(&sized("2Gi"), &sized("1Gi")), Vec::<String>::new());
+    assert_eq!(change_warnings(&fast(), &fast()), Vec::<String>::new());
+    for (new, old) in [(fast(), sized("1Gi")), (sized("1Gi"), fast())] {
+        let warnings = change_warnings(&new, &old);
+        assert!(
+            warnings.len() == 1 && warnings[0].starts_with("spec.storage.storageClassName has no effect"),
+            "{warnings:?}"
+        );
+    }
+    let warnings = change_warnings(&with_modes(&["ReadWriteMany"]), &with_modes(&["ReadWriteOnce"]));
+    assert!(warnings[0].starts_with("spec.storage.accessModes has no effect"), "{warnings:?}");
+}
+
 /// A database with these fields in its spec.
 fn with_fields(fields: &Value) -> Postgres {
     let mut spec =
