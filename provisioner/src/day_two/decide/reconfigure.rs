@@ -33,10 +33,26 @@ pub fn result(facts: &Facts) -> String {
     let key = facts.key();
     let waits = !has_reloaded(facts) || needs_restart(facts);
     let is_restarted = matches!(facts.state(Stage::Restart), State::Done(_));
+    let mut result = format!("{key} has the new settings");
     if waits && !is_restarted {
-        return format!("{key} has the new settings, of which some take effect when it is restarted");
+        result.push_str(", of which some take effect when it is restarted");
     }
-    format!("{key} has the new settings")
+    let without_effect = overridden(facts);
+    if !without_effect.is_empty() {
+        result.push_str("; these have no effect, since pgops or ALTER SYSTEM sets them otherwise: ");
+        result.push_str(&without_effect.join(", "));
+    }
+    result
+}
+
+/// The settings of the request that others take precedence over, as far as the server has read them.
+fn overridden(facts: &Facts) -> Vec<String> {
+    let read = facts.running.instance.as_ref().and_then(|instance| instance.inline_settings.clone());
+    let read = read.filter(|read| read.digest == digest(facts.database.inline_settings()));
+    let change = facts.request.spec.configuration.clone().unwrap_or_default();
+    let own = settings::of_map(&change.apply_config).map(settings::names).unwrap_or_default();
+    let overridden = read.map(|read| read.overridden).unwrap_or_default();
+    overridden.into_iter().filter(|name| own.contains(name)).collect()
 }
 
 /// Has the server check settings that are in the request. Those of a Secret are checked once the Postgres names it.

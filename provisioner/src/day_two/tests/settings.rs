@@ -162,6 +162,19 @@ fn setting_of_someone_else_that_waits_for_a_restart_does_not_cause_one() {
 }
 
 #[test]
+fn setting_that_another_one_takes_precedence_over_is_told() {
+    let mut scenario = accepted(work_mem());
+    let digest = digest(scenario.database.inline_settings());
+    let overridden = ["port", "work_mem"].map(ToOwned::to_owned).into();
+    scenario.instance(|it| {
+        it.inline_settings = Some(InlineSettings { digest, overridden, ..InlineSettings::default() });
+    });
+    assert_eq!(scenario.steps(4), ["begin Reload", "complete Reload", "forget", "succeed"]);
+    let (_, _, message) = scenario.end();
+    assert!(message.ends_with("since pgops or ALTER SYSTEM sets them otherwise: work_mem"), "{message}");
+}
+
+#[test]
 fn removed_setting_that_needs_a_restart_gets_one() {
     let inline = json!({ "configuration": { "inline": { "user.conf": "max_connections = 50" } } });
     let change = json!({ "type": "Reconfigure", "configuration": { "removeCustomConfig": true } });
