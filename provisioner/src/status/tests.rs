@@ -115,7 +115,7 @@ fn pod_that_is_not_ready_counts_although_the_statefulset_says_otherwise() {
         assert_eq!(database.phase(), expected);
     }
     // Its label of the role is missing.
-    let unready = crate::unready::Unready::not_selected(&k8s_openapi::api::core::v1::Pod::default());
+    let unready = Unready::not_selected(&k8s_openapi::api::core::v1::Pod::default());
     let hidden =
         Observation { server_pod: pod(Some(at(1).0)), unready: unready.clone(), ..Observation::default() };
     observe_running(&mut database, true, &hidden);
