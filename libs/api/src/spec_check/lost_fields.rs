@@ -77,18 +77,18 @@ mod tests {
     #[test]
     fn misspelled_field_within_the_template_is_named() {
         let found = of(&json!({ "spec": {
-            "affinity": { "nodeAfinity": {}, "podAntiAffinity": { "requiredDuringScheduling": [] } },
-            "tolerations": [{ "operator": "Exists" }, { "operator": "Exists", "efect": "NoSchedule" }],
-            "containers": [{ "name": "exporter" }, { "name": "postgres", "env": [{ "name": "A", "valeu": "b" }] }],
+            "affinity": { "nodeaffinity": {}, "podAntiAffinity": { "requiredDuringScheduling": [] } },
+            "tolerations": [{ "operator": "Exists" }, { "operator": "Exists", "effects": "NoSchedule" }],
+            "containers": [{ "name": "exporter" }, { "name": "postgres", "env": [{ "name": "A", "values": "b" }] }],
         }}));
         let paths: Vec<_> = found.iter().filter_map(|warning| warning.split(' ').next()).collect();
         assert_eq!(
             paths,
             [
-                "spec.podTemplate.spec.affinity.nodeAfinity",
+                "spec.podTemplate.spec.affinity.nodeaffinity",
                 "spec.podTemplate.spec.affinity.podAntiAffinity.requiredDuringScheduling",
-                "spec.podTemplate.spec.tolerations[1].efect",
-                "spec.podTemplate.spec.containers[1].env[0].valeu",
+                "spec.podTemplate.spec.tolerations[1].effects",
+                "spec.podTemplate.spec.containers[1].env[0].values",
             ]
         );
     }

@@ -248,10 +248,10 @@ fn change_of_a_claim_that_exists_is_warned_about_and_that_of_its_size_is_not() {
     }
     let warnings = change_warnings(&with_modes(&["ReadWriteMany"]), &with_modes(&["ReadWriteOnce"]));
     assert!(warnings[0].starts_with("spec.storage.accessModes has no effect"), "{warnings:?}");
-    let typo = || database("/spec/podTemplate/spec/affinity", json!({ "nodeAfinity": {} }));
+    let typo = || database("/spec/podTemplate/spec/affinity", json!({ "nodeaffinity": {} }));
     let warnings = change_warnings(&typo(), &database("", json!(null)));
     assert!(
-        warnings.len() == 1 && warnings[0].contains("affinity.nodeAfinity has no effect"),
+        warnings.len() == 1 && warnings[0].contains("affinity.nodeaffinity has no effect"),
         "{warnings:?}"
     );
     assert_eq!(change_warnings(&typo(), &typo()), Vec::<String>::new());
