@@ -115,7 +115,7 @@ pub fn merge(base: &str, change: &str) -> Result<String, SettingsError> {
     Ok(merged)
 }
 
-/// Names of the settings in a text, in lower case. Lines that are no settings have none.
+/// Names of the settings in a text, in lower case. Other lines have none.
 #[must_use]
 pub fn names(text: &str) -> BTreeSet<String> {
     text.lines().enumerate().filter_map(|(index, line)| name(index, line).ok().flatten()).collect()

@@ -87,8 +87,8 @@ fn in_progress(upgrade: &PostgresOpsRequest, old: &Postgres, database: &Namespac
     )
 }
 
-/// The provisioner stops the server all the same, and deletes what the policy names; what else it has made would stay without an
-/// owner, and in the way of the next database of that name.
+/// The provisioner stops the server, and deletes what the policy names; what else it has made would stay without an owner, and no
+/// database of that name could be created.
 fn orphaning(database: &NamespacedName<'_>) -> Decision {
     let NamespacedName { namespace, name } = database;
     Decision::Forbidden(Cause {
