@@ -187,7 +187,7 @@ fn reload(facts: &Facts) -> Option<Step> {
 }
 
 /// Of the settings that wait for a restart, those that this request makes or removes. Others wait because of an earlier request or
-/// `ALTER SYSTEM`: they have waited so far, and are no reason to stop the server.
+/// `ALTER SYSTEM`, and can wait until the next restart.
 fn own_pending<'a>(facts: &Facts, pending: &'a [String]) -> Vec<&'a str> {
     let change = facts.request.spec.configuration.clone().unwrap_or_default();
     let mut own = settings::of_map(&change.apply_config).map(settings::names).unwrap_or_default();
