@@ -13,6 +13,7 @@ use pgops_api::settings::digest;
 use pgops_api::{layout, names};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_postgres::Row;
 
 use crate::mounted_settings::{SecretCheck, changed};
 use crate::report::StatusReport;
@@ -107,39 +108,63 @@ impl Watch {
         }
         self.reload.notify_one();
         tokio::time::sleep(RELOAD).await;
-        let pending_restart = self.pending_restart().await;
+        let Effect { pending_restart, overridden } = self.effect().await;
         tracing::info!(
             pending_restart = pending_restart.join(", "),
+            overridden = overridden.join(", "),
             "the server has read changed settings of the Postgres"
         );
         self.report.set_inline_settings(InlineSettings {
             digest: digest(text),
             pending_restart,
+            overridden,
             ..InlineSettings::default()
         });
     }
 
-    /// Names of settings that wait for a restart. A server that does not answer is about to be restarted anyway.
-    async fn pending_restart(&self) -> Vec<String> {
-        match tokio::time::timeout(TIMEOUT, pending_restart(self.sessions.clone())).await {
-            Ok(Ok(names)) => names,
+    /// What the settings do. A server that does not answer is about to be restarted anyway.
+    async fn effect(&self) -> Effect {
+        let unknown =
+            || Effect { pending_restart: vec![UNKNOWN_SETTINGS.to_owned()], overridden: Vec::new() };
+        match tokio::time::timeout(TIMEOUT, effect(self.sessions.clone())).await {
+            Ok(Ok(effect)) => effect,
             Ok(Err(error)) => {
-                tracing::warn!("failed to ask which settings wait for a restart: {error}");
-                vec![UNKNOWN_SETTINGS.to_owned()]
+                tracing::warn!("failed to ask what the changed settings of the Postgres do: {error}");
+                unknown()
             }
-            Err(_) => vec![UNKNOWN_SETTINGS.to_owned()],
+            Err(_) => unknown(),
         }
     }
 }
 
-async fn pending_restart(mut sessions: OwnSessions) -> Result<Vec<String>, tokio_postgres::Error> {
+/// What settings that were read do, by their names.
+struct Effect {
+    /// They wait for a restart.
+    pending_restart: Vec<String>,
+    /// Others take precedence over them.
+    overridden: Vec<String>,
+}
+
+const PENDING_RESTART: &str =
+    "SELECT name::pg_catalog.text FROM pg_catalog.pg_settings WHERE pending_restart ORDER BY name";
+/// Those that a later file sets too: pgops' own part of `postgresql.conf`, or the file of `ALTER SYSTEM`. The view's column `applied`
+/// does not tell, if the names are written in another case.
+const OVERRIDDEN: &str = "SELECT DISTINCT pg_catalog.lower(name)::pg_catalog.text FROM pg_catalog.pg_file_settings AS own \
+    WHERE sourcefile OPERATOR(pg_catalog.=) $1 AND EXISTS (\
+        SELECT FROM pg_catalog.pg_file_settings AS later \
+        WHERE pg_catalog.lower(later.name) OPERATOR(pg_catalog.=) pg_catalog.lower(own.name) \
+        AND later.seqno OPERATOR(pg_catalog.>) own.seqno AND later.sourcefile OPERATOR(pg_catalog.<>) $1) \
+    ORDER BY 1";
+
+async fn effect(mut sessions: OwnSessions) -> Result<Effect, tokio_postgres::Error> {
     let session = sessions.open().await?;
-    let rows = session
-        .client
-        .query(
-            "SELECT name::pg_catalog.text FROM pg_catalog.pg_settings WHERE pending_restart ORDER BY name",
-            &[],
-        )
-        .await?;
+    let file = format!("{}/{}", layout::SETTINGS_DIR, names::INLINE_CONF);
+    Ok(Effect {
+        pending_restart: texts(&session.client.query(PENDING_RESTART, &[]).await?)?,
+        overridden: texts(&session.client.query(OVERRIDDEN, &[&file]).await?)?,
+    })
+}
+
+fn texts(rows: &[Row]) -> Result<Vec<String>, tokio_postgres::Error> {
     rows.iter().map(|row| row.try_get(0)).collect()
 }

@@ -204,12 +204,8 @@ impl From<InstanceStatus> for ServerReport {
                 .map(|words| bounded(words, MAX_REASON, "")),
             inline_settings: status.inline_settings.map(|it| InlineSettings {
                 digest: bounded(it.digest, MAX_DIGEST, ""),
-                pending_restart: it
-                    .pending_restart
-                    .into_iter()
-                    .take(MAX_PENDING)
-                    .map(|name| bounded(name, MAX_DIGEST, ""))
-                    .collect(),
+                pending_restart: bounded_names(it.pending_restart),
+                overridden: bounded_names(it.overridden),
                 rejected: it.rejected.map(|words| bounded(words, MAX_REASON, "")),
                 rejected_digest: it.rejected_digest.map(|digest| bounded(digest, MAX_DIGEST, "")),
             }),
@@ -228,6 +224,11 @@ impl From<InstanceStatus> for ServerReport {
             }),
         }
     }
+}
+
+/// Names of settings, as the instance reports them.
+fn bounded_names(names: Vec<String>) -> Vec<String> {
+    names.into_iter().take(MAX_PENDING).map(|name| bounded(name, MAX_DIGEST, "")).collect()
 }
 
 fn text(volume: VolumeUse) -> String {

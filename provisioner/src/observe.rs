@@ -52,6 +52,8 @@ pub async fn observe(context: &Context, database: &Postgres, workload: Option<&S
             .map(Unready::from)
             .or_else(|| start_problem(&pod, &events).map(Unready::from))
             .or_else(|| reason.map(Unready::instance));
+    } else if database.replicas() == 1 {
+        observation.unready = Unready::not_selected(&pod);
     }
     for pending in observation.instance.iter().flat_map(ServerReport::pending_settings) {
         observation.restart.add(&pending);

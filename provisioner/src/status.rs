@@ -14,6 +14,7 @@ use pgops_api::{Condition, Postgres};
 
 use crate::deletion::DeletionBlocker;
 use crate::observation::Observation;
+use crate::unready::Unready;
 use conditions::Conditions;
 pub use observed::Observed;
 use observed::Servers;
@@ -31,7 +32,8 @@ pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
         Some(servers) => servers.wanted > 0 && servers.ready >= servers.wanted,
     };
     // The StatefulSet's controller may count late, or not run at all.
-    let ready = counted && !observed.running.server_pod.is_unready();
+    let is_hidden = observed.running.unready.as_ref().is_some_and(Unready::hides_the_server);
+    let ready = counted && !observed.running.server_pod.is_unready() && !is_hidden;
     let halted = database.spec.halted.unwrap_or_default()
         && servers.is_none_or(|servers| servers.wanted == 0 && servers.remaining == 0);
     status.phase = Some(match (halted, ready, database.was_initialized()) {

@@ -1,6 +1,8 @@
 //! Why the server of a database is not ready: the reason of conditions, and what others report.
 
-use pgops_api::bounded;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use pgops_api::{bounded, names};
 use pgops_kube::pod_problem::{PodProblem, PodProblemCause};
 use pgops_kube::{LostPod, PodLoss};
 
@@ -21,7 +23,34 @@ pub const POD_REFUSED: &str = "PodRefused";
 /// Reasons: the pod's node no longer reports, or the pod does not end.
 const LOST: [&str; 2] = ["NodeNotReady", "PodNotEnding"];
 
+/// Reason: the pod serves, and no Service sends clients to it.
+const NOT_SELECTED: &str = "PodNotSelected";
+
 impl Unready {
+    /// Whether the server answers and no client of its Service reaches it.
+    pub fn hides_the_server(&self) -> bool {
+        self.reason == NOT_SELECTED
+    }
+
+    /// A pod whose label another client has changed, so that the Services do not select it.
+    pub fn not_selected(pod: &Pod) -> Option<Self> {
+        const KEY: &str = names::LABEL_ROLE;
+        const ROLE: &str = names::ROLE_PRIMARY;
+        let role = pod.labels().get(KEY).map_or("", String::as_str);
+        let (name, namespace) = (pod.name_any(), pod.namespace().unwrap_or_default());
+        (role != ROLE).then(|| Self {
+            reason: NOT_SELECTED,
+            message: bounded(
+                format!(
+                    "the server answers, but its Service does not select pod {name}, whose label {KEY} is \"{role}\" instead of \
+                     \"{ROLE}\": kubectl -n {namespace} label pod {name} {KEY}={ROLE} --overwrite"
+                ),
+                MAX_TEXT,
+                "",
+            ),
+        })
+    }
+
     /// Whether its pod is lost: it may still run, and uses its volume.
     pub fn is_lost(&self) -> bool {
         LOST.contains(&self.reason)
@@ -56,5 +85,26 @@ impl From<LostPod> for Unready {
             PodLoss::NotEnding(_) => LOST[1],
         };
         Self { reason, message: lost.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn pod_with_another_role_is_not_selected() {
+        let pod = |labels| {
+            let object = json!({ "metadata": { "name": "orders-0", "namespace": "demo", "labels": labels } });
+            serde_json::from_value::<Pod>(object).unwrap()
+        };
+        assert_eq!(Unready::not_selected(&pod(json!({ "kubedb.com/role": "primary" }))), None);
+        for labels in [json!({ "kubedb.com/role": "standby" }), json!({})] {
+            let unready = Unready::not_selected(&pod(labels)).unwrap();
+            assert!(unready.hides_the_server());
+            let remedy = "kubectl -n demo label pod orders-0 kubedb.com/role=primary --overwrite";
+            assert!(unready.message.ends_with(remedy), "{}", unready.message);
+        }
     }
 }

@@ -56,6 +56,8 @@ pub struct InlineSettings {
     pub digest: String,
     /// Names of settings that take effect when the server is restarted.
     pub pending_restart: Vec<String>,
+    /// Names of settings that others take precedence over: those that pgops makes itself, or `ALTER SYSTEM`.
+    pub overridden: Vec<String>,
     /// Why later ones were not read, as the server reports it.
     pub rejected: Option<String>,
     /// Digest of those that the server would reject; none of an instance that does not say.

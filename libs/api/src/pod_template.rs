@@ -168,6 +168,11 @@ fn location(template: &Value) -> Location {
 }
 
 impl Container {
+    /// All variables of the user.
+    pub fn all_env(&self) -> impl Iterator<Item = &EnvVar> {
+        self.env.iter()
+    }
+
     /// The user's variables, without those that pgops sets.
     pub fn env(&self) -> impl Iterator<Item = &EnvVar> {
         self.env.iter().filter(|variable| variable.name != "PGDATA" && !variable.name.starts_with("PGOPS_"))

@@ -1,6 +1,6 @@
 //! Settings of the server as text, in the syntax of `postgresql.conf`: checked, merged and compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use data_encoding::HEXLOWER;
@@ -115,6 +115,12 @@ pub fn merge(base: &str, change: &str) -> Result<String, SettingsError> {
     Ok(merged)
 }
 
+/// Names of the settings in a text, in lower case. Other lines have none.
+#[must_use]
+pub fn names(text: &str) -> BTreeSet<String> {
+    text.lines().enumerate().filter_map(|(index, line)| name(index, line).ok().flatten()).collect()
+}
+
 /// Identifies a text, without telling it.
 #[must_use]
 pub fn digest(text: &str) -> String {
@@ -192,6 +198,12 @@ mod tests {
         assert_eq!(of_map(&BTreeMap::new()), Ok(""));
         assert_eq!(of_map(&map("pg_hba.conf")), Err(SettingsError::UnknownKey("pg_hba.conf".to_owned())));
         assert!(matches!(check(&"a".repeat(MAX_SETTINGS + 1)), Err(SettingsError::TooLong(_))));
+    }
+
+    #[test]
+    fn names_are_those_of_the_settings_in_lower_case() {
+        let found = names("# memory\nWork_Mem = '8MB'\n\nmax_connections 50\n- b: 2\nmax_connections 60\n");
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["max_connections", "work_mem"]);
     }
 
     #[test]

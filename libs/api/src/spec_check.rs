@@ -3,6 +3,7 @@
 //!
 //! Admission refuses such an object; the provisioner reports one that was stored without admission.
 
+mod lost_fields;
 mod metadata;
 mod name;
 mod pod;
@@ -83,6 +84,17 @@ pub fn requested_storage(database: &Postgres) -> Option<&str> {
 pub fn spec_warnings(database: &Postgres) -> Vec<String> {
     let mut warnings = storage::warnings(database);
     warnings.extend(tls::warnings(database));
+    warnings.extend(lost_fields::warnings(database));
+    warnings
+}
+
+/// The same of a change: what is new, and what has no effect on a database that exists.
+#[must_use]
+pub fn change_warnings(new: &Postgres, old: &Postgres) -> Vec<String> {
+    let known = spec_warnings(old);
+    let mut warnings = spec_warnings(new);
+    warnings.retain(|warning| !known.contains(warning));
+    warnings.extend(storage::change_warnings(new, old));
     warnings
 }
 

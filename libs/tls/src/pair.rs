@@ -27,14 +27,22 @@ pub enum PairError {
     #[error("{PRIVATE_KEY_KEY} does not hold an unencrypted private key in PEM")]
     KeyPem(#[source] pem::Error),
     /// The key is of an unsupported type.
-    #[error("{PRIVATE_KEY_KEY} holds a key of an unsupported type: use ECDSA, RSA or Ed25519")]
+    #[error(
+        "{PRIVATE_KEY_KEY} holds a key of a type, curve or length that pgops does not support: use ECDSA on the curves P-256 or \
+         P-384, RSA of 2048 to 4096 bits (not RSA-PSS), or Ed25519"
+    )]
     KeyType(#[source] TlsError),
     /// Certificate and key are not a pair.
     #[error("{PRIVATE_KEY_KEY} does not belong to {CERTIFICATE_KEY}")]
     Mismatch,
-    /// The certificate is not X.509.
-    #[error("{CERTIFICATE_KEY} does not begin with a certificate that can be parsed")]
-    Unreadable,
+    /// A certificate is not X.509: a server does not start with it, be it one of the authorities.
+    #[error("certificate {number} in {file} cannot be parsed: is it truncated?")]
+    Unreadable {
+        /// The key of the Secret.
+        file: &'static str,
+        /// Its place in the file, from 1.
+        number: usize,
+    },
     /// Clients authenticate by certificates, but the authority that signs them is missing.
     #[error(
         "{AUTHORITY_KEY} is missing, and clients authenticate by certificates: add the certificate of the authority that \
@@ -62,14 +70,14 @@ impl ServerCertificate {
         let read =
             |name: &'static str| files::read(directory, name).map_err(|source| PairError::Read(name, source));
         let chain = certificates(CERTIFICATE_KEY, &read(CERTIFICATE_KEY)?)?;
-        let (not_before, not_after) = validity(&chain[0]).ok_or(PairError::Unreadable)?;
+        let (not_before, not_after) = validity(CERTIFICATE_KEY, &chain)?;
         check_key(chain, &read(PRIVATE_KEY_KEY)?)?;
         let authority = files::read_if_exists(directory, AUTHORITY_KEY)
             .map_err(|source| PairError::Read(AUTHORITY_KEY, source))?
             // cert-manager writes an empty one for a public authority.
             .filter(|content| !content.is_empty());
         match &authority {
-            Some(content) => drop(certificates(AUTHORITY_KEY, content)?),
+            Some(content) => drop(validity(AUTHORITY_KEY, &certificates(AUTHORITY_KEY, content)?)?),
             None if verifies_clients => return Err(PairError::NoAuthority),
             None => {}
         }
@@ -98,8 +106,18 @@ fn check_key(chain: Vec<CertificateDer<'static>>, key: &[u8]) -> Result<(), Pair
     }
 }
 
+/// When the first certificate is valid, if all of them can be parsed.
+fn validity(file: &'static str, chain: &[CertificateDer<'_>]) -> Result<(Timestamp, Timestamp), PairError> {
+    let mut first = None;
+    for (index, certificate) in chain.iter().enumerate() {
+        let found = dates(certificate).ok_or(PairError::Unreadable { file, number: index + 1 })?;
+        first.get_or_insert(found);
+    }
+    first.ok_or(PairError::Certificates(file, pem::Error::NoItemsFound))
+}
+
 /// A date beyond what a timestamp can hold is the earliest or latest timestamp.
-fn validity(certificate: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
+fn dates(certificate: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let validity = parsed.validity();
     Some((
@@ -152,6 +170,22 @@ mod tests {
         fs::remove_file(directory.path().join("tls.key")).unwrap();
         let error = read(directory.path()).unwrap_err().to_string();
         assert!(error.contains("tls.key"), "{error}");
+    }
+
+    /// A server does not start with such a file, and one that runs does not read its new certificate.
+    #[test]
+    fn certificate_of_an_authority_that_is_truncated_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = Authority::new();
+        let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for name in ["tls.crt", "ca.crt"] {
+            write(directory.path(), &authority, &authority.issue(&["a"]));
+            let path = directory.path().join(name);
+            let whole = fs::read_to_string(&path).unwrap();
+            fs::write(&path, format!("{whole}\n{junk}")).unwrap();
+            let error = read(directory.path()).unwrap_err();
+            assert!(matches!(error, PairError::Unreadable { file, number: 2 } if file == name), "{error}");
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{
-    StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec, StatefulSetUpdateStrategy,
+    StatefulSet, StatefulSetOrdinals, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
+    StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -37,6 +38,8 @@ pub fn statefulset(database: &Postgres, design: &Design, images: &Images) -> Sta
                 spec: Some(pod(database, design, images)),
             },
             volume_claim_templates: claims(database, design),
+            // Explicit for the same reason as that policy: another first pod would get another volume.
+            ordinals: Some(StatefulSetOrdinals { start: Some(0) }),
             persistent_volume_claim_retention_policy: Some(retention_policy()),
             ..StatefulSetSpec::default()
         }),

@@ -7,7 +7,7 @@ use pgops_kube::{ApiError, patch};
 use serde_json::{Value, json};
 
 use super::change;
-use super::decide::proposed_message;
+use super::decide::{not_created, proposed_message};
 use super::facts::Facts;
 use super::password::{self, Change};
 use super::plan::Stage;
@@ -94,6 +94,10 @@ async fn make_change(context: &Context, facts: &Facts<'_>, stage: Stage) -> Resu
 async fn propose_password(context: &Context, facts: &Facts<'_>) -> Result<(), ApiError> {
     let id = match password::propose(context, facts.database).await {
         Ok(id) => id,
+        // Another Secret has the name by now.
+        Err(error) if error.is_conflict() => {
+            return Box::pin(perform(context, facts, not_created(facts, Stage::UpdatePassword))).await;
+        }
         Err(error) if error.is_refused() => {
             let step = Step::failed(Stage::UpdatePassword, CHANGE_REFUSED, error.cause());
             return Box::pin(perform(context, facts, step)).await;

@@ -23,7 +23,7 @@ use change_spec::change;
 use records::{after_outage, has_records};
 use replace_pod::restart;
 use reverted::reverted;
-pub use rotate::proposed_message;
+pub use rotate::{not_created, proposed_message};
 use start_obstacle::{refuse, start_obstacle};
 
 /// The next step of the request.

@@ -38,7 +38,9 @@ pub async fn propose(context: &Context, database: &Postgres) -> Result<String, A
     let secret = own_secret(database);
     let secrets: Api<Secret> =
         Api::namespaced(context.client.clone(), &database.namespace().unwrap_or_default());
-    let patch = Patch::Merge(json!({ "stringData": data, "data": removed }));
+    // Exactly the Secret that was created, and not one that a user has made instead.
+    let created = json!({ "uid": database.created_auth_secret() });
+    let patch = Patch::Merge(json!({ "metadata": created, "stringData": data, "data": removed }));
     let patched = secrets.patch_metadata(&secret, &patch_params(), &patch).await;
     patched.map_err(ApiError::on::<Secret>("propose a password in", secret))?;
     Ok(id)

@@ -11,6 +11,7 @@ mod time_limit;
 
 use k8s_openapi::jiff::Timestamp;
 use pgops_api::opsrequest::{DayTwo, Phase};
+use pgops_api::postgres::auth_secret_message;
 use pgops_api::{Postgres, PostgresOpsRequest, condition};
 use serde_json::{Value, json};
 
@@ -62,9 +63,13 @@ impl Scenario {
             "metadata": { "name": "change", "namespace": "demo", "uid": "r-1", "generation": 1 },
             "spec": all, "status": { "phase": "Progressing" },
         });
+        let created = json!({
+            "type": "AuthSecretCreated", "status": "True", "lastTransitionTime": "1970-01-01T00:00:05Z",
+            "message": auth_secret_message("orders-auth", "s-1"),
+        });
         Self {
             request: serde_json::from_value(request).unwrap(),
-            database: database(change),
+            database: patched(&database(change), &json!({ "status": { "conditions": [created] } })),
             template: Template::Current,
             running: Observation {
                 server_pod: PodLookup::Found(pod("old", 5, Some(10))),

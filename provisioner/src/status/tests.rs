@@ -114,6 +114,14 @@ fn pod_that_is_not_ready_counts_although_the_statefulset_says_otherwise() {
         observe_running(&mut database, true, &Observation { server_pod, ..Observation::default() });
         assert_eq!(database.phase(), expected);
     }
+    // Its label of the role is missing.
+    let unready = Unready::not_selected(&k8s_openapi::api::core::v1::Pod::default());
+    let hidden =
+        Observation { server_pod: pod(Some(at(1).0)), unready: unready.clone(), ..Observation::default() };
+    observe_running(&mut database, true, &hidden);
+    assert_eq!(database.phase(), PostgresPhase::NotReady);
+    let ready = condition::find(database.conditions(), CONDITION_READY).unwrap();
+    assert_eq!(ready.message, unready.map(|unready| unready.message));
 }
 
 #[test]

@@ -63,6 +63,18 @@ pub struct WriteOptions<'a> {
     /// The program that writes it, as it calls itself.
     #[serde(borrow)]
     pub field_manager: Option<Cow<'a, str>>,
+    /// Of a deletion: what becomes of the objects that the object owns.
+    #[serde(borrow)]
+    pub propagation_policy: Option<Cow<'a, str>>,
+    /// The deprecated form of `propagation_policy`.
+    pub orphan_dependents: Option<bool>,
+}
+
+impl WriteOptions<'_> {
+    /// Whether what the object owns is to stay without an owner.
+    pub fn orphans(&self) -> bool {
+        self.propagation_policy.as_deref() == Some("Orphan") || self.orphan_dependents == Some(true)
+    }
 }
 
 /// Programs that apply the whole of a commit or a chart: Argo CD, Flux and Helm.

@@ -238,6 +238,10 @@ mod tests {
         "is restarted if one of the settings takes effect only then"
     )]
     #[case(
+        json!({ "type": "Reconfigure", "configuration": { "configSecret": { "name": "mine" } } }),
+        "reads and writes stop while its pod is replaced"
+    )]
+    #[case(
         json!({ "type": "Reconfigure", "configuration": { "removeCustomConfig": true, "restart": "false" } }),
         "changes spec.configSecret and spec.configuration"
     )]

@@ -18,9 +18,15 @@ pub(super) fn replacement(request: &PostgresOpsRequest, operation: DayTwo) -> Re
         DayTwo::Restart | DayTwo::VerticalScaling => Replacement::Always,
         DayTwo::VolumeExpansion | DayTwo::RotateAuth => Replacement::Never,
         DayTwo::Reconfigure => match request.spec.restart_mode() {
+            // Only the next pod has another Secret.
+            RestartMode::Auto if names_secret(request) => Replacement::Always,
             RestartMode::Auto => Replacement::IfNeeded,
             RestartMode::True => Replacement::Always,
             RestartMode::False => Replacement::Never,
         },
     }
+}
+
+fn names_secret(request: &PostgresOpsRequest) -> bool {
+    request.spec.configuration.as_ref().is_some_and(|change| change.config_secret.is_some())
 }

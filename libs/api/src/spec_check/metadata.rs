@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::name::is_object_name;
 use super::problem::{SpecProblem, SpecProblemReason};
 
 /// Length of the longest name of a label, and of the longest value.
@@ -9,7 +10,7 @@ const MAX_LABEL: usize = 63;
 
 /// Labels that a pod cannot have.
 pub(super) fn check_labels(field: &str, labels: &BTreeMap<String, String>) -> Vec<SpecProblem> {
-    let mut problems = check_keys(field, labels);
+    let mut problems = invalid_keys(field, labels, is_key);
     for (key, value) in labels.iter().filter(|(_, value)| !value.is_empty() && !is_name(value)) {
         problems.push(SpecProblem::new(
             SpecProblemReason::InvalidPodTemplate,
@@ -24,16 +25,24 @@ pub(super) fn check_labels(field: &str, labels: &BTreeMap<String, String>) -> Ve
     problems
 }
 
-/// Keys that no label and no annotation can have.
-pub(super) fn check_keys(field: &str, entries: &BTreeMap<String, String>) -> Vec<SpecProblem> {
-    let invalid = entries.keys().filter(|key| !is_key(key));
+/// Annotations that a pod cannot have. Their keys are not case-sensitive to the API server.
+pub(super) fn check_annotations(field: &str, annotations: &BTreeMap<String, String>) -> Vec<SpecProblem> {
+    invalid_keys(field, annotations, |key| is_key(&key.to_ascii_lowercase()))
+}
+
+fn invalid_keys(
+    field: &str,
+    entries: &BTreeMap<String, String>,
+    is_valid: impl Fn(&str) -> bool,
+) -> Vec<SpecProblem> {
+    let invalid = entries.keys().filter(|key| !is_valid(key));
     let problem = |key: &String| {
         SpecProblem::new(
             SpecProblemReason::InvalidPodTemplate,
             field,
             format!(
-                "\"{}\" cannot be a key: use at most {MAX_LABEL} letters, digits, '-', '_' and '.', after a domain and '/' if \
-                 needed",
+                "\"{}\" cannot be a key: use at most {MAX_LABEL} letters, digits, '-', '_' and '.', after a domain in lower case \
+                 and '/' if needed",
                 crate::bounded(key.as_str(), 100, "")
             ),
         )
@@ -41,9 +50,10 @@ pub(super) fn check_keys(field: &str, entries: &BTreeMap<String, String>) -> Vec
     invalid.map(problem).collect()
 }
 
-fn is_key(key: &str) -> bool {
+/// Whether it can be the key of a label or of a taint.
+pub(super) fn is_key(key: &str) -> bool {
     let (domain, name) = key.split_once('/').map_or((None, key), |(domain, name)| (Some(domain), name));
-    domain.is_none_or(|domain| !domain.is_empty() && domain.len() <= 253) && is_name(name)
+    domain.is_none_or(is_object_name) && is_name(name)
 }
 
 fn is_name(text: &str) -> bool {

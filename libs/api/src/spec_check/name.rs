@@ -60,11 +60,7 @@ fn two_settings_secrets(database: &Postgres) -> Option<SpecProblem> {
 
 /// A name that no object can have.
 pub(super) fn check_object_name(reason: SpecProblemReason, field: &str, name: &str) -> Option<SpecProblem> {
-    let is_part = |part: &str| {
-        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        !part.is_empty() && !part.starts_with('-') && !part.ends_with('-') && part.bytes().all(inner)
-    };
-    if name.len() <= MAX_NAME && name.split('.').all(is_part) {
+    if is_object_name(name) {
         return None;
     }
     let message = format!(
@@ -73,4 +69,13 @@ pub(super) fn check_object_name(reason: SpecProblemReason, field: &str, name: &s
         crate::bounded(name, MAX_NAME, "")
     );
     Some(SpecProblem::new(reason, field, message))
+}
+
+/// Whether an object can have that name: a domain in lower case.
+pub(super) fn is_object_name(name: &str) -> bool {
+    let is_part = |part: &str| {
+        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !part.is_empty() && !part.starts_with('-') && !part.ends_with('-') && part.bytes().all(inner)
+    };
+    name.len() <= MAX_NAME && name.split('.').all(is_part)
 }

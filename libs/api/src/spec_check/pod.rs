@@ -1,9 +1,11 @@
 //! The pod template of a database.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::{EnvVar, Toleration};
 use serde_json::Value;
 
-use super::metadata::{check_keys, check_labels};
+use super::metadata::{check_annotations, check_labels, is_key};
 use super::name::check_object_name;
 use super::problem::{SpecProblem, SpecProblemReason};
 use super::resources;
@@ -26,7 +28,8 @@ pub(super) fn check(database: &Postgres) -> Vec<SpecProblem> {
     problems.extend(template.server.resources.iter().flat_map(|amounts| resources::check(path, amounts)));
     problems.extend(check_env(path, template.server.env()));
     problems.extend(check_labels("spec.podTemplate.metadata.labels", &template.metadata.labels));
-    problems.extend(check_keys("spec.podTemplate.metadata.annotations", &template.metadata.annotations));
+    problems
+        .extend(check_annotations("spec.podTemplate.metadata.annotations", &template.metadata.annotations));
     let spec = &template.spec;
     problems.extend(
         spec.node_selector
@@ -34,6 +37,7 @@ pub(super) fn check(database: &Postgres) -> Vec<SpecProblem> {
             .flat_map(|labels| check_labels("spec.podTemplate.spec.nodeSelector", labels)),
     );
     problems.extend(spec.tolerations.iter().flatten().enumerate().filter_map(check_toleration));
+    problems.extend(check_repetitions(&template));
     let class = spec.priority_class_name.as_deref().filter(|class| !class.is_empty());
     let field = "spec.podTemplate.spec.priorityClassName";
     problems.extend(class.and_then(|it| check_object_name(SpecProblemReason::InvalidPodTemplate, field, it)));
@@ -83,6 +87,30 @@ fn check_env<'a>(path: &str, variables: impl Iterator<Item = &'a EnvVar>) -> Vec
     problems
 }
 
+/// Entries that are listed twice. Kubernetes lets its users write them, and refuses the StatefulSet that pgops applies.
+fn check_repetitions(template: &PodTemplate) -> Vec<SpecProblem> {
+    let spec = &template.spec;
+    let variables = template.server.env().map(|variable| variable.name.clone());
+    let secrets = spec.image_pull_secrets.iter().flatten().map(|secret| secret.name.clone());
+    let constraints = spec.topology_spread_constraints.iter().flatten();
+    let constraints = constraints.map(|it| format!("{} {}", it.topology_key, it.when_unsatisfiable));
+    let lists = [
+        (format!("{}.env", template.server_path), repetition(variables)),
+        ("spec.podTemplate.spec.imagePullSecrets".to_owned(), repetition(secrets)),
+        ("spec.podTemplate.spec.topologySpreadConstraints".to_owned(), repetition(constraints)),
+    ];
+    let repeated = lists.into_iter().filter_map(|(field, entry)| Some((field, entry?)));
+    repeated
+        .map(|(field, entry)| problem(&field, format!("\"{entry}\" is listed twice: keep one of them")))
+        .collect()
+}
+
+/// The first entry that was listed before.
+fn repetition(mut entries: impl Iterator<Item = String>) -> Option<String> {
+    let mut known = BTreeSet::new();
+    entries.find(|entry| !known.insert(entry.clone()))
+}
+
 fn check_toleration((index, toleration): (usize, &Toleration)) -> Option<SpecProblem> {
     let field = format!("spec.podTemplate.spec.tolerations[{index}]");
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
@@ -100,7 +128,16 @@ fn check_toleration((index, toleration): (usize, &Toleration)) -> Option<SpecPro
     if operator == "Exists" && !text(&toleration.value).is_empty() {
         return Some(problem(&format!("{field}.value"), "the operator Exists compares no value: omit it"));
     }
-    (operator != "Exists" && text(&toleration.key).is_empty()).then(|| {
+    let key = text(&toleration.key);
+    if !key.is_empty() && !is_key(&key) {
+        let message = format!("\"{}\" cannot be the key of a taint", crate::bounded(key.as_str(), 100, ""));
+        return Some(problem(&format!("{field}.key"), message));
+    }
+    if toleration.toleration_seconds.is_some() && effect != "NoExecute" {
+        let message = "only the effect \"NoExecute\" has a time: set that, or omit it";
+        return Some(problem(&format!("{field}.tolerationSeconds"), message));
+    }
+    (operator != "Exists" && key.is_empty()).then(|| {
         problem(&format!("{field}.key"), "it is empty: set it, or the operator \"Exists\" for all taints")
     })
 }

@@ -22,6 +22,16 @@ pub(super) fn check(path: &str, resources: &ResourceRequirements) -> Vec<SpecPro
             problems.extend(check_amount(&format!("{path}.resources.{list}.{name}"), name, &amount.0));
         }
     }
+    let has = |name: &str| requests.contains_key(name) || limits.contains_key(name);
+    let hugepages = requests.keys().chain(limits.keys()).find(|name| name.starts_with("hugepages-"));
+    if let Some(name) = hugepages.filter(|_| !has("cpu") && !has("memory")) {
+        let message = format!("a container with {name} requires cpu or memory too: set one of them");
+        problems.push(problem(&format!("{path}.resources"), message));
+    }
+    if resources.claims.iter().flatten().next().is_some() {
+        let message = "the pod has no resource claims, and would be refused: omit it";
+        problems.push(problem(&format!("{path}.resources.claims"), message));
+    }
     for (name, request) in requests {
         problems.extend(check_pair(path, name, &request.0, limits.get(name).map(|limit| limit.0.as_str())));
     }

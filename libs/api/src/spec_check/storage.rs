@@ -146,3 +146,26 @@ pub(super) fn warnings(database: &Postgres) -> Vec<String> {
     }
     warnings
 }
+
+/// Fields that have changed although the claim exists, which keeps what it was created with.
+pub(super) fn change_warnings(new: &Postgres, old: &Postgres) -> Vec<String> {
+    if new.storage_type() == StorageType::Ephemeral {
+        return Vec::new();
+    }
+    let fields = |database: &Postgres| {
+        let claim = database.spec.storage.as_deref().map(serde_json::to_value);
+        let claim = claim.and_then(Result::ok).and_then(|it| it.as_object().cloned()).unwrap_or_default();
+        claim.into_iter().filter(|(field, _)| field != "resources").collect::<BTreeMap<_, _>>()
+    };
+    let (now, before) = (fields(new), fields(old));
+    let known = before.keys().filter(|field| !now.contains_key(*field)).chain(now.keys());
+    let changed = known.filter(|field| now.get(*field) != before.get(*field));
+    changed
+        .map(|field| {
+            format!(
+                "spec.storage.{field} has no effect on a database that exists: its volume claim keeps what it was created \
+                 with. For another one create another database, and copy the data"
+            )
+        })
+        .collect()
+}

@@ -63,6 +63,13 @@ fn with_resources(resources: Value) -> Postgres {
 #[case::empty_references(database("/spec/authSecret", json!({ "name": "" })))]
 #[case::labels(database("/spec/podTemplate/metadata/labels", json!({ "team.example/name": "", "a": "B_1.c" })))]
 #[case::tolerations(database("/spec/podTemplate/spec/tolerations", json!([{ "operator": "Exists" }, { "key": "a" }])))]
+#[case::annotation_in_capitals(database("/spec/podTemplate/metadata/annotations", json!({ "Team.example/Name": "a" })))]
+#[case::toleration_for_a_time(database("/spec/podTemplate/spec/tolerations", json!([
+    { "key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30 },
+])))]
+#[case::huge_pages(with_resources(json!({
+    "requests": { "hugepages-2Mi": "4Mi" }, "limits": { "hugepages-2Mi": "4Mi", "memory": "1Gi" },
+})))]
 #[case::user(database("/spec/podTemplate/spec/securityContext", json!({ "runAsUser": 999 })))]
 fn spec_that_can_be_built_has_no_problems(#[case] database: Postgres) {
     assert_eq!(spec_problems(&database), []);
@@ -105,7 +112,15 @@ fn spec_that_can_be_built_has_no_problems(#[case] database: Postgres) {
 #[case(with_resources(json!({ "limits": { "cpu": "-1" } })), "resources.limits.cpu: \"-1\" is negative")]
 #[case(with_resources(json!({ "limits": { "cpus": "1" } })), "\"cpus\" is not a resource")]
 #[case(with_resources(json!({ "limits": { "memory": "512" } })), "\"512\" is less than a mebibyte")]
-#[case(with_resources(json!({ "requests": { "hugepages-2Mi": "4Mi" } })), "cannot be overcommitted")]
+#[case(
+    with_resources(json!({ "requests": { "hugepages-2Mi": "4Mi" }, "limits": { "memory": "1Gi" } })),
+    "cannot be overcommitted"
+)]
+#[case(
+    with_resources(json!({ "requests": { "hugepages-2Mi": "4Mi" }, "limits": { "hugepages-2Mi": "4Mi" } })),
+    "spec.podTemplate.spec.containers[0].resources: a container with hugepages-2Mi requires cpu or memory"
+)]
+#[case(with_resources(json!({ "claims": [{ "name": "gpu" }] })), "containers[0].resources.claims: the pod has no")]
 #[case(
     database("/spec/podTemplate/spec", json!({ "resources": { "limits": { "cpu": "x" } } })),
     "spec.podTemplate.spec.resources.limits.cpu"
@@ -132,6 +147,46 @@ fn spec_that_can_be_built_has_no_problems(#[case] database: Postgres) {
 #[case(
     database("/spec/podTemplate/spec/tolerations", json!([{ "key": "a", "effect": "Never" }])),
     "spec.podTemplate.spec.tolerations[0].effect: \"Never\" is not an effect"
+)]
+#[case(
+    database("/spec/podTemplate/spec/tolerations", json!([{ "key": "a b", "operator": "Exists" }])),
+    "spec.podTemplate.spec.tolerations[0].key: \"a b\" cannot be the key of a taint"
+)]
+#[case(
+    database(
+        "/spec/podTemplate/spec/tolerations",
+        json!([{ "key": "a", "operator": "Exists", "effect": "NoSchedule", "tolerationSeconds": 30 }])
+    ),
+    "spec.podTemplate.spec.tolerations[0].tolerationSeconds: only the effect \"NoExecute\""
+)]
+#[case(
+    database("/spec/podTemplate/metadata/labels", json!({ "Team.example/name": "a" })),
+    "\"Team.example/name\" cannot be a key"
+)]
+#[case(
+    database("/spec/podTemplate/metadata/annotations", json!({ "team_a/name": "a" })),
+    "\"team_a/name\" cannot be a key"
+)]
+#[case(
+    database(
+        "/spec/podTemplate/spec/containers/0/env",
+        json!([{ "name": "A", "value": "1" }, { "name": "B" }, { "name": "A", "value": "2" }])
+    ),
+    "spec.podTemplate.spec.containers[0].env: \"A\" is listed twice"
+)]
+#[case(
+    database("/spec/podTemplate/spec/imagePullSecrets", json!([{ "name": "a" }, { "name": "a" }])),
+    "spec.podTemplate.spec.imagePullSecrets: \"a\" is listed twice"
+)]
+#[case(
+    database(
+        "/spec/podTemplate/spec/topologySpreadConstraints",
+        json!([
+            { "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule" },
+            { "maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule" },
+        ])
+    ),
+    "spec.podTemplate.spec.topologySpreadConstraints: \"zone DoNotSchedule\" is listed twice"
 )]
 fn spec_problem_names_the_field_the_value_and_the_remedy(#[case] database: Postgres, #[case] expected: &str) {
     let problems = spec_problems(&database);
@@ -177,6 +232,29 @@ fn admitted_storage_that_may_surprise_is_warned_about() {
     ] {
         assert!(spec_warnings(&database)[0].contains(part), "{part}");
     }
+}
+
+#[test]
+fn change_of_a_claim_that_exists_is_warned_about_and_that_of_its_size_is_not() {
+    let fast = || with_claim("storageClassName", json!("fast"));
+    assert_eq!(change_warnings(&sized("2Gi"), &sized("1Gi")), Vec::<String>::new());
+    assert_eq!(change_warnings(&fast(), &fast()), Vec::<String>::new());
+    for (new, old) in [(fast(), sized("1Gi")), (sized("1Gi"), fast())] {
+        let warnings = change_warnings(&new, &old);
+        assert!(
+            warnings.len() == 1 && warnings[0].starts_with("spec.storage.storageClassName has no effect"),
+            "{warnings:?}"
+        );
+    }
+    let warnings = change_warnings(&with_modes(&["ReadWriteMany"]), &with_modes(&["ReadWriteOnce"]));
+    assert!(warnings[0].starts_with("spec.storage.accessModes has no effect"), "{warnings:?}");
+    let typo = || database("/spec/podTemplate/spec/affinity", json!({ "nodeaffinity": {} }));
+    let warnings = change_warnings(&typo(), &database("", json!(null)));
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("affinity.nodeaffinity has no effect"),
+        "{warnings:?}"
+    );
+    assert_eq!(change_warnings(&typo(), &typo()), Vec::<String>::new());
 }
 
 /// A database with these fields in its spec.

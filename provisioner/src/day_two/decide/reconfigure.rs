@@ -1,8 +1,9 @@
 //! Other settings: the server checks them first, and is restarted only if one of them needs it.
 
 use k8s_openapi::jiff::SignedDuration;
+use pgops_api::instance_status::UNKNOWN_SETTINGS;
 use pgops_api::opsrequest::{Apply, RestartMode};
-use pgops_api::settings::digest;
+use pgops_api::settings::{self, digest};
 
 use super::change_spec::change;
 use super::replace_pod::{await_template, restart};
@@ -32,10 +33,26 @@ pub fn result(facts: &Facts) -> String {
     let key = facts.key();
     let waits = !has_reloaded(facts) || needs_restart(facts);
     let is_restarted = matches!(facts.state(Stage::Restart), State::Done(_));
+    let mut result = format!("{key} has the new settings");
     if waits && !is_restarted {
-        return format!("{key} has the new settings, of which some take effect when it is restarted");
+        result.push_str(", of which some take effect when it is restarted");
     }
-    format!("{key} has the new settings")
+    let without_effect = overridden(facts);
+    if !without_effect.is_empty() {
+        result.push_str("; these have no effect, since pgops or ALTER SYSTEM sets them otherwise: ");
+        result.push_str(&without_effect.join(", "));
+    }
+    result
+}
+
+/// The settings of the request that others take precedence over, as far as the server has read them.
+fn overridden(facts: &Facts) -> Vec<String> {
+    let read = facts.running.instance.as_ref().and_then(|instance| instance.inline_settings.clone());
+    let read = read.filter(|read| read.digest == digest(facts.database.inline_settings()));
+    let change = facts.request.spec.configuration.clone().unwrap_or_default();
+    let own = settings::of_map(&change.apply_config).map(settings::names).unwrap_or_default();
+    let overridden = read.map(|read| read.overridden).unwrap_or_default();
+    overridden.into_iter().filter(|name| own.contains(name)).collect()
 }
 
 /// Has the server check settings that are in the request. Those of a Secret are checked once the Postgres names it.
@@ -142,14 +159,16 @@ fn reload(facts: &Facts) -> Option<Step> {
     // That of earlier settings, which these replace, stays reported until the pod has these.
     let rejection = read.and_then(|read| read.rejection_of(text));
     Some(match (read, rejection) {
-        (Some(read), _) if read.digest == wanted && read.pending_restart.is_empty() => {
-            Step::completed(STAGE, "the server uses the settings")
+        (Some(read), _) if read.digest == wanted => {
+            match own_pending(facts, &read.pending_restart).as_slice() {
+                [] => Step::completed(STAGE, "the server uses the settings"),
+                pending => Step::Complete {
+                    stage: STAGE,
+                    reason: RESTART_NEEDED,
+                    message: format!("these settings take effect at a restart: {}", pending.join(", ")),
+                },
+            }
         }
-        (Some(read), _) if read.digest == wanted => Step::Complete {
-            stage: STAGE,
-            reason: RESTART_NEEDED,
-            message: format!("these settings take effect at a restart: {}", read.pending_restart.join(", ")),
-        },
         (_, Some(words)) => Step::failed(
             Stage::Reconfigure,
             "SettingsRejected",
@@ -165,6 +184,19 @@ fn reload(facts: &Facts) -> Option<Step> {
             "the kubelet passes the settings to the pod, which takes about a minute",
         ),
     })
+}
+
+/// Of the settings that wait for a restart, those that this request makes or removes. Others wait because of an earlier request or
+/// `ALTER SYSTEM`, and can wait until the next restart.
+fn own_pending<'a>(facts: &Facts, pending: &'a [String]) -> Vec<&'a str> {
+    let change = facts.request.spec.configuration.clone().unwrap_or_default();
+    let mut own = settings::of_map(&change.apply_config).map(settings::names).unwrap_or_default();
+    if change.remove_custom_config || change.config_secret.is_some() {
+        let before = facts.replaced().and_then(|replaced| replaced.inline).unwrap_or_default();
+        own.extend(settings::names(&before));
+    }
+    let is_own = |name: &&str| *name == UNKNOWN_SETTINGS || own.contains(&name.to_ascii_lowercase());
+    pending.iter().map(String::as_str).filter(is_own).collect()
 }
 
 /// Whether settings come from another Secret than before, which only the next pod has; or from the same one, whose contents are

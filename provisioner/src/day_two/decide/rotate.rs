@@ -168,6 +168,10 @@ fn missing_secret(facts: &Facts, stage: Stage) -> Option<Step> {
         let message = format!("spec.authSecret names Secret {secret} now, and only {own} is changed");
         return Some(Step::failed(stage, "SecretNotOwned", message));
     }
+    // Once the server has the password, it must get into the Secret.
+    if stage == Stage::UpdatePassword && facts.database.created_auth_secret().is_none() {
+        return Some(not_created(facts, stage));
+    }
     (facts.running.auth_secret == AuthSecret::Missing).then(|| {
         Step::failed(
             stage,
@@ -175,4 +179,14 @@ fn missing_secret(facts: &Facts, stage: Stage) -> Option<Step> {
             format!("Secret {secret} does not exist: see the condition AuthSecretMissing of the Postgres"),
         )
     })
+}
+
+/// A Secret that a user, or another tool, has made, which may make it again with the earlier password.
+pub fn not_created(facts: &Facts, stage: Stage) -> Step {
+    let message = format!(
+        "Secret {} was not created by pgops, which changes no other one: change the password of the server and that of the \
+         Secret yourself",
+        facts.database.auth_secret()
+    );
+    Step::failed(stage, "SecretNotOwned", message)
 }

@@ -64,6 +64,16 @@ fn secret_gets_the_password_after_the_server() {
 }
 
 #[test]
+fn secret_that_a_user_has_made_is_not_changed() {
+    let mut scenario = rotation();
+    scenario.database.status = None;
+    assert_eq!(scenario.steps(2), ["begin UpdatePassword", "fail UpdatePassword SecretNotOwned"]);
+    assert_eq!(scenario.steps(1), ["end SecretNotOwned"]);
+    let (_, _, message) = scenario.end();
+    assert!(message.contains("Secret orders-auth was not created by pgops"), "{message}");
+}
+
+#[test]
 fn password_of_a_database_whose_clients_have_certificates_is_not_tried() {
     let tls = json!({ "clientAuthMode": "cert", "tls": { "issuerRef": { "kind": "Issuer", "name": "ca" } } });
     let mut scenario = Scenario::new(tls, &json!({ "type": "RotateAuth" }));

@@ -132,19 +132,56 @@ fn secret_that_the_next_pod_does_not_have_is_told() {
 
 #[test]
 fn setting_that_needs_a_restart_gets_one_unless_the_request_forbids_it() {
-    let mut scenario = accepted(work_mem());
+    let max_connections = || settings(&json!({ "applyConfig": { "user.conf": "Max_Connections = 50" } }));
+    let mut scenario = accepted(max_connections());
     read(&mut scenario, &["max_connections"]);
     assert_eq!(scenario.steps(4), ["begin Reload", "complete Reload", "begin Restart", "delete pod"]);
     scenario.set_pod(Some(pod("new", 1010, Some(1011))));
     assert_eq!(scenario.steps(3), ["complete Restart", "forget", "succeed"]);
 
-    let mut gentle = work_mem();
+    let mut gentle = max_connections();
     gentle.request.spec.configuration.as_mut().unwrap().restart =
         serde_json::from_value(json!("false")).unwrap();
     let mut gentle = accepted(gentle);
     read(&mut gentle, &["max_connections"]);
     assert_eq!(gentle.steps(4), ["begin Reload", "complete Reload", "forget", "succeed"]);
     assert!(gentle.end().2.ends_with("some take effect when it is restarted"), "{:?}", gentle.end());
+}
+
+/// An earlier request has made it with `restart: "false"`, or a user by `ALTER SYSTEM`.
+#[test]
+fn setting_of_someone_else_that_waits_for_a_restart_does_not_cause_one() {
+    let mut scenario = accepted(work_mem());
+    read(&mut scenario, &["shared_buffers"]);
+    assert_eq!(scenario.steps(4), ["begin Reload", "complete Reload", "forget", "succeed"]);
+    assert_eq!((scenario.outage(), scenario.end().2.as_str()), ("none", "demo/orders has the new settings"));
+
+    let mut unknown = accepted(work_mem());
+    read(&mut unknown, &["unknown"]);
+    assert_eq!(unknown.steps(4), ["begin Reload", "complete Reload", "begin Restart", "delete pod"]);
+}
+
+#[test]
+fn setting_that_another_one_takes_precedence_over_is_told() {
+    let mut scenario = accepted(work_mem());
+    let digest = digest(scenario.database.inline_settings());
+    let overridden = ["port", "work_mem"].map(ToOwned::to_owned).into();
+    scenario.instance(|it| {
+        it.inline_settings = Some(InlineSettings { digest, overridden, ..InlineSettings::default() });
+    });
+    assert_eq!(scenario.steps(4), ["begin Reload", "complete Reload", "forget", "succeed"]);
+    let (_, _, message) = scenario.end();
+    assert!(message.ends_with("since pgops or ALTER SYSTEM sets them otherwise: work_mem"), "{message}");
+}
+
+#[test]
+fn removed_setting_that_needs_a_restart_gets_one() {
+    let inline = json!({ "configuration": { "inline": { "user.conf": "max_connections = 50" } } });
+    let change = json!({ "type": "Reconfigure", "configuration": { "removeCustomConfig": true } });
+    let mut scenario = Scenario::new(inline, &change);
+    assert_eq!(scenario.steps(3), ["begin Reconfigure", "change", "complete Reconfigure"]);
+    read(&mut scenario, &["max_connections"]);
+    assert_eq!(scenario.steps(4), ["begin Reload", "complete Reload", "begin Restart", "delete pod"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 
 use crate::admission::decision::{Cause, Decision};
 use crate::admission::object::Object;
-use crate::admission::request::AdmissionRequest;
+use crate::admission::request::{AdmissionRequest, WriteOptions};
 use crate::cache::Caches;
 
 /// The deletion policy under both its names.
@@ -35,6 +35,9 @@ pub fn decide(
     let database = NamespacedName::of(old);
     if old.deletion_policy() == DeletionPolicy::DoNotTerminate {
         return Err(protected(request, &database));
+    }
+    if request.options.as_ref().is_some_and(WriteOptions::orphans) && !old.overrides_guards() {
+        return Err(orphaning(&database));
     }
     let active = caches.active(database.namespace, database.name);
     // Other operations convert no data.
@@ -82,6 +85,21 @@ fn in_progress(upgrade: &PostgresOpsRequest, old: &Postgres, database: &Namespac
         data_consequence(old),
         request = upgrade.name_any(),
     )
+}
+
+/// The provisioner stops the server, and deletes what the policy names; what else it has made would stay without an owner, and no
+/// database of that name could be created.
+fn orphaning(database: &NamespacedName<'_>) -> Decision {
+    let NamespacedName { namespace, name } = database;
+    Decision::Forbidden(Cause {
+        reason: "Orphaning",
+        message: format!(
+            "{database} cannot be deleted with --cascade=orphan: its server is stopped, and spec.deletionPolicy says what becomes of \
+             its data. To keep volume claims and Secrets for the next Postgres of that name: kubectl patch pg {name} -n {namespace} \
+             --type merge -p '{{\"spec\":{{\"deletionPolicy\":\"Halt\"}}}}', and delete it without that option"
+        ),
+        field: "metadata.name".into(),
+    })
 }
 
 /// What happens to the data under the deletion policy.

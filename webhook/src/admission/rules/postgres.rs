@@ -3,7 +3,7 @@
 use pgops_api::Postgres;
 use pgops_api::matrix::Catalog;
 use pgops_api::postgres::STORAGE_TYPE_IS_IMMUTABLE;
-use pgops_api::spec_check::{SpecProblem, change_problems, spec_problems, spec_warnings};
+use pgops_api::spec_check::{SpecProblem, change_problems, change_warnings, spec_problems, spec_warnings};
 use pgops_api::spec_fields::{FieldFindings, changed_field_findings, field_findings};
 
 use super::deletion::DeletionPolicies;
@@ -87,8 +87,9 @@ fn update(
         }));
     }
     refuse(change_problems(new, old).into_iter().chain(fields).collect())?;
-    if new.spec.version == old.spec.version {
-        return Ok(Vec::new());
+    let mut warnings = change_warnings(new, old);
+    if new.spec.version != old.spec.version {
+        warnings.extend(version_change::decide(caches, &request.user_info.username, new, old)?);
     }
-    version_change::decide(caches, &request.user_info.username, new, old)
+    Ok(warnings)
 }

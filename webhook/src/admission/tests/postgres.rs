@@ -304,3 +304,17 @@ async fn deletion_of_a_protected_database_is_denied() {
     assert!(text.contains(r#"-p '{"spec":{"terminationPolicy":"Halt"}}'"#), "{text}");
     assert!(Cluster::new().warnings(review("DELETE", None, Some(&database("orders")))).await.is_empty());
 }
+
+#[tokio::test]
+async fn deletion_that_orphans_what_the_database_owns_is_denied() {
+    let database = database("orders");
+    for options in [json!({ "propagationPolicy": "Orphan" }), json!({ "orphanDependents": true })] {
+        let mut review = review("DELETE", None, Some(&database));
+        review["options"] = options;
+        let text = Cluster::new().denial(review).await;
+        assert!(text.contains("cannot be deleted with --cascade=orphan"), "{text}");
+    }
+    let mut foreground = review("DELETE", None, Some(&database));
+    foreground["options"] = json!({ "propagationPolicy": "Foreground" });
+    assert!(Cluster::new().warnings(foreground).await.is_empty());
+}
