@@ -62,7 +62,7 @@ impl<const N: usize> Model for Commit<N> {
                 if state.writes < self.rules.writes {
                     actions.push(Action::Write(id));
                 }
-                let missing = |write: &u8| state.acknowledged >> write & 1 == 0;
+                let missing = |it: &u8| *it < state.writes && state.acknowledged >> it & 1 == 0;
                 let safe = member.log[..primary.acknowledgeable(member.log.len())].iter().copied();
                 actions.extend(safe.filter(missing).map(|write| Action::Acknowledge(id, write)));
             }

@@ -1,7 +1,7 @@
 //! The lock without its time, votes and promotion.
 
 use super::rules::{Mode, Rules, Votes};
-use super::state::{Id, Member, Primary, Role, State, SyncRecord};
+use super::state::{FIRST_PROMOTION, Id, Member, Primary, Role, State, SyncRecord};
 
 /// One step of an election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +45,10 @@ pub fn possible<const N: usize>(rules: Rules, state: &State<N>, mut found: impl 
     }
 }
 
-fn position(member: &Member) -> (u8, usize) {
-    (member.timeline, member.log.len())
+/// The timeline of what a member has, and how much that is.
+fn position(member: &Member) -> (Option<u8>, usize) {
+    let promotions = member.log.iter().copied().filter(|it| *it >= FIRST_PROMOTION);
+    (promotions.max(), member.log.len())
 }
 
 /// Whether a member may be promoted with these votes.
@@ -89,11 +91,11 @@ pub fn apply<const N: usize>(rules: Rules, state: &mut State<N>, step: Step) {
             state.expired = false;
             state.sync = SyncRecord { leader: id, voters: 0, quorum: 0 };
             state.promotions += 1;
-            let timeline = state.promotions;
+            let record = FIRST_PROMOTION + state.promotions;
             state.members.iter_mut().for_each(|it| it.votes = None);
             let member = &mut state.members[usize::from(id)];
             member.role = Role::Primary(Primary::alone(N));
-            member.timeline = timeline;
+            member.log.push(record);
         }
     }
 }

@@ -3,6 +3,9 @@
 /// The number of a member.
 pub type Id = u8;
 
+/// The record of the first promotion. Writes have smaller numbers.
+pub const FIRST_PROMOTION: u8 = 4;
+
 /// Members, a bit each.
 pub type Members = u8;
 
@@ -41,10 +44,8 @@ pub struct SyncRecord {
 pub struct Member {
     /// What the server does.
     pub role: Role,
-    /// The writes that it has flushed, in their order.
+    /// The records that it has flushed, in their order: writes, and one for each promotion.
     pub log: Vec<u8>,
-    /// The timeline of the last of them.
-    pub timeline: u8,
     /// It stands for election: who has voted for it, a bit each.
     pub votes: Option<Members>,
 }
@@ -104,7 +105,6 @@ impl<const N: usize> State<N> {
         let member = |id: usize| Member {
             role: if id == 0 { Role::Primary(Primary::alone(N)) } else { Role::Standby { follows: Some(0) } },
             log: Vec::new(),
-            timeline: 0,
             votes: None,
         };
         Self {
@@ -166,12 +166,11 @@ impl<const N: usize> State<N> {
     /// A standby gives up what the holder of the lock lacks, and follows it.
     pub fn follow(&mut self, id: Id) {
         let leader = self.member(self.holder);
-        let (log, timeline) = (leader.log.clone(), leader.timeline);
+        let log = leader.log.clone();
         let follows = Some(self.holder);
         let standby = &mut self.members[usize::from(id)];
         let common = standby.log.iter().zip(&log).take_while(|(mine, theirs)| mine == theirs).count();
         standby.log.truncate(common);
-        standby.timeline = timeline;
         standby.votes = None;
         standby.role = Role::Standby { follows };
         self.report_flushed(id);
