@@ -58,9 +58,10 @@ test: ## run everything required before a release: check, build, e2e (root, Debi
 
 .PHONY: test-all
 test-all: export PGOPS_COUNTS := $(CARGO_TARGET_DIR)/counts
-test-all: ## run test, test-patroni, e2e-others, differential, escalation, extensions, chaos and nodes: more than an hour more
+test-all: ## run test, model, test-patroni, e2e-others, differential, escalation, extensions, chaos and nodes: more than an hour more
 	@rm -f "$(PGOPS_COUNTS)"
 	@$(MAKE) test
+	@$(MAKE) model
 	@$(MAKE) test-patroni
 	@$(MAKE) e2e-others
 	@$(MAKE) differential
@@ -151,7 +152,11 @@ check-code-and-build: check-code
 advisories: ## check the crates for known vulnerabilities (fetches the advisory database)
 	@$(phase) "Advisories" hack/tool cargo-deny --log-level error check advisories
 
-##@ Tests of the Patroni bundle
+##@ Tests of Patroni
+
+.PHONY: model
+model: ## check the model of the failover with more members and writes than the unit tests do
+	@$(phase) "Model of the failover" cargo test --workspace --test model --locked -- --include-ignored --test-threads 1
 
 .PHONY: test-patroni
 test-patroni: ## test the Patroni bundle: its script, and the bundle in every base system (root, Debian 12)

@@ -15,6 +15,7 @@ pub mod constraint;
 pub mod crds;
 mod error_chain;
 mod executed;
+pub mod failover_timings;
 pub mod format;
 pub mod instance_status;
 pub mod layout;
