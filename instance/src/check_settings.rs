@@ -24,8 +24,6 @@ use crate::reaper::Reaper;
 use crate::server;
 use crate::settings::{Checker, Refusal};
 
-/// It lives as long as the pod, so that a container knows what the one before it has rejected.
-const RUN_DIR: &str = "/pgops/run";
 /// Interval between two reads of the files, which the kubelet replaces within about a minute after a change.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Time after which files that were rejected are checked again although they are the same: others that they include may have been
@@ -60,7 +58,8 @@ pub async fn run(options: &Options) -> Result<Outcome, RunError> {
         StopSignals::listen().map_err(|source| RunError::System("listen for signals", source))?;
     let reaper = Reaper::start().map_err(|source| RunError::System("listen for ended processes", source))?;
     tokio::select! {
-        outcome = check(options, reaper, Path::new(RUN_DIR)) => outcome,
+        // It lives as long as the pod, so that a container knows what the one before it has rejected.
+        outcome = check(options, reaper, Path::new(layout::RUN_DIR)) => outcome,
         () = stop_signals.recv() => Ok(Outcome::Stopped),
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 /// UTF-8, in the order of bytes; C libraries up to 2.34 sort characters beyond U+FFFF otherwise.
-const LANG: &str = "C.UTF-8";
+pub const LANG: &str = "C.UTF-8";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The environment of the server: the container's, so that an `archive_command` finds what the user has

@@ -6,6 +6,8 @@ use pgops_api::layout::TLS_DIR;
 use pgops_tls::PairError;
 use pgops_volume::FileError;
 
+use crate::gate::GateError;
+use crate::ha::PatroniError;
 use crate::initdb::InitdbError;
 use crate::programs::ProgramsError;
 use crate::server::ServerError;
@@ -23,7 +25,11 @@ pub enum RunError {
     #[error(transparent)]
     Initdb(#[from] InitdbError),
     #[error(transparent)]
+    Gate(#[from] GateError),
+    #[error(transparent)]
     Server(#[from] ServerError),
+    #[error(transparent)]
+    Patroni(#[from] PatroniError),
     /// The server's program could not be asked about the settings.
     #[error("failed to check the settings: {0}")]
     SettingsNotChecked(String),

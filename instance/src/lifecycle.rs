@@ -7,22 +7,25 @@ use pgops_api::display_chain;
 use pgops_api::serverconf::{self, MountedAuthority};
 use pgops_kube::shutdown::StopSignals;
 use pgops_volume::{Interlock, Tree, Volume};
-use rustix::process::Signal;
 use tokio::sync::Notify;
 
 use crate::boot::{self, Boot, BootRefusal};
 use crate::credentials::Credentials;
 use crate::error::RunError;
+use crate::gate::{Access, Freeze};
+use crate::ha::{self, Passwords, Patroni};
 use crate::mounted_settings::SecretCheck;
 use crate::options::Options;
 use crate::programs::Programs;
 use crate::reaper::{Exit, Reaper};
 use crate::report::StatusReport;
-use crate::server::{self, Configuration, ServerError};
+use crate::server::{self, Configuration, ServerError, Servers};
+use crate::serving::{End, Serving};
 use crate::session::OwnSessions;
 use crate::settings::{self, Checker, Refusal};
 use crate::stage::{Stage, StageReporter};
 use crate::tls::{self, Tls};
+use crate::watchdog::Watchdog;
 use crate::{cluster, initdb, retired, rotation, secrets, volume};
 
 /// Pause between two checks of a volume that is in use: it adds to the outage of an upgrade.
@@ -41,6 +44,7 @@ pub struct Instance {
     /// Directory of files that live as long as the container: generated configuration, initdb's password file.
     pub run_dir: Tree,
     pub reaper: Reaper,
+    pub gate: Access,
     pub reporter: StageReporter,
     pub report: Arc<StatusReport>,
 }
@@ -179,14 +183,8 @@ impl Instance {
             warn_of_overridden_settings(settings.as_deref(), &inline);
         }
         let configuration = self.configuration(certificate.as_ref());
-        let mut server = server::start(
-            &self.volume,
-            interlock,
-            &self.programs,
-            &configuration,
-            &self.run_dir,
-            &self.reaper,
-        )?;
+        self.gate.hold(interlock.cloexec_fd().map_err(ServerError::Start)?);
+        let mut serving = self.start(&configuration)?;
         self.reporter.report(Stage::Running);
         retired::watch(self.volume.clone(), self.major());
         secrets::watch(self.report.clone(), settings.clone(), self.tls.clone());
@@ -202,22 +200,39 @@ impl Instance {
         });
         let ended = loop {
             tokio::select! {
-                exit = server.wait() => break Some(exit),
-                () = reload.notified() => server.signal(Signal::HUP),
+                end = serving.ended() => break Some(end),
+                () = reload.notified() => serving.reload(),
                 () = tls::changed(&mut certificate) => {
                     self.replace_settings(certificate.as_ref());
-                    server.signal(Signal::HUP);
+                    serving.reload();
                 }
                 () = stop_signals.recv() => break None,
             }
         };
-        if let Some(exit) = ended {
-            return Err(self.why_ended(exit).await.into());
+        match ended {
+            Some(End::Server(exit)) => return Err(self.why_ended(exit).await.into()),
+            Some(End::Patroni(error)) => return Err(error.into()),
+            None => {}
         }
+        self.gate.freeze(Freeze::Terminating);
         self.reporter.report(Stage::Stopping);
-        server::stop(server, grace, stop_signals.recv()).await?;
+        serving.stop(grace, stop_signals.recv()).await?;
         tracing::info!("the server has shut down cleanly");
         Ok(())
+    }
+
+    /// Starts the server, or Patroni, which starts it when it has found out what it is among the others.
+    fn start(&self, configuration: &Configuration) -> Result<Serving, RunError> {
+        let files = server::configure(&self.volume, self.major(), configuration, &self.run_dir)?;
+        let Some(member) = self.options.member(&self.credentials.username) else {
+            let data = self.volume.data_dir(self.major());
+            return Ok(Serving::Alone(server::start(&data, &files, &self.run_dir, &self.reaper)?));
+        };
+        let (watchdog, starts) = Watchdog::new(&self.run_dir, self.gate.clone())?;
+        tokio::spawn(watchdog.watch());
+        let files = ha::write(&member, &Passwords::mounted()?, &self.run_dir, &self.volume)?;
+        let patroni = Patroni::start(&files, &self.reaper, starts)?;
+        Ok(Serving::Member { patroni, access: self.gate.clone() })
     }
 
     /// Why a server ended that was not asked to. Its log says more, and fewer people may read that.
@@ -245,6 +260,7 @@ impl Instance {
                 Some(watch) if watch.used().has_authority => MountedAuthority::Present,
                 _ => MountedAuthority::Absent,
             },
+            servers: if self.options.ha_scope.is_some() { Servers::Several } else { Servers::One },
         }
     }
 

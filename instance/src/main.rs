@@ -1,7 +1,8 @@
 //! `pgops-instance`: PID 1 of a database pod.
 //!
 //! It initialises a database once, starts its server, stops it cleanly and reports whether it answers.
-//! It is one static binary that runs in any database image and needs no other program there.
+//! It is one static binary that runs in any database image and needs no other program there. Under the name of a program of
+//! `PostgreSQL` it is the client of its own [gate].
 
 mod boot;
 mod check_settings;
@@ -11,6 +12,8 @@ mod environment;
 mod error;
 #[cfg(test)]
 mod fixtures;
+mod gate;
+mod ha;
 mod health;
 mod initdb;
 mod install;
@@ -26,11 +29,13 @@ mod rotation;
 mod run;
 mod secrets;
 mod server;
+mod serving;
 mod session;
 mod settings;
 mod stage;
 mod tls;
 mod volume;
+mod watchdog;
 
 use std::process::ExitCode;
 
@@ -55,6 +60,10 @@ enum Command {
 const LOG_FILTER: &str = "info,kube_client=off";
 
 fn main() -> ExitCode {
+    // First of all, since a server starts this way: with neither a log nor a runtime.
+    if let Some(program) = gate::client::called_as(std::env::args_os().next().as_deref()) {
+        return gate::client::run(program, std::env::args_os());
+    }
     tracing_subscriber::fmt()
         .with_env_filter(logging::filter(LOG_FILTER))
         .with_target(false)

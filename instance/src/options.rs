@@ -6,6 +6,7 @@ use pgops_api::layout::{VOLUME_ROOT, major_of_pgdata, pgdata};
 use pgops_api::postgres::ClientAuthMode;
 use pgops_api::tls::{ServerTls, SslMode};
 
+use crate::ha::Member;
 use crate::initdb::Arguments;
 
 /// The options of `pgops-instance run`. In a pod, all of them come from the environment.
@@ -38,9 +39,30 @@ pub struct Options {
     /// Seconds from SIGTERM to the kubelet's SIGKILL.
     #[arg(long, env = "PGOPS_GRACE_SECONDS", value_name = "SECONDS", default_value_t = 300)]
     pub grace_seconds: u64,
+    /// Name of what the servers of a database share, `<database>-ha-<major version>`: with it Patroni starts and stops the server.
+    #[arg(long, env = "PGOPS_HA_SCOPE", value_name = "NAME", requires = "ha_member", requires = "ha_host")]
+    pub ha_scope: Option<String>,
+    /// Name of this server among those of its database: that of the pod.
+    #[arg(long, env = "PGOPS_HA_MEMBER", value_name = "NAME")]
+    pub ha_member: Option<String>,
+    /// Name by which the other servers of the database reach this one.
+    #[arg(long, env = "PGOPS_HA_HOST", value_name = "HOST")]
+    pub ha_host: Option<String>,
 }
 
 impl Options {
+    /// This server among those of its database, if there are several.
+    pub fn member(&self, superuser: &str) -> Option<Member> {
+        Some(Member {
+            scope: self.ha_scope.clone()?,
+            name: self.ha_member.clone()?,
+            host: self.ha_host.clone()?,
+            namespace: self.namespace.clone(),
+            superuser: superuser.to_owned(),
+            major: self.pgdata.major,
+        })
+    }
+
     /// How the server speaks TLS, if it does.
     pub fn server_tls(&self) -> Option<ServerTls> {
         let mode = self.ssl_mode.filter(|mode| *mode != SslMode::Disable)?;

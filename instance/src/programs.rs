@@ -89,6 +89,11 @@ impl Programs {
         Self { bindir: bindir.to_owned(), version }
     }
 
+    /// Where they are.
+    pub fn directory(&self) -> &Path {
+        &self.bindir
+    }
+
     /// The command of a program, with an empty environment.
     pub fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.bindir.join(name));

@@ -90,6 +90,13 @@ impl Reaper {
         Ok(Process { pid, exit, stdout: child.stdout.take(), reaper: self.clone() })
     }
 
+    /// Does something while no process is spawned or reaped: no pid that it finds of a child or an orphan is another process
+    /// by the time that it is signalled.
+    pub fn undisturbed<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _waiting = self.lock();
+        work()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,6 +112,11 @@ pub struct Process {
 }
 
 impl Process {
+    #[cfg(test)]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// Sends a signal, unless the program has ended.
     pub fn signal(&self, signal: Signal) {
         let waiting = self.reaper.lock();

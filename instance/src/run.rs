@@ -12,6 +12,7 @@ use rustix::fs::Mode;
 
 use crate::credentials::Credentials;
 use crate::error::RunError;
+use crate::gate;
 use crate::health;
 use crate::lifecycle::Instance;
 use crate::metrics::{self, Collector};
@@ -22,8 +23,6 @@ use crate::report::StatusReport;
 use crate::session::OwnSessions;
 use crate::stage::StageReporter;
 use crate::tls::Tls;
-
-const RUN_DIR: &str = "/pgops/run";
 
 /// Runs the database of this pod until it is asked to stop.
 #[tokio::main(worker_threads = 2)]
@@ -51,13 +50,14 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         namespace = options.namespace, database = options.database, version = %programs.version,
         "instance started"
     );
-    let run_dir = Path::new(RUN_DIR);
+    let run_dir = Path::new(layout::RUN_DIR);
     DirBuilder::new()
         .mode(0o700)
         .recursive(true)
         .create(run_dir)
         .map_err(FileError::on("create", run_dir))?;
     let run_dir = Tree::at(run_dir);
+    let gate = gate::open(&run_dir, &programs, &volume, &reaper)?;
     let grace = Duration::from_secs(options.grace_seconds);
     let server_tls = options.server_tls();
     let instance = Instance {
@@ -68,6 +68,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         volume,
         run_dir,
         reaper,
+        gate,
         reporter,
         report,
     };

@@ -4,18 +4,17 @@ mod configuration;
 
 use std::future::Future;
 use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use pgops_api::serverconf;
-use pgops_volume::{FileError, Interlock, Tree, Volume};
+use pgops_volume::{FileError, Tree, Volume};
 use rustix::process::Signal;
 
 use crate::environment;
-use crate::programs::Programs;
+use crate::gate::{self, Gated};
 use crate::reaper::{Exit, Process, Reaper};
-use crate::volume::prepare_for_start;
-use configuration::SETTINGS;
-pub use configuration::{Configuration, replace_settings, settings_path, write};
+pub use configuration::{Configuration, HBA, SETTINGS, Servers, replace_settings, settings_path, write};
 
 /// Why the server does not run, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -37,37 +36,36 @@ pub enum ServerError {
     Unclean(Exit),
 }
 
-/// Writes the configuration and starts the server under the interlock.
-///
-/// The caller holds the interlock; the server inherits it, see [`Interlock::inheritable_fd`].
-pub fn start(
+/// The files of a server that are written for each container.
+pub struct Files {
+    settings: PathBuf,
+    hba: PathBuf,
+}
+
+/// Writes the configuration.
+pub fn configure(
     volume: &Volume,
-    interlock: &Interlock,
-    programs: &Programs,
+    major: u32,
     configuration: &Configuration,
     run_dir: &Tree,
-    reaper: &Reaper,
-) -> Result<Process, ServerError> {
-    let major = programs.version.major;
-    prepare_for_start(volume, major)?;
-    let data = volume.data_dir(major);
-    let hba = serverconf::pg_hba(configuration.client_auth_mode, configuration.tls);
-    let settings = [
-        ("config_file", write(run_dir, SETTINGS, &configuration.settings(&data, major))?),
-        ("hba_file", write(run_dir, "pg_hba.conf", &hba)?),
-        ("ident_file", data.join("pg_ident.conf")),
-        // Otherwise a user's settings could name the data of another version.
-        ("data_directory", data.clone()),
-    ];
-    let mut command = programs.command("postgres");
-    command.arg("-D").arg(&data).envs(environment::server(std::env::vars_os()));
-    for (name, path) in settings {
+) -> Result<Files, FileError> {
+    let settings = configuration.settings(&volume.data_dir(major), major);
+    Ok(Files {
+        settings: write(run_dir, SETTINGS, &settings)?,
+        hba: write(run_dir, HBA, &configuration.hba())?,
+    })
+}
+
+/// Starts the server, which gets the interlock by the [gate].
+pub fn start(data: &Path, files: &Files, run_dir: &Tree, reaper: &Reaper) -> Result<Process, ServerError> {
+    let mut command = Command::new(run_dir.root().join(gate::BIN_DIR).join(Gated::Postgres.name()));
+    command.env_clear().envs(environment::server(std::env::vars_os())).stdin(Stdio::null());
+    command.arg("-D").arg(data);
+    let ident = data.join("pg_ident.conf");
+    for (name, path) in [("config_file", &files.settings), ("hba_file", &files.hba), ("ident_file", &ident)] {
         command.arg("-c").arg(format!("{name}={}", path.display()));
     }
-    let inherited = interlock.inheritable_fd().map_err(ServerError::Start)?;
-    let process = reaper.spawn(&mut command).map_err(ServerError::Start)?;
-    drop(inherited);
-    Ok(process)
+    reaper.spawn(&mut command).map_err(ServerError::Start)
 }
 
 /// Stops the server by a fast shutdown, and by an immediate one when `hurry` completes or `grace` is nearly over.
@@ -93,14 +91,13 @@ pub async fn stop(
 }
 
 /// Timeout of the fast shutdown: the rest of the grace period is for the immediate one.
-fn fast_shutdown_timeout(grace: Duration) -> Duration {
+pub fn fast_shutdown_timeout(grace: Duration) -> Duration {
     grace.saturating_sub(Duration::from_secs(10)).max(grace / 2)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
 
     #[test]
     fn fast_shutdown_leaves_time_for_an_immediate_one() {

@@ -23,8 +23,8 @@ pub fn observe(volume: &Volume) -> Result<VolumeState, FileError> {
     Ok(VolumeState { active: volume.active()?, data_dirs, foreign: tree.exists(&root.join("data"))? })
 }
 
-/// The directory in which initdb works. It never is a database, since the rename to the data directory comes last.
-fn initdb_dir(volume: &Volume, major: u32) -> PathBuf {
+/// The directory in which initdb, or a clone, works. It never is a database, since the rename to the data directory comes last.
+pub fn new_data_dir(volume: &Volume, major: u32) -> PathBuf {
     volume.data_dir(major).with_file_name("data.new")
 }
 
@@ -32,7 +32,7 @@ fn initdb_dir(volume: &Volume, major: u32) -> PathBuf {
 ///
 /// What a killed initdb left there is removed: it never was a database.
 pub fn prepare_initdb_dir(volume: &Volume, major: u32) -> Result<PathBuf, FileError> {
-    let target = initdb_dir(volume, major);
+    let target = new_data_dir(volume, major);
     volume.tree().remove_dir(&target)?;
     volume.tree().create_dir(&volume.major_dir(major))?;
     Ok(target)
@@ -42,7 +42,7 @@ pub fn prepare_initdb_dir(volume: &Volume, major: u32) -> Result<PathBuf, FileEr
 ///
 /// rename(2) replaces an empty directory, so one that appeared meanwhile is refused first.
 pub fn publish(volume: &Volume, major: u32) -> Result<(), FileError> {
-    let from = initdb_dir(volume, major);
+    let from = new_data_dir(volume, major);
     let to = volume.data_dir(major);
     if volume.tree().exists(&to)? {
         return Err(FileError::on("replace", &to)(io::Error::from(io::ErrorKind::AlreadyExists)));

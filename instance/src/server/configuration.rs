@@ -10,6 +10,8 @@ use pgops_volume::{FileError, Tree, Volume};
 
 /// The settings that a server reads, which say where the others are.
 pub const SETTINGS: &str = "postgresql.conf";
+/// Who may connect.
+pub const HBA: &str = "pg_hba.conf";
 
 /// What the generated files of a server depend on.
 pub struct Configuration {
@@ -17,9 +19,25 @@ pub struct Configuration {
     /// None if the server does not speak TLS.
     pub tls: Option<ServerTls>,
     pub authority: MountedAuthority,
+    pub servers: Servers,
+}
+
+/// How many servers a database has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Servers {
+    One,
+    Several,
 }
 
 impl Configuration {
+    pub fn hba(&self) -> String {
+        let clients = serverconf::pg_hba(self.client_auth_mode, self.tls);
+        match self.servers {
+            Servers::One => clients,
+            Servers::Several => serverconf::members_hba(self.tls) + &clients,
+        }
+    }
+
     pub fn settings(&self, data: &Path, major: u32) -> String {
         match self.tls {
             None => serverconf::postgresql_conf(data),
@@ -68,6 +86,7 @@ mod tests {
             client_auth_mode: None,
             tls: Some(ServerTls { mode: SslMode::Require, verifies_clients: false }),
             authority,
+            servers: Servers::One,
         };
         let [before, after] = [MountedAuthority::Absent, MountedAuthority::Present].map(configuration);
         let [old, new] = [&before, &after].map(|it| it.settings(&volume.data_dir(17), 17));

@@ -40,6 +40,8 @@ pub const INTERLOCK_FILE: &str = "/var/pv/.pgops/interlock";
 
 /// Directory into which init containers copy pgops' static binaries.
 pub const TOOLS_DIR: &str = "/pgops/bin";
+/// Directory of a database's pod with files that live as long as the container.
+pub const RUN_DIR: &str = "/pgops/run";
 /// Directory of the worker in which the old programs are staged.
 pub const OLD_DIR: &str = "/pgops/old";
 /// Directory with the generated `passwd`, so that any uid has a user name, which initdb requires.

@@ -129,6 +129,12 @@ pub const VOLUME_DATA: &str = "data";
 pub const POSTGRES_PORT: u16 = 5432;
 /// Port on which the instance answers `/ready`, `/live`, `/status` and `/metrics`.
 pub const INSTANCE_PORT: u16 = 8008;
+/// Port of Patroni's REST API, which other members call. Not Patroni's usual one, which is that of the instance.
+pub const PATRONI_PORT: u16 = 8010;
+/// Role of the server as which a standby streams.
+pub const REPLICATION_USER: &str = "pgops_replication";
+/// Role of the server as which `pg_rewind` of another one reads it.
+pub const REWIND_USER: &str = "pgops_rewind";
 /// Key of the user's settings in `spec.configSecret`.
 pub const USER_CONF: &str = "user.conf";
 

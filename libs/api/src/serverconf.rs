@@ -105,14 +105,31 @@ pub fn pg_hba(mode: Option<ClientAuthMode>, tls: Option<ServerTls>) -> String {
         (None | Some(ClientAuthMode::Md5), _) => "md5",
         (Some(ClientAuthMode::Scram | ClientAuthMode::Cert), _) => "scram-sha-256",
     };
-    let is_required = tls.is_some_and(|tls| tls.mode.requires_tls() || tls.verifies_clients);
-    let host = if is_required { "hostssl" } else { "host" };
+    let host = remote(tls);
     format!(
         "local all         all     trust\n\
          local replication all     trust\n\
          {host}  all         all all {method}\n\
          {host}  replication all all {method}\n"
     )
+}
+
+/// The lines that the servers of one database need among themselves, before those of [`pg_hba`]: their passwords count,
+/// whatever clients have to present.
+#[must_use]
+pub fn members_hba(tls: Option<ServerTls>) -> String {
+    let host = remote(tls);
+    let [replication, rewind] = [names::REPLICATION_USER, names::REWIND_USER];
+    format!(
+        "{host}  replication {replication} all scram-sha-256\n\
+         {host}  all         {rewind} all scram-sha-256\n"
+    )
+}
+
+/// Which connections a line about other hosts is for.
+fn remote(tls: Option<ServerTls>) -> &'static str {
+    let is_required = tls.is_some_and(|tls| tls.mode.requires_tls() || tls.verifies_clients);
+    if is_required { "hostssl" } else { "host" }
 }
 
 #[cfg(test)]
@@ -190,6 +207,17 @@ mod tests {
             let is_strict = |line: &&str| line.starts_with("hostssl ") && line.ends_with(" cert");
             assert!(remote.len() == 2 && remote.iter().all(is_strict), "{hba}");
         }
+    }
+
+    #[test]
+    fn members_have_passwords_where_clients_have_certificates() {
+        let lines = members_hba(Some(ServerTls { mode: SslMode::Prefer, verifies_clients: true }));
+        assert_eq!(
+            lines,
+            "hostssl  replication pgops_replication all scram-sha-256\n\
+             hostssl  all         pgops_rewind all scram-sha-256\n"
+        );
+        assert!(members_hba(None).lines().all(|line| line.starts_with("host ")));
     }
 
     #[test]

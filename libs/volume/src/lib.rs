@@ -6,6 +6,7 @@
 //! | [`Tree`] | files that others change too: every access of pgops, which nothing leads astray or blocks |
 //! | `read`, `write`, `removal`, `size` | what is done with them |
 //! | `interlock` | the lock that keeps all `PostgreSQL` programs but one away from the data |
+//! | `descriptors` | how the lock reaches a program in another container, or one that another program starts |
 //! | `active` | the major version that serves |
 //! | `retired` | data that an upgrade has replaced, and until when it is kept |
 //! | `space` | how much it has, and when that is little |
@@ -16,6 +17,7 @@
 //! code and no Kubernetes client: `pgops-instance` must stay one small static binary.
 
 mod active;
+mod descriptors;
 mod error;
 mod interlock;
 mod paths;
@@ -32,6 +34,7 @@ mod tests;
 mod tree;
 mod write;
 
+pub use descriptors::{receive_descriptors, send_descriptors};
 pub use error::{FileError, is_full};
 pub use interlock::Interlock;
 pub use paths::Volume;

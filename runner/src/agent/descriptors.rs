@@ -1,20 +1,14 @@
 //! Descriptors that cross a socket between two containers: each time one byte, which carries up to two of them.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
-};
+use pgops_volume::{receive_descriptors, send_descriptors};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
 /// The byte that carries them.
 const CARRIER: [u8; 1] = [b'd'];
-/// How many there is room for; the kernel closes those that do not fit.
-const MAX: usize = 2;
 
 /// Sends these descriptors.
 pub async fn send(stream: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
@@ -28,33 +22,18 @@ pub async fn receive(stream: &UnixStream) -> io::Result<Vec<OwnedFd>> {
 
 /// Sends these descriptors on any socket.
 pub fn send_now(socket: impl AsFd, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "more descriptors than fit"));
-    }
-    sendmsg(socket, &[IoSlice::new(&CARRIER)], &mut ancillary, SendFlags::NOSIGNAL)?;
-    Ok(())
+    send_descriptors(socket, &CARRIER, descriptors)
 }
 
 /// Receives the descriptors that the peer of any socket sends next. No program that is started inherits them.
 pub fn receive_now(socket: impl AsFd) -> io::Result<Vec<OwnedFd>> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut carrier = [0; 1];
-    let flags = RecvFlags::CMSG_CLOEXEC;
-    let received = recvmsg(socket, &mut [IoSliceMut::new(&mut carrier)], &mut ancillary, flags)?;
-    if received.bytes == 0 {
+    let (bytes, descriptors) = receive_descriptors(socket, &mut carrier)?;
+    if bytes == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     if carrier != CARRIER {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "no descriptors where some were expected"));
-    }
-    let mut descriptors = Vec::new();
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(received) = message {
-            descriptors.extend(received);
-        }
     }
     Ok(descriptors)
 }

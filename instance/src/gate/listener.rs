@@ -1,0 +1,163 @@
+//! The gate's clients. Any process of the container may connect, also code of users: none can hold up PID 1 or another client
+//! for longer than its time.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, geteuid};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+use super::access::Access;
+use super::decision::Refusal;
+use super::keeper::Decisions;
+use super::program::Gated;
+use super::request::{MAX_REQUEST, REFUSED, Request, RequestError};
+
+/// Clients that are served at a time.
+const MAX_CLIENTS: usize = 16;
+/// Time in which a client sends its request, reads a refusal, and executes its program.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(1);
+const EXECUTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after a failure to accept: this process may have too many open files.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+/// Serves clients.
+pub struct Listener {
+    pub socket: UnixListener,
+    pub decisions: Decisions,
+    pub access: Access,
+}
+
+impl Listener {
+    /// Serves until the process ends.
+    pub async fn serve(self) {
+        let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
+        let service = Arc::new(Service {
+            decisions: self.decisions,
+            access: self.access,
+            last_refusal: Mutex::default(),
+        });
+        // The semaphore is never closed.
+        while let Ok(permit) = clients.clone().acquire_owned().await {
+            match self.socket.accept().await {
+                Ok((stream, _)) => {
+                    let service = service.clone();
+                    tokio::spawn(async move {
+                        service.attend(stream).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!("failed to accept a client of the gate: {error}");
+                    tokio::time::sleep(AFTER_FAILURE).await;
+                }
+            }
+        }
+    }
+}
+
+struct Service {
+    decisions: Decisions,
+    access: Access,
+    /// Patroni asks again and again: a refusal is logged when it is another one.
+    last_refusal: Mutex<Option<String>>,
+}
+
+impl Service {
+    async fn attend(&self, mut stream: UnixStream) {
+        let request = match tokio::time::timeout(CLIENT_TIMEOUT, receive(&mut stream)).await {
+            Ok(Ok(request)) => request,
+            // It has not sent one.
+            Err(_) | Ok(Err(None)) => return,
+            Ok(Err(Some(refusal))) => return self.refuse(stream, None, &refusal).await,
+        };
+        let program = request.program;
+        let stream = Arc::new(stream);
+        let result = match peer(&stream) {
+            Some(pid) => self.decisions.ask(request, pid, &stream).await.map(|()| pid),
+            None => Err(Refusal::ForeignPeer),
+        };
+        match result {
+            Ok(pid) => {
+                self.last_refusal().take();
+                tracing::info!(%program, pid = pid.as_raw_pid(), "the gate has given the interlock");
+                self.follow(&stream, pid).await;
+            }
+            Err(refusal) => {
+                // The thread has dropped it, unless it is still at work: then it answers with the descriptor's end.
+                if let Ok(stream) = Arc::try_unwrap(stream) {
+                    self.refuse(stream, Some(program), &refusal).await;
+                }
+            }
+        }
+    }
+
+    /// Waits until the client has executed its program, which closes the socket.
+    async fn follow(&self, stream: &UnixStream, pid: Pid) {
+        match tokio::time::timeout(EXECUTION_TIMEOUT, closed(stream)).await {
+            Ok(()) => self.access.record_execution(pid),
+            Err(_) => {
+                tracing::warn!(
+                    pid = pid.as_raw_pid(),
+                    "killing a client of the gate: it has not executed its program within {} s",
+                    EXECUTION_TIMEOUT.as_secs()
+                );
+                self.access.give_up(pid);
+            }
+        }
+    }
+
+    async fn refuse(&self, mut stream: UnixStream, program: Option<Gated>, refusal: &Refusal) {
+        let text = match program {
+            Some(program) => format!("{program} is not started: {refusal}"),
+            None => format!("nothing is started: {refusal}"),
+        };
+        if self.last_refusal().replace(text.clone()).as_ref() != Some(&text) {
+            tracing::warn!("{text}");
+        }
+        let mut answer = vec![REFUSED];
+        answer.extend_from_slice(text.as_bytes());
+        // A client that does not read it has it in the log.
+        let _ = tokio::time::timeout(CLIENT_TIMEOUT, stream.write_all(&answer)).await;
+    }
+
+    fn last_refusal(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The client's process, if it is of this user and container: the kernel gives no number to those of others.
+fn peer(stream: &UnixStream) -> Option<Pid> {
+    let peer = stream.peer_cred().ok().filter(|peer| peer.uid() == geteuid().as_raw())?;
+    Pid::from_raw(peer.pid()?)
+}
+
+/// The request, after its length in four bytes. `None` as the error: the client has ended.
+async fn receive(stream: &mut UnixStream) -> Result<Request, Option<Refusal>> {
+    let failed = |_: io::Error| None;
+    let length = usize::try_from(stream.read_u32().await.map_err(failed)?).unwrap_or(usize::MAX);
+    if length > MAX_REQUEST {
+        return Err(Some(RequestError::TooLong.into()));
+    }
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes).await.map_err(failed)?;
+    Request::decode(&bytes).map_err(|error| Some(error.into()))
+}
+
+/// Waits until the other end is closed.
+async fn closed(stream: &UnixStream) {
+    let mut ignored = [0; 64];
+    loop {
+        if stream.readable().await.is_err() {
+            return;
+        }
+        match stream.try_read(&mut ignored) {
+            Ok(0) => return,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+            Ok(_) | Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Patroni, in a database of several servers: what it reads, and that it runs.
+//!
+//! | file | content |
+//! |---|---|
+//! | `member` | this server among the others |
+//! | `configuration` | Patroni's own settings, without those that all members share, which are in a `ConfigMap`: pure |
+//! | `kubeconfig` | its way to the API server, by the sidecar: pure |
+//! | `secret` | the passwords between the members |
+//! | `files` | writes these files |
+//! | `supervisor` | starts Patroni, and again when it ends |
+
+mod configuration;
+mod files;
+mod kubeconfig;
+mod member;
+mod secret;
+mod supervisor;
+
+pub use files::write;
+pub use member::Member;
+pub use secret::Passwords;
+pub use supervisor::{Patroni, PatroniError};

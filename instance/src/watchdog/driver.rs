@@ -1,0 +1,143 @@
+//! Reads the FIFO of the watchdog, and does what it decides.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pgops_volume::{FileError, Tree};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
+use rustix::process::Signal;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::MissedTickBehavior;
+
+use super::clock::BootTime;
+use super::commands::Parser;
+use super::machine::{Action, Event, Look, Machine, Server};
+use crate::gate::{Access, Freeze};
+
+/// The FIFO, in the directory of the container's files.
+pub const FIFO: &str = "watchdog";
+
+/// Time between two looks. A keepalive is taken for as old as the previous look.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Most bytes that one look reads: what a FIFO holds.
+const MAX_READ: usize = 64 * 1024;
+
+/// The watchdog of a server.
+pub struct Watchdog {
+    fifo: File,
+    access: Access,
+    parser: Parser,
+    machine: Machine,
+    /// Begin of the last look.
+    looked: BootTime,
+    last_action: Option<Action>,
+    patroni_starts: UnboundedReceiver<()>,
+}
+
+/// Tells the watchdog that Patroni was started.
+#[derive(Clone)]
+pub struct PatroniStarts(UnboundedSender<()>);
+
+impl PatroniStarts {
+    pub fn record(&self) {
+        // The watchdog ends only with this process.
+        let _ = self.0.send(());
+    }
+}
+
+impl Watchdog {
+    /// Creates the FIFO. The server that it ends is the program that the gate has started.
+    pub fn new(run_dir: &Tree, access: Access) -> Result<(Self, PatroniStarts), FileError> {
+        let (sender, patroni_starts) = unbounded_channel();
+        let watchdog = Self {
+            fifo: create_fifo(run_dir)?,
+            access,
+            parser: Parser::default(),
+            machine: Machine::new(),
+            looked: BootTime::now(),
+            last_action: None,
+            patroni_starts,
+        };
+        Ok((watchdog, PatroniStarts(sender)))
+    }
+
+    /// Watches until the process ends.
+    pub async fn watch(mut self) {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.look();
+        }
+    }
+
+    fn look(&mut self) {
+        // What is read came after the last look had begun, however long this process was stopped since.
+        let since = std::mem::replace(&mut self.looked, BootTime::now());
+        let events = self.read();
+        let server = if self.access.is_idle() { Server::Ended } else { Server::Runs };
+        let (machine, action) =
+            self.machine.look(&Look { since, now: BootTime::now(), events: &events, server });
+        self.machine = machine;
+        if let Some(action) = action {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        let is_new = self.last_action.replace(action) != Some(action);
+        match action {
+            Action::Fire => {
+                self.access.freeze(Freeze::WatchdogFired);
+                tracing::error!(
+                    "Patroni has not confirmed its lock in time: ending the server, since another one may be promoted"
+                );
+                // The server's immediate shutdown.
+                self.access.signal(Signal::QUIT);
+            }
+            Action::Kill => {
+                if is_new {
+                    tracing::warn!("the server has not ended by itself: killing it");
+                }
+                self.access.kill();
+            }
+            Action::Release => {
+                tracing::info!("Patroni was seen again: a server may be started");
+                self.access.thaw(Freeze::WatchdogFired);
+            }
+        }
+    }
+
+    fn read(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while self.patroni_starts.try_recv().is_ok() {
+            events.push(Event::PatroniStarted);
+        }
+        let mut buffer = [0; 4096];
+        let mut total = 0;
+        while total < MAX_READ {
+            match self.fifo.read(&mut buffer) {
+                Ok(read) if read > 0 => {
+                    total += read;
+                    events.extend(self.parser.parse(&buffer[..read]).into_iter().map(Event::Command));
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // It is empty.
+                Ok(_) | Err(_) => break,
+            }
+        }
+        events
+    }
+}
+
+/// Opened for writing as well: then Patroni never waits for a reader, and no end of file is read between two Patronis.
+fn create_fifo(run_dir: &Tree) -> Result<File, FileError> {
+    let path: PathBuf = run_dir.root().join(FIFO);
+    run_dir.remove_file(&path)?;
+    let mode = Mode::RUSR | Mode::WUSR;
+    mknodat(CWD, &path, FileType::Fifo, mode, 0).map_err(FileError::on("create", &path))?;
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    open(&path, flags, Mode::empty()).map(File::from).map_err(FileError::on("open", &path))
+}
