@@ -24,6 +24,7 @@ mod health;
 mod image;
 mod instance;
 mod lost_children;
+mod members;
 mod metrics;
 mod observation;
 mod observe;
@@ -38,6 +39,8 @@ mod rewritten_image;
 mod run;
 mod secret;
 mod settings_check;
+mod standby_certificate;
+mod standby_secret;
 mod status;
 mod unready;
 

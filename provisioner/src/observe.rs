@@ -18,8 +18,10 @@ use serde_json::json;
 use crate::certificates;
 use crate::claims::volume_claims;
 use crate::context::{Context, patch_params};
+use crate::design::has_standbys;
 use crate::expansion::{self, Expansion};
 use crate::instance;
+use crate::members::members;
 use crate::observation::{Observation, PodLookup, Restart, ServerPod, ServerReport};
 use crate::unready::Unready;
 use crate::{restart, secret};
@@ -33,6 +35,10 @@ pub async fn observe(context: &Context, database: &Postgres, workload: Option<&S
         ..Observation::default()
     };
     let Some(workload) = workload else { return observation };
+    if has_standbys(workload) {
+        observation.members =
+            told(database, pods(context, database, workload).await).map(|pods| members(&pods));
+    }
     let Some(pod) = told(database, pod(context, database, workload).await) else { return observation };
     let Some(pod) = pod else {
         observation.server_pod = PodLookup::Missing;
@@ -86,6 +92,17 @@ pub async fn pod(
     let pods: Api<Pod> = api(context, database);
     let pod = pods.get_opt(&name).await.map_err(ApiError::on::<Pod>("read", name))?;
     Ok(pod.filter(|pod| Owner::of(workload).owns(&pod.metadata)))
+}
+
+/// All pods of a database with standbys. The right to list them is granted only where these are enabled.
+async fn pods(context: &Context, database: &Postgres, workload: &StatefulSet) -> Result<Vec<Pod>, ApiError> {
+    let name = database.name_any();
+    let params =
+        ListParams::default().labels(&format!("{}={name},{}", names::LABEL_INSTANCE, names::LABEL_HA));
+    let found =
+        api::<Pod>(context, database).list(&params).await.map_err(ApiError::on::<Pod>("list", name))?;
+    let owner = Owner::of(workload);
+    Ok(found.items.into_iter().filter(|pod| owner.owns(&pod.metadata)).collect())
 }
 
 /// Why the StatefulSet's controller cannot create the pod, if it should exist.
