@@ -24,6 +24,7 @@ mod health;
 mod image;
 mod instance;
 mod lost_children;
+mod member_pods;
 mod members;
 mod metrics;
 mod observation;

@@ -21,6 +21,7 @@ use crate::context::{Context, patch_params};
 use crate::design::has_standbys;
 use crate::expansion::{self, Expansion};
 use crate::instance;
+use crate::member_pods::member_pods;
 use crate::members::members;
 use crate::observation::{Observation, PodLookup, Restart, ServerPod, ServerReport};
 use crate::unready::Unready;
@@ -37,7 +38,7 @@ pub async fn observe(context: &Context, database: &Postgres, workload: Option<&S
     let Some(workload) = workload else { return observation };
     if has_standbys(workload) {
         observation.members =
-            told(database, pods(context, database, workload).await).map(|pods| members(&pods));
+            told(database, member_pods(context, database, workload).await).map(|pods| members(&pods));
     }
     let Some(pod) = told(database, pod(context, database, workload).await) else { return observation };
     let Some(pod) = pod else {
@@ -92,17 +93,6 @@ pub async fn pod(
     let pods: Api<Pod> = api(context, database);
     let pod = pods.get_opt(&name).await.map_err(ApiError::on::<Pod>("read", name))?;
     Ok(pod.filter(|pod| Owner::of(workload).owns(&pod.metadata)))
-}
-
-/// All pods of a database with standbys. The right to list them is granted only where these are enabled.
-async fn pods(context: &Context, database: &Postgres, workload: &StatefulSet) -> Result<Vec<Pod>, ApiError> {
-    let name = database.name_any();
-    let params =
-        ListParams::default().labels(&format!("{}={name},{}", names::LABEL_INSTANCE, names::LABEL_HA));
-    let found =
-        api::<Pod>(context, database).list(&params).await.map_err(ApiError::on::<Pod>("list", name))?;
-    let owner = Owner::of(workload);
-    Ok(found.items.into_iter().filter(|pod| owner.owns(&pod.metadata)).collect())
 }
 
 /// Why the StatefulSet's controller cannot create the pod, if it should exist.

@@ -51,7 +51,6 @@ fn secret(database: &Postgres, certificate: StandbyCertificate, passwords: [Stri
     Secret {
         metadata: metadata(database, names::ha(&database.name_any())),
         type_: Some(names::SECRET_TYPE_HA.to_owned()),
-        immutable: None,
         string_data: Some(data.map(|(key, value)| (key.to_owned(), value)).into()),
         ..Secret::default()
     }
