@@ -95,8 +95,8 @@ pub fn warnings(database: &Postgres) -> Vec<String> {
     if database.settings_secret().is_some() {
         warnings.push(SETTINGS_IN_A_SECRET.to_owned());
     }
-    let ignored = ReplicatedSettings::parse(database.inline_settings()).ignored();
-    warnings.extend(ignored.iter().map(|problem| format!("spec.configuration.inline: {problem}")));
+    let settings = ReplicatedSettings::parse(database.inline_settings());
+    warnings.extend(settings.ignored().iter().map(|problem| format!("spec.configuration.inline: {problem}")));
     warnings
 }
 
