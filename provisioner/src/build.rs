@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Service;
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use pgops_api::{Owner, Postgres, PostgresVersion};
 use pgops_kube::ApiError;
 
@@ -10,7 +10,7 @@ use crate::apply::{ApplyError, ReadError, apply, read};
 use crate::build_error::BuildError;
 use crate::builds::{BuildState, Inputs};
 use crate::check_pod;
-use crate::children::{Children, children};
+use crate::children::{Children, StandbyChildren, children};
 use crate::claims::ExistingData;
 use crate::context::Context;
 use crate::design::design;
@@ -19,6 +19,7 @@ use crate::lost_children::all_exist;
 use crate::rewritten_image::as_applied;
 use crate::secret;
 use crate::settings_check::SettingsCheck;
+use crate::standby_secret;
 
 /// What was built.
 pub struct Built {
@@ -51,10 +52,14 @@ pub async fn build(
         (Some(entry), Some(workload)) => Some(as_applied(client, database, entry, workload).await),
         _ => None,
     };
-    let mut design = design(database, version.as_ref(), applied.as_ref(), &data)?;
+    let patroni = context.images.patroni.as_deref();
+    let mut design = design(database, version.as_ref(), applied.as_ref(), &data, patroni)?;
     // Before the workload, whose claims record the Secret.
     secret::ensure(client, database, &data).await?;
     let database = &*database;
+    if design.standbys.is_some() {
+        standby_secret::ensure(client, database).await?;
+    }
     let settings = Box::pin(check_pod::choose(context, database, &mut design, workload)).await?;
     let mut children = children(database, &design, &context.images);
     let inputs = |workload: &StatefulSet| Inputs::new(database, version.as_ref(), Some(workload), &design);
@@ -73,9 +78,28 @@ pub async fn build(
     }
     apply(client, database, &children.budget).await?;
     apply(client, database, &children.settings).await?;
+    if let Some(standbys) = &children.standbys {
+        apply_standbys(client, database, standbys).await?;
+    }
     let workload = apply(client, database, &children.workload).await?;
     context.builds.record(database, inputs(&workload));
     Ok(Built { workload, image: design.image, settings })
+}
+
+/// Before the workload, whose pods need all of them.
+async fn apply_standbys(
+    client: &Client,
+    database: &Postgres,
+    standbys: &StandbyChildren,
+) -> Result<(), ApplyError> {
+    let StandbyChildren { account, role, binding, config_maps } = standbys;
+    apply(client, database, account).await?;
+    apply(client, database, role).await?;
+    apply(client, database, binding).await?;
+    for config_map in config_maps {
+        apply(client, database, config_map).await?;
+    }
+    Ok(())
 }
 
 /// Whether the children were built from the same not long ago, and none was deleted since.
@@ -129,7 +153,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{self, database, version};
     use k8s_openapi::NamespaceResourceScope;
-    use k8s_openapi::api::core::v1::ConfigMap;
+    use k8s_openapi::api::core::v1::{ConfigMap, Secret};
     use k8s_openapi::api::rbac::v1::RoleBinding;
     use kube::Resource;
     use kube::api::DeleteParams;
@@ -174,5 +198,42 @@ mod tests {
         let settled = server.version();
         build_a_minute_later().await;
         assert_eq!(server.version(), settled, "nothing is written while all of them exist");
+    }
+
+    #[tokio::test]
+    async fn standbys_have_all_their_objects_before_their_workload() {
+        let server = FakeApiServer::new("demo");
+        server.put(&version("13.16", "13.16", None));
+        server.put(&database(json!({ "replicas": 3 })));
+        let mut context = fixtures::context(&server);
+        context.images.patroni = Some("registry.example/patroni:1".to_owned());
+        let mut database = server.get::<Postgres>("orders").unwrap();
+        server.refuse_to_create::<StatefulSet>(Some("exceeded quota"));
+        assert!(Box::pin(build(&context, &mut database, None)).await.is_err());
+        for name in ["config", "leader", "sync", "failover"] {
+            assert!(server.get::<ConfigMap>(&format!("orders-ha-13-{name}")).is_some(), "{name}");
+        }
+        assert!(server.get::<Secret>("orders-ha").is_some());
+        assert!(server.get::<RoleBinding>("orders-ha").is_some());
+    }
+
+    /// Patroni writes its state into the same objects.
+    #[tokio::test]
+    async fn state_of_patroni_survives_another_build() {
+        let server = FakeApiServer::new("demo");
+        server.put(&version("13.16", "13.16", None));
+        server.put(&database(json!({ "replicas": 3 })));
+        let mut context = fixtures::context(&server);
+        context.images.patroni = Some("registry.example/patroni:1".to_owned());
+        let mut database = server.get::<Postgres>("orders").unwrap();
+        Box::pin(build(&context, &mut database, None)).await.unwrap();
+        server.change::<ConfigMap>("orders-ha-13-leader", |it| {
+            it["metadata"]["annotations"] = json!({ "leader": "orders-1" });
+        });
+        context.builds.forget(&database);
+        let workload = server.get::<StatefulSet>("orders").unwrap();
+        Box::pin(build(&context, &mut database, Some(&workload))).await.unwrap();
+        let leader = server.get::<ConfigMap>("orders-ha-13-leader").unwrap();
+        assert_eq!(leader.annotations()["leader"], "orders-1");
     }
 }

@@ -52,6 +52,14 @@ pub enum BuildError {
         /// Major version of the workload.
         data: u32,
     },
+    /// Standbys for a database that was built without, or the reverse.
+    #[error(
+        "spec.replicas is {0}, and the database was started with or without standbys otherwise, which cannot change yet: set \
+         spec.replicas back, or create another database and copy the data"
+    )]
+    TopologyChanged(i32),
+    #[error("failed to generate the certificate of the database's servers: {0}; it is tried again")]
+    StandbyCertificate(rcgen::Error),
     /// A child's name is taken.
     #[error(transparent)]
     Taken(ForeignObject),
@@ -75,8 +83,9 @@ impl BuildError {
             Self::Root { .. } => "RunsAsRoot",
             Self::PodTemplate(_) => "InvalidPodTemplate",
             Self::MajorChanged { .. } => "UpgradeNeeded",
+            Self::TopologyChanged(_) => "TopologyChanged",
             Self::Taken(_) => "NameTaken",
-            Self::Refused { .. } => "ReconcileFailed",
+            Self::StandbyCertificate(_) | Self::Refused { .. } => "ReconcileFailed",
         }
     }
 }

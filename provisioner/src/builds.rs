@@ -111,7 +111,7 @@ mod tests {
         let mut database = database(json!({}));
         let mut entry = version("13.16", "13.16", None);
         let mut workload = workload(&entry);
-        let mut design = design(&database, Some(&entry), None, &ExistingData::default()).unwrap();
+        let mut design = design(&database, Some(&entry), None, &ExistingData::default(), None).unwrap();
         let inputs =
             |database: &Postgres, entry: &PostgresVersion, workload: &StatefulSet, design: &Design| {
                 Inputs::new(database, Some(entry), Some(workload), design)

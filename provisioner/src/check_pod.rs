@@ -197,7 +197,7 @@ mod tests {
         /// What is known, and the Secret that the next pod mounts.
         async fn choose(&self, database: &Postgres) -> (SettingsCheck, Option<String>) {
             let version = version("13.16", "13.16", None);
-            let mut design = design(database, Some(&version), None, &ExistingData::default()).unwrap();
+            let mut design = design(database, Some(&version), None, &ExistingData::default(), None).unwrap();
             let context = fixtures::context(&self.server);
             let check = choose(&context, database, &mut design, Some(&self.workload)).await.unwrap();
             (check, design.settings_secret)

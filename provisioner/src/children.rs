@@ -3,12 +3,14 @@
 mod access;
 mod budget;
 mod check_pod;
+mod containers;
 mod images;
 mod ip_families;
 mod metadata;
 mod pod;
 mod services;
 mod settings;
+mod standbys;
 mod statefulset;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,7 @@ pub use check_pod::check_pod;
 pub use images::Images;
 pub use ip_families::IpFamilyArgs;
 pub use metadata::{labels, metadata, not_pruned};
+pub use standbys::StandbyChildren;
 
 /// The objects that a `Postgres` consists of, all owned by it. Its secret and volume claims are not among
 /// them: they outlive it, unless its deletion policy says otherwise.
@@ -40,6 +43,8 @@ pub struct Children {
     pub budget: PodDisruptionBudget,
     /// The settings that are in the object itself.
     pub settings: ConfigMap,
+    /// What only a database with standbys has.
+    pub standbys: Option<StandbyChildren>,
     pub workload: StatefulSet,
 }
 
@@ -52,6 +57,7 @@ pub fn children(database: &Postgres, design: &Design, images: &Images) -> Childr
         services: services::services(database),
         budget: budget::budget(database),
         settings: settings::settings(database),
+        standbys: standbys::standby_children(database, design),
         workload: statefulset::statefulset(database, design, images),
     }
 }

@@ -3,10 +3,12 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec};
+use kube::ResourceExt;
 use pgops_api::pod_template::PodTemplate;
 use pgops_api::postgres::StorageType;
 use pgops_api::spec_check::{build_problem, root_user_problem};
-use pgops_api::{PgVersion, Postgres, PostgresVersion, layout};
+use pgops_api::topology::{StandbySupport, Standbys, Topology};
+use pgops_api::{PgVersion, Postgres, PostgresVersion, layout, names};
 
 use crate::build_error::BuildError;
 use crate::claims::ExistingData;
@@ -20,10 +22,27 @@ pub struct Design {
     /// User and group of the server's files and processes.
     pub uid: i64,
     pub storage: Storage,
+    /// What it takes to run standbys, if the database has any.
+    pub standbys: Option<StandbyDesign>,
     /// The Secret with settings that the pod mounts.
     pub settings_secret: Option<String>,
     /// What the user has set for the pod.
     pub pod: PodTemplate,
+}
+
+impl Design {
+    /// What the servers of the database share, of its major version.
+    pub fn scope(&self, database: &Postgres) -> String {
+        names::ha_scope(&database.name_any(), self.major)
+    }
+}
+
+/// How the servers of a database with standbys are built.
+#[derive(Clone, Debug)]
+pub struct StandbyDesign {
+    pub servers: Standbys,
+    /// Image with the Patroni bundle and its proxy.
+    pub image: String,
 }
 
 /// What the data is kept on.
@@ -37,14 +56,15 @@ pub enum Storage {
     Ephemeral(Option<Box<PersistentVolumeClaimSpec>>),
 }
 
-/// Decides how a `Postgres` is built.
+/// Decides how a `Postgres` is built. Without an image of Patroni no database has standbys.
 pub fn design(
     database: &Postgres,
     version: Option<&PostgresVersion>,
     workload: Option<&StatefulSet>,
     data: &ExistingData,
+    patroni: Option<&str>,
 ) -> Result<Design, BuildError> {
-    if let Some(problem) = build_problem(database) {
+    if let Some(problem) = build_problem(database, StandbySupport::enabled_if(patroni.is_some())) {
         return Err(BuildError::Spec(problem));
     }
     let spec = &database.spec;
@@ -57,6 +77,10 @@ pub fn design(
     if let Some(data) = workload.and_then(workload_major).filter(|data| *data != version.major) {
         return Err(BuildError::MajorChanged { name: spec.version.clone(), version, data });
     }
+    let standbys = standbys(database, patroni);
+    if workload.is_some_and(|workload| has_standbys(workload) != standbys.is_some()) {
+        return Err(BuildError::TopologyChanged(database.replicas()));
+    }
     // The files on the volume belong to the user that created them, whichever user a later image prefers.
     let owner = workload.and_then(workload_uid).or(data.run_as_user);
     let uid = owner.unwrap_or_else(|| entry.spec.run_as_user());
@@ -68,9 +92,25 @@ pub fn design(
         image: image::choose(database, &entry.spec.db.image, workload),
         uid,
         storage: storage(database, workload),
+        standbys,
         settings_secret: database.settings_secret().map(ToOwned::to_owned),
         pod: PodTemplate::parse(spec.pod_template.as_ref()).map_err(BuildError::PodTemplate)?,
     })
+}
+
+fn standbys(database: &Postgres, patroni: Option<&str>) -> Option<StandbyDesign> {
+    match database.topology() {
+        Ok(Topology::Standbys(servers)) => Some(StandbyDesign { servers, image: patroni?.to_owned() }),
+        Ok(Topology::Single) | Err(_) => None,
+    }
+}
+
+/// Whether a workload was built for standbys. One that was not has a server without Patroni, and pods next to it would start another
+/// primary.
+pub fn has_standbys(workload: &StatefulSet) -> bool {
+    let template = workload.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
+    let labels = template.and_then(|metadata| metadata.labels.as_ref());
+    labels.is_some_and(|labels| labels.contains_key(names::LABEL_HA))
 }
 
 fn storage(database: &Postgres, workload: Option<&StatefulSet>) -> Storage {
@@ -98,8 +138,7 @@ fn workload_uid(workload: &StatefulSet) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{database, version, workload};
-    use kube::ResourceExt;
+    use crate::fixtures::{built_with_standbys, database, version, workload};
     use rstest::rstest;
     use serde_json::{Value, json};
 
@@ -114,14 +153,15 @@ mod tests {
         let database = database(change);
         let entry = version("13.16", "13.16", None);
         let entry = (database.spec.version == entry.name_any()).then_some(&entry);
-        let error = design(&database, entry, None, &ExistingData::default()).unwrap_err();
+        let error = design(&database, entry, None, &ExistingData::default(), None).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
 
     #[test]
     fn unreadable_version_is_quoted() {
         let entry = version("13.16", "latest", None);
-        let error = design(&database(json!({})), Some(&entry), None, &ExistingData::default()).unwrap_err();
+        let error =
+            design(&database(json!({})), Some(&entry), None, &ExistingData::default(), None).unwrap_err();
         assert!(
             error.to_string().contains("PostgresVersion \"13.16\"")
                 && error.to_string().contains("\"latest\"")
@@ -132,7 +172,9 @@ mod tests {
     fn root_user_is_refused() {
         let entry = version("13.16", "13.16", Some(0));
         assert_eq!(
-            design(&database(json!({})), Some(&entry), None, &ExistingData::default()).unwrap_err().reason(),
+            design(&database(json!({})), Some(&entry), None, &ExistingData::default(), None)
+                .unwrap_err()
+                .reason(),
             "RunsAsRoot"
         );
     }
@@ -143,7 +185,7 @@ mod tests {
         let workload = workload(&old);
         let minor = version("13.23", "13.23", Some(999));
         let grown = database(json!({ "storage": { "resources": { "requests": { "storage": "9Gi" } } } }));
-        let design = design(&grown, Some(&minor), Some(&workload), &ExistingData::default()).unwrap();
+        let design = design(&grown, Some(&minor), Some(&workload), &ExistingData::default(), None).unwrap();
         assert_eq!((design.uid, design.image.image.as_str()), (70, "registry.example/postgres:13.23"));
         let Storage::Existing(claims) = design.storage else { panic!("{:?}", design.storage) };
         assert_eq!(Some(claims), workload.spec.unwrap().volume_claim_templates);
@@ -153,9 +195,31 @@ mod tests {
     fn data_without_a_workload_keeps_its_user() {
         let entry = version("13.16", "13.16", Some(999));
         let data = ExistingData { run_as_user: Some(70), ..ExistingData::default() };
-        assert_eq!(design(&database(json!({})), Some(&entry), None, &data).unwrap().uid, 70);
+        assert_eq!(design(&database(json!({})), Some(&entry), None, &data, None).unwrap().uid, 70);
         let none = ExistingData::default();
-        assert_eq!(design(&database(json!({})), Some(&entry), None, &none).unwrap().uid, 999);
+        assert_eq!(design(&database(json!({})), Some(&entry), None, &none, None).unwrap().uid, 999);
+    }
+
+    #[rstest]
+    #[case::of_one_server(json!({}), json!({ "replicas": 3 }))]
+    #[case::of_three(json!({ "replicas": 3 }), json!({}))]
+    fn workload_gets_or_loses_no_standbys(#[case] before: Value, #[case] after: Value) {
+        let entry = version("13.16", "13.16", None);
+        let workload = built_with_standbys(&database(before.clone()), &entry).workload;
+        let design = |change: Value| {
+            let none = ExistingData::default();
+            design(&database(change), Some(&entry), Some(&workload), &none, Some("patroni"))
+        };
+        assert!(design(before).is_ok());
+        assert_eq!(design(after).unwrap_err().reason(), "TopologyChanged");
+    }
+
+    #[test]
+    fn standbys_are_built_only_where_they_are_enabled() {
+        let (database, entry) = (database(json!({ "replicas": 3 })), version("13.16", "13.16", None));
+        let built = |patroni| design(&database, Some(&entry), None, &ExistingData::default(), patroni);
+        assert_eq!(built(Some("patroni")).unwrap().standbys.unwrap().servers.servers(), 3);
+        assert_eq!(built(None).unwrap_err().reason(), "ReplicasUnsupported");
     }
 
     #[test]
@@ -167,6 +231,7 @@ mod tests {
             Some(&entry),
             Some(&workload),
             &ExistingData::default(),
+            None,
         )
         .unwrap_err();
         assert!(matches!(error, BuildError::MajorChanged { data: 13, .. }), "{error}");

@@ -47,7 +47,16 @@ pub fn version(name: &str, version: &str, uid: Option<i64>) -> PostgresVersion {
 
 /// The children of a new database.
 pub fn built(database: &Postgres, version: &PostgresVersion) -> Children {
-    let design = design(database, Some(version), None, &ExistingData::default()).unwrap();
+    built_with(database, version, None)
+}
+
+/// The children of a new database with standbys.
+pub fn built_with_standbys(database: &Postgres, version: &PostgresVersion) -> Children {
+    built_with(database, version, Some("registry.example/patroni:1"))
+}
+
+fn built_with(database: &Postgres, version: &PostgresVersion, patroni: Option<&str>) -> Children {
+    let design = design(database, Some(version), None, &ExistingData::default(), patroni).unwrap();
     children(database, &design, &images())
 }
 
@@ -57,6 +66,7 @@ pub fn images() -> Images {
         instance: "registry.example/instance:1".into(),
         pull_policy: "IfNotPresent".into(),
         args: ImageArgs::default(),
+        patroni: None,
         install_resources: r#"{"limits":{"cpu":"500m","memory":"128Mi"}}"#.parse().unwrap(),
     }
 }

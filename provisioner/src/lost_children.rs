@@ -10,21 +10,42 @@ use pgops_api::{Owner, Postgres};
 use pgops_kube::{ApiError, status};
 use serde::de::DeserializeOwned;
 
-use crate::children::Children;
+use crate::children::{Children, StandbyChildren};
 
 /// Whether all of them exist, apart from the workload, which is read anyway.
 pub async fn all_exist(client: &Client, database: &Postgres, children: &Children) -> Result<bool, ApiError> {
-    let Children { account, role, binding, services, budget, settings, workload: _ } = children;
+    let Children { account, role, binding, services, budget, settings, standbys, workload: _ } = children;
     for service in services {
         if !exists(client, database, service).await? {
             return Ok(false);
         }
+    }
+    if let Some(standbys) = standbys
+        && !standbys_exist(client, database, standbys).await?
+    {
+        return Ok(false);
     }
     Ok(exists(client, database, settings).await?
         && exists(client, database, account).await?
         && exists(client, database, role).await?
         && exists(client, database, binding).await?
         && exists(client, database, budget).await?)
+}
+
+async fn standbys_exist(
+    client: &Client,
+    database: &Postgres,
+    standbys: &StandbyChildren,
+) -> Result<bool, ApiError> {
+    let StandbyChildren { account, role, binding, config_maps } = standbys;
+    for config_map in config_maps {
+        if !exists(client, database, config_map).await? {
+            return Ok(false);
+        }
+    }
+    Ok(exists(client, database, account).await?
+        && exists(client, database, role).await?
+        && exists(client, database, binding).await?)
 }
 
 /// Whether an object of the child's name belongs to the database, as a cache of the API server has it.

@@ -24,6 +24,8 @@ mod health;
 mod image;
 mod instance;
 mod lost_children;
+mod member_pods;
+mod members;
 mod metrics;
 mod observation;
 mod observe;
@@ -38,6 +40,8 @@ mod rewritten_image;
 mod run;
 mod secret;
 mod settings_check;
+mod standby_certificate;
+mod standby_secret;
 mod status;
 mod unready;
 

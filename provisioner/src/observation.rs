@@ -5,6 +5,7 @@ use pgops_api::instance_status::{
     CertificateStatus, CheckedSettings, InlineSettings, InstanceStatus, PasswordRotation, PasswordState,
     UNKNOWN_SETTINGS, VolumeUse,
 };
+use pgops_api::members::MemberStatus;
 use pgops_api::{PgVersion, bounded};
 
 use crate::certificates::CertificateProblem;
@@ -31,6 +32,8 @@ pub struct Observation {
     pub pod: Option<String>,
     /// The same pod, as far as operations on it need it.
     pub server_pod: PodLookup,
+    /// The servers of a database with standbys; none of another, or if they were not looked up.
+    pub members: Option<Vec<MemberStatus>>,
     /// Why the pod does not exist, does not run, or is not ready.
     pub unready: Option<Unready>,
     /// What waits for a restart of the pod.
@@ -236,7 +239,7 @@ fn text(volume: VolumeUse) -> String {
 }
 
 /// Two digits at least, so that the status does not change with each file that is written.
-fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     let units = [("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)];
     let Some((unit, shift)) = units.into_iter().find(|(_, shift)| bytes >> shift > 0) else {
         return format!("{bytes}");

@@ -18,8 +18,11 @@ use serde_json::json;
 use crate::certificates;
 use crate::claims::volume_claims;
 use crate::context::{Context, patch_params};
+use crate::design::has_standbys;
 use crate::expansion::{self, Expansion};
 use crate::instance;
+use crate::member_pods::member_pods;
+use crate::members::members;
 use crate::observation::{Observation, PodLookup, Restart, ServerPod, ServerReport};
 use crate::unready::Unready;
 use crate::{restart, secret};
@@ -33,6 +36,10 @@ pub async fn observe(context: &Context, database: &Postgres, workload: Option<&S
         ..Observation::default()
     };
     let Some(workload) = workload else { return observation };
+    if has_standbys(workload) {
+        observation.members =
+            told(database, member_pods(context, database, workload).await).map(|pods| members(&pods));
+    }
     let Some(pod) = told(database, pod(context, database, workload).await) else { return observation };
     let Some(pod) = pod else {
         observation.server_pod = PodLookup::Missing;

@@ -33,6 +33,12 @@ pub struct Options {
         default_value = r#"{"requests":{"cpu":"10m","memory":"16Mi"},"limits":{"cpu":"500m","memory":"128Mi"}}"#
     )]
     pub install_resources: ContainerResources,
+    /// Build databases with standbys. Not for use yet.
+    #[arg(long, requires = "patroni_image")]
+    pub enable_standbys: bool,
+    /// Image with the Patroni bundle and its proxy, which pods of databases with standbys run.
+    #[arg(long, env = "PGOPS_PATRONI_IMAGE", value_name = "IMAGE")]
+    pub patroni_image: Option<String>,
     /// Namespace of the provisioner's lease.
     #[arg(long, env = "POD_NAMESPACE")]
     pub namespace: String,

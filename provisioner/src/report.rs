@@ -23,9 +23,10 @@ pub async fn report(
 ) -> Result<(), ApiError> {
     let namespace = database.namespace().unwrap_or_default();
     let databases: Api<Postgres> = Api::namespaced(context.client.clone(), &namespace);
-    let is_ready = status.phase == Some(PostgresPhase::Ready);
+    // With standbys the primary answers first.
+    let serves = matches!(status.phase, Some(PostgresPhase::Ready | PostgresPhase::Critical));
     let is_annotated = database.annotations().contains_key(names::ANNOTATION_INITIALIZED);
-    if is_ready && !is_annotated && database.paused().is_none() {
+    if serves && !is_annotated && database.paused().is_none() {
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let change = json!({ "metadata": { "annotations": { names::ANNOTATION_INITIALIZED: now } } });
         match patch::patch(&databases, "annotate", &database, &patch_params(), change).await {

@@ -87,6 +87,7 @@ async fn watch_databases(client: Client, options: &Options) {
         instance: options.instance_image.clone(),
         pull_policy: options.image_pull_policy.as_str().to_owned(),
         args: options.images.clone(),
+        patroni: options.patroni_image.clone().filter(|_| options.enable_standbys),
         install_resources: options.install_resources.clone(),
     };
     let context = Arc::new(Context {

@@ -13,6 +13,8 @@ use pgops_api::postgres::{CONDITION_READY, PostgresPhase, PostgresStatus, Server
 use pgops_api::{Condition, Postgres};
 
 use crate::deletion::DeletionBlocker;
+use crate::design::has_standbys;
+use crate::members::has_ready_primary;
 use crate::observation::Observation;
 use crate::unready::Unready;
 use conditions::Conditions;
@@ -36,23 +38,30 @@ pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
     let ready = counted && !observed.running.server_pod.is_unready() && !is_hidden;
     let halted = database.spec.halted.unwrap_or_default()
         && servers.is_none_or(|servers| servers.wanted == 0 && servers.remaining == 0);
-    status.phase = Some(match (halted, ready, database.was_initialized()) {
-        (true, _, _) => PostgresPhase::Halted,
-        (_, true, _) => PostgresPhase::Ready,
-        (_, _, true) => PostgresPhase::NotReady,
-        (_, _, false) => PostgresPhase::Provisioning,
+    let serves = ready || observed.running.members.as_deref().is_some_and(has_ready_primary);
+    status.phase = Some(match (halted, ready, serves, database.was_initialized()) {
+        (true, _, _, _) => PostgresPhase::Halted,
+        (_, true, _, _) => PostgresPhase::Ready,
+        (_, _, true, _) => PostgresPhase::Critical,
+        (_, _, _, true) => PostgresPhase::NotReady,
+        (_, _, _, false) => PostgresPhase::Provisioning,
     });
     // While the database is paused nothing is built, whatever its spec says by now.
     if database.paused().is_none() {
         status.observed_generation = database.metadata.generation;
     }
     status.server = server(&status, observed.running);
+    status.members = observed.workload.filter(|workload| has_standbys(workload)).and_then(|_| {
+        // A read that failed leaves what was known.
+        observed.running.members.clone().or_else(|| status.members.take())
+    });
 
     let generation = status.observed_generation;
     let mut conditions = Conditions { all: &mut status.conditions, database, generation, now: &observed.now };
     conditions.provisioning_started(observed);
     conditions.image(observed.image);
     conditions.readiness(observed, servers, ready);
+    conditions.provisioned(serves);
     conditions.restart(&observed.running.restart);
     conditions.storage(observed.running.expansion.as_ref());
     conditions.auth_secret(observed.running);

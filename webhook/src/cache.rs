@@ -18,6 +18,7 @@ use kube::runtime::reflector::store::WriterDropped;
 use pgops_api::admission::{Facts, NamespacedName};
 use pgops_api::matrix::Catalog;
 use pgops_api::opsrequest::RequestType;
+use pgops_api::topology::StandbySupport;
 use pgops_api::{ExecutedRequests, ManagedDatabases, Postgres, PostgresOpsRequest, PostgresVersion};
 
 use derived::Derived;
@@ -38,6 +39,7 @@ pub struct Caches {
     freshness: Freshness,
     managed: ManagedDatabases,
     executed: ExecutedRequests,
+    standbys: StandbySupport,
 }
 
 /// The writers that keep the caches up to date.
@@ -98,6 +100,7 @@ impl Caches {
             freshness,
             managed: ManagedDatabases::default(),
             executed: ExecutedRequests::default(),
+            standbys: StandbySupport::default(),
         };
         (caches, StoreWriters { databases, requests, versions })
     }
@@ -112,6 +115,18 @@ impl Caches {
     #[must_use]
     pub fn executing(self, executed: ExecutedRequests) -> Self {
         Self { executed, ..self }
+    }
+
+    /// The same caches, of an installation that builds databases with standbys, or does not.
+    #[must_use]
+    pub fn supporting(self, standbys: StandbySupport) -> Self {
+        Self { standbys, ..self }
+    }
+
+    /// Whether this installation builds databases with standbys.
+    #[must_use]
+    pub fn standbys(&self) -> StandbySupport {
+        self.standbys
     }
 
     /// The requests that this installation executes.

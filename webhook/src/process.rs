@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use kube::{Api, Client};
+use pgops_api::topology::StandbySupport;
 use pgops_certs::Certificates;
 use pgops_kube::shutdown::{self, CancellationToken};
 use pgops_kube::{Namespaces, Readiness};
@@ -57,7 +58,12 @@ impl Process {
         Ok(Self {
             client,
             namespaces: args.namespaces.namespaces(),
-            caches: Arc::new(caches.managing(args.managed_databases).executing(args.executed_requests)),
+            caches: Arc::new(
+                caches
+                    .managing(args.managed_databases)
+                    .executing(args.executed_requests)
+                    .supporting(StandbySupport::enabled_if(args.enable_standbys)),
+            ),
             metrics: Metrics::default(),
             readiness: Readiness::requiring(&conditions),
             shutdown,

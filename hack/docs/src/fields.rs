@@ -33,6 +33,7 @@ fn outcome(effect: Effect) -> String {
         Effect::Warned => "warning".to_owned(),
         Effect::Refused => "refused".to_owned(),
         Effect::RefusedValues(values) => format!("refused: {}", quoted(values)),
+        Effect::WarnedWithOneServer(values) => format!("warning with one server: {}", quoted(values)),
         Effect::WarnedValues(values) => format!("warning: {}", quoted(values)),
     }
 }

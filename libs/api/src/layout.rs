@@ -58,6 +58,10 @@ pub const SETTINGS_DIR: &str = "/etc/pgops/settings";
 pub const TLS_DIR: &str = "/etc/pgops/tls";
 /// Mount point of the superuser's certificate and key, in the worker.
 pub const CLIENT_TLS_DIR: &str = "/etc/pgops/client-tls";
+/// Directory of the Patroni bundle, in the pod of a database with standbys.
+pub const HA_DIR: &str = "/pgops/ha";
+/// Mount point of the Secret with what the servers of a database know each other by.
+pub const HA_SECRET_DIR: &str = "/etc/pgops-ha";
 /// Directory of the server's unix socket.
 pub const SOCKET_DIR: &str = "/var/run/postgresql";
 

@@ -4,6 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::tls::CertificateAlias;
 
+mod standbys;
+pub use standbys::{
+    CONTAINER_PATRONI, CONTAINER_PATRONI_PROXY, LABEL_HA, PATRONI_PORT, REPLICATION_PASSWORD,
+    REWIND_PASSWORD, SECRET_TYPE_HA, ha, ha_config, ha_config_maps, ha_scope,
+};
+
 /// Prefix of labels, annotations and finalizers that only pgops uses.
 pub const PREFIX: &str = "pgops.dev";
 

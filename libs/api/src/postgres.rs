@@ -8,8 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::local_ref::LocalRef;
+use crate::members::MemberStatus;
 use crate::plan::{parenthesized_uid, pause_owner_uid};
 use crate::tls::{SslMode, TlsSpec};
+use crate::topology::{StandbyMode, StreamingMode, Topology, TopologyError};
 use crate::{Condition, PostgresOpsRequest, condition};
 
 /// The validation error of a changed `spec.storageType`, explicit or by default.
@@ -53,6 +55,12 @@ pub struct PostgresSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub replicas: Option<i32>,
+    /// Whether clients may read from standbys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby_mode: Option<StandbyMode>,
+    /// Whether a commit waits for a standby.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streaming_mode: Option<StreamingMode>,
     /// `Durable` (a volume claim per pod) or `Ephemeral` (an emptyDir).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_type: Option<StorageType>,
@@ -161,6 +169,9 @@ pub struct PostgresStatus {
     /// The server, for people. Written as null if there is none, so that a merge patch removes it.
     #[serde(default)]
     pub server: Option<ServerStatus>,
+    /// The servers of a database with standbys, for people. Written as null if there are none, so that a merge patch removes them.
+    #[serde(default)]
+    pub members: Option<Vec<MemberStatus>>,
 }
 
 /// The server of a database, as its pod reports it. Nothing is decided by it: `KubeDB`'s definition of the kind prunes it.
@@ -306,6 +317,17 @@ impl Postgres {
     #[must_use]
     pub fn replicas(&self) -> i32 {
         self.spec.replicas.unwrap_or(1)
+    }
+
+    /// Whether a commit waits for a standby.
+    #[must_use]
+    pub fn streaming_mode(&self) -> StreamingMode {
+        self.spec.streaming_mode.unwrap_or_default()
+    }
+
+    /// The desired servers.
+    pub fn topology(&self) -> Result<Topology, TopologyError> {
+        Topology::new(self.replicas(), self.streaming_mode())
     }
 
     /// The settings of the server that are in the object itself.

@@ -12,6 +12,9 @@ use crate::{layout, names};
 /// Without initdb's settings a server with large WAL segments does not start, and text search would not use
 /// the language of the database's locale. The user's settings take precedence, except over those that the pod
 /// relies on. `ALTER SYSTEM` still works: its file is in the data directory and is read last.
+///
+/// `pg_rewind` requires `wal_log_hints` of a server that has run with it, and it changes with a restart only: a database that gets
+/// standbys later has it already.
 #[must_use]
 pub fn postgresql_conf(pgdata: &Path) -> String {
     format!(
@@ -23,7 +26,8 @@ pub fn postgresql_conf(pgdata: &Path) -> String {
          listen_addresses = '*'\n\
          port = {}\n\
          unix_socket_directories = '{}'\n\
-         unix_socket_permissions = 0700\n",
+         unix_socket_permissions = 0700\n\
+         wal_log_hints = on\n",
         pgdata.display(),
         layout::CONFIG_DIR,
         names::USER_CONF,
@@ -164,7 +168,7 @@ mod tests {
         let at = |text: &str| conf.find(text).unwrap();
         let users = at("/etc/config/user.conf");
         assert!(at("password_encryption") < users);
-        for setting in ["listen_addresses", "port", "unix_socket_directories"] {
+        for setting in ["listen_addresses", "port", "unix_socket_directories", "wal_log_hints = on"] {
             assert!(at(setting) > users, "{conf}");
         }
     }

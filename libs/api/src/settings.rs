@@ -121,6 +121,40 @@ pub fn names(text: &str) -> BTreeSet<String> {
     text.lines().enumerate().filter_map(|(index, line)| name(index, line).ok().flatten()).collect()
 }
 
+/// The settings of a text, by their names in lower case; what is not a setting is left out.
+pub fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
+    text.lines().enumerate().filter_map(|(index, line)| {
+        let name = name(index, line).ok()??;
+        let value = line
+            .trim()
+            .get(name.len()..)?
+            .trim_start_matches(|char: char| char == '=' || char.is_whitespace());
+        Some((name, unquoted(value)))
+    })
+}
+
+/// A value without its quotes, and without a comment after it.
+fn unquoted(text: &str) -> String {
+    let Some(quoted) = text.strip_prefix('\'') else {
+        return text
+            .split(|char: char| char == '#' || char.is_whitespace())
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+    };
+    let mut value = String::new();
+    let mut chars = quoted.chars().peekable();
+    while let Some(char) = chars.next() {
+        match char {
+            '\'' if chars.peek() == Some(&'\'') => value.extend(chars.next()),
+            '\'' => break,
+            '\\' => value.extend(chars.next()),
+            char => value.push(char),
+        }
+    }
+    value
+}
+
 /// Identifies a text, without telling it.
 #[must_use]
 pub fn digest(text: &str) -> String {
@@ -204,6 +238,14 @@ mod tests {
     fn names_are_those_of_the_settings_in_lower_case() {
         let found = names("# memory\nWork_Mem = '8MB'\n\nmax_connections 50\n- b: 2\nmax_connections 60\n");
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["max_connections", "work_mem"]);
+    }
+
+    #[test]
+    fn values_are_read_without_quotes_and_comments() {
+        let text = "A = 'it''s \\\\ # all' # more\nb 1# one\n# c = 2\nd=\n e='x\n";
+        let expected = [("a", "it's \\ # all"), ("b", "1"), ("e", "x")];
+        let pairs: Vec<_> = pairs(text).collect();
+        assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod name;
 mod pod;
 mod problem;
 mod resources;
+mod servers;
 mod storage;
 mod tls;
 mod user;
@@ -22,13 +23,14 @@ use crate::Postgres;
 use crate::names::ANNOTATION_OVERRIDE;
 use crate::quantity::Quantity;
 use crate::settings;
+use crate::topology::StandbySupport;
 
-/// Everything that is wrong with the object; empty if its children can be created.
+/// Everything that is wrong with the object in such an installation; empty if its children can be created.
 #[must_use]
-pub fn spec_problems(database: &Postgres) -> Vec<SpecProblem> {
+pub fn spec_problems(database: &Postgres, support: StandbySupport) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     problems.extend(name::check(database));
-    problems.extend(replicas(database));
+    problems.extend(servers::check(database, support));
     problems.extend(storage::check(database));
     problems.extend(name::check_references(database));
     problems.extend(pod::check(database));
@@ -39,7 +41,7 @@ pub fn spec_problems(database: &Postgres) -> Vec<SpecProblem> {
 
 /// What leaves no children to create; what else is wrong, the API server refuses of them.
 #[must_use]
-pub fn build_problem(database: &Postgres) -> Option<SpecProblem> {
+pub fn build_problem(database: &Postgres, support: StandbySupport) -> Option<SpecProblem> {
     use SpecProblemReason::{InvalidName, InvalidTls, ReplicasUnsupported, StorageMissing};
     // With `allow` and `prefer` and no certificates nothing is promised to clients.
     let promises_tls = database.server_tls().is_some() || database.ssl_mode().requires_tls();
@@ -48,15 +50,16 @@ pub fn build_problem(database: &Postgres) -> Option<SpecProblem> {
         InvalidTls => promises_tls,
         _ => false,
     };
-    spec_problems(database).into_iter().find(is_fatal)
+    spec_problems(database, support).into_iter().find(is_fatal)
 }
 
 /// What a change makes wrong. What was wrong before does not keep a user from changing something else.
 #[must_use]
-pub fn change_problems(new: &Postgres, old: &Postgres) -> Vec<SpecProblem> {
-    let known = spec_problems(old);
-    let mut problems = spec_problems(new);
+pub fn change_problems(new: &Postgres, old: &Postgres, support: StandbySupport) -> Vec<SpecProblem> {
+    let known = spec_problems(old, support);
+    let mut problems = spec_problems(new, support);
     problems.retain(|problem| !known.contains(problem));
+    problems.extend(servers::check_change(new, old, support));
     problems.extend(shrunk_storage(new, old).filter(|_| !new.overrides_guards()));
     problems
 }
@@ -85,6 +88,7 @@ pub fn spec_warnings(database: &Postgres) -> Vec<String> {
     let mut warnings = storage::warnings(database);
     warnings.extend(tls::warnings(database));
     warnings.extend(lost_fields::warnings(database));
+    warnings.extend(servers::warnings(database));
     warnings
 }
 
@@ -96,22 +100,6 @@ pub fn change_warnings(new: &Postgres, old: &Postgres) -> Vec<String> {
     warnings.retain(|warning| !known.contains(warning));
     warnings.extend(storage::change_warnings(new, old));
     warnings
-}
-
-fn replicas(database: &Postgres) -> Option<SpecProblem> {
-    let remedy = match database.replicas() {
-        1 => return None,
-        0 => {
-            "is not supported: set spec.replicas: 1; to stop the database and keep its data, set spec.deletionPolicy: Halt \
-             and delete it"
-        }
-        ..0 => "is negative: set spec.replicas: 1",
-        2.. => {
-            "is not supported: pgops runs one server per database and has no replication yet; set spec.replicas: 1"
-        }
-    };
-    let message = format!("{} {remedy}", database.replicas());
-    Some(SpecProblem::new(SpecProblemReason::ReplicasUnsupported, "spec.replicas", message))
 }
 
 fn inline_settings(database: &Postgres) -> Option<SpecProblem> {

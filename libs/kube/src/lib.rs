@@ -21,11 +21,13 @@
 //! | [`watches`] | watches that notice when the API server does not answer any more |
 //! | [`PullPolicy`] | the flag for `imagePullPolicy` |
 //! | [`ContainerResources`] | a flag with requests and limits of a container |
+//! | [`identity`] | the identity of a pod at the API server, for some of its containers |
 //! | [`ImageArgs`] | where the images of pods come from, and on which nodes they run |
 
 mod api_error;
 pub mod connect;
 pub mod finalizers;
+pub mod identity;
 mod image_args;
 pub mod lease;
 pub mod logging;

@@ -56,9 +56,11 @@ fn without_empty_lists(mut request: CertificateRequest) -> CertificateRequest {
 fn server_names(database: &Postgres, of_user: Vec<String>) -> Vec<String> {
     let name = database.name_any();
     let namespace = database.namespace().unwrap_or_default();
-    let pod = format!("{}.{}", names::pod(&name, 0), names::pods_service(&name));
+    let servers = u32::try_from(database.replicas()).unwrap_or_default().max(1);
+    let pods =
+        (0..servers).map(|ordinal| format!("{}.{}", names::pod(&name, ordinal), names::pods_service(&name)));
     let mut all = Vec::new();
-    for host in [name.clone(), names::standby_service(&name), pod] {
+    for host in [name.clone(), names::standby_service(&name)].into_iter().chain(pods) {
         let in_namespace = format!("{host}.{namespace}");
         let service = format!("{in_namespace}.svc");
         let full = format!("{service}.{CLUSTER_DOMAIN}");

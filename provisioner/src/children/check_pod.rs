@@ -8,9 +8,10 @@ use kube::ResourceExt;
 use pgops_api::settings::digest;
 use pgops_api::{Postgres, layout, names};
 
+use super::containers::{pod_security, restricted, strings};
 use super::images::Images;
 use super::metadata::metadata;
-use super::pod::{install, pod_security, restricted, strings};
+use super::pod::install;
 use super::volumes::{check_mounts, check_volumes};
 use crate::design::Design;
 
@@ -97,7 +98,7 @@ mod tests {
 
     fn pod(change: Value, secret: &str) -> Pod {
         let (database, version) = (database(change), version("13.16", "13.16", None));
-        let design = design(&database, Some(&version), None, &ExistingData::default()).unwrap();
+        let design = design(&database, Some(&version), None, &ExistingData::default(), None).unwrap();
         check_pod(&database, &design, &images(), secret)
     }
 

@@ -11,6 +11,8 @@ pub struct Images {
     pub pull_policy: String,
     /// Pull secrets and architecture.
     pub args: ImageArgs,
-    /// Requests and limits of the init container.
+    /// Image with the Patroni bundle and its proxy; none if databases have no standbys.
+    pub patroni: Option<String>,
+    /// Requests and limits of the init containers.
     pub install_resources: ContainerResources,
 }

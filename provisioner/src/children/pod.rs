@@ -1,15 +1,14 @@
 //! The pod of a database.
 
-use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, PodSecurityContext, PodSpec, Probe,
-    SeccompProfile, SecurityContext,
-};
+use k8s_openapi::api::core::v1::{Container, ContainerPort, EnvVar, HTTPGetAction, PodSpec, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use pgops_api::postgres::ClientAuthMode;
 use pgops_api::{Postgres, layout, names};
 
+use super::containers::{pod_security, port, restricted, strings};
 use super::images::Images;
+use super::standbys;
 use super::volumes::{install_mounts, server_mounts, volumes};
 use crate::design::Design;
 
@@ -18,36 +17,32 @@ const GRACE_SECONDS: i64 = 300;
 
 pub fn pod(database: &Postgres, design: &Design, images: &Images) -> PodSpec {
     let user = design.pod.spec.clone();
+    let standbys = design.standbys.as_ref();
+    let more = |standbys| standbys::init_containers(database, design, images, standbys);
+    let mut volumes = volumes(database, design.settings_secret.as_deref(), &design.storage);
+    volumes.extend(standbys.into_iter().flat_map(|_| standbys::volumes(database)));
     PodSpec {
-        service_account_name: Some(database.name_any()),
+        service_account_name: Some(standbys::pod_account(database, standbys)),
+        automount_service_account_token: standbys.map(|_| false),
         // Variables such as ORDERS_PORT for each Service of the namespace are of no use here.
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
         security_context: Some(pod_security(design.uid)),
-        init_containers: Some(vec![install(images)]),
+        init_containers: Some(
+            [install(images)].into_iter().chain(standbys.into_iter().flat_map(more)).collect(),
+        ),
         containers: vec![server(database, design, images)],
-        volumes: Some(volumes(database, design.settings_secret.as_deref(), &design.storage)),
+        volumes: Some(volumes),
         node_selector: images.args.node_selector(user.node_selector),
         tolerations: user.tolerations,
-        affinity: user.affinity,
+        affinity: match standbys {
+            None => user.affinity,
+            Some(_) => Some(standbys::affinity(database, user.affinity)),
+        },
         topology_spread_constraints: user.topology_spread_constraints,
         image_pull_secrets: images.args.pull_secrets(user.image_pull_secrets),
         priority_class_name: user.priority_class_name,
         ..PodSpec::default()
-    }
-}
-
-/// Of the user that owns the data.
-pub fn pod_security(uid: i64) -> PodSecurityContext {
-    PodSecurityContext {
-        run_as_user: Some(uid),
-        run_as_group: Some(uid),
-        run_as_non_root: Some(true),
-        fs_group: Some(uid),
-        // Not on every mount: it would open the data directory to the group each time.
-        fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
-        ..PodSecurityContext::default()
     }
 }
 
@@ -79,6 +74,8 @@ pub fn install(images: &Images) -> Container {
 fn server(database: &Postgres, design: &Design, images: &Images) -> Container {
     let user = &design.pod.server;
     let instance = format!("{}/pgops-instance", layout::TOOLS_DIR);
+    let mut mounts = server_mounts(database, design.settings_secret.as_deref());
+    mounts.extend(design.standbys.iter().flat_map(|_| standbys::server_mounts()));
     Container {
         name: names::CONTAINER_POSTGRES.to_owned(),
         image: Some(design.image.image.clone()),
@@ -87,10 +84,7 @@ fn server(database: &Postgres, design: &Design, images: &Images) -> Container {
         env: Some(environment(database, design)),
         env_from: user.env_from.clone(),
         resources: user.resources.clone(),
-        ports: Some(vec![
-            port(names::CONTAINER_POSTGRES, names::POSTGRES_PORT),
-            port("instance", names::INSTANCE_PORT),
-        ]),
+        ports: Some(ports(design)),
         readiness_probe: Some(Probe {
             http_get: Some(HTTPGetAction {
                 path: Some("/ready".to_owned()),
@@ -105,9 +99,15 @@ fn server(database: &Postgres, design: &Design, images: &Images) -> Container {
         security_context: Some(restricted()),
         // The instance writes one. The log, which is the server's too, has statements and rows of users.
         termination_message_policy: Some("File".to_owned()),
-        volume_mounts: Some(server_mounts(database, design.settings_secret.as_deref())),
+        volume_mounts: Some(mounts),
         ..Container::default()
     }
+}
+
+fn ports(design: &Design) -> Vec<ContainerPort> {
+    let patroni = design.standbys.iter().map(|_| port("patroni", names::PATRONI_PORT));
+    let all = [port(names::CONTAINER_POSTGRES, names::POSTGRES_PORT), port("instance", names::INSTANCE_PORT)];
+    all.into_iter().chain(patroni).collect()
 }
 
 fn environment(database: &Postgres, design: &Design) -> Vec<EnvVar> {
@@ -128,28 +128,7 @@ fn environment(database: &Postgres, design: &Design) -> Vec<EnvVar> {
         .chain(mode)
         .chain(tls)
         .map(|(name, value)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None })
+        .chain(design.standbys.iter().flat_map(|_| standbys::environment(database, design)))
         .chain(design.pod.server.env().cloned())
         .collect()
-}
-
-pub fn restricted() -> SecurityContext {
-    SecurityContext {
-        allow_privilege_escalation: Some(false),
-        capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) }),
-        read_only_root_filesystem: Some(true),
-        ..SecurityContext::default()
-    }
-}
-
-pub fn strings(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|text| (*text).to_owned()).collect()
-}
-
-fn port(name: &str, port: u16) -> ContainerPort {
-    ContainerPort {
-        name: Some(name.to_owned()),
-        container_port: port.into(),
-        protocol: Some("TCP".to_owned()),
-        ..ContainerPort::default()
-    }
 }

@@ -34,7 +34,7 @@ pub fn statefulset(database: &Postgres, design: &Design, images: &Images) -> Sta
                 ..StatefulSetUpdateStrategy::default()
             }),
             template: PodTemplateSpec {
-                metadata: Some(pod_metadata(&name, design)),
+                metadata: Some(pod_metadata(database, design)),
                 spec: Some(pod(database, design, images)),
             },
             volume_claim_templates: claims(database, design),
@@ -63,12 +63,17 @@ fn retention_policy() -> StatefulSetPersistentVolumeClaimRetentionPolicy {
     StatefulSetPersistentVolumeClaimRetentionPolicy { when_deleted: retain(), when_scaled: retain() }
 }
 
-/// The role is a label in the template as long as there is one server, which is the primary.
-fn pod_metadata(database: &str, design: &Design) -> ObjectMeta {
+/// The role is a label in the template as long as there is one server, which is the primary. Otherwise Patroni sets it, and no user.
+fn pod_metadata(database: &Postgres, design: &Design) -> ObjectMeta {
     let user = &design.pod.metadata;
     let mut pod_labels = user.labels.clone();
-    pod_labels.extend(labels(database));
-    pod_labels.insert(names::LABEL_ROLE.to_owned(), names::ROLE_PRIMARY.to_owned());
+    pod_labels.extend(labels(&database.name_any()));
+    if design.standbys.is_some() {
+        pod_labels.remove(names::LABEL_ROLE);
+        pod_labels.insert(names::LABEL_HA.to_owned(), design.scope(database));
+    } else {
+        pod_labels.insert(names::LABEL_ROLE.to_owned(), names::ROLE_PRIMARY.to_owned());
+    }
     let annotations = Some(user.annotations.clone()).filter(|annotations| !annotations.is_empty());
     ObjectMeta { labels: Some(pod_labels), annotations, ..ObjectMeta::default() }
 }

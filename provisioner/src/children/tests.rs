@@ -110,7 +110,7 @@ fn pod_pulls_with_the_secrets_of_the_installation_on_nodes_of_its_architecture()
         "podTemplate": { "spec": { "imagePullSecrets": [{ "name": "mine" }], "nodeSelector": { "disk": "fast" } } },
     }));
     let version = version("13.16", "13.16", None);
-    let design = design(&database, Some(&version), None, &ExistingData::default()).unwrap();
+    let design = design(&database, Some(&version), None, &ExistingData::default(), None).unwrap();
     let args =
         ImageArgs { image_pull_secrets: vec!["mirror".into()], image_architecture: Some("amd64".into()) };
     let images = Images { args, ..fixtures::images() };

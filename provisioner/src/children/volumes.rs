@@ -12,7 +12,7 @@ use pgops_kube::secret_projection;
 use crate::design::Storage;
 
 /// Read by the owner and by the pod's group.
-const SECRET_MODE: i32 = 0o440;
+pub const SECRET_MODE: i32 = 0o440;
 /// Volume with pgops' programs, the generated passwd file and files that live as long as a container.
 const VOLUME_TOOLS: &str = "pgops";
 /// Volume with the server's certificate.
@@ -146,14 +146,14 @@ fn certificate(database: &Postgres) -> Option<Volume> {
     Some(Volume { name: VOLUME_TLS.to_owned(), projected: Some(sources), ..Volume::default() })
 }
 
-fn mount(name: &str, path: &str) -> VolumeMount {
+pub fn mount(name: &str, path: &str) -> VolumeMount {
     VolumeMount { name: name.to_owned(), mount_path: path.to_owned(), ..VolumeMount::default() }
 }
 
-fn empty(name: &str, source: EmptyDirVolumeSource) -> Volume {
+pub fn empty(name: &str, source: EmptyDirVolumeSource) -> Volume {
     Volume { name: name.to_owned(), empty_dir: Some(source), ..Volume::default() }
 }
 
-fn item(key: &str) -> KeyToPath {
+pub fn item(key: &str) -> KeyToPath {
     KeyToPath { key: key.to_owned(), path: key.to_owned(), mode: None }
 }

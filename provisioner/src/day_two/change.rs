@@ -5,6 +5,7 @@ use pgops_api::opsrequest::DayTwo;
 use pgops_api::pod_template::{resources, with_resources};
 use pgops_api::settings::{self, SettingsError};
 use pgops_api::spec_check::change_problems;
+use pgops_api::topology::StandbySupport;
 use pgops_api::{Postgres, PostgresOpsRequest, names};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -119,7 +120,9 @@ pub fn problems(database: &Postgres, patch: &Value) -> Result<(), String> {
     let mut changed = serde_json::to_value(database).map_err(|error| error.to_string())?;
     json_patch::merge(&mut changed, patch);
     let changed: Postgres = serde_json::from_value(changed).map_err(|error| error.to_string())?;
-    let problems: Vec<_> = change_problems(&changed, database).iter().map(ToString::to_string).collect();
+    // None of them changes the number of servers.
+    let problems = change_problems(&changed, database, StandbySupport::default());
+    let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
 }
 

@@ -94,7 +94,11 @@ impl Conditions<'_> {
             },
         };
         self.set_readiness(ready, reason, &message);
-        if ready && condition::find(self.all, CONDITION_PROVISIONED).is_none() {
+    }
+
+    /// Set once and for all: the volume must never be initialised again. Of several servers the primary is the first to answer.
+    pub fn provisioned(&mut self, serves: bool) {
+        if serves && condition::find(self.all, CONDITION_PROVISIONED).is_none() {
             self.set(CONDITION_PROVISIONED, true, "Provisioned", "the server has answered its first query");
         }
     }

@@ -1,3 +1,5 @@
+mod standbys;
+
 use super::*;
 use crate::build_error::BuildError;
 use crate::condition_types::{

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use kube::runtime::watcher::Event;
+use pgops_api::topology::StandbySupport;
 use pgops_api::{ExecutedRequests, ManagedDatabases};
 use pgops_testing::fake_api_server::FakeApiServer;
 use serde::de::DeserializeOwned;
@@ -40,6 +41,7 @@ struct Cluster {
     api_server: Option<FakeApiServer>,
     managed: ManagedDatabases,
     executed: ExecutedRequests,
+    standbys: StandbySupport,
 }
 
 impl Cluster {
@@ -68,7 +70,7 @@ impl Cluster {
         fill(&mut writers.requests, &self.requests);
         fill(&mut writers.versions, &self.versions);
         let client = self.api_server.as_ref().map(FakeApiServer::client);
-        let caches = caches.managing(self.managed).executing(self.executed);
+        let caches = caches.managing(self.managed).executing(self.executed).supporting(self.standbys);
         router(Arc::new(caches), Metrics::default(), client)
     }
 

@@ -27,6 +27,9 @@ pub struct ProcessArgs {
     /// the databases.
     #[arg(long, env = "PGOPS_EXECUTED_REQUESTS", default_value = "all")]
     pub(crate) executed_requests: ExecutedRequests,
+    /// Admit databases with standbys. Not for use yet.
+    #[arg(long)]
+    pub(crate) enable_standbys: bool,
     /// Log format.
     #[arg(long, env = "PGOPS_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,

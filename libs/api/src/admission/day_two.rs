@@ -1,7 +1,7 @@
 //! Whether a request for a day-two operation is admitted: one that changes a running database, and not its version.
 
 use super::annotations::day_two_annotation_warnings;
-use super::database_checks::{available_database, check_running};
+use super::database_checks::{available_database, check_running, check_single_server};
 use super::denial::{Denial, DenialReason};
 use super::facts::Facts;
 use super::messages;
@@ -31,6 +31,7 @@ pub(super) fn decide(facts: &Facts<'_>, operation: DayTwo) -> Result<Vec<String>
     check_fields(request, operation)?;
     let name = NamespacedName::named_by(request);
     let database = available_database(facts, &name)?;
+    check_single_server(database, operation, &name)?;
     check_storage(request, operation, database, &name)?;
     check_ephemeral_data(request, operation, database, &name)?;
     check_auth_secret(operation, database, &name)?;

@@ -329,6 +329,17 @@ pub(super) fn replicas(database: &NamespacedName<'_>, replicas: i32) -> Denial {
     )
 }
 
+pub(super) fn replicas_of_day_two(database: &NamespacedName<'_>, replicas: i32, operation: DayTwo) -> Denial {
+    deny(
+        DenialReason::ReplicasUnsupported,
+        DATABASE,
+        format!(
+            "{database} has {replicas} replicas, and pgops executes requests of type {operation} only for databases with one \
+             server"
+        ),
+    )
+}
+
 pub(super) fn halted(database: &NamespacedName<'_>) -> Denial {
     deny(
         DenialReason::DatabaseHalted,

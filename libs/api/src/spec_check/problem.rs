@@ -19,6 +19,10 @@ pub enum SpecProblemReason {
     InvalidName,
     /// Another number of servers than one.
     ReplicasUnsupported,
+    /// A number of servers that cannot keep what is promised about replication.
+    InvalidReplication,
+    /// The number of servers cannot change now.
+    ScalingBlocked,
     /// A durable database without a size.
     StorageMissing,
     /// A field of the volume claim is wrong.
@@ -50,6 +54,8 @@ impl SpecProblemReason {
         match self {
             Self::InvalidName => "InvalidName",
             Self::ReplicasUnsupported => "ReplicasUnsupported",
+            Self::InvalidReplication => "InvalidReplication",
+            Self::ScalingBlocked => "ScalingBlocked",
             Self::StorageMissing => "StorageMissing",
             Self::InvalidStorage => "InvalidStorage",
             Self::StorageShrunk => "StorageShrunk",
@@ -67,7 +73,7 @@ impl SpecProblemReason {
     /// Whether the field is wrong in every version of pgops.
     #[must_use]
     pub fn is_field_error(self) -> bool {
-        !matches!(self, Self::ReplicasUnsupported | Self::UnsupportedField)
+        !matches!(self, Self::ReplicasUnsupported | Self::ScalingBlocked | Self::UnsupportedField)
     }
 }
 

@@ -48,6 +48,11 @@ fn with_resources(resources: Value) -> Postgres {
     database("/spec/podTemplate/spec/containers/0/resources", resources)
 }
 
+/// What a change makes wrong where there are no standbys.
+fn problems_of_change(new: &Postgres, old: &Postgres) -> Vec<SpecProblem> {
+    change_problems(new, old, StandbySupport::Disabled)
+}
+
 #[rstest]
 #[case::plain(database("", json!(null)))]
 #[case::longest_name(named(&"o".repeat(52)))]
@@ -72,7 +77,7 @@ fn with_resources(resources: Value) -> Postgres {
 })))]
 #[case::user(database("/spec/podTemplate/spec/securityContext", json!({ "runAsUser": 999 })))]
 fn spec_that_can_be_built_has_no_problems(#[case] database: Postgres) {
-    assert_eq!(spec_problems(&database), []);
+    assert_eq!(spec_problems(&database, StandbySupport::Disabled), []);
 }
 
 #[rstest]
@@ -189,7 +194,7 @@ fn spec_that_can_be_built_has_no_problems(#[case] database: Postgres) {
     "spec.podTemplate.spec.topologySpreadConstraints: \"zone DoNotSchedule\" is listed twice"
 )]
 fn spec_problem_names_the_field_the_value_and_the_remedy(#[case] database: Postgres, #[case] expected: &str) {
-    let problems = spec_problems(&database);
+    let problems = spec_problems(&database, StandbySupport::Disabled);
     assert_eq!(problems.len(), 1, "{problems:?}");
     let text = problems[0].to_string();
     assert!(text.contains(expected), "{text}");
@@ -198,27 +203,27 @@ fn spec_problem_names_the_field_the_value_and_the_remedy(#[case] database: Postg
 #[test]
 fn change_is_judged_only_by_what_it_makes_wrong() {
     let bad = with_modes(&["ReadWriteTwice"]);
-    assert_eq!(change_problems(&bad, &bad), []);
-    assert_eq!(change_problems(&sized("2Gi"), &bad), [], "a repair");
-    let other = change_problems(&with_modes(&["ReadWriteThrice"]), &bad);
+    assert_eq!(problems_of_change(&bad, &bad), []);
+    assert_eq!(problems_of_change(&sized("2Gi"), &bad), [], "a repair");
+    let other = problems_of_change(&with_modes(&["ReadWriteThrice"]), &bad);
     assert!(other[0].message.contains("ReadWriteThrice"), "{other:?}");
-    let removed = change_problems(&stored(json!(null)), &sized("1Gi"));
+    let removed = problems_of_change(&stored(json!(null)), &sized("1Gi"));
     assert_eq!(removed[0].reason, SpecProblemReason::StorageMissing);
 }
 
 #[test]
 fn storage_shrinks_only_with_the_override() {
-    assert_eq!(change_problems(&sized("2Gi"), &sized("1Gi")), []);
-    assert_eq!(change_problems(&sized("1024Mi"), &sized("1Gi")), [], "the same amount");
+    assert_eq!(problems_of_change(&sized("2Gi"), &sized("1Gi")), []);
+    assert_eq!(problems_of_change(&sized("1024Mi"), &sized("1Gi")), [], "the same amount");
     let mut smaller = sized("1Gi");
-    let problems = change_problems(&smaller, &sized("2Gi"));
+    let problems = problems_of_change(&smaller, &sized("2Gi"));
     assert_eq!(problems[0].reason, SpecProblemReason::StorageShrunk);
     assert!(
         problems[0].message.starts_with("1Gi is less than 2Gi, and a volume cannot shrink"),
         "{problems:?}"
     );
     smaller.metadata.annotations = Some([(ANNOTATION_OVERRIDE.to_owned(), "true".to_owned())].into());
-    assert_eq!(change_problems(&smaller, &sized("2Gi")), []);
+    assert_eq!(problems_of_change(&smaller, &sized("2Gi")), []);
 }
 
 #[test]
@@ -287,7 +292,7 @@ fn issuer() -> Value {
 ] } }))]
 fn tls_with_its_certificates_has_no_problems(#[case] fields: Value) {
     let database = with_fields(&fields);
-    assert_eq!(spec_problems(&database), []);
+    assert_eq!(spec_problems(&database, StandbySupport::Disabled), []);
     assert_eq!(spec_warnings(&database), Vec::<String>::new());
 }
 
@@ -321,7 +326,7 @@ fn tls_with_its_certificates_has_no_problems(#[case] fields: Value) {
     "spec.tls.certificates[0].secretName: \"A_b\" cannot be the name of an object"
 )]
 fn tls_without_what_it_needs_is_a_problem(#[case] fields: Value, #[case] expected: &str) {
-    let problems = spec_problems(&with_fields(&fields));
+    let problems = spec_problems(&with_fields(&fields), StandbySupport::Disabled);
     assert!(problems.len() == 1 && problems[0].to_string().starts_with(expected), "{problems:?}");
     assert_eq!(problems[0].reason, SpecProblemReason::InvalidTls);
 }
@@ -350,7 +355,10 @@ fn database_without_the_tls_that_it_promises_is_not_built(
     #[case] fields: Value,
     #[case] expected: Option<SpecProblemReason>,
 ) {
-    assert_eq!(build_problem(&with_fields(&fields)).map(|problem| problem.reason), expected);
+    assert_eq!(
+        build_problem(&with_fields(&fields), StandbySupport::Disabled).map(|problem| problem.reason),
+        expected
+    );
 }
 
 #[test]
@@ -358,7 +366,7 @@ fn two_secrets_with_settings_are_a_problem_and_the_same_one_twice_is_not() {
     let with = |older: &str| {
         let mut database = database("/spec/configuration", json!({ "secretName": "mine" }));
         database.spec.config_secret = serde_json::from_value(json!({ "name": older })).unwrap();
-        spec_problems(&database)
+        spec_problems(&database, StandbySupport::Disabled)
     };
     assert_eq!((with("mine"), with("")), (vec![], vec![]));
     let problems = with("other");

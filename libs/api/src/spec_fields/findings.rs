@@ -1,6 +1,6 @@
 //! The fields of an object that do not do what they say.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::table::{Effect, Field, fields};
 use crate::names::CONTAINER_POSTGRES;
@@ -55,6 +55,7 @@ impl FieldFindings {
             let parent = shown;
             let shown = format!("{parent}.{}", crate::bounded(name.as_str(), MAX_NAME, ""));
             match fields().find(|field| field.path == below) {
+                Some(field) if needs_one_server(field) && has_standbys(object) => {}
                 Some(field) => self.judge(field, &shown, value),
                 None if has_fields_below(&below) => self.visit(&below, &shown, value),
                 None if is_list(&below) => self.visit_containers(&below, &shown, value),
@@ -83,10 +84,14 @@ impl FieldFindings {
                 self.refuse(shown, format!("\"{text}\" is not supported: {}", field.note));
             }
             Effect::Warned => self.warnings.push(format!("{shown} has no effect: {}", field.note)),
-            Effect::WarnedValues(values) if is_one_of(values) => {
+            Effect::WarnedValues(values) | Effect::WarnedWithOneServer(values) if is_one_of(values) => {
                 self.warnings.push(format!("{shown}: \"{text}\" has no effect: {}", field.note));
             }
-            Effect::Honoured | Effect::Unused | Effect::RefusedValues(_) | Effect::WarnedValues(_) => {}
+            Effect::Honoured
+            | Effect::Unused
+            | Effect::RefusedValues(_)
+            | Effect::WarnedValues(_)
+            | Effect::WarnedWithOneServer(_) => {}
         }
     }
 
@@ -126,6 +131,15 @@ fn has_fields_below(path: &str) -> bool {
 
 fn is_list(path: &str) -> bool {
     fields().any(|field| field.path.strip_prefix(path) == Some("[]"))
+}
+
+fn needs_one_server(field: &Field) -> bool {
+    matches!(field.effect, Effect::WarnedWithOneServer(_))
+}
+
+/// Whether these fields, which are the spec's, request more than one server.
+fn has_standbys(spec: &Map<String, Value>) -> bool {
+    spec.get("replicas").and_then(Value::as_i64).is_some_and(|replicas| replicas > 1)
 }
 
 /// Nothing was set, or what the definitions of `KubeDB` set by themselves.

@@ -26,6 +26,8 @@ pub enum Effect {
     RefusedValues(&'static [&'static str]),
     /// Admitted with a warning if it has one of these values; the others describe what happens anyway.
     WarnedValues(&'static [&'static str]),
+    /// Admitted with a warning if it has one of these values and the database has one server.
+    WarnedWithOneServer(&'static [&'static str]),
 }
 
 /// All known fields. Fields below one that is listed belong to it, unless they are listed as well.
@@ -55,6 +57,14 @@ const fn refused_values(path: &'static str, values: &'static [&'static str], not
 
 const fn warned_values(path: &'static str, values: &'static [&'static str], note: &'static str) -> Field {
     Field { path, effect: Effect::WarnedValues(values), note }
+}
+
+const fn warned_with_one_server(
+    path: &'static str,
+    values: &'static [&'static str],
+    note: &'static str,
+) -> Field {
+    Field { path, effect: Effect::WarnedWithOneServer(values), note }
 }
 
 const ONE_SERVER: &str = "each database has one server";
@@ -125,7 +135,7 @@ const DATABASE: &[Field] = &[
     ),
     honoured("sslMode", "whether the server offers TLS, and admits connections without it"),
     unused("standbyMode", ONE_SERVER),
-    warned_values("streamingMode", &["Synchronous"], ONE_SERVER),
+    warned_with_one_server("streamingMode", &["Synchronous"], ONE_SERVER),
     honoured("storageType", "`Durable` or `Ephemeral`; cannot change"),
     honoured("terminationPolicy", "deprecated alias of `deletionPolicy`"),
     honoured("tls.certificates", "where the certificates are, and what is requested of the issuer"),

@@ -62,6 +62,7 @@ fn field_without_effect_is_warned_about_by_name(#[case] spec: Value, #[case] exp
     "tls": { "issuerRef": { "kind": "Issuer", "name": "ca" }, "certificates": [{ "alias": "server" }] }, "standbyMode": "Hot",
     "streamingMode": "Asynchronous", "init": { "initialized": true }, "distributed": false,
 }))]
+#[case::synchronous_standbys(json!({ "replicas": 3, "streamingMode": "Synchronous" }))]
 #[case::defaults_of_kubedb(json!({
     "allowedSchemas": { "namespaces": { "from": "Same" } },
     "healthChecker": { "periodSeconds": 10, "timeoutSeconds": 10, "failureThreshold": 1 },

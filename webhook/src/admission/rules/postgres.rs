@@ -1,7 +1,6 @@
 //! Rules for `Postgres` objects.
 
 use pgops_api::Postgres;
-use pgops_api::matrix::Catalog;
 use pgops_api::postgres::STORAGE_TYPE_IS_IMMUTABLE;
 use pgops_api::spec_check::{SpecProblem, change_problems, change_warnings, spec_problems, spec_warnings};
 use pgops_api::spec_fields::{FieldFindings, changed_field_findings, field_findings};
@@ -21,7 +20,7 @@ use crate::cache::Caches;
 pub fn decide(caches: &Caches, request: &AdmissionRequest<'_>) -> Decision {
     let fields = changed_fields(request);
     let decision = match Operation::<Postgres>::parse(request) {
-        Ok(Operation::Create(new)) => create(&caches.catalog(), &new, fields.refused),
+        Ok(Operation::Create(new)) => create(caches, &new, fields.refused),
         Ok(Operation::Update { new, old }) => update(caches, request, &new, &old, fields.refused),
         Ok(Operation::Delete(old)) => deletion::decide(caches, request, &old),
         // Fields that pgops does not read may have changed.
@@ -65,9 +64,9 @@ fn two_deletion_policies(request: &AdmissionRequest<'_>) -> Option<Cause> {
     })
 }
 
-fn create(catalog: &Catalog, new: &Postgres, fields: Vec<SpecProblem>) -> Result<Vec<String>, Decision> {
-    let mut warnings = check_version(catalog, new)?;
-    refuse(spec_problems(new).into_iter().chain(fields).collect())?;
+fn create(caches: &Caches, new: &Postgres, fields: Vec<SpecProblem>) -> Result<Vec<String>, Decision> {
+    let mut warnings = check_version(&caches.catalog(), new)?;
+    refuse(spec_problems(new, caches.standbys()).into_iter().chain(fields).collect())?;
     warnings.extend(spec_warnings(new));
     Ok(warnings)
 }
@@ -86,7 +85,7 @@ fn update(
             field: "spec.storageType".into(),
         }));
     }
-    refuse(change_problems(new, old).into_iter().chain(fields).collect())?;
+    refuse(change_problems(new, old, caches.standbys()).into_iter().chain(fields).collect())?;
     let mut warnings = change_warnings(new, old);
     if new.spec.version != old.spec.version {
         warnings.extend(version_change::decide(caches, &request.user_info.username, new, old)?);

@@ -103,6 +103,25 @@ async fn adding_standbys_is_denied_and_other_changes_pass() {
     assert!(Cluster::new().warnings(review("UPDATE", Some(&old), Some(&more))).await.is_empty());
 }
 
+#[tokio::test]
+async fn standbys_are_admitted_where_they_are_enabled() {
+    let cluster = Cluster { standbys: StandbySupport::Enabled, ..Cluster::new() };
+    let three = with(database("new"), "/spec/replicas", json!(3));
+    let three = with(three, "/spec/streamingMode", json!("Synchronous"));
+    assert!(cluster.warnings(create(&three)).await.is_empty());
+    let one = with(three, "/spec/replicas", json!(1));
+    assert_snapshot!(cluster.denial(create(&one)).await, @r#"
+    422 Invalid InvalidReplication spec.streamingMode
+    spec.streamingMode: "Synchronous" requires a standby, and the database has one server: set spec.replicas: 3, or omit spec.streamingMode
+    "#);
+    let old = initialized();
+    let more = with(old.clone(), "/spec/replicas", json!(3));
+    assert_snapshot!(cluster.denial(review("UPDATE", Some(&more), Some(&old))).await, @"
+    403 Forbidden ReplicasUnsupported spec.replicas
+    spec.replicas: 3 is not supported: a database that was started with one server cannot get standbys yet; keep 1
+    ");
+}
+
 /// demo/orders after its first server has answered.
 pub fn initialized() -> Value {
     with(database("orders"), "/metadata/annotations", json!({"pgops.dev/initialized": "true"}))

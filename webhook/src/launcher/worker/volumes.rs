@@ -7,9 +7,9 @@ use k8s_openapi::api::core::v1::{
 use pgops_api::plan::UpgradeKind;
 use pgops_api::tls::{AUTHORITY_KEY, CERTIFICATE_KEY, PRIVATE_KEY_KEY};
 use pgops_api::{layout, names};
+use pgops_kube::identity::{IDENTITY_DIR, VOLUME_IDENTITY, identity_volume};
 use pgops_kube::secret_projection;
 
-use super::identity::{IDENTITY_DIR, VOLUME_IDENTITY, identity_volume};
 use super::{CONTAINER_STAGE, DatabaseCertificates, Worker};
 
 /// pgops-runner and the passwd file.

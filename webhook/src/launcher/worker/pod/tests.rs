@@ -4,9 +4,9 @@ use pgops_api::names::{CONTAINER_PROGRAMS, CONTAINER_REHEARSAL, CONTAINER_RUNNER
 use pgops_api::plan::PLAN_VARIABLE;
 
 use crate::launcher::fixtures::{worker, worker_options};
-use crate::launcher::worker::identity::VOLUME_IDENTITY;
 use crate::launcher::worker::volumes::{VOLUME_AUTH, VOLUME_CLIENT_TLS, VOLUME_TLS};
 use crate::launcher::worker::{DatabaseCertificates, Worker};
+use pgops_kube::identity::VOLUME_IDENTITY;
 
 fn pod(worker: &Worker) -> PodSpec {
     worker.job(&worker_options()).unwrap().spec.unwrap().template.spec.unwrap()

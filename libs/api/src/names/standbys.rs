@@ -1,0 +1,54 @@
+//! Names of what only a database with standbys has.
+
+/// Label of the pods and `ConfigMap`s by which the servers of a database find each other: [`ha_scope`].
+pub const LABEL_HA: &str = "pgops.dev/ha";
+/// Init container that copies the Patroni bundle.
+pub const CONTAINER_PATRONI: &str = "patroni";
+/// Container that lets the requests of a database to the API server through.
+pub const CONTAINER_PATRONI_PROXY: &str = "patroni-proxy";
+/// Port of Patroni's REST API, which only the servers of the database may call. Its usual one is the instance's.
+pub const PATRONI_PORT: u16 = 8010;
+
+/// Type of the Secret [`ha`].
+pub const SECRET_TYPE_HA: &str = "pgops.dev/ha";
+/// Key of the password by which standbys stream.
+pub const REPLICATION_PASSWORD: &str = "replication-password";
+/// Key of the password by which a former primary is rewound.
+pub const REWIND_PASSWORD: &str = "rewind-password";
+
+/// The service account of a database with standbys, its Role and its `RoleBinding`, and the Secret with what its servers know each
+/// other by.
+#[must_use]
+pub fn ha(database: &str) -> String {
+    format!("{database}-ha")
+}
+
+/// What the servers of one major version of a database share. Each major version has its own, as it has a data directory.
+#[must_use]
+pub fn ha_scope(database: &str, major: u32) -> String {
+    format!("{}-{major}", ha(database))
+}
+
+/// The `ConfigMap`s of a scope, in which Patroni keeps its state.
+#[must_use]
+pub fn ha_config_maps(scope: &str) -> [String; 4] {
+    ["config", "leader", "sync", "failover"].map(|part| format!("{scope}-{part}"))
+}
+
+/// The `ConfigMap` with the settings of a scope.
+#[must_use]
+pub fn ha_config(scope: &str) -> String {
+    format!("{scope}-config")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scope_is_that_of_a_major_version_and_fits_a_label() {
+        assert_eq!(ha_scope("orders", 17), "orders-ha-17");
+        assert!(ha_scope(&"o".repeat(52), 17).len() <= 63);
+        assert!(ha_config_maps("orders-ha-17").contains(&ha_config("orders-ha-17")));
+    }
+}
