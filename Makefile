@@ -161,6 +161,7 @@ model: ## check the model of the failover with more members and writes than the 
 .PHONY: test-patroni
 test-patroni: ## test the Patroni bundle: its script, and the bundle in every base system (root, Debian 12)
 	@$(phase) "Unit tests of the Patroni bundle" patroni/test unit
+	@$(phase) "Patroni behind its proxy" patroni/test proxy
 	@$(phase) "Two builds of the Patroni bundle" patroni/test same
 	@$(phase) "Patroni bundle in roots of images" patroni/test roots
 

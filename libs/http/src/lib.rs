@@ -24,6 +24,7 @@ pub use listener::Listener;
 pub use observer::Observer;
 pub use open_metrics::OPEN_METRICS;
 pub use peer::{Identity, Peer};
+pub use throttle::Throttle;
 
 #[cfg(test)]
 mod tests;
