@@ -7,7 +7,7 @@ use crate::tls::CertificateAlias;
 mod standbys;
 pub use standbys::{
     CONTAINER_PATRONI, CONTAINER_PATRONI_PROXY, LABEL_HA, PATRONI_PORT, REPLICATION_PASSWORD,
-    REWIND_PASSWORD, SECRET_TYPE_HA, ha, ha_config, ha_config_maps, ha_scope,
+    REPLICATION_USER, REWIND_PASSWORD, REWIND_USER, SECRET_TYPE_HA, ha, ha_config, ha_config_maps, ha_scope,
 };
 
 /// Prefix of labels, annotations and finalizers that only pgops uses.
@@ -135,12 +135,6 @@ pub const VOLUME_DATA: &str = "data";
 pub const POSTGRES_PORT: u16 = 5432;
 /// Port on which the instance answers `/ready`, `/live`, `/status` and `/metrics`.
 pub const INSTANCE_PORT: u16 = 8008;
-/// Port of Patroni's REST API, which other members call. Not Patroni's usual one, which is that of the instance.
-pub const PATRONI_PORT: u16 = 8010;
-/// Role of the server as which a standby streams.
-pub const REPLICATION_USER: &str = "pgops_replication";
-/// Role of the server as which `pg_rewind` of another one reads it.
-pub const REWIND_USER: &str = "pgops_rewind";
 /// Key of the user's settings in `spec.configSecret`.
 pub const USER_CONF: &str = "user.conf";
 

@@ -1,7 +1,9 @@
 //! Whose objects they are: the database, its Patroni scope, and the pod of this proxy.
 
+use pgops_api::names::LABEL_HA;
+
 use crate::name::Name;
-use crate::record::{Record, SCOPE_LABEL};
+use crate::record::Record;
 
 /// The database that this proxy belongs to.
 #[derive(Clone, Debug)]
@@ -48,7 +50,7 @@ impl Database {
 
     /// The selector of all objects of the scope.
     pub fn selector(&self) -> String {
-        format!("{SCOPE_LABEL}={}", self.scope)
+        format!("{LABEL_HA}={}", self.scope)
     }
 
     /// Whether a pod has the name of one of this database, whichever labels it has.

@@ -24,7 +24,7 @@ pub struct Options {
     #[arg(long, default_value_t = 8009)]
     pub port: u16,
     /// Address of the listener for probes.
-    #[arg(long, default_value = "[::]:8010", value_name = "ADDRESS")]
+    #[arg(long, default_value = "[::]:8011", value_name = "ADDRESS")]
     pub health: SocketAddr,
     /// Address of the API server.
     #[arg(long, env = "KUBERNETES_SERVICE_HOST", value_name = "HOST")]

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use pgops_api::names::LABEL_ROLE;
+use pgops_api::names::{LABEL_HA, LABEL_ROLE};
 use serde::{Deserialize, Serialize};
 
 use crate::database::Database;
-use crate::record::{LEADER, POD_ANNOTATIONS, ROLES, Record, SCOPE_LABEL};
+use crate::record::{LEADER, POD_ANNOTATIONS, ROLES, Record};
 use crate::refusal::Refusal;
 
 /// A patch. What it does not have is refused, and what is sent is made from it: whatever another parser would read in
@@ -37,7 +37,7 @@ impl Patch {
     /// The patch of a record, which has all labels of the scope.
     pub fn of_record(body: &[u8], database: &Database, record: Record) -> Result<Self, Refusal> {
         let patch = Self::parse(body, database, &database.config_map(record))?;
-        patch.check_labels(|key, value| key == SCOPE_LABEL && value == Some(database.scope()))?;
+        patch.check_labels(|key, value| key == LABEL_HA && value == Some(database.scope()))?;
         patch.check_annotations(record.annotations(), |key, value| {
             // A member takes the lock for itself, and for no other.
             (record, key) != (Record::Leader, LEADER) || value.is_none_or(|leader| leader == database.pod())

@@ -68,8 +68,5 @@ pub const ROLES: [&str; 6] = [
     "uninitialized",
 ];
 
-/// The label by which Patroni finds the objects of its scope.
-pub const SCOPE_LABEL: &str = "pgops.dev/ha";
-
 /// The content type of Patroni's patches.
 pub const PATCH_TYPE: &str = "application/strategic-merge-patch+json";

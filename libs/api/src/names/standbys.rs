@@ -9,6 +9,11 @@ pub const CONTAINER_PATRONI_PROXY: &str = "patroni-proxy";
 /// Port of Patroni's REST API, which only the servers of the database may call. Its usual one is the instance's.
 pub const PATRONI_PORT: u16 = 8010;
 
+/// Role of the server as which a standby streams.
+pub const REPLICATION_USER: &str = "pgops_replication";
+/// Role of the server as which `pg_rewind` of another one reads it.
+pub const REWIND_USER: &str = "pgops_rewind";
+
 /// Type of the Secret [`ha`].
 pub const SECRET_TYPE_HA: &str = "pgops.dev/ha";
 /// Key of the password by which standbys stream.

@@ -245,7 +245,8 @@ fn change_of_a_claim_that_exists_is_warned_about_and_that_of_its_size_is_not() {
     let change_warnings = |new: &Postgres, old: &Postgres| {
         let mut old = old.clone();
         assert!(super::storage::change_warnings(new, &old).is_empty(), "there is no claim yet");
-        old.metadata.annotations = Some([(names::ANNOTATION_INITIALIZED.to_owned(), "true".to_owned())].into());
+        old.metadata.annotations =
+            Some([(crate::names::ANNOTATION_INITIALIZED.to_owned(), "true".to_owned())].into());
         change_warnings(new, &old)
     };
     assert_eq!(change_warnings(&sized("2Gi"), &sized("1Gi")), Vec::<String>::new());
