@@ -1,6 +1,7 @@
 //! Quantities of Kubernetes, such as `1Gi` or `500m`.
 
 use std::fmt;
+use std::ops::{Add, Sub};
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -81,6 +82,22 @@ impl Quantity {
     #[must_use]
     pub fn is_whole(self) -> bool {
         self.nano % NANO == 0
+    }
+}
+
+impl Add for Quantity {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { nano: self.nano.saturating_add(other.nano) }
+    }
+}
+
+impl Sub for Quantity {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self { nano: self.nano.saturating_sub(other.nano) }
     }
 }
 
@@ -231,6 +248,7 @@ mod tests {
             quantity("2") > quantity("1999m") && !quantity("1999m").is_whole() && quantity("2").is_whole()
         );
         assert_eq!(Quantity::mebibytes(1024), quantity("1Gi"));
+        assert_eq!(quantity("1Gi") + quantity("512Mi") - quantity("1"), quantity("1610612735"));
         assert_eq!(quantity("1Gi").next_mebibyte(), 1025);
         assert_eq!((quantity("1G").next_mebibyte(), quantity("1").next_mebibyte()), (954, 1));
     }
