@@ -25,6 +25,7 @@ mod image;
 mod instance;
 mod lost_children;
 mod metrics;
+mod next_pod;
 mod observation;
 mod observe;
 mod options;

@@ -23,6 +23,7 @@ use super::status;
 use super::step::Step;
 use crate::expansion::Expansion;
 use crate::fixtures::database;
+use crate::next_pod::NextPod;
 use crate::observation::{Observation, PodLookup, ServerPod, ServerReport};
 use crate::unready::Unready;
 
@@ -39,6 +40,7 @@ struct Scenario {
     template: Template,
     running: Observation,
     preview: Option<Expansion>,
+    next_pod: NextPod,
     now: i64,
 }
 
@@ -76,6 +78,7 @@ impl Scenario {
                 ..Observation::default()
             },
             preview: None,
+            next_pod: NextPod::NotAsked,
             now: 1000,
         }
     }
@@ -94,6 +97,7 @@ impl Scenario {
             template: self.template.clone(),
             running: &self.running,
             preview: self.preview.clone(),
+            next_pod: self.next_pod.clone(),
             now: Timestamp::from_second(self.now).unwrap(),
         };
         let step = next(&facts);
@@ -122,6 +126,7 @@ impl Scenario {
             template: self.template.clone(),
             running: &self.running,
             preview: None,
+            next_pod: NextPod::NotAsked,
             now: Timestamp::from_second(self.now).unwrap(),
         };
         let after = status::after(&facts, step);

@@ -9,14 +9,16 @@ use crate::certificates::CertificateProblem;
 use crate::day_two::facts::Facts;
 use crate::day_two::plan::{Stage, blamed_stage};
 use crate::day_two::step::{Obstacle, Step};
+use crate::next_pod::NextPod;
 use crate::observation::AuthSecret;
 use crate::restart::{CONFIG_SECRET, TLS};
+use crate::unready::POD_REFUSED;
 
 /// What keeps a server from starting again that is about to be stopped; none if nothing is known.
 pub fn start_obstacle(facts: &Facts) -> Option<Obstacle> {
     // Without a pod there is nothing to lose.
     facts.pod()?;
-    password(facts).or_else(|| certificate(facts)).or_else(|| settings(facts))
+    password(facts).or_else(|| certificate(facts)).or_else(|| settings(facts)).or_else(|| next_pod(facts))
 }
 
 /// Ends the request before it stops the server. What it has changed is put back.
@@ -84,5 +86,13 @@ fn settings(facts: &Facts) -> Option<Obstacle> {
             "the server runs with earlier settings, and could not be started again with those that it has now: {words}. \
              Correct them first"
         ),
+    })
+}
+
+fn next_pod(facts: &Facts) -> Option<Obstacle> {
+    let NextPod::Refused(words) = &facts.next_pod else { return None };
+    Some(Obstacle {
+        reason: POD_REFUSED,
+        message: format!("the API server would refuse the next pod: {words}"),
     })
 }
