@@ -120,7 +120,7 @@ mod tests {
     #[case("pods \"a\" is forbidden: failed quota: q: must specify limits.memory for: postgres")]
     #[case("pods \"a\" is forbidden: exceeded quota: q, requested: pods, used: pods=1, limited: pods=1")]
     #[case("maximum memory usage per Container is 1Gi, but limit is 2Gi")]
-    fn other_message_is_no_excess(#[case] words: &str) {
+    fn other_message_is_not_taken_for_an_excess(#[case] words: &str) {
         assert_eq!(Excess::parse(words), None);
     }
 }

@@ -1,3 +1,5 @@
+mod certificates;
+
 use super::*;
 use crate::build_error::BuildError;
 use crate::condition_types::{

@@ -72,7 +72,7 @@ fn check_amount(field: &str, name: &str, text: &str) -> Option<SpecProblem> {
     }
 }
 
-/// Zero is no limit. A quantity that does not parse has a problem of its own.
+/// Zero means unlimited. A quantity that does not parse has a problem of its own.
 fn check_memory_limit(field: &str, text: &str) -> Option<SpecProblem> {
     let limit = text.parse::<Quantity>().ok()?;
     (limit > Quantity::ZERO && limit < Quantity::mebibytes(LEAST_MEMORY)).then(|| {
