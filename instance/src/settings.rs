@@ -2,6 +2,7 @@
 //! when they have changed it reads them, if it accepts them.
 
 mod checker;
+mod libraries;
 
 use std::fs;
 use std::path::Path;
