@@ -56,7 +56,7 @@ pub async fn ask(
     if error.is_already_exists() || cannot_tell(&words) {
         return Ok(NextPod::Accepted);
     }
-    if error.is_unavailable() {
+    if error.is_unavailable() || will_tell(&words) {
         return Ok(NextPod::Unavailable(bounded(words, MAX_WORDS, "")));
     }
     if !error.is_refused() {
@@ -70,6 +70,11 @@ pub async fn ask(
         }
     }
     Ok(NextPod::Refused(bounded(words, MAX_WORDS, "")))
+}
+
+/// Whether a quota is so new that its use has not been counted.
+fn will_tell(words: &str) -> bool {
+    words.contains("status unknown for quota")
 }
 
 /// Whether a webhook is not called in a dry run, since it does not say that it then changes nothing.
@@ -120,6 +125,12 @@ mod tests {
         let exceeded = "pods \"orders-0\" is forbidden: exceeded quota: q, requested: requests.memory=3Gi, \
                         used: requests.memory=1Gi, limited: requests.memory=2Gi";
         assert_eq!(refused_with(Some(exceeded)).await, NextPod::Refused(exceeded.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn new_quota_is_waited_for() {
+        let words = "pods \"orders-0\" is forbidden: status unknown for quota: q, resources: requests.memory";
+        assert_eq!(refused_with(Some(words)).await, NextPod::Unavailable(words.to_owned()));
     }
 
     #[tokio::test]

@@ -93,6 +93,6 @@ fn next_pod(facts: &Facts) -> Option<Obstacle> {
     let NextPod::Refused(words) = &facts.next_pod else { return None };
     Some(Obstacle {
         reason: POD_REFUSED,
-        message: format!("the API server would refuse the next pod: {words}"),
+        message: format!("the API server would refuse the next pod, as a dry run says: {words}"),
     })
 }
