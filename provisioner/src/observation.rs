@@ -190,6 +190,8 @@ pub struct ServerReport {
     pub rotation: Option<PasswordRotation>,
     /// The certificate that the server uses, if it speaks TLS.
     pub certificate: Option<CertificateStatus>,
+    /// Size of the shared buffers that the server has when it is started the next time, in bytes.
+    pub shared_buffers: Option<u64>,
 }
 
 impl ServerReport {
@@ -255,6 +257,7 @@ impl From<InstanceStatus> for ServerReport {
                 problem: certificate.problem.map(|problem| bounded(problem, MAX_REASON, "")),
                 ..certificate
             }),
+            shared_buffers: status.shared_buffers,
         }
     }
 }
@@ -269,7 +272,7 @@ fn text(volume: VolumeUse) -> String {
 }
 
 /// Two digits at least, so that the status does not change with each file that is written.
-fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     let units = [("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)];
     let Some((unit, shift)) = units.into_iter().find(|(_, shift)| bytes >> shift > 0) else {
         return format!("{bytes}");

@@ -58,6 +58,14 @@ impl Checker {
         self.check(&path).await
     }
 
+    /// Size of the shared buffers that the server has when it is started the next time, in bytes; none if its settings are wrong.
+    pub async fn shared_buffers(&self) -> Option<u64> {
+        let config_file = server::settings_path(&self.run_dir);
+        let blocks = self.read(&config_file, "shared_buffers").await.ok()?.parse::<u64>().ok()?;
+        let size = self.read(&config_file, "block_size").await.ok()?.parse::<u64>().ok()?;
+        blocks.checked_mul(size)
+    }
+
     fn write_candidate(&self) -> Result<PathBuf, FileError> {
         let present = server::settings_path(&self.run_dir);
         let text = fs::read_to_string(&present).map_err(FileError::on("read", &present))?;
@@ -241,6 +249,8 @@ mod tests {
                  case $last in\n\
                  shared_preload_libraries) echo '{libraries}' ;;\n\
                  dynamic_library_path) echo '$libdir' ;;\n\
+                 shared_buffers) echo 16384 ;;\n\
+                 block_size) echo 8192 ;;\n\
                  *) echo ;;\n\
                  esac\n"
             );
@@ -258,5 +268,6 @@ mod tests {
         );
         server("auto_explain");
         assert_eq!(checker.check_present().await, Ok(()));
+        assert_eq!(checker.shared_buffers().await, Some(128 << 20));
     }
 }

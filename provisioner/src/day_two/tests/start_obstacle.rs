@@ -55,6 +55,29 @@ fn resources_that_the_api_server_would_refuse_come_back_without_an_outage() {
     );
 }
 
+#[rstest]
+#[case::less_than_the_buffers(json!({ "limits": { "memory": "1Gi" } }), Some(2 << 30), true)]
+#[case::as_much(json!({ "limits": { "memory": "2Gi" } }), Some(2 << 30), false)]
+#[case::not_reported(json!({ "limits": { "memory": "1Gi" } }), None, false)]
+#[case::request_alone(json!({ "requests": { "memory": "1Gi" } }), Some(2 << 30), false)]
+#[case::huge_pages(json!({ "limits": { "memory": "1Gi", "hugepages-2Mi": "2Gi" } }), Some(2 << 30), false)]
+fn memory_must_have_room_for_the_shared_buffers(
+    #[case] new: Value,
+    #[case] shared_buffers: Option<u64>,
+    #[case] is_refused: bool,
+) {
+    let scaling = json!({ "postgres": { "resources": new } });
+    let spec = json!({ "type": "VerticalScaling", "verticalScaling": scaling });
+    let mut scenario = Scenario::new(json!({}), &spec);
+    scenario.instance(|it| it.shared_buffers = shared_buffers);
+    if !is_refused {
+        assert_eq!(scenario.steps(1), ["begin VerticalScale"]);
+        return;
+    }
+    let message = refused(&mut scenario, "MemoryTooSmall");
+    assert!(message.contains("1Gi, is less than the 2Gi of shared_buffers"), "{message}");
+}
+
 #[test]
 fn server_is_not_stopped_while_the_api_server_cannot_tell_about_the_next_pod() {
     let mut scenario = restart(json!({}));
