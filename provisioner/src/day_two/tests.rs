@@ -1,6 +1,7 @@
 //! Requests from their start to their end, with objects that change as the steps say. Each step is decided from what is stored
 //! alone, so that a provisioner that is stopped between two of them continues.
 
+mod execution;
 mod expansion;
 mod restart;
 mod rotation;
