@@ -3,12 +3,17 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use pgops_api::version::ParseVersionError;
 use pgops_api::{PgVersion, layout};
 use rustix::fs::Access;
+use rustix::process::Signal;
 
 use crate::reaper::{Exit, Reaper};
+
+/// Time that a program may take that only prints something.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the image's programs cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +86,24 @@ impl Programs {
             first_error.get_or_insert(error);
         }
         Err(first_error.unwrap_or(ProgramsError::Missing { major, searched }))
+    }
+
+    /// The directory of the libraries that the server loads; none if the image does not tell.
+    pub async fn library_directory(&self, reaper: &Reaper) -> Option<PathBuf> {
+        let mut command = self.command("pg_config");
+        command.arg("--pkglibdir").stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = reaper.spawn(&mut command).ok()?;
+        let ended = tokio::time::timeout(TIMEOUT, process.wait()).await;
+        let Ok(exit) = ended else {
+            process.signal(Signal::KILL);
+            return None;
+        };
+        // One line, which fits into the pipe.
+        let mut line = String::new();
+        process.stdout.take()?.read_to_string(&mut line).ok()?;
+        let directory = PathBuf::from(line.trim());
+        // Each server has this one.
+        (exit.success() && directory.join("plpgsql.so").is_file()).then_some(directory)
     }
 
     /// Those in a directory, whatever they are.

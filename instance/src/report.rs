@@ -92,6 +92,11 @@ impl StatusReport {
         self.known().certificate = Some(certificate);
     }
 
+    /// Sets the size of the shared buffers that the server has when it is started the next time.
+    pub fn set_shared_buffers(&self, bytes: Option<u64>) {
+        self.known().shared_buffers = bytes;
+    }
+
     /// What is known, and how much of the volume is in use now.
     pub fn current(&self) -> InstanceStatus {
         InstanceStatus { volume: self.measure(), ..self.known().clone() }

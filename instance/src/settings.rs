@@ -2,6 +2,7 @@
 //! when they have changed it reads them, if it accepts them.
 
 mod checker;
+mod libraries;
 
 use std::fs;
 use std::path::Path;
@@ -56,6 +57,7 @@ pub fn watch(mut watch: Watch) {
     tokio::spawn(async move {
         let mut checked: Option<String> = None;
         let mut seen = watch.started_with.clone();
+        let mut knows_memory = false;
         watch
             .report
             .set_inline_settings(InlineSettings { digest: digest(&seen), ..InlineSettings::default() });
@@ -72,9 +74,15 @@ pub fn watch(mut watch: Watch) {
             if let Some(now) = changed(inline(), &seen) {
                 watch.read_again(&now).await;
                 seen = now;
+                knows_memory = false;
             }
-            watch.check_secret().await;
+            knows_memory &= !watch.check_secret().await;
             tokio::time::sleep(INTERVAL).await;
+            // Not before the first pause: the server is starting.
+            if !knows_memory {
+                watch.report.set_shared_buffers(watch.checker.shared_buffers().await);
+                knows_memory = true;
+            }
         }
     });
 }
@@ -88,15 +96,17 @@ impl Watch {
         CheckedSettings { digest: digest(text), error }
     }
 
-    /// Asks about contents of the `configSecret` that have changed: the server reads them when it is started the next time.
-    async fn check_secret(&mut self) {
-        let Some(mounted) = self.secret.due(secrets::settings(), Instant::now()) else { return };
+    /// Asks about contents of the `configSecret` that have changed: the server reads them when it is started the next time. Returns
+    /// whether it has asked.
+    async fn check_secret(&mut self) -> bool {
+        let Some(mounted) = self.secret.due(secrets::settings(), Instant::now()) else { return false };
         let rejection = match self.checker.check_present().await {
             Err(Refusal::Rejected(words)) => Some(words),
             Ok(()) | Err(Refusal::Unknown(_)) => None,
         };
         self.secret.record(mounted, rejection.is_some(), Instant::now());
         self.report.set_config_secret_rejection(rejection);
+        true
     }
 
     /// Has the server read the settings, unless it would reject them.

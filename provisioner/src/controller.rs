@@ -173,7 +173,7 @@ async fn provision(
         && !matches!(running.expansion, Some(Expansion::InProgress(_) | Expansion::Raise(_)));
     report(context, database.clone(), status).await?;
     if database.metadata.deletion_timestamp.is_none()
-        && let Some(soon) = day_two::execute(context, &database, template, &running).await?
+        && let Some(soon) = day_two::execute(context, &database, workload, template, &running).await?
     {
         return Ok(Action::requeue(soon));
     }

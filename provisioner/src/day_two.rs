@@ -21,6 +21,7 @@ mod tests;
 
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use pgops_api::opsrequest::{DayTwo, Phase};
@@ -28,6 +29,7 @@ use pgops_api::{Claim, Postgres, PostgresOpsRequest};
 use pgops_kube::ApiError;
 
 use crate::context::Context;
+use crate::next_pod::{self, NextPod};
 use crate::observation::{Observation, PodLookup};
 use crate::observe::preview_expansion;
 use facts::Facts;
@@ -40,6 +42,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub async fn execute(
     context: &Context,
     database: &Postgres,
+    workload: Option<&StatefulSet>,
     template: Template,
     running: &Observation,
 ) -> Result<Option<Duration>, ApiError> {
@@ -57,9 +60,24 @@ pub async fn execute(
         Some(size) => preview_expansion(context, database, size).await?,
         None => None,
     };
-    let facts =
-        Facts { request: &request, operation, database, template, running, preview, now: Timestamp::now() };
-    act::perform(context, &facts, decide::next(&facts)).await?;
+    let mut facts = Facts {
+        request: &request,
+        operation,
+        database,
+        template,
+        running,
+        preview,
+        next_pod: NextPod::NotAsked,
+        now: Timestamp::now(),
+    };
+    let mut step = decide::next(&facts);
+    if let Some(workload) = workload
+        && decide::precedes_deletion(&facts, &step)
+    {
+        facts.next_pod = Box::pin(next_pod::ask(context, database, workload)).await?;
+        step = decide::next(&facts);
+    }
+    act::perform(context, &facts, step).await?;
     Ok(Some(INTERVAL))
 }
 

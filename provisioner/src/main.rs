@@ -27,6 +27,7 @@ mod lost_children;
 mod member_pods;
 mod members;
 mod metrics;
+mod next_pod;
 mod observation;
 mod observe;
 mod options;

@@ -1,12 +1,13 @@
 //! What was observed of the pod, the volume claim and the Secret of a database: plain data, for its status.
 
+use k8s_openapi::api::core::v1::{ContainerState, Pod};
 use k8s_openapi::jiff::Timestamp;
 use pgops_api::instance_status::{
     CertificateStatus, CheckedSettings, InlineSettings, InstanceStatus, PasswordRotation, PasswordState,
     UNKNOWN_SETTINGS, VolumeUse,
 };
 use pgops_api::members::MemberStatus;
-use pgops_api::{PgVersion, bounded};
+use pgops_api::{PgVersion, bounded, names};
 
 use crate::certificates::CertificateProblem;
 use crate::expansion::Expansion;
@@ -65,6 +66,32 @@ pub struct ServerPod {
     /// Whether no node has taken it, and the workload has another template by now: the StatefulSet's controller keeps it, and
     /// what the template has been changed for, such as a node that is drained, keeps it from ever starting.
     pub is_superseded: bool,
+    pub container: ServerContainer,
+}
+
+/// The container with the server, and with the instance that reports about it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ServerContainer {
+    /// It runs, or has not been started yet, or the kubelet does not say.
+    #[default]
+    MayRun,
+    /// The last one that was started has ended.
+    Ended,
+}
+
+impl ServerContainer {
+    /// As the kubelet reports it.
+    pub fn of(pod: &Pod) -> Self {
+        let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+        let server = statuses.into_iter().flatten().find(|it| it.name == names::CONTAINER_POSTGRES);
+        let (state, last) = server.map(|it| (it.state.as_ref(), it.last_state.as_ref())).unwrap_or_default();
+        let runs = state.is_some_and(|state| state.running.is_some());
+        let has_ended = |state: Option<&ContainerState>| state.is_some_and(|it| it.terminated.is_some());
+        if !runs && (has_ended(state) || has_ended(last)) {
+            return Self::Ended;
+        }
+        Self::MayRun
+    }
 }
 
 /// The pod of a database's server, if that could be found out.
@@ -78,6 +105,12 @@ pub enum PodLookup {
 }
 
 impl PodLookup {
+    /// Whether it is known that the server that has reported last does not run any more. A pod that is missing is usually
+    /// about to be created again, which is not worth a word.
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::Found(pod) if pod.container == ServerContainer::Ended)
+    }
+
     /// Whether it is known that no pod is ready.
     pub fn is_unready(&self) -> bool {
         match self {
@@ -160,6 +193,8 @@ pub struct ServerReport {
     pub rotation: Option<PasswordRotation>,
     /// The certificate that the server uses, if it speaks TLS.
     pub certificate: Option<CertificateStatus>,
+    /// Size of the shared buffers that the server has when it is started the next time, in bytes.
+    pub shared_buffers: Option<u64>,
 }
 
 impl ServerReport {
@@ -225,6 +260,7 @@ impl From<InstanceStatus> for ServerReport {
                 problem: certificate.problem.map(|problem| bounded(problem, MAX_REASON, "")),
                 ..certificate
             }),
+            shared_buffers: status.shared_buffers,
         }
     }
 }
@@ -253,6 +289,7 @@ pub fn size(bytes: u64) -> String {
 mod tests {
     use super::*;
     use rstest::rstest;
+    use serde_json::{Value, json};
 
     #[rstest]
     #[case(312 << 20, 1 << 30, "312Mi of 1Gi")]
@@ -303,6 +340,33 @@ mod tests {
         let pending = Restart::Pending(vec!["env A".to_owned(), "7 more".to_owned()]);
         assert!(pending.names("env A"));
         assert!(!pending.names("resources") && !Restart::Unknown.names("resources"));
+    }
+
+    #[rstest]
+    #[case::first_start(json!({ "state": { "waiting": { "reason": "ContainerCreating" } } }), ServerContainer::MayRun)]
+    #[case::running_again(
+        json!({ "state": { "running": {} }, "lastState": { "terminated": { "exitCode": 1 } } }), ServerContainer::MayRun
+    )]
+    #[case::ended(json!({ "state": { "terminated": { "exitCode": 1 } } }), ServerContainer::Ended)]
+    #[case::crash_loop(
+        json!({
+            "state": { "waiting": { "reason": "CrashLoopBackOff" } },
+            "lastState": { "terminated": { "exitCode": 1 } },
+        }),
+        ServerContainer::Ended
+    )]
+    fn container_has_ended_until_it_is_started_again(
+        #[case] states: Value,
+        #[case] expected: ServerContainer,
+    ) {
+        let mut container = json!({
+            "name": "postgres", "image": "pg", "imageID": "", "ready": false, "restartCount": 1,
+        });
+        container.as_object_mut().unwrap().extend(states.as_object().unwrap().clone());
+        let status = json!({ "containerStatuses": [container] });
+        let pod: Pod = serde_json::from_value(json!({ "metadata": {}, "status": status })).unwrap();
+        assert_eq!(ServerContainer::of(&pod), expected);
+        assert_eq!(ServerContainer::of(&Pod::default()), ServerContainer::MayRun);
     }
 
     #[rstest]

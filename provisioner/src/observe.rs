@@ -23,7 +23,7 @@ use crate::expansion::{self, Expansion};
 use crate::instance;
 use crate::member_pods::member_pods;
 use crate::members::members;
-use crate::observation::{Observation, PodLookup, Restart, ServerPod, ServerReport};
+use crate::observation::{Observation, PodLookup, Restart, ServerContainer, ServerPod, ServerReport};
 use crate::unready::Unready;
 use crate::{restart, secret};
 
@@ -161,6 +161,7 @@ fn server_pod(workload: &StatefulSet, pod: &Pod, changes: &Restart) -> ServerPod
         is_superseded: pod.metadata.deletion_timestamp.is_none()
             && pod.spec.as_ref().is_none_or(|spec| spec.node_name.is_none())
             && restart::outdated(workload, pod).is_some(),
+        container: ServerContainer::of(pod),
     }
 }
 

@@ -38,8 +38,8 @@ pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
     let ready = counted && !observed.running.server_pod.is_unready() && !is_hidden;
     let halted = database.spec.halted.unwrap_or_default()
         && servers.is_none_or(|servers| servers.wanted == 0 && servers.remaining == 0);
-    let serves = ready || observed.running.members.as_deref().is_some_and(has_ready_primary);
-    status.phase = Some(match (halted, ready, serves, database.was_initialized()) {
+    let has_primary = ready || observed.running.members.as_deref().is_some_and(has_ready_primary);
+    status.phase = Some(match (halted, ready, has_primary, database.was_initialized()) {
         (true, _, _, _) => PostgresPhase::Halted,
         (_, true, _, _) => PostgresPhase::Ready,
         (_, _, true, _) => PostgresPhase::Critical,

@@ -88,9 +88,7 @@ fn write_links(run_dir: &Path, image: &Path, own: &Path) -> Result<(), FileError
 
 fn link(target: &Path, path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(FileError::on("replace", path)(error));
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::on("replace", path)(error)),
         _ => symlink(target, path).map_err(FileError::on("create", path)),
     }
 }

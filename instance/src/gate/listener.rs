@@ -97,16 +97,15 @@ impl Service {
 
     /// Waits until the client has executed its program, which closes the socket.
     async fn follow(&self, stream: &UnixStream, pid: Pid) {
-        match tokio::time::timeout(EXECUTION_TIMEOUT, closed(stream)).await {
-            Ok(()) => self.access.record_execution(pid),
-            Err(_) => {
-                tracing::warn!(
-                    pid = pid.as_raw_pid(),
-                    "killing a client of the gate: it has not executed its program within {} s",
-                    EXECUTION_TIMEOUT.as_secs()
-                );
-                self.access.give_up(pid);
-            }
+        if tokio::time::timeout(EXECUTION_TIMEOUT, closed(stream)).await.is_ok() {
+            self.access.record_execution(pid);
+        } else {
+            tracing::warn!(
+                pid = pid.as_raw_pid(),
+                "killing a client of the gate: it has not executed its program within {} s",
+                EXECUTION_TIMEOUT.as_secs()
+            );
+            self.access.give_up(pid);
         }
     }
 

@@ -110,7 +110,7 @@ mod tests {
         let long =
             Request { program: Gated::Postgres, arguments: vec![OsString::from("x".repeat(MAX_REQUEST))] };
         assert_eq!(long.encode(), Err(RequestError::TooLong));
-        assert_eq!(Request::decode(&[0; MAX_REQUEST + 1]), Err(RequestError::TooLong));
+        assert_eq!(Request::decode(&vec![0; MAX_REQUEST + 1]), Err(RequestError::TooLong));
     }
 
     #[rstest]

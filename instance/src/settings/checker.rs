@@ -13,6 +13,7 @@ use crate::environment;
 use crate::programs::Programs;
 use crate::reaper::Reaper;
 use crate::server;
+use crate::settings::libraries::{self, SearchPath};
 
 /// Longest words of a server, in bytes.
 const MAX_WORDS: usize = 1024;
@@ -57,16 +58,42 @@ impl Checker {
         self.check(&path).await
     }
 
+    /// Size of the shared buffers that the server has when it is started the next time, in bytes; none if its settings are wrong.
+    pub async fn shared_buffers(&self) -> Option<u64> {
+        let config_file = server::settings_path(&self.run_dir);
+        let blocks = self.read(&config_file, "shared_buffers").await.ok()?.parse::<u64>().ok()?;
+        let size = self.read(&config_file, "block_size").await.ok()?.parse::<u64>().ok()?;
+        blocks.checked_mul(size)
+    }
+
     fn write_candidate(&self) -> Result<PathBuf, FileError> {
         let present = server::settings_path(&self.run_dir);
         let text = fs::read_to_string(&present).map_err(FileError::on("read", &present))?;
         server::write(&self.run_dir, "check-candidate.conf", &serverconf::candidate_conf(&text))
     }
 
-    /// The program reads all settings, prints one of them, and ends.
+    /// Reading one setting, the program reads all of them; it does not look for the libraries that they name. If the image does not
+    /// tell where these are, they are not looked for here either.
     async fn check(&self, config_file: &Path) -> Result<(), Refusal> {
-        let words_path = config_file.with_extension("log");
-        let words = self.run_dir.create_file(&words_path).map_err(|error| Refusal::unknown(&error))?;
+        let mut lists = Vec::new();
+        for setting in libraries::SETTINGS {
+            lists.push((setting, self.read(config_file, setting).await?));
+        }
+        if lists.iter().all(|(_, list)| list.is_empty()) {
+            return Ok(());
+        }
+        let Some(directory) = self.programs.library_directory(&self.reaper).await else { return Ok(()) };
+        let path = SearchPath::new(directory, &self.read(config_file, libraries::SEARCH_PATH).await?);
+        let missing = lists.iter().find_map(|(setting, list)| path.missing(setting, list));
+        missing.map_or(Ok(()), |words| Err(Refusal::Rejected(words)))
+    }
+
+    /// The program reads all settings, prints this one, and ends.
+    async fn read(&self, config_file: &Path, setting: &str) -> Result<String, Refusal> {
+        let create = |path: &Path| self.run_dir.create_file(path).map_err(|error| Refusal::unknown(&error));
+        let (words_path, value_path) =
+            (config_file.with_extension("log"), config_file.with_extension("value"));
+        let (words, value) = (create(&words_path)?, create(&value_path)?);
         let mut command = self.programs.command("postgres");
         command
             .arg("-D")
@@ -75,13 +102,17 @@ impl Checker {
             .arg(format!("config_file={}", config_file.display()))
             .arg("-c")
             .arg(format!("data_directory={}", self.data.display()))
-            .args(["-C", "data_directory"])
+            .args(["-C", setting])
             .envs(environment::server(std::env::vars_os()))
-            .stdout(Stdio::null())
+            .stdout(Stdio::from(value))
             .stderr(Stdio::from(words));
         let mut process = self.reaper.spawn(&mut command).map_err(|error| Refusal::unknown(&error))?;
         match tokio::time::timeout(TIMEOUT, process.wait()).await {
-            Ok(exit) if exit.success() => return Ok(()),
+            Ok(exit) if exit.success() => {
+                let value = fs::read(&value_path).map_err(FileError::on("read", &value_path));
+                let value = value.map_err(|error| Refusal::unknown(&error))?;
+                return Ok(String::from_utf8_lossy(&value).trim().to_owned());
+            }
             Ok(_) => {}
             Err(_) => {
                 process.signal(Signal::KILL);
@@ -200,5 +231,43 @@ mod tests {
             assert_eq!(checker.check_present().await, rejected(present));
             assert_eq!(checker.check_candidate().await, rejected(candidate));
         }
+    }
+
+    #[tokio::test]
+    async fn settings_that_name_a_missing_library_are_rejected() {
+        let root = tempfile::tempdir().unwrap();
+        let checker = checker(root.path());
+        let write = |name: &str, text: &str| {
+            let path = root.path().join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        };
+        let server = |libraries: &str| {
+            let script = format!(
+                "#!/bin/sh\n\
+                 for argument; do last=$argument; done\n\
+                 case $last in\n\
+                 shared_preload_libraries) echo '{libraries}' ;;\n\
+                 dynamic_library_path) echo '$libdir' ;;\n\
+                 shared_buffers) echo 16384 ;;\n\
+                 block_size) echo 8192 ;;\n\
+                 *) echo ;;\n\
+                 esac\n"
+            );
+            write("postgres", &script);
+        };
+        server("auto_explain, nosuch");
+        assert_eq!(checker.check_present().await, Ok(()), "the image does not tell where its libraries are");
+        write("pg_config", &format!("#!/bin/sh\necho '{}'\n", root.path().display()));
+        write("plpgsql.so", "");
+        write("auto_explain.so", "");
+        let Err(Refusal::Rejected(words)) = checker.check_present().await else { panic!("accepted") };
+        assert!(
+            words.starts_with("could not find library \"nosuch\" of shared_preload_libraries"),
+            "{words}"
+        );
+        server("auto_explain");
+        assert_eq!(checker.check_present().await, Ok(()));
+        assert_eq!(checker.shared_buffers().await, Some(128 << 20));
     }
 }

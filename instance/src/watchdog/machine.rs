@@ -111,10 +111,9 @@ impl Machine {
             (Event::Command(Command::Arm(asked)), _) => Mode::Armed { fed, limit: asked.min(LIMIT) },
             (Event::Command(Command::KeepAlive), Mode::Armed { limit, .. }) => Mode::Armed { fed, limit },
             (Event::Command(Command::KeepAlive), Mode::Disarmed) => Mode::Armed { fed, limit: LIMIT },
-            (Event::Command(Command::Disarm), _) => Mode::Disarmed,
             // The previous one has not laid its role down: its server may still be the primary.
             (Event::PatroniStarted, mode) if self.phase == Phase::Watching => mode,
-            (Event::PatroniStarted, _) => Mode::Disarmed,
+            (Event::Command(Command::Disarm) | Event::PatroniStarted, _) => Mode::Disarmed,
         };
         let phase = match self.phase {
             Phase::Watching => Phase::Watching,

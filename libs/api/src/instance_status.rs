@@ -34,6 +34,8 @@ pub struct InstanceStatus {
     pub rotation: Option<PasswordRotation>,
     /// The certificate that the server uses; none if it does not speak TLS.
     pub certificate: Option<CertificateStatus>,
+    /// Size of the shared buffers that the server has when it is started the next time, in bytes.
+    pub shared_buffers: Option<u64>,
 }
 
 /// How far a change of the superuser's password is.
@@ -169,6 +171,7 @@ mod tests {
                 validity: Some(CertificateValidity { not_before: 1, not_after: 2 }),
                 problem: Some("the key does not belong to it".to_owned()),
             }),
+            shared_buffers: Some(1 << 27),
         };
         let text = serde_json::to_string(&status).unwrap();
         assert_eq!(serde_json::from_str::<InstanceStatus>(&text).unwrap(), status);

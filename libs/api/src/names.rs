@@ -43,6 +43,8 @@ pub const LABEL_DATABASE: &str = "pgops.dev/database";
 
 /// Value of [`LABEL_NAME`] of a pod that checks settings: no selector of the database's own pods finds it.
 pub const LABEL_NAME_SETTINGS_CHECK: &str = "settings-check.pgops.dev";
+/// Likewise of a pod that the API server is only asked about, and never stores.
+pub const LABEL_NAME_POD_CHECK: &str = "pod-check.pgops.dev";
 
 /// Label of a `Postgres`: whether pgops manages it, see [`ManagedDatabases`](crate::ManagedDatabases).
 pub const LABEL_MANAGED: &str = "pgops.dev/managed";
@@ -189,6 +191,12 @@ pub fn settings(database: &str) -> String {
 #[must_use]
 pub fn settings_check(database: &str) -> String {
     format!("{database}-settings-check")
+}
+
+/// Pod that the API server is asked about, and never stores, before the database's own is deleted.
+#[must_use]
+pub fn pod_check(database: &str) -> String {
+    format!("{database}-pod-check")
 }
 
 /// Secret with a certificate, unless `spec.tls` names another, and the Certificate of cert-manager that issues it.

@@ -1,6 +1,7 @@
 //! Quantities of Kubernetes, such as `1Gi` or `500m`.
 
 use std::fmt;
+use std::ops::{Add, Sub};
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -71,6 +72,12 @@ impl Quantity {
         Self { nano: (count as i128) * (1 << 20) * NANO }
     }
 
+    /// This number of bytes.
+    #[must_use]
+    pub fn bytes(count: u64) -> Self {
+        Self { nano: i128::from(count) * NANO }
+    }
+
     /// The smallest number of whole mebibytes that is more.
     #[must_use]
     pub fn next_mebibyte(self) -> i128 {
@@ -81,6 +88,22 @@ impl Quantity {
     #[must_use]
     pub fn is_whole(self) -> bool {
         self.nano % NANO == 0
+    }
+}
+
+impl Add for Quantity {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { nano: self.nano.saturating_add(other.nano) }
+    }
+}
+
+impl Sub for Quantity {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self { nano: self.nano.saturating_sub(other.nano) }
     }
 }
 
@@ -230,7 +253,8 @@ mod tests {
         assert!(
             quantity("2") > quantity("1999m") && !quantity("1999m").is_whole() && quantity("2").is_whole()
         );
-        assert_eq!(Quantity::mebibytes(1024), quantity("1Gi"));
+        assert_eq!((Quantity::mebibytes(1024), Quantity::bytes(1 << 30)), (quantity("1Gi"), quantity("1Gi")));
+        assert_eq!(quantity("1Gi") + quantity("512Mi") - quantity("1"), quantity("1610612735"));
         assert_eq!(quantity("1Gi").next_mebibyte(), 1025);
         assert_eq!((quantity("1G").next_mebibyte(), quantity("1").next_mebibyte()), (954, 1));
     }

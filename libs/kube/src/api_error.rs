@@ -65,6 +65,12 @@ impl ApiError {
         status::is_refused(&self.source)
     }
 
+    /// Whether the API server, or an admission webhook, is unavailable or busy, so that the same call may succeed later.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        status::is_unavailable(&self.source)
+    }
+
     /// Whether the call was a JSON patch that does not apply to the object.
     #[must_use]
     pub fn is_inapplicable_patch(&self) -> bool {

@@ -21,6 +21,7 @@ use crate::observation::ServerPod;
 use crate::restart::RESOURCES;
 use change_spec::change;
 use records::{after_outage, has_records};
+pub use replace_pod::precedes_deletion;
 use replace_pod::restart;
 use reverted::reverted;
 pub use rotate::{not_created, proposed_message};

@@ -9,6 +9,7 @@ use super::change::Replaced;
 use super::plan::{Stage, stages};
 use super::step::{CHANGE_REFUSED, Obstacle};
 use crate::expansion::Expansion;
+use crate::next_pod::NextPod;
 use crate::observation::{Observation, PodLookup, ServerPod};
 
 /// How long a wait may take before it is told what is waited for.
@@ -23,6 +24,8 @@ pub struct Facts<'a> {
     pub running: &'a Observation,
     /// What would become of the volume claim with the requested size, if one is requested.
     pub preview: Option<Expansion>,
+    /// Whether the API server would take the pod that replaces the present one, if that is about to be deleted.
+    pub next_pod: NextPod,
     pub now: Timestamp,
 }
 

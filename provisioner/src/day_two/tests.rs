@@ -1,6 +1,7 @@
 //! Requests from their start to their end, with objects that change as the steps say. Each step is decided from what is stored
 //! alone, so that a provisioner that is stopped between two of them continues.
 
+mod execution;
 mod expansion;
 mod restart;
 mod rotation;
@@ -23,6 +24,7 @@ use super::status;
 use super::step::Step;
 use crate::expansion::Expansion;
 use crate::fixtures::database;
+use crate::next_pod::NextPod;
 use crate::observation::{Observation, PodLookup, ServerPod, ServerReport};
 use crate::unready::Unready;
 
@@ -39,6 +41,7 @@ struct Scenario {
     template: Template,
     running: Observation,
     preview: Option<Expansion>,
+    next_pod: NextPod,
     now: i64,
 }
 
@@ -76,6 +79,7 @@ impl Scenario {
                 ..Observation::default()
             },
             preview: None,
+            next_pod: NextPod::NotAsked,
             now: 1000,
         }
     }
@@ -94,6 +98,7 @@ impl Scenario {
             template: self.template.clone(),
             running: &self.running,
             preview: self.preview.clone(),
+            next_pod: self.next_pod.clone(),
             now: Timestamp::from_second(self.now).unwrap(),
         };
         let step = next(&facts);
@@ -122,6 +127,7 @@ impl Scenario {
             template: self.template.clone(),
             running: &self.running,
             preview: None,
+            next_pod: NextPod::NotAsked,
             now: Timestamp::from_second(self.now).unwrap(),
         };
         let after = status::after(&facts, step);

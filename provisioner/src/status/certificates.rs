@@ -18,6 +18,8 @@ pub enum Readiness {
     NotUsed,
     /// The previous answer stays.
     Unknown,
+    /// The server that gave the previous answer has ended.
+    NotReported(&'static str),
     Ready(String),
     NotReady {
         reason: &'static str,
@@ -65,6 +67,9 @@ pub fn judge(database: &Postgres, running: &Observation, now: Timestamp) -> (Rea
         return not_ready(REASON_CERTIFICATE_INVALID, message);
     }
     match dates {
+        None if running.instance.is_none() && running.server_pod.has_ended() => {
+            (Readiness::NotReported(ENDED), expiry)
+        }
         None => (Readiness::Unknown, expiry),
         Some(Dates { not_after, .. }) if now >= not_after => not_ready(
             "CertificateExpired",
@@ -84,6 +89,13 @@ pub fn judge(database: &Postgres, running: &Observation, now: Timestamp) -> (Rea
         }
     }
 }
+
+/// Reason of the condition: the server that reported about its certificate has ended.
+pub const SERVER_NOT_RUNNING: &str = "ServerNotRunning";
+
+/// What is said then.
+const ENDED: &str = "the server has ended, and reports again about its certificate when it is started: the condition Ready says why \
+                     it does not run";
 
 /// What to do about an old certificate.
 const RENEW: &str = "Renew it in its Secret; if cert-manager issues it, its Certificate says why it does not. The server reads \
@@ -122,7 +134,7 @@ mod tests {
     use super::*;
     use crate::certificates::CertificateProblem;
     use crate::fixtures::database;
-    use crate::observation::ServerReport;
+    use crate::observation::{PodLookup, ServerContainer, ServerPod, ServerReport};
     use pgops_api::instance_status::CertificateStatus;
     use rstest::rstest;
     use serde_json::json;
@@ -145,6 +157,7 @@ mod tests {
     fn reason(readiness: &Readiness) -> Option<&'static str> {
         match readiness {
             Readiness::NotUsed | Readiness::Unknown => None,
+            Readiness::NotReported(_) => Some(SERVER_NOT_RUNNING),
             Readiness::Ready(_) => Some("Ready"),
             Readiness::NotReady { reason, .. } => Some(reason),
         }
@@ -183,6 +196,25 @@ mod tests {
         let (readiness, expiry) = judge(&tls(), &running, at(950));
         assert_eq!(reason(&readiness), Some("CertManagerMissing"));
         assert!(matches!(expiry, Expiry::Soon(_)));
+    }
+
+    #[test]
+    fn certificate_of_a_server_that_has_ended_is_unknown_until_it_reports_again() {
+        let looping = |mut running: Observation| {
+            let container = ServerContainer::Ended;
+            running.server_pod = PodLookup::Found(ServerPod { container, ..ServerPod::default() });
+            running
+        };
+        let silent = Observation { certificates: Some(Vec::new()), ..Observation::default() };
+        let judged = |running: &Observation| judge(&tls(), running, at(1)).0;
+        assert_eq!(judged(&silent), Readiness::Unknown, "it may not be reached for a moment");
+        assert_eq!(reason(&judged(&looping(silent))), Some(SERVER_NOT_RUNNING));
+        assert_eq!(reason(&judged(&looping(running(Some((0, 1000)), None)))), Some("Ready"));
+        let missing = Observation {
+            certificates: Some(vec![CertificateProblem::NoCertManager]),
+            ..Observation::default()
+        };
+        assert_eq!(reason(&judged(&looping(missing))), Some("CertManagerMissing"));
     }
 
     #[test]

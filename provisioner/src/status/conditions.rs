@@ -228,6 +228,10 @@ impl Conditions<'_> {
         match readiness {
             Readiness::NotUsed => self.clear(CONDITION_CERTIFICATES_READY),
             Readiness::Unknown => {}
+            Readiness::NotReported(message) => {
+                let reason = certificates::SERVER_NOT_RUNNING;
+                self.set_status(CONDITION_CERTIFICATES_READY, "Unknown", reason, message);
+            }
             Readiness::Ready(message) => {
                 self.set(CONDITION_CERTIFICATES_READY, true, CONDITION_CERTIFICATES_READY, &message);
             }

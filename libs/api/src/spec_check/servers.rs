@@ -111,7 +111,8 @@ mod tests {
 
     fn database(change: Value) -> Postgres {
         let mut spec = json!({ "version": "17.11" });
-        spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let Value::Object(change) = change else { panic!("{change}") };
+        spec.as_object_mut().unwrap().extend(change);
         let metadata = json!({ "name": "orders", "annotations": { names::ANNOTATION_INITIALIZED: "true" } });
         let manifest =
             json!({ "apiVersion": "kubedb.com/v1", "kind": "Postgres", "metadata": metadata, "spec": spec });

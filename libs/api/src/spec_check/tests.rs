@@ -63,6 +63,8 @@ fn problems_of_change(new: &Postgres, old: &Postgres) -> Vec<SpecProblem> {
 #[case::without_class(with_claim("storageClassName", json!("")))]
 #[case::default_class(with_claim("storageClassName", json!(null)))]
 #[case::ephemeral_without_storage(database("/spec", json!({ "version": "17.11", "storageType": "Ephemeral" })))]
+#[case::small_request_of_memory(with_resources(json!({ "requests": { "memory": "3Mi" } })))]
+#[case::least_limit_of_memory(with_resources(json!({ "limits": { "memory": "24Mi" } })))]
 #[case::cpu_as_number(with_resources(json!({ "requests": { "cpu": 1 }, "limits": { "cpu": 2.5, "memory": "1Gi" } })))]
 #[case::extended_resource(with_resources(json!({ "limits": { "nvidia.com/gpu": 1 } })))]
 #[case::empty_references(database("/spec/authSecret", json!({ "name": "" })))]
@@ -117,6 +119,10 @@ fn spec_that_can_be_built_has_no_problems(#[case] database: Postgres) {
 #[case(with_resources(json!({ "limits": { "cpu": "-1" } })), "resources.limits.cpu: \"-1\" is negative")]
 #[case(with_resources(json!({ "limits": { "cpus": "1" } })), "\"cpus\" is not a resource")]
 #[case(with_resources(json!({ "limits": { "memory": "512" } })), "\"512\" is less than a mebibyte")]
+#[case(
+    with_resources(json!({ "limits": { "memory": "3Mi" } })),
+    "resources.limits.memory: \"3Mi\" is less than PostgreSQL needs to start: set \"24Mi\" or more"
+)]
 #[case(
     with_resources(json!({ "requests": { "hugepages-2Mi": "4Mi" }, "limits": { "memory": "1Gi" } })),
     "cannot be overcommitted"

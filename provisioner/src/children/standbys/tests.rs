@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 fn built(change: Value) -> Children {
     let mut spec = json!({ "replicas": 3 });
-    spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    let Value::Object(change) = change else { panic!("{change}") };
+    spec.as_object_mut().unwrap().extend(change);
     fixtures::built_with_standbys(&database(spec), &version("13.16", "13.16", None))
 }
 

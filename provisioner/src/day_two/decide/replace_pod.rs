@@ -3,20 +3,24 @@
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use pgops_api::names;
+use pgops_api::opsrequest::DayTwo;
 
 use super::start_obstacle::{refuse, start_obstacle};
 use crate::day_two::facts::{Facts, State, Template};
 use crate::day_two::plan::{Stage, blamed_stage};
 use crate::day_two::step::Step;
+use crate::next_pod::NextPod;
 use crate::observation::ServerPod;
 use crate::unready::Unready;
 
 /// How long a pod may fail to start for a reason that may pass by itself, unless the request has a time limit.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
-/// The same for a reason that does not.
+/// The same for a reason that does not, or if what is put back ends the outage.
 const SHORT_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// How long a pod may take to stop, which does not count if there is no time limit: the server has 300 s for a clean shutdown.
 const STOP: SignedDuration = SignedDuration::from_mins(5);
+/// Reason of a wait: the API server cannot tell whether it would take the next pod.
+const POD_NOT_CHECKED: &str = "PodNotChecked";
 /// Stands for the uid of a pod that does not exist.
 const NO_POD: &str = "none";
 
@@ -25,12 +29,22 @@ pub fn restart(facts: &Facts) -> Option<Step> {
     match facts.state(Stage::Restart) {
         State::Done(_) | State::Failed(_) => None,
         State::NotBegun if facts.template == Template::Behind => Some(await_template()),
-        State::NotBegun => Some(match start_obstacle(facts) {
-            Some(obstacle) => refuse(facts, obstacle),
-            None => Step::Begin { stage: Stage::Restart, message: begin_message(facts) },
+        State::NotBegun => Some(match (start_obstacle(facts), &facts.next_pod) {
+            (Some(obstacle), _) => refuse(facts, obstacle),
+            (None, NextPod::Unavailable(words)) => Step::waiting(POD_NOT_CHECKED, words.clone()),
+            (None, NextPod::NotAsked | NextPod::Accepted | NextPod::Refused(_)) => {
+                Step::Begin { stage: Stage::Restart, message: begin_message(facts) }
+            }
         }),
         State::Running(since, message) => Some(replace(facts, since, recorded_uid(message))),
     }
+}
+
+/// Whether the step is the last before the pod is deleted, so that the API server has to be asked about the next one.
+pub fn precedes_deletion(facts: &Facts, step: &Step) -> bool {
+    // Without a pod there is nothing to lose. A policy may refuse every pod that the provisioner itself would create.
+    let counts = facts.pod().is_some() && !facts.database.overrides_guards();
+    counts && matches!(step, Step::Begin { stage: Stage::Restart, .. })
 }
 
 /// A pod that is created before the StatefulSet's controller has seen the template is made from the previous one.
@@ -89,11 +103,13 @@ fn await_pod(facts: &Facts, since: Timestamp) -> Step {
     Step::Fail { stage: blamed_stage(facts.operation).unwrap_or(Stage::Restart), reason, message }
 }
 
-/// How long the problem is waited for by itself.
+/// How long the problem is waited for by itself, unless the request has a time limit.
 fn patience(facts: &Facts, problem: &Unready) -> Option<SignedDuration> {
     let certificate = facts.running.instance.as_ref().and_then(|instance| instance.certificate.as_ref());
     match problem.reason {
         "ImageNotPulled" | "ContainerNotStarted" => Some(SHORT_PATIENCE),
+        // The previous resources have a place, which the present ones only get if another node is added.
+        "PodUnschedulable" if facts.operation == DayTwo::VerticalScaling => Some(SHORT_PATIENCE),
         // The server is not started before its certificate can be used.
         "NotReady" if certificate.is_some_and(|it| it.problem.is_some()) => Some(PATIENCE),
         // The server is recovering, or will say why it cannot.

@@ -3,20 +3,27 @@
 
 use pgops_api::opsrequest::DayTwo;
 use pgops_api::postgres::REASON_CERTIFICATE_INVALID;
+use pgops_api::quantity::Quantity;
 use pgops_api::tls::CertificateAlias;
 
 use crate::certificates::CertificateProblem;
 use crate::day_two::facts::Facts;
 use crate::day_two::plan::{Stage, blamed_stage};
 use crate::day_two::step::{Obstacle, Step};
-use crate::observation::AuthSecret;
+use crate::next_pod::NextPod;
+use crate::observation::{AuthSecret, size};
 use crate::restart::{CONFIG_SECRET, TLS};
+use crate::unready::POD_REFUSED;
 
 /// What keeps a server from starting again that is about to be stopped; none if nothing is known.
 pub fn start_obstacle(facts: &Facts) -> Option<Obstacle> {
     // Without a pod there is nothing to lose.
     facts.pod()?;
-    password(facts).or_else(|| certificate(facts)).or_else(|| settings(facts))
+    password(facts)
+        .or_else(|| certificate(facts))
+        .or_else(|| settings(facts))
+        .or_else(|| memory(facts))
+        .or_else(|| next_pod(facts))
 }
 
 /// Ends the request before it stops the server. What it has changed is put back.
@@ -83,6 +90,36 @@ fn settings(facts: &Facts) -> Option<Obstacle> {
         message: format!(
             "the server runs with earlier settings, and could not be started again with those that it has now: {words}. \
              Correct them first"
+        ),
+    })
+}
+
+fn next_pod(facts: &Facts) -> Option<Obstacle> {
+    let NextPod::Refused(words) = &facts.next_pod else { return None };
+    Some(Obstacle {
+        reason: POD_REFUSED,
+        message: format!("the API server would refuse the next pod, as a dry run says: {words}"),
+    })
+}
+
+/// The kernel would kill a server that fills its buffers, and one with large buffers already while it starts.
+fn memory(facts: &Facts) -> Option<Obstacle> {
+    let is_scaled = facts.operation == DayTwo::VerticalScaling && !facts.database.overrides_guards();
+    let limits = facts.request.spec.server_resources().filter(|_| is_scaled)?.limits.as_ref()?;
+    // Buffers in huge pages have a limit of their own.
+    if limits.keys().any(|name| name.starts_with("hugepages-")) {
+        return None;
+    }
+    let limit = limits.get("memory")?;
+    let amount = limit.0.parse::<Quantity>().ok().filter(|amount| *amount > Quantity::ZERO)?;
+    let buffers = facts.running.instance.as_ref()?.shared_buffers?;
+    (amount < Quantity::bytes(buffers)).then(|| Obstacle {
+        reason: "MemoryTooSmall",
+        message: format!(
+            "the limit of memory, {}, is less than the {} of shared_buffers, and the kernel would kill a server that uses them: \
+             request a higher limit, or lower shared_buffers first",
+            limit.0,
+            size(buffers)
         ),
     })
 }

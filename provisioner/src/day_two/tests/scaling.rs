@@ -138,6 +138,18 @@ fn resources_that_no_node_has_are_undone() {
 }
 
 #[test]
+fn resources_that_no_node_has_are_undone_after_half_a_minute_without_a_time_limit() {
+    let mut scenario = scaling();
+    assert_eq!(scenario.steps(2), ["begin VerticalScale", "change"]);
+    scenario.outdate_pod();
+    assert_eq!(scenario.steps(3), ["complete VerticalScale", "begin Restart", "delete pod"]);
+    scenario.set_pod(Some(pod("new", scenario.now, None)));
+    scenario.problem("PodUnschedulable");
+    scenario.now += 29;
+    assert_eq!(scenario.steps(2), ["wait PodUnschedulable", "fail VerticalScale PodUnschedulable"]);
+}
+
+#[test]
 fn resources_whose_statefulset_is_refused_are_undone_without_an_outage() {
     let mut scenario = scaling();
     assert_eq!(scenario.steps(2), ["begin VerticalScale", "change"]);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Scenario, pod};
 use crate::certificates::CertificateProblem;
+use crate::next_pod::NextPod;
 use crate::observation::{AuthSecret, Restart};
 
 /// A request of type Restart, and a pod that differs in nothing from its template.
@@ -14,6 +15,76 @@ fn restart(change: Value) -> Scenario {
     let mut scenario = Scenario::new(change, &json!({ "type": "Restart" }));
     scenario.running.restart = Restart::NotNeeded;
     scenario
+}
+
+fn refused_pod() -> NextPod {
+    NextPod::Refused("maximum memory usage per Container is 1Gi, but limit is 2Gi".to_owned())
+}
+
+#[test]
+fn server_is_not_stopped_for_a_pod_that_the_api_server_would_refuse() {
+    let mut scenario = restart(json!({}));
+    scenario.next_pod = refused_pod();
+    let message = refused(&mut scenario, "PodRefused");
+    assert!(message.contains("maximum memory usage per Container is 1Gi"), "{message}");
+
+    let mut down = restart(json!({}));
+    down.next_pod = refused_pod();
+    down.set_pod(None);
+    assert_eq!(down.steps(1), ["begin Restart"]);
+}
+
+#[test]
+fn resources_that_the_api_server_would_refuse_come_back_without_an_outage() {
+    let new = json!({ "postgres": { "resources": { "limits": { "memory": "2Gi" } } } });
+    let spec = json!({ "type": "VerticalScaling", "verticalScaling": new });
+    let mut scenario = Scenario::new(json!({}), &spec);
+    assert_eq!(scenario.steps(2), ["begin VerticalScale", "change"]);
+    scenario.outdate_pod();
+    assert_eq!(scenario.steps(1), ["complete VerticalScale"]);
+    scenario.next_pod = refused_pod();
+    assert_eq!(scenario.steps(2), ["fail VerticalScale PodRefused", "revert"]);
+    assert_eq!(resources(scenario.database.spec.pod_template.as_ref()), None);
+    scenario.pod().is_outdated = false;
+    assert_eq!(scenario.steps(1), ["end PodRefused"]);
+    assert_eq!(scenario.outage(), "none");
+    let message = scenario.end().2;
+    assert!(
+        message.starts_with("demo/orders serves with the previous resources: the API server"),
+        "{message}"
+    );
+}
+
+#[rstest]
+#[case::less_than_the_buffers(json!({ "limits": { "memory": "1Gi" } }), Some(2 << 30), true)]
+#[case::as_much(json!({ "limits": { "memory": "2Gi" } }), Some(2 << 30), false)]
+#[case::not_reported(json!({ "limits": { "memory": "1Gi" } }), None, false)]
+#[case::request_alone(json!({ "requests": { "memory": "1Gi" } }), Some(2 << 30), false)]
+#[case::huge_pages(json!({ "limits": { "memory": "1Gi", "hugepages-2Mi": "2Gi" } }), Some(2 << 30), false)]
+fn memory_must_have_room_for_the_shared_buffers(
+    #[case] new: Value,
+    #[case] shared_buffers: Option<u64>,
+    #[case] is_refused: bool,
+) {
+    let scaling = json!({ "postgres": { "resources": new } });
+    let spec = json!({ "type": "VerticalScaling", "verticalScaling": scaling });
+    let mut scenario = Scenario::new(json!({}), &spec);
+    scenario.instance(|it| it.shared_buffers = shared_buffers);
+    if !is_refused {
+        assert_eq!(scenario.steps(1), ["begin VerticalScale"]);
+        return;
+    }
+    let message = refused(&mut scenario, "MemoryTooSmall");
+    assert!(message.contains("1Gi, is less than the 2Gi of shared_buffers"), "{message}");
+}
+
+#[test]
+fn server_is_not_stopped_while_the_api_server_cannot_tell_about_the_next_pod() {
+    let mut scenario = restart(json!({}));
+    scenario.next_pod = NextPod::Unavailable("failed calling webhook \"inject.example\"".to_owned());
+    assert_eq!(scenario.steps(2), ["wait PodNotChecked", "wait PodNotChecked"]);
+    scenario.next_pod = NextPod::Accepted;
+    assert_eq!(scenario.steps(2), ["begin Restart", "delete pod"]);
 }
 
 fn tls() -> Value {

@@ -196,6 +196,7 @@ async fn operation_that_fails_leaves_the_database_as_it_was() -> anyhow::Result<
         let orders = ns.postgres("orders").version("17.11").ready().await?;
         let before = pod(ns).await?;
         rejected_settings_are_not_made(ns, &orders).await?;
+        missing_library_is_named(ns, &orders).await?;
         secret_with_bad_settings_is_undone(ns, &orders).await?;
         resources_that_no_node_has_are_undone(ns, &orders).await?;
         ensure!(pod(ns).await? != before, "nothing was tried");
@@ -216,6 +217,17 @@ async fn rejected_settings_are_not_made(ns: &Namespace, orders: &Database) -> an
     ensure!(pod(ns).await? == before && orders.object().await?.inline_settings().is_empty());
     let settings = ns.api::<ConfigMap>().get(&names::settings("orders")).await?.data.unwrap_or_default();
     ensure!(settings.get(names::INLINE_CONF).is_none_or(String::is_empty), "{settings:?}");
+    Ok(())
+}
+
+async fn missing_library_is_named(ns: &Namespace, orders: &Database) -> anyhow::Result<()> {
+    let before = pod(ns).await?;
+    let wrong = json!({"applyConfig": {"user.conf": "shared_preload_libraries = 'auto_explain, nosuch'\n"}});
+    let request = request(ns, "library", "Reconfigure").field("configuration", wrong).create().await?;
+    let (reason, message) = request.wait_failed().await?;
+    ensure!(reason == "SettingsRejected", "{reason}: {message}");
+    ensure!(message.contains("could not find library \"nosuch\" of shared_preload_libraries"), "{message}");
+    ensure!(pod(ns).await? == before && orders.object().await?.inline_settings().is_empty());
     Ok(())
 }
 

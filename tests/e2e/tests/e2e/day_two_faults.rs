@@ -1,12 +1,13 @@
-//! Operations on a running database whose Secret is missing, whose change another client undoes, or that are cancelled halfway.
+//! Operations on a running database whose Secret is missing, whose next pod is refused, whose change another client undoes, or that
+//! are cancelled halfway.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{LimitRange, Pod, Secret};
 use kube::ResourceExt;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use pgops_api::pod_template::resources;
 use pgops_api::{Postgres, names};
 use pgops_e2e::{Namespace, UpgradeRequestBuilder, wait_for, with_namespace};
@@ -34,6 +35,44 @@ async fn server_whose_password_is_missing_is_not_restarted() -> anyhow::Result<(
         ensure!(message.contains("was not touched: Secret orders-auth does not exist"), "{message}");
         ensure!(pod(ns).await? == before, "the pod was replaced");
         orders.wait_ready().await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn pod_is_replaced_only_if_the_next_one_is_admitted() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let old =
+            json!({"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}});
+        let template = json!({"spec": {"containers": [{"name": "postgres", "resources": old}]}});
+        let orders = ns.postgres("orders").version("17.11").field("podTemplate", template).ready().await?;
+        // It has no room for two pods at the same time.
+        ns.quota("compute", json!({"limits.memory": "512Mi"})).await?;
+        let first = pod(ns).await?;
+        request(ns, "restart", "Restart").create().await?.wait_successful().await?;
+        let second = pod(ns).await?;
+        ensure!(second != first, "the pod was not replaced");
+
+        let new = json!({"postgres": {"resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}});
+        let scaling = request(ns, "scale", "VerticalScaling").field("verticalScaling", new).create().await?;
+        let (reason, message) = scaling.wait_failed().await?;
+        ensure!(reason == "PodRefused", "{reason}: {message}");
+        for part in
+            ["serves with the previous resources: the API server would refuse", "exceeded quota: compute"]
+        {
+            ensure!(message.contains(part), "{part:?} is not in {message}");
+        }
+        let object = orders.object().await?;
+        ensure!(resources(object.spec.pod_template.as_ref()) == Some(&old), "{:?}", object.spec.pod_template);
+        ensure!(pod(ns).await? == second, "the pod was replaced");
+
+        let range = json!({"type": "Container", "max": {"memory": "256Mi"}});
+        let range = json!({"metadata": {"name": "bounds"}, "spec": {"limits": [range]}});
+        ns.api::<LimitRange>().create(&PostParams::default(), &serde_json::from_value(range)?).await?;
+        let (reason, message) = request(ns, "again", "Restart").create().await?.wait_failed().await?;
+        ensure!(reason == "PodRefused" && message.contains("maximum memory usage"), "{reason}: {message}");
+        ensure!(pod(ns).await? == second, "the pod was replaced");
+        Ok(())
     })
     .await
 }
