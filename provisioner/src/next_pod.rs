@@ -46,9 +46,8 @@ pub async fn ask(
     let pods: Api<Pod> = Api::namespaced(context.client.clone(), &database.namespace().unwrap_or_default());
     let params = PostParams { dry_run: true, field_manager: Some(MANAGER.to_owned()) };
     let asked = pods.create(&params, &pod).await;
-    let error = match asked.map_err(ApiError::on::<Pod>("ask about", pod.name_any())) {
-        Ok(_) => return Ok(NextPod::Accepted),
-        Err(error) => error,
+    let Err(error) = asked.map_err(ApiError::on::<Pod>("ask about", pod.name_any())) else {
+        return Ok(NextPod::Accepted);
     };
     let name = names::pod(&database.name_any(), 0);
     let words = error.cause().replace(&pod.name_any(), &name);

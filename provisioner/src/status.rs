@@ -61,7 +61,7 @@ pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
     conditions.provisioning_started(observed);
     conditions.image(observed.image);
     conditions.readiness(observed, servers, ready);
-    conditions.provisioned(serves);
+    conditions.provisioned(has_primary);
     conditions.restart(&observed.running.restart);
     conditions.storage(observed.running.expansion.as_ref());
     conditions.auth_secret(observed.running);
