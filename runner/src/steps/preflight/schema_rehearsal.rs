@@ -10,6 +10,7 @@ use pgops_api::layout::REHEARSAL_DIR;
 
 use super::census::Comparison;
 use super::configuration::Checked;
+use super::createrole;
 use super::definitions::Definitions;
 use super::dump_findings::not_dumped;
 use super::escalation::Escalation;
@@ -134,6 +135,8 @@ async fn perform(
         }
     }
     let globals = roles_began.elapsed();
+    let (grants, not_granted) = createrole::rehearse(upgrade, scratch).await?;
+    findings.extend(not_granted);
     let comparison =
         Comparison::begin(&serving, &scratch.connect("postgres").await?, upgrade.old_major).await;
     let stages = Stages {
@@ -158,7 +161,8 @@ async fn perform(
     let success = (compared.databases.len() == names.len()).then(|| {
         let line = success(&compared, &upgrade.plan.to.version, began.elapsed());
         let server_stop = Duration::ZERO;
-        (line, RehearsalTimes { server_start, server_stop, globals, databases: compared.databases.clone() })
+        let databases = compared.databases.clone();
+        (line, RehearsalTimes { server_start, server_stop, globals, grants, databases })
     });
     findings.extend(compared.findings);
     Ok(Rehearsed {
