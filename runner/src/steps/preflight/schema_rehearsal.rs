@@ -15,6 +15,7 @@ use super::definitions::Definitions;
 use super::dump_findings::not_dumped;
 use super::escalation::Escalation;
 use super::extension_objects::ExtensionObjects;
+use super::extension_updates;
 use super::jit;
 use super::pipeline::pipeline;
 use super::rehearsal_comparing::{Compared, Comparing};
@@ -76,6 +77,10 @@ pub async fn rehearse(
     programs.agent.kill_all().await?;
     let mut rehearsed = result?;
     rehearsed.findings.retain(|finding| !source.lacks_library_of(&finding.text));
+    if rehearsed.success.is_some() {
+        let notes = extension_updates::notes(upgrade, source, &scratch, &settings.servers).await?;
+        rehearsed.findings.extend(notes);
+    }
     Ok(rehearsed)
 }
 
