@@ -293,7 +293,7 @@ mod tests {
     /// One such name would otherwise end the work on all databases.
     #[test]
     fn partition_whose_name_is_not_utf8_is_named_by_its_oid() {
-        let partition = Partition { name: "s.caf\u{fffd}".into(), ..partition(Some("app"), false) };
+        let partition = Partition { name: "s.zo\u{fffd}".into(), ..partition(Some("app"), false) };
         assert_eq!(partition.owner(), Err(Unchecked::NotUtf8));
         let text =
             sentences(&[Misrouted { partition, state: State::Unchecked(Unchecked::NotUtf8) }]).concat();
