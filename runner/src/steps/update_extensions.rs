@@ -6,7 +6,7 @@ use pgops_api::plan::Step;
 
 use crate::postgres::client::catalog::databases;
 use crate::postgres::client::extension_rights::ExtensionRights;
-use crate::postgres::client::extensions::{installed, outdated, update};
+use crate::postgres::client::extensions::{Outcome, installed, outdated, update};
 use crate::postgres::client::update_function::{self, RunResult};
 use crate::postgres::extension::known::FollowUp;
 use crate::upgrade::{MAX_POD_WAIT, StepError, UpgradeContext, log_step};
@@ -43,17 +43,16 @@ async fn process(
             format!("extension {name} of {database}: {} to {}", extension.installed, extension.default);
         let known = upgrade.extensions.get(&name);
         let rights = ExtensionRights::read(&client, &name).await?;
-        match update(&upgrade.superuser, ip, upgrade.new_major, database, extension, known).await? {
-            None => {
+        match update(&upgrade.superuser, ip, upgrade.new_major, database, extension, &rights, known).await? {
+            Outcome::Updated(not_restored) => {
                 log_step(Step::UpdateExtensions, updated);
-                let not_restored = rights.restore(&client, &name).await?;
                 left.extend(
                     not_restored
                         .into_iter()
                         .map(|why| format!("extension \"{name}\" of database \"{database}\": {why}")),
                 );
             }
-            Some(why) => {
+            Outcome::NotUpdated(why) => {
                 not_updated.push(name);
                 left.push(why.to_string());
             }

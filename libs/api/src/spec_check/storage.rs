@@ -149,7 +149,8 @@ pub(super) fn warnings(database: &Postgres) -> Vec<String> {
 
 /// Fields that have changed although the claim exists, which keeps what it was created with.
 pub(super) fn change_warnings(new: &Postgres, old: &Postgres) -> Vec<String> {
-    if new.storage_type() == StorageType::Ephemeral {
+    // A claim that a quota or a policy refuses does not exist yet.
+    if new.storage_type() == StorageType::Ephemeral || !old.was_initialized() {
         return Vec::new();
     }
     let fields = |database: &Postgres| {

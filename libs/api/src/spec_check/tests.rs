@@ -237,6 +237,12 @@ fn admitted_storage_that_may_surprise_is_warned_about() {
 #[test]
 fn change_of_a_claim_that_exists_is_warned_about_and_that_of_its_size_is_not() {
     let fast = || with_claim("storageClassName", json!("fast"));
+    let change_warnings = |new: &Postgres, old: &Postgres| {
+        let mut old = old.clone();
+        assert!(super::storage::change_warnings(new, &old).is_empty(), "there is no claim yet");
+        old.metadata.annotations = Some([(names::ANNOTATION_INITIALIZED.to_owned(), "true".to_owned())].into());
+        change_warnings(new, &old)
+    };
     assert_eq!(change_warnings(&sized("2Gi"), &sized("1Gi")), Vec::<String>::new());
     assert_eq!(change_warnings(&fast(), &fast()), Vec::<String>::new());
     for (new, old) in [(fast(), sized("1Gi")), (sized("1Gi"), fast())] {

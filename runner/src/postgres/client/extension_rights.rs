@@ -22,29 +22,37 @@ impl ExtensionRights {
     }
 
     /// What of them a later state no longer has.
-    fn lost_in(&self, now: &Self) -> impl Iterator<Item = &String> {
+    fn lost_in<'a>(&'a self, now: &'a Self) -> impl Iterator<Item = &'a String> {
         self.0.difference(&now.0)
     }
 
-    /// Gives them again after an update of the extension, and returns what an operator must do about those that are on objects
-    /// which the new version no longer has.
-    pub async fn restore(&self, client: &Client, extension: &str) -> Result<Vec<String>, ServerError> {
-        if self.0.is_empty() {
-            return Ok(Vec::new());
-        }
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Gives them again in the transaction that has updated the extension, and commits it. Returns what an operator must do about
+    /// those that are on objects which the new version no longer has.
+    pub async fn restore_and_commit(
+        &self,
+        client: &Client,
+        extension: &str,
+    ) -> Result<Vec<String>, ServerError> {
+        let failed = ServerError::execute("give rights on objects of an extension again");
+        // The names of objects are written as they were read before.
+        client.batch_execute("SET LOCAL search_path = pg_catalog, pg_temp").await.map_err(failed)?;
         let now = Self::read(client, extension).await?;
         let mut left = Vec::new();
         for statement in self.lost_in(&now) {
-            match client.batch_execute(statement).await {
+            match client.batch_execute(&format!("SAVEPOINT one; {statement}; RELEASE one")).await {
                 Ok(()) => tracing::info!("extension {extension}: {statement}"),
                 Err(error) if error.as_db_error().is_some() => {
-                    left.push(not_restored(statement, &error.into()))
+                    client.batch_execute("ROLLBACK TO one").await.map_err(failed)?;
+                    left.push(not_restored(statement, &error.into()));
                 }
-                Err(error) => {
-                    return Err(ServerError::execute("give rights on objects of an extension again")(error));
-                }
+                Err(error) => return Err(failed(error)),
             }
         }
+        client.batch_execute("COMMIT").await.map_err(failed)?;
         Ok(left)
     }
 }

@@ -9,6 +9,7 @@ use tokio_postgres::{Client, Row};
 
 use super::database_error::DatabaseError;
 use super::error::ServerError;
+use super::extension_rights::ExtensionRights;
 use super::query::strings;
 use super::quote::identifier;
 use super::session::Superuser;
@@ -57,7 +58,7 @@ impl fmt::Display for NotUpdated {
 }
 
 impl Outdated {
-    /// The first and only statement of a session, as `timescaledb` requires. It is enough for members of the `PostGIS`
+    /// The first and only statement of a session, as `timescaledb` requires, unless users have changed rights on its objects. It is enough for members of the `PostGIS`
     /// family: their own function does the same to each that is installed.
     #[must_use]
     pub fn statement(&self) -> String {
@@ -186,35 +187,45 @@ fn outdated_query(major: u32) -> String {
     )
 }
 
-/// Updates an extension on a server of `major`, in a session of its own; returns what an operator must do if that
-/// fails, by what is known of it.
+/// What became of an extension that was to be updated.
+#[derive(Debug)]
+pub enum Outcome {
+    /// With what an operator must do about rights that could not be given again.
+    Updated(Vec<String>),
+    NotUpdated(NotUpdated),
+}
+
+/// Updates an extension on a server of `major`, in a session of its own, and gives rights on its objects again.
 pub async fn update(
     superuser: &Superuser,
     host: &str,
     major: u32,
     database: &str,
     extension: Outdated,
+    rights: &ExtensionRights,
     known: Option<&Known>,
-) -> Result<Option<NotUpdated>, ServerError> {
+) -> Result<Outcome, ServerError> {
     let database = database.to_owned();
     if let Some(why) = extension.manual_update() {
-        return Ok(Some(NotUpdated { database, extension, why }));
+        return Ok(Outcome::NotUpdated(NotUpdated { database, extension, why }));
     }
     let client = superuser.connect_with(host, &database, &update_options(major)).await?;
-    let Err(error) = execute(&client, &extension).await else { return Ok(None) };
-    let why = extension.after_failure(&error, known);
-    Ok(Some(NotUpdated { database, extension, why }))
+    // In one transaction with the rights: the update of a worker that was killed in between would not be repeated.
+    let begin = if rights.is_empty() { "" } else { "BEGIN; " };
+    match client.batch_execute(&format!("{begin}{}", extension.statement())).await {
+        Ok(()) if rights.is_empty() => Ok(Outcome::Updated(Vec::new())),
+        Ok(()) => rights.restore_and_commit(&client, &extension.name).await.map(Outcome::Updated),
+        Err(error) => {
+            let why = extension.after_failure(&error.into(), known);
+            Ok(Outcome::NotUpdated(NotUpdated { database, extension, why }))
+        }
+    }
 }
 
-/// The options of the session in which an update is executed on a server of `major`.
+/// The options of the session that begins with an update on a server of `major`.
 #[must_use]
 pub fn update_options(major: u32) -> String {
     format!("{} {LOCK_TIMEOUT}", session_options(SessionKind::Program, major))
-}
-
-/// Executes an update as the first and only statement of a session.
-pub async fn execute(client: &Client, extension: &Outdated) -> Result<(), DatabaseError> {
-    client.batch_execute(&extension.statement()).await.map_err(DatabaseError::from)
 }
 
 #[cfg(test)]

@@ -10,10 +10,9 @@ use pgops_api::plan::Step;
 use tokio_postgres::Client;
 
 use super::rehearsal_source::RehearsalSource;
+use crate::postgres::client::database_error::DatabaseError;
 use crate::postgres::client::error::ServerError;
-use crate::postgres::client::extensions::{
-    NotUpdated, Outdated, execute, lacks_cascade, outdated, update_options,
-};
+use crate::postgres::client::extensions::{NotUpdated, Outdated, lacks_cascade, outdated, update_options};
 use crate::postgres::client::inventory::Extension;
 use crate::postgres::extension::state::{ExtensionState, states};
 use crate::postgres::program::offer::Offer;
@@ -119,7 +118,8 @@ async fn try_updates(
             continue;
         }
         let session = scratch.connect_with(database, options.clone()).await?;
-        let Err(error) = execute(&session, &extension).await else { continue };
+        let Err(error) = session.batch_execute(&extension.statement()).await else { continue };
+        let error = DatabaseError::from(error);
         if !error.is_permanent() {
             warn_step(Step::Preflight, &error);
             continue;
