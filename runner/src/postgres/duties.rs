@@ -63,6 +63,14 @@ mod tests {
         assert!(!ids("13.23", "17.11").contains("btree-character"));
         assert!(ids("17.12", "18.2").contains("ltree-case-folding"));
         assert!(!ids("15.20", "17.12").contains("ltree-case-folding"));
+        assert!(
+            ids("13.23", "17.11").contains("extract-numeric")
+                && ids("12.22", "14.0").contains("extract-numeric")
+        );
+        assert!(
+            !ids("14.0", "17.11").contains("extract-numeric")
+                && !ids("13.1", "13.23").contains("extract-numeric")
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod extension_indexes;
 mod extension_objects;
 mod extension_results;
 mod extension_rules;
+mod extension_updates;
 mod extensions;
 mod identity;
 mod image;
@@ -221,7 +222,15 @@ async fn examine(
     let (unknown, drop_column_option) = image::unknown_column_options(inventory, &programs).await?;
     findings.extend(unknown);
     let (modules, missing_libraries) = (&readings.modules, &missing);
-    let source = RehearsalSource { ip, inventory, rules, modules, drop_column_option, missing_libraries };
+    let source = RehearsalSource {
+        ip,
+        inventory,
+        rules,
+        modules,
+        drop_column_option,
+        offer: &offer,
+        missing_libraries,
+    };
     let mut rehearsal = None;
     let mut baseline = None;
     let mut without_statistics = false;

@@ -34,8 +34,8 @@ impl RoleSession {
 
     /// The value of a query of one row and one column, which is text, run with the rights of `role`.
     pub async fn value(&self, role: &str, query: &str) -> Result<Option<String>, tokio_postgres::Error> {
-        let value =
-            self.client.simple_query(&statements(role, query)).await.map(|answer| first_column(&answer));
+        let answer = self.client.simple_query(&statements(role, query)).await;
+        let value = answer.and_then(|answer| first_column(&answer));
         let rolled_back = self.client.batch_execute("ROLLBACK").await;
         let value = value?.into_iter().next();
         rolled_back.map(|()| value)
@@ -48,14 +48,14 @@ impl RoleSession {
 
     /// The first column of a query, with the superuser's rights.
     pub async fn column(&self, query: &str) -> Result<Vec<String>, tokio_postgres::Error> {
-        Ok(first_column(&self.client.simple_query(query).await?))
+        first_column(&self.client.simple_query(query).await?)
     }
 
     /// The value of a statement of one row and one column, which is text, run with the rights of `role` in the transaction
     /// that was begun.
     pub async fn change(&self, role: &str, query: &str) -> Result<Option<String>, tokio_postgres::Error> {
         let statements = format!("{}; DROP FUNCTION pg_temp.pgops_query()", call(role, query));
-        Ok(first_column(&self.client.simple_query(&statements).await?).into_iter().next())
+        Ok(first_column(&self.client.simple_query(&statements).await?)?.into_iter().next())
     }
 
     /// Ends the transaction that was begun, and keeps its changes.
@@ -88,10 +88,10 @@ fn call(role: &str, query: &str) -> String {
     )
 }
 
-/// The first column of all rows, without NULL.
-fn first_column(answer: &[SimpleQueryMessage]) -> Vec<String> {
+/// The first column of all rows, without NULL. Text that is not valid UTF-8 is an error: `get` would panic.
+fn first_column(answer: &[SimpleQueryMessage]) -> Result<Vec<String>, tokio_postgres::Error> {
     let value = |message: &SimpleQueryMessage| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(ToOwned::to_owned),
+        SimpleQueryMessage::Row(row) => row.try_get(0).map(|value| value.map(ToOwned::to_owned)).transpose(),
         _ => None,
     };
     answer.iter().filter_map(value).collect()

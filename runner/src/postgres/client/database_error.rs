@@ -1,5 +1,8 @@
 //! An error of a server, or of the connection to it, without values of users.
 
+use std::error::Error as _;
+use std::str::Utf8Error;
+
 use pgops_api::display_chain;
 use tokio_postgres::error::{DbError, SqlState};
 
@@ -11,7 +14,7 @@ use crate::postgres::redact::{Disclosure, disclosure, redact_message};
 #[error("{text}")]
 pub struct DatabaseError {
     text: String,
-    /// What kind of error the server reports; `None` if the connection failed.
+    /// What kind of error the server reports, or that its answer is not valid UTF-8; `None` if the connection failed.
     code: Option<SqlState>,
 }
 
@@ -47,10 +50,21 @@ pub fn is_shutdown(code: &SqlState) -> bool {
     code.code().starts_with("57P")
 }
 
+/// Whether an answer could not be read since it is not valid UTF-8, as a name in a database with the encoding `SQL_ASCII` may be.
+#[must_use]
+pub fn is_not_utf8(error: &tokio_postgres::Error) -> bool {
+    matches!(error.source(), Some(source) if source.is::<Utf8Error>())
+}
+
 impl From<tokio_postgres::Error> for DatabaseError {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
             Some(reported) => Self { text: Shown::of(reported).text(), code: Some(reported.code().clone()) },
+            // Another attempt would read the same.
+            None if is_not_utf8(&error) => Self {
+                text: "a name or another text in the answer is not valid UTF-8".to_owned(),
+                code: Some(SqlState::CHARACTER_NOT_IN_REPERTOIRE),
+            },
             None => Self { text: display_chain(&error), code: None },
         }
     }

@@ -80,15 +80,28 @@ impl Outdated {
     }
 
     /// What an operator can do after the server has rejected the update with this error.
-    fn after_failure(&self, error: &DatabaseError, known: Option<&Known>) -> String {
+    #[must_use]
+    pub fn after_failure(&self, error: &DatabaseError, known: Option<&Known>) -> String {
         // `ApplyExtensionUpdates` and `identify_update_path`, src/backend/commands/extension.c: no script leads there.
         let has_no_path = error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE);
         let instead = has_no_path.then(|| instead_of_update(&self.name, known)).flatten();
         match instead {
             Some(instead) => format!("{error}; run {instead}"),
+            None if lacks_cascade(error) => {
+                format!(
+                    "{error}; drop what depends on it, run {} and create it again there",
+                    self.statement()
+                )
+            }
             None => format!("{error}; fix the cause, then run {} there", self.statement()),
         }
     }
+}
+
+/// Whether an update is rejected since the script drops what objects of users depend on.
+#[must_use]
+pub fn lacks_cascade(error: &DatabaseError) -> bool {
+    error.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST)
 }
 
 /// An update for which the script of the extension is not enough.
@@ -196,8 +209,7 @@ pub async fn update(
     if let Some(why) = extension.manual_update() {
         return Ok(Outcome::NotUpdated(NotUpdated { database, extension, why }));
     }
-    let options = format!("{} {LOCK_TIMEOUT}", session_options(SessionKind::Program, major));
-    let client = superuser.connect_with(host, &database, &options).await?;
+    let client = superuser.connect_with(host, &database, &update_options(major)).await?;
     // In one transaction with the rights: the update of a worker that was killed in between would not be repeated.
     let begin = if rights.is_empty() { "" } else { "BEGIN; " };
     match client.batch_execute(&format!("{begin}{}", extension.statement())).await {
@@ -208,6 +220,12 @@ pub async fn update(
             Ok(Outcome::NotUpdated(NotUpdated { database, extension, why }))
         }
     }
+}
+
+/// The options of the session that begins with an update on a server of `major`.
+#[must_use]
+pub fn update_options(major: u32) -> String {
+    format!("{} {LOCK_TIMEOUT}", session_options(SessionKind::Program, major))
 }
 
 #[cfg(test)]
@@ -273,6 +291,15 @@ mod tests {
         let text =
             outdated("pgaudit", "1.5", "1.7").after_failure(&locked, Knowledge::new(&[]).get("pgaudit"));
         assert!(text.ends_with("fix the cause, then run ALTER EXTENSION \"pgaudit\" UPDATE there"), "{text}");
+    }
+
+    #[test]
+    fn extension_whose_members_are_in_use_is_updated_once_these_users_are_dropped() {
+        let text = "ERROR: cannot drop view pg_stat_statements because other objects depend on it";
+        let error = DatabaseError::reported(text, SqlState::DEPENDENT_OBJECTS_STILL_EXIST);
+        let why = outdated("pg_stat_statements", "1.8", "1.12").after_failure(&error, None);
+        let remedy = "drop what depends on it, run ALTER EXTENSION \"pg_stat_statements\" UPDATE and create it again there";
+        assert!(why.ends_with(remedy), "{why}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Row};
 use super::catalog::{count_files, count_relations, databases, version};
 use super::cluster_shape::read_shape;
 use super::error::ServerError;
-use super::query::{count, strings};
+use super::query::{Lossy, count, strings};
 use super::serving_settings::{ServingSettings, serving_settings};
 use super::session::Superuser;
 use super::settings::{StoredSetting, settings_for_all, stored_libraries};
@@ -167,7 +167,8 @@ async fn extensions(client: &Client, database: &str) -> Result<Vec<Extension>, S
     let sql = "SELECT extname::text, extversion FROM pg_extension";
     let rows = client.query_typed(sql, &[]).await.map_err(failed)?;
     let extension = |row: &Row| {
-        Ok(Extension { name: row.try_get(0)?, version: row.try_get(1)?, database: database.to_owned() })
+        let text = |column: usize| row.try_get::<_, Lossy>(column).map(|Lossy(text)| text);
+        Ok(Extension { name: text(0)?, version: text(1)?, database: database.to_owned() })
     };
     rows.iter().map(extension).collect::<Result<_, _>>().map_err(failed)
 }

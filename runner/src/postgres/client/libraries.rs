@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio_postgres::{Client, Row};
 
 use super::error::ServerError;
-use super::query::{strings_with, text};
+use super::query::{Lossy, strings_with, text};
 
 /// Where the server looks for a library whose name has no path, by default.
 const DEFAULT_PATH: &str = "$libdir";
@@ -19,7 +19,7 @@ pub async fn output_plugins(client: &Client) -> Result<Plugins, ServerError> {
     let sql = "SELECT plugin::text, slot_name::text FROM pg_replication_slots \
                WHERE slot_type = 'logical' AND NOT temporary ORDER BY slot_name";
     let rows = client.query(sql, &[]).await.map_err(failed)?;
-    let read = |row: &Row| Ok::<(String, String), tokio_postgres::Error>((row.try_get(0)?, row.try_get(1)?));
+    let read = |row: &Row| Ok((row.try_get::<_, Lossy>(0)?.0, row.try_get::<_, Lossy>(1)?.0));
     let mut plugins = Plugins::new();
     for row in &rows {
         let (plugin, slot) = read(row).map_err(failed)?;

@@ -120,14 +120,27 @@ pub async fn begin_session(
     user: &str,
     major: u32,
 ) -> Result<Client, ServerError> {
+    let options = session_options(SessionKind::Own, major);
+    prepare(begin_session_with(stream, socket, time, database, user, options).await?).await
+}
+
+/// Begins such a session with these options and nothing else, as [`Superuser::connect_with`] does.
+pub async fn begin_session_with(
+    stream: UnixStream,
+    socket: &Path,
+    time: Duration,
+    database: &str,
+    user: &str,
+    options: String,
+) -> Result<Client, ServerError> {
     let stream = LimitedStream::new(stream, time);
-    let config = config(user, database, session_options(SessionKind::Own, major));
+    let config = config(user, database, options);
     let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|source| {
         let (database, host) = (database.to_owned(), socket.display().to_string());
         ServerError::Connect { database, host, source: source.into() }
     })?;
     tokio::spawn(connection);
-    prepare(client).await
+    Ok(client)
 }
 
 /// Sets what all sessions of pgops need.

@@ -48,8 +48,8 @@ async fn stored(client: &Client, condition: &str) -> Result<Vec<StoredSetting>, 
     let failed = ServerError::query(QUERY);
     let rows = client.query(&sql, &[]).await.map_err(failed)?;
     let read = |row: &Row| {
-        let owner = row.try_get::<_, Lossy>(1)?.0;
-        Ok(StoredSetting { name: row.try_get(0)?, owner, value: row.try_get(2)? })
+        let text = |column: usize| row.try_get::<_, Lossy>(column).map(|Lossy(text)| text);
+        Ok(StoredSetting { name: text(0)?, owner: text(1)?, value: text(2)? })
     };
     rows.iter().map(read).collect::<Result<_, _>>().map_err(failed)
 }

@@ -39,6 +39,8 @@ pub enum Unchecked {
     SeveralOwners,
     /// A superuser's table uses code that may be another role's.
     ForeignCode,
+    /// The name of it, of its table, of a column or of the owner is not valid UTF-8, so that no statement can be written with it.
+    NotUtf8,
     /// The owner's query failed. Only the code: the message may contain values of users.
     Failed { owner: String, sqlstate: String },
 }
@@ -93,9 +95,20 @@ impl Partition {
     pub fn owner(&self) -> Result<&str, Unchecked> {
         match &self.owner {
             None => Err(Unchecked::SeveralOwners),
+            Some(owner) if !self.is_utf8() || !is_utf8(owner) => Err(Unchecked::NotUtf8),
             Some(_) if self.runs_foreign_code => Err(Unchecked::ForeignCode),
             Some(owner) => Ok(owner),
         }
+    }
+
+    /// Whether the names that statements need are known.
+    fn is_utf8(&self) -> bool {
+        is_utf8(&self.name) && is_utf8(&self.root) && self.column.as_deref().is_none_or(is_utf8)
+    }
+
+    /// An expression that names it to the server.
+    fn reference(&self) -> String {
+        if self.is_utf8() { literal(&self.name) } else { format!("{}::regclass", self.oid) }
     }
 
     /// What moves all misrouted rows of its root.
@@ -137,11 +150,17 @@ impl fmt::Display for Unchecked {
                 "its keys, indexes or statistics use a function, operator or type of an ordinary role, which would run as \
                  superuser",
             ),
+            Self::NotUtf8 => f.write_str("its name, or that of its owner or of a column, is not valid UTF-8"),
             Self::Failed { owner, sqlstate } => {
                 write!(f, "they could not be counted as its owner \"{owner}\" (SQLSTATE {sqlstate})")
             }
         }
     }
+}
+
+/// Whether a name was read without loss.
+fn is_utf8(name: &str) -> bool {
+    !name.contains(char::REPLACEMENT_CHARACTER)
 }
 
 /// How many partitions a sentence names.
@@ -204,17 +223,17 @@ impl Group<'_> {
     }
 
     fn of_partitions(&self) -> String {
-        let Partition { name, root, .. } = &self.first.partition;
+        let root = &self.first.partition.root;
         let statement = self.first.partition.statement();
         let names = self.names();
         let rows = self.misrouted;
         match &self.first.state {
             State::Unchecked(why) => {
-                let literal = literal(name);
+                let reference = self.first.partition.reference();
                 format!(
                     "rows of {names} may belong to another partition of {root} now: {why}. As a role that may run that code, \
                      create the query that counts them by SELECT format('SELECT count(*) FROM ONLY %s WHERE NOT (%s)', \
-                     {literal}, pg_get_partition_constraintdef({literal}::regclass))"
+                     {reference}, pg_get_partition_constraintdef({reference}::regclass))"
                 )
             }
             State::Counted(_) => format!(
@@ -269,6 +288,20 @@ mod tests {
         assert_eq!(partition(Some("app"), false).owner(), Ok("app"));
         assert_eq!(partition(None, false).owner(), Err(Unchecked::SeveralOwners));
         assert_eq!(partition(Some("postgres"), true).owner(), Err(Unchecked::ForeignCode));
+    }
+
+    /// One such name would otherwise end the work on all databases.
+    #[test]
+    fn partition_whose_name_is_not_utf8_is_named_by_its_oid() {
+        let partition = Partition { name: "s.zo\u{fffd}".into(), ..partition(Some("app"), false) };
+        assert_eq!(partition.owner(), Err(Unchecked::NotUtf8));
+        let text =
+            sentences(&[Misrouted { partition, state: State::Unchecked(Unchecked::NotUtf8) }]).concat();
+        assert!(text.contains("is not valid UTF-8. As a role"), "{text}");
+        assert!(
+            text.ends_with("16400::regclass, pg_get_partition_constraintdef(16400::regclass::regclass))"),
+            "{text}"
+        );
     }
 
     #[test]

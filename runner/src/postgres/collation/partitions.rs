@@ -7,8 +7,9 @@ use tokio_postgres::{Client, Row};
 use super::dependents::Dependents;
 use super::misrouted::{Bounds, Misrouted, Partition, Rows, State, Unchecked};
 use crate::postgres::client::as_role::RoleSession;
-use crate::postgres::client::database_error::is_shutdown;
+use crate::postgres::client::database_error::{is_not_utf8, is_shutdown};
 use crate::postgres::client::error::ServerError;
+use crate::postgres::client::query::Lossy;
 
 /// The planner would trust the very bounds that are in doubt, and indexes that may be.
 const PLANNER_SETTINGS: &str = "SET constraint_exclusion = off; SET enable_partition_pruning = off; SET enable_indexscan = off; \
@@ -66,7 +67,8 @@ fn with_foreign_code(sql: &str) -> String {
 impl Partition {
     /// Reads the columns of `partitions_by_text.sql`.
     fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
-        Ok(Self { column: row.try_get(6)?, ..Self::read_table(row)? })
+        let column = row.try_get::<_, Option<Lossy>>(6)?.map(|Lossy(column)| column);
+        Ok(Self { column, ..Self::read_table(row)? })
     }
 
     /// Reads the columns of `inherited_checks.sql`.
@@ -77,10 +79,10 @@ impl Partition {
     fn read_table(row: &Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             oid: row.try_get(0)?,
-            name: row.try_get(1)?,
+            name: row.try_get::<_, Lossy>(1)?.0,
             root_oid: row.try_get(2)?,
-            root: row.try_get(3)?,
-            owner: row.try_get(4)?,
+            root: row.try_get::<_, Lossy>(3)?.0,
+            owner: row.try_get::<_, Option<Lossy>>(4)?.map(|Lossy(owner)| owner),
             runs_foreign_code: row.try_get(5)?,
             ..Self::default()
         })
@@ -135,6 +137,10 @@ impl Partition {
 
 /// An error that the owner's code or rights have caused leaves this partition unchecked; a lost connection is retried.
 fn failure<T>(owner: &str, error: tokio_postgres::Error) -> Result<Result<T, Unchecked>, ServerError> {
+    // The bounds name columns.
+    if is_not_utf8(&error) {
+        return Ok(Err(Unchecked::NotUtf8));
+    }
     match sqlstate(&error) {
         Some(sqlstate) => Ok(Err(Unchecked::Failed { owner: owner.to_owned(), sqlstate })),
         None => Err(ServerError::query(WHAT)(error)),

@@ -11,6 +11,7 @@ use tokio_postgres::{Client, Row};
 use crate::postgres::answers::known::Asked;
 use crate::postgres::answers::question::{Locale, Question};
 use crate::postgres::client::error::ServerError;
+use crate::postgres::client::query::Lossy;
 
 /// A locale of a provider, and the version that a server has of it.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -122,16 +123,17 @@ pub async fn collations_in_use(client: &Client, major: u32) -> Result<Vec<Collat
     let failed = ServerError::query("the collations in use");
     let rows = client.query_typed(&query(major), &[]).await.map_err(failed)?;
     let read = |row: &Row| {
-        let (provider, locale): (String, String) = (row.try_get(2)?, row.try_get(3)?);
+        let text = |column: usize| row.try_get::<_, Lossy>(column).map(|Lossy(text)| text);
+        let (provider, locale) = (text(2)?, text(3)?);
         Ok(CollationInUse {
             oid: row.try_get(0)?,
-            name: row.try_get(1)?,
+            name: text(1)?,
             locale: Locale {
                 provider: provider.clone(),
                 name: locale.clone(),
-                collate: row.try_get(5)?,
-                ctype: row.try_get(6)?,
-                encoding: row.try_get(7)?,
+                collate: text(5)?,
+                ctype: text(6)?,
+                encoding: text(7)?,
             },
             collation: CollationVersion { provider, locale, version: row.try_get(4)? },
         })

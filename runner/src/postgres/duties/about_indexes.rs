@@ -1,4 +1,4 @@
-//! Duties about indexes. What gives wrong answers and is known by its operator class is rebuilt; where only some indexes of a
+//! Duties about indexes. What gives wrong answers and is known by its operator class or a function in it is rebuilt; where only some indexes of a
 //! kind are damaged, or none in most databases, the operator is told.
 //!
 //! Left out: 14.2 (chains of updated rows), whose notes advise against rebuilding on suspicion; 15.20 and its like (indexes of
@@ -32,8 +32,16 @@ const fn of_all_older(duty: Duty) -> Duty {
 }
 
 const fn indexes(method: &'static str, operator_class: &'static str) -> Objects {
-    Objects::Indexes(IndexRule { method, operator_class, database: "true" })
+    Objects::Indexes(IndexRule { method, operator_class, database: "true", index: "true" })
 }
+
+/// Indexes by functions in which EXTRACT returns numeric since 14. Expressions of indexes themselves have `date_part()` since
+/// they were parsed. The preflight's note `extract-stored` names other uses of the same functions.
+const BY_EXTRACT: &str = "i.indexrelid IN (SELECT d.objid FROM pg_proc p \
+     JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal') \
+     JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid AND d.classid = 'pg_class'::regclass \
+     WHERE p.oid >= 16384 AND p.prosrc ~* '\\mextract\\s*\\(\\s*''?(epoch|second|millisecond|julian)[^()]*(\\([^()]*\\)[^()]*)*\\)\
+(?!\\s*\\)*\\s*::\\s*(double|float))')";
 
 /// No catalog says how an index was built: only their number is told.
 const EACH_INDEX: Objects = Objects::Database(
@@ -42,6 +50,14 @@ const EACH_INDEX: Objects = Objects::Database(
 );
 
 pub const DUTIES: &[Duty] = &[
+    of_all_older(duty(
+        "extract-numeric",
+        &[(14, 0)],
+        Objects::Indexes(IndexRule { method: ".", operator_class: ".", database: "true", index: BY_EXTRACT }),
+        "indexes by functions with EXTRACT of epochs, seconds or Julian days may miss rows, since these are numeric from this \
+         release on",
+        Action::Rebuild,
+    )),
     duty(
         "gist-concurrent-insertions",
         &[(13, 2)],
@@ -167,6 +183,7 @@ pub const DUTIES: &[Duty] = &[
             // The provider is a column since 15; before, it is the C library.
             database: "pg_encoding_max_length(d.encoding) > 1 \
                 OR COALESCE(to_jsonb(d) ->> 'datlocprovider', 'c') <> 'c'",
+            index: "true",
         }),
         "indexes on ltree do not find every entry, since letters are folded by the database's default collation from this \
          release on",
@@ -215,3 +232,21 @@ pub const DUTIES: &[Duty] = &[
         Action::Rebuild,
     )),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise an index would be named by one of them and rebuilt by none.
+    #[test]
+    fn functions_with_extract_are_those_of_the_preflights_note() {
+        let note = include_str!("../../steps/preflight/meaning.rs");
+        let source = include_str!("about_indexes.rs");
+        let expression = |text: &str| {
+            let begin = text.find("p.prosrc ~* '\\\\mextract\\\\s*\\\\(\\\\s*''?(epoch").unwrap();
+            let rest = &text[begin..];
+            rest[..rest.find("(double|float)").unwrap()].to_owned()
+        };
+        assert_eq!(expression(source), expression(note));
+    }
+}

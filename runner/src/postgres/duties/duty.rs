@@ -63,6 +63,8 @@ pub struct IndexRule {
     pub operator_class: &'static str,
     /// A condition on the row `d` of `pg_database`.
     pub database: &'static str,
+    /// A condition on the row `i` of `pg_index`.
+    pub index: &'static str,
 }
 
 /// What is done about the objects, and by whom.

@@ -55,7 +55,7 @@ pub async fn indexes(client: &Client, rule: &IndexRule, sizes: Sizes) -> Result<
 }
 
 fn query(rule: &IndexRule) -> String {
-    format!(include_str!("../sql/duty_indexes.sql"), database = rule.database)
+    format!(include_str!("../sql/duty_indexes.sql"), database = rule.database, index = rule.index)
 }
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
     /// Otherwise indexes would not be looked for.
     #[test]
     fn rule_is_in_use_by_the_conditions_on_its_indexes() {
-        let rule = IndexRule { method: "", operator_class: "", database: "true" };
+        let rule = IndexRule { method: "", operator_class: "", database: "true", index: "true" };
         let query = query(&rule).replace("$1::text", "r.method").replace("$2::text", "r.operator_class");
         let query = query.split_whitespace().collect::<Vec<_>>().join(" ");
         let in_use = IN_USE.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -75,10 +75,16 @@ mod tests {
     }
 
     #[test]
-    fn query_has_the_condition_on_the_database() {
-        let rule = IndexRule { method: "^gist$", operator_class: "^a$", database: "d.encoding = 6" };
+    fn query_has_the_conditions_on_the_database_and_on_the_index() {
+        let rule = IndexRule {
+            method: "^gist$",
+            operator_class: "^a$",
+            database: "d.encoding = 6",
+            index: "i.indisunique",
+        };
         let query = query(&rule);
         assert!(query.contains("AND (d.encoding = 6)"), "{query}");
+        assert!(query.contains("AND (i.indisunique)"), "{query}");
         // Anything else in braces would have been a placeholder.
         assert!(!query.contains(['{', '}']), "{query}");
     }

@@ -36,6 +36,24 @@ pub enum ScratchError {
 /// How long a session lasts at most: one that compares a large database takes minutes.
 const SESSION_TIME: Duration = Duration::from_hours(1);
 
+/// How its server runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mode {
+    /// As `pg_upgrade` runs the new server. Each new table, view and type needs an OID that was set before.
+    BinaryUpgrade,
+    /// As any server runs.
+    Usual,
+}
+
+impl Mode {
+    fn option(self) -> &'static str {
+        match self {
+            Self::BinaryUpgrade => "-b ",
+            Self::Usual => "",
+        }
+    }
+}
+
 /// A scratch cluster, and the server that runs on it once it is started.
 pub struct Scratch {
     programs: Programs,
@@ -77,6 +95,27 @@ impl Scratch {
         relations: u64,
         settings: &ServerSettings,
     ) -> Result<(), ScratchError> {
+        self.start_in(Mode::BinaryUpgrade, major, relations, settings).await
+    }
+
+    /// Starts its server again once databases were restored, in the mode in which scripts of extensions can create objects.
+    /// Nothing that was restored may run meanwhile. The options alone keep it from starting workers of subscriptions and autovacuum.
+    pub async fn start_as_usual(
+        &self,
+        major: u32,
+        relations: u64,
+        settings: &ServerSettings,
+    ) -> Result<(), ScratchError> {
+        self.start_in(Mode::Usual, major, relations, settings).await
+    }
+
+    async fn start_in(
+        &self,
+        mode: Mode,
+        major: u32,
+        relations: u64,
+        settings: &ServerSettings,
+    ) -> Result<(), ScratchError> {
         let hba = private_hba(&self.programs.agent, &self.directory).await?;
         let server = PrivateServer { major, data: Data::New, relations, hba: &hba, settings };
         let mut options = server.options();
@@ -87,7 +126,11 @@ impl Scratch {
         options.set("shared_buffers", "128MB").set("fsync", "off");
         options.set("synchronous_commit", "off").set("full_page_writes", "off");
         let start = self.programs.program("pg_ctl").arg("-D").path(&self.pgdata());
-        let start = start.args(["-w", "-s", "-l"]).path(&self.log()).arg("-o").arg(format!("-b {options}"));
+        let start = start
+            .args(["-w", "-s", "-l"])
+            .path(&self.log())
+            .arg("-o")
+            .arg(format!("{}{options}", mode.option()));
         start.arg("start").output().await?;
         Ok(self.socket.identify().await?)
     }
@@ -157,5 +200,10 @@ impl Scratch {
     /// A session in one of its databases.
     pub async fn connect(&self, database: &str) -> Result<Client, ServerError> {
         self.socket.connect(database, &self.user).await
+    }
+
+    /// A session in one of its databases with these options and nothing else, for statements of others.
+    pub async fn connect_with(&self, database: &str, options: String) -> Result<Client, ServerError> {
+        self.socket.connect_with(database, &self.user, options).await
     }
 }

@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 use crate::agent::Agent;
 use crate::agent::protocol::ServerProcess;
 use crate::postgres::client::error::ServerError;
-use crate::postgres::client::session::begin_session;
+use crate::postgres::client::session::{begin_session, begin_session_with};
 
 /// A server's socket, known by the process that listens there.
 pub struct ServerSocket {
@@ -48,11 +48,28 @@ impl ServerSocket {
 
     /// A session with the server. The first one begins before the server runs code of users.
     pub async fn connect(&self, database: &str, user: &str) -> Result<Client, ServerError> {
+        let stream = self.open_same().await?;
+        begin_session(stream, &self.path, self.session_time, database, user, self.major).await
+    }
+
+    /// A session with these options and nothing else, for statements of others such as scripts of extensions.
+    pub async fn connect_with(
+        &self,
+        database: &str,
+        user: &str,
+        options: String,
+    ) -> Result<Client, ServerError> {
+        let stream = self.open_same().await?;
+        begin_session_with(stream, &self.path, self.session_time, database, user, options).await
+    }
+
+    /// A connection to the process that listened first.
+    async fn open_same(&self) -> Result<UnixStream, ServerError> {
         let (stream, process) = self.open().await?;
         if *self.server.lock().await.get_or_insert(process) != process {
             return Err(ServerError::Replaced { path: self.path.clone() });
         }
-        begin_session(stream, &self.path, self.session_time, database, user, self.major).await
+        Ok(stream)
     }
 
     async fn open(&self) -> Result<(UnixStream, ServerProcess), ServerError> {

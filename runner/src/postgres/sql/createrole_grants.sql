@@ -1,5 +1,5 @@
 -- The GRANTs by which roles with CREATEROLE get back what they could do with existing roles before 16, in an order in which
--- they succeed: one statement each.
+-- they succeed: a statement names up to 50 of them.
 -- Run by createrole.rs on the old server (before 16), and on the new one (16 or newer) before clients are let in.
 --
 -- The new grants lead from a role with CREATEROLE to one from which no membership leads to such a role: no order of them makes
@@ -30,11 +30,20 @@ WITH RECURSIVE within (member, granted) AS (
   FROM pg_auth_members m
   JOIN within w ON w.granted = m.member
   WHERE m.admin_option
+), missing (creator, role, options) AS (
+  SELECT c.rolname, o.rolname,
+    CASE WHEN EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = o.oid AND m.member = c.oid) THEN ''
+    ELSE ', INHERIT FALSE, SET FALSE' END
+  FROM creator c
+  CROSS JOIN other o
+  WHERE NOT EXISTS (SELECT FROM administered a WHERE a.role = o.oid AND a.by = c.oid)
+), numbered AS (
+  SELECT creator, role, options,
+    (row_number() OVER (PARTITION BY creator, options ORDER BY role) - 1) / 50 AS part
+  FROM missing
 )
-SELECT format('GRANT %I TO %I WITH ADMIN OPTION%s', o.rolname, c.rolname,
-  CASE WHEN EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = o.oid AND m.member = c.oid) THEN ''
-  ELSE ', INHERIT FALSE, SET FALSE' END)
-FROM creator c
-CROSS JOIN other o
-WHERE NOT EXISTS (SELECT FROM administered a WHERE a.role = o.oid AND a.by = c.oid)
-ORDER BY c.rolname, o.rolname
+SELECT format('GRANT %s TO %I WITH ADMIN OPTION%s',
+  string_agg(quote_ident(role), ', ' ORDER BY role), creator, options)
+FROM numbered
+GROUP BY creator, options, part
+ORDER BY creator, options, part

@@ -1,5 +1,5 @@
--- The places of those rules of duty_indexes.sql by which the current database has an index, whatever the rule's condition on the
--- database is: to ask this once takes less than to plan the query of each rule.
+-- The places of those rules of duty_indexes.sql by which the current database has an index, whatever the rule's conditions on
+-- the database and on the index are: to ask this once takes less than to plan the query of each rule.
 -- Run by duties/objects.rs on the old server, on any version. $1 has the regular expressions for the methods, $2 those for the
 -- operator classes, in the order of the rules.
 SELECT r.place

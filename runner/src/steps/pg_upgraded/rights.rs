@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use pgops_api::layout::PROGRAMS_DIR;
-use pgops_api::plan::{CreateroleGrants, Step};
+use pgops_api::plan::Step;
 
-use crate::postgres::createrole::{grant_missing, loses_rights};
+use crate::postgres::createrole::{grant_missing, is_carried};
 use crate::postgres::privileges::compare::Baseline;
 use crate::postgres::privileges::read::{Digest, privileges};
 use crate::postgres::server::inspection::Inspection;
@@ -55,15 +55,14 @@ pub async fn check(
 
 /// A repeated `pg_upgrade` repeats it: the grants are part of the new cluster alone.
 async fn carry_createrole(upgrade: &UpgradeContext, server: &Inspection<'_>) -> Result<(), StepError> {
-    let is_carried = upgrade.plan.createrole_grants == CreateroleGrants::Carry;
-    if !is_carried || !loses_rights(upgrade.old_major, upgrade.new_major) {
+    if !is_carried(upgrade.plan.createrole_grants, upgrade.old_major, upgrade.new_major) {
         return Ok(());
     }
     // It exists in every cluster that pg_upgrade has filled.
     let grants = grant_missing(&server.connect("template1").await?).await?;
     log_step(
         Step::PgUpgraded,
-        format!("{grants} GRANTs give roles with CREATEROLE the rights that they had"),
+        format!("{grants} GRANT statements give roles with CREATEROLE the rights that they had"),
     );
     Ok(())
 }

@@ -32,6 +32,7 @@ pub struct Estimate {
     schema: Duration,
     transfer: Duration,
     servers: Duration,
+    grants: Duration,
 }
 
 impl Estimate {
@@ -45,28 +46,32 @@ impl Estimate {
                 + create
                 + Duration::from_secs(copied.div_ceil(volume.bytes_per_second.max(1))),
             servers: rehearsal.restart() * RESTARTS,
+            grants: rehearsal.grants,
         }
     }
 
     fn whole(self) -> Duration {
-        self.schema + self.transfer + self.servers + REST
+        self.schema + self.transfer + self.servers + self.grants + REST
     }
 }
 
 impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { schema, transfer, servers } = self;
+        let Self { schema, transfer, servers, grants } = self;
         let whole = self.whole().as_secs_f64();
         let digits = usize::from(whole < 10.0);
         write!(
             f,
             "estimated outage: about {whole:.digits$} s ({:.1} s for the schema, as rehearsed; {:.1} s to transfer files; {:.1} s to start \
-             and stop servers; {:.1} s for the rest)",
+             and stop servers; ",
             schema.as_secs_f64(),
             transfer.as_secs_f64(),
             servers.as_secs_f64(),
-            REST.as_secs_f64()
-        )
+        )?;
+        if !grants.is_zero() {
+            write!(f, "{:.1} s to grant roles to roles with CREATEROLE; ", grants.as_secs_f64())?;
+        }
+        write!(f, "{:.1} s for the rest)", REST.as_secs_f64())
     }
 }
 
@@ -84,6 +89,7 @@ mod tests {
             server_start: milliseconds(200),
             server_stop: milliseconds(100),
             globals: milliseconds(100),
+            grants: Duration::ZERO,
             databases: vec![small, small, small],
         }
     }
@@ -114,6 +120,17 @@ mod tests {
         let text = estimate(&large, 40_000, 0);
         assert!(text.starts_with("estimated outage: about 43 s (37.6 s for the schema"), "{text}");
         assert!(text.contains("; 2.1 s to transfer files"), "{text}");
+    }
+
+    #[test]
+    fn estimate_includes_the_grants_that_are_carried_over() {
+        let grants = RehearsalTimes { grants: Duration::from_secs(51), ..rehearsal() };
+        let text = estimate(&grants, 100, 0);
+        assert!(text.starts_with("estimated outage: about 56 s"), "{text}");
+        assert!(
+            text.contains("; 51.0 s to grant roles to roles with CREATEROLE; 1.8 s for the rest)"),
+            "{text}"
+        );
     }
 
     #[test]

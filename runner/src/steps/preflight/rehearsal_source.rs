@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::language_modules::ReadModules;
 use crate::postgres::client::inventory::Inventory;
 use crate::postgres::collation::rules::RulesBefore;
+use crate::postgres::program::offer::Offer;
 
 /// The serving database, as far as the rehearsal must know it.
 pub struct RehearsalSource<'a> {
@@ -17,6 +18,8 @@ pub struct RehearsalSource<'a> {
     pub modules: &'a [ReadModules],
     /// Whether the dump must leave out the column option that the target does not know.
     pub drop_column_option: bool,
+    /// The extensions of the target image.
+    pub offer: &'a Offer,
     /// Libraries that the target lacks: they have findings of their own.
     pub missing_libraries: &'a BTreeSet<String>,
 }

@@ -10,6 +10,8 @@ pub struct RehearsalTimes {
     pub server_stop: Duration,
     /// The dump and the restore of roles.
     pub globals: Duration,
+    /// The `GRANT`s to roles with `CREATEROLE`, if they are carried over.
+    pub grants: Duration,
     /// Those of each database, `template1` first.
     pub databases: Vec<DatabaseTimes>,
 }

@@ -10,10 +10,12 @@ use pgops_api::layout::REHEARSAL_DIR;
 
 use super::census::Comparison;
 use super::configuration::Checked;
+use super::createrole;
 use super::definitions::Definitions;
 use super::dump_findings::not_dumped;
 use super::escalation::Escalation;
 use super::extension_objects::ExtensionObjects;
+use super::extension_updates;
 use super::jit;
 use super::pipeline::pipeline;
 use super::rehearsal_comparing::{Compared, Comparing};
@@ -75,6 +77,10 @@ pub async fn rehearse(
     programs.agent.kill_all().await?;
     let mut rehearsed = result?;
     rehearsed.findings.retain(|finding| !source.lacks_library_of(&finding.text));
+    if rehearsed.success.is_some() {
+        let notes = extension_updates::notes(upgrade, source, &scratch, &settings.servers).await?;
+        rehearsed.findings.extend(notes);
+    }
     Ok(rehearsed)
 }
 
@@ -134,6 +140,8 @@ async fn perform(
         }
     }
     let globals = roles_began.elapsed();
+    let (grants, not_granted) = createrole::rehearse(upgrade, scratch).await?;
+    findings.extend(not_granted);
     let comparison =
         Comparison::begin(&serving, &scratch.connect("postgres").await?, upgrade.old_major).await;
     let stages = Stages {
@@ -158,7 +166,8 @@ async fn perform(
     let success = (compared.databases.len() == names.len()).then(|| {
         let line = success(&compared, &upgrade.plan.to.version, began.elapsed());
         let server_stop = Duration::ZERO;
-        (line, RehearsalTimes { server_start, server_stop, globals, databases: compared.databases.clone() })
+        let databases = compared.databases.clone();
+        (line, RehearsalTimes { server_start, server_stop, globals, grants, databases })
     });
     findings.extend(compared.findings);
     Ok(Rehearsed {

@@ -42,6 +42,8 @@ impl Rebuild<'_> {
         }
         all.sort();
         all.dedup_by(|one, other| one.qualified() == other.qualified());
+        let (unsafe_to_rebuild, all) = self.divide(client, all).await?;
+        self.leave(database, &unsafe_to_rebuild);
         Ok(all)
     }
 }

@@ -100,7 +100,7 @@ impl<'a> Rebuild<'a> {
     }
 
     /// Tells those that would lose rows if they were rebuilt from the others.
-    async fn divide(
+    pub(super) async fn divide(
         &self,
         client: &Client,
         indexes: Vec<Index>,
@@ -113,7 +113,7 @@ impl<'a> Rebuild<'a> {
         Ok(indexes.into_iter().partition(|index| in_need.contains(&index.qualified())))
     }
 
-    fn leave(&mut self, database: &str, indexes: &[Index]) {
+    pub(super) fn leave(&mut self, database: &str, indexes: &[Index]) {
         if !indexes.is_empty() {
             self.add_follow_up(format!(
                 "database \"{database}\": {} may miss rows, and were not rebuilt: functions in them find what they name by the search \

@@ -55,6 +55,10 @@ async fn extension_that_cannot_be_updated_does_not_fail_the_upgrade() -> anyhow:
         // What code of users says may have their values: the server's log has it.
         let parts = ["pg_stat_statements", "raised by code of a user", "ALTER EXTENSION"];
         assert_step_given_up(&request, Step::UpdateExtensions, &parts)?;
+        let report = upgrade.report("report").await?;
+        let note = "[extension-update-fails] note: extension pg_stat_statements 1.8 in database \"postgres\"";
+        ensure!(report.contains(note), "the failure was not known before the outage:\n{report}");
+        ensure!(!report.contains("extension-update-fails] note: extension pg_trgm"), "{report}");
         let versions =
             "SELECT extname || ' ' || extversion FROM pg_extension WHERE extname LIKE 'pg_%' ORDER BY 1";
         let versions = orders.sql("postgres", versions).await?.concat();
