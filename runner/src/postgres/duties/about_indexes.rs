@@ -235,7 +235,6 @@ pub const DUTIES: &[Duty] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     /// Otherwise an index would be named by one of them and rebuilt by none.
     #[test]
