@@ -59,6 +59,12 @@ impl<'a> FromSql<'a> for Lossy {
     }
 }
 
+/// Whether a name was valid UTF-8 when it was read as [`Lossy`], so that a statement can name the object.
+#[must_use]
+pub fn was_utf8(name: &str) -> bool {
+    !name.contains(char::REPLACEMENT_CHARACTER)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +74,6 @@ mod tests {
         let read = |raw| Lossy::from_sql(&Type::TEXT, raw).map(|text| text.0).unwrap();
         assert_eq!(read("Zoë".as_bytes()), "Zoë");
         assert_eq!(read(b"Zo\xeb"), "Zo\u{fffd}");
+        assert!(was_utf8(&read("Zoë".as_bytes())) && !was_utf8(&read(b"Zo\xeb")));
     }
 }

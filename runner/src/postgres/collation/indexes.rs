@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Row};
 
 use super::dependents::Dependents;
 use crate::postgres::client::error::ServerError;
-use crate::postgres::client::query::Lossy;
+use crate::postgres::client::query::{Lossy, was_utf8};
 use crate::postgres::client::quote::identifier;
 
 /// An index whose order may be wrong.
@@ -24,6 +24,7 @@ pub struct Index {
     pub excludes: bool,
     /// Whether it belongs to the system catalog.
     pub is_system: bool,
+    pub oid: u32,
 }
 
 impl Index {
@@ -38,29 +39,49 @@ impl Index {
     pub fn can_rebuild_concurrently(&self, server: PgVersion) -> bool {
         // Before 12 the option does not exist, and 14.0 to 14.3 may leave rows out.
         let trusted = server.major >= 12 && !(server.major == 14 && server.minor < 4);
-        trusted && !self.excludes && !self.is_system
+        trusted && !self.excludes && !self.is_system && self.is_utf8()
     }
 
-    /// The statement that rebuilds it: concurrently if that is safe, else with a lock on its table.
+    /// Whether a statement can name it.
+    #[must_use]
+    pub fn is_utf8(&self) -> bool {
+        was_utf8(&self.schema) && was_utf8(&self.name)
+    }
+
+    /// The statement that rebuilds it: concurrently if that is safe, else with a lock on its table. If it has no name that a
+    /// statement can have, the server itself writes the statement, which is not possible concurrently.
     #[must_use]
     pub fn statement(&self, server: PgVersion) -> String {
+        if !self.is_utf8() {
+            return format!(
+                "DO $pgops$ BEGIN EXECUTE pg_catalog.format('REINDEX INDEX %s', '{}'::pg_catalog.regclass); END $pgops$",
+                self.oid
+            );
+        }
         let concurrently = if self.can_rebuild_concurrently(server) { "CONCURRENTLY " } else { "" };
         format!("REINDEX INDEX {concurrently}{}", self.qualified())
     }
 
     /// Reads the columns of `affected_indexes.sql` and of `duty_indexes.sql`.
     pub(in crate::postgres) fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        let (Lossy(schema), Lossy(name), oid) = (row.try_get(0)?, row.try_get(1)?, row.try_get(8)?);
         Ok(Self {
-            schema: row.try_get::<_, Lossy>(0)?.0,
-            name: row.try_get::<_, Lossy>(1)?.0,
+            name: unique(&schema, name, oid),
+            schema,
             table: row.try_get::<_, Lossy>(2)?.0,
             table_oid: row.try_get(3)?,
             method: row.try_get(4)?,
             bytes: u64::try_from(row.try_get::<_, i64>(5)?).unwrap_or(0),
             excludes: row.try_get(6)?,
             is_system: row.try_get(7)?,
+            oid,
         })
     }
+}
+
+/// Another index may have a name that reads the same, if one of the names was not valid UTF-8: it would be taken for this one.
+fn unique(schema: &str, name: String, oid: u32) -> String {
+    if was_utf8(schema) && was_utf8(&name) { name } else { format!("{name} (OID {oid})") }
 }
 
 /// Whether `REINDEX` and `amcheck` run the functions of an index only with the rights of the table's owner: before these
@@ -116,6 +137,7 @@ mod tests {
             bytes: 0,
             excludes: false,
             is_system: false,
+            oid: 16401,
         }
     }
 
@@ -140,6 +162,18 @@ mod tests {
                 "{index:?} {version}"
             );
         }
+    }
+
+    /// One such name would otherwise be a failure, and another one that reads the same would be skipped.
+    #[test]
+    fn index_whose_name_is_not_utf8_is_rebuilt_by_its_oid() {
+        let odd = Index { name: unique("public", "zo\u{fffd}".into(), 16401), ..index() };
+        assert_eq!(odd.name, "zo\u{fffd} (OID 16401)");
+        assert_eq!(unique("public", "words".into(), 16401), "words");
+        assert_ne!(unique("zo\u{fffd}", "words".into(), 1), unique("zo\u{fffd}", "words".into(), 2));
+        let expected = "DO $pgops$ BEGIN EXECUTE pg_catalog.format('REINDEX INDEX %s', '16401'::pg_catalog.regclass); END $pgops$";
+        assert_eq!(statement(&odd, "17.11"), expected);
+        assert!(!odd.can_rebuild_concurrently("17.11".parse().unwrap()));
     }
 
     #[test]

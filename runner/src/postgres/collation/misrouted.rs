@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::postgres::client::query::was_utf8;
 use crate::postgres::client::quote::literal;
 
 /// A leaf partition, with its root.
@@ -95,7 +96,7 @@ impl Partition {
     pub fn owner(&self) -> Result<&str, Unchecked> {
         match &self.owner {
             None => Err(Unchecked::SeveralOwners),
-            Some(owner) if !self.is_utf8() || !is_utf8(owner) => Err(Unchecked::NotUtf8),
+            Some(owner) if !self.is_utf8() || !was_utf8(owner) => Err(Unchecked::NotUtf8),
             Some(_) if self.runs_foreign_code => Err(Unchecked::ForeignCode),
             Some(owner) => Ok(owner),
         }
@@ -103,7 +104,7 @@ impl Partition {
 
     /// Whether the names that statements need are known.
     fn is_utf8(&self) -> bool {
-        is_utf8(&self.name) && is_utf8(&self.root) && self.column.as_deref().is_none_or(is_utf8)
+        was_utf8(&self.name) && was_utf8(&self.root) && self.column.as_deref().is_none_or(was_utf8)
     }
 
     /// An expression that names it to the server.
@@ -156,11 +157,6 @@ impl fmt::Display for Unchecked {
             }
         }
     }
-}
-
-/// Whether a name was read without loss.
-fn is_utf8(name: &str) -> bool {
-    !name.contains(char::REPLACEMENT_CHARACTER)
 }
 
 /// How many partitions a sentence names.

@@ -82,7 +82,7 @@ pub async fn drop_leftovers(client: &Client, index: &Index) -> Result<(), Server
 pub async fn end_rebuilds(client: &Client) -> Result<(), ServerError> {
     let sql = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE application_name = 'pgops' \
                AND usename = current_user AND datname = current_database() AND pid <> pg_backend_pid() \
-               AND query LIKE 'REINDEX INDEX %'";
+               AND query ~ '^(DO .*)?REINDEX INDEX '";
     while !strings(client, "rebuilds of an earlier runner", sql).await?.is_empty() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

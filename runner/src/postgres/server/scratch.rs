@@ -2,7 +2,7 @@
 //!
 //! It lives in the file system of a worker's container, listens on a unix socket only, and runs as `pg_upgrade` runs the
 //! new server: in binary upgrade mode. That mode also keeps restored subscriptions from starting a worker, which would
-//! take changes away from the real server.
+//! take changes away from the real server; in the usual mode an option does.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -41,7 +41,7 @@ WITH RECURSIVE sensitive (type, btree_only) AS (
   WHERE c.relkind = 'i' AND (a.amname = 'btree' OR NOT s.btree_only)
 )
 SELECT n.nspname::text, c.relname::text, format('%I.%I', tn.nspname, t.relname), t.oid,
-  a.amname::text, pg_relation_size(c.oid), i.indisexclusion, n.nspname = 'pg_catalog'
+  a.amname::text, pg_relation_size(c.oid), i.indisexclusion, n.nspname = 'pg_catalog', c.oid
 FROM affected f
 JOIN pg_index i ON i.indexrelid = f.oid
 JOIN pg_class c ON c.oid = i.indexrelid

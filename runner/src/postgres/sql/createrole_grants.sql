@@ -1,5 +1,5 @@
 -- The GRANTs by which roles with CREATEROLE get back what they could do with existing roles before 16, in an order in which
--- they succeed: a statement names up to 50 of them.
+-- they succeed: a statement grants up to 50 roles.
 -- Run by createrole.rs on the old server (before 16), and on the new one (16 or newer) before clients are let in.
 --
 -- The new grants lead from a role with CREATEROLE to one from which no membership leads to such a role: no order of them makes

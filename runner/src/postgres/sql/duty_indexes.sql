@@ -5,7 +5,7 @@
 -- which waits for locks on the index.
 SELECT n.nspname::text, c.relname::text, format('%I.%I', tn.nspname, t.relname), t.oid,
   a.amname::text, CASE WHEN $3::bool THEN COALESCE(pg_relation_size(c.oid), 0) ELSE 0::int8 END, i.indisexclusion,
-  n.nspname = 'pg_catalog'
+  n.nspname = 'pg_catalog', c.oid
 FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -68,6 +68,7 @@ mod tests {
             bytes,
             excludes: false,
             is_system: false,
+            oid: 16401,
         }
     }
 

@@ -110,7 +110,7 @@ impl<'a> Rebuild<'a> {
             return Ok((Vec::new(), indexes));
         }
         let in_need = indexes_in_need_of_a_path(client).await?;
-        Ok(indexes.into_iter().partition(|index| in_need.contains(&index.qualified())))
+        Ok(indexes.into_iter().partition(|index| in_need.contains(&index.oid)))
     }
 
     pub(super) fn leave(&mut self, database: &str, indexes: &[Index]) {
@@ -211,7 +211,8 @@ impl<'a> Rebuild<'a> {
         if let Some(why) = rebuild(client, index, server).await? {
             return Ok(Some(why));
         }
-        if index.method != "btree" {
+        // The check takes the index by its name.
+        if index.method != "btree" || !index.is_utf8() {
             return Ok(None);
         }
         let failed = ServerError::execute("check an index with amcheck");
@@ -283,6 +284,7 @@ mod tests {
             bytes,
             excludes: false,
             is_system: false,
+            oid: 16401,
         };
         let merged = merged(vec![index("a", 8192), index("c", 8192)], vec![index("b", 0), index("c", 16384)]);
         let names: Vec<_> = merged.iter().map(|index| index.name.as_str()).collect();
