@@ -16,7 +16,9 @@ const MAX: usize = 2;
 pub fn send_descriptors(socket: impl AsFd, carrier: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+    let mut is_sent =
+        || descriptors.len() <= MAX && ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+    if !descriptors.is_empty() && !is_sent() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "more descriptors than fit"));
     }
     sendmsg(socket, &[IoSlice::new(carrier)], &mut ancillary, SendFlags::NOSIGNAL)?;
