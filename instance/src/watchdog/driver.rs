@@ -132,7 +132,7 @@ impl Watchdog {
     }
 }
 
-/// Opened for writing as well: then Patroni never waits for a reader, and no end of file is read between two Patronis.
+/// Opened for writing as well: then Patroni never waits for a reader, and no end of file is read between two runs of Patroni.
 fn create_fifo(run_dir: &Tree) -> Result<File, FileError> {
     let path: PathBuf = run_dir.root().join(FIFO);
     run_dir.remove_file(&path)?;
