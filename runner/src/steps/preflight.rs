@@ -100,7 +100,7 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
 async fn run_major(upgrade: &mut UpgradeContext, ip: &str) -> Result<(), StepError> {
     upgrade.work_dir.create()?;
     // A server that is asked what its files hold would wait for ever for a FIFO.
-    SettingsFiles::read(upgrade.volume.tree(), &upgrade.volume.data_dir(upgrade.old_major))?;
+    SettingsFiles::read(upgrade.volume.tree(), &volume::data_directory(upgrade)?)?;
     // The files that these include may be anywhere in its pod.
     settings_in_files::read(upgrade, ip).await?;
     let (inventory, mut readings) = reading::read(upgrade, ip).await?;

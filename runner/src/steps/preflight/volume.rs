@@ -7,6 +7,19 @@ use crate::postgres::volume::data::tablespaces_within;
 use crate::postgres::volume::work_dir::Marker;
 use crate::upgrade::{Finding, StepError, UpgradeContext};
 
+/// The old data directory, of which nothing else can be said if it is not one on the volume itself.
+pub fn data_directory(upgrade: &UpgradeContext) -> Result<PathBuf, StepError> {
+    let data_dir = upgrade.volume.data_dir(upgrade.old_major);
+    if upgrade.volume.is_own_dir(&data_dir)? {
+        return Ok(data_dir);
+    }
+    let text = format!(
+        "{} is not a directory, or reached by a symbolic link, which pgops does not follow: move the data there",
+        data_dir.display()
+    );
+    Err(StepError::Findings(vec![Finding::new("volume-layout", text)]))
+}
+
 pub fn findings(upgrade: &UpgradeContext) -> Result<Vec<Finding>, StepError> {
     let volume = &upgrade.volume;
     let major = upgrade.old_major;
@@ -18,15 +31,7 @@ pub fn findings(upgrade: &UpgradeContext) -> Result<Vec<Finding>, StepError> {
             format!("the volume names {active} as active, not {major}: was it created by another operator?");
         findings.push(Finding::new("volume-layout", text));
     }
-    let data_dir = volume.data_dir(major);
-    if !volume.is_own_dir(&data_dir)? {
-        let text = format!(
-            "{} is not a directory, or reached by a symbolic link, which pgops does not follow: move the data there",
-            data_dir.display()
-        );
-        // Nothing else can be said about it.
-        return Err(StepError::Findings(vec![Finding::new("volume-layout", text)]));
-    }
+    let data_dir = data_directory(upgrade)?;
     let mut outside = Vec::new();
     for tablespace in volume.tablespaces(&data_dir)? {
         if !volume.is_own_dir(&tablespace)? {
