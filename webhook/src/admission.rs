@@ -4,6 +4,7 @@
 //! HTTP on top (`bounds`, `envelope`, `response`, `audit`, `body_limits`, `worker_write`, `passing_denial`,
 //! `whole_database`, `handler`).
 
+mod active_requests;
 mod audit;
 mod body_limits;
 mod bounds;

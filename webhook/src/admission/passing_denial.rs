@@ -3,21 +3,19 @@
 //! Users create a request as soon as they see that it has passed, and the caches may learn that a moment later. So the API
 //! server itself is asked before such a request is denied.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use kube::api::ListParams;
-use kube::core::DeserializeGuard;
 use kube::{Api, Client};
+use pgops_api::Postgres;
 use pgops_api::admission::DenialReason;
-use pgops_api::{Postgres, PostgresOpsRequest};
 use serde::Deserialize;
 
+use super::active_requests::visit_active_requests;
 use super::lookups::Lookups;
 use super::outcome::Outcome;
 use crate::cache::{Caches, Current};
-
-/// Number of requests that are read at once: a namespace may have thousands that have ended.
-const PAGE: u32 = 50;
 
 /// Why a request is denied now, and may be admitted a moment later.
 const PASSING: [DenialReason; 5] = [
@@ -90,21 +88,12 @@ impl PassingDenial {
     async fn read(&self, client: Client) -> kube::Result<Current> {
         let params = ListParams::default().fields(&format!("metadata.name={}", self.database));
         let databases = Api::<Postgres>::namespaced(client.clone(), &self.namespace).list(&params).await?;
-        let requests: Api<DeserializeGuard<PostgresOpsRequest>> = Api::namespaced(client, &self.namespace);
-        let mut params = ListParams::default().limit(PAGE);
-        let mut active = Vec::new();
-        loop {
-            let page = requests.list(&params).await?;
-            let readable = page.items.into_iter().filter_map(|request| request.0.ok());
-            active.extend(readable.filter(|request| self.is_blocked_by(request)).map(Arc::new));
-            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
-            if params.continue_token.is_none() {
-                return Ok(Current { database: databases.items.into_iter().next(), requests: active });
-            }
-        }
-    }
-
-    fn is_blocked_by(&self, request: &PostgresOpsRequest) -> bool {
-        request.is_active() && request.spec.database_ref.name == self.database
+        let mut requests = Vec::new();
+        visit_active_requests(client, &self.namespace, &self.database, |request| {
+            requests.push(Arc::new(request));
+            ControlFlow::Continue(())
+        })
+        .await?;
+        Ok(Current { database: databases.items.into_iter().next(), requests })
     }
 }

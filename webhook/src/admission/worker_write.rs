@@ -3,18 +3,16 @@
 //! By then the new server runs, past the point of no return, so the write must not be denied because the caches are behind:
 //! the API server itself is asked.
 
-use kube::api::ListParams;
-use kube::core::DeserializeGuard;
-use kube::{Api, Client};
-use pgops_api::{PostgresOpsRequest, names};
+use std::ops::ControlFlow;
+
+use kube::Client;
+use pgops_api::names;
 use serde::Deserialize;
 
+use super::active_requests::visit_active_requests;
 use super::lookups::Lookups;
 use super::outcome::Outcome;
 use super::rules::version_change;
-
-/// Number of requests that are read at once: a namespace may have thousands that have ended.
-const PAGE: u32 = 50;
 
 /// A change of a database's version by a service account with the name of a worker's.
 #[derive(Debug, Eq, PartialEq)]
@@ -69,25 +67,14 @@ impl WorkerWrite {
         true
     }
 
-    /// Whether a request of the namespace has this worker, page by page.
+    /// Whether an active request for the database has this worker.
     async fn is_known(&self, client: Client) -> kube::Result<bool> {
-        let requests: Api<DeserializeGuard<PostgresOpsRequest>> = Api::namespaced(client, &self.namespace);
-        let mut params = ListParams::default().limit(PAGE);
-        loop {
-            let page = requests.list(&params).await?;
-            if page.items.iter().any(|request| request.0.as_ref().is_ok_and(|it| self.is_by(it))) {
-                return Ok(true);
-            }
-            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
-            if params.continue_token.is_none() {
-                return Ok(false);
-            }
-        }
-    }
-
-    fn is_by(&self, request: &PostgresOpsRequest) -> bool {
-        request.is_active()
-            && request.spec.database_ref.name == self.database
-            && version_change::is_worker_of(request, &self.user)
+        let mut is_known = false;
+        visit_active_requests(client, &self.namespace, &self.database, |request| {
+            is_known = version_change::is_worker_of(&request, &self.user);
+            if is_known { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .await?;
+        Ok(is_known)
     }
 }
