@@ -1,5 +1,7 @@
 //! Other settings: the server checks them first, and is restarted only if one of them needs it.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::jiff::SignedDuration;
 use pgops_api::instance_status::UNKNOWN_SETTINGS;
 use pgops_api::opsrequest::{Apply, RestartMode};
@@ -45,12 +47,18 @@ pub fn result(facts: &Facts) -> String {
     result
 }
 
+/// Names of the settings that the request makes.
+fn applied(facts: &Facts) -> BTreeSet<String> {
+    let change = facts.request.spec.configuration.as_ref();
+    let text = change.and_then(|change| settings::of_map(&change.apply_config).ok());
+    text.map(settings::names).unwrap_or_default()
+}
+
 /// The settings of the request that others take precedence over, as far as the server has read them.
 fn overridden(facts: &Facts) -> Vec<String> {
     let read = facts.running.instance.as_ref().and_then(|instance| instance.inline_settings.clone());
     let read = read.filter(|read| read.digest == digest(facts.database.inline_settings()));
-    let change = facts.request.spec.configuration.clone().unwrap_or_default();
-    let own = settings::of_map(&change.apply_config).map(settings::names).unwrap_or_default();
+    let own = applied(facts);
     let overridden = read.map(|read| read.overridden).unwrap_or_default();
     overridden.into_iter().filter(|name| own.contains(name)).collect()
 }
@@ -190,7 +198,7 @@ fn reload(facts: &Facts) -> Option<Step> {
 /// `ALTER SYSTEM`, and can wait until the next restart.
 fn own_pending<'a>(facts: &Facts, pending: &'a [String]) -> Vec<&'a str> {
     let change = facts.request.spec.configuration.clone().unwrap_or_default();
-    let mut own = settings::of_map(&change.apply_config).map(settings::names).unwrap_or_default();
+    let mut own = applied(facts);
     if change.remove_custom_config || change.config_secret.is_some() {
         let before = facts.replaced().and_then(|replaced| replaced.inline).unwrap_or_default();
         own.extend(settings::names(&before));
