@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use pgops_api::failover_timings::Timings;
+
 use super::clock::BootTime;
 use super::commands::Command;
 
 /// Longest time without a keepalive, whatever Patroni has asked for. With the time that a renewal and the kill take it must stay
 /// below Patroni's `ttl`, after which another server may be promoted.
-pub const LIMIT: Duration = Duration::from_secs(10);
+pub const LIMIT: Duration = Duration::from_secs(Timings::STANDBYS.watchdog() as u64);
 /// Time for the server to end by itself.
 pub const GRACE: Duration = Duration::from_secs(1);
 

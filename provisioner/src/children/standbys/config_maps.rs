@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use pgops_api::failover_timings::Timings;
 use pgops_api::replicated_settings::ReplicatedSettings;
 use pgops_api::topology::{Standbys, StreamingMode};
 use pgops_api::{Postgres, names};
@@ -13,13 +14,6 @@ use super::super::metadata::metadata;
 /// Annotation with Patroni's settings that all servers share.
 const CONFIG: &str = "config";
 
-/// Seconds after which another server may take the lock over: Patroni's least. Renewals, the watchdog of the instance and the end of
-/// the server have to fit into it.
-const LEASE_SECONDS: u32 = 20;
-/// Seconds between two renewals of the lock.
-const RENEWAL_SECONDS: u32 = 3;
-/// Seconds after which a request to the API server is given up.
-const REQUEST_SECONDS: u32 = 4;
 /// WAL in bytes that an asynchronous standby may lack and still become the primary.
 const MAX_LAG: u32 = 1 << 20;
 /// From this number of servers on a commit waits for any of the standbys, so that one that hangs delays none.
@@ -50,9 +44,10 @@ fn dynamic_settings(database: &Postgres, standbys: Standbys) -> Value {
     let parameters = ReplicatedSettings::parse(database.inline_settings()).parameters();
     let mut settings = Map::new();
     let mut set = |name: &str, value: Value| settings.insert(name.to_owned(), value);
-    set("ttl", json!(LEASE_SECONDS));
-    set("loop_wait", json!(RENEWAL_SECONDS));
-    set("retry_timeout", json!(REQUEST_SECONDS));
+    let timings = Timings::STANDBYS;
+    set("ttl", json!(timings.ttl()));
+    set("loop_wait", json!(timings.loop_wait()));
+    set("retry_timeout", json!(timings.retry_timeout()));
     // The primary leads on without the API server as long as it reaches all standbys.
     set("failsafe_mode", json!(true));
     set("check_timeline", json!(true));
