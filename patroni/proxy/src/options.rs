@@ -18,7 +18,7 @@ pub struct Options {
     #[arg(long, env = "PGOPS_HA_SCOPE")]
     pub ha_scope: Name,
     /// Name of this pod, the only one that may be changed.
-    #[arg(long, env = "PGOPS_POD")]
+    #[arg(long, env = "PGOPS_POD_NAME")]
     pub pod: Name,
     /// Port for Patroni, on the loopback interface.
     #[arg(long, default_value_t = 8009)]
