@@ -19,7 +19,7 @@ export PGOPS_E2E_REGISTRY
 
 musl := x86_64-unknown-linux-musl
 # The demonstration's program is built in the same call, so that its dependencies compile once.
-programs := webhook provisioner runner instance probe demo
+programs := webhook provisioner runner instance patroni-proxy probe demo
 binaries := $(CARGO_TARGET_DIR)/$(musl)/release
 # Debug builds of programs. All packages and an example: cargo then selects the features of the dependencies as it does for
 # `cargo test --workspace`, and compiles none of them again. So does `--workspace --test NAME`.
@@ -246,8 +246,12 @@ build: static ## build the static programs that go into images
 		$(programs:%=--bin pgops-%) --workspace
 
 .PHONY: patroni
-patroni: ## build the Patroni bundle, which will be a layer of an image
+patroni: ## build the Patroni bundle, which is a layer of an image
 	@$(phase) "Patroni bundle" patroni/build
+
+.PHONY: patroni-image
+patroni-image: build cluster-up patroni ## build the image with the Patroni bundle and load it into the test cluster
+	@$(phase) "Patroni image" patroni/image "$(binaries)"
 
 .PHONY: images
 images: build cluster-up ## build the images and load them into the test cluster
@@ -256,7 +260,7 @@ images: build cluster-up ## build the images and load them into the test cluster
 .PHONY: install
 install: images ## install pgops in the cluster, with the catalog of tests/values.yaml
 	@# The annotation replaces the pods if, and only if, the programs have changed.
-	@build=$$(cd "$(binaries)" && cat pgops-webhook pgops-provisioner pgops-runner pgops-instance | sha256sum | cut -c1-12); \
+	@build=$$(cd "$(binaries)" && cat pgops-{webhook,provisioner,runner,instance} | sha256sum | cut -c1-12); \
 	$(phase) "Helm" tests/cluster/exec helm upgrade --install pgops charts/pgops \
 		--namespace pgops-system --create-namespace --wait --timeout 3m \
 		--values tests/values.yaml \
