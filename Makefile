@@ -199,6 +199,15 @@ extensions: cluster-up ## upgrade a database with all extensions that Debian pac
 	@$(phase) "Extensions of Debian" tests/cluster/exec \
 		cargo test --workspace --test extensions --locked --offline
 
+.PHONY: standbys
+standbys: export PGOPS_HELM_FLAGS := --set provisioner.enableStandbys=true
+standbys: patroni-image install ## test databases with standbys, which are enabled in the cluster for that
+	@$(phase) "Build of the tests of standbys" cargo test --workspace --test standbys --locked --no-run
+	@code=0; $(phase) "Databases with standbys" tests/cluster/exec \
+		cargo test --workspace --test standbys --locked --offline -- --test-threads 1 || code=$$?; \
+	PGOPS_HELM_FLAGS= $(MAKE) install; \
+	exit $$code
+
 .PHONY: chaos
 chaos: cluster-up ## kill the worker at every record and stage, and inject faults
 	@$(phase) "Build of the chaos tests" cargo test --workspace --locked --test chaos --no-run
@@ -265,7 +274,7 @@ install: images ## install pgops in the cluster, with the catalog of tests/value
 		--namespace pgops-system --create-namespace --wait --timeout 3m \
 		--values tests/values.yaml \
 		--set images.registry="$(PGOPS_E2E_REGISTRY)" --set catalog.registry="$(PGOPS_E2E_REGISTRY)" \
-		--set-string podAnnotations.build="$$build"
+		--set-string podAnnotations.build="$$build" $(PGOPS_HELM_FLAGS)
 
 .PHONY: generate
 generate: ## regenerate all generated files: definitions, table of values, references

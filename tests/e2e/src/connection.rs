@@ -9,6 +9,7 @@ use pgops_api::{Postgres, names};
 use tokio::time::Instant;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
+use crate::members;
 use crate::namespace::Namespace;
 
 /// The first attempts may reach a server that is not listening yet.
@@ -17,11 +18,25 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// The oldest major version that the tests have a server of.
 const OLDEST_MAJOR: u32 = 13;
 
-/// Connects to the server in the first pod of the database `name`, as the superuser.
-pub(crate) async fn connect(ns: &Namespace, name: &str, dbname: &str) -> anyhow::Result<Client> {
+/// Which server of a database to connect to.
+#[derive(Clone, Copy)]
+pub(crate) enum Server<'a> {
+    /// The one that accepts writes: the only one, or the primary.
+    Primary,
+    /// That of this pod.
+    Pod(&'a str),
+}
+
+/// Connects to a server of the database `name`, as the superuser.
+pub(crate) async fn connect(
+    ns: &Namespace,
+    name: &str,
+    server: Server<'_>,
+    dbname: &str,
+) -> anyhow::Result<Client> {
     let deadline = Instant::now() + CONNECT_TIMEOUT;
     loop {
-        match try_connect(ns, name, dbname).await {
+        match try_connect(ns, name, server, dbname).await {
             Err(_) if Instant::now() < deadline => tokio::time::sleep(RETRY_INTERVAL).await,
             result => {
                 return result.with_context(|| {
@@ -32,16 +47,20 @@ pub(crate) async fn connect(ns: &Namespace, name: &str, dbname: &str) -> anyhow:
     }
 }
 
-async fn try_connect(ns: &Namespace, name: &str, dbname: &str) -> anyhow::Result<Client> {
-    let secret = ns.api::<Postgres>().get(name).await?.auth_secret();
-    let auth = ns.api::<Secret>().get(&secret).await?;
+async fn try_connect(ns: &Namespace, name: &str, server: Server<'_>, dbname: &str) -> anyhow::Result<Client> {
+    let database = ns.api::<Postgres>().get(name).await?;
+    let auth = ns.api::<Secret>().get(&database.auth_secret()).await?;
     let entry = |key: &str| {
         let bytes = auth.data.as_ref().and_then(|data| data.get(key));
         let bytes = bytes.ok_or_else(|| anyhow!("the password's Secret has no key {key}"))?;
         anyhow::Ok(String::from_utf8(bytes.0.clone())?)
     };
-    let pods = ns.api::<Pod>();
-    let mut forward = pods.portforward(&names::pod(name, 0), &[names::POSTGRES_PORT]).await?;
+    let pod = match server {
+        Server::Pod(pod) => pod.to_owned(),
+        Server::Primary if database.replicas() > 1 => members::primary(ns, name).await?,
+        Server::Primary => names::pod(name, 0),
+    };
+    let mut forward = ns.api::<Pod>().portforward(&pod, &[names::POSTGRES_PORT]).await?;
     let stream = forward.take_stream(names::POSTGRES_PORT).ok_or_else(|| anyhow!("no stream to the pod"))?;
     let mut config = Config::new();
     config.user(entry("username")?).password(entry("password")?).dbname(dbname).application_name("pgops-e2e");

@@ -11,7 +11,7 @@ use pgops_api::{Postgres, names};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use crate::connection;
+use crate::connection::{self, Server};
 use crate::namespace::Namespace;
 use crate::wait::wait_for;
 
@@ -169,7 +169,7 @@ impl Database {
 
     /// A connection to one of its databases, as the superuser.
     pub(crate) async fn connect(&self, dbname: &str) -> anyhow::Result<Client> {
-        connection::connect(&self.ns, &self.name, dbname).await
+        connection::connect(&self.ns, &self.name, Server::Primary, dbname).await
     }
 
     /// Runs statements in one of its databases; returns the rows, each column as text.

@@ -47,6 +47,7 @@ pub mod injected_container;
 mod kubectl;
 mod loop_volume;
 mod manual_pg_upgrade;
+mod members;
 mod namespace;
 mod packaged_extension;
 mod pause;
