@@ -5,12 +5,13 @@ asks, once, whether a standby has everything. Clients wait for as long. Here bot
 for giving up the leader's lock are Patroni's own.
 """
 
-import inspect
 import logging
 import threading
 import time
 from types import ModuleType
 from typing import Any, Callable, Optional
+
+from pgops_expect import Unexpected, expect, expect_parameter
 
 logger = logging.getLogger("patroni.pgops")
 
@@ -21,10 +22,6 @@ PATIENCE = 1
 
 Action = Callable[..., Any]
 Ask = Callable[..., bool]
-
-
-class Unexpected(Exception):
-    """Patroni is not the one that this file was written for."""
 
 
 class Clock:
@@ -111,14 +108,3 @@ def with_frequent_questions(ask: Ask, clock: Clock) -> Ask:
         return ask_often(lambda: ask(self, **options), clock.monotonic, clock.sleep)
 
     return replacement
-
-
-def expect(condition: bool, otherwise: str) -> None:
-    if not condition:
-        raise Unexpected(otherwise)
-
-
-def expect_parameter(owner: type, method: str, parameter: str) -> None:
-    function = getattr(owner, method, None)
-    known = inspect.signature(function).parameters if callable(function) else {}
-    expect(parameter in known, f"{owner.__name__} has no method {method} with the parameter {parameter}")

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use pgops_api::failover_timings::Timings;
 use pgops_api::names::{self, LABEL_ROLE, ROLE_PRIMARY, ROLE_STANDBY};
 use pgops_volume::Volume;
 use serde_json::{Value, json};
@@ -36,8 +37,8 @@ pub fn patroni_yml(member: &Member, passwords: &Passwords, run_dir: &Path, volum
             // The one that writes to a FIFO.
             "driver": "testing",
             "device": run_dir.join(FIFO),
-            // Half of the `ttl`.
-            "safety_margin": -1,
+            // How much earlier than the lock ends.
+            "safety_margin": Timings::STANDBYS.ttl() - Timings::STANDBYS.watchdog(),
         },
         "postgresql": postgresql(member, passwords, run_dir, volume),
     });

@@ -18,7 +18,6 @@ impl BootTime {
         Self(Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default()))
     }
 
-    #[cfg(test)]
     pub fn after_boot(time: Duration) -> Self {
         Self(time)
     }

@@ -19,7 +19,7 @@ use crate::gate::{Access, Freeze};
 /// The FIFO, in the directory of the container's files.
 pub const FIFO: &str = "watchdog";
 
-/// Time between two looks. A keepalive is taken for as old as the previous look.
+/// Time between two looks.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Most bytes that one look reads: what a FIFO holds.
 const MAX_READ: usize = 64 * 1024;
@@ -30,8 +30,6 @@ pub struct Watchdog {
     access: Access,
     parser: Parser,
     machine: Machine,
-    /// Begin of the last look.
-    looked: BootTime,
     last_action: Option<Action>,
     patroni_starts: UnboundedReceiver<()>,
 }
@@ -56,7 +54,6 @@ impl Watchdog {
             access,
             parser: Parser::default(),
             machine: Machine::new(),
-            looked: BootTime::now(),
             last_action: None,
             patroni_starts,
         };
@@ -74,12 +71,9 @@ impl Watchdog {
     }
 
     fn look(&mut self) {
-        // What is read came after the last look had begun, however long this process was stopped since.
-        let since = std::mem::replace(&mut self.looked, BootTime::now());
         let events = self.read();
         let server = if self.access.is_idle() { Server::Ended } else { Server::Runs };
-        let (machine, action) =
-            self.machine.look(&Look { since, now: BootTime::now(), events: &events, server });
+        let (machine, action) = self.machine.look(&Look { now: BootTime::now(), events: &events, server });
         self.machine = machine;
         if let Some(action) = action {
             self.act(action);

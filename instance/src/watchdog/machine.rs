@@ -7,19 +7,20 @@ use pgops_api::failover_timings::Timings;
 use super::clock::BootTime;
 use super::commands::Command;
 
-/// Longest time without a keepalive, whatever Patroni has asked for. With the time that a renewal and the kill take it must stay
-/// below Patroni's `ttl`, after which another server may be promoted.
+/// Longest time since the last confirmed request for the lock was sent, whatever Patroni asks for. With the time that the kill
+/// takes it must stay below Patroni's `ttl`, after which another server may be promoted.
 pub const LIMIT: Duration = Duration::from_secs(Timings::STANDBYS.watchdog() as u64);
-/// Time for the server to end by itself.
+/// Time for the server to end by itself, before it is killed.
 pub const GRACE: Duration = Duration::from_secs(1);
+const _: () = assert!(GRACE.as_secs() < Timings::STANDBYS.kill() as u64, "no time is left for the kill");
 
 /// Whether Patroni has to be seen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Mode {
     Disarmed,
     Armed {
-        /// When it was seen last, at the latest.
-        fed: BootTime,
+        /// When the last request was sent that has confirmed the lock.
+        confirmed: BootTime,
         limit: Duration,
     },
 }
@@ -62,10 +63,8 @@ pub enum Server {
 /// One look.
 #[derive(Clone, Copy, Debug)]
 pub struct Look<'a> {
-    /// Time of the previous look.
-    pub since: BootTime,
     pub now: BootTime,
-    /// What came in between.
+    /// What came since the previous one.
     pub events: &'a [Event],
     pub server: Server,
 }
@@ -88,9 +87,9 @@ impl Machine {
 
     /// What follows from a look, and what is done.
     pub fn look(self, look: &Look<'_>) -> (Self, Option<Action>) {
-        let next = look.events.iter().fold(self, |machine, event| machine.learn(*event, look.since));
+        let next = look.events.iter().fold(self, |machine, event| machine.learn(*event));
         match (next.phase, next.mode) {
-            (Phase::Watching, Mode::Armed { fed, limit }) if look.now - fed >= limit => {
+            (Phase::Watching, Mode::Armed { confirmed, limit }) if look.now - confirmed >= limit => {
                 let phase = Phase::Fired { at: look.now, seen: false };
                 (Self { phase, ..next }, Some(Action::Fire))
             }
@@ -105,22 +104,43 @@ impl Machine {
         }
     }
 
-    /// Takes an event for as old as it can be. When this process and Patroni have been frozen together, a keepalive from before
-    /// says nothing about the present.
-    fn learn(self, event: Event, at_the_earliest: BootTime) -> Self {
-        let fed = at_the_earliest;
+    fn learn(self, event: Event) -> Self {
         let mode = match (event, self.mode) {
-            (Event::Command(Command::Arm(asked)), _) => Mode::Armed { fed, limit: asked.min(LIMIT) },
-            (Event::Command(Command::KeepAlive), Mode::Armed { limit, .. }) => Mode::Armed { fed, limit },
-            (Event::Command(Command::KeepAlive), Mode::Disarmed) => Mode::Armed { fed, limit: LIMIT },
+            (Event::Command(Command::Arm { asked, sent }), mode) => {
+                Mode::Armed { confirmed: mode.confirmed_at_least(sent), limit: asked.min(LIMIT) }
+            }
+            (Event::Command(Command::KeepAlive(sent)), mode) => {
+                let limit = if let Mode::Armed { limit, .. } = mode { limit } else { LIMIT };
+                Mode::Armed { confirmed: mode.confirmed_at_least(sent), limit }
+            }
             // The previous one has not laid its role down: its server may still be the primary.
             (Event::PatroniStarted, mode) if self.phase == Phase::Watching => mode,
             (Event::Command(Command::Disarm) | Event::PatroniStarted, _) => Mode::Disarmed,
         };
         let phase = match self.phase {
+            Phase::Fired { at, seen } => Phase::Fired { at, seen: seen || event.is_after(at) },
             Phase::Watching => Phase::Watching,
-            Phase::Fired { at, .. } => Phase::Fired { at, seen: true },
         };
         Self { mode, phase }
+    }
+}
+
+impl Mode {
+    /// The later date. Two threads of Patroni may write, so that the older one comes last.
+    fn confirmed_at_least(self, sent: BootTime) -> BootTime {
+        match self {
+            Self::Armed { confirmed, .. } => confirmed.max(sent),
+            Self::Disarmed => sent,
+        }
+    }
+}
+
+impl Event {
+    /// Whether it says that Patroni has run since then. A keepalive may have waited for this process to be continued.
+    fn is_after(self, time: BootTime) -> bool {
+        match self {
+            Self::Command(Command::Arm { sent, .. } | Command::KeepAlive(sent)) => sent > time,
+            Self::Command(Command::Disarm) | Self::PatroniStarted => true,
+        }
     }
 }

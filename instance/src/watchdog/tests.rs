@@ -14,21 +14,31 @@ use crate::gate::fixture::{Fixture, until};
 
 /// Between two looks.
 const STEP: Duration = Duration::from_millis(500);
-/// The limit that Patroni sets in these sequences.
+/// The limit that Patroni sets in these sequences: two looks.
 const ASKED: Duration = Duration::from_secs(1);
 
-const EVENTS: [Option<Event>; 5] = [
+/// Something that Patroni says in a sequence. A date may be that of the look before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Said {
+    KeepAlive { age: usize },
+    Arm { age: usize },
+    Disarm,
+    Started,
+}
+
+const SAID: [Option<Said>; 6] = [
     None,
-    Some(Event::Command(Command::KeepAlive)),
-    Some(Event::Command(Command::Disarm)),
-    Some(Event::Command(Command::Arm(ASKED))),
-    Some(Event::PatroniStarted),
+    Some(Said::KeepAlive { age: 0 }),
+    Some(Said::KeepAlive { age: 1 }),
+    Some(Said::Arm { age: 0 }),
+    Some(Said::Disarm),
+    Some(Said::Started),
 ];
 
 /// A look of a sequence, and what it led to.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    event: Option<Event>,
+    said: Option<Said>,
     server: Server,
     action: Option<Action>,
 }
@@ -37,68 +47,73 @@ fn at(look: usize) -> BootTime {
     BootTime::after_boot(STEP * u32::try_from(look).unwrap())
 }
 
-fn is_command(seen: &Seen) -> bool {
-    matches!(seen.event, Some(Event::Command(_)))
+impl Said {
+    /// The look whose time is the date.
+    fn date(self, look: usize) -> Option<usize> {
+        match self {
+            Self::KeepAlive { age } | Self::Arm { age } => Some(look - age),
+            Self::Disarm | Self::Started => None,
+        }
+    }
+
+    fn event(self, look: usize) -> Event {
+        match (self, self.date(look)) {
+            (Self::Arm { .. }, Some(sent)) => Event::Command(Command::Arm { asked: ASKED, sent: at(sent) }),
+            (_, Some(sent)) => Event::Command(Command::KeepAlive(at(sent))),
+            (Self::Disarm, _) => Event::Command(Command::Disarm),
+            (_, None) => Event::PatroniStarted,
+        }
+    }
 }
 
-/// Checks the last look of a sequence by what must be so, whatever the machine remembers.
+/// Checks the last look of a sequence by what must be so, whatever the machine remembers. Looks count from 1.
 fn check(history: &[Seen]) {
     let now = history.len();
     let last = history.last().unwrap();
-    let before = &history[..now - 1];
-    let fired = before.iter().rposition(|seen| seen.action == Some(Action::Fire));
-    let released = before.iter().rposition(|seen| seen.action == Some(Action::Release));
-    if let Some(fired) = fired.filter(|fired| released.is_none_or(|released| released < *fired)) {
-        let was_seen = history[fired + 1..].iter().any(|seen| seen.event.is_some());
+    let looks = || (1..).zip(history);
+    let last_action = |action| looks().take(now - 1).filter(|(_, seen)| seen.action == Some(action)).last();
+    let fired = last_action(Action::Fire).map_or(0, |(look, _)| look);
+    let released = last_action(Action::Release).map_or(0, |(look, _)| look);
+    if fired > released {
+        let is_news = |(look, seen): (usize, &Seen)| {
+            look > fired && seen.said.is_some_and(|said| said.date(look).is_none_or(|date| date > fired))
+        };
         let expected = match last.server {
-            Server::Runs if at(now) - at(fired + 1) >= GRACE => Some(Action::Kill),
-            Server::Ended if was_seen => Some(Action::Release),
+            Server::Runs if at(now) - at(fired) >= GRACE => Some(Action::Kill),
+            Server::Ended if looks().any(is_news) => Some(Action::Release),
             _ => None,
         };
         assert_eq!(last.action, expected, "after it has fired: {history:?}");
         return;
     }
-    // A restart of Patroni counts only for a watchdog that has fired.
-    let since =
-        before.iter().rposition(|seen| seen.action == Some(Action::Fire)).map_or(0, |fired| fired + 1);
-    let restart = history[since..]
-        .iter()
-        .take(released.map_or(0, |released| released + 1 - since))
-        .rposition(|seen| seen.event == Some(Event::PatroniStarted))
-        .map(|at| since + at);
-    let command = history.iter().rposition(is_command);
-    let armed = command.filter(|command| {
-        history[*command].event != Some(Event::Command(Command::Disarm))
-            && restart.is_none_or(|restart| restart < *command)
-    });
-    // The keepalive of a look is as old as the look before.
-    let limit = if was_asked(history, restart) { ASKED } else { LIMIT };
-    let is_late = armed.is_some_and(|armed| at(now) - at(armed) >= limit);
+    // A start of Patroni counts only for a watchdog that has fired, up to the look in which it lets servers start again.
+    let disarms = |(look, seen): &(usize, &Seen)| match seen.said {
+        Some(Said::Disarm) => true,
+        Some(Said::Started) => looks().take(look - 1).any(|(fire, seen)| {
+            let release = looks().find(|(it, seen)| *it > fire && seen.action == Some(Action::Release));
+            seen.action == Some(Action::Fire) && release.is_none_or(|(release, _)| *look <= release)
+        }),
+        _ => false,
+    };
+    let disarmed = looks().filter(disarms).last().map_or(0, |(look, _)| look);
+    let since = || looks().filter(|(look, _)| *look > disarmed);
+    let confirmed = since().filter_map(|(look, seen)| seen.said?.date(look)).max();
+    let limit =
+        if since().any(|(_, seen)| matches!(seen.said, Some(Said::Arm { .. }))) { ASKED } else { LIMIT };
+    let is_late = confirmed.is_some_and(|confirmed| at(now) - at(confirmed) >= limit);
     assert_eq!(last.action, is_late.then_some(Action::Fire), "{history:?}");
-}
-
-/// Whether the limit is the one that Patroni has asked for: it holds until the watchdog is disarmed.
-fn was_asked(history: &[Seen], restart: Option<usize>) -> bool {
-    let begin = history
-        .iter()
-        .rposition(|seen| seen.event == Some(Event::Command(Command::Disarm)))
-        .into_iter()
-        .chain(restart)
-        .max()
-        .map_or(0, |end| end + 1);
-    history[begin..].iter().any(|seen| seen.event == Some(Event::Command(Command::Arm(ASKED))))
 }
 
 fn explore(machine: Machine, history: &mut Vec<Seen>, depth: usize, looks: &mut usize) {
     if depth == 0 {
         return;
     }
-    for event in EVENTS {
+    let now = history.len() + 1;
+    for said in SAID {
         for server in [Server::Runs, Server::Ended] {
-            let now = history.len();
-            let look = Look { since: at(now), now: at(now + 1), events: event.as_slice(), server };
-            let (next, action) = machine.look(&look);
-            history.push(Seen { event, server, action });
+            let event = said.map(|said| said.event(now));
+            let (next, action) = machine.look(&Look { now: at(now), events: event.as_slice(), server });
+            history.push(Seen { said, server, action });
             check(history);
             *looks += 1;
             explore(next, history, depth - 1, looks);
@@ -111,54 +126,78 @@ fn explore(machine: Machine, history: &mut Vec<Seen>, depth: usize, looks: &mut 
 fn every_sequence_of_looks_fires_kills_and_releases_exactly_when_it_must() {
     let mut looks = 0;
     explore(Machine::new(), &mut Vec::new(), 6, &mut looks);
-    assert_eq!(looks, (1..=6).map(|depth| 10_usize.pow(depth)).sum::<usize>());
+    assert_eq!(looks, (1..=6).map(|depth| 12_usize.pow(depth)).sum::<usize>());
 }
 
-/// One after the other: what each look has led to.
-fn run(looks: &[(u64, Option<Event>)]) -> Vec<Option<Action>> {
+fn seconds(seconds: u64) -> BootTime {
+    BootTime::after_boot(Duration::from_secs(seconds))
+}
+
+fn arm(sent: u64) -> Option<Event> {
+    Some(Event::Command(Command::Arm { asked: Duration::from_mins(1), sent: seconds(sent) }))
+}
+
+fn keepalive(sent: u64) -> Option<Event> {
+    Some(Event::Command(Command::KeepAlive(seconds(sent))))
+}
+
+/// One after the other, each at a second: whether the last look has ended the server, and no other.
+fn fires_at_the_end(looks: &[(u64, Option<Event>)]) -> bool {
     let mut machine = Machine::new();
-    let mut since = at(0);
     let mut actions = Vec::new();
-    for (seconds, event) in looks {
-        let now = BootTime::after_boot(Duration::from_secs(*seconds));
-        let look = Look { since, now, events: event.as_slice(), server: Server::Runs };
+    for (now, event) in looks {
+        let look = Look { now: seconds(*now), events: event.as_slice(), server: Server::Runs };
         let (next, action) = machine.look(&look);
         machine = next;
-        since = now;
         actions.push(action);
     }
-    actions
+    let last = actions.pop().flatten();
+    assert!(actions.iter().all(Option::is_none), "{actions:?}");
+    last == Some(Action::Fire)
 }
 
 #[test]
 fn watchdog_never_waits_longer_than_its_own_limit() {
-    let arm = Some(Event::Command(Command::Arm(Duration::from_mins(1))));
-    let fed = Some(Event::Command(Command::KeepAlive));
-    assert_eq!(run(&[(1, arm), (9, None), (10, None)]), [None, None, Some(Action::Fire)]);
-    assert_eq!(run(&[(1, arm), (2, fed), (10, None), (11, None)])[2..], [None, Some(Action::Fire)]);
+    let limit = LIMIT.as_secs();
+    assert!(!fires_at_the_end(&[(1, arm(1)), (limit, None)]));
+    assert!(fires_at_the_end(&[(1, arm(1)), (limit + 1, None)]));
+    assert!(fires_at_the_end(&[(1, arm(1)), (2, keepalive(2)), (limit + 1, None), (limit + 2, None)]));
     // A keepalive of a Patroni that had not opened it arms it too.
-    assert_eq!(run(&[(1, fed), (10, None)]), [None, Some(Action::Fire)]);
+    assert!(fires_at_the_end(&[(1, keepalive(1)), (limit + 1, None)]));
+}
+
+#[test]
+fn lock_counts_from_when_its_request_was_sent() {
+    let limit = LIMIT.as_secs();
+    // Patroni was stopped between the response and the keepalive, or before it opened the watchdog.
+    assert!(fires_at_the_end(&[(1, arm(1)), (8, keepalive(2)), (limit + 2, None)]));
+    assert!(fires_at_the_end(&[(limit + 1, arm(1))]));
+    // The older of two dates comes last.
+    assert!(!fires_at_the_end(&[(1, arm(1)), (9, keepalive(9)), (9, keepalive(2)), (limit + 2, None)]));
 }
 
 #[test]
 fn keepalive_from_before_a_freeze_does_not_count_after_it() {
-    let arm = Some(Event::Command(Command::Arm(LIMIT)));
-    let fed = Some(Event::Command(Command::KeepAlive));
-    // The machine was suspended for 19 seconds. The keepalive was in the FIFO by then, or came since: nothing tells.
-    assert_eq!(run(&[(1, arm), (2, fed), (21, fed)]), [None, None, Some(Action::Fire)]);
+    // The machine was suspended. The keepalive was in the FIFO by then.
+    assert!(fires_at_the_end(&[(1, arm(1)), (2, keepalive(2)), (30, keepalive(3))]));
 }
 
 #[test]
 fn clock_counts_from_the_boot_of_the_machine() {
     let uptime = fs::read_to_string("/proc/uptime").unwrap();
-    let seconds: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
-    let now = BootTime::now() - at(0);
-    assert!((now.as_secs_f64() - seconds).abs() < 10.0, "{now:?} {seconds}");
+    let since_boot: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+    let now = BootTime::now() - seconds(0);
+    assert!((now.as_secs_f64() - since_boot).abs() < 10.0, "{now:?} {since_boot}");
 }
 
 /// A server that does not end by SIGQUIT, and has a child.
 const STUBBORN: &str =
     "trap '' QUIT; sleep 600 & echo $! > $DIR/child; touch $DIR/up; while :; do sleep 0.05; done";
+
+/// The date of a confirmation that was asked for just now, as Patroni writes it.
+fn date() -> String {
+    format!("T{}\n", (BootTime::now() - seconds(0)).as_nanos())
+}
 
 struct Watched {
     fixture: Fixture,
@@ -185,10 +224,10 @@ async fn starved_watchdog_quits_the_server_and_kills_what_is_left_of_it() {
     let Watched { fixture, mut patroni, .. } = watched(STUBBORN);
     let client = fixture.client("postgres -D DATA");
     until("the server runs", up(&fixture));
-    patroni.write_all(b"Ctimeout=2\n").unwrap();
+    patroni.write_all((date() + "Ctimeout=2\n").as_bytes()).unwrap();
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_secs(4) {
-        patroni.write_all(b"1").unwrap();
+        patroni.write_all((date() + "1").as_bytes()).unwrap();
         std::thread::sleep(Duration::from_millis(300));
     }
     assert!(!fixture.access.is_idle(), "it was fed");
@@ -225,7 +264,7 @@ async fn disarmed_watchdog_leaves_the_server_alone() {
     let Watched { fixture, mut patroni, .. } = watched(STUBBORN);
     let _client = fixture.client("postgres -D DATA");
     until("the server runs", up(&fixture));
-    patroni.write_all(b"Ctimeout=1\n1V").unwrap();
+    patroni.write_all((date() + "Ctimeout=1\nV").as_bytes()).unwrap();
     drop(patroni);
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(!fixture.access.is_idle());
@@ -236,7 +275,7 @@ async fn killed_patroni_starves_the_watchdog_until_it_is_started_again() {
     let Watched { fixture, mut patroni, starts } = watched("touch $DIR/up; exec sleep 600");
     let client = fixture.client("postgres -D DATA");
     until("the server runs", up(&fixture));
-    patroni.write_all(b"Ctimeout=1\n1").unwrap();
+    patroni.write_all((date() + "Ctimeout=1\n").as_bytes()).unwrap();
     drop(patroni);
     // The shell's sleep ends by SIGQUIT.
     until("the server has ended", || fixture.access.is_idle());

@@ -31,12 +31,13 @@ impl Ticks {
     /// Whether the rule of [`pgops_api::failover_timings`] holds.
     #[must_use]
     pub const fn server_ends_in_time(self) -> bool {
-        failover_timings::server_ends_in_time(
-            self.ttl as u16,
-            self.renewal as u16,
-            self.watchdog as u16,
-            self.kill as u16,
-        )
+        failover_timings::server_ends_in_time(self.ttl as u16, self.watchdog as u16, self.kill as u16)
+    }
+
+    /// Whether the rule holds that keepalives without a date need.
+    #[must_use]
+    pub const fn server_ends_in_time_without_dates(self) -> bool {
+        self.renewal + self.watchdog + self.kill < self.ttl
     }
 }
 
@@ -45,9 +46,9 @@ impl Ticks {
 pub enum Watchdog {
     /// There is none.
     Absent,
-    /// It counts from when Patroni writes the keepalive, which is after the confirmation: what Patroni does.
+    /// It counts from when Patroni writes the keepalive, which is after the confirmation: what Patroni alone does.
     FromConfirmation,
-    /// It counts from when the confirmed request was sent, which the keepalive would have to say.
+    /// It counts from when the confirmed request was sent, which the keepalive says: what pgops does.
     FromRequest,
 }
 
@@ -96,27 +97,27 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// What the rule of the timings assumes.
+    /// What pgops does. Patroni may be frozen anywhere.
     #[must_use]
-    pub const fn of_the_timings(ticks: Ticks) -> Self {
+    pub const fn of_pgops(ticks: Ticks) -> Self {
         Self {
             ticks,
-            watchdog: Watchdog::FromConfirmation,
-            freezes: Freezes::BetweenRounds,
+            watchdog: Watchdog::FromRequest,
+            freezes: Freezes::Anywhere,
             start_gate: Gate::Enforced,
-            promotion_gate: Gate::Absent,
+            promotion_gate: Gate::Enforced,
             pid1: Pid1::Runs,
         }
     }
 
-    /// What also holds if Patroni is frozen anywhere.
+    /// Without dates and without a gate for promotions, for a Patroni that is frozen between its rounds only.
     #[must_use]
-    pub const fn with_dated_keepalives(ticks: Ticks) -> Self {
+    pub const fn without_dates(ticks: Ticks) -> Self {
         Self {
-            watchdog: Watchdog::FromRequest,
-            freezes: Freezes::Anywhere,
-            promotion_gate: Gate::Enforced,
-            ..Self::of_the_timings(ticks)
+            watchdog: Watchdog::FromConfirmation,
+            freezes: Freezes::BetweenRounds,
+            promotion_gate: Gate::Absent,
+            ..Self::of_pgops(ticks)
         }
     }
 
