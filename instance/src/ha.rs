@@ -7,8 +7,10 @@
 //! | `kubeconfig` | its way to the API server, by the sidecar: pure |
 //! | `secret` | the passwords between the members |
 //! | `files` | writes these files |
+//! | `bundle` | the mounted Patroni |
 //! | `supervisor` | starts Patroni, and again when it ends |
 
+mod bundle;
 mod configuration;
 mod files;
 mod kubeconfig;
@@ -17,6 +19,7 @@ mod secret;
 mod supervisor;
 
 pub use files::write;
+pub use kubeconfig::PROXY;
 pub use member::Member;
 pub use secret::Passwords;
 pub use supervisor::{Patroni, PatroniError};

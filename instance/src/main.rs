@@ -6,6 +6,7 @@
 
 mod boot;
 mod check_settings;
+mod claim;
 mod cluster;
 mod credentials;
 mod environment;

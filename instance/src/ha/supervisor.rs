@@ -2,18 +2,19 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pgops_api::layout;
 use rustix::process::Signal;
 
+use super::bundle::{Bundle, BundleError};
 use super::files::Files;
 use crate::environment;
 use crate::reaper::{Process, Reaper};
 use crate::watchdog::PatroniStarts;
 
-const INTERPRETER: &str = "/pgops/ha/bin/python3";
-const SCRIPT: &str = "/pgops/ha/pgops_patroni.py";
 /// One that ends sooner than this after its start does so for a reason that does not pass at once.
 const SHORT: Duration = Duration::from_secs(2);
 /// Pause before it is started again then.
@@ -21,13 +22,21 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why Patroni does not run.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to start Patroni by {INTERPRETER}: is the bundle mounted?")]
-pub struct PatroniError(#[source] io::Error);
+pub enum PatroniError {
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error("failed to start Patroni by {}", .program.display())]
+    Start {
+        program: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
 
 /// Patroni, which is started again whenever it ends.
 pub struct Patroni {
     reaper: Reaper,
-    program: OsString,
+    program: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     starts: PatroniStarts,
@@ -37,12 +46,13 @@ pub struct Patroni {
 }
 
 impl Patroni {
-    /// Starts it.
+    /// Starts that of the mounted bundle.
     pub fn start(files: &Files, reaper: &Reaper, starts: PatroniStarts) -> Result<Self, PatroniError> {
+        let bundle = Bundle::open(Path::new(layout::HA_DIR))?;
         let mut patroni = Self {
             reaper: reaper.clone(),
-            program: INTERPRETER.into(),
-            arguments: vec![SCRIPT.into(), files.configuration.clone().into()],
+            program: bundle.interpreter,
+            arguments: vec![bundle.script.into(), files.configuration.clone().into()],
             environment: variables(files, std::env::vars_os()),
             starts,
             process: None,
@@ -81,7 +91,8 @@ impl Patroni {
     fn spawn(&mut self) -> Result<(), PatroniError> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env_clear().envs(self.environment.iter().cloned()).stdin(Stdio::null());
-        self.process = Some(self.reaper.spawn(&mut command).map_err(PatroniError)?);
+        let failed = |source| PatroniError::Start { program: self.program.clone(), source };
+        self.process = Some(self.reaper.spawn(&mut command).map_err(failed)?);
         self.started = Instant::now();
         self.starts.record();
         Ok(())
