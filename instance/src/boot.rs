@@ -46,6 +46,14 @@ pub enum Place {
     Other,
 }
 
+/// Whether the data has the roles by which the servers of a database reach each other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MemberRoles {
+    Exist,
+    /// No server of them has led yet: the data is new, or that of a database that had one server.
+    Missing,
+}
+
 /// Why an instance neither starts nor initialises.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum BootRefusal {
@@ -102,6 +110,12 @@ pub fn first_member(database: Option<&Postgres>, identity: Option<&str>) -> Resu
         (Ok(()), None) => Ok(Boot::Initialise),
         (Ok(()), Some(_)) | (Err(_), _) => Ok(Boot::Clone),
     }
+}
+
+/// Whether data on which Patroni never ran has the roles. Only before a server has led is it certain that writing to the data in
+/// another way than by the primary makes it differ from no other copy.
+pub fn member_roles(identity: Option<&str>) -> MemberRoles {
+    if identity.is_none() { MemberRoles::Missing } else { MemberRoles::Exist }
 }
 
 impl fmt::Display for BootRefusal {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use pgops_volume::Interlock;
+use pgops_volume::{FileError, Interlock};
 
-use crate::boot::{self, Boot, BootRefusal, Place};
+use crate::boot::{self, Boot, BootRefusal, MemberRoles, Place};
 use crate::cluster::{self, NoAnswer};
 use crate::error::RunError;
-use crate::lifecycle::Instance;
+use crate::lifecycle::{Claim, Instance};
 use crate::options::Options;
 use crate::stage::Stage;
 use crate::{initdb, tls, volume};
@@ -26,7 +26,7 @@ enum Next {
 
 impl Instance {
     /// Waits until this instance may have its server started, and initialises the volume if it is new.
-    pub async fn claim(&self) -> Result<Interlock, RunError> {
+    pub async fn claim(&self) -> Result<Claim, RunError> {
         self.volume.tree().create_dir(&self.volume.state_dir())?;
         loop {
             // Checked without the lock first, so that waiting never blocks the upgrade that it waits for;
@@ -40,14 +40,32 @@ impl Instance {
                 tokio::time::sleep(POLL_INTERVAL).await;
                 continue;
             };
-            match self.prepare_volume(&interlock).await? {
-                Next::Go(_) => return Ok(interlock),
-                Next::Wait(pause) => {
-                    drop(interlock);
-                    tokio::time::sleep(pause).await;
-                }
-            }
+            let pause = match self.prepare_volume(&interlock).await? {
+                Next::Wait(pause) => pause,
+                Next::Go(_) => match self.member_roles().await? {
+                    Ok(roles) => return Ok(Claim { interlock, roles }),
+                    Err(error) => {
+                        self.reporter.report(Stage::Unanswered(error.to_string()));
+                        RETRY_INTERVAL
+                    }
+                },
+            };
+            drop(interlock);
+            tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Whether the roles of members exist, of which the API server has to be asked only if Patroni never ran on this data.
+    async fn member_roles(&self) -> Result<Result<MemberRoles, NoAnswer>, FileError> {
+        let Options { namespace, database, ha_scope, .. } = &self.options;
+        let (Some(scope), Place::First) = (ha_scope, self.options.place()) else {
+            return Ok(Ok(MemberRoles::Exist));
+        };
+        if volume::trace_of_members(&self.volume, self.major())? {
+            return Ok(Ok(MemberRoles::Exist));
+        }
+        let records = cluster::records(namespace, database, scope).await;
+        Ok(records.map(|records| boot::member_roles(records.identity.as_deref())))
     }
 
     /// What may be done with the volume now.

@@ -9,6 +9,7 @@ use pgops_kube::shutdown::StopSignals;
 use pgops_volume::{Interlock, Tree, Volume};
 use tokio::sync::Notify;
 
+use crate::boot::MemberRoles;
 use crate::credentials::Credentials;
 use crate::error::RunError;
 use crate::gate::{Access, Freeze};
@@ -43,6 +44,12 @@ pub struct Instance {
     pub report: Arc<StatusReport>,
 }
 
+/// A volume whose server may be started.
+pub struct Claim {
+    pub interlock: Interlock,
+    pub roles: MemberRoles,
+}
+
 impl Instance {
     pub fn major(&self) -> u32 {
         self.options.pgdata.major
@@ -51,7 +58,7 @@ impl Instance {
     /// Runs the server until it ends or is asked to stop.
     pub async fn serve(
         &self,
-        interlock: &Interlock,
+        claim: &Claim,
         stop_signals: &mut StopSignals,
         grace: Duration,
     ) -> Result<(), RunError> {
@@ -72,8 +79,8 @@ impl Instance {
             warn_of_overridden_settings(settings.as_deref(), &inline);
         }
         let configuration = self.configuration(certificate.as_ref());
-        self.gate.hold(interlock.cloexec_fd().map_err(ServerError::Start)?);
-        let mut serving = self.start(&configuration)?;
+        self.gate.hold(claim.interlock.cloexec_fd().map_err(ServerError::Start)?);
+        let mut serving = self.start(&configuration, claim.roles).await?;
         self.reporter.report(Stage::Running);
         retired::watch(self.volume.clone(), self.major());
         secrets::watch(self.report.clone(), settings.clone(), self.tls.clone());
@@ -111,16 +118,23 @@ impl Instance {
     }
 
     /// Starts the server, or Patroni, which starts it when it has found out what it is among the others.
-    fn start(&self, configuration: &Configuration) -> Result<Serving, RunError> {
+    async fn start(&self, configuration: &Configuration, roles: MemberRoles) -> Result<Serving, RunError> {
         let files = server::configure(&self.volume, self.major(), configuration, &self.run_dir)?;
         let Some(member) = self.options.member(&self.credentials.username) else {
             let data = self.volume.data_dir(self.major());
             return Ok(Serving::Alone(server::start(&data, &files, &self.run_dir, &self.reaper)?));
         };
+        let passwords = Passwords::mounted()?;
+        if roles == MemberRoles::Missing {
+            let data = self.volume.data_dir(self.major());
+            let (run_dir, reaper) = (&self.run_dir, &self.reaper);
+            ha::create_first(&data, &files.settings, self.major(), &passwords, run_dir, reaper).await?;
+        }
         let (watchdog, starts) = Watchdog::new(&self.run_dir, self.gate.clone())?;
         tokio::spawn(watchdog.watch());
-        let files = ha::write(&member, &Passwords::mounted()?, &self.run_dir, &self.volume)?;
+        let files = ha::write(&member, &passwords, &self.run_dir, &self.volume)?;
         let patroni = Patroni::start(&files, &self.reaper, starts)?;
+        ha::watch_roles(&member.superuser, member.major);
         Ok(Serving::Member { patroni, access: self.gate.clone() })
     }
 

@@ -36,6 +36,7 @@ mod session;
 mod settings;
 mod stage;
 mod tls;
+mod unlogged;
 mod volume;
 mod watchdog;
 

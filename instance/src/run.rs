@@ -72,13 +72,13 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         reporter,
         report,
     };
-    let interlock = tokio::select! {
-        interlock = instance.claim() => interlock?,
+    let claim = tokio::select! {
+        claim = instance.claim() => claim?,
         () = stop_signals.recv() => {
             // A running initdb dies with this process; what it has created is not a database yet.
             tracing::info!("stopped before the server was started");
             return Ok(());
         }
     };
-    instance.serve(&interlock, &mut stop_signals, grace).await
+    instance.serve(&claim, &mut stop_signals, grace).await
 }

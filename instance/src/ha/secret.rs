@@ -10,6 +10,7 @@ use pgops_volume::FileError;
 use crate::credentials::one_line;
 
 /// Passwords between members. No `Debug`, so that they cannot get into a log.
+#[derive(Clone, Eq, PartialEq)]
 pub struct Passwords {
     pub replication: String,
     pub rewind: String,
