@@ -42,7 +42,8 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let sessions = OwnSessions::new(&credentials.username, options.pgdata.major);
     let volume = Volume::at(layout::VOLUME_ROOT);
     let collector = Collector::new(stage.clone(), sessions.clone(), volume.clone(), options.pgdata.major);
-    let router = health::router(stage, sessions, report.clone()).merge(metrics::router(collector));
+    let router =
+        health::router(stage, sessions, options.servers(), report.clone()).merge(metrics::router(collector));
     tokio::spawn(health::serve(listener, router));
 
     let programs = Programs::find(options.pgdata.major, &reaper).await?;

@@ -25,9 +25,11 @@ def load_openssl() -> None:
 def main() -> None:
     load_openssl()
 
+    import pgops_data
     import pgops_waits
     from patroni.__main__ import main as patroni
 
+    pgops_data.install()
     pgops_waits.install()
     sys.argv[0] = "patroni"
     patroni()

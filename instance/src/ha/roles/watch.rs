@@ -22,7 +22,7 @@ pub fn watch(superuser: &str, major: u32) {
     let sessions = OwnSessions::new(superuser, major);
     tokio::spawn(async move {
         let mut applied: Option<Passwords> = None;
-        let mut last_error = None;
+        let mut last_error: Option<Failure> = None;
         loop {
             let result = look(sessions.clone(), major, &mut applied).await;
             let error = result.err();
