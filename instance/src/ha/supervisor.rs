@@ -99,7 +99,8 @@ impl Patroni {
     }
 }
 
-/// The server inherits them from Patroni, so they are those of a server, with what Patroni alone needs.
+/// The server inherits them from Patroni, so they are those of a server, with what Patroni alone needs. Variables of users that would
+/// configure Patroni are left out: what it does with the data is up to the instance.
 fn variables(
     files: &Files,
     inherited: impl IntoIterator<Item = (OsString, OsString)>,
@@ -109,7 +110,8 @@ fn variables(
     let arenas = "MALLOC_ARENA_MAX";
     // Patroni sets that of the server by another variable. 0 is the default of the C library.
     let servers = variables.iter().find(|(name, _)| name == arenas).map(|(_, value)| value.clone());
-    variables.retain(|(name, _)| name != arenas && name != "LANG" && name != "LC_ALL");
+    let is_patronis = |name: &OsString| name.as_encoded_bytes().starts_with(b"PATRONI_");
+    variables.retain(|(name, _)| name != arenas && name != "LANG" && name != "LC_ALL" && !is_patronis(name));
     variables.extend([
         (name.into(), path.into()),
         (arenas.into(), "1".into()),
@@ -160,7 +162,13 @@ mod tests {
     #[test]
     fn server_gets_none_of_the_variables_that_are_for_patroni() {
         let files = Files { configuration: "/c".into(), kubeconfig: "/k".into() };
-        let inherited = [("LANG", "de_DE.UTF-8"), ("LC_ALL", "C"), ("AWS_REGION", "x"), ("PGPORT", "1")];
+        let inherited = [
+            ("LANG", "de_DE.UTF-8"),
+            ("LC_ALL", "C"),
+            ("AWS_REGION", "x"),
+            ("PGPORT", "1"),
+            ("PATRONI_POSTGRESQL_DATA_DIR", "/var/pv/16/data"),
+        ];
         let mut found = variables(&files, inherited.map(|(name, value)| (name.into(), value.into())));
         found.retain(|(name, _)| name != "PATH");
         found.sort();
