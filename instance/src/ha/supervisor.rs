@@ -110,8 +110,10 @@ fn variables(
     let arenas = "MALLOC_ARENA_MAX";
     // Patroni sets that of the server by another variable. 0 is the default of the C library.
     let servers = variables.iter().find(|(name, _)| name == arenas).map(|(_, value)| value.clone());
-    let is_patronis = |name: &OsString| name.as_encoded_bytes().starts_with(b"PATRONI_");
-    variables.retain(|(name, _)| name != arenas && name != "LANG" && name != "LC_ALL" && !is_patronis(name));
+    let configures_patroni = |name: &OsString| name.as_encoded_bytes().starts_with(b"PATRONI_");
+    variables.retain(|(name, _)| {
+        name != arenas && name != "LANG" && name != "LC_ALL" && !configures_patroni(name)
+    });
     variables.extend([
         (name.into(), path.into()),
         (arenas.into(), "1".into()),

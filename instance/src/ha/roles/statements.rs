@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roles_have_verifiers_and_no_more_rights_than_they_need() {
+    fn roles_have_verifiers_and_only_the_rights_that_they_need() {
         let passwords = Passwords { replication: "s3cret-r".to_owned(), rewind: "s3cret-w".to_owned() };
         let [replication, rewind, grant] = complete(&passwords);
         for (statement, begin) in [

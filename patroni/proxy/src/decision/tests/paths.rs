@@ -156,7 +156,8 @@ proptest! {
     fn only_known_targets_are_sent(
         parts in prop::collection::vec(
             prop::sample::select(vec![
-                "/", "/api/v1/namespaces/demo", "/apis/kubedb.com/v1/namespaces/demo/postgreses/orders", "/pods", "/configmaps", "/orders-1", "/orders-ha-17-leader", "..", "%2f",
+                "/", "/api/v1/namespaces/demo", "/pods", "/configmaps", "/orders-1", "/orders-ha-17-leader", "..", "%2f",
+                "/apis/kubedb.com/v1/namespaces/demo/postgreses/orders",
                 "?", "&", "=", "labelSelector=pgops.dev%2Fha%3Dorders-ha-17", "watch=True", "resourceVersion=7",
                 "fieldSelector=", "dryRun=All", "/exec", "%00", "#", ";", "ö",
             ]),
