@@ -1,4 +1,4 @@
-//! What an instance does with its volume: one pure decision on what the volume holds.
+//! What an instance does with its volume: pure decisions on what the volume holds, and whose it is.
 
 use std::fmt;
 
@@ -27,10 +27,31 @@ pub enum Boot {
     Adopt,
     /// The volume is empty: initialise, if the `Postgres` object says that the database is new.
     Initialise,
+    /// The volume has no data, and other servers of the database have: Patroni has this one cloned.
+    Clone,
     /// Another major version is active.
     WaitFor { active: u32 },
     /// Something is wrong that only an operator can fix.
     Refuse(BootRefusal),
+}
+
+/// Which of its database's servers an instance runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// There is no other.
+    Only,
+    /// The only one that may initialise the database: two that did would have two databases.
+    First,
+    /// Its data always is a clone.
+    Other,
+}
+
+/// Whether the data has the roles by which the servers of a database reach each other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MemberRoles {
+    Exist,
+    /// No server of them has led yet: the data is new, or that of a database that had one server.
+    Missing,
 }
 
 /// Why an instance neither starts nor initialises.
@@ -54,12 +75,15 @@ pub enum BootRefusal {
 }
 
 /// Decides what an instance of the major version `own` does with a volume.
-pub fn decide(own: u32, volume: &VolumeState) -> Boot {
+pub fn decide(own: u32, place: Place, volume: &VolumeState) -> Boot {
     match (volume.active, volume.data_dirs.as_slice()) {
         (Some(active), _) if active != own => Boot::WaitFor { active },
         (Some(_), found) if found.contains(&own) => Boot::Start,
+        // A clone replaces nothing, and the others have what is missing, or it is missing for ever.
+        (Some(_), _) if place != Place::Only => Boot::Clone,
         (Some(_), _) => Boot::Refuse(BootRefusal::DataMissing(own)),
         (None, _) if volume.foreign => Boot::Refuse(BootRefusal::Foreign),
+        (None, []) if place == Place::Other => Boot::Clone,
         (None, []) => Boot::Initialise,
         (None, [one]) if *one == own => Boot::Adopt,
         (None, found) => Boot::Refuse(BootRefusal::Undecided { own, found: found.to_vec() }),
@@ -73,6 +97,25 @@ pub fn may_initialise(database: Option<&Postgres>) -> Result<(), BootRefusal> {
     let database = database.ok_or(BootRefusal::NoSuchDatabase)?;
     let ephemeral = database.spec.storage_type == Some(StorageType::Ephemeral);
     if database.was_initialized() && !ephemeral { Err(BootRefusal::InitialisedBefore) } else { Ok(()) }
+}
+
+/// What the first of several servers does with an empty volume: it initialises the database once, and is cloned ever after.
+///
+/// `identity` is what Patroni has recorded as the system identifier of the servers' database, which it does before the provisioner
+/// records that a server has answered, so a volume that is lost in between is not initialised a second time. And it counts for
+/// ephemeral databases, which one server alone initialises for each pod.
+pub fn first_member(database: Option<&Postgres>, identity: Option<&str>) -> Result<Boot, BootRefusal> {
+    match (may_initialise(database), identity) {
+        (Err(BootRefusal::NoSuchDatabase), _) => Err(BootRefusal::NoSuchDatabase),
+        (Ok(()), None) => Ok(Boot::Initialise),
+        (Ok(()), Some(_)) | (Err(_), _) => Ok(Boot::Clone),
+    }
+}
+
+/// Whether data on which Patroni never ran has the roles. Only before a server has led is it certain that writing to the data in
+/// another way than by the primary makes it differ from no other copy.
+pub fn member_roles(identity: Option<&str>) -> MemberRoles {
+    if identity.is_none() { MemberRoles::Missing } else { MemberRoles::Exist }
 }
 
 impl fmt::Display for BootRefusal {
@@ -138,14 +181,24 @@ mod tests {
         #[case] expected: Boot,
     ) {
         let volume = VolumeState { active, data_dirs: data_dirs.to_vec(), foreign: false };
-        assert_eq!(decide(13, &volume), expected);
+        assert_eq!(decide(13, Place::Only, &volume), expected);
+        // The first of several servers differs only where data is missing that the others may have.
+        let of_first = match expected {
+            Boot::Refuse(BootRefusal::DataMissing(_)) => Boot::Clone,
+            other => other,
+        };
+        assert_eq!(decide(13, Place::First, &volume), of_first);
+        let of_other = if of_first == Boot::Initialise { Boot::Clone } else { of_first };
+        assert_eq!(decide(13, Place::Other, &volume), of_other);
     }
 
     #[test]
     fn volume_with_foreign_data_is_neither_initialised_nor_adopted() {
         for data_dirs in [vec![], vec![13]] {
             let volume = VolumeState { active: None, data_dirs, foreign: true };
-            assert_eq!(decide(13, &volume), Boot::Refuse(BootRefusal::Foreign));
+            for place in [Place::Only, Place::First, Place::Other] {
+                assert_eq!(decide(13, place, &volume), Boot::Refuse(BootRefusal::Foreign), "{place:?}");
+            }
         }
     }
 
@@ -159,6 +212,24 @@ mod tests {
         assert_eq!(may_initialise(Some(&database)), Err(BootRefusal::InitialisedBefore));
         database.spec.storage_type = Some(StorageType::Ephemeral);
         assert_eq!(may_initialise(Some(&database)), Ok(()));
+    }
+
+    #[test]
+    fn first_member_initialises_a_new_database_once_and_is_cloned_ever_after() {
+        let mut database = Postgres::new("orders", PostgresSpec::default());
+        let recorded = Some("7578143241987891234");
+        assert_eq!(first_member(Some(&database), None), Ok(Boot::Initialise));
+        assert_eq!(first_member(Some(&database), recorded), Ok(Boot::Clone), "a server is about to answer");
+        assert_eq!(first_member(None, None), Err(BootRefusal::NoSuchDatabase));
+        assert_eq!(first_member(None, recorded), Err(BootRefusal::NoSuchDatabase));
+        database.metadata.annotations =
+            Some([(names::ANNOTATION_INITIALIZED.to_owned(), "2026-11-16T19:40:00Z".to_owned())].into());
+        // The records of a major version that is new have no identity.
+        assert_eq!(first_member(Some(&database), None), Ok(Boot::Clone));
+        assert_eq!(first_member(Some(&database), recorded), Ok(Boot::Clone));
+        database.spec.storage_type = Some(StorageType::Ephemeral);
+        assert_eq!(first_member(Some(&database), recorded), Ok(Boot::Clone), "the others have the data");
+        assert_eq!(first_member(Some(&database), None), Ok(Boot::Initialise));
     }
 
     #[test]

@@ -1,14 +1,19 @@
-//! The one object that an instance reads from the API server: the `Postgres`, which says whether the database was
-//! initialised before.
+//! The objects that an instance reads from the API server: the `Postgres`, which says whether the database was initialised
+//! before, and in a database of several servers Patroni's record of it.
 
 use std::time::Duration;
 
-use kube::Api;
-use pgops_api::{Postgres, display_chain};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
+use pgops_api::{Postgres, display_chain, names};
 use pgops_kube::connect::{self, ConnectError};
+
+use crate::ha;
 
 /// Timeout of a request, which is then made again.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The annotation in which Patroni records the system identifier of its database (`dcs/kubernetes.py`).
+const IDENTITY: &str = "initialize";
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +27,8 @@ pub enum NoAnswer {
     /// The API server could not be reached.
     #[error("{0}")]
     Unreachable(kube::Error),
+    #[error("ConfigMap {0} does not exist yet")]
+    NoRecord(String),
     #[error("no answer within {} s", TIMEOUT.as_secs())]
     Timeout(#[from] tokio::time::error::Elapsed),
 }
@@ -43,4 +50,62 @@ pub async fn own_database(namespace: &str, name: &str) -> Result<Option<Postgres
         Ok::<_, NoAnswer>(Api::namespaced(client, namespace).get_opt(name).await?)
     };
     tokio::time::timeout(TIMEOUT, request).await?
+}
+
+/// What a server of several knows of its database.
+pub struct Records {
+    /// `None` if it does not exist.
+    pub database: Option<Postgres>,
+    /// The system identifier, if a server has one.
+    pub identity: Option<String>,
+}
+
+/// Reads them by the sidecar: the container of such a server has no token.
+pub async fn records(namespace: &str, name: &str, scope: &str) -> Result<Records, NoAnswer> {
+    let request = async {
+        let client = connect::client(connect::behind_proxy(ha::PROXY)?)?;
+        read_records(client, namespace, name, scope).await
+    };
+    tokio::time::timeout(TIMEOUT, request).await?
+}
+
+async fn read_records(client: Client, namespace: &str, name: &str, scope: &str) -> Result<Records, NoAnswer> {
+    let database: Option<Postgres> = Api::namespaced(client.clone(), namespace).get_opt(name).await?;
+    let record = names::ha_config(scope);
+    let found: Option<ConfigMap> = Api::namespaced(client, namespace).get_opt(&record).await?;
+    // Without it nothing is known: it exists before the first pod.
+    let found = found.ok_or(NoAnswer::NoRecord(record))?;
+    let identity = found.metadata.annotations.and_then(|mut annotations| annotations.remove(IDENTITY));
+    Ok(Records { database, identity })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pgops_api::postgres::PostgresSpec;
+    use pgops_testing::fake_api_server::FakeApiServer;
+
+    async fn read(server: &FakeApiServer) -> Result<Records, NoAnswer> {
+        read_records(server.client(), "demo", "orders", "orders-ha-17").await
+    }
+
+    #[tokio::test]
+    async fn identity_is_that_of_the_scope_and_nothing_is_known_without_its_record() {
+        let server = FakeApiServer::new("demo");
+        assert!(
+            matches!(read(&server).await, Err(NoAnswer::NoRecord(name)) if name == "orders-ha-17-config")
+        );
+        let mut record = ConfigMap::default();
+        record.metadata.name = Some("orders-ha-17-config".to_owned());
+        server.put(&record);
+        let records = read(&server).await.unwrap();
+        assert!(records.database.is_none() && records.identity.is_none());
+
+        server.put(&Postgres::new("orders", PostgresSpec::default()));
+        record.metadata.annotations = Some([(IDENTITY.to_owned(), "7578143241987891234".to_owned())].into());
+        server.put(&record);
+        let records = read(&server).await.unwrap();
+        assert!(records.database.is_some());
+        assert_eq!(records.identity.as_deref(), Some("7578143241987891234"));
+    }
 }

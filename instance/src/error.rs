@@ -7,7 +7,7 @@ use pgops_tls::PairError;
 use pgops_volume::FileError;
 
 use crate::gate::GateError;
-use crate::ha::PatroniError;
+use crate::ha::{PatroniError, RolesError};
 use crate::initdb::InitdbError;
 use crate::programs::ProgramsError;
 use crate::server::ServerError;
@@ -30,6 +30,8 @@ pub enum RunError {
     Server(#[from] ServerError),
     #[error(transparent)]
     Patroni(#[from] PatroniError),
+    #[error(transparent)]
+    Roles(#[from] RolesError),
     /// The server's program could not be asked about the settings.
     #[error("failed to check the settings: {0}")]
     SettingsNotChecked(String),

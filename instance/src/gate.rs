@@ -8,7 +8,9 @@
 //! |---|---|
 //! | `program` | which programs are gated, and what their arguments say |
 //! | `request` | what a client is about to execute, and how it says so |
+//! | `message` | what else a client may say: the steps of a clone |
 //! | `decision` | whether it may: pure |
+//! | `clone` | whether a step may be done, and how |
 //! | `lifeline` | when a program and all that it has started have ended |
 //! | `holders` | which processes those are |
 //! | `leftovers` | what is killed or refused before a program is started |
@@ -20,6 +22,7 @@
 
 mod access;
 pub mod client;
+mod clone;
 mod decision;
 #[cfg(test)]
 pub mod fixture;
@@ -29,6 +32,7 @@ mod leftovers;
 mod lifeline;
 mod links;
 mod listener;
+mod message;
 mod program;
 mod request;
 #[cfg(test)]
@@ -37,4 +41,5 @@ mod tests;
 pub use access::Access;
 pub use decision::Freeze;
 pub use links::{BIN_DIR, GateError, open};
+pub use message::CloneStep;
 pub use program::Gated;

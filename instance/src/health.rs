@@ -2,6 +2,7 @@
 //! answers the provisioner.
 
 use std::error::Error;
+use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 
 use crate::report::{self, StatusReport};
+use crate::server::Servers;
 use crate::session::{OwnSession, OwnSessions};
 use crate::stage::Stage;
 
@@ -37,6 +39,7 @@ struct Health {
 /// The server, as a client sees it.
 struct Server {
     sessions: OwnSessions,
+    servers: Servers,
     /// Whether it has answered since this process was started.
     has_answered: bool,
 }
@@ -52,9 +55,15 @@ pub async fn serve(socket: TcpListener, router: Router) {
 }
 
 /// `/live`, `/ready` and `/status`.
-pub fn router(stage: watch::Receiver<Stage>, sessions: OwnSessions, report: Arc<StatusReport>) -> Router {
+pub fn router(
+    stage: watch::Receiver<Stage>,
+    sessions: OwnSessions,
+    servers: Servers,
+    report: Arc<StatusReport>,
+) -> Router {
     let status = Router::new().route(STATUS_PATH, get(report::respond)).with_state(report.clone());
-    let health = Health { stage, report, server: Mutex::new(Server { sessions, has_answered: false }) };
+    let health =
+        Health { stage, report, server: Mutex::new(Server { sessions, servers, has_answered: false }) };
     Router::new()
         .route("/live", get(|| async { "alive" }))
         .route("/ready", get(ready))
@@ -83,7 +92,7 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
                         }
                         return true;
                     }
-                    Err(error) => reason = describe(&error),
+                    Err(unready) => reason = unready.to_string(),
                 }
             }
             if server.has_answered || now == Stage::Stopping {
@@ -114,10 +123,43 @@ fn reason_of_silence(stage: &Stage) -> String {
 impl Server {
     /// Asks in a new session each time: a server that answers existing ones and accepts no new ones is not ready. Returns
     /// the version that the server reports to every client.
-    async fn query(&mut self) -> Result<Option<String>, tokio_postgres::Error> {
+    async fn query(&mut self) -> Result<Option<String>, Unready> {
         let OwnSession { client, server_version } = self.sessions.open().await?;
-        client.query_one("SELECT 1", &[]).await?.try_get::<_, i32>(0)?;
-        Ok(server_version)
+        let is_ready: bool = client.query_one(question(self.servers), &[]).await?.try_get(0)?;
+        if is_ready { Ok(server_version) } else { Err(Unready::NotStreaming) }
+    }
+}
+
+/// What a server that is ready says yes to. A standby that does not receive what its primary writes has outdated data.
+fn question(servers: Servers) -> &'static str {
+    match servers {
+        Servers::One => "SELECT 1 = 1",
+        Servers::Several => {
+            "SELECT NOT pg_catalog.pg_is_in_recovery() \
+             OR EXISTS (SELECT FROM pg_catalog.pg_stat_wal_receiver WHERE status = 'streaming')"
+        }
+    }
+}
+
+/// Why a server that was started is not ready.
+#[derive(Debug)]
+enum Unready {
+    Failed(tokio_postgres::Error),
+    NotStreaming,
+}
+
+impl From<tokio_postgres::Error> for Unready {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl fmt::Display for Unready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => f.write_str(&describe(error)),
+            Self::NotStreaming => f.write_str("the standby does not stream from the primary"),
+        }
     }
 }
 
@@ -161,7 +203,7 @@ mod tests {
     async fn waiting_instance_is_alive_but_not_ready_and_says_why() {
         let (reporter, reader) = StageReporter::new();
         let report = StatusReport::new("/");
-        let router = router(reader, OwnSessions::new("postgres", 17), report.clone());
+        let router = router(reader, OwnSessions::new("postgres", 17), Servers::One, report.clone());
         reporter.report(Stage::WaitingForVersion { own: 13, active: 17 });
         assert_eq!(ask(&router, "/live").await.0, StatusCode::OK);
         let (status, text) = ask(&router, "/ready").await;
@@ -172,10 +214,18 @@ mod tests {
         assert!(ask(&router, "/ready").await.1.contains("restore the volume"));
     }
 
+    #[test]
+    fn member_is_ready_as_the_primary_or_as_a_standby_that_streams() {
+        assert!(!question(Servers::One).contains("pg_is_in_recovery"));
+        let question = question(Servers::Several);
+        assert!(question.contains("NOT pg_catalog.pg_is_in_recovery() OR EXISTS"), "{question}");
+        assert!(Unready::NotStreaming.to_string().contains("does not stream"));
+    }
+
     #[tokio::test]
     async fn status_is_answered_while_the_server_does_not_run() {
         let (_reporter, reader) = StageReporter::new();
-        let router = router(reader, OwnSessions::new("postgres", 17), StatusReport::new("/"));
+        let router = router(reader, OwnSessions::new("postgres", 17), Servers::One, StatusReport::new("/"));
         let (status, text) = ask(&router, STATUS_PATH).await;
         let reported: InstanceStatus = serde_json::from_str(&text).unwrap();
         assert_eq!((status, reported.server_version), (StatusCode::OK, None));
@@ -185,7 +235,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn readiness_response_waits_for_a_change_or_a_timeout() {
         let (reporter, reader) = StageReporter::new();
-        let router = router(reader, OwnSessions::new("postgres", 17), StatusReport::new("/"));
+        let router = router(reader, OwnSessions::new("postgres", 17), Servers::One, StatusReport::new("/"));
         let started_at = Instant::now();
         assert_eq!(ask(&router, "/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(started_at.elapsed(), TIMEOUT);
@@ -204,7 +254,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn probes_of_many_clients_are_answered_as_soon_as_one() {
         let (_reporter, reader) = StageReporter::new();
-        let router = router(reader, OwnSessions::new("postgres", 17), StatusReport::new("/"));
+        let router = router(reader, OwnSessions::new("postgres", 17), Servers::One, StatusReport::new("/"));
         let started_at = Instant::now();
         let probes = (0..Limits::PROBES.connections).map(|_| {
             let router = router.clone();

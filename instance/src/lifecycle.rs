@@ -1,4 +1,4 @@
-//! The life of a database: waits for the volume, initialises it once, serves, stops cleanly.
+//! The life of a database, once its volume was [claimed](crate::claim): serves, and stops cleanly.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use pgops_kube::shutdown::StopSignals;
 use pgops_volume::{Interlock, Tree, Volume};
 use tokio::sync::Notify;
 
-use crate::boot::{self, Boot, BootRefusal};
+use crate::boot::MemberRoles;
 use crate::credentials::Credentials;
 use crate::error::RunError;
 use crate::gate::{Access, Freeze};
@@ -19,19 +19,14 @@ use crate::options::Options;
 use crate::programs::Programs;
 use crate::reaper::{Exit, Reaper};
 use crate::report::StatusReport;
-use crate::server::{self, Configuration, ServerError, Servers};
+use crate::server::{self, Configuration, ServerError};
 use crate::serving::{End, Serving};
 use crate::session::OwnSessions;
 use crate::settings::{self, Checker, Refusal};
 use crate::stage::{Stage, StageReporter};
 use crate::tls::{self, Tls};
 use crate::watchdog::Watchdog;
-use crate::{cluster, initdb, retired, rotation, secrets, volume};
-
-/// Pause between two checks of a volume that is in use: it adds to the outage of an upgrade.
-const POLL_INTERVAL: Duration = Duration::from_millis(25);
-/// Pause before the API server is queried again, or the volume is checked for an operator's repair.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+use crate::{retired, rotation, secrets};
 
 /// The instance of one database.
 pub struct Instance {
@@ -49,120 +44,21 @@ pub struct Instance {
     pub report: Arc<StatusReport>,
 }
 
-/// What an instance does next with its volume.
-enum Next {
-    Go(Boot),
-    /// Check again after a pause.
-    Wait(Duration),
+/// A volume whose server may be started.
+pub struct Claim {
+    pub interlock: Interlock,
+    pub roles: MemberRoles,
 }
 
 impl Instance {
-    /// Waits until this instance may start its server, and initialises the volume if it is new.
-    pub async fn claim(&self) -> Result<Interlock, RunError> {
-        self.volume.tree().create_dir(&self.volume.state_dir())?;
-        loop {
-            // Checked without the lock first, so that waiting never blocks the upgrade that it waits for;
-            // what counts is the second check, under the lock.
-            if let Next::Wait(pause) = self.check_volume()? {
-                tokio::time::sleep(pause).await;
-                continue;
-            }
-            let Some(interlock) = Interlock::try_take(&self.volume)? else {
-                self.reporter.report(Stage::WaitingForInterlock);
-                tokio::time::sleep(POLL_INTERVAL).await;
-                continue;
-            };
-            match self.prepare_volume(&interlock).await? {
-                Next::Go(_) => return Ok(interlock),
-                Next::Wait(pause) => {
-                    drop(interlock);
-                    tokio::time::sleep(pause).await;
-                }
-            }
-        }
-    }
-
-    fn major(&self) -> u32 {
+    pub fn major(&self) -> u32 {
         self.options.pgdata.major
-    }
-
-    /// What may be done with the volume now.
-    fn check_volume(&self) -> Result<Next, RunError> {
-        let own = self.major();
-        Ok(match boot::decide(own, &volume::observe(&self.volume)?) {
-            Boot::WaitFor { active } => {
-                self.reporter.report(Stage::WaitingForVersion { own, active });
-                Next::Wait(POLL_INTERVAL)
-            }
-            Boot::Refuse(refusal) => self.refuse(refusal),
-            boot => Next::Go(boot),
-        })
-    }
-
-    /// Makes the volume ready for the server; only under the interlock.
-    async fn prepare_volume(&self, interlock: &Interlock) -> Result<Next, RunError> {
-        let next = self.check_volume()?;
-        if matches!(next, Next::Go(_))
-            && let Some(wait) = self.wait_for_certificate()
-        {
-            return Ok(wait);
-        }
-        match next {
-            Next::Go(Boot::Initialise) => return self.initialise(interlock).await,
-            Next::Go(Boot::Adopt) => {
-                tracing::info!(major = self.major(), "adopting the data directory of an interrupted start");
-                self.volume.set_active(self.major())?;
-            }
-            Next::Go(_) | Next::Wait(_) => {}
-        }
-        Ok(next)
-    }
-
-    /// Not an exit: a container that restarts again and again hides the reason, and resumes more slowly.
-    fn refuse(&self, refusal: BootRefusal) -> Next {
-        self.reporter.report(Stage::Refused(refusal));
-        Next::Wait(RETRY_INTERVAL)
-    }
-
-    /// A server without the certificate that it must have would not start, and must not serve without TLS either.
-    fn wait_for_certificate(&self) -> Option<Next> {
-        let status = tls::problem(&self.tls.as_ref()?.read().err()?);
-        self.reporter.report(Stage::WaitingForCertificate(status.problem.clone().unwrap_or_default()));
-        self.report.set_certificate(status);
-        Some(Next::Wait(RETRY_INTERVAL))
-    }
-
-    /// Initialises an empty volume, if the API server says that the database is new.
-    async fn initialise(&self, interlock: &Interlock) -> Result<Next, RunError> {
-        let Options { namespace, database, .. } = &self.options;
-        let object = match cluster::own_database(namespace, database).await {
-            Ok(object) => object,
-            Err(error) => {
-                self.reporter.report(Stage::Unanswered(error.to_string()));
-                return Ok(Next::Wait(RETRY_INTERVAL));
-            }
-        };
-        if let Err(refusal) = boot::may_initialise(object.as_ref()) {
-            return Ok(self.refuse(refusal));
-        }
-        self.reporter.report(Stage::Initialising);
-        initdb::initialise(
-            &self.volume,
-            interlock,
-            &self.programs,
-            &self.options.initdb_arguments,
-            &self.credentials,
-            &self.run_dir,
-            &self.reaper,
-        )
-        .await?;
-        Ok(Next::Go(Boot::Start))
     }
 
     /// Runs the server until it ends or is asked to stop.
     pub async fn serve(
         &self,
-        interlock: &Interlock,
+        claim: &Claim,
         stop_signals: &mut StopSignals,
         grace: Duration,
     ) -> Result<(), RunError> {
@@ -183,8 +79,8 @@ impl Instance {
             warn_of_overridden_settings(settings.as_deref(), &inline);
         }
         let configuration = self.configuration(certificate.as_ref());
-        self.gate.hold(interlock.cloexec_fd().map_err(ServerError::Start)?);
-        let mut serving = self.start(&configuration)?;
+        self.gate.hold(claim.interlock.cloexec_fd().map_err(ServerError::Start)?);
+        let mut serving = self.start(&configuration, claim.roles).await?;
         self.reporter.report(Stage::Running);
         retired::watch(self.volume.clone(), self.major());
         secrets::watch(self.report.clone(), settings.clone(), self.tls.clone());
@@ -222,16 +118,23 @@ impl Instance {
     }
 
     /// Starts the server, or Patroni, which starts it when it has found out what it is among the others.
-    fn start(&self, configuration: &Configuration) -> Result<Serving, RunError> {
+    async fn start(&self, configuration: &Configuration, roles: MemberRoles) -> Result<Serving, RunError> {
         let files = server::configure(&self.volume, self.major(), configuration, &self.run_dir)?;
         let Some(member) = self.options.member(&self.credentials.username) else {
             let data = self.volume.data_dir(self.major());
             return Ok(Serving::Alone(server::start(&data, &files, &self.run_dir, &self.reaper)?));
         };
+        let passwords = Passwords::mounted()?;
+        if roles == MemberRoles::Missing {
+            let data = self.volume.data_dir(self.major());
+            let (run_dir, reaper) = (&self.run_dir, &self.reaper);
+            ha::create_first(&data, &files.settings, self.major(), &passwords, run_dir, reaper).await?;
+        }
         let (watchdog, starts) = Watchdog::new(&self.run_dir, self.gate.clone())?;
         tokio::spawn(watchdog.watch());
-        let files = ha::write(&member, &Passwords::mounted()?, &self.run_dir, &self.volume)?;
+        let files = ha::write(&member, &passwords, &self.run_dir, &self.volume)?;
         let patroni = Patroni::start(&files, &self.reaper, starts)?;
+        ha::watch_roles(&member.superuser, member.major);
         Ok(Serving::Member { patroni, access: self.gate.clone() })
     }
 
@@ -260,7 +163,7 @@ impl Instance {
                 Some(watch) if watch.used().has_authority => MountedAuthority::Present,
                 _ => MountedAuthority::Absent,
             },
-            servers: if self.options.ha_scope.is_some() { Servers::Several } else { Servers::One },
+            servers: self.options.servers(),
         }
     }
 

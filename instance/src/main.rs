@@ -6,6 +6,8 @@
 
 mod boot;
 mod check_settings;
+mod claim;
+mod clone;
 mod cluster;
 mod credentials;
 mod environment;
@@ -34,6 +36,7 @@ mod session;
 mod settings;
 mod stage;
 mod tls;
+mod unlogged;
 mod volume;
 mod watchdog;
 
@@ -54,6 +57,8 @@ enum Command {
     CheckSettings(check_settings::Options),
     /// Runs the database of this pod until it is asked to stop.
     Run(options::Options),
+    /// Clones another server of the database: Patroni calls it in a pod whose volume has no data.
+    Clone(clone::Options),
 }
 
 /// Without the lines in which the client repeats each failure that is reported here with its meaning.
@@ -77,6 +82,8 @@ fn main() -> ExitCode {
             check_settings::run(&options).map(exit_code).map_err(anyhow::Error::from)
         }
         Command::Run(options) => run::run(options).map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from),
+        // Its failure is not the end of the container.
+        Command::Clone(options) => Ok(clone::run(&options)),
     };
     match result {
         Ok(code) => code,

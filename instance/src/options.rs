@@ -3,11 +3,14 @@
 use std::str::FromStr;
 
 use pgops_api::layout::{VOLUME_ROOT, major_of_pgdata, pgdata};
+use pgops_api::names;
 use pgops_api::postgres::ClientAuthMode;
 use pgops_api::tls::{ServerTls, SslMode};
 
+use crate::boot::Place;
 use crate::ha::Member;
 use crate::initdb::Arguments;
+use crate::server::Servers;
 
 /// The options of `pgops-instance run`. In a pod, all of them come from the environment.
 #[derive(clap::Args)]
@@ -40,27 +43,39 @@ pub struct Options {
     #[arg(long, env = "PGOPS_GRACE_SECONDS", value_name = "SECONDS", default_value_t = 300)]
     pub grace_seconds: u64,
     /// Name of what the servers of a database share, `<database>-ha-<major version>`: with it Patroni starts and stops the server.
-    #[arg(long, env = "PGOPS_HA_SCOPE", value_name = "NAME", requires = "ha_member", requires = "ha_host")]
+    #[arg(long, env = "PGOPS_HA_SCOPE", value_name = "NAME", requires = "pod_name")]
     pub ha_scope: Option<String>,
-    /// Name of this server among those of its database: that of the pod.
-    #[arg(long, env = "PGOPS_HA_MEMBER", value_name = "NAME")]
-    pub ha_member: Option<String>,
-    /// Name by which the other servers of the database reach this one.
-    #[arg(long, env = "PGOPS_HA_HOST", value_name = "HOST")]
-    pub ha_host: Option<String>,
+    /// Name of this pod, `<database>-<number>`: in a database of several servers it is that of its server.
+    #[arg(long, env = "PGOPS_POD_NAME", value_name = "NAME")]
+    pub pod_name: Option<String>,
 }
 
 impl Options {
     /// This server among those of its database, if there are several.
     pub fn member(&self, superuser: &str) -> Option<Member> {
+        let name = self.pod_name.clone()?;
         Some(Member {
             scope: self.ha_scope.clone()?,
-            name: self.ha_member.clone()?,
-            host: self.ha_host.clone()?,
+            host: names::pod_host(&self.database, &name, &self.namespace),
+            name,
             namespace: self.namespace.clone(),
             superuser: superuser.to_owned(),
             major: self.pgdata.major,
         })
+    }
+
+    /// Which of the database's servers this is.
+    pub fn place(&self) -> Place {
+        match (&self.ha_scope, &self.pod_name) {
+            (None, _) => Place::Only,
+            (Some(_), Some(pod)) if *pod == names::pod(&self.database, 0) => Place::First,
+            (Some(_), _) => Place::Other,
+        }
+    }
+
+    /// How many servers the database has.
+    pub fn servers(&self) -> Servers {
+        if self.ha_scope.is_some() { Servers::Several } else { Servers::One }
     }
 
     /// How the server speaks TLS, if it does.
@@ -99,7 +114,42 @@ fn client_auth_mode(text: &str) -> Result<ClientAuthMode, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
     use rstest::rstest;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn parse(more: &[&str]) -> Result<Options, clap::Error> {
+        let line = ["run", "--pgdata=/var/pv/17/data", "--namespace=demo", "--database=orders"];
+        Line::try_parse_from(line.iter().chain(more)).map(|line| line.options)
+    }
+
+    #[rstest]
+    #[case(&[], Place::Only)]
+    #[case(&["--pod-name=orders-0"], Place::Only)]
+    #[case(&["--ha-scope=orders-ha-17", "--pod-name=orders-0"], Place::First)]
+    #[case(&["--ha-scope=orders-ha-17", "--pod-name=orders-1"], Place::Other)]
+    #[case(&["--ha-scope=orders-ha-17", "--pod-name=orders-00"], Place::Other)]
+    #[case(&["--ha-scope=orders-ha-17", "--pod-name=shop-0"], Place::Other)]
+    fn place_follows_from_the_name_of_the_pod(#[case] more: &[&str], #[case] expected: Place) {
+        assert_eq!(parse(more).unwrap().place(), expected);
+    }
+
+    #[test]
+    fn member_is_known_by_the_name_of_its_pod() {
+        let options = parse(&["--ha-scope=orders-ha-17", "--pod-name=orders-2"]).unwrap();
+        let member = options.member("postgres").unwrap();
+        assert_eq!(
+            (member.name.as_str(), member.host.as_str()),
+            ("orders-2", "orders-2.orders-pods.demo.svc")
+        );
+        assert!(parse(&["--pod-name=orders-0"]).unwrap().member("postgres").is_none());
+        assert!(parse(&["--ha-scope=orders-ha-17"]).is_err());
+    }
 
     #[rstest]
     #[case("/var/pv/13/data", Some(13))]

@@ -13,6 +13,7 @@ use postgres_protocol::password::scram_sha_256;
 use crate::credentials::one_line;
 use crate::report::StatusReport;
 use crate::session::OwnSessions;
+use crate::unlogged;
 
 /// Interval between two reads of the files, which the kubelet replaces within about a minute after a change.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -67,24 +68,8 @@ async fn apply(directory: &Path, superuser: &str, major: u32) -> Result<(), Stri
 
 async fn set_password(superuser: &str, password: &str, major: u32) -> Result<(), tokio_postgres::Error> {
     let session = OwnSessions::new(superuser, major).open().await?;
-    // In a message of its own: whether the server logs a message, it decides before it executes any statement of it.
-    session.client.batch_execute(&unlogged(major)).await?;
+    session.client.batch_execute(&unlogged::statement(major)).await?;
     session.client.batch_execute(&statement(superuser, &scram_sha_256(password.as_bytes()))).await
-}
-
-/// What the server stores instead of the password can be attacked by guessing: it is not logged either, nor kept by
-/// `pg_stat_statements`, if that is loaded.
-fn unlogged(major: u32) -> String {
-    let settings = [
-        (0, "log_statement = 'none'"),
-        (0, "log_min_duration_statement = -1"),
-        (0, "log_min_error_statement = 'panic'"),
-        (0, "pg_stat_statements.track_utility = off"),
-        (12, "log_transaction_sample_rate = 0"),
-        (13, "log_min_duration_sample = -1"),
-    ];
-    let known = settings.into_iter().filter(|(since, _)| *since <= major);
-    known.map(|(_, setting)| format!("SET {setting}")).collect::<Vec<_>>().join("; ")
 }
 
 fn statement(superuser: &str, verifier: &str) -> String {
@@ -104,18 +89,8 @@ mod tests {
         assert!(!verifier.contains('\''), "{verifier}");
     }
 
-    /// `exec_simple_query()` logs the whole message by the settings at its beginning, and a sample of transactions likewise.
     #[test]
-    fn statement_is_alone_in_its_message_and_nothing_is_logged_by_then() {
+    fn statement_is_alone_in_its_message() {
         assert!(!statement("postgres", "v").contains(';'));
-        for setting in [
-            "log_statement",
-            "log_min_duration_statement",
-            "log_transaction_sample_rate",
-            "log_min_duration_sample",
-        ] {
-            assert!(unlogged(13).contains(&format!("SET {setting} = ")), "{setting}");
-        }
-        assert!(!unlogged(11).contains("sample"), "a server rejects what it does not know");
     }
 }

@@ -42,7 +42,8 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let sessions = OwnSessions::new(&credentials.username, options.pgdata.major);
     let volume = Volume::at(layout::VOLUME_ROOT);
     let collector = Collector::new(stage.clone(), sessions.clone(), volume.clone(), options.pgdata.major);
-    let router = health::router(stage, sessions, report.clone()).merge(metrics::router(collector));
+    let router =
+        health::router(stage, sessions, options.servers(), report.clone()).merge(metrics::router(collector));
     tokio::spawn(health::serve(listener, router));
 
     let programs = Programs::find(options.pgdata.major, &reaper).await?;
@@ -72,13 +73,13 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         reporter,
         report,
     };
-    let interlock = tokio::select! {
-        interlock = instance.claim() => interlock?,
+    let claim = tokio::select! {
+        claim = instance.claim() => claim?,
         () = stop_signals.recv() => {
             // A running initdb dies with this process; what it has created is not a database yet.
             tracing::info!("stopped before the server was started");
             return Ok(());
         }
     };
-    instance.serve(&interlock, &mut stop_signals, grace).await
+    instance.serve(&claim, &mut stop_signals, grace).await
 }

@@ -38,7 +38,7 @@ pub enum ServerError {
 
 /// The files of a server that are written for each container.
 pub struct Files {
-    settings: PathBuf,
+    pub settings: PathBuf,
     hba: PathBuf,
 }
 

@@ -21,7 +21,7 @@ pub enum Stage {
     },
     /// An operator has to fix something.
     Refused(BootRefusal),
-    /// The volume is empty and the API server does not answer whether it may be initialised.
+    /// The API server does not answer whether the database is new.
     Unanswered(String),
     /// The server must speak TLS, and the mounted certificate cannot be used.
     WaitingForCertificate(String),
@@ -45,10 +45,7 @@ impl fmt::Display for Stage {
             }
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Unanswered(reason) => {
-                write!(
-                    f,
-                    "waiting: the volume is empty, and the API server has not confirmed that the database is new: {reason}"
-                )
+                write!(f, "waiting: the API server has not answered whether the database is new: {reason}")
             }
             Self::WaitingForCertificate(problem) => {
                 write!(

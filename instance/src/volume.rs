@@ -38,6 +38,24 @@ pub fn prepare_initdb_dir(volume: &Volume, major: u32) -> Result<PathBuf, FileEr
     Ok(target)
 }
 
+/// Files of a data directory that tell that its server was one of several: Patroni's copy of its settings, which every clone has
+/// too, and what makes a server a standby.
+const TRACES_OF_MEMBERS: [&str; 2] = ["patroni.dynamic.json", "standby.signal"];
+
+/// Whether the data is, or was, that of one of several servers. Without data there is nothing to be asked.
+pub fn trace_of_members(volume: &Volume, major: u32) -> Result<bool, FileError> {
+    let data = volume.data_dir(major);
+    if !volume.tree().exists(&data)? {
+        return Ok(true);
+    }
+    for name in TRACES_OF_MEMBERS {
+        if volume.tree().exists(&data.join(name))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Turns the result of initdb into the data directory.
 ///
 /// rename(2) replaces an empty directory, so one that appeared meanwhile is refused first.
@@ -115,6 +133,21 @@ mod tests {
         fs::create_dir(&target).unwrap();
         publish(&volume, 13).unwrap();
         assert_eq!(observe(&volume).unwrap().data_dirs, [13]);
+    }
+
+    #[test]
+    fn data_of_one_server_has_no_trace_of_others() {
+        let (_directory, volume) = volume();
+        let data = volume.data_dir(17);
+        assert!(trace_of_members(&volume, 17).unwrap(), "a clone has all that its source has");
+        fs::create_dir_all(&data).unwrap();
+        fs::write(data.join("PG_VERSION"), "17\n").unwrap();
+        assert!(!trace_of_members(&volume, 17).unwrap());
+        for name in TRACES_OF_MEMBERS {
+            fs::write(data.join(name), "").unwrap();
+            assert!(trace_of_members(&volume, 17).unwrap(), "{name}");
+            fs::remove_file(data.join(name)).unwrap();
+        }
     }
 
     #[test]

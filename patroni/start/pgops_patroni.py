@@ -25,10 +25,12 @@ def load_openssl() -> None:
 def main() -> None:
     load_openssl()
 
+    import pgops_data
     import pgops_dates
     import pgops_waits
     from patroni.__main__ import main as patroni
 
+    pgops_data.install()
     pgops_dates.install()
     pgops_waits.install()
     sys.argv[0] = "patroni"

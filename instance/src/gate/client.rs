@@ -19,6 +19,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::links::{IMAGE, SOCKET};
+use super::message::{CloneStep, DONE, Message};
 use super::program::Gated;
 use super::request::{GRANTED, REFUSED, Request, RequestError};
 
@@ -29,9 +30,9 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest reason of a refusal, in bytes.
 const MAX_REASON: u64 = 4096;
 
-/// Why the program is not executed.
+/// Why the program is not executed, or the step not done.
 #[derive(Debug, thiserror::Error)]
-enum ClientError {
+pub enum ClientError {
     #[error("failed to ask PID 1 at {}, which alone has programs started: is it running?", .socket.display())]
     Ask {
         socket: PathBuf,
@@ -93,23 +94,36 @@ fn execute(run_dir: &Path, request: &Request) -> Result<Infallible, ClientError>
         command.args(&request.arguments);
         None
     } else {
-        let granted = ask(&run_dir.join(SOCKET), request)?;
-        command.args(request.bound_arguments()).preserved_fds(granted.descriptors);
-        Some(granted.connection)
+        let message = Message::Execute(request.clone());
+        let Answer::Granted { descriptors, connection } = ask(run_dir, &message, TIMEOUT)? else {
+            return Err(ClientError::NoAnswer);
+        };
+        command.args(request.bound_arguments()).preserved_fds(descriptors);
+        Some(connection)
     };
     Err(ClientError::Execute { source: command.exec(), program })
 }
 
-/// What PID 1 has given.
-struct Granted {
-    descriptors: Vec<OwnedFd>,
-    connection: UnixStream,
+/// Has PID 1 do a step of a clone.
+pub fn perform(run_dir: &Path, step: CloneStep) -> Result<(), ClientError> {
+    let message = Message::Clone(step);
+    match ask(run_dir, &message, message.timeout() + TIMEOUT)? {
+        Answer::Done => Ok(()),
+        Answer::Granted { .. } => Err(ClientError::NoAnswer),
+    }
 }
 
-fn ask(socket: &Path, request: &Request) -> Result<Granted, ClientError> {
-    let bytes = request.encode()?;
-    let failed = |source| ClientError::Ask { socket: socket.to_owned(), source };
-    let mut connection = connect_to(socket).map_err(failed)?;
+/// The answer of PID 1, if it is not a refusal.
+enum Answer {
+    Granted { descriptors: Vec<OwnedFd>, connection: UnixStream },
+    Done,
+}
+
+fn ask(run_dir: &Path, message: &Message, limit: Duration) -> Result<Answer, ClientError> {
+    let bytes = message.encode()?;
+    let socket = run_dir.join(SOCKET);
+    let failed = |source| ClientError::Ask { socket: socket.clone(), source };
+    let mut connection = connect_to(&socket, limit).map_err(failed)?;
     let mut answer = [0; 1];
     let mut talk = || {
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
@@ -118,7 +132,8 @@ fn ask(socket: &Path, request: &Request) -> Result<Granted, ClientError> {
     };
     let (received, descriptors) = talk().map_err(failed)?;
     match (received, answer) {
-        (1, [GRANTED]) if !descriptors.is_empty() => Ok(Granted { descriptors, connection }),
+        (1, [GRANTED]) if !descriptors.is_empty() => Ok(Answer::Granted { descriptors, connection }),
+        (1, [DONE]) => Ok(Answer::Done),
         (1, [REFUSED]) => {
             let mut reason = Vec::new();
             connection.take(MAX_REASON).read_to_end(&mut reason).map_err(failed)?;
@@ -128,11 +143,11 @@ fn ask(socket: &Path, request: &Request) -> Result<Granted, ClientError> {
     }
 }
 
-/// A connection on which nothing waits for longer than the timeout. If PID 1 accepts none, connecting waits too.
-fn connect_to(path: &Path) -> io::Result<UnixStream> {
+/// A connection on which nothing waits for longer than the limit. If PID 1 accepts none, connecting waits too.
+fn connect_to(path: &Path, limit: Duration) -> io::Result<UnixStream> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     for direction in [Timeout::Send, Timeout::Recv] {
-        set_socket_timeout(&socket, direction, Some(TIMEOUT))?;
+        set_socket_timeout(&socket, direction, Some(limit))?;
     }
     connect(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(UnixStream::from(socket))

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pgops_api::display_chain;
 use pgops_api::layout::{ACTIVE_FILE, INTERLOCK_FILE};
@@ -73,7 +73,7 @@ pub enum Refusal {
     Mode(String),
     #[error("its arguments name no data directory: add -D {}", .0.display())]
     NoDirectory(PathBuf),
-    #[error("its arguments name {}, but the data directory of this pod is {}", .named.display(), .own.display())]
+    #[error("its arguments name {}, but in this pod it works on {} alone", .named.display(), .own.display())]
     OtherDirectory { named: PathBuf, own: PathBuf },
     #[error(
         "this pod does not hold {INTERLOCK_FILE}: wait until the other server, or the worker of an upgrade, has ended"
@@ -95,6 +95,10 @@ pub enum Refusal {
     File(#[from] FileError),
     #[error("failed to hand over the interlock: {0}")]
     Handover(#[from] io::Error),
+    #[error("{} exists, and is never replaced by a clone", .0.display())]
+    DataExists(PathBuf),
+    #[error("{} is not complete: it lacks the file that pg_basebackup writes last", .0.display())]
+    Incomplete(PathBuf),
     #[error("the volume does not respond: no decision within {0} s")]
     Timeout(u64),
 }
@@ -113,22 +117,15 @@ impl fmt::Display for Freeze {
 /// Decides on a request.
 pub fn decide(request: &Request, situation: &Situation<'_>) -> Result<First, Refusal> {
     refuse_modes(request)?;
-    let new_data = new_data_dir(situation.volume, situation.own);
-    let data = data_directory(request, situation, &new_data)?;
-    if situation.holding == Holding::NotHeld {
-        return Err(Refusal::NotHeld);
-    }
-    if let Some(freeze) = situation.frozen {
-        return Err(Refusal::Frozen(freeze));
-    }
+    refuse_other_directories(request, situation)?;
+    refuse_for_all(situation)?;
     match (situation.active, request.program) {
         (Some(active), _) if active != situation.own => {
             return Err(Refusal::WrongVersion { own: situation.own, active });
         }
         // A clone is how a volume gets its first data, which becomes active only then.
-        (None, Gated::PgBasebackup) if data == new_data => {}
+        (None, Gated::PgBasebackup) | (Some(_), _) => {}
         (None, _) => return Err(Refusal::NoActive),
-        (Some(_), _) => {}
     }
     match situation.previous {
         Previous::Runs { program, pid } => Err(Refusal::Busy { program, pid }),
@@ -136,6 +133,15 @@ pub fn decide(request: &Request, situation: &Situation<'_>) -> Result<First, Ref
             Gated::Postgres | Gated::PgRewind => First::PrepareData,
             Gated::PgBasebackup | Gated::Initdb => First::Nothing,
         }),
+    }
+}
+
+/// What is against any change of data.
+pub fn refuse_for_all(situation: &Situation<'_>) -> Result<(), Refusal> {
+    match (situation.holding, situation.frozen) {
+        (Holding::NotHeld, _) => Err(Refusal::NotHeld),
+        (Holding::Held, Some(freeze)) => Err(Refusal::Frozen(freeze)),
+        (Holding::Held, None) => Ok(()),
     }
 }
 
@@ -156,16 +162,20 @@ fn refuse_modes(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// The one directory that the arguments name: the data directory or, for a clone that is not complete, that of new data.
-fn data_directory(request: &Request, situation: &Situation<'_>, new_data: &Path) -> Result<PathBuf, Refusal> {
-    let own = situation.volume.data_dir(situation.own);
-    let mut named = data_directories(request.program, &request.arguments).into_iter();
-    let Some(data) = named.next() else { return Err(Refusal::NoDirectory(own)) };
-    let is_allowed = data == own || request.program == Gated::PgBasebackup && data == new_data;
-    match named.find(|other| *other != data) {
-        _ if !is_allowed => Err(Refusal::OtherDirectory { named: data, own }),
-        Some(other) => Err(Refusal::OtherDirectory { named: other, own }),
-        None => Ok(data),
+/// The arguments name one directory: the data directory or, for a clone, that of new data. A clone becomes data by a rename, once
+/// it is complete.
+fn refuse_other_directories(request: &Request, situation: &Situation<'_>) -> Result<(), Refusal> {
+    let own = match request.program {
+        Gated::PgBasebackup => new_data_dir(situation.volume, situation.own),
+        Gated::Postgres | Gated::PgRewind | Gated::Initdb => situation.volume.data_dir(situation.own),
+    };
+    let named = data_directories(request.program, &request.arguments);
+    if named.is_empty() {
+        return Err(Refusal::NoDirectory(own));
+    }
+    match named.into_iter().find(|named| *named != own) {
+        Some(named) => Err(Refusal::OtherDirectory { named, own }),
+        None => Ok(()),
     }
 }
 
@@ -212,15 +222,16 @@ mod tests {
     )]
     #[case("postgres --single -D DATA -c archive_mode=on template1", "PrepareData")]
     #[case("pg_rewind -D DATA --source-server dbname=postgres", "PrepareData")]
-    #[case("pg_basebackup --pgdata=DATA -X stream", "Nothing")]
+    #[case("pg_basebackup --pgdata=DATA -X stream", "name DATA, but in this pod it works on NEW alone")]
     #[case("pg_basebackup --pgdata=NEW -X stream", "Nothing")]
-    #[case("postgres -D NEW", "name NEW, but the data directory")]
+    #[case("postgres -D NEW", "name NEW, but in this pod it works on DATA alone")]
     #[case("postgres", "name no data directory: add -D DATA")]
     #[case("postgres -D /var/pv/13/data", "name /var/pv/13/data, but")]
     #[case("postgres -D DATA/", "Prepare")]
-    #[case("postgres -D DATA/../../13/data", "but the data directory of this pod is DATA")]
+    #[case("postgres -D DATA/../../13/data", "DATA/../../13/data, but in this pod")]
     #[case("postgres -D DATA -c data_directory=/var/pv/13/data", "name /var/pv/13/data, but")]
-    #[case("pg_basebackup --pgdata=NEW -D DATA", "name NEW, but")]
+    #[case("pg_basebackup --pgdata=NEW -D DATA", "name DATA, but")]
+    #[case("pg_basebackup -X stream", "name no data directory: add -D NEW")]
     #[case("postgres --boot -D DATA", "--boot is for initdb alone")]
     #[case("postgres --forkbackend", "--forkbackend is for initdb alone")]
     #[case("initdb -D DATA", "pgops initialises a database itself")]
@@ -237,7 +248,7 @@ mod tests {
         "postgres -D DATA",
         "postgres --single -D DATA template1",
         "pg_rewind -D DATA --source-server x",
-        "pg_basebackup --pgdata=DATA",
+        "pg_basebackup --pgdata=NEW",
     ];
 
     /// Every combination: a program is executed only if nothing at all is against it.
@@ -255,7 +266,8 @@ mod tests {
                         for previous in [Previous::Ended, Previous::Leftovers, runs] {
                             let situation =
                                 Situation { active, holding, frozen, previous, ..situation(&volume) };
-                            let may = active == Some(17)
+                            let is_clone = line.starts_with("pg_basebackup");
+                            let may = (active == Some(17) || active.is_none() && is_clone)
                                 && holding == Holding::Held
                                 && frozen.is_none()
                                 && previous != runs;
@@ -267,7 +279,8 @@ mod tests {
                 }
             }
         }
-        assert_eq!(executed, 2 * LINES.len());
+        // Two previous programs, and for a clone two active versions.
+        assert_eq!(executed, 2 * (LINES.len() + 1));
     }
 
     #[test]
@@ -276,7 +289,8 @@ mod tests {
         let empty = Situation { active: None, ..situation(&volume) };
         assert_eq!(decided(&volume, "pg_basebackup --pgdata=NEW", &empty), "Nothing");
         let refused = decided(&volume, "pg_basebackup --pgdata=DATA", &empty);
-        assert!(refused.contains("names no version"), "{refused}");
+        assert!(refused.contains("works on"), "{refused}");
+        assert!(decided(&volume, "postgres -D DATA", &empty).contains("names no version"));
         let without = Situation { holding: Holding::NotHeld, ..empty };
         assert!(decided(&volume, "pg_basebackup --pgdata=NEW", &without).contains("does not hold"));
     }

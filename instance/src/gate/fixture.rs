@@ -22,6 +22,7 @@ use super::request::Request;
 use super::{client, links};
 use crate::programs::Programs;
 use crate::reaper::{Exit, Process, Reaper};
+use crate::volume::new_data_dir;
 
 const RUN_DIR: &str = "PGOPS_TEST_RUN_DIR";
 const WORDS: &str = "PGOPS_TEST_WORDS";
@@ -61,6 +62,15 @@ impl Fixture {
         Self { root, volume, _interlock: interlock, reaper, clients: AtomicU32::new(0), access }
     }
 
+    /// Another one, whose volume has no data. Its `pg_basebackup` executes a script.
+    pub fn without_data(script: &str) -> Self {
+        let fixture = Self::new("exit 0");
+        fs::remove_dir(fixture.volume.data_dir(17)).unwrap();
+        fs::remove_file(fixture.volume.root().join(".pgops/active")).unwrap();
+        fs::write(fixture.file("image/pg_basebackup"), format!("#!/bin/sh\n{script}\n")).unwrap();
+        fixture
+    }
+
     pub fn run_dir(&self) -> PathBuf {
         self.root.path().join("run")
     }
@@ -70,9 +80,11 @@ impl Fixture {
         self.root.path().join(name)
     }
 
-    /// A client, by the words of its command line. `DATA` is the data directory.
+    /// A client, by the words of its command line. `DATA` is the data directory, and `NEW` that of a clone.
     pub fn client(&self, line: &str) -> Client {
-        let words = line.replace("DATA", &self.volume.data_dir(17).display().to_string());
+        let words = line
+            .replace("DATA", &self.volume.data_dir(17).display().to_string())
+            .replace("NEW", &new_data_dir(&self.volume, 17).display().to_string());
         let output = self.file(&format!("output-{}", self.clients.fetch_add(1, Ordering::Relaxed)));
         let file = fs::File::create(&output).unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
 
 use pgops_volume::Volume;
 use rustix::process::Pid;
@@ -14,13 +13,11 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
 use super::access::Access;
+use super::clone::{self, Found};
 use super::decision::{First, Previous, Refusal, Situation, decide};
 use super::leftovers;
-use super::request::Request;
+use super::message::Message;
 use crate::volume::prepare_for_start;
-
-/// Time for a decision, which may include killing processes.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a decision depends on that does not change.
 pub struct Keeper {
@@ -37,7 +34,7 @@ pub struct Keeper {
 pub struct Decisions(Sender<Job>);
 
 struct Job {
-    request: Request,
+    message: Message,
     pid: Pid,
     socket: Arc<UnixStream>,
     answer: oneshot::Sender<Result<(), Refusal>>,
@@ -71,30 +68,50 @@ impl Keeper {
             frozen: self.access.frozen(),
             previous,
         };
-        let first = decide(&job.request, &situation)?;
-        if previous == Previous::Leftovers {
-            leftovers::kill(&self.access)?;
+        match &job.message {
+            Message::Execute(request) => {
+                let first = decide(request, &situation)?;
+                self.kill_leftovers(previous)?;
+                if first == First::PrepareData {
+                    leftovers::refuse_other_server(&self.volume, self.own, &self.server, job.pid)?;
+                    prepare_for_start(&self.volume, self.own)?;
+                }
+                job.refuse_if_late()?;
+                self.access.give(&*job.socket, request.program, job.pid)
+            }
+            Message::Clone(step) => {
+                let found = Found::observe(&self.volume, self.own)?;
+                clone::decide(*step, found, &situation)?;
+                self.kill_leftovers(previous)?;
+                job.refuse_if_late()?;
+                clone::perform(*step, &self.volume, self.own)?;
+                Ok(())
+            }
         }
-        if first == First::PrepareData {
-            leftovers::refuse_other_server(&self.volume, self.own, &self.server, job.pid)?;
-            prepare_for_start(&self.volume, self.own)?;
-        }
-        if job.answer.is_closed() {
-            return Err(Refusal::Timeout(TIMEOUT.as_secs()));
-        }
-        self.access.give(&*job.socket, job.request.program, job.pid)
+    }
+
+    fn kill_leftovers(&self, previous: Previous) -> Result<(), Refusal> {
+        if previous == Previous::Leftovers { leftovers::kill(&self.access) } else { Ok(()) }
+    }
+}
+
+impl Job {
+    /// The client was told that there was no decision in time.
+    fn refuse_if_late(&self) -> Result<(), Refusal> {
+        if self.answer.is_closed() { Err(Refusal::Timeout(self.message.timeout().as_secs())) } else { Ok(()) }
     }
 }
 
 impl Decisions {
-    /// Whether the client, a process that is connected by the socket, has got the interlock.
-    pub async fn ask(&self, request: Request, pid: Pid, socket: &Arc<UnixStream>) -> Result<(), Refusal> {
+    /// Whether the client, a process that is connected by the socket, has got the interlock, or what it wants was done.
+    pub async fn ask(&self, message: Message, pid: Pid, socket: &Arc<UnixStream>) -> Result<(), Refusal> {
         let (answer, answered) = oneshot::channel();
+        let limit = message.timeout();
         // The thread ends only with this process.
-        let _ = self.0.send(Job { request, pid, socket: socket.clone(), answer });
-        match tokio::time::timeout(TIMEOUT, answered).await {
+        let _ = self.0.send(Job { message, pid, socket: socket.clone(), answer });
+        match tokio::time::timeout(limit, answered).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) | Err(_) => Err(Refusal::Timeout(TIMEOUT.as_secs())),
+            Ok(Err(_)) | Err(_) => Err(Refusal::Timeout(limit.as_secs())),
         }
     }
 }

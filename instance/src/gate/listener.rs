@@ -13,8 +13,9 @@ use tokio::sync::Semaphore;
 use super::access::Access;
 use super::decision::Refusal;
 use super::keeper::Decisions;
+use super::message::{CloneStep, DONE, Message};
 use super::program::Gated;
-use super::request::{MAX_REQUEST, REFUSED, Request, RequestError};
+use super::request::{MAX_REQUEST, REFUSED, RequestError};
 
 /// Clients that are served at a time.
 const MAX_CLIENTS: usize = 16;
@@ -68,28 +69,35 @@ struct Service {
 
 impl Service {
     async fn attend(&self, mut stream: UnixStream) {
-        let request = match tokio::time::timeout(CLIENT_TIMEOUT, receive(&mut stream)).await {
-            Ok(Ok(request)) => request,
+        let message = match tokio::time::timeout(CLIENT_TIMEOUT, receive(&mut stream)).await {
+            Ok(Ok(message)) => message,
             // It has not sent one.
             Err(_) | Ok(Err(None)) => return,
-            Ok(Err(Some(refusal))) => return self.refuse(stream, None, &refusal).await,
+            Ok(Err(Some(refusal))) => return self.refuse(stream, "nothing is started", &refusal).await,
         };
-        let program = request.program;
+        let (granted, refused) = (Granted::by(&message), message.refused());
         let stream = Arc::new(stream);
         let result = match peer(&stream) {
-            Some(pid) => self.decisions.ask(request, pid, &stream).await.map(|()| pid),
+            Some(pid) => self.decisions.ask(message, pid, &stream).await.map(|()| pid),
             None => Err(Refusal::ForeignPeer),
         };
-        match result {
-            Ok(pid) => {
+        match (result, granted) {
+            (Ok(pid), Granted::Interlock(program)) => {
                 self.last_refusal().take();
                 tracing::info!(%program, pid = pid.as_raw_pid(), "the gate has given the interlock");
                 self.follow(&stream, pid).await;
             }
-            Err(refusal) => {
+            (Ok(_), Granted::Step(step)) => {
+                self.last_refusal().take();
+                tracing::info!("{step}");
+                if let Ok(stream) = Arc::try_unwrap(stream) {
+                    answer(stream, &[DONE]).await;
+                }
+            }
+            (Err(refusal), _) => {
                 // The thread has dropped it, unless it is still at work: then it answers with the descriptor's end.
                 if let Ok(stream) = Arc::try_unwrap(stream) {
-                    self.refuse(stream, Some(program), &refusal).await;
+                    self.refuse(stream, &refused, &refusal).await;
                 }
             }
         }
@@ -109,23 +117,39 @@ impl Service {
         }
     }
 
-    async fn refuse(&self, mut stream: UnixStream, program: Option<Gated>, refusal: &Refusal) {
-        let text = match program {
-            Some(program) => format!("{program} is not started: {refusal}"),
-            None => format!("nothing is started: {refusal}"),
-        };
+    async fn refuse(&self, stream: UnixStream, what: &str, refusal: &Refusal) {
+        let text = format!("{what}: {refusal}");
         if self.last_refusal().replace(text.clone()).as_ref() != Some(&text) {
             tracing::warn!("{text}");
         }
-        let mut answer = vec![REFUSED];
-        answer.extend_from_slice(text.as_bytes());
-        // A client that does not read it has it in the log.
-        let _ = tokio::time::timeout(CLIENT_TIMEOUT, stream.write_all(&answer)).await;
+        answer(stream, &[&[REFUSED][..], text.as_bytes()].concat()).await;
     }
 
     fn last_refusal(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a client gets that is not refused.
+#[derive(Clone, Copy)]
+enum Granted {
+    /// For this program.
+    Interlock(Gated),
+    Step(CloneStep),
+}
+
+impl Granted {
+    fn by(message: &Message) -> Self {
+        match message {
+            Message::Execute(request) => Self::Interlock(request.program),
+            Message::Clone(step) => Self::Step(*step),
+        }
+    }
+}
+
+/// Answers, and ends the connection. What a client does not read it has in the log.
+async fn answer(mut stream: UnixStream, bytes: &[u8]) {
+    let _ = tokio::time::timeout(CLIENT_TIMEOUT, stream.write_all(bytes)).await;
 }
 
 /// The client's process, if it is of this user and container: the kernel gives no number to those of others.
@@ -134,8 +158,8 @@ fn peer(stream: &UnixStream) -> Option<Pid> {
     Pid::from_raw(peer.pid()?)
 }
 
-/// The request, after its length in four bytes. `None` as the error: the client has ended.
-async fn receive(stream: &mut UnixStream) -> Result<Request, Option<Refusal>> {
+/// The message, after its length in four bytes. `None` as the error: the client has ended.
+async fn receive(stream: &mut UnixStream) -> Result<Message, Option<Refusal>> {
     let failed = |_: io::Error| None;
     let length = usize::try_from(stream.read_u32().await.map_err(failed)?).unwrap_or(usize::MAX);
     if length > MAX_REQUEST {
@@ -143,7 +167,7 @@ async fn receive(stream: &mut UnixStream) -> Result<Request, Option<Refusal>> {
     }
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).await.map_err(failed)?;
-    Request::decode(&bytes).map_err(|error| Some(error.into()))
+    Message::decode(&bytes).map_err(|error| Some(error.into()))
 }
 
 /// Waits until the other end is closed.

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use super::client;
 use super::decision::{Freeze, Previous};
 use super::fixture::{Fixture, until};
+use super::message::CloneStep;
 use super::program::Gated;
 use super::request::{MAX_REQUEST, REFUSED};
 use crate::reaper::Exit;
@@ -120,13 +122,54 @@ async fn leftovers_of_a_server_are_killed_before_the_next_one_starts() {
     assert!(!fixture.volume.data_dir(17).join("postmaster.pid").exists(), "it is stale");
 }
 
+/// A clone that takes until a file exists.
+const CLONE: &str =
+    "new=$DIR/volume/17/data.new; mkdir -p $new/global; echo 17 > $new/PG_VERSION; touch $DIR/up
+    while [ ! -e $DIR/stop ]; do sleep 0.02; done; touch $new/global/pg_control";
+
+async fn step(fixture: &Fixture, step: CloneStep) -> Result<(), String> {
+    let run_dir = fixture.run_dir();
+    let performed = tokio::task::spawn_blocking(move || client::perform(&run_dir, step));
+    performed.await.unwrap().map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clone_becomes_data_once_it_is_complete_and_only_then_a_server_starts() {
+    let fixture = Fixture::without_data(CLONE);
+    let leftover = fixture.volume.root().join("17/data.new/base");
+    fs::create_dir_all(&leftover).unwrap();
+    step(&fixture, CloneStep::Prepare).await.unwrap();
+    assert!(!leftover.exists());
+    assert!(step(&fixture, CloneStep::Publish).await.unwrap_err().contains("is not complete"));
+
+    let cloning = fixture.client("pg_basebackup --pgdata=NEW -X stream");
+    until("it runs", is_up(&fixture));
+    for which in [CloneStep::Prepare, CloneStep::Publish] {
+        let refusal = step(&fixture, which).await.unwrap_err();
+        assert!(refusal.contains("pg_basebackup still runs on the data, as process"), "{refusal}");
+    }
+    fs::write(fixture.file("stop"), "").unwrap();
+    let (exit, text) = cloning.wait().await;
+    assert!(exit.success(), "{exit} {text}");
+    assert!(refused(&fixture, "postgres -D DATA").await.contains("names no version"));
+    until("all of it has ended", || fixture.access.previous() == Previous::Ended);
+
+    step(&fixture, CloneStep::Publish).await.unwrap();
+    assert!(fixture.volume.data_dir(17).join("global/pg_control").exists());
+    assert!(succeeds(&fixture, "postgres -D DATA").await);
+    for which in [CloneStep::Prepare, CloneStep::Publish] {
+        let refusal = step(&fixture, which).await.unwrap_err();
+        assert!(refusal.contains("is never replaced by a clone"), "{refusal}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn client_that_ends_without_executing_leaves_nothing_behind() {
     let fixture = Fixture::new("exit 0");
     fs::remove_file(fixture.file("image/postgres")).unwrap();
     assert!(refused(&fixture, "postgres -D DATA").await.contains("failed to execute"));
     until("it has ended", || fixture.access.previous() == Previous::Ended);
-    assert!(succeeds(&fixture, "pg_basebackup --pgdata=DATA").await);
+    assert!(succeeds(&fixture, "pg_rewind -D DATA").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

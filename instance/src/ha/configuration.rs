@@ -4,21 +4,22 @@
 use std::path::Path;
 
 use pgops_api::failover_timings::Timings;
-use pgops_api::names::{self, LABEL_ROLE, ROLE_PRIMARY, ROLE_STANDBY};
+use pgops_api::layout;
+use pgops_api::names::{self, LABEL_HA, LABEL_ROLE, ROLE_PRIMARY, ROLE_STANDBY};
 use pgops_volume::Volume;
 use serde_json::{Value, json};
 
 use super::kubeconfig::CONTEXT;
 use super::member::Member;
-use super::secret::{Passwords, SECRET_DIR};
+use super::secret::Passwords;
 use crate::gate::BIN_DIR;
 use crate::server::{HBA, SETTINGS};
 use crate::watchdog::FIFO;
 
 /// Directory of the files that Patroni writes for the server.
 pub const SERVER_DIR: &str = "pg";
-/// Label of a member's pod and of the objects that the members share.
-const SCOPE_LABEL: &str = "pgops.dev/ha";
+/// Patroni's name of the way in which a member gets its data.
+const CLONE_METHOD: &str = "pgops";
 
 /// The file. As JSON, which is YAML too.
 pub fn patroni_yml(member: &Member, passwords: &Passwords, run_dir: &Path, volume: &Volume) -> String {
@@ -46,15 +47,15 @@ pub fn patroni_yml(member: &Member, passwords: &Passwords, run_dir: &Path, volum
 }
 
 fn secret(key: &str) -> String {
-    format!("{SECRET_DIR}/{key}")
+    format!("{}/{key}", layout::HA_SECRET_DIR)
 }
 
 fn kubernetes(member: &Member) -> Value {
     json!({
         "namespace": member.namespace,
         "context": CONTEXT,
-        "scope_label": SCOPE_LABEL,
-        "labels": { SCOPE_LABEL: member.scope },
+        "scope_label": LABEL_HA,
+        "labels": { LABEL_HA: member.scope },
         "role_label": LABEL_ROLE,
         "leader_label_value": ROLE_PRIMARY,
         "follower_label_value": ROLE_STANDBY,
@@ -86,7 +87,15 @@ fn postgresql(member: &Member, passwords: &Passwords, run_dir: &Path, volume: &V
         "config_dir": run_dir.join(SERVER_DIR),
         "custom_conf": run_dir.join(SETTINGS),
         "pgpass": run_dir.join("pgpass"),
+        // Data that nothing can be made of is not removed by Patroni: it may be the last.
         "remove_data_directory_on_diverged_timelines": false,
+        "remove_data_directory_on_rewind_failure": false,
+        "create_replica_methods": [CLONE_METHOD],
+        CLONE_METHOD: {
+            "command": format!("{}/pgops-instance clone", layout::TOOLS_DIR),
+            // Otherwise Patroni removes data before the command, and after its failure.
+            "keep_data": true,
+        },
         "authentication": {
             "superuser": { "username": member.superuser },
             "replication": { "username": names::REPLICATION_USER, "password": passwords.replication },
@@ -95,7 +104,7 @@ fn postgresql(member: &Member, passwords: &Passwords, run_dir: &Path, volume: &V
         "parameters": {
             "hba_file": run_dir.join(HBA),
             "ident_file": data.join("pg_ident.conf"),
-            "unix_socket_directories": pgops_api::layout::SOCKET_DIR,
+            "unix_socket_directories": layout::SOCKET_DIR,
         },
     })
 }

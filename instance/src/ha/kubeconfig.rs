@@ -5,7 +5,7 @@ use serde_json::json;
 /// The only context.
 pub const CONTEXT: &str = "pgops";
 /// Where the sidecar listens.
-const SERVER: &str = "http://127.0.0.1:8009";
+pub const PROXY: &str = "http://127.0.0.1:8009";
 
 /// The file. As JSON, which is YAML too.
 pub fn kubeconfig() -> String {
@@ -14,7 +14,7 @@ pub fn kubeconfig() -> String {
         "kind": "Config",
         "current-context": CONTEXT,
         "contexts": [{ "name": CONTEXT, "context": { "cluster": CONTEXT, "user": CONTEXT } }],
-        "clusters": [{ "name": CONTEXT, "cluster": { "server": SERVER } }],
+        "clusters": [{ "name": CONTEXT, "cluster": { "server": PROXY } }],
         "users": [{ "name": CONTEXT, "user": {} }],
     });
     format!("{file:#}\n")

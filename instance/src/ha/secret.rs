@@ -3,14 +3,14 @@
 
 use std::path::Path;
 
+use pgops_api::layout::HA_SECRET_DIR;
+use pgops_api::names;
 use pgops_volume::FileError;
 
 use crate::credentials::one_line;
 
-/// Mount point of the Secret `<db>-ha`.
-pub const SECRET_DIR: &str = "/etc/pgops-ha";
-
 /// Passwords between members. No `Debug`, so that they cannot get into a log.
+#[derive(Clone, Eq, PartialEq)]
 pub struct Passwords {
     pub replication: String,
     pub rewind: String,
@@ -20,12 +20,12 @@ impl Passwords {
     /// Reads those of the mounted Secret.
     pub fn read(directory: &Path) -> Result<Self, FileError> {
         Ok(Self {
-            replication: one_line(directory, "replication-password")?,
-            rewind: one_line(directory, "rewind-password")?,
+            replication: one_line(directory, names::REPLICATION_PASSWORD)?,
+            rewind: one_line(directory, names::REWIND_PASSWORD)?,
         })
     }
 
     pub fn mounted() -> Result<Self, FileError> {
-        Self::read(Path::new(SECRET_DIR))
+        Self::read(Path::new(HA_SECRET_DIR))
     }
 }

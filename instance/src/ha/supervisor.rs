@@ -2,18 +2,19 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pgops_api::layout;
 use rustix::process::Signal;
 
+use super::bundle::{Bundle, BundleError};
 use super::files::Files;
 use crate::environment;
 use crate::reaper::{Process, Reaper};
 use crate::watchdog::PatroniStarts;
 
-const INTERPRETER: &str = "/pgops/ha/bin/python3";
-const SCRIPT: &str = "/pgops/ha/pgops_patroni.py";
 /// One that ends sooner than this after its start does so for a reason that does not pass at once.
 const SHORT: Duration = Duration::from_secs(2);
 /// Pause before it is started again then.
@@ -21,13 +22,21 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why Patroni does not run.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to start Patroni by {INTERPRETER}: is the bundle mounted?")]
-pub struct PatroniError(#[source] io::Error);
+pub enum PatroniError {
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error("failed to start Patroni by {}", .program.display())]
+    Start {
+        program: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
 
 /// Patroni, which is started again whenever it ends.
 pub struct Patroni {
     reaper: Reaper,
-    program: OsString,
+    program: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     starts: PatroniStarts,
@@ -37,12 +46,13 @@ pub struct Patroni {
 }
 
 impl Patroni {
-    /// Starts it.
+    /// Starts that of the mounted bundle.
     pub fn start(files: &Files, reaper: &Reaper, starts: PatroniStarts) -> Result<Self, PatroniError> {
+        let bundle = Bundle::open(Path::new(layout::HA_DIR))?;
         let mut patroni = Self {
             reaper: reaper.clone(),
-            program: INTERPRETER.into(),
-            arguments: vec![SCRIPT.into(), files.configuration.clone().into()],
+            program: bundle.interpreter,
+            arguments: vec![bundle.script.into(), files.configuration.clone().into()],
             environment: variables(files, std::env::vars_os()),
             starts,
             process: None,
@@ -81,14 +91,16 @@ impl Patroni {
     fn spawn(&mut self) -> Result<(), PatroniError> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env_clear().envs(self.environment.iter().cloned()).stdin(Stdio::null());
-        self.process = Some(self.reaper.spawn(&mut command).map_err(PatroniError)?);
+        let failed = |source| PatroniError::Start { program: self.program.clone(), source };
+        self.process = Some(self.reaper.spawn(&mut command).map_err(failed)?);
         self.started = Instant::now();
         self.starts.record();
         Ok(())
     }
 }
 
-/// The server inherits them from Patroni, so they are those of a server, with what Patroni alone needs.
+/// The server inherits them from Patroni, so they are those of a server, with what Patroni alone needs. Variables of users that would
+/// configure Patroni are left out: what it does with the data is up to the instance.
 fn variables(
     files: &Files,
     inherited: impl IntoIterator<Item = (OsString, OsString)>,
@@ -98,7 +110,10 @@ fn variables(
     let arenas = "MALLOC_ARENA_MAX";
     // Patroni sets that of the server by another variable. 0 is the default of the C library.
     let servers = variables.iter().find(|(name, _)| name == arenas).map(|(_, value)| value.clone());
-    variables.retain(|(name, _)| name != arenas && name != "LANG" && name != "LC_ALL");
+    let configures_patroni = |name: &OsString| name.as_encoded_bytes().starts_with(b"PATRONI_");
+    variables.retain(|(name, _)| {
+        name != arenas && name != "LANG" && name != "LC_ALL" && !configures_patroni(name)
+    });
     variables.extend([
         (name.into(), path.into()),
         (arenas.into(), "1".into()),
@@ -149,7 +164,13 @@ mod tests {
     #[test]
     fn server_gets_none_of_the_variables_that_are_for_patroni() {
         let files = Files { configuration: "/c".into(), kubeconfig: "/k".into() };
-        let inherited = [("LANG", "de_DE.UTF-8"), ("LC_ALL", "C"), ("AWS_REGION", "x"), ("PGPORT", "1")];
+        let inherited = [
+            ("LANG", "de_DE.UTF-8"),
+            ("LC_ALL", "C"),
+            ("AWS_REGION", "x"),
+            ("PGPORT", "1"),
+            ("PATRONI_POSTGRESQL_DATA_DIR", "/var/pv/16/data"),
+        ];
         let mut found = variables(&files, inherited.map(|(name, value)| (name.into(), value.into())));
         found.retain(|(name, _)| name != "PATH");
         found.sort();

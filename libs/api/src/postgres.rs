@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaimSpec;
-use kube::{CustomResource, KubeSchema};
+use kube::{CustomResource, KubeSchema, Resource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -253,6 +253,12 @@ pub fn auth_secret_message(secret: &str, uid: &str) -> String {
 }
 
 impl Postgres {
+    /// The path of one at the API server.
+    #[must_use]
+    pub fn path(namespace: &str, name: &str) -> String {
+        format!("{}/{name}", Self::url_path(&(), Some(namespace)))
+    }
+
     /// The conditions; none before the first status.
     #[must_use]
     pub fn conditions(&self) -> &[Condition] {

@@ -25,6 +25,9 @@ pub enum ConnectError {
         #[source]
         source: Box<KubeconfigError>,
     },
+    /// The address of a proxy is not one.
+    #[error("failed to use {0:?} as the address of a proxy to the API server")]
+    Proxy(String),
     /// The certificates or the token cannot be used.
     #[error("failed to set up the client of the API server")]
     Client(#[source] Box<kube::Error>),
@@ -33,6 +36,14 @@ pub enum ConnectError {
 /// The API server of the cluster that this pod runs in.
 pub fn in_cluster() -> Result<Config, ConnectError> {
     Config::incluster().map_err(|source| ConnectError::NotInCluster(Box::new(source)))
+}
+
+/// The API server behind a proxy in this pod, which alone has an identity there. Its address is an URL of plain HTTP.
+pub fn behind_proxy(address: &str) -> Result<Config, ConnectError> {
+    let mut config = address.parse().map(Config::new).map_err(|_| ConnectError::Proxy(address.to_owned()))?;
+    // Otherwise the authorities of the image would be loaded, which may have none.
+    config.root_cert = Some(Vec::new());
+    Ok(config)
 }
 
 /// Makes the client of a configuration.
@@ -69,9 +80,14 @@ fn watching(mut config: Config) -> Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::Api;
     use std::fs;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
     use std::path::Path;
     use std::process::Command;
+    use std::thread::{self, JoinHandle};
 
     const KUBECONFIG: &str = "apiVersion: v1
 kind: Config
@@ -111,6 +127,42 @@ current-context: evil
         assert!(matches!(in_cluster(), Err(ConnectError::NotInCluster(_))));
         let connected = ConnectArgs::default().connect().await;
         assert!(matches!(connected, Err(ConnectError::NotInCluster(_))));
+    }
+
+    /// One answer to a GET, on a thread of its own. Returns the address, and the head of the request.
+    fn proxy(body: &'static str) -> (String, JoinHandle<String>) {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", socket.local_addr().unwrap());
+        let served = thread::spawn(move || {
+            let (mut client, _) = socket.accept().unwrap();
+            let mut head = String::new();
+            let mut reader = BufReader::new(client.try_clone().unwrap());
+            while !head.ends_with("\r\n\r\n") {
+                assert_ne!(reader.read_line(&mut head).unwrap(), 0, "{head}");
+            }
+            let length = body.len();
+            let head_of_answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
+            write!(client, "{head_of_answer}content-length: {length}\r\n\r\n{body}").unwrap();
+            head
+        });
+        (address, served)
+    }
+
+    #[tokio::test]
+    async fn proxy_is_asked_by_plain_http_without_a_token() {
+        let (address, served) =
+            proxy(r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "orders"}}"#);
+        let client = client(behind_proxy(&address).unwrap()).unwrap();
+        let found = Api::<ConfigMap>::namespaced(client, "demo").get("orders").await.unwrap();
+        assert_eq!(found.metadata.name.as_deref(), Some("orders"));
+        let head = served.join().unwrap();
+        assert!(head.starts_with("GET /api/v1/namespaces/demo/configmaps/orders"), "{head}");
+        assert!(!head.to_ascii_lowercase().contains("authorization"), "{head}");
+    }
+
+    #[test]
+    fn address_of_a_proxy_must_be_an_url() {
+        assert!(matches!(behind_proxy("127.0.0.1 8009"), Err(ConnectError::Proxy(_))));
     }
 
     #[tokio::test]

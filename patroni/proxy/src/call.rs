@@ -1,5 +1,5 @@
-//! The calls of the API that Patroni makes, and their requests: made from what is known of the database, and not from
-//! what the client has sent.
+//! The calls of the API that Patroni and the instance make, and their requests: made from what is known of the database, and not
+//! from what the client has sent.
 
 use hyper::Method;
 use serde::Serialize;
@@ -40,6 +40,8 @@ pub enum Call {
     PatchRecord(Record, Patch),
     /// Changes the pod of this proxy.
     PatchPod(Patch),
+    /// Reads the `Postgres`: the instance must know whether the database was initialised before.
+    ReadDatabase,
 }
 
 /// A resource version of a list. Digits only, as that of every API server.
@@ -67,34 +69,40 @@ pub struct Outgoing {
 }
 
 impl Call {
-    /// The kind of the objects in the response.
-    pub fn resource(&self) -> Resource {
+    /// The kind of Patroni's objects in the response; none if it is the `Postgres`.
+    pub fn resource(&self) -> Option<Resource> {
         match self {
-            Self::List(resource) | Self::Watch(resource, _) => *resource,
-            Self::Read(_) | Self::PatchRecord(..) => Resource::ConfigMaps,
-            Self::PatchPod(_) => Resource::Pods,
+            Self::List(resource) | Self::Watch(resource, _) => Some(*resource),
+            Self::Read(_) | Self::PatchRecord(..) => Some(Resource::ConfigMaps),
+            Self::PatchPod(_) => Some(Resource::Pods),
+            Self::ReadDatabase => None,
         }
     }
 
     /// The request of the call.
     pub fn outgoing(&self, database: &Database) -> Result<Outgoing, serde_json::Error> {
-        let collection = format!("/api/v1/namespaces/{}/{}", database.namespace(), self.resource().plural());
-        let object = |name: &str| format!("{collection}/{name}");
-        let selected = |more: &[(&str, &str)]| {
-            let path = format!("{collection}?");
+        let collection =
+            |resource: Resource| format!("/api/v1/namespaces/{}/{}", database.namespace(), resource.plural());
+        let record =
+            |record: Record| format!("{}/{}", collection(Resource::ConfigMaps), database.config_map(record));
+        let selected = |resource: Resource, more: &[(&str, &str)]| {
+            let path = format!("{}?", collection(resource));
             let start = path.len();
             let mut query = form_urlencoded::Serializer::for_suffix(path, start);
             query.append_pair("labelSelector", &database.selector()).extend_pairs(more);
             query.finish()
         };
         Ok(match self {
-            Self::List(_) => get(selected(&[])),
-            Self::Watch(_, since) => {
-                get(selected(&[("watch", "true"), ("resourceVersion", since.0.as_str())]))
+            Self::List(resource) => get(selected(*resource, &[])),
+            Self::Watch(resource, since) => {
+                get(selected(*resource, &[("watch", "true"), ("resourceVersion", since.0.as_str())]))
             }
-            Self::Read(record) => get(object(&database.config_map(*record))),
-            Self::PatchRecord(record, change) => patch(object(&database.config_map(*record)), change)?,
-            Self::PatchPod(change) => patch(object(database.pod()), change)?,
+            Self::Read(which) => get(record(*which)),
+            Self::PatchRecord(which, change) => patch(record(*which), change)?,
+            Self::PatchPod(change) => {
+                patch(format!("{}/{}", collection(Resource::Pods), database.pod()), change)?
+            }
+            Self::ReadDatabase => get(database.path()),
         })
     }
 }

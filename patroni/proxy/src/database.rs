@@ -1,5 +1,6 @@
 //! Whose objects they are: the database, its Patroni scope, and the pod of this proxy.
 
+use pgops_api::Postgres;
 use pgops_api::names::LABEL_HA;
 
 use crate::name::Name;
@@ -46,6 +47,11 @@ impl Database {
     /// Patroni's scope.
     pub fn scope(&self) -> &str {
         &self.scope
+    }
+
+    /// The path of its `Postgres`.
+    pub fn path(&self) -> String {
+        Postgres::path(&self.namespace, &self.name)
     }
 
     /// The selector of all objects of the scope.
@@ -105,6 +111,11 @@ mod tests {
     fn config_map_belongs_to_the_scope_by_its_name(#[case] name: &str, #[case] record: Option<Record>) {
         assert_eq!(orders().record(name), record);
         assert!(record.is_none_or(|record| orders().config_map(record) == name));
+    }
+
+    #[test]
+    fn path_is_that_of_the_postgres() {
+        assert_eq!(orders().path(), "/apis/kubedb.com/v1/namespaces/demo/postgreses/orders");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which requests are passed on: those that Patroni 4.1.5 makes for the objects of its own database, and no other.
+//! Which requests are passed on: those that Patroni 4.1.5 makes for the objects of its own database, and one of the instance.
 
 use hyper::Method;
 
@@ -30,6 +30,7 @@ enum Object {
     Collection(Resource),
     Record(Record),
     OwnPod,
+    Database,
 }
 
 /// Decides about a request.
@@ -45,6 +46,11 @@ pub fn decide(database: &Database, request: Request<'_>) -> Result<Call, Refusal
             has_no_body(request)?;
             has_no_query(query)?;
             Ok(Call::Read(record))
+        }
+        (Object::Database, &Method::GET) => {
+            has_no_body(request)?;
+            has_no_query(query)?;
+            Ok(Call::ReadDatabase)
         }
         (Object::Record(record), &Method::PATCH) => {
             is_strategic_merge_patch(request)?;
@@ -63,6 +69,9 @@ pub fn decide(database: &Database, request: Request<'_>) -> Result<Call, Refusal
 /// Compares undecoded parts. The names of objects need no encoding, so an encoded part is none of them, and neither is `..`
 /// or an empty part.
 fn object(database: &Database, path: &str) -> Option<Object> {
+    if path == database.path() {
+        return Some(Object::Database);
+    }
     let rest = path.strip_prefix("/api/v1/namespaces/")?.strip_prefix(database.namespace())?;
     let rest = rest.strip_prefix('/')?;
     let (resource, name) = match rest.split_once('/') {

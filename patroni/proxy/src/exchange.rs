@@ -16,7 +16,7 @@ use crate::database::Database;
 use crate::decision::{self, decide};
 use crate::events::Events;
 use crate::log::Log;
-use crate::reduction::Reduction;
+use crate::reduction::{self, Reduction};
 use crate::refusal::Refusal;
 use crate::upstream::{ApiServer, Upstream, UpstreamError};
 
@@ -128,19 +128,18 @@ impl Exchange {
         let content_type = head.headers.remove(CONTENT_TYPE);
         let is_success = head.status.is_success();
 
-        let reduction = Reduction::new(database, call.resource());
         let body = match call {
-            Call::Watch(..) if is_success => {
-                Either::Right(Events::new(body, database.clone(), call.resource()))
+            Call::Watch(resource, _) if is_success => {
+                Either::Right(Events::new(body, database.clone(), *resource))
             }
             _ => {
                 let body = Limited::new(body, MAX_RESPONSE).collect().await.map_err(NoResponse::Response)?;
                 let body = body.to_bytes();
-                Either::Left(Full::from(match call {
-                    // Why it failed; none of it is of an object.
-                    _ if !is_success => body,
-                    Call::List(_) => reduction.list(&body)?.into(),
-                    _ => reduction.object(&body)?.into(),
+                // Why it failed has nothing of an object.
+                Either::Left(Full::from(if is_success {
+                    reduce(call, database, &body)?.into()
+                } else {
+                    body
                 }))
             }
         };
@@ -153,6 +152,15 @@ impl Exchange {
             response.headers_mut().insert(RETRY_AFTER, value);
         }
         Ok(response)
+    }
+}
+
+/// What the client gets of the object, or the list, that it has requested.
+fn reduce(call: &Call, database: &Database, body: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+    match (call, call.resource()) {
+        (_, None) => reduction::postgres(body),
+        (Call::List(_), Some(resource)) => Reduction::new(database, resource).list(body),
+        (_, Some(resource)) => Reduction::new(database, resource).object(body),
     }
 }
 

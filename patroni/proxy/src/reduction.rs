@@ -4,6 +4,8 @@
 //! can read all that Patroni gets. Objects with the label of the scope that have the name of none of the database are
 //! left out.
 
+mod postgres;
+
 use std::collections::BTreeMap;
 
 use serde::de::Error;
@@ -13,6 +15,7 @@ use serde_json::value::RawValue;
 use crate::call::Resource;
 use crate::database::Database;
 use crate::record::POD_ANNOTATIONS;
+pub use postgres::postgres;
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]

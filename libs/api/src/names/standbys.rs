@@ -21,6 +21,12 @@ pub const REPLICATION_PASSWORD: &str = "replication-password";
 /// Key of the password by which a former primary is rewound.
 pub const REWIND_PASSWORD: &str = "rewind-password";
 
+/// Name by which the servers of a database reach the one in a pod.
+#[must_use]
+pub fn pod_host(database: &str, pod: &str, namespace: &str) -> String {
+    format!("{pod}.{}.{namespace}.svc", super::pods_service(database))
+}
+
 /// The service account of a database with standbys, its Role and its `RoleBinding`, and the Secret with what its servers know each
 /// other by.
 #[must_use]
@@ -49,6 +55,11 @@ pub fn ha_config(scope: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn host_of_a_pod_is_one_of_the_headless_service() {
+        assert_eq!(pod_host("orders", "orders-0", "demo"), "orders-0.orders-pods.demo.svc");
+    }
 
     #[test]
     fn scope_is_that_of_a_major_version_and_fits_a_label() {

@@ -42,6 +42,23 @@ async fn list_has_only_the_pods_of_the_database() {
 }
 
 #[tokio::test]
+async fn postgres_is_passed_on_in_part() {
+    let api_server = ApiServer::start().await;
+    let object = json!({
+        "apiVersion": "kubedb.com/v1", "kind": "Postgres",
+        "metadata": {"name": "orders", "namespace": "demo", "uid": "u"},
+        "spec": {"version": "17.2", "authSecret": {"name": "secret"}},
+    });
+    api_server.answer_json(StatusCode::OK, &object);
+    let mut client = Client::connect(start_proxy(&api_server).await).await;
+    let path = "/apis/kubedb.com/v1/namespaces/demo/postgreses/orders";
+    let (status, body) = client.get(path).await.unwrap();
+    assert_eq!((status, body["spec"]["version"].as_str()), (StatusCode::OK, Some("17.2")));
+    assert!(!body.to_string().contains("secret"));
+    assert_eq!(api_server.seen()[0].line, format!("GET {path}"));
+}
+
+#[tokio::test]
 async fn headers_of_the_client_are_not_passed_on() {
     let api_server = ApiServer::start().await;
     api_server.answer_json(StatusCode::OK, &pods());

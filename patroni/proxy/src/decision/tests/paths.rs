@@ -17,8 +17,34 @@ fn records_of_the_scope_are_read(#[case] name: &str, #[case] record: Record) {
     assert_eq!(outgoing(decided), expected);
 }
 
+#[test]
+fn own_postgres_is_read_and_not_changed() {
+    let path = "/apis/kubedb.com/v1/namespaces/demo/postgreses/orders";
+    // A `?` is what the client of the instance appends.
+    for target in [path.to_owned(), format!("{path}?")] {
+        let decided = get(&target);
+        assert_eq!(decided.as_ref().unwrap(), &Call::ReadDatabase);
+        let expected = Outgoing { method: Method::GET, target: path.to_owned(), body: vec![] };
+        assert_eq!(outgoing(decided), expected);
+    }
+    assert_eq!(kind(get(&format!("{path}?resourceVersion=0"))), "query");
+    assert_eq!(kind(patch(path, &renewal())), "method");
+    let request = Request { method: &Method::GET, target: path, content_type: None, body: b"{}" };
+    assert_eq!(kind(decide(&orders(), request)), "unexpected-body");
+    for method in [Method::PUT, Method::DELETE, Method::POST] {
+        let request = Request { method: &method, target: path, content_type: None, body: b"" };
+        assert_eq!(kind(decide(&orders(), request)), "method", "{method}");
+    }
+}
+
 #[rstest]
 // Other objects.
+#[case("/apis/kubedb.com/v1/namespaces/demo/postgreses")]
+#[case("/apis/kubedb.com/v1/namespaces/demo/postgreses/shop")]
+#[case("/apis/kubedb.com/v1/namespaces/demo/postgreses/orders/status")]
+#[case("/apis/kubedb.com/v1/namespaces/other/postgreses/orders")]
+#[case("/apis/kubedb.com/v1alpha2/namespaces/demo/postgreses/orders")]
+#[case("/apis/kubedb.com/v1/namespaces/demo/postgreses/%6frders")]
 #[case("/api/v1/namespaces/demo/configmaps/shop-ha-17-leader")]
 #[case("/api/v1/namespaces/demo/configmaps/orders-ha-16-leader")]
 #[case("/api/v1/namespaces/demo/configmaps/orders-ha-17")]
@@ -112,7 +138,7 @@ fn other_paths_are_refused(#[case] path: &str) {
 }
 
 /// Whatever the request is, only these are sent.
-const SENT: [&str; 9] = [
+const SENT: [&str; 10] = [
     "/api/v1/namespaces/demo/pods?labelSelector=pgops.dev%2Fha%3Dorders-ha-17",
     "/api/v1/namespaces/demo/configmaps?labelSelector=pgops.dev%2Fha%3Dorders-ha-17",
     "/api/v1/namespaces/demo/pods?labelSelector=pgops.dev%2Fha%3Dorders-ha-17&watch=true&resourceVersion=",
@@ -122,6 +148,7 @@ const SENT: [&str; 9] = [
     "/api/v1/namespaces/demo/configmaps/orders-ha-17-sync",
     "/api/v1/namespaces/demo/configmaps/orders-ha-17-failover",
     "/api/v1/namespaces/demo/pods/orders-1",
+    "/apis/kubedb.com/v1/namespaces/demo/postgreses/orders",
 ];
 
 proptest! {
@@ -130,6 +157,7 @@ proptest! {
         parts in prop::collection::vec(
             prop::sample::select(vec![
                 "/", "/api/v1/namespaces/demo", "/pods", "/configmaps", "/orders-1", "/orders-ha-17-leader", "..", "%2f",
+                "/apis/kubedb.com/v1/namespaces/demo/postgreses/orders",
                 "?", "&", "=", "labelSelector=pgops.dev%2Fha%3Dorders-ha-17", "watch=True", "resourceVersion=7",
                 "fieldSelector=", "dryRun=All", "/exec", "%00", "#", ";", "ö",
             ]),
