@@ -49,6 +49,14 @@ impl UpgradeRequest {
         Ok(self.report_parts().await?.into_values().collect())
     }
 
+    /// The note of that id in its report.
+    pub async fn note(&self, id: &str) -> anyhow::Result<String> {
+        let report = self.report("report").await?;
+        let begin = format!("[{id}] note: ");
+        let line = report.lines().find(|line| line.contains(&begin));
+        line.map(ToOwned::to_owned).with_context(|| format!("no note {id} in:\n{report}"))
+    }
+
     async fn report_parts(&self) -> anyhow::Result<BTreeMap<String, String>> {
         Ok(self.ns.api::<ConfigMap>().get(&names::report(&self.name)).await?.data.unwrap_or_default())
     }

@@ -130,9 +130,10 @@ pub const CHANGES: &[Check] = &[
         "since 14 EXTRACT of epoch, second and the like returns numeric, which as text has other decimals (1577836800.000000, formerly \
          1577836800), and rounds halves up (2.5 to 3, formerly 2), so what these have stored differs from what these functions \
          return then. Indexes are rebuilt after the outage (release-duty); generated columns keep the former values until UPDATE … SET \
-         column = DEFAULT, and rows stay in the former partitions, where queries miss them, until SET enable_partition_pruning = off and \
-         UPDATE … SET key = key. To avoid both, write date_part('epoch', …) in these functions before the upgrade, which returns the \
-         same on both versions, or cast to double precision"
+         source = source of a column that they are computed from (SET … = DEFAULT computes nothing), and rows stay in the former \
+         partitions, where queries miss them, until SET enable_partition_pruning = off and UPDATE … SET key = key. To avoid both, \
+         write date_part('epoch', …) in these functions before the upgrade, which returns the same on both versions, or cast to \
+         double precision"
     ),
     change!(
         "extract-in-return-query",

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use pgops_api::names;
-use pgops_e2e::{UpgradeRequest, with_namespace};
+use pgops_e2e::with_namespace;
 
 const ROLES: &str =
     "CREATE ROLE manager CREATEROLE LOGIN; CREATE ROLE team; GRANT team TO manager; CREATE ROLE helper;
@@ -50,14 +50,6 @@ const MANAGES: &str = "SET SESSION AUTHORIZATION manager; ALTER ROLE \"the clerk
 const USES: &str =
     "SELECT concat(pg_has_role('manager', 'the clerk', 'USAGE'), pg_has_role('manager', 'team', 'USAGE'))";
 
-/// The note of that id in the report.
-async fn note(upgrade: &UpgradeRequest, id: &str) -> anyhow::Result<String> {
-    let report = upgrade.report("report").await?;
-    let begin = format!("[{id}] note: ");
-    let line = report.lines().find(|line| line.contains(&begin));
-    line.map(ToOwned::to_owned).with_context(|| format!("no note {id} in:\n{report}"))
-}
-
 #[tokio::test]
 async fn changes_of_meaning_are_noted_with_statements_that_work() -> anyhow::Result<()> {
     with_namespace(async |ns| {
@@ -69,11 +61,11 @@ async fn changes_of_meaning_are_noted_with_statements_that_work() -> anyhow::Res
         let upgrade = ns.upgrade("orders-17").database("orders").to("17.11").create().await?;
         upgrade.wait_successful().await?;
         for (id, object) in NOTES {
-            let note = note(&upgrade, id).await?;
+            let note = upgrade.note(id).await?;
             ensure!(note.contains(object), "{object} should be in the note: {note}");
         }
 
-        let note = note(&upgrade, "createrole").await?;
+        let note = upgrade.note("createrole").await?;
         let grants = note.find("GRANT ").map(|at| &note[at..]).context("the note has no GRANT")?;
         let expected = "GRANT team TO manager WITH ADMIN OPTION; \
             GRANT \"the clerk\" TO manager WITH ADMIN OPTION, INHERIT FALSE, SET FALSE;";
@@ -105,7 +97,7 @@ async fn changes_of_meaning_include_abbreviations_of_time_zones() -> anyhow::Res
         let dry = ns.upgrade("orders-18").database("orders").to("18.6");
         let dry = dry.annotation(names::ANNOTATION_DRY_RUN, "true").create().await?;
         dry.wait_successful().await?;
-        let note = note(&dry, "time-zone-abbreviation").await?;
+        let note = dry.note("time-zone-abbreviation").await?;
         for part in [
             "IST with TimeZone Asia/Kolkata of database postgres (+02:00 before, +05:30 then)",
             "index public.calls_at in \"postgres\"",
@@ -132,7 +124,7 @@ async fn rights_of_createrole_are_carried_over_if_the_request_says_so() -> anyho
         let of_reserved =
             "SELECT count(*) FROM pg_auth_members WHERE member = 'manager'::regrole AND roleid < 16384";
         ensure!(orders.value(of_reserved).await? == "0", "manager got reserved roles");
-        let note = note(&upgrade, "createrole").await?;
+        let note = upgrade.note("createrole").await?;
         ensure!(note.contains("these are run before clients can connect"), "{note}");
         let report = upgrade.report("report").await?;
         ensure!(!report.contains("(memberships)"), "the grants are taken for a loss:\n{report}");

@@ -105,6 +105,19 @@ pub const CHECKS: &[Check] = &[
         remedy: "names that begin with pg_ are reserved; ALTER ROLE … RENAME TO",
     },
     Check {
+        id: "role-name",
+        weight: Blocks,
+        scope: Server,
+        applies: |_, _| true,
+        // pg_dumpall reads roles in this database, and sends it their names again (dumpUserConfig, src/bin/pg_dump/pg_dumpall.c). A
+        // database with the encoding SQL_ASCII accepts any bytes as a name.
+        question: Sql("SELECT encode(name, 'escape') FROM pg_authid r, textsend(r.rolname::text) AS name \
+             WHERE getdatabaseencoding() = 'UTF8' \
+             AND encode(name, 'hex') !~ '^([0-7].|[cd].[89ab].|e.([89ab].){2}|f.([89ab].){3})*$' ORDER BY 1"),
+        remedy: "pg_upgrade cannot dump roles whose names are not valid UTF-8 (their bytes follow); ALTER ROLE … RENAME TO, in a \
+             database with the encoding in which the name was given",
+    },
+    Check {
         id: "logical-slot",
         weight: Blocks,
         scope: Server,
