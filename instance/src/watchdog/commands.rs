@@ -14,7 +14,7 @@ use super::clock::BootTime;
 /// What Patroni says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Command {
-    /// It has the lock, by a request that was sent then, and expects to be ended when it says nothing for the time that it asks for.
+    /// It has the lock, by a request that was sent then, and expects to be ended when it says nothing for this time.
     Arm {
         asked: Duration,
         sent: BootTime,

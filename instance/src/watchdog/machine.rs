@@ -7,7 +7,7 @@ use pgops_api::failover_timings::Timings;
 use super::clock::BootTime;
 use super::commands::Command;
 
-/// Longest time since the last confirmed request for the lock was sent, whatever Patroni asks for. With the time that the kill
+/// Longest time since the last confirmed request for the lock was sent, even if Patroni requests a longer one. With the time that the kill
 /// takes it must stay below Patroni's `ttl`, after which another server may be promoted.
 pub const LIMIT: Duration = Duration::from_secs(Timings::STANDBYS.watchdog() as u64);
 /// Time for the server to end by itself, before it is killed.

@@ -133,12 +133,12 @@ fn seconds(seconds: u64) -> BootTime {
     BootTime::after_boot(Duration::from_secs(seconds))
 }
 
-fn arm(sent: u64) -> Option<Event> {
-    Some(Event::Command(Command::Arm { asked: Duration::from_mins(1), sent: seconds(sent) }))
+fn arm(sent: u64) -> Event {
+    Event::Command(Command::Arm { asked: Duration::from_mins(1), sent: seconds(sent) })
 }
 
-fn keepalive(sent: u64) -> Option<Event> {
-    Some(Event::Command(Command::KeepAlive(seconds(sent))))
+fn keepalive(sent: u64) -> Event {
+    Event::Command(Command::KeepAlive(seconds(sent)))
 }
 
 /// One after the other, each at a second: whether the last look has ended the server, and no other.
@@ -159,27 +159,37 @@ fn fires_at_the_end(looks: &[(u64, Option<Event>)]) -> bool {
 #[test]
 fn watchdog_never_waits_longer_than_its_own_limit() {
     let limit = LIMIT.as_secs();
-    assert!(!fires_at_the_end(&[(1, arm(1)), (limit, None)]));
-    assert!(fires_at_the_end(&[(1, arm(1)), (limit + 1, None)]));
-    assert!(fires_at_the_end(&[(1, arm(1)), (2, keepalive(2)), (limit + 1, None), (limit + 2, None)]));
+    assert!(!fires_at_the_end(&[(1, Some(arm(1))), (limit, None)]));
+    assert!(fires_at_the_end(&[(1, Some(arm(1))), (limit + 1, None)]));
+    assert!(fires_at_the_end(&[
+        (1, Some(arm(1))),
+        (2, Some(keepalive(2))),
+        (limit + 1, None),
+        (limit + 2, None)
+    ]));
     // A keepalive of a Patroni that had not opened it arms it too.
-    assert!(fires_at_the_end(&[(1, keepalive(1)), (limit + 1, None)]));
+    assert!(fires_at_the_end(&[(1, Some(keepalive(1))), (limit + 1, None)]));
 }
 
 #[test]
 fn lock_counts_from_when_its_request_was_sent() {
     let limit = LIMIT.as_secs();
     // Patroni was stopped between the response and the keepalive, or before it opened the watchdog.
-    assert!(fires_at_the_end(&[(1, arm(1)), (8, keepalive(2)), (limit + 2, None)]));
-    assert!(fires_at_the_end(&[(limit + 1, arm(1))]));
+    assert!(fires_at_the_end(&[(1, Some(arm(1))), (8, Some(keepalive(2))), (limit + 2, None)]));
+    assert!(fires_at_the_end(&[(limit + 1, Some(arm(1)))]));
     // The older of two dates comes last.
-    assert!(!fires_at_the_end(&[(1, arm(1)), (9, keepalive(9)), (9, keepalive(2)), (limit + 2, None)]));
+    assert!(!fires_at_the_end(&[
+        (1, Some(arm(1))),
+        (9, Some(keepalive(9))),
+        (9, Some(keepalive(2))),
+        (limit + 2, None)
+    ]));
 }
 
 #[test]
 fn keepalive_from_before_a_freeze_does_not_count_after_it() {
     // The machine was suspended. The keepalive was in the FIFO by then.
-    assert!(fires_at_the_end(&[(1, arm(1)), (2, keepalive(2)), (30, keepalive(3))]));
+    assert!(fires_at_the_end(&[(1, Some(arm(1))), (2, Some(keepalive(2))), (30, Some(keepalive(3)))]));
 }
 
 #[test]

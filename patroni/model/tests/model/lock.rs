@@ -2,7 +2,7 @@
 
 use pgops_api::failover_timings::Timings;
 use pgops_patroni_model::check;
-use pgops_patroni_model::lock::rules::{Freezes, Gate, Pid1, Rules, Ticks, Watchdog};
+use pgops_patroni_model::lock::rules::{Gate, Pid1, Rules, Ticks, Watchdog};
 use pgops_patroni_model::lock::{Lock, NO_REFUSED_START, Numbers, ONE_PRIMARY};
 
 use crate::report::report;
