@@ -6,12 +6,14 @@
 
 mod member;
 mod obstacle;
+mod records;
 mod switchover;
 #[cfg(test)]
 mod tests;
 
 pub use member::{Health, Member, MemberState, Patroni, Replication, Server, Template};
 pub use obstacle::Obstacle;
+pub use records::{Lock, synchronous_standbys};
 pub use switchover::{SwitchoverRecord, SwitchoverState, switchover_state};
 
 /// WAL in bytes that a standby may lack and still become the primary: as much as Patroni allows an asynchronous one. Both positions
@@ -197,10 +199,16 @@ impl<'a> Observed<'a> {
     }
 
     fn incomplete(self) -> impl Iterator<Item = Obstacle> {
-        self.members.iter().filter_map(|member| match member.state {
-            MemberState::Missing => Some(Obstacle::Missing { pod: member.pod.clone() }),
-            MemberState::Ending => Some(Obstacle::Ending { pod: member.pod.clone() }),
-            MemberState::Exists(_) => None,
+        self.members.iter().filter_map(|member| {
+            let pod = || member.pod.clone();
+            match &member.state {
+                MemberState::Missing => Some(Obstacle::Missing { pod: pod() }),
+                MemberState::Ending => Some(Obstacle::Ending { pod: pod() }),
+                MemberState::Exists(server) if server.template == Template::Unknown => {
+                    Some(Obstacle::TemplateNotSeen { pod: pod() })
+                }
+                MemberState::Exists(_) => None,
+            }
         })
     }
 

@@ -13,6 +13,7 @@
 //! | [`Readiness`] | what a process waits for before it is ready |
 //! | [`Namespaces`] | the namespaces that a program works in |
 //! | [`node_affinity`] | the node that the next pod of a StatefulSet must run on |
+//! | [`member`] | the servers of a database with standbys, from their pods |
 //! | [`LostPod`] | pods whose node no longer reports |
 //! | [`observed`] | what other components report about pods, and in Events |
 //! | [`pod_problem`] | why a pod does not exist or does not run |
@@ -32,6 +33,7 @@ mod image_args;
 pub mod lease;
 pub mod logging;
 mod lost_pod;
+pub mod member;
 mod namespaces;
 pub mod node_affinity;
 pub mod observed;

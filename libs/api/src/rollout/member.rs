@@ -48,6 +48,8 @@ pub enum Template {
     Current,
     /// Another one.
     Earlier,
+    /// It is not known yet: the controller of StatefulSets has to see the template first.
+    Unknown,
 }
 
 /// Whether a server answers.

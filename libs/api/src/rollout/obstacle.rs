@@ -46,6 +46,15 @@ pub enum Obstacle {
         /// Name of the pod.
         pod: String,
     },
+    /// Nothing compares it with the template yet.
+    #[error(
+        "whether pod {pod} is of the present template is not known: the controller of StatefulSets has not seen it; does \
+         kube-controller-manager run?"
+    )]
+    TemplateNotSeen {
+        /// Name of the pod.
+        pod: String,
+    },
     /// The server may be starting, or copying the data of another one.
     #[error("pod {pod} is not ready")]
     NotReady {

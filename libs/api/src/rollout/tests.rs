@@ -169,6 +169,12 @@ fn pod_that_does_not_exist_or_is_ending_is_waited_for() {
 }
 
 #[test]
+fn pod_is_not_replaced_before_it_is_known_of_which_template_it_is() {
+    let database = Database::new(&[false, false, true]).with(2, |it| it.template = Template::Unknown);
+    assert_eq!(database.next(), Action::Wait(Obstacle::TemplateNotSeen { pod: name(2) }));
+}
+
+#[test]
 fn nothing_happens_without_exactly_one_primary_that_is_known() {
     let without = Database::new(&[false, false]).with(0, |it| it.role = None);
     assert_eq!(without.next(), Action::Wait(Obstacle::NoPrimary));
@@ -245,7 +251,11 @@ fn any_state(ordinal: usize) -> impl Strategy<Value = MemberState> {
         2 => Just(Some(MemberRole::Primary)),
         1 => Just(None),
     ];
-    let template = prop_oneof![Just(Template::Current), Just(Template::Earlier)];
+    let template = prop_oneof![
+        8 => Just(Template::Current),
+        8 => Just(Template::Earlier),
+        1 => Just(Template::Unknown),
+    ];
     let health = prop_oneof![
         6 => Just(Health::Ready),
         1 => Just(Health::NotReady),
