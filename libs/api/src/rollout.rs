@@ -71,8 +71,8 @@ pub enum Commit<'a> {
 pub struct Observed<'a> {
     /// Every member that the database is to have, in the order of their ordinals.
     pub members: &'a [Member],
-    /// End of the WAL as the holder of the lock has last written it, in bytes.
-    pub end_of_wal: Option<u64>,
+    /// The lock, read after the pods: a member that has become the primary meanwhile has it, though not the label.
+    pub lock: &'a Lock,
     /// What a commit waits for.
     pub commit: Commit<'a>,
     /// The switchover that Patroni is asked for, if it is.
@@ -181,7 +181,10 @@ impl<'a> Observed<'a> {
             [primary] if primary.1.health != Health::Ready => {
                 Err(Obstacle::PrimaryNotReady { pod: primary.0.pod.clone() })
             }
-            [primary] if primary.1.timeline.is_none() || self.end_of_wal.is_none() => {
+            [primary] if self.lock.holder.as_ref() != Some(&primary.0.pod) => {
+                Err(Obstacle::WithoutLock { pod: primary.0.pod.clone() })
+            }
+            [primary] if primary.1.timeline.is_none() || self.lock.end_of_wal.is_none() => {
                 Err(Obstacle::PrimaryUnknown { pod: primary.0.pod.clone() })
             }
             [primary] => Ok(*primary),
@@ -214,7 +217,7 @@ impl<'a> Observed<'a> {
 
     /// The standbys that could not become the primary now.
     fn unfit(self, primary: Existing<'a>) -> impl Iterator<Item = (Existing<'a>, Obstacle)> {
-        let end_of_wal = self.end_of_wal.unwrap_or(u64::MAX);
+        let end_of_wal = self.lock.end_of_wal.unwrap_or(u64::MAX);
         let timeline = primary.1.timeline;
         self.standbys(primary)
             .filter_map(move |standby| Some((standby, unfitness(standby, timeline, end_of_wal)?)))

@@ -22,6 +22,12 @@ pub enum Obstacle {
         /// Name of the pod.
         pod: String,
     },
+    /// Another member is about to lead.
+    #[error("the primary in pod {pod} does not have the lock: another member is about to take over")]
+    WithoutLock {
+        /// Name of the pod.
+        pod: String,
+    },
     /// Patroni has not reported yet.
     #[error("Patroni of pod {pod} does not report yet where the WAL of the primary ends")]
     PrimaryUnknown {

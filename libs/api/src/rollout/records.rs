@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::jiff::Timestamp;
+
 /// Annotation with the member that leads, or that has led when the record was written.
 const LEADER: &str = "leader";
+/// Annotation with the time when the leader took the lock.
+const ACQUIRED: &str = "acquireTime";
 /// Annotation with the end of the WAL of the leader, in bytes.
 const END_OF_WAL: &str = "optime";
 /// Annotation with the standbys that commits wait for, separated by commas.
@@ -14,6 +18,8 @@ const SYNCHRONOUS: &str = "sync_standby";
 pub struct Lock {
     /// The member that has it. One that was lost has it until another member takes it.
     pub holder: Option<String>,
+    /// Since when it has it, by the clock of its node.
+    pub acquired: Option<Timestamp>,
     /// End of the WAL as the last holder has written it.
     pub end_of_wal: Option<u64>,
 }
@@ -22,8 +28,11 @@ impl Lock {
     /// The lock that is recorded in these annotations.
     #[must_use]
     pub fn parse(annotations: Option<&BTreeMap<String, String>>) -> Self {
-        let end_of_wal = annotations.and_then(|all| all.get(END_OF_WAL)?.parse().ok());
-        Self { holder: named(annotations, LEADER).map(ToOwned::to_owned), end_of_wal }
+        Self {
+            holder: named(annotations, LEADER).map(ToOwned::to_owned),
+            acquired: named(annotations, ACQUIRED).and_then(|time| time.parse().ok()),
+            end_of_wal: named(annotations, END_OF_WAL).and_then(|position| position.parse().ok()),
+        }
     }
 }
 
@@ -50,10 +59,16 @@ mod tests {
 
     #[test]
     fn lock_that_was_laid_down_keeps_the_end_of_the_wal() {
-        let held = annotations(&[("leader", "orders-0"), ("optime", "50331648"), ("ttl", "20")]);
-        let expected = Lock { holder: Some("orders-0".to_owned()), end_of_wal: Some(50_331_648) };
+        let acquired = ("acquireTime", "2026-11-20T10:00:00.250000+00:00");
+        let end_of_wal = ("optime", "50331648");
+        let held = annotations(&[("leader", "orders-0"), acquired, end_of_wal, ("ttl", "20")]);
+        let expected = Lock {
+            holder: Some("orders-0".to_owned()),
+            acquired: "2026-11-20T10:00:00.25Z".parse().ok(),
+            end_of_wal: Some(50_331_648),
+        };
         assert_eq!(Lock::parse(Some(&held)), expected);
-        let free = Lock::parse(Some(&annotations(&[("optime", "50331648")])));
+        let free = Lock::parse(Some(&annotations(&[acquired, end_of_wal])));
         assert_eq!(free, Lock { holder: None, ..expected });
         assert_eq!(Lock::parse(Some(&annotations(&[("optime", "-1")]))), Lock::default());
         assert_eq!(Lock::parse(None), Lock::default());

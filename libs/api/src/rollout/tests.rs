@@ -30,6 +30,7 @@ fn name(ordinal: usize) -> String {
 #[derive(Debug)]
 struct Database {
     members: Vec<Member>,
+    lock: Lock,
     synchronous: Option<Vec<String>>,
     switchover: Option<SwitchoverRecord>,
     patroni: Patroni,
@@ -45,6 +46,7 @@ impl Database {
         });
         Self {
             members: members.collect(),
+            lock: Lock { holder: Some(name(0)), acquired: None, end_of_wal: Some(END) },
             synchronous: None,
             switchover: None,
             patroni: Patroni::Active,
@@ -67,7 +69,7 @@ impl Database {
     fn observed(&self) -> Observed<'_> {
         Observed {
             members: &self.members,
-            end_of_wal: Some(END),
+            lock: &self.lock,
             commit: match &self.synchronous {
                 None => Commit::Asynchronous,
                 Some(standbys) => Commit::Synchronous { standbys },
@@ -185,6 +187,9 @@ fn nothing_happens_without_exactly_one_primary_that_is_known() {
     );
     let down = Database::new(&[false, false]).with(0, |it| it.health = Health::NotReady);
     assert_eq!(down.next(), Action::Wait(Obstacle::PrimaryNotReady { pod: name(0) }));
+    let mut taken = Database::new(&[false, false]);
+    taken.lock.holder = Some(name(1));
+    assert_eq!(taken.next(), Action::Wait(Obstacle::WithoutLock { pod: name(0) }));
     let unknown = Database::new(&[false, false]).with(0, |it| it.timeline = None);
     assert_eq!(unknown.next(), Action::Wait(Obstacle::PrimaryUnknown { pod: name(0) }));
 }
@@ -206,11 +211,13 @@ fn failover_meanwhile_is_taken_into_account() {
     let mut database = Database::new(&[false, false, true]);
     *database.server(0) = server(0, MemberRole::Standby, Template::Earlier);
     *database.server(1) = server(1, MemberRole::Primary, Template::Earlier);
+    database.lock.holder = Some(name(1));
     assert!(!is_primary_current(&database.observed()));
     assert_eq!(database.next(), replaces(0));
     // To one that was.
     *database.server(1) = server(1, MemberRole::Standby, Template::Earlier);
     *database.server(2) = server(2, MemberRole::Primary, Template::Current);
+    database.lock.holder = Some(name(2));
     assert!(is_primary_current(&database.observed()));
     assert_eq!(database.next(), replaces(1));
 }
@@ -229,6 +236,7 @@ fn every_pod_is_replaced_once_and_one_switchover_is_enough() {
                 }
                 Action::SwitchOver { from, to } => {
                     assert_eq!(replaced.len(), servers - 1, "the old primary is the last");
+                    database.lock.holder = Some(to.clone());
                     for (pod, role) in [(from, MemberRole::Standby), (to, MemberRole::Primary)] {
                         let ordinal = database.members.iter().position(|member| member.pod == pod).unwrap();
                         let template = database.server(ordinal).template;
@@ -275,6 +283,8 @@ fn any_state(ordinal: usize) -> impl Strategy<Value = MemberState> {
 fn any_database() -> impl Strategy<Value = Database> {
     let member = |ordinal| any_state(ordinal).prop_map(move |state| Member { pod: name(ordinal), state });
     let members = [member(0), member(1), member(2)];
+    let holder = prop_oneof![9 => (0..3_usize).prop_map(|it| Some(name(it))), 1 => Just(None)];
+    let lock = holder.prop_map(|holder| Lock { holder, acquired: None, end_of_wal: Some(END) });
     let synchronous = prop_oneof![
         Just(None),
         proptest::sample::subsequence(vec![name(0), name(1), name(2)], 0..=3).prop_map(Some),
@@ -283,9 +293,10 @@ fn any_database() -> impl Strategy<Value = Database> {
         prop_oneof![9 => Just(None), 1 => Just(Some(SwitchoverRecord::new("orders-0", "orders-1")))];
     let patroni = prop_oneof![9 => Just(Patroni::Active), 1 => Just(Patroni::Paused)];
     let if_unfit = prop_oneof![Just(IfUnfit::Wait), Just(IfUnfit::Replace)];
-    (members, synchronous, switchover, patroni, if_unfit).prop_map(
-        |(members, synchronous, switchover, patroni, if_unfit)| Database {
+    (members, lock, synchronous, switchover, patroni, if_unfit).prop_map(
+        |(members, lock, synchronous, switchover, patroni, if_unfit)| Database {
             members: members.into(),
+            lock,
             synchronous,
             switchover,
             patroni,
@@ -332,6 +343,7 @@ proptest! {
                     prop_assert_eq!(&server.uid, &uid);
                     prop_assert_eq!(server.template, Template::Earlier);
                     prop_assert!(!server.is_primary());
+                    prop_assert!(database.lock.holder.as_ref() != Some(&name));
                 } else {
                     let leads = server.is_primary() && server.health == Health::Ready;
                     prop_assert!(leads || streams(server, timeline(&database)));
