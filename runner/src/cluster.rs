@@ -7,6 +7,7 @@ mod database;
 mod error;
 mod events;
 mod known;
+mod members;
 mod obstacle;
 mod own_pod;
 mod owned;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use client::Cluster;
 pub use error::{ClusterError, ignore_missing};
+
 pub use obstacle::Obstacle;
 pub use own_pod::MemoryKill;
 pub use pod::PodState;

@@ -34,28 +34,33 @@ pub(super) fn state(pod: &Pod, version: &PodVersion, revision: Option<&str>) -> 
     if is_being_deleted(pod) || !version.has_made(pod, revision) {
         return PodState::Waiting;
     }
-    if ready(pod).is_some()
-        && let Some(ip) = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref())
-    {
-        return PodState::Ready { ip: ip.clone() };
+    if let Some(ip) = ready_ip(pod) {
+        return PodState::Ready { ip: ip.to_owned() };
     }
-    for container in container_statuses(pod) {
+    broken(pod).map_or(PodState::Waiting, |reason| PodState::Broken { reason })
+}
+
+/// The address of the pod, if it is ready.
+pub(super) fn ready_ip(pod: &Pod) -> Option<&str> {
+    ready(pod)?;
+    pod.status.as_ref()?.pod_ip.as_deref()
+}
+
+/// What the kubelet reports of a pod that waiting does not bring up.
+pub(super) fn broken(pod: &Pod) -> Option<String> {
+    container_statuses(pod).find_map(|container| {
         let waiting = waiting(container);
         let reason = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
         let message = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
         if is_permanent(reason) {
-            return PodState::Broken { reason: format!("container {}: {reason}: {message}", container.name) };
+            return Some(format!("container {}: {reason}: {message}", container.name));
         }
         // A running container may still become ready: recovery can take long.
         let runs = container.state.as_ref().is_some_and(|state| state.running.is_some());
-        if container.restart_count >= MAX_RESTARTS && !runs {
-            let count = container.restart_count;
-            return PodState::Broken {
-                reason: format!("container {} ended {count} times; its log says why", container.name),
-            };
-        }
-    }
-    PodState::Waiting
+        let count = container.restart_count;
+        (count >= MAX_RESTARTS && !runs)
+            .then(|| format!("container {} ended {count} times; its log says why", container.name))
+    })
 }
 
 /// Whether the pod is being deleted: it may still run.
