@@ -1,13 +1,14 @@
 //! Whether a request for a day-two operation is admitted: one that changes a running database, and not its version.
 
 use super::annotations::day_two_annotation_warnings;
-use super::database_checks::{available_database, check_running, check_single_server};
+use super::database_checks::{available_database, check_running};
 use super::denial::{Denial, DenialReason};
 use super::facts::Facts;
 use super::messages;
 use super::namespaced_name::NamespacedName;
 use super::options::RequestOptions;
 use super::replacement::{Replacement, replacement};
+use super::standbys;
 use super::warnings::shorten_warning;
 use crate::opsrequest::{DayTwo, ExpansionMode};
 use crate::plan::Scope;
@@ -31,7 +32,7 @@ pub(super) fn decide(facts: &Facts<'_>, operation: DayTwo) -> Result<Vec<String>
     check_fields(request, operation)?;
     let name = NamespacedName::named_by(request);
     let database = available_database(facts, &name)?;
-    check_single_server(database, operation, &name)?;
+    standbys::check_day_two(database, facts.standbys, operation, &name)?;
     check_storage(request, operation, database, &name)?;
     check_ephemeral_data(request, operation, database, &name)?;
     check_auth_secret(operation, database, &name)?;
@@ -171,7 +172,7 @@ fn warnings(
         format!("the request changes {field} of the Postgres: if its manifest is in Git, change it there too")
     };
     let mut warnings = match operation {
-        DayTwo::Restart => vec![restarts()],
+        DayTwo::Restart => vec![standbys::outage(database, &name.to_string()).unwrap_or_else(restarts)],
         DayTwo::VerticalScaling => vec![restarts(), in_git("spec.podTemplate")],
         DayTwo::VolumeExpansion => {
             let offline = (request.spec.expansion_mode() == ExpansionMode::Offline).then(|| {
