@@ -28,7 +28,6 @@ mod tests;
 
 pub use client::Cluster;
 pub use error::{ClusterError, ignore_missing};
-
 pub use obstacle::Obstacle;
 pub use own_pod::MemoryKill;
 pub use pod::PodState;

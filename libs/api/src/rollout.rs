@@ -16,6 +16,8 @@ pub use obstacle::Obstacle;
 pub use records::{Lock, synchronous_standbys};
 pub use switchover::{SwitchoverRecord, SwitchoverState, switchover_state};
 
+use crate::topology::StreamingMode;
+
 /// WAL in bytes that a standby may lack and still become the primary: as much as Patroni allows an asynchronous one. Both positions
 /// are some seconds old.
 pub const MAX_LAG: u64 = 1 << 20;
@@ -55,32 +57,42 @@ pub enum IfUnfit {
 }
 
 /// What a commit waits for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Commit<'a> {
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Commit {
     /// For no standby.
     Asynchronous,
     /// For one of these at least, by Patroni's record: only they have every commit.
     Synchronous {
         /// Their pods.
-        standbys: &'a [String],
+        standbys: Vec<String>,
     },
 }
 
+impl Commit {
+    /// By Patroni's record, if it has one. Without it no standby of a synchronous database is known to have every commit.
+    #[must_use]
+    pub fn new(record: Option<Vec<String>>, streaming: StreamingMode) -> Self {
+        match (record, streaming) {
+            (Some(standbys), _) => Self::Synchronous { standbys },
+            (None, StreamingMode::Synchronous) => Self::Synchronous { standbys: Vec::new() },
+            (None, StreamingMode::Asynchronous) => Self::Asynchronous,
+        }
+    }
+}
+
 /// What was observed of a database.
-#[derive(Clone, Copy, Debug)]
-pub struct Observed<'a> {
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Observed {
     /// Every member that the database is to have, in the order of their ordinals.
-    pub members: &'a [Member],
+    pub members: Vec<Member>,
     /// The lock, read after the pods: a member that has become the primary meanwhile has it, though not the label.
-    pub lock: &'a Lock,
+    pub lock: Lock,
     /// What a commit waits for.
-    pub commit: Commit<'a>,
+    pub commit: Commit,
     /// The switchover that Patroni is asked for, if it is.
-    pub switchover: Option<&'a SwitchoverRecord>,
+    pub switchover: Option<SwitchoverRecord>,
     /// Whether Patroni acts by itself.
     pub patroni: Patroni,
-    /// What is done about a standby that does not stream.
-    pub if_unfit: IfUnfit,
 }
 
 /// A member whose pod exists.
@@ -88,7 +100,7 @@ type Existing<'a> = (&'a Member, &'a Server);
 
 /// Decides what to do next.
 #[must_use]
-pub fn next(observed: &Observed<'_>) -> Action {
+pub fn next(observed: &Observed, if_unfit: IfUnfit) -> Action {
     if let Some(broken) = observed.broken() {
         return Action::Stuck(broken);
     }
@@ -102,14 +114,14 @@ pub fn next(observed: &Observed<'_>) -> Action {
     let unfit: Vec<_> = observed.unfit(primary).collect();
     match unfit.as_slice() {
         [] => replace_or_switch(observed, primary),
-        [(standby, _)] if observed.may_replace(standby.1) => replace(*standby),
+        [(standby, _)] if may_replace(standby.1, if_unfit) => replace(*standby),
         [(_, obstacle), ..] => Action::Wait(obstacle.clone()),
     }
 }
 
 /// Everything that keeps the first pod from being replaced.
 #[must_use]
-pub fn obstacles(observed: &Observed<'_>) -> Vec<Obstacle> {
+pub fn obstacles(observed: &Observed) -> Vec<Obstacle> {
     let (primary, absent) = match observed.ready_primary() {
         Ok(primary) => (Some(primary), None),
         Err(obstacle) => (None, Some(obstacle)),
@@ -120,12 +132,12 @@ pub fn obstacles(observed: &Observed<'_>) -> Vec<Obstacle> {
 
 /// Whether the pod of the primary was made from the template that it should have.
 #[must_use]
-pub fn is_primary_current(observed: &Observed<'_>) -> bool {
+pub fn is_primary_current(observed: &Observed) -> bool {
     observed.ready_primary().is_ok_and(|(_, server)| server.template == Template::Current)
 }
 
 /// All standbys stream.
-fn replace_or_switch<'a>(observed: &Observed<'a>, primary: Existing<'a>) -> Action {
+fn replace_or_switch<'a>(observed: &'a Observed, primary: Existing<'a>) -> Action {
     let outdated =
         observed.standbys(primary).enumerate().filter(|(_, it)| it.1.template == Template::Earlier);
     // Those that commits wait for last, and otherwise the last one first.
@@ -137,7 +149,7 @@ fn replace_or_switch<'a>(observed: &Observed<'a>, primary: Existing<'a>) -> Acti
         return Action::Done;
     }
     let mut standbys = observed.standbys(primary).map(|(member, _)| member);
-    let candidate = match observed.commit {
+    let candidate = match &observed.commit {
         Commit::Asynchronous => standbys.next(),
         Commit::Synchronous { .. } => standbys.find(|member| observed.is_synchronous(&member.pod)),
     };
@@ -151,20 +163,20 @@ fn replace((member, server): Existing<'_>) -> Action {
     Action::ReplacePod { name: member.pod.clone(), uid: server.uid.clone() }
 }
 
-impl<'a> Observed<'a> {
-    fn existing(self) -> impl Iterator<Item = Existing<'a>> {
+impl Observed {
+    fn existing(&self) -> impl Iterator<Item = Existing<'_>> {
         self.members.iter().filter_map(|member| match &member.state {
             MemberState::Exists(server) => Some((member, server)),
             MemberState::Missing | MemberState::Ending => None,
         })
     }
 
-    fn standbys(self, primary: Existing<'a>) -> impl Iterator<Item = Existing<'a>> {
+    fn standbys<'a>(&'a self, primary: Existing<'a>) -> impl Iterator<Item = Existing<'a>> {
         self.existing().filter(move |(member, _)| member.pod != primary.0.pod)
     }
 
     /// A pod of the template that waiting does not bring up.
-    fn broken(self) -> Option<Obstacle> {
+    fn broken(&self) -> Option<Obstacle> {
         self.existing().find_map(|(member, server)| match &server.health {
             Health::Broken(reason) if server.template == Template::Current => {
                 Some(Obstacle::Broken { pod: member.pod.clone(), reason: reason.clone() })
@@ -174,7 +186,7 @@ impl<'a> Observed<'a> {
     }
 
     /// The one primary, of which everything is known.
-    fn ready_primary(self) -> Result<Existing<'a>, Obstacle> {
+    fn ready_primary(&self) -> Result<Existing<'_>, Obstacle> {
         let primaries: Vec<_> = self.existing().filter(|(_, server)| server.is_primary()).collect();
         match primaries.as_slice() {
             [] => Err(Obstacle::NoPrimary),
@@ -196,12 +208,12 @@ impl<'a> Observed<'a> {
     }
 
     /// What another client, or this one before it was killed, has asked of Patroni.
-    fn held(self) -> Option<Obstacle> {
+    fn held(&self) -> Option<Obstacle> {
         let paused = (self.patroni == Patroni::Paused).then_some(Obstacle::Paused);
-        self.switchover.cloned().map(Obstacle::SwitchoverPending).or(paused)
+        self.switchover.clone().map(Obstacle::SwitchoverPending).or(paused)
     }
 
-    fn incomplete(self) -> impl Iterator<Item = Obstacle> {
+    fn incomplete(&self) -> impl Iterator<Item = Obstacle> {
         self.members.iter().filter_map(|member| {
             let pod = || member.pod.clone();
             match &member.state {
@@ -216,24 +228,24 @@ impl<'a> Observed<'a> {
     }
 
     /// The standbys that could not become the primary now.
-    fn unfit(self, primary: Existing<'a>) -> impl Iterator<Item = (Existing<'a>, Obstacle)> {
+    fn unfit<'a>(&'a self, primary: Existing<'a>) -> impl Iterator<Item = (Existing<'a>, Obstacle)> {
         let end_of_wal = self.lock.end_of_wal.unwrap_or(u64::MAX);
         let timeline = primary.1.timeline;
         self.standbys(primary)
             .filter_map(move |standby| Some((standby, unfitness(standby, timeline, end_of_wal)?)))
     }
 
-    fn may_replace(self, server: &Server) -> bool {
-        let is_given_up = matches!(server.health, Health::Broken(_)) || self.if_unfit == IfUnfit::Replace;
-        server.template == Template::Earlier && is_given_up
-    }
-
-    fn is_synchronous(self, pod: &str) -> bool {
-        match self.commit {
+    fn is_synchronous(&self, pod: &str) -> bool {
+        match &self.commit {
             Commit::Asynchronous => false,
             Commit::Synchronous { standbys } => standbys.iter().any(|name| name == pod),
         }
     }
+}
+
+fn may_replace(server: &Server, if_unfit: IfUnfit) -> bool {
+    let is_given_up = matches!(server.health, Health::Broken(_)) || if_unfit == IfUnfit::Replace;
+    server.template == Template::Earlier && is_given_up
 }
 
 /// Why a standby could not become the primary now.

@@ -7,6 +7,7 @@ use pgops_api::names;
 use pgops_api::rollout::{Health, Member, MemberState, Replication, Server, Template};
 use serde::Deserialize;
 
+use crate::broken_pod::broken_pod;
 use crate::observed::ready;
 
 /// Annotation of a pod with what Patroni reports of its server.
@@ -57,20 +58,20 @@ pub fn role(pod: &Pod) -> Option<MemberRole> {
     }
 }
 
-/// The member with the pod of that name. `broken` is what the kubelet reports of a pod that waiting does not bring up.
+/// The member with the pod of that name.
 #[must_use]
-pub fn member(name: &str, pod: Option<&Pod>, template: Template, broken: Option<String>) -> Member {
+pub fn member(name: &str, pod: Option<&Pod>, template: Template) -> Member {
     let state = match pod {
         None => MemberState::Missing,
         Some(pod) if pod.metadata.deletion_timestamp.is_some() => MemberState::Ending,
-        Some(pod) => MemberState::Exists(server(pod, template, broken)),
+        Some(pod) => MemberState::Exists(server(pod, template)),
     };
     Member { pod: name.to_owned(), state }
 }
 
-fn server(pod: &Pod, template: Template, broken: Option<String>) -> Server {
+fn server(pod: &Pod, template: Template) -> Server {
     let reported = reported(pod);
-    let health = match (ready(pod), broken) {
+    let health = match (ready(pod), broken_pod(pod)) {
         (Some(_), _) => Health::Ready,
         (None, Some(reason)) => Health::Broken(reason),
         (None, None) => Health::NotReady,
@@ -110,8 +111,8 @@ mod tests {
         })
     }
 
-    fn of(pod: &Pod, broken: Option<&str>) -> Server {
-        match member("orders-0", Some(pod), Template::Current, broken.map(ToOwned::to_owned)).state {
+    fn of(pod: &Pod) -> Server {
+        match member("orders-0", Some(pod), Template::Current).state {
             MemberState::Exists(server) => server,
             other => panic!("{other:?}"),
         }
@@ -128,23 +129,26 @@ mod tests {
             timeline: Some(3),
             position: Some(50_331_648),
         };
-        assert_eq!(of(&pod("standby", true, &streaming().to_string()), None), expected);
+        assert_eq!(of(&pod("standby", true, &streaming().to_string())), expected);
     }
 
     #[test]
     fn pod_that_answers_is_not_broken() {
-        let (answers, waits) = (pod("standby", true, ""), pod("standby", false, ""));
-        assert_eq!(of(&answers, Some("it ended 3 times")).health, Health::Ready);
-        assert_eq!(
-            of(&waits, Some("it ended 3 times")).health,
-            Health::Broken("it ended 3 times".to_owned())
-        );
-        assert_eq!(of(&waits, None).health, Health::NotReady);
+        let (mut answers, mut waits) = (pod("standby", true, ""), pod("standby", false, ""));
+        assert_eq!(of(&waits).health, Health::NotReady);
+        for pod in [&mut answers, &mut waits] {
+            pod.status.as_mut().unwrap().container_statuses = serde_json::from_value(json!([{
+                "name": "postgres", "image": "", "imageID": "", "ready": false, "restartCount": 3, "state": {},
+            }]))
+            .unwrap();
+        }
+        assert_eq!(of(&answers).health, Health::Ready);
+        assert!(matches!(of(&waits).health, Health::Broken(reason) if reason.contains("ended 3 times")));
     }
 
     #[test]
     fn member_without_a_pod_or_with_one_that_ends_is_no_server() {
-        let state = |pod: Option<&Pod>| member("orders-0", pod, Template::Current, None).state;
+        let state = |pod: Option<&Pod>| member("orders-0", pod, Template::Current).state;
         assert_eq!(state(None), MemberState::Missing);
         let mut ending = pod("standby", true, &streaming().to_string());
         ending.metadata.deletion_timestamp = serde_json::from_value(json!("2026-11-20T10:00:00Z")).unwrap();

@@ -5,9 +5,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
-use pgops_api::rollout::{
-    Commit, IfUnfit, Lock, Member, Observed, Patroni, SwitchoverRecord, Template, synchronous_standbys,
-};
+use pgops_api::rollout::{Commit, Lock, Observed, Patroni, SwitchoverRecord, Template, synchronous_standbys};
 use pgops_api::topology::StreamingMode;
 use pgops_api::{Owner, PgVersion, Postgres, names};
 use pgops_kube::ApiError;
@@ -24,35 +22,6 @@ use super::pod_version::{PodVersion, template_revision};
 use super::retry::with_retry;
 use super::wait::{IfBroken, StartPod, replicas};
 
-/// What was read of the members of a database.
-#[derive(Debug)]
-pub struct Members {
-    members: Vec<Member>,
-    lock: Lock,
-    /// The standbys that commits wait for, if they wait for any.
-    synchronous: Option<Vec<String>>,
-    switchover: Option<SwitchoverRecord>,
-    patroni: Patroni,
-}
-
-impl Members {
-    /// What a decision rests on.
-    #[must_use]
-    pub fn observed(&self, if_unfit: IfUnfit) -> Observed<'_> {
-        Observed {
-            members: &self.members,
-            lock: &self.lock,
-            commit: match &self.synchronous {
-                Some(standbys) => Commit::Synchronous { standbys },
-                None => Commit::Asynchronous,
-            },
-            switchover: self.switchover.as_ref(),
-            patroni: self.patroni,
-            if_unfit,
-        }
-    }
-}
-
 /// Which switchover Patroni is asked for, and who has the lock.
 #[derive(Debug)]
 pub struct SwitchoverRecords {
@@ -66,7 +35,7 @@ impl Cluster {
         &self,
         version: &PodVersion,
         streaming: StreamingMode,
-    ) -> Result<Members, ClusterError> {
+    ) -> Result<Observed, ClusterError> {
         let workload = self.workload.read_opt().await?;
         let revision = workload.as_ref().and_then(template_revision);
         let (mut members, mut patroni) = (Vec::new(), Patroni::Active);
@@ -77,17 +46,14 @@ impl Cluster {
             }
             let template =
                 found.as_ref().map_or(Template::Unknown, |pod| template_of(pod, version, revision));
-            let broken = found.as_ref().and_then(pod::broken);
-            members.push(member(&name, found.as_ref(), template, broken));
+            members.push(member(&name, found.as_ref(), template));
         }
         let records = self.switchover_records().await?;
-        let synchronous =
-            synchronous_standbys(self.record(names::ha_sync).await?.metadata.annotations.as_ref());
-        Ok(Members {
+        let sync = self.record(names::ha_sync).await?;
+        Ok(Observed {
             members,
             lock: records.lock,
-            // Without a record no standby is known to have every commit.
-            synchronous: synchronous.or_else(|| (streaming == StreamingMode::Synchronous).then(Vec::new)),
+            commit: Commit::new(synchronous_standbys(sync.metadata.annotations.as_ref()), streaming),
             switchover: records.found,
             patroni,
         })

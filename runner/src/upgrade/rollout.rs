@@ -55,12 +55,11 @@ impl UpgradeContext {
             if wait.applies() {
                 self.cluster.apply_rollout(&version).await?;
             }
-            let members = self.cluster.members(&version, streaming).await?;
-            let observed = members.observed(if_unfit);
+            let observed = self.cluster.members(&version, streaming).await?;
             if until == Until::Primary && rollout::is_primary_current(&observed) {
                 break;
             }
-            match rollout::next(&observed) {
+            match rollout::next(&observed, if_unfit) {
                 Action::Done => break,
                 Action::SwitchOver { .. } if until == Until::Standbys => break,
                 Action::SwitchOver { from, to } => {
@@ -89,8 +88,8 @@ impl UpgradeContext {
     /// What keeps the first pod of a database that is of `version` from being replaced.
     pub async fn rollout_obstacles(&self, version: &VersionRef) -> Result<Vec<rollout::Obstacle>, StepError> {
         let streaming = self.cluster.database().await?.streaming_mode();
-        let members = self.cluster.members(&self.pod_version(version)?, streaming).await?;
-        Ok(rollout::obstacles(&members.observed(IfUnfit::Wait)))
+        let observed = self.cluster.members(&self.pod_version(version)?, streaming).await?;
+        Ok(rollout::obstacles(&observed))
     }
 
     /// The addresses of all members, which are ready.

@@ -66,22 +66,18 @@ impl Database {
         self
     }
 
-    fn observed(&self) -> Observed<'_> {
+    fn observed(&self) -> Observed {
         Observed {
-            members: &self.members,
-            lock: &self.lock,
-            commit: match &self.synchronous {
-                None => Commit::Asynchronous,
-                Some(standbys) => Commit::Synchronous { standbys },
-            },
-            switchover: self.switchover.as_ref(),
+            members: self.members.clone(),
+            lock: self.lock.clone(),
+            commit: Commit::new(self.synchronous.clone(), StreamingMode::Asynchronous),
+            switchover: self.switchover.clone(),
             patroni: self.patroni,
-            if_unfit: self.if_unfit,
         }
     }
 
     fn next(&self) -> Action {
-        next(&self.observed())
+        next(&self.observed(), self.if_unfit)
     }
 }
 
@@ -113,6 +109,8 @@ fn only_a_synchronous_standby_becomes_the_primary_if_commits_wait_for_one() {
     assert_eq!(database.next(), Action::SwitchOver { from: name(0), to: name(2) });
     database.synchronous = Some(Vec::new());
     assert_eq!(database.next(), Action::Wait(Obstacle::NoCandidate));
+    let without_record = Commit::new(None, StreamingMode::Synchronous);
+    assert_eq!(without_record, Commit::new(Some(Vec::new()), StreamingMode::Synchronous));
 }
 
 #[rstest]
