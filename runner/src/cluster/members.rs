@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use pgops_api::rollout::{Commit, Lock, Observed, Patroni, SwitchoverRecord, Template, synchronous_standbys};
 use pgops_api::topology::StreamingMode;
-use pgops_api::{Owner, PgVersion, Postgres, names};
+use pgops_api::{Owner, Postgres, names};
 use pgops_kube::ApiError;
 use pgops_kube::member::{member, reported};
 use pgops_kube::patch::conditioned;
@@ -148,7 +148,7 @@ impl Cluster {
 
     /// Its name: a minor upgrade stays in the scope of its major version.
     fn record_name(&self, part: fn(&str) -> String) -> Result<String, ClusterError> {
-        let version: Result<PgVersion, _> = self.plan.from.pg_version();
+        let version = self.plan.from.pg_version();
         let missing = |_| ClusterError::Missing { what: "the major version of the database".to_owned() };
         Ok(part(&names::ha_scope(&self.plan.database, version.map_err(missing)?.major)))
     }
@@ -163,3 +163,6 @@ fn template_of(pod: &Pod, version: &PodVersion, revision: Option<&str>) -> Templ
         Template::Earlier
     }
 }
+
+#[cfg(test)]
+mod tests;
