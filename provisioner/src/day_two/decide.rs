@@ -6,6 +6,7 @@ mod reconfigure;
 mod records;
 mod replace_pod;
 mod reverted;
+mod roll_out;
 mod rotate;
 mod start_obstacle;
 mod time_limit;
@@ -24,6 +25,7 @@ use records::{after_outage, has_records};
 pub use replace_pod::precedes_deletion;
 use replace_pod::restart;
 use reverted::reverted;
+use roll_out::roll_out;
 pub use rotate::{not_created, proposed_message};
 use start_obstacle::{refuse, start_obstacle};
 
@@ -47,7 +49,10 @@ fn proceed(facts: &Facts) -> Step {
         return Step::waiting("DatabaseHalted", format!("{} is halted: set spec.halted: false", facts.key()));
     }
     let next = match facts.operation {
-        DayTwo::Restart => restart(facts),
+        DayTwo::Restart => match &facts.rollout {
+            Some(rollout) => roll_out(facts, &rollout.observed),
+            None => restart(facts),
+        },
         DayTwo::VerticalScaling => scale(facts),
         DayTwo::VolumeExpansion => expand::next(facts),
         DayTwo::Reconfigure => reconfigure::next(facts),
