@@ -1,8 +1,8 @@
 //! How the pods of a database with standbys are replaced, one by one, without an outage but that of a switchover: the standbys first,
 //! then another one becomes the primary, and the pod of the old primary is the last.
 //!
-//! [`next`] decides from what is observed alone, each time from the start: whoever acts on it may be killed after any action, and
-//! another primary may have taken over meanwhile.
+//! [`next`] decides from what is observed alone, each time from the start: the program that acts on it may be killed after any
+//! action, and another primary may have taken over meanwhile.
 
 mod member;
 mod obstacle;

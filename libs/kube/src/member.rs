@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn member_without_a_pod_or_with_one_that_ends_is_no_server() {
+    fn member_has_no_server_without_a_pod_or_with_one_that_ends() {
         let state = |pod: Option<&Pod>| member("orders-0", pod, Template::Current).state;
         assert_eq!(state(None), MemberState::Missing);
         let mut ending = pod("standby", true, &streaming().to_string());

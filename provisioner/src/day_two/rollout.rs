@@ -67,7 +67,7 @@ pub async fn switch_over(
     }
     let change = json!({ "metadata": { "annotations": record_of.annotations() } });
     let config_maps = config_maps(context, database);
-    patch::patch(&config_maps, "ask for a switchover in", &found, &patch_params(), change).await.map(drop)
+    patch::patch(&config_maps, "request a switchover in", &found, &patch_params(), change).await.map(drop)
 }
 
 fn template_of(workload: &StatefulSet, pod: &Pod) -> Template {

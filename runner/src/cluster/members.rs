@@ -87,7 +87,7 @@ impl Cluster {
             }
             Ok(found)
         });
-        Ok(found.await.map_err(ApiError::on::<ConfigMap>("ask for a switchover in", name.as_str()))?)
+        Ok(found.await.map_err(ApiError::on::<ConfigMap>("request a switchover in", name.as_str()))?)
     }
 
     /// Removes a request for a switchover that Patroni has not acted on.

@@ -95,7 +95,7 @@ mod tests {
 
     #[rstest]
     #[case::restart(json!({ "type": "Restart" }), StandbySupport::Enabled, true)]
-    #[case::where_they_are_not_supported(json!({ "type": "Restart" }), StandbySupport::Disabled, false)]
+    #[case::without_the_flag(json!({ "type": "Restart" }), StandbySupport::Disabled, false)]
     #[case::password(json!({ "type": "RotateAuth" }), StandbySupport::Enabled, false)]
     fn of_the_operations_on_standbys_only_a_restart_is_admitted(
         #[case] spec: serde_json::Value,

@@ -70,7 +70,7 @@ impl fmt::Display for SwitchoverRecord {
 pub enum SwitchoverState {
     /// Patroni has not acted yet, or has not finished.
     Pending,
-    /// Another client asks for another one: it is neither overwritten nor waited for as if it were ours.
+    /// Another client has requested another one: it is neither overwritten nor waited for as if it were ours.
     Foreign(SwitchoverRecord),
     /// This member has the lock now, which may be another one than was asked for.
     SwitchedTo(String),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn annotations_without_a_member_ask_for_nothing() {
+    fn annotations_without_a_member_request_nothing() {
         assert_eq!(SwitchoverRecord::parse(None), None);
         assert_eq!(SwitchoverRecord::parse(Some(&annotations(&[("leader", ""), ("note", "x")]))), None);
         assert_eq!(SwitchoverRecord::parse(Some(&annotations(&[("scheduled_at", "2026-11-20")]))), None);

@@ -331,7 +331,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
-    fn replaced_pod_is_no_primary_and_every_other_standby_streams(database in any_database()) {
+    fn replaced_pod_is_that_of_a_standby_and_every_other_one_streams(database in any_database()) {
         if let Action::ReplacePod { name, uid } = database.next() {
             let mut primaries = 0;
             for (pod, server) in servers(&database) {
