@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::ResourceExt;
+use kube::api::ListParams;
 use pgops_api::session_options::{SessionKind, session_options};
 use pgops_api::{Postgres, names};
 use tokio::time::Instant;
@@ -17,7 +19,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// The oldest major version that the tests have a server of.
 const OLDEST_MAJOR: u32 = 13;
 
-/// Connects to the server in the first pod of the database `name`, as the superuser.
+/// Connects to the server of the database `name`, the primary if there are several, as the superuser.
 pub(crate) async fn connect(ns: &Namespace, name: &str, dbname: &str) -> anyhow::Result<Client> {
     let deadline = Instant::now() + CONNECT_TIMEOUT;
     loop {
@@ -33,7 +35,8 @@ pub(crate) async fn connect(ns: &Namespace, name: &str, dbname: &str) -> anyhow:
 }
 
 async fn try_connect(ns: &Namespace, name: &str, dbname: &str) -> anyhow::Result<Client> {
-    let secret = ns.api::<Postgres>().get(name).await?.auth_secret();
+    let database = ns.api::<Postgres>().get(name).await?;
+    let secret = database.auth_secret();
     let auth = ns.api::<Secret>().get(&secret).await?;
     let entry = |key: &str| {
         let bytes = auth.data.as_ref().and_then(|data| data.get(key));
@@ -41,7 +44,8 @@ async fn try_connect(ns: &Namespace, name: &str, dbname: &str) -> anyhow::Result
         anyhow::Ok(String::from_utf8(bytes.0.clone())?)
     };
     let pods = ns.api::<Pod>();
-    let mut forward = pods.portforward(&names::pod(name, 0), &[names::POSTGRES_PORT]).await?;
+    let server = if database.replicas() > 1 { primary(ns, name).await? } else { names::pod(name, 0) };
+    let mut forward = pods.portforward(&server, &[names::POSTGRES_PORT]).await?;
     let stream = forward.take_stream(names::POSTGRES_PORT).ok_or_else(|| anyhow!("no stream to the pod"))?;
     let mut config = Config::new();
     config.user(entry("username")?).password(entry("password")?).dbname(dbname).application_name("pgops-e2e");
@@ -63,6 +67,15 @@ async fn try_connect(ns: &Namespace, name: &str, dbname: &str) -> anyhow::Result
         )
         .await?;
     Ok(client)
+}
+
+/// Name of the pod that is labelled as the primary.
+async fn primary(ns: &Namespace, name: &str) -> anyhow::Result<String> {
+    let (database, role) = (names::LABEL_INSTANCE, names::LABEL_ROLE);
+    let selector = format!("{database}={name},{role}={}", names::ROLE_PRIMARY);
+    let pods = ns.api::<Pod>().list(&ListParams::default().labels(&selector)).await?;
+    let pod = pods.items.first().ok_or_else(|| anyhow!("{name} has no primary"))?;
+    Ok(pod.name_any())
 }
 
 /// The rows of all statements in `sql`, each column as text; NULL is empty.
