@@ -43,7 +43,7 @@ impl SwitchoverRecord {
 
     /// The member that lays down the lock.
     #[must_use]
-    pub fn from(&self) -> Option<&str> {
+    pub fn leader(&self) -> Option<&str> {
         self.from.as_deref()
     }
 }
@@ -88,7 +88,7 @@ pub fn switchover_state(
     match (found, lock) {
         (Some(found), _) if found != asked => SwitchoverState::Foreign(found.clone()),
         (Some(_), _) | (None, None) => SwitchoverState::Pending,
-        (None, Some(holder)) if asked.from() == Some(holder) => SwitchoverState::Refused,
+        (None, Some(holder)) if asked.leader() == Some(holder) => SwitchoverState::Refused,
         (None, Some(holder)) => SwitchoverState::SwitchedTo(holder.to_owned()),
     }
 }
