@@ -12,6 +12,9 @@ pub async fn prepare(upgrade: &mut UpgradeContext) {
     if !upgrade.has_made_checkpoints {
         checkpoints::run(upgrade, Step::StopDatabase).await;
     }
+    if upgrade.plan.has_standbys() {
+        upgrade.await_next_round().await;
+    }
 }
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {

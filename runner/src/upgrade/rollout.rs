@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use pgops_api::failover_timings::Timings;
 use pgops_api::plan::{Step, VersionRef};
 use pgops_api::rollout::{self, Action, IfUnfit, SwitchoverRecord, SwitchoverState, switchover_state};
 use tokio::time::Instant;
@@ -13,13 +14,17 @@ use super::error::StepError;
 use super::log::log_step;
 use super::rollout_error::RolloutError;
 use super::workload::MAX_POD_WAIT;
-use crate::cluster::Obstacle;
+use crate::cluster::{ClusterError, Obstacle};
 use crate::postgres::client::catalog::accepts_writes;
 
 /// Interval between two looks at the members. It adds to no outage: Patroni switches over by itself.
 const INTERVAL: Duration = Duration::from_millis(250);
 /// The same, while a switchover is awaited.
 const SWITCHOVER_INTERVAL: Duration = Duration::from_millis(50);
+/// The same, while a round of Patroni is awaited.
+const ROUND_INTERVAL: Duration = Duration::from_millis(100);
+/// How long before its next round Patroni is asked, with what is written and read before.
+const LEAD: Duration = Duration::from_millis(700);
 /// How long Patroni may take to act on a request: it looks for one every few seconds.
 const SWITCHOVER_LIMIT: Duration = Duration::from_mins(1);
 /// How often Patroni may refuse: it does so as long as a standby is not synchronous yet.
@@ -102,6 +107,22 @@ impl UpgradeContext {
             }
         }
         Ok(addresses)
+    }
+
+    /// Waits until Patroni of the primary is about to look for a request: until then the primary accepts writes, and the time would
+    /// be counted as outage. If that cannot be found out, the outage is only less exact.
+    pub async fn await_next_round(&self) {
+        let round = Duration::from_secs(Timings::STANDBYS.loop_wait().into());
+        let renewed = async {
+            let before = self.cluster.switchover_records().await?.lock.renewed;
+            while self.cluster.switchover_records().await?.lock.renewed == before {
+                tokio::time::sleep(ROUND_INTERVAL).await;
+            }
+            Ok::<_, ClusterError>(())
+        };
+        if let Ok(Ok(())) = tokio::time::timeout(2 * round, renewed).await {
+            tokio::time::sleep(round.saturating_sub(LEAD)).await;
+        }
     }
 
     /// Waits until the primary accepts writes, and clients reach it.

@@ -8,6 +8,8 @@ use k8s_openapi::jiff::Timestamp;
 const LEADER: &str = "leader";
 /// Annotation with the time when the leader took the lock.
 const ACQUIRED: &str = "acquireTime";
+/// Annotation with the time when the leader has last renewed the lock, once in each of its rounds.
+const RENEWED: &str = "renewTime";
 /// Annotation with the end of the WAL of the leader, in bytes.
 const END_OF_WAL: &str = "optime";
 /// Annotation with the standbys that commits wait for, separated by commas.
@@ -20,6 +22,8 @@ pub struct Lock {
     pub holder: Option<String>,
     /// Since when it has it, by the clock of its node.
     pub acquired: Option<Timestamp>,
+    /// When it was renewed last, by the same clock.
+    pub renewed: Option<Timestamp>,
     /// End of the WAL as the last holder has written it.
     pub end_of_wal: Option<u64>,
 }
@@ -31,6 +35,7 @@ impl Lock {
         Self {
             holder: named(annotations, LEADER).map(ToOwned::to_owned),
             acquired: named(annotations, ACQUIRED).and_then(|time| time.parse().ok()),
+            renewed: named(annotations, RENEWED).and_then(|time| time.parse().ok()),
             end_of_wal: named(annotations, END_OF_WAL).and_then(|position| position.parse().ok()),
         }
     }
@@ -60,15 +65,17 @@ mod tests {
     #[test]
     fn lock_that_was_laid_down_keeps_the_end_of_the_wal() {
         let acquired = ("acquireTime", "2026-11-20T10:00:00.250000+00:00");
+        let renewed = ("renewTime", "2026-11-20T10:00:03.250000+00:00");
         let end_of_wal = ("optime", "50331648");
-        let held = annotations(&[("leader", "orders-0"), acquired, end_of_wal, ("ttl", "20")]);
+        let held = annotations(&[("leader", "orders-0"), acquired, renewed, end_of_wal, ("ttl", "20")]);
         let expected = Lock {
             holder: Some("orders-0".to_owned()),
             acquired: "2026-11-20T10:00:00.25Z".parse().ok(),
+            renewed: "2026-11-20T10:00:03.25Z".parse().ok(),
             end_of_wal: Some(50_331_648),
         };
         assert_eq!(Lock::parse(Some(&held)), expected);
-        let free = Lock::parse(Some(&annotations(&[acquired, end_of_wal])));
+        let free = Lock::parse(Some(&annotations(&[acquired, renewed, end_of_wal])));
         assert_eq!(free, Lock { holder: None, ..expected });
         assert_eq!(Lock::parse(Some(&annotations(&[("optime", "-1")]))), Lock::default());
         assert_eq!(Lock::parse(None), Lock::default());

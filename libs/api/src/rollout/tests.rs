@@ -22,6 +22,10 @@ fn server(ordinal: usize, role: MemberRole, template: Template) -> Server {
     }
 }
 
+fn lock(holder: Option<String>) -> Lock {
+    Lock { holder, end_of_wal: Some(END), ..Lock::default() }
+}
+
 fn name(ordinal: usize) -> String {
     format!("orders-{ordinal}")
 }
@@ -46,7 +50,7 @@ impl Database {
         });
         Self {
             members: members.collect(),
-            lock: Lock { holder: Some(name(0)), acquired: None, end_of_wal: Some(END) },
+            lock: lock(Some(name(0))),
             synchronous: None,
             switchover: None,
             patroni: Patroni::Active,
@@ -282,7 +286,7 @@ fn any_database() -> impl Strategy<Value = Database> {
     let member = |ordinal| any_state(ordinal).prop_map(move |state| Member { pod: name(ordinal), state });
     let members = [member(0), member(1), member(2)];
     let holder = prop_oneof![9 => (0..3_usize).prop_map(|it| Some(name(it))), 1 => Just(None)];
-    let lock = holder.prop_map(|holder| Lock { holder, acquired: None, end_of_wal: Some(END) });
+    let lock = holder.prop_map(lock);
     let synchronous = prop_oneof![
         Just(None),
         proptest::sample::subsequence(vec![name(0), name(1), name(2)], 0..=3).prop_map(Some),

@@ -30,7 +30,7 @@ fn restart() -> Scenario {
     });
     let observed = Observed {
         members: members.collect(),
-        lock: Lock { holder: Some("orders-0".to_owned()), acquired: None, end_of_wal: Some(1 << 30) },
+        lock: Lock { holder: Some("orders-0".to_owned()), end_of_wal: Some(1 << 30), ..Lock::default() },
         commit: Commit::Asynchronous,
         switchover: None,
         patroni: Patroni::Active,
