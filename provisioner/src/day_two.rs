@@ -61,7 +61,8 @@ pub async fn execute(
         Some(size) => preview_expansion(context, database, size).await?,
         None => None,
     };
-    let rollout = match workload.filter(|_| operation == DayTwo::Restart) {
+    let is_rolled_out = matches!(operation, DayTwo::Restart | DayTwo::VerticalScaling);
+    let rollout = match workload.filter(|_| is_rolled_out) {
         Some(workload) => Box::pin(rollout::read(context, database, workload)).await?,
         None => None,
     };

@@ -167,12 +167,15 @@ fn warnings(
     database: &Postgres,
     name: &NamespacedName<'_>,
 ) -> Vec<String> {
-    let restarts = || format!("{name} has no standby: reads and writes stop while its pod is replaced");
+    let restarts = || {
+        let of_one = || format!("{name} has no standby: reads and writes stop while its pod is replaced");
+        standbys::outage(database, &name.to_string()).unwrap_or_else(of_one)
+    };
     let in_git = |field: &str| {
         format!("the request changes {field} of the Postgres: if its manifest is in Git, change it there too")
     };
     let mut warnings = match operation {
-        DayTwo::Restart => vec![standbys::outage(database, &name.to_string()).unwrap_or_else(restarts)],
+        DayTwo::Restart => vec![restarts()],
         DayTwo::VerticalScaling => vec![restarts(), in_git("spec.podTemplate")],
         DayTwo::VolumeExpansion => {
             let offline = (request.spec.expansion_mode() == ExpansionMode::Offline).then(|| {

@@ -38,7 +38,7 @@ pub(super) fn check_day_two(
     name: &NamespacedName<'_>,
 ) -> Result<(), Denial> {
     match (database.replicas(), support, operation) {
-        (..2, _, _) | (_, StandbySupport::Enabled, DayTwo::Restart) => Ok(()),
+        (..2, _, _) | (_, StandbySupport::Enabled, DayTwo::Restart | DayTwo::VerticalScaling) => Ok(()),
         (replicas, _, _) => Err(messages::replicas_of_day_two(name, replicas, operation)),
     }
 }
@@ -96,8 +96,12 @@ mod tests {
     #[rstest]
     #[case::restart(json!({ "type": "Restart" }), StandbySupport::Enabled, true)]
     #[case::without_the_flag(json!({ "type": "Restart" }), StandbySupport::Disabled, false)]
+    #[case::resources(
+        json!({ "type": "VerticalScaling", "verticalScaling": { "postgres": { "resources": { "limits": { "memory": "1Gi" } } } } }),
+        StandbySupport::Enabled, true
+    )]
     #[case::password(json!({ "type": "RotateAuth" }), StandbySupport::Enabled, false)]
-    fn of_the_operations_on_standbys_only_a_restart_is_admitted(
+    fn operations_on_standbys_are_admitted_if_they_only_replace_pods(
         #[case] spec: serde_json::Value,
         #[case] support: StandbySupport,
         #[case] admitted: bool,

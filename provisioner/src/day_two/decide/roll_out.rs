@@ -6,14 +6,14 @@ use pgops_api::rollout::{self, Action, IfUnfit, MemberState, Observed};
 use super::replace_pod::{POD_NOT_CHECKED, await_template};
 use super::start_obstacle::{refuse, start_obstacle};
 use crate::day_two::facts::{Facts, State, Template};
-use crate::day_two::plan::Stage;
+use crate::day_two::plan::{Stage, blamed_stage};
 use crate::day_two::step::Step;
 use crate::next_pod::NextPod;
 
 /// Reason of a wait: a server is not as it must be before the next one is stopped.
-const STANDBYS_NOT_READY: &str = "StandbysNotReady";
+pub const STANDBYS_NOT_READY: &str = "StandbysNotReady";
 /// How long one server may take to start and to stream. The time limit of a request is that of the whole stage.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+pub const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
 /// Before the uid of each pod in the message that records which pods are replaced.
 const UID: &str = "(uid ";
 
@@ -31,11 +31,24 @@ pub fn roll_out(facts: &Facts, observed: &Observed) -> Option<Step> {
     }
 }
 
+/// The same, unless every pod is of the present template already.
+pub fn roll_out_if_outdated(facts: &Facts, observed: &Observed) -> Option<Step> {
+    let is_current = |state: &MemberState| matches!(state, MemberState::Exists(server) if server.template == rollout::Template::Current);
+    let is_needed = !matches!(facts.state(Stage::Restart), State::NotBegun)
+        || !observed.members.iter().all(|member| is_current(&member.state));
+    if is_needed { roll_out(facts, observed) } else { None }
+}
+
+/// The wait for servers that are not as they must be before the first one is stopped.
+pub fn not_ready(observed: &Observed) -> Option<Step> {
+    let obstacles: Vec<_> = rollout::obstacles(observed).iter().map(ToString::to_string).collect();
+    (!obstacles.is_empty()).then(|| Step::waiting(STANDBYS_NOT_READY, obstacles.join("; ")))
+}
+
 /// Records which pods are replaced, once each server is as it must be.
 fn begin(observed: &Observed) -> Step {
-    let obstacles: Vec<_> = rollout::obstacles(observed).iter().map(ToString::to_string).collect();
-    if !obstacles.is_empty() {
-        return Step::waiting(STANDBYS_NOT_READY, obstacles.join("; "));
+    if let Some(wait) = not_ready(observed) {
+        return wait;
     }
     let pods = observed.members.iter().filter_map(|member| match &member.state {
         MemberState::Exists(server) => Some(format!("{} {UID}{})", member.pod, server.uid)),
@@ -67,13 +80,19 @@ fn replace(facts: &Facts, observed: &Observed) -> Step {
         }
         Action::ReplacePod { name, uid } => Step::DeleteMember { name, uid },
         Action::SwitchOver { from, to } => Step::SwitchOver { from, to },
-        Action::Stuck(obstacle) => Step::failed(Stage::Restart, STANDBYS_NOT_READY, obstacle.to_string()),
+        Action::Stuck(obstacle) => failed(facts, &obstacle),
         Action::Wait(obstacle) => {
             let since = facts.waiting_since(STANDBYS_NOT_READY);
             if since.is_some_and(|since| facts.now.duration_since(since) >= PATIENCE) {
-                return Step::failed(Stage::Restart, STANDBYS_NOT_READY, obstacle.to_string());
+                return failed(facts, &obstacle);
             }
             Step::waiting(STANDBYS_NOT_READY, obstacle.to_string())
         }
     }
+}
+
+/// What the request has changed, if anything, is put back.
+fn failed(facts: &Facts, obstacle: &rollout::Obstacle) -> Step {
+    let stage = blamed_stage(facts.operation).unwrap_or(Stage::Restart);
+    Step::failed(stage, STANDBYS_NOT_READY, obstacle.to_string())
 }

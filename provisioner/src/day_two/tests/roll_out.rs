@@ -23,6 +23,10 @@ fn server(uid: &str, role: MemberRole) -> MemberState {
 }
 
 fn restart() -> Scenario {
+    scenario(&json!({ "type": "Restart" }))
+}
+
+fn scenario(spec: &serde_json::Value) -> Scenario {
     let roles = [MemberRole::Primary, MemberRole::Standby, MemberRole::Standby];
     let members = roles.iter().enumerate().map(|(ordinal, role)| Member {
         pod: format!("orders-{ordinal}"),
@@ -35,7 +39,7 @@ fn restart() -> Scenario {
         switchover: None,
         patroni: Patroni::Active,
     };
-    let mut scenario = Scenario::new(json!({ "replicas": 3 }), &json!({ "type": "Restart" }));
+    let mut scenario = Scenario::new(json!({ "replicas": 3 }), spec);
     scenario.rollout = Some(Rollout { scope: "orders-ha-17".to_owned(), observed });
     scenario
 }
@@ -89,4 +93,43 @@ fn restart_ends_if_a_standby_does_not_come_up_again() {
     assert_eq!(scenario.steps(2), ["fail Restart StandbysNotReady", "end StandbysNotReady"]);
     let (_, _, message) = scenario.end();
     assert!(message.contains("pod orders-2 does not exist"), "{message}");
+}
+
+#[test]
+fn resources_with_which_a_standby_does_not_start_are_put_back_with_the_primary_untouched() {
+    let resources = json!({ "postgres": { "resources": { "requests": { "memory": "2Gi" } } } });
+    let mut scenario = scenario(&json!({ "type": "VerticalScaling", "verticalScaling": resources }));
+    assert_eq!(scenario.steps(2), ["begin VerticalScale", "change"]);
+    for ordinal in 0..3 {
+        outdate(&mut scenario, ordinal);
+    }
+    assert_eq!(scenario.steps(3), ["complete VerticalScale", "begin Restart", "delete orders-2"]);
+    set(&mut scenario, 2, server("new-2", MemberRole::Standby));
+    change(&mut scenario, 2, |server| server.health = Health::Broken("it ended 3 times".to_owned()));
+    assert_eq!(scenario.steps(2), ["fail VerticalScale StandbysNotReady", "revert"]);
+    // The others are of the template that was put back.
+    for ordinal in 0..2 {
+        change(&mut scenario, ordinal, |server| server.template = Template::Current);
+    }
+    change(&mut scenario, 2, |server| {
+        server.template = Template::Earlier;
+        server.health = Health::NotReady;
+    });
+    let steps = scenario.steps(1);
+    assert_eq!(steps, ["delete orders-2"]);
+    set(&mut scenario, 2, server("newer-2", MemberRole::Standby));
+    assert_eq!(scenario.steps(2), ["complete Restart", "end StandbysNotReady"]);
+    let (_, _, message) = scenario.end();
+    assert!(message.starts_with("demo/orders serves with the previous resources: "), "{message}");
+}
+
+fn change(scenario: &mut Scenario, ordinal: usize, change: impl FnOnce(&mut Server)) {
+    match &mut observed(scenario).members[ordinal].state {
+        MemberState::Exists(server) => change(server),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn outdate(scenario: &mut Scenario, ordinal: usize) {
+    change(scenario, ordinal, |server| server.template = Template::Earlier);
 }
