@@ -14,6 +14,7 @@ mod made;
 mod outage;
 mod password;
 mod plan;
+mod rollout;
 mod status;
 mod step;
 #[cfg(test)]
@@ -60,6 +61,11 @@ pub async fn execute(
         Some(size) => preview_expansion(context, database, size).await?,
         None => None,
     };
+    let is_rolled_out = matches!(operation, DayTwo::Restart | DayTwo::VerticalScaling);
+    let rollout = match workload.filter(|_| is_rolled_out) {
+        Some(workload) => Box::pin(rollout::read(context, database, workload)).await?,
+        None => None,
+    };
     let mut facts = Facts {
         request: &request,
         operation,
@@ -68,6 +74,7 @@ pub async fn execute(
         running,
         preview,
         next_pod: NextPod::NotAsked,
+        rollout,
         now: Timestamp::now(),
     };
     let mut step = decide::next(&facts);

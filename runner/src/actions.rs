@@ -7,7 +7,7 @@ use pgops_api::plan::{Scope, Step};
 
 use crate::outage::OutageChange;
 use crate::saga::{ActError, Actions, Event, Failure, PointOfNoReturn, Record, UndoError};
-use crate::steps::{self, spec};
+use crate::steps::{self, Stopped, spec};
 use crate::upgrade::{Direction, StepError, UpgradeContext, log_step};
 
 /// Retries of a step past the point of no return, where a failure leaves the database down.
@@ -95,8 +95,12 @@ impl Actions for UpgradeContext {
     }
 
     async fn serving_since(&mut self, step: Step, event: &Event) -> Option<Timestamp> {
-        match steps::outage_change(self.kind, step, event)? {
+        match self.outage_change(step, event)? {
             OutageChange::Begins => self.observe_serving().await,
+            // Patroni keeps a server serving, whatever became of the step.
+            OutageChange::Ends if self.serving_since.is_none() && self.plan.has_standbys() => {
+                self.observe_serving().await
+            }
             OutageChange::Ends => self.serving_since,
         }
     }
@@ -104,7 +108,7 @@ impl Actions for UpgradeContext {
     fn show(&mut self, record: &Record) {
         // The next step, or undo, has all of its attempts.
         self.attempts_left = COMMITTED_RETRIES;
-        let outage = steps::outage_change(self.kind, record.step, &record.event);
+        let outage = self.outage_change(record.step, &record.event);
         self.reporter.show(record, outage);
         let step = record.step;
         match (&record.event, outage) {
@@ -138,6 +142,11 @@ impl Actions for UpgradeContext {
 }
 
 impl UpgradeContext {
+    fn outage_change(&self, step: Step, event: &Event) -> Option<OutageChange> {
+        let stopped = if self.plan.has_standbys() { Stopped::OneByOne } else { Stopped::Only };
+        steps::outage_change(self.kind, stopped, step, event)
+    }
+
     /// The error, with what the step waited for if that took too long.
     fn with_wait(&self, error: StepError) -> StepError {
         match error {

@@ -7,6 +7,7 @@ mod database;
 mod error;
 mod events;
 mod known;
+mod members;
 mod obstacle;
 mod own_pod;
 mod owned;

@@ -228,9 +228,21 @@ pub fn point_of_no_return(kind: UpgradeKind, mode: Option<TransferMode>) -> Poin
     }
 }
 
+/// Which servers stop.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stopped {
+    /// The one that the database has.
+    Only,
+    /// One after the other, while the others serve.
+    OneByOne,
+}
+
 /// What an event of a step means for the outage.
 #[must_use]
-pub fn outage_change(kind: UpgradeKind, step: Step, event: &Event) -> Option<OutageChange> {
+pub fn outage_change(kind: UpgradeKind, stopped: Stopped, step: Step, event: &Event) -> Option<OutageChange> {
+    if stopped == Stopped::OneByOne {
+        return switchover_change(step, event);
+    }
     let change = spec(step).outage;
     match (event, kind, step) {
         (Event::Started, ..) => change.filter(|change| *change == OutageChange::Begins),
@@ -240,6 +252,15 @@ pub fn outage_change(kind: UpgradeKind, step: Step, event: &Event) -> Option<Out
         | (Event::Undone, UpgradeKind::Minor, Step::UpdateStatefulSetImage) => Some(OutageChange::Ends),
         // The new version may serve, and is replaced next.
         (Event::Undone, UpgradeKind::Minor, Step::StartDatabase) => Some(OutageChange::Begins),
+        _ => None,
+    }
+}
+
+/// The same with standbys: writes stop for a switchover, which is one step.
+fn switchover_change(step: Step, event: &Event) -> Option<OutageChange> {
+    match (step, event) {
+        (Step::StopDatabase, Event::Started) => Some(OutageChange::Begins),
+        (Step::StopDatabase, Event::Succeeded | Event::Undone) => Some(OutageChange::Ends),
         _ => None,
     }
 }

@@ -64,6 +64,8 @@ pub struct Snapshot {
     pub catalog: Arc<Catalog>,
     /// Other requests that may still change the database, oldest first.
     pub active: Vec<Arc<PostgresOpsRequest>>,
+    /// Whether this installation builds databases with standbys.
+    pub standbys: StandbySupport,
 }
 
 /// What the API server has just returned, and the caches may not have yet.
@@ -79,7 +81,13 @@ impl Snapshot {
     /// The facts for [`pgops_api::admission::decide`].
     #[must_use]
     pub fn facts<'a>(&'a self, request: &'a PostgresOpsRequest) -> Facts<'a> {
-        Facts { request, database: self.database.as_deref(), catalog: &self.catalog, active: &self.active }
+        Facts {
+            request,
+            database: self.database.as_deref(),
+            catalog: &self.catalog,
+            active: &self.active,
+            standbys: self.standbys,
+        }
     }
 }
 
@@ -169,6 +177,7 @@ impl Caches {
             database: self.databases.get(&ObjectRef::new(database.name).within(database.namespace)),
             catalog: self.catalog(),
             active: without(request, self.active(database.namespace, database.name)),
+            standbys: self.standbys,
         }
     }
 
@@ -182,6 +191,7 @@ impl Caches {
             database: current.database.map(Arc::new),
             catalog: self.catalog(),
             active: without(request, active.unwrap_or_default()),
+            standbys: self.standbys,
         }
     }
 

@@ -11,10 +11,16 @@ use crate::launcher::worker_rights;
 #[must_use]
 pub fn markdown() -> String {
     let mut text = String::new();
-    for (title, scope) in [("Worker of an upgrade", Scope::Upgrade), ("Worker of a dry run", Scope::DryRun)] {
+    let major = |scope| UpgradePlan { scope, ..UpgradePlan::example("13.23", "17.7") };
+    let standbys = UpgradePlan { servers: 2, ..UpgradePlan::example("17.6", "17.7") };
+    let workers = [
+        ("Worker of an upgrade", major(Scope::Upgrade)),
+        ("Worker of an upgrade with a standby", standbys),
+        ("Worker of a dry run", major(Scope::DryRun)),
+    ];
+    for (title, plan) in workers {
         let _ = write!(text, "\n### {title}\n\n| resources | verbs | names | why |\n|---|---|---|---|\n");
-        let plan = UpgradePlan { scope, ..UpgradePlan::example("13.23", "17.7") };
-        for right in worker_rights(&plan, 1) {
+        for right in worker_rights(&plan) {
             let resource = match right.group {
                 "" => right.resource.to_owned(),
                 group => format!("{}.{group}", right.resource),
@@ -41,5 +47,6 @@ mod tests {
         assert!(upgrade.contains(image) && !dry_run.contains(image), "{text}");
         let report = "| `configmaps` | get, patch | `orders-17-report`, `orders-17-3f9c21aa-report` |";
         assert!(upgrade.contains(report) && dry_run.contains(report), "{text}");
+        assert!(upgrade.contains("| `configmaps` | patch | `orders-ha-17-failover` |"), "{text}");
     }
 }

@@ -15,6 +15,7 @@ mod messages;
 mod namespaced_name;
 mod options;
 mod replacement;
+mod standbys;
 mod warnings;
 
 pub use decision::{Admitted, AdmittedUpgrade, check_versions, decide};

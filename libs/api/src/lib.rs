@@ -35,6 +35,7 @@ pub mod postgresversion;
 pub mod progress;
 pub mod quantity;
 pub mod replicated_settings;
+pub mod rollout;
 mod schema;
 pub mod serverconf;
 pub mod session_options;

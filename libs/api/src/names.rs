@@ -7,8 +7,8 @@ use crate::tls::CertificateAlias;
 mod standbys;
 pub use standbys::{
     CONTAINER_PATRONI, CONTAINER_PATRONI_PROXY, LABEL_HA, PATRONI_PORT, REPLICATION_PASSWORD,
-    REPLICATION_USER, REWIND_PASSWORD, REWIND_USER, SECRET_TYPE_HA, ha, ha_config, ha_config_maps, ha_scope,
-    pod_host,
+    REPLICATION_USER, REWIND_PASSWORD, REWIND_USER, SECRET_TYPE_HA, ha, ha_config, ha_config_maps,
+    ha_failover, ha_leader, ha_scope, ha_sync, pod_host,
 };
 
 /// Prefix of labels, annotations and finalizers that only pgops uses.

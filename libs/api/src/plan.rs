@@ -16,9 +16,9 @@ pub use transfer::TransferMode;
 
 use serde::{Deserialize, Serialize};
 
-use crate::PgVersion;
 use crate::postgresversion::ExtensionSpec;
 use crate::version::ParseVersionError;
+use crate::{PgVersion, names};
 
 /// Environment variable of the Job with the plan as JSON.
 pub const PLAN_VARIABLE: &str = "PGOPS_PLAN";
@@ -47,6 +47,9 @@ pub struct UpgradePlan {
     pub from: VersionRef,
     /// Version of the database after the upgrade.
     pub to: VersionRef,
+    /// How many servers the database has: with more than one, their pods are replaced one by one.
+    #[serde(default = "one_server", skip_serializing_if = "is_one_server")]
+    pub servers: u32,
     /// The whole upgrade or a dry run.
     #[serde(default)]
     pub scope: Scope,
@@ -74,6 +77,15 @@ pub struct UpgradePlan {
     pub timeout_seconds: Option<u64>,
     /// How often a failed step is retried.
     pub max_retries: u32,
+}
+
+fn one_server() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one_server(servers: &u32) -> bool {
+    *servers == one_server()
 }
 
 /// The source or the target of an upgrade: a catalog entry by name, version and image.
@@ -216,6 +228,22 @@ impl std::fmt::Display for Step {
 }
 
 impl UpgradePlan {
+    /// Whether the database has standbys.
+    #[must_use]
+    pub fn has_standbys(&self) -> bool {
+        self.servers > 1
+    }
+
+    /// Names of the pods of the database, in the order of their ordinals.
+    pub fn pods(&self) -> impl Iterator<Item = String> {
+        (0..self.servers).map(move |ordinal| names::pod(&self.database, ordinal))
+    }
+
+    /// Names of their volume claims.
+    pub fn claims(&self) -> impl Iterator<Item = String> {
+        (0..self.servers).map(move |ordinal| names::claim(&self.database, ordinal))
+    }
+
     /// Whether data must be converted.
     pub fn kind(&self) -> Result<UpgradeKind, ParseVersionError> {
         let same = self.from.pg_version()?.major == self.to.pg_version()?.major;
@@ -288,6 +316,7 @@ mod tests {
             (UpgradePlan { repartition: Repartition::Move, ..example() }, "repartition"),
             (UpgradePlan { createrole_grants: CreateroleGrants::Carry, ..example() }, "createroleGrants"),
             (UpgradePlan { extensions: vec![ledger], ..example() }, "extensions"),
+            (UpgradePlan { servers: 3, ..example() }, "servers"),
         ];
         let default = example().to_json().unwrap();
         for (plan, field) in plans {

@@ -13,8 +13,10 @@
 //! | [`Readiness`] | what a process waits for before it is ready |
 //! | [`Namespaces`] | the namespaces that a program works in |
 //! | [`node_affinity`] | the node that the next pod of a StatefulSet must run on |
+//! | [`member`] | the servers of a database with standbys, from their pods |
 //! | [`LostPod`] | pods whose node no longer reports |
 //! | [`observed`] | what other components report about pods, and in Events |
+//! | [`broken_pod`] | pods that waiting does not bring up |
 //! | [`pod_problem`] | why a pod does not exist or does not run |
 //! | [`stored_image`] | how the API server stores an image of a StatefulSet |
 //! | [`secret_projection()`] | keys of a Secret as a part of a projected volume |
@@ -25,6 +27,7 @@
 //! | [`ImageArgs`] | where the images of pods come from, and on which nodes they run |
 
 mod api_error;
+pub mod broken_pod;
 pub mod connect;
 pub mod finalizers;
 pub mod identity;
@@ -32,6 +35,7 @@ mod image_args;
 pub mod lease;
 pub mod logging;
 mod lost_pod;
+pub mod member;
 mod namespaces;
 pub mod node_affinity;
 pub mod observed;

@@ -85,6 +85,7 @@ fn server(database: &Postgres, design: &Design, images: &Images) -> Container {
         env_from: user.env_from.clone(),
         resources: user.resources.clone(),
         ports: Some(ports(design)),
+        lifecycle: design.standbys.as_ref().map(|_| standbys::lifecycle()),
         readiness_probe: Some(Probe {
             http_get: Some(HTTPGetAction {
                 path: Some("/ready".to_owned()),

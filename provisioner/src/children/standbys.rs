@@ -13,7 +13,7 @@ use kube::ResourceExt;
 use pgops_api::{Postgres, names};
 
 use crate::design::{Design, StandbyDesign};
-pub use pod::{affinity, environment, init_containers, server_mounts, volumes};
+pub use pod::{affinity, environment, init_containers, lifecycle, server_mounts, volumes};
 
 /// The objects that only a database with standbys has, all owned by it.
 #[derive(Clone, Debug)]

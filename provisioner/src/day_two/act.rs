@@ -1,7 +1,9 @@
 //! Does what was decided. Each write is conditioned on what was observed, and may be repeated.
 
+use kube::api::Preconditions;
 use kube::{Api, Resource, ResourceExt};
 use pgops_api::opsrequest::{CONDITION_WAITING, PostgresOpsRequestStatus};
+use pgops_api::rollout::SwitchoverRecord;
 use pgops_api::{Postgres, PostgresOpsRequest, condition};
 use pgops_kube::{ApiError, patch};
 use serde_json::{Value, json};
@@ -11,6 +13,7 @@ use super::decide::{not_created, proposed_message};
 use super::facts::Facts;
 use super::password::{self, Change};
 use super::plan::Stage;
+use super::rollout;
 use super::status;
 use super::step::{CHANGE_REFUSED, NOT_CONFIRMED, Step, WITHDRAWN};
 use crate::announcement::Announcement;
@@ -42,6 +45,12 @@ pub async fn perform(context: &Context, facts: &Facts<'_>, step: Step) -> Result
             tell_refusal(context, facts, write_spec(context, facts, change::forget()).await).await
         }
         Step::DeletePod => tell_refusal(context, facts, delete_pod(context, facts).await).await,
+        Step::DeleteMember { name, uid } => {
+            tell_refusal(context, facts, delete_member(context, facts, &name, uid).await).await
+        }
+        Step::SwitchOver { from, to } => {
+            tell_refusal(context, facts, switch_over(context, facts, &from, &to).await).await
+        }
         Step::ProposePassword => propose_password(context, facts).await,
         Step::PromotePassword(id) => promote_password(context, facts, &id).await,
         Step::WithdrawPassword(id) => withdraw_password(context, facts, &id).await,
@@ -164,6 +173,38 @@ async fn delete_pod(context: &Context, facts: &Facts<'_>) -> Result<(), ApiError
     Ok(())
 }
 
+async fn delete_member(
+    context: &Context,
+    facts: &Facts<'_>,
+    name: &str,
+    uid: String,
+) -> Result<(), ApiError> {
+    let namespace = facts.database.namespace().unwrap_or_default();
+    pod_deletion::delete_named(
+        context,
+        &namespace,
+        name,
+        Preconditions { uid: Some(uid), resource_version: None },
+    )
+    .await?;
+    let request = facts.request.name_any();
+    tracing::info!(namespace, pod = name, request, "deleted the pod of a database for a request");
+    Ok(())
+}
+
+async fn switch_over(context: &Context, facts: &Facts<'_>, from: &str, to: &str) -> Result<(), ApiError> {
+    let Some(rollout) = &facts.rollout else { return Ok(()) };
+    let namespace = facts.database.namespace().unwrap_or_default();
+    tracing::info!(
+        namespace,
+        from,
+        to,
+        request = facts.request.name_any(),
+        "asking Patroni for a switchover"
+    );
+    rollout::switch_over(context, facts.database, &rollout.scope, &SwitchoverRecord::new(from, to)).await
+}
+
 fn namespaced<K>(context: &Context, facts: &Facts<'_>) -> Api<K>
 where
     K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
@@ -188,6 +229,10 @@ fn announcement(facts: &Facts, step: &Step) -> Option<Announcement> {
         Step::Fail { reason, message, .. } | Step::End { reason, message } => {
             Announcement::warning(reason, message.clone())
         }
+        Step::SwitchOver { from, to } => Announcement::normal(
+            "Switchover",
+            format!("asked Patroni to make {to} the primary instead of {from}"),
+        ),
         Step::Succeed { message } => Announcement::normal("Successful", message.clone()),
         Step::Wait(_)
         | Step::Propose(_)
@@ -195,6 +240,7 @@ fn announcement(facts: &Facts, step: &Step) -> Option<Announcement> {
         | Step::Revert(_)
         | Step::Forget
         | Step::DeletePod
+        | Step::DeleteMember { .. }
         | Step::ProposePassword
         | Step::PromotePassword(_)
         | Step::WithdrawPassword(_)

@@ -6,6 +6,8 @@ mod reconfigure;
 mod records;
 mod replace_pod;
 mod reverted;
+mod roll_back;
+mod roll_out;
 mod rotate;
 mod start_obstacle;
 mod time_limit;
@@ -24,6 +26,7 @@ use records::{after_outage, has_records};
 pub use replace_pod::precedes_deletion;
 use replace_pod::restart;
 use reverted::reverted;
+use roll_out::{not_ready, roll_out, roll_out_if_outdated};
 pub use rotate::{not_created, proposed_message};
 use start_obstacle::{refuse, start_obstacle};
 
@@ -47,7 +50,10 @@ fn proceed(facts: &Facts) -> Step {
         return Step::waiting("DatabaseHalted", format!("{} is halted: set spec.halted: false", facts.key()));
     }
     let next = match facts.operation {
-        DayTwo::Restart => restart(facts),
+        DayTwo::Restart => match &facts.rollout {
+            Some(rollout) => roll_out(facts, &rollout.observed),
+            None => restart(facts),
+        },
         DayTwo::VerticalScaling => scale(facts),
         DayTwo::VolumeExpansion => expand::next(facts),
         DayTwo::Reconfigure => reconfigure::next(facts),
@@ -82,7 +88,14 @@ fn scale(facts: &Facts) -> Option<Step> {
     if let Some(obstacle) = start_obstacle(facts).filter(|_| !facts.has_begun()) {
         return Some(refuse(facts, obstacle));
     }
+    let rollout = facts.rollout.as_ref();
+    if let Some(wait) = rollout.and_then(|it| not_ready(&it.observed)).filter(|_| !facts.has_begun()) {
+        return Some(wait);
+    }
     change(facts, Stage::VerticalScale, "spec.podTemplate has the new resources").or_else(|| {
+        if let Some(rollout) = rollout {
+            return roll_out_if_outdated(facts, &rollout.observed);
+        }
         let has_begun = !matches!(facts.state(Stage::Restart), State::NotBegun);
         // They may be those that the pod has, whatever else waits for another one.
         let lacks_them = |pod: &ServerPod| pod.is_outdated && facts.running.restart.may_name(RESOURCES);

@@ -7,6 +7,7 @@ use pgops_api::{Condition, Postgres, PostgresOpsRequest, condition};
 
 use super::change::Replaced;
 use super::plan::{Stage, stages};
+use super::rollout::Rollout;
 use super::step::{CHANGE_REFUSED, Obstacle};
 use crate::expansion::Expansion;
 use crate::next_pod::NextPod;
@@ -26,6 +27,8 @@ pub struct Facts<'a> {
     pub preview: Option<Expansion>,
     /// Whether the API server would take the pod that replaces the present one, if that is about to be deleted.
     pub next_pod: NextPod,
+    /// The servers of a database with standbys, if these are replaced one by one.
+    pub rollout: Option<Rollout>,
     pub now: Timestamp,
 }
 

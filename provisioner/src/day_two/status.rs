@@ -29,6 +29,8 @@ pub fn after(facts: &Facts, step: &Step) -> PostgresOpsRequestStatus {
                 outage::begin(&mut edit.status, facts.now);
             }
         }
+        // The wait for the next server is another one.
+        Step::DeleteMember { .. } | Step::SwitchOver { .. } => edit.wait(None),
         Step::Succeed { message } => {
             edit.end(Phase::Successful, CONDITION_SUCCESSFUL, CONDITION_SUCCESSFUL, message);
         }

@@ -38,6 +38,10 @@ pub enum Step {
     Forget,
     /// Delete the pod that was observed, which its StatefulSet then creates again.
     DeletePod,
+    /// Delete the pod of one of several servers, by its name and uid.
+    DeleteMember { name: String, uid: String },
+    /// Have Patroni make another one of several servers the primary, by the names of their pods.
+    SwitchOver { from: String, to: String },
     /// Generate a password, which the server gets from the Secret.
     ProposePassword,
     /// Make the password with this identification that of the Secret: the server has it.

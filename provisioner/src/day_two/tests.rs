@@ -4,6 +4,7 @@
 mod execution;
 mod expansion;
 mod restart;
+mod roll_out;
 mod rotation;
 mod scaling;
 mod settings;
@@ -20,6 +21,7 @@ use super::change;
 use super::decide::next;
 use super::facts::{Facts, Template};
 use super::plan::Stage;
+use super::rollout::Rollout;
 use super::status;
 use super::step::Step;
 use crate::expansion::Expansion;
@@ -42,6 +44,7 @@ struct Scenario {
     running: Observation,
     preview: Option<Expansion>,
     next_pod: NextPod,
+    rollout: Option<Rollout>,
     now: i64,
 }
 
@@ -80,6 +83,7 @@ impl Scenario {
             },
             preview: None,
             next_pod: NextPod::NotAsked,
+            rollout: None,
             now: 1000,
         }
     }
@@ -99,6 +103,7 @@ impl Scenario {
             running: &self.running,
             preview: self.preview.clone(),
             next_pod: self.next_pod.clone(),
+            rollout: self.rollout.clone(),
             now: Timestamp::from_second(self.now).unwrap(),
         };
         let step = next(&facts);
@@ -128,6 +133,7 @@ impl Scenario {
             running: &self.running,
             preview: None,
             next_pod: NextPod::NotAsked,
+            rollout: None,
             now: Timestamp::from_second(self.now).unwrap(),
         };
         let after = status::after(&facts, step);
@@ -196,6 +202,8 @@ fn short(step: &Step) -> String {
         Step::Revert(_) => "revert".to_owned(),
         Step::Forget => "forget".to_owned(),
         Step::DeletePod => "delete pod".to_owned(),
+        Step::DeleteMember { name, .. } => format!("delete {name}"),
+        Step::SwitchOver { from, to } => format!("switch over from {from} to {to}"),
         Step::ProposePassword => "propose password".to_owned(),
         Step::PromotePassword(id) => format!("promote {id}"),
         Step::WithdrawPassword(id) => format!("withdraw {id}"),

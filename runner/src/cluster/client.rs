@@ -28,7 +28,7 @@ pub struct Cluster {
     pub(super) pods: Api<Pod>,
     pub(super) claims: Api<PersistentVolumeClaim>,
     pub(super) service: Owned<Service>,
-    pub(super) reports: Api<ConfigMap>,
+    pub(super) config_maps: Api<ConfigMap>,
     /// Name of the pod that this runner is in.
     pub(super) own_pod: Option<String>,
     pub(super) known_report: Known<Identity>,
@@ -58,7 +58,7 @@ impl Cluster {
             pods: Api::namespaced(client.clone(), namespace),
             claims: Api::namespaced(client.clone(), namespace),
             service: Owned::new(Api::namespaced(client.clone(), namespace), database, owner),
-            reports: Api::namespaced(client.clone(), namespace),
+            config_maps: Api::namespaced(client.clone(), namespace),
             own_pod: None,
             known_report: Known::default(),
             events: Api::namespaced(client.clone(), namespace),

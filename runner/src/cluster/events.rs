@@ -17,12 +17,23 @@ const MAX_EVENTS: u32 = 100;
 impl Cluster {
     /// What keeps the pod from answering, or from ending.
     pub(super) async fn obstacle(&self, workload: Option<&StatefulSet>, pod: Option<&Pod>) -> Obstacle {
+        let name = pod.map_or_else(|| names::pod(&self.plan.database, 0), ResourceExt::name_any);
+        self.obstacle_of(&name, workload, pod).await
+    }
+
+    /// The same of the pod of that name, which need not exist.
+    pub(super) async fn obstacle_of(
+        &self,
+        name: &str,
+        workload: Option<&StatefulSet>,
+        pod: Option<&Pod>,
+    ) -> Obstacle {
         let uid = pod.map_or_else(|| workload.and_then(ResourceExt::uid), ResourceExt::uid);
         let events = match uid {
             Some(uid) => self.events_of(&uid).await,
             None => Vec::new(),
         };
-        obstacle::obstacle(&names::pod(&self.plan.database, 0), workload, pod, &events, Timestamp::now())
+        obstacle::obstacle(name, workload, pod, &events, Timestamp::now())
     }
 
     /// The Events about the object with that uid. They only explain a wait, so a failure is not retried.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
-use pgops_api::bounded;
+use pgops_api::{bounded, rollout};
 use pgops_kube::pod_problem::{PodProblem, PodProblemCause, creation_problem, latest_warning, start_problem};
 use pgops_kube::{PodLoss, lost_pod};
 
@@ -37,6 +37,8 @@ pub enum WaitReason {
     DatabaseNodeNotReady,
     /// Another process holds the interlock of the data.
     InterlockHeld,
+    /// The servers of a database with standbys are not as they must be before the next pod is replaced.
+    StandbysNotReady,
 }
 
 impl std::fmt::Display for WaitReason {
@@ -55,6 +57,12 @@ pub struct Obstacle {
 impl Obstacle {
     fn new(reason: WaitReason, message: impl AsRef<str>) -> Self {
         Self { reason, message: bounded(message.as_ref(), MAX_WORDS, "") }
+    }
+
+    /// The members are not as they must be.
+    #[must_use]
+    pub fn members(obstacle: &rollout::Obstacle) -> Self {
+        Self::new(WaitReason::StandbysNotReady, obstacle.to_string())
     }
 
     /// Another process uses the data.

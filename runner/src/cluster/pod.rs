@@ -1,11 +1,11 @@
 //! The state of a database's pod, as the kubelet reports it.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use pgops_api::names;
+use pgops_kube::broken_pod::broken_pod;
 use pgops_kube::node_affinity;
 use pgops_kube::observed::{container_statuses, ready};
-use pgops_kube::pod_problem::{PodProblemCause, waiting_cause};
 
 use super::pod_version::PodVersion;
 
@@ -26,36 +26,21 @@ pub enum PodState {
     },
 }
 
-/// How often a container may end before its pod counts as broken.
-const MAX_RESTARTS: i32 = 3;
-
 /// The state of the pod, as one of that version. `revision` is that of the workload's template, if it is the version's.
 pub(super) fn state(pod: &Pod, version: &PodVersion, revision: Option<&str>) -> PodState {
     if is_being_deleted(pod) || !version.has_made(pod, revision) {
         return PodState::Waiting;
     }
-    if ready(pod).is_some()
-        && let Some(ip) = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref())
-    {
-        return PodState::Ready { ip: ip.clone() };
+    if let Some(ip) = ready_ip(pod) {
+        return PodState::Ready { ip: ip.to_owned() };
     }
-    for container in container_statuses(pod) {
-        let waiting = waiting(container);
-        let reason = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
-        let message = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
-        if is_permanent(reason) {
-            return PodState::Broken { reason: format!("container {}: {reason}: {message}", container.name) };
-        }
-        // A running container may still become ready: recovery can take long.
-        let runs = container.state.as_ref().is_some_and(|state| state.running.is_some());
-        if container.restart_count >= MAX_RESTARTS && !runs {
-            let count = container.restart_count;
-            return PodState::Broken {
-                reason: format!("container {} ended {count} times; its log says why", container.name),
-            };
-        }
-    }
-    PodState::Waiting
+    broken_pod(pod).map_or(PodState::Waiting, |reason| PodState::Broken { reason })
+}
+
+/// The address of the pod, if it is ready.
+pub(super) fn ready_ip(pod: &Pod) -> Option<&str> {
+    ready(pod)?;
+    pod.status.as_ref()?.pod_ip.as_deref()
 }
 
 /// Whether the pod is being deleted: it may still run.
@@ -72,22 +57,6 @@ pub(super) fn runs_server(pod: &Pod) -> bool {
 /// How often the containers of the pod were started again.
 pub(super) fn restarts(pod: &Pod) -> i32 {
     container_statuses(pod).map(|container| container.restart_count).sum()
-}
-
-/// Whether the kubelet backs off, for up to five minutes, before it tries again to start a container of the pod.
-#[must_use]
-pub fn is_backing_off(pod: &Pod) -> bool {
-    let mut reasons = container_statuses(pod).filter_map(|container| waiting(container)?.reason.as_deref());
-    reasons.any(|reason| waiting_cause(reason) == Some(PodProblemCause::Crash) || is_permanent(reason))
-}
-
-/// Whether waiting does not fix the reason of a waiting container. One that crashes is judged by how often it has.
-fn is_permanent(reason: &str) -> bool {
-    matches!(waiting_cause(reason), Some(PodProblemCause::Image | PodProblemCause::Configuration))
-}
-
-fn waiting(container: &ContainerStatus) -> Option<&ContainerStateWaiting> {
-    container.state.as_ref()?.waiting.as_ref()
 }
 
 /// Since when the pod has been ready, if it is and is not being deleted.
@@ -132,6 +101,7 @@ mod tests {
     use super::*;
     use crate::cluster::pod_version::ToldBy;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use pgops_kube::broken_pod::is_backing_off;
     use serde_json::json;
 
     fn pod(image: &str, status: &serde_json::Value) -> Pod {

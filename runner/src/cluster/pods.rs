@@ -1,10 +1,12 @@
-//! The database's one pod: read and deleted.
+//! The database's pods, of which one has the server that accepts writes: read and deleted.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Preconditions};
+use pgops_api::members::MemberRole;
 use pgops_api::{ForeignObject, Owner, names};
+use pgops_kube::member::role;
 use pgops_kube::{ApiError, status};
 
 use super::client::Cluster;
@@ -14,11 +16,26 @@ use super::pod_version::PodVersion;
 use super::retry::with_retry;
 
 impl Cluster {
-    /// The database's pod, if it exists; an error if another pod has its name. That one may be any program: it is not
+    /// The database's pod, or that of the primary if there are standbys, if it exists; an error if another pod has its name.
+    pub async fn pod(&self) -> Result<Option<Pod>, ClusterError> {
+        if !self.plan.has_standbys() {
+            return self.pod_named(names::pod(&self.plan.database, 0)).await;
+        }
+        for name in self.plan.pods() {
+            let pod = self.pod_named(name).await?;
+            let is_primary =
+                |pod: &Pod| role(pod) == Some(MemberRole::Primary) && !pod::is_being_deleted(pod);
+            if let Some(pod) = pod.filter(is_primary) {
+                return Ok(Some(pod));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A pod of the database, if it exists; an error if another pod has its name. That one may be any program: it is not
     /// deleted, and the password is not sent to it. One that is being deleted already is returned: it may be that of a workload
     /// which was deleted and created again, and no other pod can have its name before it has ended.
-    pub async fn pod(&self) -> Result<Option<Pod>, ClusterError> {
-        let name = names::pod(&self.plan.database, 0);
+    pub async fn pod_named(&self, name: String) -> Result<Option<Pod>, ClusterError> {
         let pod = with_retry(|| self.pods.get_opt(&name)).await;
         let Some(pod) = pod.map_err(ApiError::on::<Pod>("read", name))? else { return Ok(None) };
         if pod::is_being_deleted(&pod) {
@@ -46,19 +63,23 @@ impl Cluster {
 
     /// Deletes exactly this pod, within its grace period.
     pub async fn delete_pod(&self, pod: &Pod) -> Result<(), ClusterError> {
-        let name = pod.name_any();
+        self.delete_pod_named(&pod.name_any(), pod.uid()).await
+    }
+
+    /// Deletes the pod of that name and uid, within its grace period.
+    pub async fn delete_pod_named(&self, name: &str, uid: Option<String>) -> Result<(), ClusterError> {
         let parameters = DeleteParams {
-            preconditions: Some(Preconditions { uid: pod.uid(), resource_version: None }),
+            preconditions: Some(Preconditions { uid, resource_version: None }),
             ..DeleteParams::default()
         };
         let result = with_retry(|| async {
-            match self.pods.delete(&name, &parameters).await {
+            match self.pods.delete(name, &parameters).await {
                 // Deleted already, or a newer pod of the same name has taken its place.
                 Err(error) if status::is_not_found(&error) || status::is_conflict(&error) => Ok(()),
                 other => other.map(drop),
             }
         });
-        Ok(result.await.map_err(ApiError::on::<Pod>("delete", name.as_str()))?)
+        Ok(result.await.map_err(ApiError::on::<Pod>("delete", name))?)
     }
 
     /// The state of the database's pod, as one of that version, which its data directory tells.

@@ -87,7 +87,7 @@ impl Cluster {
     async fn patch_report(&self, report: &Identity, key: &str, text: &str) -> kube::Result<()> {
         let patch = Patch::Merge(json!({ "metadata": { "uid": report.uid }, "data": { key: text } }));
         let parameters = PatchParams::default();
-        with_retry(|| self.reports.patch(&report.name, &parameters, &patch)).await.map(drop)
+        with_retry(|| self.config_maps.patch(&report.name, &parameters, &patch)).await.map(drop)
     }
 
     /// The report, which is created if it does not exist.
@@ -125,7 +125,7 @@ impl Cluster {
         let map = self.empty_report(name);
         let parameters = PostParams::default();
         let created = with_retry(|| async {
-            match self.reports.create(&parameters, &map).await {
+            match self.config_maps.create(&parameters, &map).await {
                 Err(error) if status::is_already_exists(&error) => Ok(None),
                 created => created.map(Some),
             }
@@ -160,7 +160,7 @@ impl Cluster {
     }
 
     async fn read_report(&self, name: &str) -> Result<Option<ConfigMap>, ClusterError> {
-        let map = with_retry(|| self.reports.get_opt(name)).await;
+        let map = with_retry(|| self.config_maps.get_opt(name)).await;
         Ok(map.map_err(ApiError::on::<ConfigMap>("read", name))?)
     }
 

@@ -96,8 +96,12 @@ pub(super) struct Test {
 
 impl Test {
     pub(super) fn new() -> Self {
+        Self::with_servers(1)
+    }
+
+    pub(super) fn with_servers(servers: u32) -> Self {
         let server = FakeApiServer::new("demo");
-        let cluster = Cluster::new(server.client(), &plan());
+        let cluster = Cluster::new(server.client(), &UpgradePlan { servers, ..plan() });
         Self { server, cluster }
     }
 

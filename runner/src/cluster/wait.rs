@@ -171,7 +171,7 @@ impl Cluster {
         ignore_missing(self.apply_to_template(workload, start).await).map(drop)
     }
 
-    async fn apply_to_template(
+    pub(super) async fn apply_to_template(
         &self,
         mut workload: StatefulSet,
         start: &StartPod<'_>,
@@ -203,7 +203,7 @@ impl Cluster {
     }
 }
 
-fn replicas(workload: &StatefulSet) -> i32 {
+pub(super) fn replicas(workload: &StatefulSet) -> i32 {
     // The API server's default.
     workload.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
 }

@@ -22,12 +22,17 @@ impl Cluster {
         self.pod().await.map(drop)
     }
 
-    /// Why the volume may be lost once the pod is stopped, if so.
+    /// Why the volume of a pod may be lost once it is stopped, if so.
     pub async fn storage_risk(&self) -> Result<Option<StorageRisk>, ClusterError> {
-        let name = names::claim(&self.plan.database, 0);
-        let claim = with_retry(|| self.claims.get_opt(&name)).await;
-        let claim = claim.map_err(ApiError::on::<PersistentVolumeClaim>("read", name.as_str()))?;
-        Ok(storage_risk(&self.workload.read().await?, &name, claim.as_ref()))
+        for name in self.plan.claims() {
+            let claim = with_retry(|| self.claims.get_opt(&name)).await;
+            let claim = claim.map_err(ApiError::on::<PersistentVolumeClaim>("read", name.as_str()))?;
+            let risk = storage_risk(&self.workload.read().await?, &name, claim.as_ref());
+            if risk.is_some() {
+                return Ok(risk);
+            }
+        }
+        Ok(None)
     }
 
     /// Image of the database's container in the workload.

@@ -49,6 +49,7 @@ mod restored_differently;
 mod schema_rehearsal;
 mod server_build;
 mod settings_in_files;
+mod standbys;
 mod stored_columns;
 mod stored_expressions;
 mod stored_libraries;
@@ -88,6 +89,7 @@ const MAX_KEPT: usize = 192 << 10;
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     objects::check(upgrade).await?;
     certificates::check(upgrade).await?;
+    standbys::check(upgrade).await?;
     let ip = upgrade.wait_serving_pod(&upgrade.plan.from, RESTART_WAIT).await?;
     let client = upgrade.superuser.connect_server(&ip).await?;
     ensure_version(&client, &upgrade.plan.from).await?;

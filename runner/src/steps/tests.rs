@@ -97,9 +97,13 @@ fn point_of_no_return_depends_on_kind_and_transfer_mode() {
 }
 
 fn outage(kind: UpgradeKind, events: &[(i64, Step, Event)]) -> String {
+    outage_of(kind, Stopped::Only, events)
+}
+
+fn outage_of(kind: UpgradeKind, stopped: Stopped, events: &[(i64, Step, Event)]) -> String {
     let mut outage = Outage::default();
     for (second, step, event) in events {
-        if let Some(change) = outage_change(kind, *step, event) {
+        if let Some(change) = outage_change(kind, stopped, *step, event) {
             outage.record(change, Timestamp::from_second(*second).unwrap(), None);
         }
     }
@@ -114,6 +118,24 @@ fn outage_lasts_from_the_stop_to_the_answer() {
         (16, Step::StartDatabase, Event::Succeeded),
     ];
     assert_eq!(outage(UpgradeKind::Major, &events), "6.0s");
+}
+
+#[test]
+fn outage_with_standbys_is_that_of_the_switchover() {
+    let events = [
+        (5, Step::UpdateStatefulSetImage, Event::Succeeded),
+        (10, Step::StopDatabase, Event::Started),
+        (12, Step::StopDatabase, Event::Succeeded),
+        (30, Step::StartDatabase, Event::Succeeded),
+    ];
+    let minor = |events| outage_of(UpgradeKind::Minor, Stopped::OneByOne, events);
+    assert_eq!(minor(&events), "2.0s");
+    let undone = [
+        (10, Step::StopDatabase, Event::Started),
+        (13, Step::StopDatabase, Event::Undone),
+        (40, Step::UpdateStatefulSetImage, Event::Undone),
+    ];
+    assert_eq!(minor(&undone), "3.0s");
 }
 
 #[test]

@@ -9,10 +9,13 @@ use pgops_api::plan::{Step, UpgradeKind};
 use crate::postgres::client::catalog::{count_relations, databases};
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::settings::set_for_all;
-use crate::upgrade::{StepError, UpgradeContext, ensure_version, log_step, warn_step};
+use crate::upgrade::{StepError, Until, UpgradeContext, ensure_version, log_step, warn_step};
 
 pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     let new = upgrade.plan.to.clone();
+    if upgrade.plan.has_standbys() {
+        return verify_members(upgrade).await;
+    }
     // This worker may be another one, on another node, than the one that started the server.
     let ip = upgrade.start_and_wait_ready(&new).await?;
     let mut client = upgrade.superuser.connect_server(&ip).await?;
@@ -46,6 +49,19 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
     );
     if let Err(error) = census::check(upgrade, &ip).await {
         warn_step(Step::VerifyDatabase, &error);
+    }
+    Ok(())
+}
+
+/// Every server reports the version itself: one that is behind would become the primary in a failover.
+async fn verify_members(upgrade: &UpgradeContext) -> Result<(), StepError> {
+    let new = &upgrade.plan.to;
+    // An earlier worker may have found them ready long ago.
+    upgrade.roll_out(Step::VerifyDatabase, new, Until::Done).await?;
+    for (pod, ip) in upgrade.member_addresses().await? {
+        let client = upgrade.superuser.connect_server(&ip).await?;
+        let version = ensure_version(&client, new).await?;
+        log_step(Step::VerifyDatabase, format!("the server in pod {pod} reports version {version}"));
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use pgops_api::{PgVersion, StorageRisk, bounded, display_chain};
 use pgops_volume::FileError;
 
 use super::finding::{Finding, listed};
+use super::rollout_error::RolloutError;
 use crate::agent::AgentError;
 use crate::cluster::{ClusterError, MemoryKill};
 use crate::postgres::client::error::ServerError;
@@ -99,6 +100,9 @@ pub enum StepError {
          \"privilege-escalation\" in docs/reference/findings.md; then apply a new request", .0.display()
     )]
     StoredFindingsChanged(PathBuf),
+    /// Of a database with standbys.
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
     #[error("the interlock is not held; the data was not changed")]
     NotFenced,
     #[error("the database does not answer: {obstacle}; see \"kubectl -n {namespace} describe pod {pod}\"")]
@@ -201,7 +205,7 @@ impl StepError {
             Self::Cluster(error) => error.is_retryable(),
             // The code that has replaced the server would do so again.
             Self::Server(ServerError::Replaced { .. }) => false,
-            Self::Server(_) | Self::Timeout { .. } => true,
+            Self::Server(_) | Self::Timeout { .. } | Self::Rollout(_) => true,
             _ => false,
         }
     }

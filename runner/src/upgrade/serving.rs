@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::context::UpgradeContext;
-use crate::cluster::{ClusterError, pod};
+use crate::cluster::ClusterError;
 
 /// How long to wait until the Service leads to a server that is ready. Nodes learn of it about once a second.
 const SERVICE_WAIT: Duration = Duration::from_secs(10);
@@ -23,12 +23,11 @@ const INTERVAL: Duration = Duration::from_millis(50);
 impl UpgradeContext {
     /// Since when a pod of the database has been ready, if one is. A failure only makes the outage less exact.
     pub async fn observe_serving(&self) -> Option<Timestamp> {
-        let pod = self.cluster.pod().await.unwrap_or_else(|error| {
+        let reported = self.cluster.ready_to_write_since().await.unwrap_or_else(|error| {
             tracing::warn!("{}", display_chain(&error));
             None
         });
-        let reported = pod::ready_since(&pod?)?;
-        Some(serving_since(Some(reported), Timestamp::now()))
+        Some(serving_since(Some(reported?), Timestamp::now()))
     }
 
     /// Waits until clients reach the pod that has just been found ready; returns since when they do. They may write already,
@@ -51,10 +50,9 @@ impl UpgradeContext {
         serving_since(reported, seen) + began.elapsed()
     }
 
-    /// Since when the kubelet has reported the pod ready, and where clients connect to.
+    /// Since when clients can write to the pod, and where they connect to.
     async fn read_serving(&self) -> Result<(Option<Timestamp>, Option<SocketAddr>), ClusterError> {
-        let pod = self.cluster.pod().await?;
-        Ok((pod.as_ref().and_then(pod::ready_since), self.cluster.service_address().await?))
+        Ok((self.cluster.ready_to_write_since().await?, self.cluster.service_address().await?))
     }
 }
 

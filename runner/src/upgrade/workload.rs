@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use pgops_api::plan::{UpgradeKind, VersionRef};
 use pgops_api::postgres::StorageType;
 use pgops_api::{PgVersion, Postgres, names};
+use pgops_kube::broken_pod::is_backing_off;
 use pgops_volume::Interlock;
 use tokio_postgres::Client;
 
@@ -155,7 +156,7 @@ impl UpgradeContext {
     /// Deletes a pod that an earlier worker has left: it can start by now, and waits for the kubelet's next attempt.
     async fn replace_pod_that_backs_off(&self) -> Result<(), StepError> {
         match ignore_missing(self.cluster.pod().await)?.flatten() {
-            Some(pod) if pod::is_backing_off(&pod) => Ok(self.cluster.delete_pod(&pod).await?),
+            Some(pod) if is_backing_off(&pod) => Ok(self.cluster.delete_pod(&pod).await?),
             _ => Ok(()),
         }
     }

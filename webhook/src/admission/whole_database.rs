@@ -75,6 +75,7 @@ impl WholeDatabase {
                     database: Some(&database),
                     catalog: &caches.catalog(),
                     active: &[],
+                    standbys: caches.standbys(),
                 };
                 return admission::decide(&facts).err();
             }

@@ -115,7 +115,8 @@ pub async fn reconcile(seen: Arc<GuardedRequest>, context: Arc<Context>) -> Resu
     let reconciliation = Box::pin(async {
         let Context { reconciler, caches, unreadable, metrics } = context.as_ref();
         let client = &reconciler.client;
-        let observation = observe(client, caches.catalog(), caches.executed(), unreadable, seen).await;
+        let (catalog, executed, standbys) = (caches.catalog(), caches.executed(), caches.standbys());
+        let observation = observe(client, catalog, executed, standbys, unreadable, seen).await;
         match observation.map_err(Error::Observe)? {
             // KubeDB's operators execute it. That may have changed since: what has begun is completed, or ended.
             Observation::State(state) if !has_finalizer(seen) && is_of_others(caches, &state) => {

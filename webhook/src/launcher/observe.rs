@@ -15,6 +15,7 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 use pgops_api::matrix::Catalog;
+use pgops_api::topology::StandbySupport;
 use pgops_api::{ExecutedRequests, Owner, Postgres, PostgresOpsRequest, names};
 
 use super::rights::Rights;
@@ -43,6 +44,7 @@ pub async fn observe(
     client: &Client,
     catalog: Arc<Catalog>,
     executed: ExecutedRequests,
+    standbys: StandbySupport,
     unreadable: &Unreadable,
     seen: &PostgresOpsRequest,
 ) -> kube::Result<Observation> {
@@ -120,6 +122,7 @@ pub async fn observe(
         server: first_pod,
         catalog,
         executed,
+        standbys,
         stored_images,
         now: Timestamp::now(),
         request,

@@ -11,6 +11,7 @@ use kube::ResourceExt;
 use pgops_api::admission::NamespacedName;
 use pgops_api::matrix::Catalog;
 use pgops_api::opsrequest::{CONDITION_ACKNOWLEDGED, CONDITION_DRY_RUN, CONDITION_WAITING, Phase};
+use pgops_api::topology::StandbySupport;
 use pgops_api::{ExecutedRequests, Postgres, PostgresOpsRequest, StorageRisk, names, storage_risk};
 use pgops_kube::finalizers;
 
@@ -48,6 +49,8 @@ pub struct State {
     pub catalog: Arc<Catalog>,
     /// The requests that this installation executes.
     pub executed: ExecutedRequests,
+    /// Whether this installation builds databases with standbys.
+    pub standbys: StandbySupport,
     /// How the API server stores images of the catalog in the workload, for a request without a Job whose workload has another
     /// image than was applied: a webhook or policy has rewritten it.
     pub stored_images: HashMap<String, String>,

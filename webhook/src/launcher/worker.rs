@@ -27,8 +27,6 @@ pub struct Worker {
     pub plan: UpgradePlan,
     /// Whether data must be converted: then it mounts the volume and stages the old programs.
     pub kind: UpgradeKind,
-    /// Number of the database's pods.
-    pub replicas: u32,
     /// Secret with the superuser's name and password.
     pub auth_secret: String,
     /// Secret with the user's settings.

@@ -4,7 +4,7 @@ use super::denial::Denial;
 use super::facts::Facts;
 use super::messages;
 use super::namespaced_name::NamespacedName;
-use crate::opsrequest::{Apply, DayTwo, Phase};
+use crate::opsrequest::{Apply, Phase};
 use crate::postgres::PostgresPhase;
 use crate::{Postgres, PostgresOpsRequest};
 
@@ -23,18 +23,6 @@ pub(super) fn available_database<'a>(
         return Err(messages::active(name, running.map_or(other, |(request, _)| request)));
     }
     Ok(database)
-}
-
-/// The operations replace the pod of one server.
-pub(super) fn check_single_server(
-    database: &Postgres,
-    operation: DayTwo,
-    name: &NamespacedName<'_>,
-) -> Result<(), Denial> {
-    match database.replicas() {
-        replicas @ 2.. => Err(messages::replicas_of_day_two(name, replicas, operation)),
-        _ => Ok(()),
-    }
 }
 
 /// Whether its owner has stopped the database, and whether it serves.

@@ -1,13 +1,14 @@
 //! Whether a request for a day-two operation is admitted: one that changes a running database, and not its version.
 
 use super::annotations::day_two_annotation_warnings;
-use super::database_checks::{available_database, check_running, check_single_server};
+use super::database_checks::{available_database, check_running};
 use super::denial::{Denial, DenialReason};
 use super::facts::Facts;
 use super::messages;
 use super::namespaced_name::NamespacedName;
 use super::options::RequestOptions;
 use super::replacement::{Replacement, replacement};
+use super::standbys;
 use super::warnings::shorten_warning;
 use crate::opsrequest::{DayTwo, ExpansionMode};
 use crate::plan::Scope;
@@ -31,7 +32,7 @@ pub(super) fn decide(facts: &Facts<'_>, operation: DayTwo) -> Result<Vec<String>
     check_fields(request, operation)?;
     let name = NamespacedName::named_by(request);
     let database = available_database(facts, &name)?;
-    check_single_server(database, operation, &name)?;
+    standbys::check_day_two(database, facts.standbys, operation, &name)?;
     check_storage(request, operation, database, &name)?;
     check_ephemeral_data(request, operation, database, &name)?;
     check_auth_secret(operation, database, &name)?;
@@ -166,7 +167,10 @@ fn warnings(
     database: &Postgres,
     name: &NamespacedName<'_>,
 ) -> Vec<String> {
-    let restarts = || format!("{name} has no standby: reads and writes stop while its pod is replaced");
+    let restarts = || {
+        let of_one = || format!("{name} has no standby: reads and writes stop while its pod is replaced");
+        standbys::outage(database, &name.to_string()).unwrap_or_else(of_one)
+    };
     let in_git = |field: &str| {
         format!("the request changes {field} of the Postgres: if its manifest is in Git, change it there too")
     };

@@ -8,11 +8,12 @@ use super::facts::Facts;
 use super::messages;
 use super::namespaced_name::NamespacedName;
 use super::options::RequestOptions;
+use super::standbys;
 use super::warnings::{shorten_warning, unhandled_type, upgrade_warnings};
 use crate::matrix::Allowed;
 use crate::plan::{TransferMode, UpgradeKind, VersionRef};
 use crate::postgres::StorageType;
-use crate::{ExecutedRequests, Postgres, PostgresOpsRequest};
+use crate::{ExecutedRequests, Postgres};
 
 /// An admitted request.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +62,7 @@ pub fn decide(facts: &Facts<'_>) -> Result<Admitted, Denial> {
         .map_err(|refusal| messages::matrix(&refusal, matrix.explain(&refusal, &name.to_string())))?;
     check_versions(&allowed)?;
     check_transfer_mode(options.transfer_mode, &allowed)?;
-    check_database(database, request, &name)?;
+    check_database(facts, database, &allowed, &name)?;
     let mut warnings = upgrade_warnings(&allowed, options.scope, database, &name, options.reindex);
     let annotations = annotation_warnings(request, &allowed, &options);
     warnings.extend(annotations.iter().map(|warning| shorten_warning(warning)));
@@ -98,15 +99,14 @@ fn check_transfer_mode(mode: Option<TransferMode>, allowed: &Allowed<'_>) -> Res
 
 /// The state of the database: first what the user must change, then what may pass by itself.
 fn check_database(
+    facts: &Facts<'_>,
     database: &Postgres,
-    request: &PostgresOpsRequest,
+    allowed: &Allowed<'_>,
     name: &NamespacedName<'_>,
 ) -> Result<(), Denial> {
     if database.spec.storage_type == Some(StorageType::Ephemeral) {
         return Err(messages::ephemeral(name));
     }
-    if database.replicas() > 1 {
-        return Err(messages::replicas(name, database.replicas()));
-    }
-    check_running(database, request, name)
+    standbys::check_upgrade(database, facts.standbys, allowed, name)?;
+    check_running(database, facts.request, name)
 }

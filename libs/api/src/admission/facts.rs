@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::matrix::Catalog;
+use crate::topology::StandbySupport;
 use crate::{Postgres, PostgresOpsRequest};
 
 /// Everything that the decision depends on.
@@ -16,4 +17,6 @@ pub struct Facts<'a> {
     pub catalog: &'a Catalog,
     /// Other requests that may still change the same database, see [`PostgresOpsRequest::is_active`].
     pub active: &'a [Arc<PostgresOpsRequest>],
+    /// Whether this installation builds databases with standbys.
+    pub standbys: StandbySupport,
 }

@@ -329,6 +329,22 @@ pub(super) fn replicas(database: &NamespacedName<'_>, replicas: i32) -> Denial {
     )
 }
 
+pub(super) fn major_with_standbys(
+    database: &NamespacedName<'_>,
+    replicas: i32,
+    from: &str,
+    to: &str,
+) -> Denial {
+    deny(
+        DenialReason::ReplicasUnsupported,
+        TARGET,
+        format!(
+            "{database} has {replicas} replicas, and pgops upgrades only databases with one server to another major version, as \
+             from {from} to {to}: choose a target of the same major version"
+        ),
+    )
+}
+
 pub(super) fn replicas_of_day_two(database: &NamespacedName<'_>, replicas: i32, operation: DayTwo) -> Denial {
     deny(
         DenialReason::ReplicasUnsupported,

@@ -14,6 +14,7 @@ use crate::opsrequest::{
 use crate::plan::{Reindex, Scope, TransferMode, UpgradeKind};
 use crate::postgres::{PostgresPhase, PostgresSpec, PostgresStatus, StorageType};
 use crate::postgresversion::{DatabaseImage, PostgresVersionSpec};
+use crate::topology::StandbySupport;
 use crate::{Postgres, PostgresOpsRequest};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -24,6 +25,7 @@ pub(super) struct Scenario {
     pub database: Option<Postgres>,
     pub catalog: Catalog,
     pub active: Vec<Arc<PostgresOpsRequest>>,
+    pub standbys: StandbySupport,
 }
 
 impl Scenario {
@@ -41,12 +43,13 @@ impl Scenario {
             database: Some(database("13.16")),
             catalog: Catalog::new(names.into_iter().zip(&specs)),
             active: Vec::new(),
+            standbys: StandbySupport::Disabled,
         }
     }
 
     pub fn decide(&self) -> Result<Admitted, Denial> {
-        let Self { request, database, catalog, active } = self;
-        decide(&Facts { request, database: database.as_ref(), catalog, active })
+        let Self { request, database, catalog, active, standbys } = self;
+        decide(&Facts { request, database: database.as_ref(), catalog, active, standbys: *standbys })
     }
 
     fn denial(&self) -> (DenialReason, String) {

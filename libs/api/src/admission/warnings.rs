@@ -1,6 +1,7 @@
 //! The warnings for an admitted upgrade: what it does, before anything stops.
 
 use super::namespaced_name::NamespacedName;
+use super::standbys;
 use crate::constraint::PostgresMajor;
 use crate::matrix::Allowed;
 use crate::names::ANNOTATION_REINDEX;
@@ -46,22 +47,33 @@ pub(super) fn upgrade_warnings(
     if scope == Scope::DryRun {
         warnings.push(shorten_warning(&dry_run(name)));
     }
-    warnings.extend(version_change_warnings(allowed, &name.to_string(), reindex));
+    let outage = standbys::outage(database, &name.to_string());
+    warnings.extend(warnings_of(allowed, &name.to_string(), outage, reindex));
     warnings.extend(not_ready(database.phase(), name).map(|line| shorten_warning(&line)));
     warnings
 }
 
-/// Warnings for any upgrade between these two versions, [`headline`] first. `database` is how to refer to the
+/// Warnings for any upgrade of one server between these two versions, [`headline`] first. `database` is how to refer to the
 /// database: its `namespace/name`, if it exists.
 #[must_use]
 pub fn version_change_warnings(allowed: &Allowed<'_>, database: &str, reindex: Reindex) -> Vec<String> {
+    warnings_of(allowed, database, None, reindex)
+}
+
+/// The same, with what stops if there are several servers.
+fn warnings_of(
+    allowed: &Allowed<'_>,
+    database: &str,
+    outage_of_several: Option<String>,
+    reindex: Reindex,
+) -> Vec<String> {
     let lines = [
         Some(headline(allowed, database)),
         lower_minor(allowed),
         fault(allowed),
         fault_of_source(allowed),
         allowed.to.lifecycle_warning(),
-        Some(outage(allowed, database)),
+        Some(outage_of_several.unwrap_or_else(|| outage(allowed, database))),
         sort_order(allowed, reindex),
     ];
     lines.into_iter().flatten().map(|line| shorten_warning(&line)).collect()

@@ -52,6 +52,24 @@ pub fn ha_config(scope: &str) -> String {
     format!("{scope}-config")
 }
 
+/// The `ConfigMap` with the lock: its annotations name the member that holds it.
+#[must_use]
+pub fn ha_leader(scope: &str) -> String {
+    format!("{scope}-leader")
+}
+
+/// The `ConfigMap` that records which standbys are synchronous.
+#[must_use]
+pub fn ha_sync(scope: &str) -> String {
+    format!("{scope}-sync")
+}
+
+/// The `ConfigMap` by which a switchover is requested.
+#[must_use]
+pub fn ha_failover(scope: &str) -> String {
+    format!("{scope}-failover")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +83,7 @@ mod tests {
     fn scope_is_that_of_a_major_version_and_fits_a_label() {
         assert_eq!(ha_scope("orders", 17), "orders-ha-17");
         assert!(ha_scope(&"o".repeat(52), 17).len() <= 63);
-        assert!(ha_config_maps("orders-ha-17").contains(&ha_config("orders-ha-17")));
+        let named = [ha_config, ha_leader, ha_sync, ha_failover].map(|name| name("orders-ha-17"));
+        assert_eq!(ha_config_maps("orders-ha-17"), named);
     }
 }

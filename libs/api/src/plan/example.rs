@@ -14,6 +14,7 @@ impl UpgradePlan {
             database_uid: "5d1c0a2e-1111-2222-3333-444455556666".to_owned(),
             from: VersionRef::example(from),
             to: VersionRef::example(to),
+            servers: 1,
             scope: Scope::Upgrade,
             transfer_mode: None,
             keep_old_data_seconds: None,

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use pgops_api::failover_timings::Timings;
 use pgops_api::replicated_settings::ReplicatedSettings;
+use pgops_api::rollout::MAX_LAG;
 use pgops_api::topology::{Standbys, StreamingMode};
 use pgops_api::{Postgres, names};
 use serde_json::{Map, Value, json};
@@ -14,8 +15,6 @@ use super::super::metadata::metadata;
 /// Annotation with Patroni's settings that all servers share.
 const CONFIG: &str = "config";
 
-/// WAL in bytes that an asynchronous standby may lack and still become the primary.
-const MAX_LAG: u32 = 1 << 20;
 /// From this number of servers on a commit waits for any of the standbys, so that one that hangs delays none.
 const QUORUM: u32 = 3;
 

@@ -2,8 +2,9 @@
 //! through which they reach the API server.
 
 use k8s_openapi::api::core::v1::{
-    Affinity, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector, PodAffinityTerm,
-    PodAntiAffinity, SecretVolumeSource, Volume, VolumeMount, WeightedPodAffinityTerm,
+    Affinity, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, Lifecycle, LifecycleHandler,
+    ObjectFieldSelector, PodAffinityTerm, PodAntiAffinity, SecretVolumeSource, SleepAction, Volume,
+    VolumeMount, WeightedPodAffinityTerm,
 };
 use kube::ResourceExt;
 use pgops_api::tls::{AUTHORITY_KEY, CERTIFICATE_KEY, PRIVATE_KEY_KEY};
@@ -22,6 +23,8 @@ const PROXY: &str = "/pgops-patroni-proxy";
 const VOLUME_BUNDLE: &str = "patroni";
 /// Volume with passwords and certificates of the servers.
 const VOLUME_SECRET: &str = "ha";
+/// Seconds between the deletion of a pod and the stop of its server.
+const DRAIN_SECONDS: i64 = 3;
 const NODE: &str = "kubernetes.io/hostname";
 
 /// The init container that copies the bundle, and the proxy. That is an init container which keeps running: it runs before the server
@@ -70,6 +73,15 @@ pub fn environment(database: &Postgres, design: &Design) -> [EnvVar; 2] {
         variable("PGOPS_HA_SCOPE", design.scope(database)),
         EnvVar { name: "PGOPS_POD_NAME".to_owned(), value: None, value_from: Some(own_name) },
     ]
+}
+
+/// A server that is stopped serves on until no Service leads new clients to it: nodes learn of that about once a second.
+pub fn lifecycle() -> Lifecycle {
+    let sleep = SleepAction { seconds: DRAIN_SECONDS };
+    Lifecycle {
+        pre_stop: Some(LifecycleHandler { sleep: Some(sleep), ..LifecycleHandler::default() }),
+        ..Lifecycle::default()
+    }
 }
 
 /// Mounts of the server.

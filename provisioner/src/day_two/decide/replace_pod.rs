@@ -20,7 +20,7 @@ const SHORT_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// How long a pod may take to stop, which does not count if there is no time limit: the server has 300 s for a clean shutdown.
 const STOP: SignedDuration = SignedDuration::from_mins(5);
 /// Reason of a wait: the API server cannot tell whether it would take the next pod.
-const POD_NOT_CHECKED: &str = "PodNotChecked";
+pub const POD_NOT_CHECKED: &str = "PodNotChecked";
 /// Stands for the uid of a pod that does not exist.
 const NO_POD: &str = "none";
 

@@ -37,6 +37,8 @@ fn obstacle(facts: &Facts, next: &Step) -> Option<Obstacle> {
         Step::Propose(_)
         | Step::Change(_)
         | Step::DeletePod
+        | Step::DeleteMember { .. }
+        | Step::SwitchOver { .. }
         | Step::ProposePassword
         | Step::PromotePassword(_) => facts.refusal(),
         Step::Begin { .. }

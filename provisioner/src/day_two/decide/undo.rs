@@ -6,6 +6,7 @@ use pgops_api::opsrequest::DayTwo;
 
 use super::records::{after_outage, has_records};
 use super::replace_pod::{is_replacement, words};
+use super::roll_back::roll_back;
 use super::withdraw;
 use crate::day_two::facts::{Facts, State, Template};
 use crate::day_two::plan::Stage;
@@ -76,6 +77,9 @@ fn serve_again(facts: &Facts, what: &str, failed_at: Timestamp, reason: String, 
     let key = facts.key();
     if let Some(state) = stopped(facts) {
         return Step::End { reason, message: format!("{key} has {what} again, and is {state}: {message}") };
+    }
+    if let Some(rollout) = &facts.rollout {
+        return roll_back(facts, &rollout.observed, what, failed_at, reason, message);
     }
     let pod = facts.pod();
     let is_current = facts.template == Template::Current;

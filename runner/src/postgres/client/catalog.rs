@@ -14,6 +14,12 @@ pub async fn version(client: &Client) -> Result<PgVersion, ServerError> {
     number.parse().map_err(|_| ServerError::Answer { what: "the server version", answer: answer.clone() })
 }
 
+/// Whether the server accepts writes, which a standby does not.
+pub async fn accepts_writes(client: &Client) -> Result<bool, ServerError> {
+    let sql = "SELECT pg_is_in_recovery()::text";
+    Ok(text(client, "whether the server is a standby", sql).await? == "false")
+}
+
 /// The databases that accept connections.
 pub async fn databases(client: &Client) -> Result<Vec<String>, ServerError> {
     // A database whose DROP was interrupted has the limit -2, and accepts no connections.

@@ -5,4 +5,5 @@
 
 mod bootstrap;
 mod failover;
+mod minor;
 mod scenario;

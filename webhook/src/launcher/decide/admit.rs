@@ -142,6 +142,7 @@ pub fn repeat_admission(state: &State) -> Result<Admitted, Action> {
         database: state.database.as_ref(),
         catalog: &state.catalog,
         active: &[],
+        standbys: state.standbys,
     };
     admission::decide(&facts).map_err(|Denial { reason, message, .. }| {
         let is_transient = reason.is_transient();

@@ -4,6 +4,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
 use pgops_api::admission::{Facts, decide};
 use pgops_api::opsrequest::{CONDITION_FAILED, CONDITION_SUCCESSFUL, CONDITION_WAITING, Phase};
+use pgops_api::topology::StandbySupport;
 use pgops_api::{Postgres, PostgresOpsRequest, names};
 use serde_json::json;
 
@@ -88,7 +89,13 @@ async fn impossible_request_is_denied_with_admissions_message() {
 
     let second = get(&server, "second");
     let database = server.get::<Postgres>("orders");
-    let facts = Facts { request: &second, database: database.as_ref(), catalog: &catalog(), active: &[] };
+    let facts = Facts {
+        request: &second,
+        database: database.as_ref(),
+        catalog: &catalog(),
+        active: &[],
+        standbys: StandbySupport::Disabled,
+    };
     let denial = decide(&facts).unwrap_err();
     assert_eq!(second.phase(), Phase::Denied);
     assert_eq!(condition_message(&server, "second", CONDITION_FAILED), denial.message);

@@ -119,7 +119,6 @@ impl<'a> Provisioned<'a> {
         Worker {
             kind: upgrade.kind,
             plan: plan(state, database, upgrade),
-            replicas: u32::try_from(database.replicas()).unwrap_or(1),
             auth_secret: database.auth_secret(),
             // What the next pod has: the spec may name another one, which the server rejects.
             config_secret: layout::mounted_settings_secret(pod).map(ToOwned::to_owned),
@@ -162,6 +161,7 @@ fn plan(state: &State, database: &Postgres, upgrade: AdmittedUpgrade) -> Upgrade
         database_uid: database.uid().unwrap_or_default(),
         from: upgrade.from,
         to: upgrade.to,
+        servers: u32::try_from(database.replicas()).unwrap_or(1).max(1),
         // As acknowledged in the status: a later change of the annotation has no effect.
         scope: request.scope(),
         transfer_mode: upgrade.options.transfer_mode,

@@ -11,7 +11,7 @@ impl Worker {
     pub fn role(&self) -> Role {
         Role {
             metadata: rights_metadata(&self.plan),
-            rules: Some(rights(&self.plan, self.replicas).into_iter().map(rule).collect()),
+            rules: Some(rights(&self.plan).into_iter().map(rule).collect()),
         }
     }
 

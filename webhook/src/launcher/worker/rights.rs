@@ -29,20 +29,24 @@ pub struct Right {
     pub why: &'static str,
 }
 
-/// The rights of the worker that executes the plan on a database of that many pods. A dry run reads, and writes only the
-/// status and the report of its own request.
-pub fn rights(plan: &UpgradePlan, replicas: u32) -> Vec<Right> {
-    let mut rights = common(plan, replicas);
+/// The rights of the worker that executes the plan. A dry run reads, and writes only the status and the report of its own
+/// request.
+pub fn rights(plan: &UpgradePlan) -> Vec<Right> {
+    let mut rights = common(plan);
+    rights.extend(records(plan));
     match plan.scope {
         Scope::DryRun => {}
-        Scope::Upgrade => rights.extend(upgrade(plan, replicas)),
+        Scope::Upgrade => {
+            rights.extend(upgrade(plan));
+            rights.extend(switchover(plan));
+        }
     }
     // RBAC takes an empty list for every name.
     rights.retain(|right| right.names.as_ref().is_none_or(|names| !names.is_empty()));
     rights
 }
 
-fn common(plan: &UpgradePlan, replicas: u32) -> Vec<Right> {
+fn common(plan: &UpgradePlan) -> Vec<Right> {
     let request = || vec![plan.request.clone()];
     let database = || vec![plan.database.clone()];
     // The second one is for a request whose report's usual name is taken.
@@ -64,14 +68,14 @@ fn common(plan: &UpgradePlan, replicas: u32) -> Vec<Right> {
             CORE,
             "pods",
             &["get"],
-            pods(plan, replicas),
+            plan.pods().collect(),
             "to reach the server, and to see that it ended; the launcher adds the worker's own pods once they exist",
         ),
         right(
             CORE,
             "persistentvolumeclaims",
             &["get"],
-            claims(plan, replicas),
+            plan.claims().collect(),
             "to see that the volume outlives the pod",
         ),
         // The chart's policy restricts it to the name of the report.
@@ -88,17 +92,19 @@ fn common(plan: &UpgradePlan, replicas: u32) -> Vec<Right> {
     ]
 }
 
-fn upgrade(plan: &UpgradePlan, replicas: u32) -> Vec<Right> {
+fn upgrade(plan: &UpgradePlan) -> Vec<Right> {
     let database = || vec![plan.database.clone()];
     let images = vec![plan.from.image.clone(), plan.to.image.clone()];
     let directories = [&plan.from, &plan.to].into_iter().filter_map(data_directory).collect();
-    let counts = (0..=replicas).map(|count| count.to_string()).collect();
+    // The pods of several servers are replaced one by one, and never stopped together.
+    let fewest = if plan.has_standbys() { plan.servers } else { 0 };
+    let counts = (fewest..=plan.servers).map(|count| count.to_string()).collect();
     vec![
         right(DATABASES, "postgreses", &["patch"], database(), "to set `spec.version`"),
         right(DATABASES, "postgreses/status", &["patch"], database(), "to pause and to resume it"),
         right(APPS, "statefulsets", &["patch"], database(), "to stop it, and to start the other version"),
         right(CORE, "services", &["patch"], database(), "to reach the new server at its first answer"),
-        right(CORE, "pods", &["delete"], pods(plan, replicas), "to replace a pod of the other version"),
+        right(CORE, "pods", &["delete"], plan.pods().collect(), "to replace a pod of the other version"),
         right(PLAN, "versions", &["set"], vec![plan.to.name.clone()], "the values of `spec.version`"),
         right(PLAN, "images", &["set"], images, "the images of the StatefulSet"),
         right(PLAN, "datadirectories", &["set"], directories, "the values of `PGDATA`"),
@@ -106,12 +112,23 @@ fn upgrade(plan: &UpgradePlan, replicas: u32) -> Vec<Right> {
     ]
 }
 
-fn pods(plan: &UpgradePlan, replicas: u32) -> Vec<String> {
-    (0..replicas).map(|ordinal| names::pod(&plan.database, ordinal)).collect()
+/// What Patroni records of a database with standbys.
+fn records(plan: &UpgradePlan) -> Option<Right> {
+    let scope = ha_scope(plan)?;
+    let names = [names::ha_leader, names::ha_sync, names::ha_failover].map(|name| name(&scope)).into();
+    let why = "to see which standbys are synchronous and have no lag, with standbys";
+    Some(right(CORE, "configmaps", &["get"], names, why))
 }
 
-fn claims(plan: &UpgradePlan, replicas: u32) -> Vec<String> {
-    (0..replicas).map(|ordinal| names::claim(&plan.database, ordinal)).collect()
+fn switchover(plan: &UpgradePlan) -> Option<Right> {
+    let name = names::ha_failover(&ha_scope(plan)?);
+    let why = "to have Patroni make another server the primary, with standbys";
+    Some(right(CORE, "configmaps", &["patch"], vec![name], why))
+}
+
+fn ha_scope(plan: &UpgradePlan) -> Option<String> {
+    let major = plan.from.pg_version().ok()?.major;
+    plan.has_standbys().then(|| names::ha_scope(&plan.database, major))
 }
 
 fn data_directory(version: &VersionRef) -> Option<String> {
@@ -180,7 +197,7 @@ mod tests {
     #[test]
     fn rights_name_every_existing_object_and_open_no_secret() {
         for scope in [Scope::Upgrade, Scope::DryRun] {
-            for right in rights(&plan(scope), 1) {
+            for right in rights(&plan(scope)) {
                 let creates_only = right.verbs == ["create"] || right.resource == "events";
                 assert_eq!(right.names.is_none(), creates_only, "{right:?}");
                 assert!(right.names.as_ref().is_none_or(|names| !names.is_empty()), "any name: {right:?}");
@@ -199,7 +216,7 @@ mod tests {
         let (_, rules) = CHART.split_once(r#"{{- define "pgops.launcher.rules" }}"#).unwrap();
         let (rules, _) = rules.split_once("{{- end }}").unwrap();
         let rules: Vec<Rule> = serde_saphyr::from_str(rules).unwrap();
-        for right in [Scope::Upgrade, Scope::DryRun].into_iter().flat_map(|scope| rights(&plan(scope), 1)) {
+        for right in [Scope::Upgrade, Scope::DryRun].into_iter().flat_map(|scope| rights(&plan(scope))) {
             for verb in right.verbs {
                 assert!(rules.iter().any(|rule| rule.includes(&right, verb)), "{verb} of {right:?}");
             }
@@ -208,7 +225,7 @@ mod tests {
 
     #[test]
     fn rights_of_an_upgrade_are_its_plan() {
-        let rights = rights(&plan(Scope::Upgrade), 1);
+        let rights = rights(&plan(Scope::Upgrade));
         assert_eq!(names_of(&rights, CORE, "pods", "delete"), ["orders-0"]);
         assert_eq!(names_of(&rights, PLAN, "versions", "set"), ["17.11"]);
         let images = names_of(&rights, PLAN, "images", "set");
@@ -220,11 +237,31 @@ mod tests {
     }
 
     #[test]
+    fn rights_on_several_servers_are_theirs_by_name_and_stop_none_for_long() {
+        let plan = UpgradePlan { servers: 3, ..worker("13.16", "13.23").plan };
+        let upgrade = rights(&plan);
+        assert_eq!(names_of(&upgrade, CORE, "pods", "delete"), ["orders-0", "orders-1", "orders-2"]);
+        assert_eq!(names_of(&upgrade, PLAN, "replicas", "set"), ["3"]);
+        let [report, by_uid] =
+            [names::report(&plan.request), names::report_by_uid(&plan.request, &plan.request_uid)];
+        assert_eq!(
+            names_of(&upgrade, CORE, "configmaps", "patch"),
+            [report.as_str(), &by_uid, "orders-ha-13-failover"]
+        );
+        let records = ["orders-ha-13-leader", "orders-ha-13-sync", "orders-ha-13-failover"];
+        assert!(names_of(&upgrade, CORE, "configmaps", "get").ends_with(&records.map(ToOwned::to_owned)));
+        let dry_run = rights(&UpgradePlan { scope: Scope::DryRun, ..plan });
+        assert_eq!(names_of(&dry_run, CORE, "configmaps", "patch"), [report, by_uid]);
+        assert!(names_of(&dry_run, CORE, "configmaps", "get").ends_with(&records.map(ToOwned::to_owned)));
+    }
+
+    #[test]
     fn right_without_a_name_is_not_a_right_to_every_name() {
         let mut plan = plan(Scope::Upgrade);
         plan.from.version = "unknown".to_owned();
         plan.to.version = "unknown".to_owned();
-        let rights = rights(&plan, 0);
+        plan.servers = 0;
+        let rights = rights(&plan);
         assert!(
             rights.iter().all(|right| !["pods", "datadirectories"].contains(&right.resource)),
             "{rights:?}"
@@ -233,7 +270,7 @@ mod tests {
 
     #[test]
     fn rights_of_a_dry_run_change_only_its_own_request() {
-        let rights = rights(&plan(Scope::DryRun), 1);
+        let rights = rights(&plan(Scope::DryRun));
         let changed: BTreeSet<_> = rights
             .iter()
             .filter(|right| right.group != PLAN && right.verbs != ["get"])
