@@ -47,7 +47,7 @@ pub(super) fn check_day_two(
 pub(super) fn outage(database: &Postgres, name: &str) -> Option<String> {
     let servers = format!("the servers of {name} restart one by one, and writes stop for a switchover");
     match database.replicas() {
-        ..2 => None,
+        ..=1 => None,
         ENOUGH_FOR_READS.. => Some(servers),
         _ => {
             let service = names::standby_service(database.metadata.name.as_deref().unwrap_or_default());

@@ -48,7 +48,7 @@ pub enum Template {
     Current,
     /// Another one.
     Earlier,
-    /// It is not known yet: the controller of StatefulSets has to see the template first.
+    /// It is not known yet: the controller of `StatefulSet`s has to see the template first.
     Unknown,
 }
 
