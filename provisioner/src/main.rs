@@ -16,6 +16,7 @@ mod controller;
 mod day_two;
 mod deletion;
 mod design;
+mod expand;
 mod expansion;
 mod finalizer;
 #[cfg(test)]
