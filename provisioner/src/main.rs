@@ -27,6 +27,7 @@ mod instance;
 mod lost_children;
 mod member_pods;
 mod members;
+mod metadata_patch;
 mod metrics;
 mod next_pod;
 mod observation;
@@ -46,6 +47,7 @@ mod standby_certificate;
 mod standby_secret;
 mod status;
 mod unready;
+mod volume_risk;
 
 use std::process::ExitCode;
 

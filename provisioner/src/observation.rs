@@ -7,7 +7,7 @@ use pgops_api::instance_status::{
     UNKNOWN_SETTINGS, VolumeUse,
 };
 use pgops_api::members::MemberStatus;
-use pgops_api::{PgVersion, bounded, names};
+use pgops_api::{PgVersion, StorageRisk, bounded, names};
 
 use crate::certificates::CertificateProblem;
 use crate::expansion::Expansion;
@@ -41,6 +41,7 @@ pub struct Observation {
     pub restart: Restart,
     /// What becomes of the volume claim; none if that was not looked up.
     pub expansion: Option<Expansion>,
+    pub volume: VolumeLookup,
     pub auth_secret: AuthSecret,
     /// What is known of the Secret with settings; none if nothing was built.
     pub settings_check: Option<SettingsCheck>,
@@ -163,6 +164,22 @@ impl Restart {
                 named.is_empty() || named.iter().any(is_it)
             }
         }
+    }
+}
+
+/// Whether the volume is kept when the pod stops.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum VolumeLookup {
+    /// It could not be found out, or there is no pod.
+    #[default]
+    Unknown,
+    Kept,
+    AtRisk(StorageRisk),
+}
+
+impl From<Option<StorageRisk>> for VolumeLookup {
+    fn from(risk: Option<StorageRisk>) -> Self {
+        risk.map_or(Self::Kept, Self::AtRisk)
     }
 }
 

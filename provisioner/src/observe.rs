@@ -21,6 +21,7 @@ use crate::member_pods::member_pods;
 use crate::members::members;
 use crate::observation::{Observation, PodLookup, Restart, ServerContainer, ServerPod, ServerReport};
 use crate::unready::Unready;
+use crate::volume_risk::volume_risk;
 use crate::{restart, secret};
 
 /// Observes a database with the workload of its own, if that exists, and expands its volume claim if that is requested.
@@ -43,6 +44,8 @@ pub async fn observe(context: &Context, database: &Postgres, workload: Option<&S
         observation.unready = told(database, refused_pod(context, database, workload).await).flatten();
         return observation;
     };
+    let risk = told(database, volume_risk(context, database, workload).await);
+    observation.volume = risk.map(Into::into).unwrap_or_default();
     observation.restart =
         told(database, outdated(context, database, workload, &pod).await).unwrap_or_default();
     observation.pod = Some(pod.name_any());
@@ -165,7 +168,7 @@ fn server_pod(workload: &StatefulSet, pod: &Pod, changes: &Restart) -> ServerPod
 mod tests {
     use super::*;
     use crate::fixtures::{self, database, version, workload};
-    use crate::observation::AuthSecret;
+    use crate::observation::{AuthSecret, VolumeLookup};
     use k8s_openapi::api::core::v1::Secret;
     use pgops_kube::node_affinity;
     use pgops_testing::fake_api_server::FakeApiServer;
@@ -223,6 +226,7 @@ mod tests {
         let observed = observe(&context, &database(json!({})), Some(&workload)).await;
         assert_eq!(observed.restart, Restart::Pending(vec!["priorityClassName".to_owned()]));
         assert_eq!(observed.pod.as_deref(), Some("orders-0"));
+        assert!(matches!(observed.volume, VolumeLookup::AtRisk(_)), "there is no claim");
         let is_outdated = |observed: &Observation| match &observed.server_pod {
             PodLookup::Found(pod) => pod.is_outdated,
             PodLookup::Missing | PodLookup::Unknown => panic!("no pod"),

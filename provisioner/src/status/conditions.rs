@@ -17,12 +17,12 @@ use crate::condition_types::{
     CONDITION_ACCEPTING, CONDITION_CERTIFICATE_EXPIRING, CONDITION_DEGRADED, CONDITION_DELETION_BLOCKED,
     CONDITION_HALTED, CONDITION_IMAGE_DIFFERS, CONDITION_PASSWORD_MISMATCH, CONDITION_PROVISIONING_STARTED,
     CONDITION_REPLICA_READY, CONDITION_RESTART_PENDING, CONDITION_SETTINGS_REJECTED,
-    CONDITION_STORAGE_RESIZING, DEGRADING, PROBLEMS, REASON_DELETING,
+    CONDITION_STORAGE_RESIZING, CONDITION_VOLUME_AT_RISK, DEGRADING, PROBLEMS, REASON_DELETING,
 };
 use crate::deletion::DeletionBlocker;
 use crate::expansion::Expansion;
 use crate::image::ImageChoice;
-use crate::observation::{AuthSecret, Observation, Restart};
+use crate::observation::{AuthSecret, Observation, Restart, VolumeLookup};
 use crate::settings_check::SettingsCheck;
 
 /// The conditions, and what each new one needs.
@@ -160,6 +160,19 @@ impl Conditions<'_> {
             Some(Expansion::Done) => self.clear(CONDITION_STORAGE_RESIZING),
             // Just raised: the claim reports the rest.
             Some(Expansion::Raise(_)) | None => {}
+        }
+    }
+
+    /// Nothing brings back a claim that is being deleted: it must be known before anything stops the pod.
+    pub fn volume(&mut self, volume: &VolumeLookup) {
+        match volume {
+            VolumeLookup::AtRisk(risk) => {
+                let pod = names::pod(&self.database.name_any(), 0);
+                let message = format!("the volume may be lost when pod {pod} stops: {risk}");
+                self.set(CONDITION_VOLUME_AT_RISK, true, CONDITION_VOLUME_AT_RISK, &message);
+            }
+            VolumeLookup::Kept => self.clear(CONDITION_VOLUME_AT_RISK),
+            VolumeLookup::Unknown => {}
         }
     }
 

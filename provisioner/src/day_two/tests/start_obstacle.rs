@@ -34,6 +34,20 @@ fn server_is_not_stopped_for_a_pod_that_the_api_server_would_refuse() {
     assert_eq!(down.steps(1), ["begin Restart"]);
 }
 
+#[rstest]
+#[case::object(NextPod::Lacks("ConfigMap env does not exist".to_owned()), "ReferenceNotFound", "ConfigMap env does not exist, and no")]
+#[case::volume(NextPod::LosesVolume("the claim is being deleted".to_owned()), "VolumeAtRisk", "lost with the pod: the claim is")]
+fn server_is_not_stopped_for_a_pod_that_could_not_start_or_would_have_no_data(
+    #[case] next_pod: NextPod,
+    #[case] reason: &str,
+    #[case] words: &str,
+) {
+    let mut scenario = restart(json!({}));
+    scenario.next_pod = next_pod;
+    let message = refused(&mut scenario, reason);
+    assert!(message.contains(words), "{message}");
+}
+
 #[test]
 fn resources_that_the_api_server_would_refuse_come_back_without_an_outage() {
     let new = json!({ "postgres": { "resources": { "limits": { "memory": "2Gi" } } } });
