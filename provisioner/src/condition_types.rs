@@ -39,6 +39,9 @@ pub const REASON_BEING_CHECKED: &str = "SettingsBeingChecked";
 /// The reasons that a check of a Secret gives.
 pub const REASONS_OF_CHECK: [&str; 3] = [REASON_SECRET_REJECTED, REASON_NOT_CHECKED, REASON_BEING_CHECKED];
 
+/// Reason of [`CONDITION_PASSWORD_MISMATCH`]: no server can be started with the Secret.
+pub const REASON_CREDENTIALS_UNUSABLE: &str = "CredentialsUnusable";
+
 /// Reason of missing readiness, and of the Event about the begin of a removal: the object was deleted.
 pub const REASON_DELETING: &str = "Deleting";
 

@@ -7,12 +7,13 @@ use pgops_api::instance_status::{
     UNKNOWN_SETTINGS, VolumeUse,
 };
 use pgops_api::members::MemberStatus;
-use pgops_api::{PgVersion, StorageRisk, bounded, names};
+use pgops_api::{PgVersion, bounded, names};
 
 use crate::certificates::CertificateProblem;
 use crate::expansion::Expansion;
 use crate::settings_check::SettingsCheck;
 use crate::unready::Unready;
+use crate::volume_risk::VolumeLookup;
 
 /// Longest reason of an instance, in bytes.
 const MAX_REASON: usize = 1024;
@@ -167,22 +168,6 @@ impl Restart {
     }
 }
 
-/// Whether the volume is kept when the pod stops.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub enum VolumeLookup {
-    /// It could not be found out, or there is no pod.
-    #[default]
-    Unknown,
-    Kept,
-    AtRisk(StorageRisk),
-}
-
-impl From<Option<StorageRisk>> for VolumeLookup {
-    fn from(risk: Option<StorageRisk>) -> Self {
-        risk.map_or(Self::Kept, Self::AtRisk)
-    }
-}
-
 /// Whether a Secret exists.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum AuthSecret {
@@ -202,6 +187,8 @@ pub struct ServerReport {
     /// How much of the volume is in use, as text.
     pub storage: Option<String>,
     pub password: PasswordState,
+    /// Why no instance can be started with the Secret of the superuser.
+    pub credentials_problem: Option<String>,
     pub settings_changed: bool,
     /// Why the server would not start with what is in `configSecret` now.
     pub config_secret_rejection: Option<String>,
@@ -253,6 +240,7 @@ impl From<InstanceStatus> for ServerReport {
             unready_reason: status.unready_reason.map(|reason| bounded(reason, MAX_REASON, "")),
             storage: status.volume.filter(|volume| volume.size > 0).map(text),
             password: status.password,
+            credentials_problem: status.credentials_problem.map(|problem| bounded(problem, MAX_REASON, "")),
             settings_changed: status.settings_changed,
             config_secret_rejection: status
                 .config_secret_rejection

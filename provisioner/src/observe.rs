@@ -168,7 +168,8 @@ fn server_pod(workload: &StatefulSet, pod: &Pod, changes: &Restart) -> ServerPod
 mod tests {
     use super::*;
     use crate::fixtures::{self, database, version, workload};
-    use crate::observation::{AuthSecret, VolumeLookup};
+    use crate::observation::AuthSecret;
+    use crate::volume_risk::VolumeLookup;
     use k8s_openapi::api::core::v1::Secret;
     use pgops_kube::node_affinity;
     use pgops_testing::fake_api_server::FakeApiServer;

@@ -10,6 +10,22 @@ use pgops_kube::ApiError;
 
 use crate::context::Context;
 
+/// Whether the volume is kept when the pod stops.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum VolumeLookup {
+    /// It could not be found out, or there is no pod.
+    #[default]
+    Unknown,
+    Kept,
+    AtRisk(StorageRisk),
+}
+
+impl From<Option<StorageRisk>> for VolumeLookup {
+    fn from(risk: Option<StorageRisk>) -> Self {
+        risk.map_or(Self::Kept, Self::AtRisk)
+    }
+}
+
 /// What would happen to the volume if the pod were replaced, apart from what the provisioner itself repairs.
 pub async fn volume_risk(
     context: &Context,

@@ -17,13 +17,15 @@ use crate::condition_types::{
     CONDITION_ACCEPTING, CONDITION_CERTIFICATE_EXPIRING, CONDITION_DEGRADED, CONDITION_DELETION_BLOCKED,
     CONDITION_HALTED, CONDITION_IMAGE_DIFFERS, CONDITION_PASSWORD_MISMATCH, CONDITION_PROVISIONING_STARTED,
     CONDITION_REPLICA_READY, CONDITION_RESTART_PENDING, CONDITION_SETTINGS_REJECTED,
-    CONDITION_STORAGE_RESIZING, CONDITION_VOLUME_AT_RISK, DEGRADING, PROBLEMS, REASON_DELETING,
+    CONDITION_STORAGE_RESIZING, CONDITION_VOLUME_AT_RISK, DEGRADING, PROBLEMS, REASON_CREDENTIALS_UNUSABLE,
+    REASON_DELETING,
 };
 use crate::deletion::DeletionBlocker;
 use crate::expansion::Expansion;
 use crate::image::ImageChoice;
-use crate::observation::{AuthSecret, Observation, Restart, VolumeLookup};
+use crate::observation::{AuthSecret, Observation, Restart};
 use crate::settings_check::SettingsCheck;
+use crate::volume_risk::VolumeLookup;
 
 /// The conditions, and what each new one needs.
 pub struct Conditions<'a> {
@@ -204,7 +206,15 @@ impl Conditions<'_> {
             AuthSecret::Present => self.clear(CONDITION_AUTH_SECRET_MISSING),
             AuthSecret::Unknown => {}
         }
-        match running.instance.as_ref().map(|instance| instance.password) {
+        let instance = running.instance.as_ref();
+        if let Some(problem) = instance.and_then(|instance| instance.credentials_problem.as_deref()) {
+            let message = format!(
+                "no server can be started with Secret {secret}: {problem}. The one that runs has read it before: correct the Secret"
+            );
+            self.set(CONDITION_PASSWORD_MISMATCH, true, REASON_CREDENTIALS_UNUSABLE, &message);
+            return;
+        }
+        match instance.map(|instance| instance.password) {
             Some(PasswordState::Rejected) => {
                 let message = format!(
                     "the server rejects the username and password in Secret {secret}: one was changed without the other. \

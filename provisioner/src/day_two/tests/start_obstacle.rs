@@ -128,6 +128,21 @@ fn server_whose_password_is_missing_is_not_stopped() {
 }
 
 #[test]
+fn server_whose_secret_is_unusable_is_not_stopped_unless_the_next_pod_has_another() {
+    let unusable = || {
+        let mut scenario = restart(json!({}));
+        let problem = "key \"password\" of the database's auth secret must be one line of text";
+        scenario.instance(|it| it.credentials_problem = Some(problem.to_owned()));
+        scenario
+    };
+    let message = refused(&mut unusable(), "CredentialsUnusable");
+    assert!(message.contains("Secret orders-auth: key \"password\""), "{message}");
+    let mut other = unusable();
+    other.running.restart = Restart::Pending(vec!["authSecret".to_owned()]);
+    assert_eq!(other.steps(1), ["begin Restart"]);
+}
+
+#[test]
 fn resources_are_not_changed_for_a_pod_that_could_not_start() {
     let new = json!({ "postgres": { "resources": { "requests": { "memory": "2Gi" } } } });
     let spec = json!({ "type": "VerticalScaling", "verticalScaling": new });
