@@ -56,6 +56,7 @@ pub async fn observe(context: &Context, database: &Postgres, workload: Option<&S
         let reason = observation.instance.as_ref().and_then(|instance| instance.unready_reason.as_deref());
         observation.unready = lost_pod(&pod, Timestamp::now())
             .map(Unready::from)
+            .or_else(|| Unready::held(&pod))
             .or_else(|| start_problem(&pod, &events).map(Unready::from))
             .or_else(|| reason.map(Unready::instance));
     } else if database.replicas() == 1 {
