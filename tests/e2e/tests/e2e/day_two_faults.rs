@@ -58,7 +58,7 @@ async fn server_whose_secrets_and_variables_are_incomplete_is_not_restarted() ->
             ensure!(reason == "ReferenceNotFound" && message.contains(expected), "{reason}: {message}");
             ensure!(message.contains("was not touched"), "{message}");
             ensure!(pod(ns).await? == before, "the pod was replaced");
-            Ok(())
+            anyhow::Ok(())
         };
         secrets.delete("settings", &DeleteParams::default()).await?;
         refused("without-settings", "Secret settings does not exist").await?;
