@@ -19,6 +19,8 @@ pub use arguments::Arguments;
 pub enum InitdbError {
     #[error(transparent)]
     File(#[from] FileError),
+    #[error("key \"username\" of the database's auth secret cannot name a superuser: {0}")]
+    Username(&'static str),
     #[error("failed to start initdb")]
     Start(#[source] io::Error),
     #[error("failed to initialise the database: initdb ended with {0}; see its output above")]
@@ -37,6 +39,7 @@ pub async fn initialise(
     run_dir: &Tree,
     reaper: &Reaper,
 ) -> Result<(), InitdbError> {
+    check_username(&credentials.username)?;
     let major = programs.version.major;
     let target = volume::prepare_initdb_dir(volume, major)?;
     let password = PasswordFile::write(run_dir, &credentials.password)?;
@@ -54,6 +57,23 @@ pub async fn initialise(
     volume::publish(volume, major)?;
     volume.set_active(major)?;
     Ok(())
+}
+
+/// Longest name of a role, in bytes.
+const MAX_NAME: usize = 63;
+
+/// Names for which initdb fails. It then logs its last statement, which may have the password.
+fn check_username(name: &str) -> Result<(), InitdbError> {
+    let problem = if name.starts_with("pg_") {
+        "names that begin with pg_ are reserved"
+    } else if name.len() > MAX_NAME {
+        "a name has at most 63 bytes"
+    } else if name.contains(['"', '$', '\'', '\\']) {
+        "it must not contain any of \"$'\\"
+    } else {
+        return Ok(());
+    };
+    Err(InitdbError::Username(problem))
 }
 
 /// A file with the password, which exists as long as this value.
@@ -82,6 +102,17 @@ impl Drop for PasswordFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn superuser_has_a_name_that_initdb_accepts() {
+        let (longest, too_long) = ("u".repeat(63), "u".repeat(64));
+        for name in ["postgres", "Sales Team-1", &longest] {
+            assert!(check_username(name).is_ok(), "{name}");
+        }
+        for name in ["pg_admin", "o'reilly", "a\" -c \"b", "a\\b", "a$b", &too_long] {
+            assert!(check_username(name).is_err(), "{name}");
+        }
+    }
 
     #[test]
     fn password_file_is_private_and_removed_on_drop() {

@@ -83,7 +83,8 @@ impl Instance {
         let mut serving = self.start(&configuration, claim.roles).await?;
         self.reporter.report(Stage::Running);
         retired::watch(self.volume.clone(), self.major());
-        secrets::watch(self.report.clone(), settings.clone(), self.tls.clone());
+        let superuser = self.credentials.username.clone();
+        secrets::watch(self.report.clone(), settings.clone(), self.tls.clone(), superuser);
         rotation::watch(self.report.clone(), self.credentials.username.clone(), self.major());
         let reload = Arc::new(Notify::new());
         settings::watch(settings::Watch {

@@ -46,6 +46,16 @@ impl StatusReport {
         }
     }
 
+    /// Sets why no instance could be started with the mounted Secret, if none could; a change is logged.
+    pub fn set_credentials_problem(&self, problem: Option<String>) {
+        let before = std::mem::replace(&mut self.known().credentials_problem, problem.clone());
+        if let Some(problem) = problem.filter(|problem| before.as_ref() != Some(problem)) {
+            tracing::warn!(
+                "the server could not be started again with the database's auth secret: {problem}"
+            );
+        }
+    }
+
     pub fn set_settings_changed(&self, changed: bool) {
         self.known().settings_changed = changed;
     }

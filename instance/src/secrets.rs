@@ -2,12 +2,14 @@
 //! Both Secrets can be changed without the server, and the password without the Secret.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pgops_api::instance_status::PasswordState;
-use pgops_api::{layout, names};
+use pgops_api::{display_chain, layout, names};
+use pgops_volume::FileError;
 use tokio::time::Instant;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
@@ -31,8 +33,8 @@ pub fn settings() -> Option<Vec<u8>> {
     fs::read(Path::new(layout::CONFIG_DIR).join(names::USER_CONF)).ok()
 }
 
-/// Reports until the process ends. The server was started with these settings.
-pub fn watch(report: Arc<StatusReport>, started_with: Option<Vec<u8>>, tls: Option<Tls>) {
+/// Reports until the process ends. The server was started with these settings, and with this superuser.
+pub fn watch(report: Arc<StatusReport>, started_with: Option<Vec<u8>>, tls: Option<Tls>, superuser: String) {
     tokio::spawn(async move {
         let mut last: Option<Attempt> = None;
         loop {
@@ -41,17 +43,26 @@ pub fn watch(report: Arc<StatusReport>, started_with: Option<Vec<u8>>, tls: Opti
             report.set_settings_changed(now.is_some() && now != started_with);
             // Where clients authenticate by certificates the password is not used.
             let uses_passwords = !tls.as_ref().is_some_and(|tls| tls.server.verifies_clients);
+            let read = Credentials::read(Path::new(layout::AUTH_DIR));
+            let unusable = read.as_ref().err().and_then(unusable);
             if uses_passwords
-                && let Ok(credentials) = Credentials::read(Path::new(layout::AUTH_DIR))
+                && let Ok(credentials) = read
                 && last.as_ref().is_none_or(|last| last.is_outdated(&credentials, Instant::now()))
             {
                 let state = attempt(&credentials, tls.as_ref()).await;
                 report.set_password(state);
                 last = Some(Attempt { credentials, state, at: Instant::now() });
             }
+            let rejected = || last.as_ref()?.unknown_superuser(&superuser);
+            report.set_credentials_problem(unusable.or_else(rejected));
             tokio::time::sleep(INTERVAL).await;
         }
     });
+}
+
+/// Why an instance ends that reads the Secret now; none if it is not known what it would read.
+fn unusable(error: &FileError) -> Option<String> {
+    (error.kind() == io::ErrorKind::InvalidData).then(|| display_chain(error))
 }
 
 /// The last attempt to authenticate.
@@ -70,6 +81,14 @@ impl Attempt {
             PasswordState::Unknown => INTERVAL,
         };
         age >= limit || self.credentials != *current
+    }
+
+    /// A wrong password does not matter to the next instance, which uses the pod's socket, but it needs a role of that name.
+    fn unknown_superuser(&self, superuser: &str) -> Option<String> {
+        let is_other = self.credentials.username != superuser;
+        (is_other && self.state == PasswordState::Rejected).then(|| {
+            "its key \"username\" has another name than when the server was started, and the server rejects that".to_owned()
+        })
     }
 }
 
@@ -130,6 +149,35 @@ mod tests {
         #[case] expected: PasswordState,
     ) {
         assert_eq!(state_by_code(code.as_ref()), expected);
+    }
+
+    #[test]
+    fn superuser_that_the_server_rejects_is_a_problem_unless_only_the_password_is_wrong() {
+        let attempt = |username: &str, state| {
+            let credentials = Credentials { username: username.into(), password: "a".into() };
+            Attempt { credentials, state, at: Instant::now() }
+        };
+        assert!(attempt("someone", PasswordState::Rejected).unknown_superuser("postgres").is_some());
+        for (username, state) in [
+            ("postgres", PasswordState::Rejected),
+            ("another", PasswordState::Accepted),
+            ("another", PasswordState::Unknown),
+        ] {
+            assert_eq!(attempt(username, state).unknown_superuser("postgres"), None, "{username} {state:?}");
+        }
+    }
+
+    #[test]
+    fn secret_that_no_instance_can_read_is_a_problem_and_one_that_is_not_mounted_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let problem = || unusable(&Credentials::read(directory.path()).err().unwrap());
+        assert_eq!(problem(), None);
+        fs::write(directory.path().join("username"), "postgres").unwrap();
+        for password in [&b""[..], b"two\nlines", b"\xff"] {
+            fs::write(directory.path().join("password"), password).unwrap();
+            let problem = problem().unwrap();
+            assert!(problem.contains("password") && !problem.contains("two"), "{problem}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

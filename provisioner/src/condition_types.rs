@@ -12,6 +12,8 @@ pub const CONDITION_IMAGE_DIFFERS: &str = "ImageDiffersFromCatalog";
 pub const CONDITION_RESTART_PENDING: &str = "RestartPending";
 /// Condition: the volume is being expanded; if it is false, why it cannot be.
 pub const CONDITION_STORAGE_RESIZING: &str = "StorageResizing";
+/// Condition: the volume is lost when the pod stops.
+pub const CONDITION_VOLUME_AT_RISK: &str = "VolumeAtRisk";
 /// Condition: the server rejects the password of the database's Secret.
 pub const CONDITION_PASSWORD_MISMATCH: &str = "PasswordMismatch";
 /// Condition: the server would not start with the settings that it has now, or with those of the Secret that the spec newly names;
@@ -37,11 +39,15 @@ pub const REASON_BEING_CHECKED: &str = "SettingsBeingChecked";
 /// The reasons that a check of a Secret gives.
 pub const REASONS_OF_CHECK: [&str; 3] = [REASON_SECRET_REJECTED, REASON_NOT_CHECKED, REASON_BEING_CHECKED];
 
+/// Reason of [`CONDITION_PASSWORD_MISMATCH`]: no server can be started with the Secret.
+pub const REASON_CREDENTIALS_UNUSABLE: &str = "CredentialsUnusable";
+
 /// Reason of missing readiness, and of the Event about the begin of a removal: the object was deleted.
 pub const REASON_DELETING: &str = "Deleting";
 
 /// Conditions that report a problem, with the status that does.
-pub const PROBLEMS: [(&str, &str); 11] = [
+pub const PROBLEMS: [(&str, &str); 12] = [
+    (CONDITION_VOLUME_AT_RISK, "True"),
     (CONDITION_PROVISIONING_STARTED, "False"),
     (CONDITION_AUTH_SECRET_MISSING, "True"),
     (CONDITION_PASSWORD_MISMATCH, "True"),
@@ -55,4 +61,4 @@ pub const PROBLEMS: [(&str, &str); 11] = [
     (CONDITION_RESTART_PENDING, "True"),
 ];
 /// How many of [`PROBLEMS`] make a database [`CONDITION_DEGRADED`]: the others are states that were asked for.
-pub const DEGRADING: usize = 8;
+pub const DEGRADING: usize = 9;

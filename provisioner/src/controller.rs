@@ -152,8 +152,8 @@ async fn provision(
     }
     let workload = workload.as_ref().filter(|workload| Owner::of(&database).owns(&workload.metadata));
     let running = Observation { settings_check: settings, ..observe(context, &database, workload).await };
-    if let Some(workload) = workload.filter(|_| database.paused().is_none()) {
-        start_pod(context, workload, &running).await;
+    if let Some(workload) = workload {
+        start_pod(context, &database, workload, &running).await;
     }
     let observed = Observed {
         workload,
@@ -187,12 +187,14 @@ async fn provision(
     }))
 }
 
-/// Removes what keeps the StatefulSet's controller from making a pod of the present template.
-async fn start_pod(context: &Context, workload: &StatefulSet, running: &Observation) {
+/// Removes what keeps the StatefulSet's controller from making a pod of the present template. Of a paused database the request that
+/// holds the pause replaces the pod, but it may not have the controller try again.
+async fn start_pod(context: &Context, database: &Postgres, workload: &StatefulSet, running: &Observation) {
+    let is_paused = database.paused().is_some();
     let (namespace, database) = (workload.namespace().unwrap_or_default(), workload.name_any());
     let is_refused = running.unready.as_ref().is_some_and(|unready| unready.reason == POD_REFUSED);
     let done = match &running.server_pod {
-        PodLookup::Found(pod) if pod.is_superseded => {
+        PodLookup::Found(pod) if pod.is_superseded && !is_paused => {
             let deleted = pod_deletion::delete(context, &namespace, pod).await;
             deleted.map(|()| tracing::info!(namespace, pod = pod.name, "replaced a pod that had no node"))
         }

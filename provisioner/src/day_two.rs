@@ -30,9 +30,9 @@ use pgops_api::{Claim, Postgres, PostgresOpsRequest};
 use pgops_kube::ApiError;
 
 use crate::context::Context;
+use crate::expand::preview_expansion;
 use crate::next_pod::{self, NextPod};
 use crate::observation::{Observation, PodLookup};
-use crate::observe::preview_expansion;
 use facts::Facts;
 pub use facts::Template;
 

@@ -1,7 +1,7 @@
 //! Objects for tests.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::runtime::events::Reporter;
 use pgops_api::{Postgres, PostgresVersion, names};
 use pgops_kube::ImageArgs;
@@ -90,4 +90,13 @@ pub fn claim(name: &str, is_annotated: bool) -> PersistentVolumeClaim {
     let annotation = (names::ANNOTATION_DATABASE_UID.to_owned(), "of-a-halted-one".to_owned());
     claim.metadata.annotations = is_annotated.then(|| [annotation].into());
     claim
+}
+
+/// Stores the claim and the Secret that a pod of the workload cannot start without.
+pub fn put_what_pods_require(server: &FakeApiServer) {
+    server.put(&claim(&names::claim("orders", 0), true));
+    let auth = json!({
+        "metadata": { "name": "orders-auth", "namespace": "demo" }, "data": { "username": "", "password": "" },
+    });
+    server.put(&serde_json::from_value::<Secret>(auth).unwrap());
 }

@@ -16,6 +16,7 @@ mod controller;
 mod day_two;
 mod deletion;
 mod design;
+mod expand;
 mod expansion;
 mod finalizer;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod instance;
 mod lost_children;
 mod member_pods;
 mod members;
+mod metadata_patch;
 mod metrics;
 mod next_pod;
 mod observation;
@@ -45,6 +47,7 @@ mod standby_certificate;
 mod standby_secret;
 mod status;
 mod unready;
+mod volume_risk;
 
 use std::process::ExitCode;
 

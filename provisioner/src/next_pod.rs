@@ -1,10 +1,12 @@
-//! Whether the API server would take the next pod of a database: asked by a dry run before the present pod is deleted. A limit
-//! range, a quota or a policy may have changed since that was created, and a request may have changed the template.
+//! Whether the next pod of a database could take the place of the present one: asked before that is deleted. Its volume, or an object
+//! that it requires, may have been deleted since it was created; a limit range, a quota or a policy may have changed; and a request
+//! may have changed the template. Whether the API server would take the pod is found out by a dry run.
 //!
 //! The scheduler cannot be asked: that takes the right to read all nodes, which the provisioner does not have.
 
 mod candidate;
 mod quota;
+mod references;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -16,34 +18,48 @@ use pgops_kube::ApiError;
 use crate::apply::MANAGER;
 use crate::context::Context;
 use crate::observe;
+use crate::volume_risk::volume_risk;
 use candidate::candidate;
 use quota::Excess;
 
 /// Longest message of the API server, in bytes.
 const MAX_WORDS: usize = 1024;
 
-/// What the API server says of the next pod.
+/// What is known of the next pod.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum NextPod {
-    /// It was not asked: no pod is about to be deleted.
+    /// It was not looked up: no pod is about to be deleted.
     #[default]
     NotAsked,
-    /// It would take the pod; or it cannot tell.
+    /// The API server would take it; or it cannot tell.
     Accepted,
-    /// It refuses the pod, with its message.
+    /// The API server refuses it, with its message.
     Refused(String),
-    /// It cannot tell at the moment, with the reason.
+    /// The API server cannot tell at the moment, with the reason.
     Unavailable(String),
+    /// It requires something that does not exist.
+    Lacks(String),
+    /// It would not have the volume of the present one, and why.
+    LosesVolume(String),
 }
 
-/// Asks the API server about the pod that the workload's controller would create from its present template.
+/// Asks about the pod that the workload's controller would create from its present template.
 pub async fn ask(
     context: &Context,
     database: &Postgres,
     workload: &StatefulSet,
 ) -> Result<NextPod, ApiError> {
+    if let Some(risk) = volume_risk(context, database, workload).await? {
+        return Ok(NextPod::LosesVolume(risk.to_string()));
+    }
     let pod = candidate(database, workload);
-    let pods: Api<Pod> = Api::namespaced(context.client.clone(), &database.namespace().unwrap_or_default());
+    let namespace = database.namespace().unwrap_or_default();
+    if let Some(spec) = &pod.spec
+        && let Some(missing) = references::missing(&context.client, &namespace, spec).await
+    {
+        return Ok(NextPod::Lacks(missing.to_string()));
+    }
+    let pods: Api<Pod> = Api::namespaced(context.client.clone(), &namespace);
     let params = PostParams { dry_run: true, field_manager: Some(MANAGER.to_owned()) };
     let asked = pods.create(&params, &pod).await;
     let Err(error) = asked.map_err(ApiError::on::<Pod>("ask about", pod.name_any())) else {
@@ -84,7 +100,8 @@ fn cannot_tell(words: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{self, database, version, workload};
+    use crate::fixtures::{self, database, put_what_pods_require, version, workload};
+    use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
     use pgops_testing::fake_api_server::FakeApiServer;
     use serde_json::json;
 
@@ -101,6 +118,7 @@ mod tests {
         }))
         .unwrap();
         server.put(&present);
+        put_what_pods_require(&server);
         server.refuse_to_create::<Pod>(words);
         let before = server.version();
         let answer = ask(&fixtures::context(&server), &database(json!({})), &workload).await.unwrap();
@@ -114,6 +132,25 @@ mod tests {
         let words = "pods \"orders-pod-check\" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi";
         let told = words.replace("orders-pod-check", "orders-0");
         assert_eq!(refused_with(Some(words)).await, NextPod::Refused(told));
+    }
+
+    #[tokio::test]
+    async fn next_pod_needs_the_volume_and_the_objects_that_it_requires() {
+        let server = FakeApiServer::new("demo");
+        put_what_pods_require(&server);
+        let workload = workload(&version("13.16", "13.16", None));
+        let context = fixtures::context(&server);
+        let database = database(json!({}));
+        let ask = async || ask(&context, &database, &workload).await.unwrap();
+        assert_eq!(ask().await, NextPod::Accepted);
+        server.change::<Secret>("orders-auth", |it| it["data"] = json!({ "username": "" }));
+        assert_eq!(ask().await, NextPod::Lacks("Secret orders-auth has no key \"password\"".to_owned()));
+        server.change::<PersistentVolumeClaim>("data-orders-0", |it| {
+            it["metadata"]["deletionTimestamp"] = json!("2026-11-20T10:00:00Z");
+            it["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"]);
+        });
+        let NextPod::LosesVolume(words) = ask().await else { panic!("it would be lost") };
+        assert!(words.contains("data-orders-0 is being deleted"), "{words}");
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use crate::certificates::CertificateProblem;
 use crate::expansion::Expansion;
 use crate::settings_check::SettingsCheck;
 use crate::unready::Unready;
+use crate::volume_risk::VolumeLookup;
 
 /// Longest reason of an instance, in bytes.
 const MAX_REASON: usize = 1024;
@@ -41,6 +42,7 @@ pub struct Observation {
     pub restart: Restart,
     /// What becomes of the volume claim; none if that was not looked up.
     pub expansion: Option<Expansion>,
+    pub volume: VolumeLookup,
     pub auth_secret: AuthSecret,
     /// What is known of the Secret with settings; none if nothing was built.
     pub settings_check: Option<SettingsCheck>,
@@ -185,6 +187,8 @@ pub struct ServerReport {
     /// How much of the volume is in use, as text.
     pub storage: Option<String>,
     pub password: PasswordState,
+    /// Why no instance can be started with the Secret of the superuser.
+    pub credentials_problem: Option<String>,
     pub settings_changed: bool,
     /// Why the server would not start with what is in `configSecret` now.
     pub config_secret_rejection: Option<String>,
@@ -236,6 +240,7 @@ impl From<InstanceStatus> for ServerReport {
             unready_reason: status.unready_reason.map(|reason| bounded(reason, MAX_REASON, "")),
             storage: status.volume.filter(|volume| volume.size > 0).map(text),
             password: status.password,
+            credentials_problem: status.credentials_problem.map(|problem| bounded(problem, MAX_REASON, "")),
             settings_changed: status.settings_changed,
             config_secret_rejection: status
                 .config_secret_rejection

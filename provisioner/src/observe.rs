@@ -2,29 +2,26 @@
 //! the status said before: it is not worth a database that is not built.
 
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
-use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
-use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
-use pgops_api::postgres::StorageType;
 use pgops_api::{Owner, Postgres, names};
 use pgops_kube::observed::ready;
 use pgops_kube::pod_problem::{creation_problem, start_problem};
-use pgops_kube::{ApiError, lost_pod, patch};
-use serde_json::json;
+use pgops_kube::{ApiError, lost_pod};
 
 use crate::certificates;
-use crate::claims::volume_claims;
-use crate::context::{Context, patch_params};
+use crate::context::Context;
 use crate::design::has_standbys;
-use crate::expansion::{self, Expansion};
+use crate::expand::expand;
 use crate::instance;
 use crate::member_pods::member_pods;
 use crate::members::members;
 use crate::observation::{Observation, PodLookup, Restart, ServerContainer, ServerPod, ServerReport};
 use crate::unready::Unready;
+use crate::volume_risk::volume_risk;
 use crate::{restart, secret};
 
 /// Observes a database with the workload of its own, if that exists, and expands its volume claim if that is requested.
@@ -47,6 +44,8 @@ pub async fn observe(context: &Context, database: &Postgres, workload: Option<&S
         observation.unready = told(database, refused_pod(context, database, workload).await).flatten();
         return observation;
     };
+    let risk = told(database, volume_risk(context, database, workload).await);
+    observation.volume = risk.map(Into::into).unwrap_or_default();
     observation.restart =
         told(database, outdated(context, database, workload, &pod).await).unwrap_or_default();
     observation.pod = Some(pod.name_any());
@@ -57,6 +56,7 @@ pub async fn observe(context: &Context, database: &Postgres, workload: Option<&S
         let reason = observation.instance.as_ref().and_then(|instance| instance.unready_reason.as_deref());
         observation.unready = lost_pod(&pod, Timestamp::now())
             .map(Unready::from)
+            .or_else(|| Unready::held(&pod))
             .or_else(|| start_problem(&pod, &events).map(Unready::from))
             .or_else(|| reason.map(Unready::instance));
     } else if database.replicas() == 1 {
@@ -165,109 +165,16 @@ fn server_pod(workload: &StatefulSet, pod: &Pod, changes: &Restart) -> ServerPod
     }
 }
 
-/// Raises the request of the volume claim, or lowers one that failed, unless the database is paused, and reports how far the
-/// expansion is.
-async fn expand(context: &Context, database: &Postgres) -> Result<Option<Expansion>, ApiError> {
-    if database.storage_type() == StorageType::Ephemeral {
-        return Ok(Some(Expansion::Done));
-    }
-    let Some(requested) = expansion::requested(database) else { return Ok(None) };
-    let name = database.name_any();
-    let namespace = database.namespace().unwrap_or_default();
-    let Some((mut claim, class)) = claim_and_class(context, database).await? else { return Ok(None) };
-    let first = claim.name_any();
-    if let Some(size) = expansion::lowered(requested, &claim) {
-        if database.paused().is_some() {
-            return Ok(None);
-        }
-        match resize(context, database, "lower the request of", &claim, &size).await {
-            Ok(lowered) => claim = lowered,
-            Err(error) if error.is_refused() => {
-                return Ok(Some(expansion::lowering_refused(requested, &claim, &error.cause())));
-            }
-            Err(error) => return Err(error),
-        }
-        tracing::info!(
-            namespace,
-            database = name,
-            claim = first,
-            size,
-            "lowered the request of the volume claim"
-        );
-    }
-    let expansion = expansion::decide(requested, &claim, class.as_ref());
-    let Expansion::Raise(size) = &expansion else { return Ok(Some(expansion)) };
-    if database.paused().is_some() {
-        return Ok(None);
-    }
-    match resize(context, database, "expand", &claim, size).await {
-        Ok(claim) => {
-            tracing::info!(namespace, database = name, claim = first, size, "expanding the volume claim");
-            Ok(Some(expansion::decide(requested, &claim, class.as_ref())))
-        }
-        Err(error) if error.is_refused() => Ok(Some(expansion::refused(requested, &claim, &error.cause()))),
-        Err(error) => Err(error),
-    }
-}
-
-async fn resize(
-    context: &Context,
-    database: &Postgres,
-    verb: &'static str,
-    claim: &PersistentVolumeClaim,
-    size: &str,
-) -> Result<PersistentVolumeClaim, ApiError> {
-    let change = json!({ "spec": { "resources": { "requests": { "storage": size } } } });
-    patch::patch(&api(context, database), verb, claim, &patch_params(), change).await
-}
-
-/// What would become of the volume claim if the database requested that size.
-pub async fn preview_expansion(
-    context: &Context,
-    database: &Postgres,
-    size: &str,
-) -> Result<Option<Expansion>, ApiError> {
-    let found = claim_and_class(context, database).await?;
-    Ok(found.map(|(claim, class)| expansion::decide(size, &claim, class.as_ref())))
-}
-
-/// The volume claim of the first pod, and its class.
-async fn claim_and_class(
-    context: &Context,
-    database: &Postgres,
-) -> Result<Option<(PersistentVolumeClaim, Option<StorageClass>)>, ApiError> {
-    let name = database.name_any();
-    let namespace = database.namespace().unwrap_or_default();
-    let claims = volume_claims(&context.client, &namespace, &name).await?;
-    let first = names::claim(&name, 0);
-    let Some(claim) = claims.into_iter().find(|claim| claim.name_any() == first) else { return Ok(None) };
-    let class = class(context, &claim).await?;
-    Ok(Some((claim, class)))
-}
-
-/// The class of a claim, if it exists.
-async fn class(context: &Context, claim: &PersistentVolumeClaim) -> Result<Option<StorageClass>, ApiError> {
-    let Some(name) = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref()) else {
-        return Ok(None);
-    };
-    if name.is_empty() {
-        return Ok(None);
-    }
-    let classes: Api<StorageClass> = Api::all(context.client.clone());
-    classes.get_opt(name).await.map_err(ApiError::on::<StorageClass>("read", name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{self, claim, database, version, workload};
+    use crate::fixtures::{self, database, version, workload};
     use crate::observation::AuthSecret;
+    use crate::volume_risk::VolumeLookup;
     use k8s_openapi::api::core::v1::Secret;
-    use pgops_api::Condition;
-    use pgops_api::postgres::{CONDITION_PAUSED, PostgresStatus};
     use pgops_kube::node_affinity;
     use pgops_testing::fake_api_server::FakeApiServer;
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     fn parse<K: serde::de::DeserializeOwned>(object: Value) -> K {
         serde_json::from_value(object).unwrap()
@@ -321,6 +228,7 @@ mod tests {
         let observed = observe(&context, &database(json!({})), Some(&workload)).await;
         assert_eq!(observed.restart, Restart::Pending(vec!["priorityClassName".to_owned()]));
         assert_eq!(observed.pod.as_deref(), Some("orders-0"));
+        assert!(matches!(observed.volume, VolumeLookup::AtRisk(_)), "there is no claim");
         let is_outdated = |observed: &Observation| match &observed.server_pod {
             PodLookup::Found(pod) => pod.is_outdated,
             PodLookup::Missing | PodLookup::Unknown => panic!("no pod"),
@@ -384,62 +292,5 @@ mod tests {
         let problem = observe(&context, &database(json!({})), Some(&running())).await.unready.unwrap();
         assert_eq!(problem.reason, "ContainerNotStarted");
         assert!(problem.message.contains("FailedCreatePodSandBox: Failed to create"), "{}", problem.message);
-    }
-
-    #[tokio::test]
-    async fn claim_is_expanded_unless_the_database_is_paused() {
-        let server = FakeApiServer::new("demo");
-        let mut small = claim("data-orders-0", true);
-        small.spec = parse(json!({
-            "storageClassName": "fast", "resources": { "requests": { "storage": "1Gi" } },
-        }));
-        small.status = parse(json!({ "phase": "Bound", "capacity": { "storage": "1Gi" } }));
-        server.put(&small);
-        let class = json!({
-            "metadata": { "name": "fast" }, "provisioner": "p", "allowVolumeExpansion": true,
-        });
-        server.put(&parse::<StorageClass>(class));
-        let mut larger =
-            database(json!({ "storage": { "resources": { "requests": { "storage": "2Gi" } } } }));
-        let requested = || {
-            let spec = server.get::<PersistentVolumeClaim>("data-orders-0").unwrap().spec.unwrap();
-            spec.resources.unwrap().requests.unwrap()["storage"].0.clone()
-        };
-        let context = fixtures::context(&server);
-
-        let now =
-            k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
-        let pause = Condition::new(CONDITION_PAUSED, "True", "Paused", "paused by r (uid 1)", now);
-        larger.status = Some(PostgresStatus { conditions: vec![pause], ..PostgresStatus::default() });
-        assert_eq!(observe(&context, &larger, None).await.expansion, None);
-        assert_eq!(requested(), "1Gi");
-        larger.status = None;
-        let expansion = observe(&context, &larger, None).await.expansion;
-        assert!(matches!(expansion, Some(Expansion::InProgress(_))), "{expansion:?}");
-        assert_eq!(requested(), "2Gi");
-    }
-
-    #[tokio::test]
-    async fn request_of_a_failed_expansion_is_lowered_with_the_spec() {
-        let server = FakeApiServer::new("demo");
-        let mut failed = claim("data-orders-0", true);
-        failed.spec = parse(json!({ "resources": { "requests": { "storage": "100Ti" } } }));
-        failed.status = parse(json!({
-            "phase": "Bound", "capacity": { "storage": "1Gi" },
-            "conditions": [{ "type": "ControllerResizeError", "status": "True", "message": "quota exceeded" }],
-        }));
-        server.put(&failed);
-        let requested = || {
-            let spec = server.get::<PersistentVolumeClaim>("data-orders-0").unwrap().spec.unwrap();
-            spec.resources.unwrap().requests.unwrap()["storage"].0.clone()
-        };
-        let context = fixtures::context(&server);
-        server.refuse_to_change::<PersistentVolumeClaim>(Some("an old API server"));
-        let refused = observe(&context, &database(json!({})), None).await.expansion;
-        let Some(Expansion::Blocked(state)) = refused else { panic!("{refused:?}") };
-        assert!(state.to_string().contains("still requests 100Ti"), "{state}");
-        server.refuse_to_change::<PersistentVolumeClaim>(None);
-        let lowered = observe(&context, &database(json!({})), None).await.expansion;
-        assert_eq!((requested().as_str(), lowered), ("1025Mi", Some(Expansion::Done)));
     }
 }

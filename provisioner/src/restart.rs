@@ -17,6 +17,8 @@ const MAX_NAMED: usize = 12;
 pub const RESOURCES: &str = "resources";
 /// How the Secret with settings is named.
 pub const CONFIG_SECRET: &str = "configSecret";
+/// How the Secret with the password is named.
+pub const AUTH_SECRET: &str = "authSecret";
 /// How the Secret with the certificate is named.
 pub const TLS: &str = "tls";
 
@@ -117,8 +119,8 @@ fn field(path: &str) -> String {
         ("/spec/containers/postgres/resources", RESOURCES),
         ("/spec/containers/postgres/volumeMounts", "volumes"),
         ("/spec/volumes/config", CONFIG_SECRET),
-        ("/spec/volumes/auth", "authSecret"),
-        ("/spec/volumes/auth-next", "authSecret"),
+        ("/spec/volumes/auth", AUTH_SECRET),
+        ("/spec/volumes/auth-next", AUTH_SECRET),
         ("/spec/volumes/settings", "configuration"),
         ("/spec/volumes/tls", TLS),
         ("/spec/initContainers/install/image", "image of the instance"),

@@ -64,6 +64,7 @@ pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
     conditions.provisioned(has_primary);
     conditions.restart(&observed.running.restart);
     conditions.storage(observed.running.expansion.as_ref());
+    conditions.volume(&observed.running.volume);
     conditions.auth_secret(observed.running);
     conditions.settings(observed.running);
     conditions.certificates(observed.running);

@@ -51,6 +51,28 @@ impl Unready {
         })
     }
 
+    /// A pod that has ended, and whose object another controller keeps: the StatefulSet creates no other one before it is removed.
+    pub fn held(pod: &Pod) -> Option<Self> {
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        let finalizers = pod.metadata.finalizers.as_deref().unwrap_or_default();
+        let is_held = pod.metadata.deletion_timestamp.is_some()
+            && matches!(phase, Some("Succeeded" | "Failed"))
+            && !finalizers.is_empty();
+        is_held.then(|| Self {
+            reason: LOST[1],
+            message: bounded(
+                format!(
+                    "pod {} has ended, is being deleted, and is kept by its finalizers: nothing takes its place until the \
+                     controllers that have set them remove them: {}",
+                    pod.name_any(),
+                    finalizers.join(", ")
+                ),
+                MAX_TEXT,
+                "",
+            ),
+        })
+    }
+
     /// Whether its pod is lost: it may still run, and uses its volume.
     pub fn is_lost(&self) -> bool {
         LOST.contains(&self.reason)
@@ -106,5 +128,22 @@ mod tests {
             let remedy = "kubectl -n demo label pod orders-0 kubedb.com/role=primary --overwrite";
             assert!(unready.message.ends_with(remedy), "{}", unready.message);
         }
+    }
+
+    #[test]
+    fn pod_that_has_ended_and_is_kept_by_finalizers_is_told() {
+        let pod = |deleted: Option<&str>, phase: &str, finalizers: &[&str]| {
+            let metadata =
+                json!({ "name": "orders-0", "deletionTimestamp": deleted, "finalizers": finalizers });
+            let object = json!({ "metadata": metadata, "status": { "phase": phase } });
+            serde_json::from_value::<Pod>(object).unwrap()
+        };
+        let (deleted, held) = (Some("2026-11-20T10:00:00Z"), ["mesh.example/drain"]);
+        let unready = Unready::held(&pod(deleted, "Succeeded", &held)).unwrap();
+        assert_eq!(unready.reason, "PodNotEnding");
+        assert!(unready.message.ends_with("mesh.example/drain"), "{}", unready.message);
+        assert_eq!(Unready::held(&pod(deleted, "Running", &held)), None, "its server still stops");
+        assert_eq!(Unready::held(&pod(deleted, "Succeeded", &[])), None);
+        assert_eq!(Unready::held(&pod(None, "Succeeded", &held)), None);
     }
 }

@@ -22,6 +22,8 @@ pub struct InstanceStatus {
     pub volume: Option<VolumeUse>,
     /// Whether the server accepts the password of the mounted Secret.
     pub password: PasswordState,
+    /// Why no instance can be started with what the mounted Secret has now; none if one can.
+    pub credentials_problem: Option<String>,
     /// Whether the user's settings have changed since the server was started.
     pub settings_changed: bool,
     /// Why the server would not start with what is in `configSecret` now, as it reports it; none if it would.

@@ -32,8 +32,8 @@ pub enum StorageRisk {
     },
     /// Only the running pod keeps the volume.
     #[error(
-        "PersistentVolumeClaim {claim} is being deleted, and only the running pod keeps its volume: an upgrade stops that \
-         pod. A deletion cannot be undone: back up the data now, set the PersistentVolume's reclaim policy to Retain, \
+        "PersistentVolumeClaim {claim} is being deleted, and only the running pod keeps its volume, which is lost when \
+         that pod stops. A deletion cannot be undone: back up the data now, set the PersistentVolume's reclaim policy to Retain, \
          then restore the data into a new database"
     )]
     ClaimDeleted {

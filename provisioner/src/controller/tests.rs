@@ -84,6 +84,29 @@ async fn refused_pod_is_reported_although_its_retry_is_refused_too() {
     assert!(told(&server, "ProvisioningStarted").1.contains("a policy about StatefulSets"));
 }
 
+/// In the outage of an upgrade the controller would wait for up to 17 minutes after a quota was raised.
+#[tokio::test]
+async fn refused_pod_of_a_paused_database_is_retried() {
+    let server = created();
+    provision_once(&server, None).await.unwrap();
+    server.change::<StatefulSet>("orders", |it| it["status"] = json!({ "replicas": 0 }));
+    let workload = server.get::<StatefulSet>("orders").unwrap();
+    let refusal: Event = serde_json::from_value(json!({
+        "metadata": { "name": "e" }, "involvedObject": { "uid": workload.uid() }, "reason": "FailedCreate",
+        "message": "exceeded quota", "lastTimestamp": "2026-11-20T10:00:00Z",
+    }))
+    .unwrap();
+    server.put(&refusal);
+    server.change::<Postgres>("orders", |it| {
+        it["status"]["conditions"] = json!([{
+            "type": "Paused", "status": "True", "lastTransitionTime": "2026-11-20T10:00:00Z",
+        }]);
+    });
+    provision_once(&server, Some(workload)).await.unwrap();
+    let workload = server.get::<StatefulSet>("orders").unwrap();
+    assert!(workload.annotations().contains_key(names::ANNOTATION_POD_RETRY), "{:?}", workload.annotations());
+}
+
 /// The StatefulSet's controller does not replace it: it would wait for its node for ever.
 #[tokio::test]
 async fn pod_without_a_node_is_replaced_when_the_template_has_changed() {

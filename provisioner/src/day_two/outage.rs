@@ -38,6 +38,22 @@ pub fn end(status: &mut PostgresOpsRequestStatus, ready_since: Timestamp, now: T
     status.outage = Some(text);
 }
 
+/// Records that the request ends while no server is ready: nothing measures the rest.
+pub fn leave(status: &mut PostgresOpsRequestStatus, now: Timestamp) {
+    let Some(outage) = condition::find(&status.conditions, CONDITION_OUTAGE).filter(|it| it.is_true()) else {
+        return;
+    };
+    let text = seconds(now.duration_since(outage.last_transition_time.0).max(SignedDuration::ZERO));
+    let message = format!(
+        "the server had accepted no writes for {text} when the request ended; the condition Ready of the Postgres says how it is"
+    );
+    condition::set(
+        &mut status.conditions,
+        Condition::new(CONDITION_OUTAGE, "Unknown", "RequestEnded", message, Time(now)),
+    );
+    status.outage = Some(format!("over {text}"));
+}
+
 fn is_running(status: &PostgresOpsRequestStatus) -> bool {
     condition::find(&status.conditions, CONDITION_OUTAGE).is_some_and(Condition::is_true)
 }
@@ -64,5 +80,17 @@ mod tests {
         begin(&mut status, at(20));
         end(&mut status, at(30), at(90));
         assert_eq!(status.outage.as_deref(), Some("10.5s"));
+    }
+
+    #[test]
+    fn outage_that_outlasts_its_request_is_not_told_as_one_that_lasts() {
+        let mut status = PostgresOpsRequestStatus::default();
+        leave(&mut status, at(5));
+        assert_eq!(status, PostgresOpsRequestStatus::default());
+        begin(&mut status, at(10));
+        leave(&mut status, at(12));
+        assert_eq!(status.outage.as_deref(), Some("over 2.0s"));
+        let told = condition::find(&status.conditions, CONDITION_OUTAGE).unwrap();
+        assert_eq!((told.status.as_str(), told.reason.as_deref()), ("Unknown", Some("RequestEnded")));
     }
 }

@@ -1,25 +1,21 @@
 //! Changes the password in a database's Secret, without reading it: the API server moves it from one key to another, and answers
 //! with the metadata alone.
 
-use axum::http::{Request, header};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Patch;
-use kube::core::PartialObjectMeta;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, ResourceExt};
 use pgops_api::{Postgres, names};
 use pgops_kube::ApiError;
 use rand::distr::{Alphanumeric, SampleString};
 use serde_json::{Value, json};
 
-use crate::apply::MANAGER;
 use crate::context::{Context, patch_params};
+use crate::metadata_patch::{self, Effect};
 use crate::secret::new_password;
 
 /// Letters and digits of an identification.
 const ID_LENGTH: usize = 16;
-/// What the API server answers with: no data.
-const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 /// What became of a change that names a password by its identification.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,17 +108,10 @@ async fn change(
 ) -> Result<Change, ApiError> {
     let secret = own_secret(database);
     let namespace = database.namespace().unwrap_or_default();
-    let url = format!("{}/{secret}?fieldManager={MANAGER}", Secret::url_path(&(), Some(&namespace)));
-    let request = Request::patch(url)
-        .header(header::CONTENT_TYPE, "application/json-patch+json")
-        .header(header::ACCEPT, METADATA_ONLY)
-        .body(changes.to_string().into_bytes());
-    let sent = match request {
-        Ok(request) => context.client.request::<PartialObjectMeta<Secret>>(request).await,
-        Err(error) => Err(kube::Error::HttpError(error)),
-    };
+    let sent =
+        metadata_patch::send::<Secret>(&context.client, &namespace, &secret, Effect::Stored, changes).await;
     match sent.map_err(ApiError::on::<Secret>(verb, secret)) {
-        Ok(_) => Ok(Change::Made),
+        Ok(()) => Ok(Change::Made),
         Err(error) if error.is_inapplicable_patch() => Ok(Change::NotApplicable),
         Err(error) => Err(error),
     }

@@ -36,6 +36,7 @@ pub fn after(facts: &Facts, step: &Step) -> PostgresOpsRequestStatus {
         }
         Step::End { reason, message } => {
             edit.serves();
+            outage::leave(&mut edit.status, facts.now);
             edit.end(Phase::Failed, CONDITION_FAILED, reason, message);
         }
         Step::Propose(_)

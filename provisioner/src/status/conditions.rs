@@ -17,13 +17,15 @@ use crate::condition_types::{
     CONDITION_ACCEPTING, CONDITION_CERTIFICATE_EXPIRING, CONDITION_DEGRADED, CONDITION_DELETION_BLOCKED,
     CONDITION_HALTED, CONDITION_IMAGE_DIFFERS, CONDITION_PASSWORD_MISMATCH, CONDITION_PROVISIONING_STARTED,
     CONDITION_REPLICA_READY, CONDITION_RESTART_PENDING, CONDITION_SETTINGS_REJECTED,
-    CONDITION_STORAGE_RESIZING, DEGRADING, PROBLEMS, REASON_DELETING,
+    CONDITION_STORAGE_RESIZING, CONDITION_VOLUME_AT_RISK, DEGRADING, PROBLEMS, REASON_CREDENTIALS_UNUSABLE,
+    REASON_DELETING,
 };
 use crate::deletion::DeletionBlocker;
 use crate::expansion::Expansion;
 use crate::image::ImageChoice;
 use crate::observation::{AuthSecret, Observation, Restart};
 use crate::settings_check::SettingsCheck;
+use crate::volume_risk::VolumeLookup;
 
 /// The conditions, and what each new one needs.
 pub struct Conditions<'a> {
@@ -163,6 +165,19 @@ impl Conditions<'_> {
         }
     }
 
+    /// Nothing brings back a claim that is being deleted: it must be known before anything stops the pod.
+    pub fn volume(&mut self, volume: &VolumeLookup) {
+        match volume {
+            VolumeLookup::AtRisk(risk) => {
+                let pod = names::pod(&self.database.name_any(), 0);
+                let message = format!("the volume may be lost when pod {pod} stops: {risk}");
+                self.set(CONDITION_VOLUME_AT_RISK, true, CONDITION_VOLUME_AT_RISK, &message);
+            }
+            VolumeLookup::Kept => self.clear(CONDITION_VOLUME_AT_RISK),
+            VolumeLookup::Unknown => {}
+        }
+    }
+
     pub fn auth_secret(&mut self, running: &Observation) {
         let secret = self.database.auth_secret();
         let namespace = self.database.namespace().unwrap_or_default();
@@ -191,7 +206,15 @@ impl Conditions<'_> {
             AuthSecret::Present => self.clear(CONDITION_AUTH_SECRET_MISSING),
             AuthSecret::Unknown => {}
         }
-        match running.instance.as_ref().map(|instance| instance.password) {
+        let instance = running.instance.as_ref();
+        if let Some(problem) = instance.and_then(|instance| instance.credentials_problem.as_deref()) {
+            let message = format!(
+                "no server can be started with Secret {secret}: {problem}. The one that runs has read it before: correct the Secret"
+            );
+            self.set(CONDITION_PASSWORD_MISMATCH, true, REASON_CREDENTIALS_UNUSABLE, &message);
+            return;
+        }
+        match instance.map(|instance| instance.password) {
             Some(PasswordState::Rejected) => {
                 let message = format!(
                     "the server rejects the username and password in Secret {secret}: one was changed without the other. \

@@ -118,6 +118,9 @@ impl Store {
         if patch_type == PatchType::Apply && self.get(&key).is_none() {
             return (StatusCode::CREATED, self.write(key, changes.clone()));
         }
+        if patch_type == PatchType::Json {
+            return self.patch_by_operations(key, changes);
+        }
         // It has a kind of its own, whose spec is a part of the object's.
         let is_scale = subresource == Some("scale");
         let (status, body) = self.update(key, changes, |object| {
@@ -127,10 +130,22 @@ impl Store {
             };
             match patch_type {
                 PatchType::Strategic => strategic_merge(object, changes),
-                PatchType::Merge | PatchType::Apply => json_patch::merge(object, changes),
+                PatchType::Merge | PatchType::Apply | PatchType::Json => json_patch::merge(object, changes),
             }
         });
         if is_scale && status.is_success() { (status, changes.to_string()) } else { (status, body) }
+    }
+
+    /// All operations apply, or none of them.
+    fn patch_by_operations(&mut self, key: Key, operations: &Value) -> Answer {
+        let Some(mut object) = self.objects.get(&key).map(|object| object.value().clone()) else {
+            return refused(StatusCode::NOT_FOUND, "NotFound");
+        };
+        let operations: json_patch::Patch = serde_json::from_value(operations.clone()).unwrap();
+        if json_patch::patch(&mut object, &operations).is_err() {
+            return refused(StatusCode::UNPROCESSABLE_ENTITY, "Invalid");
+        }
+        (StatusCode::OK, self.write(key, object))
     }
 
     /// Answers as the patch would be answered, and stores nothing.

@@ -122,3 +122,23 @@ async fn list_has_the_objects_with_the_selected_fields() {
     let found = secrets(&server).list(&selected).await.unwrap().items;
     assert_eq!(found.iter().filter_map(|it| it.metadata.name.as_deref()).collect::<Vec<_>>(), ["b"]);
 }
+
+#[tokio::test]
+async fn json_patch_applies_as_a_whole_or_is_refused() {
+    let server = FakeApiServer::new("demo");
+    server.put(&secret("a"));
+    let patch = |operations: Value| {
+        let request = http::Request::patch("/api/v1/namespaces/demo/secrets/a")
+            .header("content-type", "application/json-patch+json")
+            .body(operations.to_string().into_bytes())
+            .unwrap();
+        let client = server.client();
+        async move { code(client.request::<Secret>(request).await) }
+    };
+    let add = json!({ "op": "add", "path": "/metadata/labels", "value": { "x": "y" } });
+    let copy = json!({ "op": "copy", "from": "/data/absent", "path": "/data/absent" });
+    assert_eq!(patch(json!([add, copy])).await, 422);
+    assert_eq!(server.get::<Secret>("a").unwrap().metadata.labels, None);
+    assert_eq!(patch(json!([add])).await, 200);
+    assert_eq!(server.get::<Secret>("a").unwrap().metadata.labels.unwrap()["x"], "y");
+}

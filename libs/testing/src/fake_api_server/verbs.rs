@@ -14,6 +14,8 @@ pub(super) enum PatchType {
     Merge,
     /// It merges lists by their keys.
     Strategic,
+    /// It is a list of operations.
+    Json,
     /// It creates the object if there is none.
     Apply,
 }
@@ -23,6 +25,7 @@ impl PatchType {
         match content_type {
             Some("application/strategic-merge-patch+json") => Self::Strategic,
             Some("application/apply-patch+yaml") => Self::Apply,
+            Some("application/json-patch+json") => Self::Json,
             _ => Self::Merge,
         }
     }

@@ -32,9 +32,8 @@ pub fn restart(facts: &Facts) -> Option<Step> {
         State::NotBegun => Some(match (start_obstacle(facts), &facts.next_pod) {
             (Some(obstacle), _) => refuse(facts, obstacle),
             (None, NextPod::Unavailable(words)) => Step::waiting(POD_NOT_CHECKED, words.clone()),
-            (None, NextPod::NotAsked | NextPod::Accepted | NextPod::Refused(_)) => {
-                Step::Begin { stage: Stage::Restart, message: begin_message(facts) }
-            }
+            // What keeps the next pod from serving is an obstacle.
+            (None, _) => Step::Begin { stage: Stage::Restart, message: begin_message(facts) },
         }),
         State::Running(since, message) => Some(replace(facts, since, recorded_uid(message))),
     }

@@ -7,13 +7,17 @@ use pgops_api::quantity::Quantity;
 use pgops_api::tls::CertificateAlias;
 
 use crate::certificates::CertificateProblem;
+use crate::condition_types::{CONDITION_VOLUME_AT_RISK, REASON_CREDENTIALS_UNUSABLE};
 use crate::day_two::facts::Facts;
 use crate::day_two::plan::{Stage, blamed_stage};
 use crate::day_two::step::{Obstacle, Step};
 use crate::next_pod::NextPod;
 use crate::observation::{AuthSecret, size};
-use crate::restart::{CONFIG_SECRET, TLS};
+use crate::restart::{AUTH_SECRET, CONFIG_SECRET, TLS};
 use crate::unready::POD_REFUSED;
+
+/// Reason: a Secret, a ConfigMap or a key of one that the next pod requires does not exist.
+const REFERENCE_NOT_FOUND: &str = "ReferenceNotFound";
 
 /// What keeps a server from starting again that is about to be stopped; none if nothing is known.
 pub fn start_obstacle(facts: &Facts) -> Option<Obstacle> {
@@ -37,12 +41,21 @@ pub fn refuse(facts: &Facts, obstacle: Obstacle) -> Step {
 }
 
 fn password(facts: &Facts) -> Option<Obstacle> {
-    (facts.running.auth_secret == AuthSecret::Missing).then(|| Obstacle {
-        reason: "SecretNotFound",
+    let secret = facts.database.auth_secret();
+    if facts.running.auth_secret == AuthSecret::Missing {
+        let message = format!(
+            "Secret {secret} does not exist, and no other pod could start without it: see the condition AuthSecretMissing of \
+             the Postgres"
+        );
+        return Some(Obstacle { reason: "SecretNotFound", message });
+    }
+    // The next pod may have another Secret.
+    let instance = facts.running.instance.as_ref().filter(|_| !facts.running.restart.may_name(AUTH_SECRET));
+    let problem = instance?.credentials_problem.as_deref()?;
+    Some(Obstacle {
+        reason: REASON_CREDENTIALS_UNUSABLE,
         message: format!(
-            "Secret {} does not exist, and no other pod could start without it: see the condition AuthSecretMissing of the \
-             Postgres",
-            facts.database.auth_secret()
+            "the server could not be started again with Secret {secret}: {problem}. Correct the Secret first"
         ),
     })
 }
@@ -95,11 +108,20 @@ fn settings(facts: &Facts) -> Option<Obstacle> {
 }
 
 fn next_pod(facts: &Facts) -> Option<Obstacle> {
-    let NextPod::Refused(words) = &facts.next_pod else { return None };
-    Some(Obstacle {
-        reason: POD_REFUSED,
-        message: format!("the API server would refuse the next pod, as a dry run says: {words}"),
-    })
+    let (reason, message) = match &facts.next_pod {
+        NextPod::Refused(words) => {
+            (POD_REFUSED, format!("the API server would refuse the next pod, as a dry run says: {words}"))
+        }
+        NextPod::Lacks(words) => (
+            REFERENCE_NOT_FOUND,
+            format!("{words}, and no other pod could start without it: create it, or change what names it"),
+        ),
+        NextPod::LosesVolume(words) => {
+            (CONDITION_VOLUME_AT_RISK, format!("the volume may be lost with the pod: {words}"))
+        }
+        NextPod::NotAsked | NextPod::Accepted | NextPod::Unavailable(_) => return None,
+    };
+    Some(Obstacle { reason, message })
 }
 
 /// The kernel would kill a server that fills its buffers, and one with large buffers already while it starts.

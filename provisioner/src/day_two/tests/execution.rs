@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Template, pod};
 use crate::day_two::execute;
-use crate::fixtures::{context, database, version, workload};
+use crate::fixtures::{context, database, put_what_pods_require, version, workload};
 use crate::observation::{Observation, PodLookup};
 
 #[tokio::test]
@@ -25,6 +25,7 @@ async fn pod_is_deleted_once_the_api_server_would_take_the_next_one() {
         }))
         .unwrap();
         server.put(&request);
+        put_what_pods_require(&server);
         let present = json!({ "metadata": { "name": "orders-0", "uid": "p" }, "spec": { "containers": [] } });
         server.put(&serde_json::from_value::<Pod>(present).unwrap());
         server.refuse_to_create::<Pod>(refusal);

@@ -52,7 +52,7 @@ fn restart_whose_pod_finds_no_node_fails_with_the_words_of_the_scheduler() {
     assert_eq!(scenario.steps(2), ["fail Restart PodUnschedulable", "end PodUnschedulable"]);
     let (phase, _, message) = scenario.end();
     assert!(phase == Phase::Failed && message.contains("0/1 nodes are available"), "{message}");
-    assert!(scenario.outage().starts_with("since "), "{}", scenario.outage());
+    assert!(scenario.outage().starts_with("over "), "{}", scenario.outage());
     assert_eq!(condition::find(scenario.request.conditions(), "Waiting"), None);
 }
 

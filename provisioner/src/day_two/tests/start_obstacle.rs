@@ -34,6 +34,20 @@ fn server_is_not_stopped_for_a_pod_that_the_api_server_would_refuse() {
     assert_eq!(down.steps(1), ["begin Restart"]);
 }
 
+#[rstest]
+#[case::object(NextPod::Lacks("ConfigMap env does not exist".to_owned()), "ReferenceNotFound", "ConfigMap env does not exist, and no")]
+#[case::volume(NextPod::LosesVolume("the claim is being deleted".to_owned()), "VolumeAtRisk", "lost with the pod: the claim is")]
+fn server_is_not_stopped_for_a_pod_that_could_not_start_or_would_have_no_data(
+    #[case] next_pod: NextPod,
+    #[case] reason: &str,
+    #[case] words: &str,
+) {
+    let mut scenario = restart(json!({}));
+    scenario.next_pod = next_pod;
+    let message = refused(&mut scenario, reason);
+    assert!(message.contains(words), "{message}");
+}
+
 #[test]
 fn resources_that_the_api_server_would_refuse_come_back_without_an_outage() {
     let new = json!({ "postgres": { "resources": { "limits": { "memory": "2Gi" } } } });
@@ -111,6 +125,21 @@ fn server_whose_password_is_missing_is_not_stopped() {
     down.running.auth_secret = AuthSecret::Missing;
     down.set_pod(None);
     assert_eq!(down.steps(1), ["begin Restart"]);
+}
+
+#[test]
+fn server_whose_secret_is_unusable_is_not_stopped_unless_the_next_pod_has_another() {
+    let unusable = || {
+        let mut scenario = restart(json!({}));
+        let problem = "key \"password\" of the database's auth secret must be one line of text";
+        scenario.instance(|it| it.credentials_problem = Some(problem.to_owned()));
+        scenario
+    };
+    let message = refused(&mut unusable(), "CredentialsUnusable");
+    assert!(message.contains("Secret orders-auth: key \"password\""), "{message}");
+    let mut other = unusable();
+    other.running.restart = Restart::Pending(vec!["authSecret".to_owned()]);
+    assert_eq!(other.steps(1), ["begin Restart"]);
 }
 
 #[test]

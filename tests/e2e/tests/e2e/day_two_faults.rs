@@ -40,6 +40,43 @@ async fn server_whose_password_is_missing_is_not_restarted() -> anyhow::Result<(
 }
 
 #[tokio::test]
+async fn server_whose_secrets_and_variables_are_incomplete_is_not_restarted() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        ns.secret("settings", names::USER_CONF, "work_mem = '5MB'").await?;
+        ns.secret("variables", "A", "b").await?;
+        let source = json!({"secretKeyRef": {"name": "variables", "key": "A"}});
+        let container = json!({"name": "postgres", "env": [{"name": "A", "valueFrom": source}]});
+        let orders = ns.postgres("orders").version("17.11");
+        let orders = orders.field("configSecret", json!({"name": "settings"}));
+        let orders =
+            orders.field("podTemplate", json!({"spec": {"containers": [container]}})).ready().await?;
+        let before = pod(ns).await?;
+        let secrets = ns.api::<Secret>();
+        let refused = async |name: &str, expected: &str| {
+            let restart = request(ns, name, "Restart").create().await?;
+            let (reason, message) = restart.wait_failed().await?;
+            ensure!(reason == "ReferenceNotFound" && message.contains(expected), "{reason}: {message}");
+            ensure!(message.contains("was not touched"), "{message}");
+            ensure!(pod(ns).await? == before, "the pod was replaced");
+            anyhow::Ok(())
+        };
+        secrets.delete("settings", &DeleteParams::default()).await?;
+        refused("without-settings", "Secret settings does not exist").await?;
+        ns.secret("settings", names::USER_CONF, "work_mem = '5MB'").await?;
+        secrets.delete("variables", &DeleteParams::default()).await?;
+        ns.secret("variables", "B", "b").await?;
+        refused("without-variable", "Secret variables has no key \"A\"").await?;
+        secrets.delete("variables", &DeleteParams::default()).await?;
+        ns.secret("variables", "A", "b").await?;
+        let renamed = Patch::Merge(json!({"data": {"password": null, "PASSWORD": "eA=="}}));
+        secrets.patch(&names::auth_secret("orders"), &PatchParams::default(), &renamed).await?;
+        refused("without-password", "Secret orders-auth has no key \"password\"").await?;
+        orders.wait_ready().await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
 async fn pod_is_replaced_only_if_the_next_one_is_admitted() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let old =

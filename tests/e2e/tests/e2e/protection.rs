@@ -129,7 +129,7 @@ async fn retention_policy_is_repaired() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn claim_that_is_being_deleted_denies_an_upgrade() -> anyhow::Result<()> {
+async fn claim_that_is_being_deleted_denies_an_upgrade_and_a_restart() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = ns.postgres("orders").version("13.16").filled_with(&[DataSet::Kept]).await?;
         let before = orders.fingerprint().await?;
@@ -149,6 +149,17 @@ async fn claim_that_is_being_deleted_denies_an_upgrade() -> anyhow::Result<()> {
             let (reason, message) = request.wait_denied().await?;
             ensure!(reason == "VolumeAtRisk" && message.contains(&claim), "{reason}: {message}");
         }
+        let told = |found: Option<&Postgres>| {
+            let risk = found.and_then(|it| condition::find(it.conditions(), "VolumeAtRisk"));
+            risk.is_some_and(|risk| {
+                risk.is_true() && risk.message.as_ref().is_some_and(|it| it.contains(&claim))
+            })
+        };
+        wait_for(&ns.api(), "orders", "condition VolumeAtRisk", TIMEOUT, told).await?;
+        let restart = ns.upgrade("restart").database("orders").without("updateVersion");
+        let restart = restart.field("type", json!("Restart")).create().await?;
+        let (reason, message) = restart.wait_failed().await?;
+        ensure!(reason == "VolumeAtRisk" && message.contains(&claim), "{reason}: {message}");
         assert_untouched(&orders, "13.16", &before).await
     })
     .await
