@@ -43,6 +43,7 @@ mod rehearsal_memory;
 mod rehearsal_source;
 mod rehearsal_stages;
 mod rehearsal_times;
+mod rejected_constants;
 mod replication_slots;
 mod restore_findings;
 mod restored_differently;
