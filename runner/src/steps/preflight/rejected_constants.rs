@@ -85,8 +85,8 @@ pub const REJECTED_CONSTANTS: &[Check] = &[
         scope: CheckScope::Database,
         applies: since_14,
         question: Question::Sql(concat!(written!(has_range_of_class), " ORDER BY 1")),
-        remedy: "since 14 a range of a regular expression cannot begin with \\w, as in [\\w-_] (\"invalid character range\"): afterwards no \
-             row could be written by these, nor their table be analyzed or their index be rebuilt; drop the hyphen, which up to 13 \
+        remedy: "since 14 a range of a regular expression cannot begin with \\w, as in [\\w-_] (\"invalid character range\"): afterwards \
+             no row could be written by these, nor their table be analyzed or their index be rebuilt; drop the hyphen, which up to 13 \
              matches nothing ([\\w]), or put it last ([\\w_-]) if it was meant",
     },
     Check {
