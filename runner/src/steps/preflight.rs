@@ -53,6 +53,7 @@ mod settings_in_files;
 mod stored_columns;
 mod stored_expressions;
 mod stored_libraries;
+mod stored_queries;
 mod table;
 mod table_statistics;
 mod text_order;
