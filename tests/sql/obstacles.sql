@@ -34,6 +34,9 @@ CREATE EXTENSION adminpack;
 CREATE SUBSCRIPTION afar CONNECTION 'host=nowhere.invalid dbname=x password=not-for-logs' PUBLICATION p
   WITH (connect = false, slot_name = NONE);
 
+-- Since 14 no row can be written into it.
+CREATE TABLE slugs (slug text CHECK (slug ~ '^[\w-_]+$'));
+
 CREATE TABLE waits (id int);
 
 BEGIN; INSERT INTO waits VALUES (1); PREPARE TRANSACTION 'tx_81';

@@ -43,6 +43,12 @@ const BY_EXTRACT: &str = "i.indexrelid IN (SELECT d.objid FROM pg_proc p \
      WHERE p.oid >= 16384 AND p.prosrc ~* '\\mextract\\s*\\(\\s*''?(epoch|second|millisecond|julian)[^()]*(\\([^()]*\\)[^()]*)*\\)\
 (?!\\s*\\)*\\s*::\\s*(double|float))')";
 
+/// Indexes by functions that parse a query of full-text search, called with a text. The preflight's note `text-search-query` names other
+/// uses.
+const BY_TEXT_SEARCH_QUERY: &str = "concat(i.indexprs::text, i.indpred::text) ~ ( \
+     SELECT concat(':funcid (', string_agg(p.oid::text, '|'), ') ') FROM pg_proc p \
+     WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN ('to_tsquery', 'websearch_to_tsquery'))";
+
 /// No catalog says how an index was built: only their number is told.
 const EACH_INDEX: Objects = Objects::Database(
     "SELECT format('indexes: %s', count(*)) FROM pg_class WHERE relkind = 'i' AND oid >= 16384 AND relpersistence <> 't' \
@@ -56,6 +62,19 @@ pub const DUTIES: &[Duty] = &[
         Objects::Indexes(IndexRule { method: ".", operator_class: ".", database: "true", index: BY_EXTRACT }),
         "indexes by functions with EXTRACT of epochs, seconds or Julian days may miss rows, since these are numeric from this \
          release on",
+        Action::Rebuild,
+    )),
+    of_all_older(duty(
+        "text-search-query",
+        &[(14, 0)],
+        Objects::Indexes(IndexRule {
+            method: ".",
+            operator_class: ".",
+            database: "true",
+            index: BY_TEXT_SEARCH_QUERY,
+        }),
+        "indexes with to_tsquery() or websearch_to_tsquery() may have rows that their condition excludes, since words that the parser \
+         splits must follow each other from this release on",
         Action::Rebuild,
     )),
     duty(

@@ -58,6 +58,12 @@ impl ReportedError {
         self.message.contains("security label provider")
     }
 
+    /// Whether the name of a constraint is taken: since 18 each NOT NULL is one, which the server names.
+    #[must_use]
+    pub fn is_taken_constraint_name(&self) -> bool {
+        self.message.starts_with("constraint \"") && self.message.ends_with("already exists")
+    }
+
     /// Whether another client holds a lock.
     #[must_use]
     pub fn is_lock_timeout(&self) -> bool {

@@ -10,8 +10,10 @@ use super::check::{Check, CheckScope, Question};
 use super::extension_objects::ExtensionObjects;
 use super::identity::IDENTITY;
 use super::meaning::CHANGES;
+use super::rejected_constants::REJECTED_CONSTANTS;
 use super::restored_differently::RESTORED_DIFFERENTLY;
 use super::stored_columns::{contained, stored_columns_of};
+use super::stored_queries::STORED_QUERIES;
 use super::table::{EVENT_TRIGGER_CODE, checks};
 use crate::postgres::client::error::ServerError;
 use crate::postgres::client::query::Lossy;
@@ -29,7 +31,8 @@ pub struct Found {
 /// `pg_upgrade`: it has indexes rebuilt too.
 fn applying(upgrade: &UpgradeContext, scope: CheckScope) -> Vec<&'static Check> {
     let (old, new) = (upgrade.old_major, upgrade.new_major);
-    let all = checks().chain(CHANGES).chain(IDENTITY).chain(RESTORED_DIFFERENTLY);
+    let all = checks().chain(REJECTED_CONSTANTS).chain(CHANGES).chain(STORED_QUERIES);
+    let all = all.chain(IDENTITY).chain(RESTORED_DIFFERENTLY);
     let of_kind = |check: &&Check| upgrade.kind == UpgradeKind::Major || is_for_minor(check);
     all.filter(of_kind).filter(|check| check.scope == scope && (check.applies)(old, new)).collect()
 }

@@ -3,6 +3,18 @@
 use crate::postgres::program::reported_error::ReportedError;
 use crate::upgrade::Finding;
 
+/// Stands for the roles where a finding names a database.
+pub const ROLES: &str = "(roles of the server)";
+
+/// Where a dump or a restore has failed, for a message.
+pub fn place(database: &str) -> String {
+    if database == ROLES {
+        "roles of the server, and settings that are stored for them".to_owned()
+    } else {
+        format!("database \"{database}\"")
+    }
+}
+
 /// A dump ends at its first error.
 pub fn not_dumped(database: &str, refusal: &ReportedError) -> Finding {
     let (id, remedy) = if refusal.is_lock_timeout() {
@@ -20,7 +32,7 @@ pub fn not_dumped(database: &str, refusal: &ReportedError) -> Finding {
              its database, and there may be more",
         )
     };
-    Finding::new(id, format!("database \"{database}\": {refusal}: {remedy}"))
+    Finding::new(id, format!("{}: {refusal}: {remedy}", place(database)))
 }
 
 /// The target image lacks a locale that a database has.

@@ -109,7 +109,10 @@ pub const CHANGES: &[Check] = &[
 \\mextract\\s*\\(\\s*''?(?:hour|minute|second|milli|micro|timezone)\\w*''?\\s+from\\s+\\1\\s*\\)' \
                OR EXISTS (SELECT FROM unnest(p.proargnames, COALESCE(p.proallargtypes, p.proargtypes::oid[])) AS a (name, type) \
                  WHERE a.type = 'date'::regtype AND a.name ~ '^\\w+$' AND p.prosrc ~* concat('\\mextract\\s*\\(\\s*''?\
-(hour|minute|second|milli|micro|timezone)\\w*''?\\s+from\\s+', a.name, '\\s*\\)'))) ORDER BY 1"
+(hour|minute|second|milli|micro|timezone)\\w*''?\\s+from\\s+', a.name, '\\s*\\)')) \
+               OR EXISTS (SELECT FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (type, number) \
+                 WHERE a.type = 'date'::regtype AND p.prosrc ~* concat('\\mextract\\s*\\(\\s*''?\
+(hour|minute|second|milli|micro|timezone)\\w*''?\\s+from\\s+\\$', a.number, '\\s*\\)'))) ORDER BY 1"
         ),
         "since 14 EXTRACT of an hour or a smaller unit from a date is an error, no longer 0; remove it, or cast the date to \
          timestamp in these functions"
@@ -273,6 +276,20 @@ operator|proc|procedure|type)\\M' ORDER BY 1",
          SECURITY DEFINER if it relied on the other"
     ),
     change!(
+        "returning-old-new",
+        Database,
+        18,
+        // Until a target, a loop or the end of the list. Parentheses are read two levels deep.
+        functions!(
+            "p.oid::regprocedure::text",
+            "l.lanname = 'plpgsql' AND regexp_replace(p.prosrc, '--[^\n]*', ' ', 'g') ~* '\\mreturning\\M\
+((?!\\m(into|loop)\\M)([^;()]|\\(([^()]|\\([^()]*\\))*\\)))*(\\([^;()]*)*\\m(old|new)\\M' ORDER BY 1"
+        ),
+        "since 18 OLD and NEW in RETURNING are the row of the table before and after, so that variables of these names, such as the \
+         rows of a trigger, are ambiguous there (\"column reference is ambiguous\"); assign them to other variables first in these \
+         functions"
+    ),
+    change!(
         "autovacuum-workers",
         Server,
         18,
@@ -315,6 +332,7 @@ mod tests {
     #[case::memberships_have_a_grantor_since_16("membership-grantor", (13, 17), (16, 17))]
     #[case::views_are_refreshed_with_another_path_since_17("refresh-search-path", (13, 17), (17, 18))]
     #[case::targets_are_null_since_17("statistics-target", (16, 17), (17, 18))]
+    #[case::returning_has_old_and_new_since_18("returning-old-new", (13, 18), (13, 17))]
     #[case::workers_have_slots_since_18("autovacuum-workers", (17, 18), (16, 17))]
     fn change_applies_to_the_versions_that_it_is_between(
         #[case] id: &str,

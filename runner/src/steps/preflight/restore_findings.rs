@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use pgops_api::plan::Step;
 
+use super::dump_findings::place;
 use super::extension_objects::ExtensionObjects;
 use crate::postgres::extension::members::RejectedExtensions;
 use crate::postgres::program::reported_error::ReportedError;
@@ -154,8 +155,7 @@ impl Cause {
             let databases = format!("databases {}", self.databases);
             return self.places.first().map(|place| self.finding(&databases, place)).into_iter().collect();
         }
-        let of_place = |place: &Place| self.finding(&format!("database \"{}\"", place.database), place);
-        self.places.iter().map(of_place).collect()
+        self.places.iter().map(|it| self.finding(&place(&it.database), it)).collect()
     }
 
     fn finding(&self, databases: &str, place: &Place) -> Finding {
@@ -173,6 +173,10 @@ impl Cause {
             _ if self.error.is_missing_label_provider() => {
                 "no library that provides these security labels is loaded: put it into shared_preload_libraries of user.conf, in an \
                  image that has it, or drop the labels (SECURITY LABEL … IS NULL)"
+            }
+            _ if self.error.is_taken_constraint_name() => {
+                "the target gives this name to another constraint, as 18 does for NOT NULL: ALTER TABLE … RENAME CONSTRAINT the one \
+                 that has it"
             }
             1 => "the target version rejects this definition: change or drop it",
             _ => "the target version rejects these definitions: change or drop them",
@@ -193,6 +197,7 @@ fn described(error: &RestoreError) -> String {
 mod tests {
     use super::*;
     use crate::postgres::program::restore_errors::CatalogId;
+    use crate::steps::preflight::dump_findings::ROLES;
 
     fn error(message: &str, statement: &str, oid: u32) -> RestoreError {
         let error = ReportedError { message: message.into(), statement: Some(statement.into()) };
@@ -219,6 +224,16 @@ mod tests {
     }
 
     #[test]
+    fn rejected_name_of_a_constraint_has_a_remedy_of_its_own() {
+        let mut causes = Causes::default();
+        let taken = "constraint \"t_id_not_null\" for relation \"t\" already exists";
+        let errors = vec![error(taken, "ALTER TABLE ONLY \"public\".\"t\"", 1)];
+        causes.add("shop", RestoreErrors { errors, more: 0 }, &RejectedExtensions::default());
+        let found = findings(causes);
+        assert!(found[0].contains("RENAME CONSTRAINT the one that has it"), "{found:?}");
+    }
+
+    #[test]
     fn rejected_definition_is_named_with_database_and_error() {
         let mut causes = Causes::default();
         let lines = causes.add("shop", views(1), &RejectedExtensions::default());
@@ -230,6 +245,16 @@ mod tests {
               rejects this definition: change or drop it"
             ]
         );
+    }
+
+    #[test]
+    fn rejected_setting_of_a_role_is_not_said_to_be_in_a_database() {
+        let message = "invalid configuration parameter name \"app.user-id\"".to_owned();
+        let error = ReportedError { message, statement: None };
+        let mut causes = Causes::default();
+        causes.add(ROLES, RestoreErrors::one(error), &RejectedExtensions::default());
+        let found = findings(causes);
+        assert!(found[0].starts_with("[schema-restore] roles of the server, and settings "), "{found:?}");
     }
 
     #[test]

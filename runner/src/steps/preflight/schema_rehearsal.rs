@@ -12,7 +12,7 @@ use super::census::Comparison;
 use super::configuration::Checked;
 use super::createrole;
 use super::definitions::Definitions;
-use super::dump_findings::not_dumped;
+use super::dump_findings::{ROLES, not_dumped};
 use super::escalation::Escalation;
 use super::extension_objects::ExtensionObjects;
 use super::extension_updates;
@@ -191,9 +191,6 @@ fn success(compared: &Compared, version: &str, took: Duration) -> String {
         took.as_secs_f64()
     )
 }
-
-/// Stands for the roles where a finding names a database.
-const ROLES: &str = "(roles of the server)";
 
 /// Those two come first that are dropped and created again: the sessions of all later restores begin in them.
 fn in_order(databases: &[String]) -> Vec<&str> {

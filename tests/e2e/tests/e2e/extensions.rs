@@ -16,6 +16,10 @@ async fn extensions_are_updated_to_versions_of_new_image() -> anyhow::Result<()>
             "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hstore; CREATE EXTENSION pg_trgm;
             CREATE EXTENSION cube; CREATE EXTENSION earthdistance; CREATE EXTENSION \"uuid-ossp\"";
         orders.sql("postgres", extensions).await?;
+        // Its update drops functions, and what replaces them has these rights by itself.
+        let by_default = "CREATE ROLE reader; ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO reader;
+            ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC; CREATE EXTENSION pageinspect";
+        orders.sql("postgres", by_default).await?;
         orders.sql("postgres", "CREATE DATABASE \"odd \"\"name\"\"\"").await?;
         orders.sql("odd \"name\"", "CREATE EXTENSION pg_stat_statements VERSION '1.4'").await?;
         let before = orders.fingerprint().await?;

@@ -24,11 +24,14 @@ const OBJECTS: &str =
         $$ BEGIN PERFORM blk_read_time FROM pg_stat_statements; END $$;
     CREATE FUNCTION targets() RETURNS bigint LANGUAGE sql AS
         'SELECT count(*) FROM pg_attribute WHERE attstattarget <> -1';
+    CREATE FUNCTION slug(text) RETURNS text LANGUAGE sql AS $$ SELECT regexp_replace($1, '[^\\w-_]', '', 'g') $$;
+    CREATE VIEW agent AS SELECT current_setting('request.header.user-agent', true);
+    CREATE FUNCTION minute_of(date) RETURNS float8 LANGUAGE sql AS 'SELECT EXTRACT(minute FROM $1)';
     CREATE FUNCTION backup() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_start_backup('b'); END $$;
     CREATE FUNCTION factor(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
         $$ BEGIN RETURN $1 + (SELECT count(*) FROM system_user); END $$;
     CREATE TABLE items (n int); CREATE INDEX items_factor ON items (factor(n))";
-const NOTES: [(&str, &str); 13] = [
+const NOTES: [(&str, &str); 16] = [
     ("hidden-function", "public.regexp_like(text,text) in \"postgres\""),
     ("reserved-word", "public.\"system_user\" in \"postgres\""),
     ("function-body", "public.page()"),
@@ -38,6 +41,9 @@ const NOTES: [(&str, &str); 13] = [
     ("removed-name", "public.written() (lc_ctype: datctype of pg_database, "),
     ("containment-operator", "public.within(box,box)"),
     ("extract-from-date", "public.hour_of(date)"),
+    ("extract-from-date", "public.minute_of(date)"),
+    ("regular-expression-in-code", "function public.slug(text) in \"postgres\""),
+    ("setting-name", "view public.agent in \"postgres\""),
     ("cursor-name", "public.lines()"),
     ("extension-names-17", "public.blocks() (blk_read_time, blk_write_time of pg_stat_statements: "),
     ("statistics-target", "public.targets()"),

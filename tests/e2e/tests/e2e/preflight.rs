@@ -9,7 +9,7 @@ use pgops_e2e::{DataSet, Database, assert_untouched, with_namespace};
 use serde_json::json;
 
 /// Ids of the findings for an upgrade from 13 to 17, and parts of the objects that they name.
-const FINDINGS: [(&str, &[&str]); 14] = [
+const FINDINGS: [(&str, &[&str]); 15] = [
     ("prepared-transaction", &["tx_81 (by postgres in shop"]),
     ("closed-database", &["shut"]),
     ("logical-slot", &["feed (pgoutput in postgres)"]),
@@ -25,6 +25,7 @@ const FINDINGS: [(&str, &[&str]); 14] = [
         "polymorphic-function",
         &["aggregate public.collect(anyelement)", "operator public.|+|(anyarray,anyelement)"],
     ),
+    ("regular-expression", &["constraint slugs_slug_check on table public.slugs in \"shop\""]),
     ("missing-library", &["$libdir/adminpack"]),
     (
         "preload-library",
