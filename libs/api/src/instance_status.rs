@@ -164,6 +164,7 @@ mod tests {
             unready_reason: Some("starting".to_owned()),
             volume: Some(VolumeUse { used: 1, size: 2 }),
             password: PasswordState::Rejected,
+            credentials_problem: Some("the password is empty".to_owned()),
             settings_changed: true,
             config_secret_rejection: Some("no such value".to_owned()),
             inline_settings: Some(InlineSettings { digest: "a".to_owned(), ..InlineSettings::default() }),

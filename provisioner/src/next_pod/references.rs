@@ -1,4 +1,4 @@
-//! The Secrets and ConfigMaps without which the kubelet does not start a pod, and their keys. The pod that runs has read them
+//! The Secrets and `ConfigMap`s without which the kubelet does not start a pod, and their keys. The pod that runs has read them
 //! already: it serves on when one of them is deleted, and the next one would not start. Whether they exist is found out by dry runs
 //! of patches without changes: the provisioner reads none of them.
 

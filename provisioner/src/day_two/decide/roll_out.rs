@@ -25,7 +25,8 @@ pub fn roll_out(facts: &Facts, observed: &Observed) -> Option<Step> {
         State::NotBegun => Some(match (start_obstacle(facts), &facts.next_pod) {
             (Some(obstacle), _) => refuse(facts, obstacle),
             (None, NextPod::Unavailable(words)) => Step::waiting(POD_NOT_CHECKED, words.clone()),
-            (None, NextPod::NotAsked | NextPod::Accepted | NextPod::Refused(_)) => begin(observed),
+            // What keeps the next pod from serving is an obstacle.
+            (None, _) => begin(observed),
         }),
         State::Running(_, message) => Some(replace(facts, &with_recorded(observed, message))),
     }
