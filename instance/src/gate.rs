@@ -42,7 +42,7 @@ mod request;
 mod tests;
 
 pub use access::Access;
-pub use decision::Freeze;
+pub use decision::{Freeze, Previous};
 pub use links::{BIN_DIR, GateError, open};
 pub use message::CloneStep;
 pub use program::Gated;

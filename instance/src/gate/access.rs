@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use pgops_volume::send_descriptors;
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::clone::Replacement;
 use super::decision::{Freeze, Holding, Previous, Refusal};
 use super::holders::holders;
 use super::lifeline::Lifeline;
@@ -31,6 +33,8 @@ struct State {
     given: Option<Given>,
     /// The one that was allowed to promote the server last.
     promotion: Option<Given>,
+    /// Until when a clone may replace data.
+    replaceable: Option<Instant>,
     /// Leads to the watchdog, which knows of the lock.
     questions: Option<UnboundedSender<Question>>,
 }
@@ -156,6 +160,19 @@ impl Access {
         let given = state.hand_over(socket, &[], program, pid)?;
         state.promotion = Some(given);
         Ok(())
+    }
+
+    /// A clone may replace data for this time: another server leads, from which it is made.
+    pub fn allow_replacement(&self, time: Duration) {
+        self.state().replaceable = Some(Instant::now() + time);
+    }
+
+    /// Whether one may do so now.
+    pub fn replacement(&self) -> Replacement {
+        match self.state().replaceable {
+            Some(until) if Instant::now() < until => Replacement::Allowed,
+            _ => Replacement::Refused,
+        }
     }
 
     /// Where the questions of the gate arrive from now on. The watchdog answers them.

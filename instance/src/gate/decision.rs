@@ -95,8 +95,10 @@ pub enum Refusal {
     File(#[from] FileError),
     #[error("failed to hand over the interlock: {0}")]
     Handover(#[from] io::Error),
-    #[error("{} exists, and is never replaced by a clone", .0.display())]
+    #[error("{} exists, and is replaced by a clone only while another server leads", .0.display())]
     DataExists(PathBuf),
+    #[error("{} is the data of another database than the clone: its system identifier differs", .0.display())]
+    OtherDatabase(PathBuf),
     #[error("{} is not complete: it lacks the file that pg_basebackup writes last", .0.display())]
     Incomplete(PathBuf),
     #[error("the watchdog is not armed: Patroni does not lead, or is paused and has to be resumed")]

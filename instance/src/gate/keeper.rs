@@ -88,10 +88,10 @@ impl Keeper {
             }
             Message::Clone(step) => {
                 let found = Found::observe(&self.volume, self.own)?;
-                clone::decide(*step, found, &situation)?;
+                clone::decide(*step, found, self.access.replacement(), &situation)?;
                 self.kill_leftovers(previous)?;
                 job.refuse_if_late()?;
-                clone::perform(*step, &self.volume, self.own)?;
+                clone::perform(*step, found, &self.volume, self.own)?;
                 Ok(())
             }
         }

@@ -161,8 +161,18 @@ async fn clone_becomes_data_once_it_is_complete_and_only_then_a_server_starts() 
     assert!(succeeds(&fixture, "postgres -D DATA").await);
     for which in [CloneStep::Prepare, CloneStep::Publish] {
         let refusal = step(&fixture, which).await.unwrap_err();
-        assert!(refusal.contains("is never replaced by a clone"), "{refusal}");
+        assert!(refusal.contains("is replaced by a clone only while another server leads"), "{refusal}");
     }
+
+    fixture.access.allow_replacement(Duration::from_mins(1));
+    step(&fixture, CloneStep::Prepare).await.unwrap();
+    let refusal = step(&fixture, CloneStep::Publish).await.unwrap_err();
+    assert!(refusal.contains("is not complete"), "{refusal}");
+    assert!(succeeds(&fixture, "pg_basebackup --pgdata=NEW -X stream").await);
+    until("all of it has ended", || fixture.access.previous() == Previous::Ended);
+    step(&fixture, CloneStep::Publish).await.unwrap();
+    let old = fixture.volume.data_dir(17).with_file_name("data.old.1");
+    assert!(old.join("global/pg_control").exists() && fixture.volume.data_dir(17).exists());
 }
 
 /// Answers the questions of a gate with what was set last.
