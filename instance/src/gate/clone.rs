@@ -29,8 +29,7 @@ pub enum Replacement {
 impl Found {
     pub fn observe(volume: &Volume, own: u32) -> Result<Self, FileError> {
         let data = volume.data_dir(own);
-        let identifiers = [&data, &new_data_dir(volume, own)].map(|path| system_identifier(volume, path));
-        let [old, new] = identifiers;
+        let [old, new] = [&data, &new_data_dir(volume, own)].map(|path| system_identifier(volume, path));
         Ok(Self {
             data: volume.tree().exists(&data)?,
             complete: is_complete(volume, own)?,

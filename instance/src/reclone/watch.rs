@@ -51,7 +51,7 @@ struct Known {
 }
 
 /// Whether the volume may have old data.
-#[derive(Clone, Copy, Eq, PartialEq)]
+#[derive(Clone, Copy)]
 enum Old {
     Possible,
     None,
@@ -80,12 +80,12 @@ impl Standby {
     async fn look(&self, known: &mut Known, now: Duration) {
         let seen = self.see().await;
         known.track = known.track.clone().look(now, &seen);
-        if !known.track.streams() {
+        known.old = match (known.track.streams(), known.old) {
             // It may have been cloned, also by hand, since the previous look: then its receiver is another process.
-            known.old = Old::Possible;
-        } else if known.old == Old::Possible {
-            known.old = self.remove_old().await;
-        }
+            (false, _) => Old::Possible,
+            (true, Old::Possible) => self.remove_old().await,
+            (true, Old::None) => Old::None,
+        };
         let shared = cluster::shared(&self.member.namespace, &self.member.scope).await.ok();
         let lead = Lead::of(&self.member.name, known.shared.as_ref(), shared.as_ref());
         if lead == Lead::Another {
