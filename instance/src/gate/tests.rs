@@ -164,6 +164,9 @@ async fn clone_becomes_data_once_it_is_complete_and_only_then_a_server_starts() 
         assert!(refusal.contains("is replaced by a clone only while another server leads"), "{refusal}");
     }
 
+    fixture.access.allow_replacement(Duration::ZERO);
+    let refusal = step(&fixture, CloneStep::Prepare).await.unwrap_err();
+    assert!(refusal.contains("only while another server leads"), "{refusal}");
     fixture.access.allow_replacement(Duration::from_mins(1));
     step(&fixture, CloneStep::Prepare).await.unwrap();
     let refusal = step(&fixture, CloneStep::Publish).await.unwrap_err();

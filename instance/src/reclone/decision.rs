@@ -15,6 +15,9 @@ pub const PATIENCE: Duration = Duration::from_mins(10);
 /// Time after a clone in which no other one is made: each reads all data of the primary.
 pub const PAUSE: Duration = Duration::from_hours(1);
 
+/// Time after a clone in which its server starts and begins to stream.
+const SETTLING: Duration = Duration::from_mins(2);
+
 /// Who has the lock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lead {
@@ -69,6 +72,12 @@ pub fn is_due(facts: &Facts) -> bool {
         && facts.work == Work::Server
         && facts.behind >= PATIENCE
         && facts.since_clone.is_none_or(|time| time >= PAUSE)
+}
+
+/// Whether a clone did not help: it would be due, had none run a short time ago.
+pub fn was_in_vain(facts: &Facts) -> bool {
+    let is_recent = facts.since_clone.is_some_and(|time| time >= SETTLING && time < PAUSE);
+    is_recent && is_due(&Facts { since_clone: None, ..*facts })
 }
 
 /// What a clone finds on the volume.
@@ -168,7 +177,11 @@ mod tests {
             patroni: Patroni::Active,
             work: Work::Server,
         };
-        assert!(is_due(&facts));
+        assert!(is_due(&facts) && !was_in_vain(&facts));
+        let recent = Facts { since_clone: Some(PAUSE - second), ..facts };
+        assert!(was_in_vain(&recent));
+        assert!(!was_in_vain(&Facts { since_clone: Some(second), ..recent }), "it starts");
+        assert!(!was_in_vain(&Facts { behind: PATIENCE - second, ..recent }), "it follows");
     }
 
     #[test]

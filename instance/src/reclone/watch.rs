@@ -9,7 +9,7 @@ use pgops_api::display_chain;
 use pgops_volume::{FileError, Volume};
 use tokio::sync::oneshot;
 
-use super::decision::{Facts, Lead, Room, Work, is_due, obstacle};
+use super::decision::{Facts, Lead, Room, Work, is_due, obstacle, was_in_vain};
 use super::look::{ask, recovered_segment};
 use super::track::{Seen, Track};
 use crate::cluster::{self, Shared};
@@ -28,6 +28,10 @@ const ATTEMPT_INTERVAL: Duration = Duration::from_mins(1);
 const PERMISSION: Duration = Duration::from_secs(30);
 /// Time that reading the titles of processes may take.
 const TITLES_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What is reported after a clone that did not help.
+const IN_VAIN: &str =
+    "a clone has ended within the last hour, and has failed or did not help: see the log of the container";
 
 /// A server of several.
 pub struct Standby {
@@ -125,21 +129,27 @@ impl Standby {
     }
 
     async fn act(&self, known: &mut Known, facts: &Facts, identity: Option<u64>, now: Duration) {
-        if !is_due(facts) {
-            known.problem = None;
-        } else if now >= known.next_attempt {
-            known.next_attempt = now + ATTEMPT_INTERVAL;
-            let result = self.clone_again(identity).await;
-            if result.is_ok() {
-                let minutes = facts.behind.as_secs() / 60;
-                tracing::warn!(
-                    "the standby has not followed its primary for {minutes} minutes: it is cloned again"
-                );
-                known.cloned = Some(now);
+        if is_due(facts) {
+            if now >= known.next_attempt {
+                self.attempt(known, facts, identity, now).await;
             }
-            known.problem = result.err();
+        } else {
+            known.problem = was_in_vain(facts).then(|| IN_VAIN.to_owned());
         }
         self.report.set_clone_problem(known.problem.clone());
+    }
+
+    async fn attempt(&self, known: &mut Known, facts: &Facts, identity: Option<u64>, now: Duration) {
+        known.next_attempt = now + ATTEMPT_INTERVAL;
+        let result = self.clone_again(identity).await;
+        if result.is_ok() {
+            let minutes = facts.behind.as_secs() / 60;
+            tracing::warn!(
+                "the standby has not followed its primary for {minutes} minutes: it is cloned again"
+            );
+            known.cloned = Some(now);
+        }
+        known.problem = result.err();
     }
 
     /// Has Patroni clone the server. The error says why not.
