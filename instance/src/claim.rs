@@ -10,7 +10,7 @@ use crate::error::RunError;
 use crate::lifecycle::{Claim, Instance};
 use crate::options::Options;
 use crate::stage::Stage;
-use crate::{initdb, tls, volume};
+use crate::{initdb, replacement, tls, volume};
 
 /// Pause between two checks of a volume that is in use: it adds to the outage of an upgrade.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
@@ -31,7 +31,11 @@ impl Instance {
         loop {
             // Checked without the lock first, so that waiting never blocks the upgrade that it waits for;
             // what counts is the second check, under the lock.
-            if let Next::Wait(pause) = self.check_volume()? {
+            // A replacement that was interrupted has left no data, which the lock is needed for as well.
+            let interrupted = replacement::interrupted(&self.volume, self.major())?;
+            if interrupted.is_none()
+                && let Next::Wait(pause) = self.check_volume()?
+            {
                 tokio::time::sleep(pause).await;
                 continue;
             }
@@ -83,6 +87,7 @@ impl Instance {
 
     /// Makes the volume ready for the server; only under the interlock.
     async fn prepare_volume(&self, interlock: &Interlock) -> Result<Next, RunError> {
+        replacement::resume(&self.volume, self.major())?;
         let next = self.check_volume()?;
         if matches!(next, Next::Go(_))
             && let Some(wait) = self.wait_for_certificate()

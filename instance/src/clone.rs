@@ -1,7 +1,8 @@
-//! `pgops-instance clone`: how Patroni has the data of a server created that has none (`create_replica_methods`).
+//! `pgops-instance clone`: how Patroni has the data of a server created that has none, or that is to be cloned again
+//! (`create_replica_methods`).
 //!
 //! `pg_basebackup` writes to a directory of its own, and PID 1 makes that the data directory once it is complete. So a clone that is
-//! killed at any moment never is a database, and data that exists is never written to.
+//! killed at any moment never is a database, and data that exists is never written to: PID 1 renames it.
 
 use std::io;
 use std::path::Path;
@@ -29,7 +30,7 @@ pub struct Options {
     /// What the server is to be; Patroni always says `replica`.
     #[arg(long, value_name = "ROLE")]
     role: String,
-    /// The data directory, which does not exist yet.
+    /// The data directory.
     #[arg(long, value_name = "DIR")]
     datadir: DataDirectory,
     /// The server to clone. Its password is in the file that `PGPASSFILE` names.

@@ -2,7 +2,8 @@
 //!
 //! The links in `/pgops/run/bin` lead to this very binary, which then is the gate's client: it tells PID 1 what it is about to
 //! execute, receives the descriptor of the interlock or a refusal, and executes the program of the image. PID 1 itself starts
-//! the server this way, and so does Patroni, which closes every descriptor that it would have inherited.
+//! the server this way, and so does Patroni, which closes every descriptor that it would have inherited. Promoting a standby needs no
+//! interlock, but the lock among the members.
 //!
 //! | file | content |
 //! |---|---|
@@ -10,6 +11,7 @@
 //! | `request` | what a client is about to execute, and how it says so |
 //! | `message` | what else a client may say: the steps of a clone |
 //! | `decision` | whether it may: pure |
+//! | `promotion` | whether a standby may be promoted: pure |
 //! | `clone` | whether a step may be done, and how |
 //! | `lifeline` | when a program and all that it has started have ended |
 //! | `holders` | which processes those are |
@@ -34,12 +36,14 @@ mod links;
 mod listener;
 mod message;
 mod program;
+mod promotion;
 mod request;
 #[cfg(test)]
 mod tests;
 
 pub use access::Access;
-pub use decision::Freeze;
+pub use decision::{Freeze, Previous};
 pub use links::{BIN_DIR, GateError, open};
 pub use message::CloneStep;
 pub use program::Gated;
+pub use promotion::{Leadership, Question};

@@ -9,6 +9,7 @@
 //! | `files` | writes these files |
 //! | `roles` | the roles of these passwords in the database |
 //! | `bundle` | the mounted Patroni |
+//! | `rest` | what Patroni is asked for |
 //! | `supervisor` | starts Patroni, and again when it ends |
 
 mod bundle;
@@ -16,6 +17,7 @@ mod configuration;
 mod files;
 mod kubeconfig;
 mod member;
+mod rest;
 mod roles;
 mod secret;
 mod supervisor;
@@ -23,6 +25,7 @@ mod supervisor;
 pub use files::write;
 pub use kubeconfig::PROXY;
 pub use member::Member;
+pub use rest::reinitialize;
 pub use roles::{RolesError, create_first, watch as watch_roles};
 pub use secret::Passwords;
 pub use supervisor::{Patroni, PatroniError};

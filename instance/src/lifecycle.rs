@@ -18,6 +18,7 @@ use crate::mounted_settings::SecretCheck;
 use crate::options::Options;
 use crate::programs::Programs;
 use crate::reaper::{Exit, Reaper};
+use crate::reclone::{self, Standby};
 use crate::report::StatusReport;
 use crate::server::{self, Configuration, ServerError};
 use crate::serving::{End, Serving};
@@ -136,6 +137,13 @@ impl Instance {
         let files = ha::write(&member, &passwords, &self.run_dir, &self.volume)?;
         let patroni = Patroni::start(&files, &self.reaper, starts)?;
         ha::watch_roles(&member.superuser, member.major);
+        reclone::watch(Standby {
+            sessions: OwnSessions::new(&member.superuser, member.major),
+            member,
+            volume: self.volume.clone(),
+            access: self.gate.clone(),
+            report: self.report.clone(),
+        });
         Ok(Serving::Member { patroni, access: self.gate.clone() })
     }
 

@@ -25,6 +25,8 @@ mod mounted_settings;
 mod options;
 mod programs;
 mod reaper;
+mod reclone;
+mod replacement;
 mod report;
 mod retired;
 mod rotation;

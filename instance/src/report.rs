@@ -10,17 +10,22 @@ use pgops_api::instance_status::{
     VolumeUse,
 };
 
+/// What the problem of a clone begins with.
+const NOT_CLONED: &str = "the standby cannot follow its primary, and is not cloned again: ";
+
 /// The report about the server of this pod.
 pub struct StatusReport {
     /// A directory on the file system of the data.
     volume: PathBuf,
     /// What is known without measuring it.
     known: Mutex<InstanceStatus>,
+    /// Why a standby that cannot follow its primary is not cloned again.
+    clone_problem: Mutex<Option<String>>,
 }
 
 impl StatusReport {
     pub fn new(volume: impl Into<PathBuf>) -> Arc<Self> {
-        Arc::new(Self { volume: volume.into(), known: Mutex::default() })
+        Arc::new(Self { volume: volume.into(), known: Mutex::default(), clone_problem: Mutex::default() })
     }
 
     pub fn set_server_version(&self, version: String) {
@@ -30,6 +35,15 @@ impl StatusReport {
     /// Sets why the server does not answer, if it does not.
     pub fn set_unready_reason(&self, reason: Option<String>) {
         self.known().unready_reason = reason;
+    }
+
+    /// Sets why a standby that cannot follow its primary is not cloned again; what is new is logged.
+    pub fn set_clone_problem(&self, problem: Option<String>) {
+        let mut known = self.clone_problem.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(problem) = problem.as_ref().filter(|problem| known.as_ref() != Some(*problem)) {
+            tracing::warn!("{NOT_CLONED}{problem}");
+        }
+        *known = problem;
     }
 
     /// Sets whether the password is accepted; a change is logged.
@@ -109,7 +123,13 @@ impl StatusReport {
 
     /// What is known, and how much of the volume is in use now.
     pub fn current(&self) -> InstanceStatus {
-        InstanceStatus { volume: self.measure(), ..self.known().clone() }
+        let known = self.known().clone();
+        let problem = self.clone_problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let unready_reason = match (known.unready_reason, problem) {
+            (Some(reason), Some(problem)) => Some(format!("{reason}; {NOT_CLONED}{problem}")),
+            (reason, _) => reason,
+        };
+        InstanceStatus { volume: self.measure(), unready_reason, ..known }
     }
 
     fn measure(&self) -> Option<VolumeUse> {
@@ -148,6 +168,19 @@ mod tests {
         assert_eq!((status.password, status.settings_changed), (PasswordState::Rejected, true));
         let volume = status.volume.unwrap();
         assert!(volume.size > 0 && volume.used <= volume.size, "{volume:?}");
+    }
+
+    #[test]
+    fn server_that_is_not_ready_reports_why_it_is_not_cloned_again() {
+        let report = StatusReport::new("/nonexistent");
+        report.set_clone_problem(Some("no space".to_owned()));
+        assert_eq!(report.current().unready_reason, None);
+        report.set_unready_reason(Some("the standby does not stream".to_owned()));
+        let reason = report.current().unready_reason.unwrap();
+        assert!(reason.starts_with("the standby does not stream; "), "{reason}");
+        assert!(reason.ends_with("is not cloned again: no space"), "{reason}");
+        report.set_clone_problem(None);
+        assert_eq!(report.current().unready_reason.as_deref(), Some("the standby does not stream"));
     }
 
     #[test]

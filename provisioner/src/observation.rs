@@ -260,6 +260,7 @@ impl From<InstanceStatus> for ServerReport {
                 pending: it.pending.map(|id| bounded(id, MAX_DIGEST, "")),
                 applied: it.applied.map(|id| bounded(id, MAX_DIGEST, "")),
                 error: it.error.map(|words| bounded(words, MAX_REASON, "")),
+                setter: it.setter,
             }),
             certificate: status.certificate.map(|certificate| CertificateStatus {
                 problem: certificate.problem.map(|problem| bounded(problem, MAX_REASON, "")),

@@ -90,16 +90,16 @@ fn execute(run_dir: &Path, request: &Request) -> Result<Infallible, ClientError>
     let program = image.join(request.program.name());
     let mut command = Command::new(&program);
     // It is closed by the execution, which tells PID 1 of it.
-    let _connection = if request.only_prints() {
-        command.args(&request.arguments);
-        None
-    } else {
+    let _connection = if request.is_asked() {
         let message = Message::Execute(request.clone());
         let Answer::Granted { descriptors, connection } = ask(run_dir, &message, TIMEOUT)? else {
             return Err(ClientError::NoAnswer);
         };
         command.args(request.bound_arguments()).preserved_fds(descriptors);
         Some(connection)
+    } else {
+        command.args(&request.arguments);
+        None
     };
     Err(ClientError::Execute { source: command.exec(), program })
 }

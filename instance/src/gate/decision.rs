@@ -95,10 +95,20 @@ pub enum Refusal {
     File(#[from] FileError),
     #[error("failed to hand over the interlock: {0}")]
     Handover(#[from] io::Error),
-    #[error("{} exists, and is never replaced by a clone", .0.display())]
+    #[error("{} exists, and is replaced by a clone only while another server leads", .0.display())]
     DataExists(PathBuf),
+    #[error("{} is the data of another database than the clone: its system identifier differs", .0.display())]
+    OtherDatabase(PathBuf),
     #[error("{} is not complete: it lacks the file that pg_basebackup writes last", .0.display())]
     Incomplete(PathBuf),
+    #[error("the watchdog is not armed: Patroni does not lead, or is paused and has to be resumed")]
+    NotLeading,
+    #[error(
+        "Patroni has confirmed its lock too long ago, so another server may have it: it promotes once it has it again"
+    )]
+    OutdatedLock,
+    #[error("the watchdog has not answered within {0} s whether Patroni has the lock")]
+    NoAnswer(u64),
     #[error("the volume does not respond: no decision within {0} s")]
     Timeout(u64),
 }
@@ -131,7 +141,7 @@ pub fn decide(request: &Request, situation: &Situation<'_>) -> Result<First, Ref
         Previous::Runs { program, pid } => Err(Refusal::Busy { program, pid }),
         Previous::Ended | Previous::Leftovers => Ok(match request.program {
             Gated::Postgres | Gated::PgRewind => First::PrepareData,
-            Gated::PgBasebackup | Gated::Initdb => First::Nothing,
+            Gated::PgBasebackup | Gated::Initdb | Gated::PgCtl => First::Nothing,
         }),
     }
 }
@@ -164,10 +174,12 @@ fn refuse_modes(request: &Request) -> Result<(), Refusal> {
 
 /// The arguments name one directory: the data directory or, for a clone, that of new data. A clone becomes data by a rename, once
 /// it is complete.
-fn refuse_other_directories(request: &Request, situation: &Situation<'_>) -> Result<(), Refusal> {
+pub fn refuse_other_directories(request: &Request, situation: &Situation<'_>) -> Result<(), Refusal> {
     let own = match request.program {
         Gated::PgBasebackup => new_data_dir(situation.volume, situation.own),
-        Gated::Postgres | Gated::PgRewind | Gated::Initdb => situation.volume.data_dir(situation.own),
+        Gated::Postgres | Gated::PgRewind | Gated::Initdb | Gated::PgCtl => {
+            situation.volume.data_dir(situation.own)
+        }
     };
     let named = data_directories(request.program, &request.arguments);
     if named.is_empty() {

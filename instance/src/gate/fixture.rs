@@ -45,9 +45,9 @@ impl Fixture {
         let (run_dir, image) = (root.path().join("run"), root.path().join("image"));
         fs::create_dir(&run_dir).unwrap();
         fs::create_dir(&image).unwrap();
-        for (name, script) in [("postgres", script), ("pg_rewind", "exit 0"), ("pg_basebackup", "exit 0")] {
-            let text = format!("#!/bin/sh\n{script}\n");
-            fs::write(image.join(name), text).unwrap();
+        let others = ["pg_rewind", "pg_basebackup", "pg_ctl"].map(|name| (name, "exit 0"));
+        for (name, script) in others.into_iter().chain([("postgres", script)]) {
+            fs::write(image.join(name), shell(script)).unwrap();
             fs::set_permissions(image.join(name), Permissions::from_mode(0o755)).unwrap();
         }
         let volume = Volume::at(root.path().join("volume"));
@@ -67,8 +67,13 @@ impl Fixture {
         let fixture = Self::new("exit 0");
         fs::remove_dir(fixture.volume.data_dir(17)).unwrap();
         fs::remove_file(fixture.volume.root().join(".pgops/active")).unwrap();
-        fs::write(fixture.file("image/pg_basebackup"), format!("#!/bin/sh\n{script}\n")).unwrap();
+        fixture.replace("pg_basebackup", script);
         fixture
+    }
+
+    /// Has one of its programs execute a script.
+    pub fn replace(&self, program: &str, script: &str) {
+        fs::write(self.file("image").join(program), shell(script)).unwrap();
     }
 
     pub fn run_dir(&self) -> PathBuf {
@@ -99,6 +104,10 @@ impl Fixture {
         // A process that anything else has started would be reaped as well, and could not be waited for.
         Client { process: self.reaper.spawn(&mut command).unwrap(), output }
     }
+}
+
+fn shell(script: &str) -> String {
+    format!("#!/bin/sh\n{script}\n")
 }
 
 impl Drop for Fixture {

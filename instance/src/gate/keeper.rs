@@ -17,6 +17,8 @@ use super::clone::{self, Found};
 use super::decision::{First, Previous, Refusal, Situation, decide};
 use super::leftovers;
 use super::message::Message;
+use super::program::Gated;
+use super::promotion;
 use crate::volume::prepare_for_start;
 
 /// What a decision depends on that does not change.
@@ -69,6 +71,11 @@ impl Keeper {
             previous,
         };
         match &job.message {
+            Message::Execute(request) if request.program == Gated::PgCtl => {
+                promotion::decide(request, self.access.ask(), &situation)?;
+                job.refuse_if_late()?;
+                self.access.let_promote(&*job.socket, request.program, job.pid)
+            }
             Message::Execute(request) => {
                 let first = decide(request, &situation)?;
                 self.kill_leftovers(previous)?;
@@ -81,10 +88,10 @@ impl Keeper {
             }
             Message::Clone(step) => {
                 let found = Found::observe(&self.volume, self.own)?;
-                clone::decide(*step, found, &situation)?;
+                clone::decide(*step, found, self.access.replacement(), &situation)?;
                 self.kill_leftovers(previous)?;
                 job.refuse_if_late()?;
-                clone::perform(*step, &self.volume, self.own)?;
+                clone::perform(*step, found, &self.volume, self.own)?;
                 Ok(())
             }
         }

@@ -23,7 +23,7 @@ pub const IMAGE: &str = "image";
 pub const SOCKET: &str = "gate.sock";
 
 /// Programs that Patroni runs and that do not change a data directory.
-const PLAIN: [&str; 4] = ["pg_controldata", "pg_ctl", "pg_isready", "pg_waldump"];
+const PLAIN: [&str; 3] = ["pg_controldata", "pg_isready", "pg_waldump"];
 
 /// Why there is no gate.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +102,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (run_dir, image) = (root.path().join("run"), root.path().join("image"));
         fs::create_dir_all(&image).unwrap();
-        for name in ["postgres", "pg_ctl", "psql"] {
+        for name in ["postgres", "pg_controldata", "psql"] {
             fs::write(image.join(name), "").unwrap();
         }
         fs::create_dir(&run_dir).unwrap();
@@ -112,10 +112,10 @@ mod tests {
         }
         let target = |name: &str| fs::read_link(run_dir.join(name)).unwrap();
         assert_eq!(target("image"), image);
-        for name in ["bin/postgres", "bin/pg_rewind", "bin/pg_basebackup", "bin/initdb"] {
+        for name in ["bin/postgres", "bin/pg_rewind", "bin/pg_basebackup", "bin/initdb", "bin/pg_ctl"] {
             assert_eq!(target(name), Path::new("/pgops/bin/pgops-instance"));
         }
-        assert_eq!(target("bin/pg_ctl"), image.join("pg_ctl"));
-        assert_eq!(fs::read_dir(run_dir.join("bin")).unwrap().count(), 5);
+        assert_eq!(target("bin/pg_controldata"), image.join("pg_controldata"));
+        assert_eq!(fs::read_dir(run_dir.join("bin")).unwrap().count(), 6);
     }
 }

@@ -82,6 +82,11 @@ impl Service {
             None => Err(Refusal::ForeignPeer),
         };
         match (result, granted) {
+            (Ok(pid), Granted::Promotion) => {
+                self.last_refusal().take();
+                tracing::info!("the server is promoted: Patroni has the lock");
+                self.follow(&stream, pid).await;
+            }
             (Ok(pid), Granted::Interlock(program)) => {
                 self.last_refusal().take();
                 tracing::info!(%program, pid = pid.as_raw_pid(), "the gate has given the interlock");
@@ -135,12 +140,14 @@ impl Service {
 enum Granted {
     /// For this program.
     Interlock(Gated),
+    Promotion,
     Step(CloneStep),
 }
 
 impl Granted {
     fn by(message: &Message) -> Self {
         match message {
+            Message::Execute(request) if request.program == Gated::PgCtl => Self::Promotion,
             Message::Execute(request) => Self::Interlock(request.program),
             Message::Clone(step) => Self::Step(*step),
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::program::Gated;
 use super::request::{Request, RequestError};
 
 /// First byte of an answer: the step is done.
@@ -76,6 +77,9 @@ impl Message {
     /// What a refusal begins with.
     pub fn refused(&self) -> String {
         match self {
+            Self::Execute(request) if request.program == Gated::PgCtl => {
+                "the server is not promoted".to_owned()
+            }
             Self::Execute(request) => format!("{} is not started", request.program),
             Self::Clone(CloneStep::Prepare) => "a clone is not begun".to_owned(),
             Self::Clone(CloneStep::Publish) => "the clone does not become the data directory".to_owned(),
@@ -85,7 +89,6 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
-    use super::super::program::Gated;
     use super::*;
 
     #[test]

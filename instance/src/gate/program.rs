@@ -5,17 +5,19 @@ use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-/// A program that changes a data directory.
+/// A program that changes a data directory, or may promote its server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Gated {
     Postgres,
     PgRewind,
     PgBasebackup,
     Initdb,
+    PgCtl,
 }
 
 impl Gated {
-    pub const ALL: [Self; 4] = [Self::Postgres, Self::PgRewind, Self::PgBasebackup, Self::Initdb];
+    pub const ALL: [Self; 5] =
+        [Self::Postgres, Self::PgRewind, Self::PgBasebackup, Self::Initdb, Self::PgCtl];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -23,6 +25,7 @@ impl Gated {
             Self::PgRewind => "pg_rewind",
             Self::PgBasebackup => "pg_basebackup",
             Self::Initdb => "initdb",
+            Self::PgCtl => "pg_ctl",
         }
     }
 
@@ -37,6 +40,7 @@ impl Gated {
             Self::PgRewind => b"D",
             Self::PgBasebackup => b"cDFhilprsStTUXZ",
             Self::Initdb => b"ADELTUX",
+            Self::PgCtl => b"DelmNopPStU",
         }
     }
 
@@ -45,7 +49,7 @@ impl Gated {
         match self {
             Self::Postgres => None,
             Self::PgRewind => Some("--target-pgdata"),
-            Self::PgBasebackup | Self::Initdb => Some("--pgdata"),
+            Self::PgBasebackup | Self::Initdb | Self::PgCtl => Some("--pgdata"),
         }
     }
 }
@@ -145,6 +149,8 @@ mod tests {
     #[case(Gated::PgBasebackup, "--pgdata=/a -X stream --dbname=x", &["/a"])]
     #[case(Gated::PgBasebackup, "--pgdata /a -PD /b", &["/b", "/a"])]
     #[case(Gated::PgBasebackup, "-U D", &[])]
+    #[case(Gated::PgCtl, "promote -D /a -W", &["/a"])]
+    #[case(Gated::PgCtl, "-W --pgdata=/a promote -t 5", &["/a"])]
     fn data_directory_of_the_other_programs_is_found(
         #[case] program: Gated,
         #[case] line: &str,

@@ -54,8 +54,21 @@ impl Request {
         Ok(Self { program, arguments: words.map(|word| OsString::from_vec(word.to_vec())).collect() })
     }
 
+    /// Whether PID 1 is asked before the program is executed.
+    pub fn is_asked(&self) -> bool {
+        match self.program {
+            Gated::PgCtl => self.promotes(),
+            Gated::Postgres | Gated::PgRewind | Gated::PgBasebackup | Gated::Initdb => !self.only_prints(),
+        }
+    }
+
+    /// Whether it may promote the server. The word may be the value of an option too, which costs a question.
+    fn promotes(&self) -> bool {
+        self.arguments.iter().any(|argument| argument.as_bytes() == b"promote")
+    }
+
     /// Whether the program only prints something, such as its version or a setting.
-    pub fn only_prints(&self) -> bool {
+    fn only_prints(&self) -> bool {
         let first = self.arguments.first().map(|argument| argument.as_bytes());
         match first {
             Some(b"--help" | b"-?" | b"--version" | b"-V") => true,
@@ -128,12 +141,16 @@ mod tests {
     #[case(Gated::PgRewind, "-D /var/pv/17/data", false)]
     #[case(Gated::PgBasebackup, "--pgdata=/var/pv/17/data -C -S slot", false)]
     #[case(Gated::PgBasebackup, "-V", true)]
-    fn program_that_only_prints_is_recognised(
+    #[case(Gated::PgCtl, "kill QUIT 4711", true)]
+    #[case(Gated::PgCtl, "reload -D /var/pv/17/data", true)]
+    #[case(Gated::PgCtl, "promote -D /var/pv/17/data -W", false)]
+    #[case(Gated::PgCtl, "-W -D /var/pv/17/data promote", false)]
+    fn program_that_needs_no_question_is_recognised(
         #[case] program: Gated,
         #[case] line: &str,
         #[case] expected: bool,
     ) {
-        assert_eq!(request(program, line).only_prints(), expected);
+        assert_eq!(request(program, line).is_asked(), !expected);
     }
 
     #[rstest]

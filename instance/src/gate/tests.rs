@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use super::decision::{Freeze, Previous};
 use super::fixture::{Fixture, until};
 use super::message::CloneStep;
 use super::program::Gated;
+use super::promotion::Leadership;
 use super::request::{MAX_REQUEST, REFUSED};
 use crate::reaper::Exit;
 
@@ -159,8 +161,76 @@ async fn clone_becomes_data_once_it_is_complete_and_only_then_a_server_starts() 
     assert!(succeeds(&fixture, "postgres -D DATA").await);
     for which in [CloneStep::Prepare, CloneStep::Publish] {
         let refusal = step(&fixture, which).await.unwrap_err();
-        assert!(refusal.contains("is never replaced by a clone"), "{refusal}");
+        assert!(refusal.contains("is replaced by a clone only while another server leads"), "{refusal}");
     }
+
+    fixture.access.allow_replacement(Duration::ZERO);
+    let refusal = step(&fixture, CloneStep::Prepare).await.unwrap_err();
+    assert!(refusal.contains("only while another server leads"), "{refusal}");
+    fixture.access.allow_replacement(Duration::from_mins(1));
+    step(&fixture, CloneStep::Prepare).await.unwrap();
+    let refusal = step(&fixture, CloneStep::Publish).await.unwrap_err();
+    assert!(refusal.contains("is not complete"), "{refusal}");
+    assert!(succeeds(&fixture, "pg_basebackup --pgdata=NEW -X stream").await);
+    until("all of it has ended", || fixture.access.previous() == Previous::Ended);
+    step(&fixture, CloneStep::Publish).await.unwrap();
+    let old = fixture.volume.data_dir(17).with_file_name("data.old.1");
+    assert!(old.join("global/pg_control").exists() && fixture.volume.data_dir(17).exists());
+}
+
+/// Answers the questions of a gate with what was set last.
+fn watchdog(fixture: &Fixture) -> Arc<Mutex<Leadership>> {
+    let known = Arc::new(Mutex::new(Leadership::Disarmed));
+    let (mut questions, answer) = (fixture.access.questions(), known.clone());
+    tokio::spawn(async move {
+        while let Some(question) = questions.recv().await {
+            question.answer(*answer.lock().unwrap());
+        }
+    });
+    known
+}
+
+const PROMOTE: &str = "pg_ctl promote -D DATA -W";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promotion_needs_the_lock_and_gets_no_interlock() {
+    let fixture = Fixture::new(SERVER);
+    fixture.replace("pg_ctl", "[ \"$1\" = promote ] || exit 0; ls -l /proc/$$/fd > $DIR/promoted");
+    let known = watchdog(&fixture);
+    let _server = fixture.client("postgres -D DATA");
+    until("the server runs", is_up(&fixture));
+
+    let text = refused(&fixture, PROMOTE).await;
+    assert!(text.contains("the server is not promoted: the watchdog is not armed"), "{text}");
+    assert!(succeeds(&fixture, "pg_ctl reload -D DATA").await, "it does not promote");
+    assert!(!fixture.file("promoted").exists());
+    *known.lock().unwrap() = Leadership::Confirmed;
+    assert!(succeeds(&fixture, PROMOTE).await);
+    let descriptors = fs::read_to_string(fixture.file("promoted")).unwrap();
+    assert!(!descriptors.contains(&fixture.volume.interlock().display().to_string()), "{descriptors}");
+    fixture.access.freeze(Freeze::Terminating);
+    assert!(refused(&fixture, PROMOTE).await.contains("this pod is being terminated"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promotion_that_hangs_does_not_reach_a_later_server() {
+    let fixture = Fixture::new("exit 0");
+    fixture.replace("pg_ctl", "touch $DIR/up; exec sleep 600");
+    let promoting = || {
+        let client = fixture.client(PROMOTE);
+        until("it runs", is_up(&fixture));
+        fs::remove_file(fixture.file("up")).unwrap();
+        client
+    };
+    let first = promoting();
+    assert!(succeeds(&fixture, "postgres -D DATA").await);
+    assert_eq!(first.wait().await.0, Exit::Signal(9));
+
+    let second = promoting();
+    let text = refused(&fixture, PROMOTE).await;
+    assert!(text.contains(&format!("pg_ctl still runs on the data, as process {}", second.pid())), "{text}");
+    assert_eq!(second.wait().await.0, Exit::Signal(9));
+    until("it has ended", || fixture.access.previous() == Previous::Ended);
 }
 
 #[tokio::test(flavor = "multi_thread")]

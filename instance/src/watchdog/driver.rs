@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 use super::clock::BootTime;
 use super::commands::Parser;
 use super::machine::{Action, Event, Look, Machine, Server};
-use crate::gate::{Access, Freeze};
+use crate::gate::{Access, Freeze, Leadership, Question};
 
 /// The FIFO, in the directory of the container's files.
 pub const FIFO: &str = "watchdog";
@@ -32,6 +32,8 @@ pub struct Watchdog {
     machine: Machine,
     last_action: Option<Action>,
     patroni_starts: UnboundedReceiver<()>,
+    /// The gate asks before a promotion.
+    questions: UnboundedReceiver<Question>,
 }
 
 /// Tells the watchdog that Patroni was started.
@@ -51,6 +53,7 @@ impl Watchdog {
         let (sender, patroni_starts) = unbounded_channel();
         let watchdog = Self {
             fifo: create_fifo(run_dir)?,
+            questions: access.questions(),
             access,
             parser: Parser::default(),
             machine: Machine::new(),
@@ -65,19 +68,29 @@ impl Watchdog {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
-            self.look();
+            tokio::select! {
+                _ = ticks.tick() => {
+                    self.look();
+                }
+                Some(question) = self.questions.recv() => {
+                    let leadership = self.look();
+                    question.answer(leadership);
+                }
+            }
         }
     }
 
-    fn look(&mut self) {
+    /// Reads what Patroni has written, and returns what is known of the lock then.
+    fn look(&mut self) -> Leadership {
         let events = self.read();
         let server = if self.access.is_idle() { Server::Ended } else { Server::Runs };
-        let (machine, action) = self.machine.look(&Look { now: BootTime::now(), events: &events, server });
+        let now = BootTime::now();
+        let (machine, action) = self.machine.look(&Look { now, events: &events, server });
         self.machine = machine;
         if let Some(action) = action {
             self.act(action);
         }
+        machine.leadership(now)
     }
 
     fn act(&mut self, action: Action) {

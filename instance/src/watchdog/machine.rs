@@ -6,6 +6,7 @@ use pgops_api::failover_timings::Timings;
 
 use super::clock::BootTime;
 use super::commands::Command;
+use crate::gate::Leadership;
 
 /// Longest time since the last confirmed request for the lock was sent, even if Patroni requests a longer one. With the time that the kill
 /// takes it must stay below Patroni's `ttl`, after which another server may be promoted.
@@ -101,6 +102,18 @@ impl Machine {
                 (Self { phase: Phase::Watching, ..next }, Some(Action::Release))
             }
             _ => (next, None),
+        }
+    }
+
+    /// What it knows of the lock after a look at that time.
+    pub fn leadership(self, now: BootTime) -> Leadership {
+        match (self.phase, self.mode) {
+            (Phase::Fired { .. }, _) => Leadership::Fired,
+            (Phase::Watching, Mode::Disarmed) => Leadership::Disarmed,
+            (Phase::Watching, Mode::Armed { confirmed, limit }) if now - confirmed < limit => {
+                Leadership::Confirmed
+            }
+            (Phase::Watching, Mode::Armed { .. }) => Leadership::Outdated,
         }
     }
 

@@ -10,6 +10,7 @@ use super::clock::BootTime;
 use super::commands::Command;
 use super::driver::{FIFO, Watchdog};
 use super::machine::{Action, Event, GRACE, LIMIT, Look, Machine, Server};
+use crate::gate::Leadership;
 use crate::gate::fixture::{Fixture, until};
 
 /// Between two looks.
@@ -104,6 +105,17 @@ fn check(history: &[Seen]) {
     assert_eq!(last.action, is_late.then_some(Action::Fire), "{history:?}");
 }
 
+/// Checks a sequence after which Patroni has the lock, as far as the watchdog knows.
+fn check_confirmed(history: &[Seen]) {
+    let look = |action| history.iter().rposition(|seen| seen.action == Some(action));
+    assert!(look(Action::Fire) <= look(Action::Release), "it has fired: {history:?}");
+    let dates = (1..).zip(history).filter_map(|(look, seen)| seen.said?.date(look));
+    let confirmed = dates.max().expect("nothing was confirmed");
+    assert!(at(history.len()) - at(confirmed) < LIMIT, "{history:?}");
+    let last = history.iter().rev().find_map(|seen| seen.said);
+    assert!(last != Some(Said::Disarm), "{history:?}");
+}
+
 fn explore(machine: Machine, history: &mut Vec<Seen>, depth: usize, looks: &mut usize) {
     if depth == 0 {
         return;
@@ -115,6 +127,9 @@ fn explore(machine: Machine, history: &mut Vec<Seen>, depth: usize, looks: &mut 
             let (next, action) = machine.look(&Look { now: at(now), events: event.as_slice(), server });
             history.push(Seen { said, server, action });
             check(history);
+            if next.leadership(at(now)) == Leadership::Confirmed {
+                check_confirmed(history);
+            }
             *looks += 1;
             explore(next, history, depth - 1, looks);
             history.pop();
@@ -184,6 +199,25 @@ fn lock_counts_from_when_its_request_was_sent() {
         (9, Some(keepalive(2))),
         (limit + 2, None)
     ]));
+}
+
+#[test]
+fn lock_is_known_while_its_last_request_is_young() {
+    let known = |events: &[Event], now: u64| {
+        let look = Look { now: seconds(now), events, server: Server::Runs };
+        Machine::new().look(&look).0.leadership(seconds(now))
+    };
+    let limit = LIMIT.as_secs();
+    let disarm = Event::Command(Command::Disarm);
+    assert_eq!(known(&[], 5), Leadership::Disarmed);
+    assert_eq!(known(&[arm(5)], 5), Leadership::Confirmed);
+    assert_eq!(known(&[arm(5)], limit + 4), Leadership::Confirmed);
+    assert_eq!(known(&[arm(5)], limit + 5), Leadership::Fired);
+    assert_eq!(known(&[arm(5), keepalive(9)], limit + 8), Leadership::Confirmed);
+    assert_eq!(known(&[arm(5), disarm], 5), Leadership::Disarmed);
+    // Between two looks.
+    let look = Look { now: seconds(5), events: &[arm(5)], server: Server::Runs };
+    assert_eq!(Machine::new().look(&look).0.leadership(seconds(limit + 5)), Leadership::Outdated);
 }
 
 #[test]
@@ -278,6 +312,25 @@ async fn disarmed_watchdog_leaves_the_server_alone() {
     drop(patroni);
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(!fixture.access.is_idle());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promotion_is_decided_by_what_patroni_has_written_before() {
+    let Watched { fixture, mut patroni, .. } = watched("touch $DIR/up; exec sleep 600");
+    let _client = fixture.client("postgres -D DATA");
+    until("the server runs", up(&fixture));
+    let promote = || fixture.client("pg_ctl promote -D DATA -W").wait();
+    let (exit, text) = promote().await;
+    assert!(!exit.success() && text.contains("the watchdog is not armed"), "{text}");
+    patroni.write_all((date() + "Ctimeout=14\n").as_bytes()).unwrap();
+    let (exit, text) = promote().await;
+    assert!(exit.success(), "{text}");
+    patroni.write_all(b"V").unwrap();
+    assert!(!promote().await.0.success());
+    // Patroni was stopped between taking the lock, right after the boot of the machine, and opening the watchdog.
+    patroni.write_all(b"T1\nCtimeout=14\n").unwrap();
+    let (exit, text) = promote().await;
+    assert!(!exit.success() && text.contains("the watchdog has ended the server"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,6 +50,19 @@ pub struct PasswordRotation {
     pub applied: Option<String>,
     /// Why the server has not got the pending one.
     pub error: Option<String>,
+    /// Which server sets it, found out when there is one to be set.
+    pub setter: PasswordSetter,
+}
+
+/// The server that sets a new password.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum PasswordSetter {
+    /// This one is a standby, and gets the password with everything else from its primary.
+    Primary,
+    /// The one that reports.
+    #[default]
+    #[serde(other)]
+    ThisServer,
 }
 
 /// The settings that are in the `Postgres` itself, which the server reads when they change.

@@ -27,7 +27,7 @@ fn report(scenario: &mut Scenario, pending: Option<&str>, applied: Option<&str>)
         it.rotation = Some(PasswordRotation {
             pending: pending.map(ToOwned::to_owned),
             applied: applied.map(ToOwned::to_owned),
-            error: None,
+            ..PasswordRotation::default()
         });
     });
 }

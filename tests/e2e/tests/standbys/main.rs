@@ -6,4 +6,5 @@
 mod bootstrap;
 mod failover;
 mod minor;
+mod reclone;
 mod scenario;
