@@ -2,9 +2,11 @@
 
 mod announcement;
 mod apply;
+mod ask_next_pod;
 mod build;
 mod build_error;
 mod builds;
+mod catalog;
 mod certificates;
 mod check_pod;
 mod check_state;
@@ -16,12 +18,14 @@ mod controller;
 mod day_two;
 mod deletion;
 mod design;
+mod dry_runs;
 mod expand;
 mod expansion;
 mod finalizer;
 #[cfg(test)]
 mod fixtures;
 mod health;
+mod holder;
 mod image;
 mod instance;
 mod lost_children;

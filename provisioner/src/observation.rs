@@ -11,6 +11,7 @@ use pgops_api::{PgVersion, bounded, names};
 
 use crate::certificates::CertificateProblem;
 use crate::expansion::Expansion;
+use crate::next_pod::NextPod;
 use crate::settings_check::SettingsCheck;
 use crate::unready::Unready;
 use crate::volume_risk::VolumeLookup;
@@ -43,6 +44,8 @@ pub struct Observation {
     /// What becomes of the volume claim; none if that was not looked up.
     pub expansion: Option<Expansion>,
     pub volume: VolumeLookup,
+    /// What is known of the pod that would take the place of the present one.
+    pub next_pod: NextPod,
     pub auth_secret: AuthSecret,
     /// What is known of the Secret with settings; none if nothing was built.
     pub settings_check: Option<SettingsCheck>,

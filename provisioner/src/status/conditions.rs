@@ -6,7 +6,7 @@ use pgops_api::condition;
 use pgops_api::instance_status::PasswordState;
 use pgops_api::postgres::{
     CONDITION_AUTH_SECRET_MISSING, CONDITION_CERTIFICATES_READY, CONDITION_PROVISIONED, CONDITION_READY,
-    StorageType,
+    CONDITION_RESTART_BLOCKED, StorageType,
 };
 use pgops_api::{Condition, Postgres, layout, names};
 
@@ -23,7 +23,8 @@ use crate::condition_types::{
 use crate::deletion::DeletionBlocker;
 use crate::expansion::Expansion;
 use crate::image::ImageChoice;
-use crate::observation::{AuthSecret, Observation, Restart};
+use crate::next_pod::NextPod;
+use crate::observation::{AuthSecret, Observation, PodLookup, Restart};
 use crate::settings_check::SettingsCheck;
 use crate::volume_risk::VolumeLookup;
 
@@ -175,6 +176,20 @@ impl Conditions<'_> {
             }
             VolumeLookup::Kept => self.clear(CONDITION_VOLUME_AT_RISK),
             VolumeLookup::Unknown => {}
+        }
+    }
+
+    /// The server that runs is not harmed by what the next pod lacks: it must be known before anything stops it.
+    pub fn next_pod(&mut self, running: &Observation) {
+        match (&running.next_pod, running.next_pod.problem()) {
+            // The condition VolumeAtRisk says it.
+            (NextPod::Accepted | NextPod::LosesVolume(_), _) => self.clear(CONDITION_RESTART_BLOCKED),
+            (_, Some((reason, message))) => {
+                self.set(CONDITION_RESTART_BLOCKED, true, reason, &message);
+            }
+            // The condition Ready says it.
+            (_, None) if running.server_pod == PodLookup::Missing => self.clear(CONDITION_RESTART_BLOCKED),
+            (_, None) => {}
         }
     }
 
