@@ -21,6 +21,7 @@ use crate::rewritten_image::as_applied;
 use crate::secret;
 use crate::settings_check::SettingsCheck;
 use crate::standby_secret;
+use crate::volume_hold::ensure_halt_keeps_volume;
 
 /// What was built.
 pub struct Built {
@@ -41,6 +42,7 @@ pub async fn build(
 ) -> Result<Built, ApplyError> {
     if let Some(workload) = workload {
         Owner::of(&*database).require(workload).map_err(BuildError::Taken)?;
+        ensure_halt_keeps_volume(context, database, workload).await?;
     }
     let version = catalog::entry(context, &database.spec.version).await?;
     let client = &context.client;

@@ -37,7 +37,7 @@ use crate::report::{repeat, report};
 use crate::settings_check::SettingsCheck;
 use crate::status::{self, Observed};
 use crate::unready::POD_REFUSED;
-use crate::{pod_deletion, pod_retry};
+use crate::{pod_deletion, pod_retry, volume_hold};
 
 /// Pause before an object is reconciled again although nothing triggered it.
 const RESYNC: Duration = Duration::from_mins(1);
@@ -102,7 +102,11 @@ async fn reconcile_database(
         DeletionDecision::Keep => None,
         DeletionDecision::Blocked(blocker) => Some(blocker),
         DeletionDecision::Remove(policy) => {
-            return Box::pin(remove(context, &database, workload.as_ref(), policy)).await;
+            let hold = volume_hold::blocker(context, &database, workload.as_ref(), policy).await?;
+            if hold.is_none() {
+                return Box::pin(remove(context, &database, workload.as_ref(), policy)).await;
+            }
+            hold
         }
         DeletionDecision::Released => return Ok(Action::await_change()),
     };

@@ -51,6 +51,7 @@ mod standby_certificate;
 mod standby_secret;
 mod status;
 mod unready;
+mod volume_hold;
 mod volume_risk;
 
 use std::process::ExitCode;
