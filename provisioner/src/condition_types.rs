@@ -47,6 +47,9 @@ pub const REASON_CREDENTIALS_UNUSABLE: &str = "CredentialsUnusable";
 /// Reason of missing readiness, and of the Event about the begin of a removal: the object was deleted.
 pub const REASON_DELETING: &str = "Deleting";
 
+/// Reason of missing readiness: another client has scaled the workload to 0.
+pub const REASON_SCALED_DOWN: &str = "ScaledDown";
+
 /// Conditions that report a problem, with the status that does.
 pub const PROBLEMS: [(&str, &str); 13] = [
     (CONDITION_VOLUME_AT_RISK, "True"),

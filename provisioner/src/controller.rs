@@ -29,6 +29,7 @@ use crate::context::Context;
 use crate::day_two;
 use crate::deletion::{self, DeletionBlocker, DeletionDecision};
 use crate::expansion::Expansion;
+use crate::field_managers::scaled_down_by;
 use crate::finalizer;
 use crate::observation::{Observation, PodLookup};
 use crate::observe::observe;
@@ -139,6 +140,7 @@ async fn provision(
     mut workload: Option<StatefulSet>,
     blocker: Option<DeletionBlocker>,
 ) -> Result<Action, ApiError> {
+    let scaled_down_by = workload.as_ref().and_then(|workload| scaled_down_by(&database, workload));
     let mut build_error = None;
     let mut image = None;
     let mut settings = None;
@@ -156,7 +158,11 @@ async fn provision(
         }
     }
     let workload = workload.as_ref().filter(|workload| Owner::of(&database).owns(&workload.metadata));
-    let mut running = Observation { settings_check: settings, ..observe(context, &database, workload).await };
+    let mut running = Observation {
+        settings_check: settings,
+        scaled_down_by,
+        ..observe(context, &database, workload).await
+    };
     if let Some(workload) = workload {
         start_pod(context, &database, workload, &running).await;
         running.next_pod = Box::pin(ask_if_due(context, &database, workload, &running)).await;

@@ -21,6 +21,7 @@ mod design;
 mod dry_runs;
 mod expand;
 mod expansion;
+mod field_managers;
 mod finalizer;
 #[cfg(test)]
 mod fixtures;
