@@ -103,7 +103,7 @@ async fn reconcile_database(
         DeletionDecision::Keep => None,
         DeletionDecision::Blocked(blocker) => Some(blocker),
         DeletionDecision::Remove(policy) => {
-            let hold = volume_hold::blocker(context, &database, workload.as_ref(), policy).await?;
+            let hold = Box::pin(volume_hold::blocker(context, &database, workload.as_ref(), policy)).await?;
             if hold.is_none() {
                 return Box::pin(remove(context, &database, workload.as_ref(), policy)).await;
             }
