@@ -1,10 +1,9 @@
 //! Whether the next pod of a database could take the place of the present one: asked before that is deleted, and from time to time
-//! while it runs. Whether the API server would take the pod is found out by a dry run.
+//! while it runs (`ask_if_due`). Whether the API server would take the pod is found out by a dry run.
 //!
 //! The scheduler cannot be asked: that takes the right to read all nodes, which the provisioner does not have.
 
 mod candidate;
-mod due;
 mod quota;
 mod references;
 
@@ -21,7 +20,6 @@ use crate::next_pod::NextPod;
 use crate::observe;
 use crate::volume_risk::volume_risk;
 use candidate::candidate;
-pub use due::ask_if_due;
 use quota::Excess;
 
 /// Longest message of the API server, in bytes.

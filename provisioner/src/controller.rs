@@ -22,7 +22,7 @@ use pgops_kube::ApiError;
 
 use crate::announcement::Announcement;
 use crate::apply::{ApplyError, ReadError, read};
-use crate::ask_next_pod::ask_if_due;
+use crate::ask_if_due::ask_if_due;
 use crate::build::{Built, build};
 use crate::build_error::BuildError;
 use crate::context::Context;

@@ -2,6 +2,7 @@
 
 mod announcement;
 mod apply;
+mod ask_if_due;
 mod ask_next_pod;
 mod build;
 mod build_error;

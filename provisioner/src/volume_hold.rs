@@ -69,6 +69,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{self, claim, database, version, workload};
     use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+    use kube::ResourceExt;
     use pgops_api::names;
     use pgops_testing::fake_api_server::FakeApiServer;
     use serde_json::json;

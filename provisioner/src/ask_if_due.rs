@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use pgops_api::{Postgres, PostgresOpsRequest};
 use pgops_kube::ApiError;
 
-use super::ask;
+use crate::ask_next_pod::ask;
 use crate::catalog;
 use crate::context::Context;
 use crate::dry_runs::Subject;
