@@ -3,12 +3,13 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client, ResourceExt};
-use pgops_api::{Owner, Postgres, PostgresVersion};
+use pgops_api::{Owner, Postgres};
 use pgops_kube::ApiError;
 
-use crate::apply::{ApplyError, ReadError, apply, read};
+use crate::apply::{ApplyError, apply};
 use crate::build_error::BuildError;
 use crate::builds::{BuildState, Inputs};
+use crate::catalog;
 use crate::check_pod;
 use crate::children::{Children, StandbyChildren, children};
 use crate::claims::ExistingData;
@@ -20,6 +21,7 @@ use crate::rewritten_image::as_applied;
 use crate::secret;
 use crate::settings_check::SettingsCheck;
 use crate::standby_secret;
+use crate::volume_hold::ensure_halt_keeps_volume;
 
 /// What was built.
 pub struct Built {
@@ -40,8 +42,9 @@ pub async fn build(
 ) -> Result<Built, ApplyError> {
     if let Some(workload) = workload {
         Owner::of(&*database).require(workload).map_err(BuildError::Taken)?;
+        ensure_halt_keeps_volume(context, database, workload).await?;
     }
-    let version = catalog_entry(context, &database.spec.version).await?;
+    let version = catalog::entry(context, &database.spec.version).await?;
     let client = &context.client;
     let data = if workload.is_some() && database.was_initialized() {
         ExistingData::default()
@@ -134,18 +137,6 @@ async fn set_ip_families(context: &Context, service: &mut Service) -> Result<(),
         context.ip_families.set(spec, existing.as_ref().and_then(|existing| existing.spec.as_ref()));
     }
     Ok(())
-}
-
-/// The catalog entry of a version. A name that no object can have is not requested.
-async fn catalog_entry(context: &Context, name: &str) -> Result<Option<PostgresVersion>, ApplyError> {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-    if name.is_empty() || !name.bytes().all(is_plain) {
-        return Ok(None);
-    }
-    read(&context.client, None, name).await.map_err(|error| match error {
-        ReadError::Unreadable(cause) => BuildError::UnreadableEntry { name: name.to_owned(), cause }.into(),
-        ReadError::Api(error) => error.into(),
-    })
 }
 
 #[cfg(test)]

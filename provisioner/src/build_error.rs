@@ -2,8 +2,10 @@
 
 use pgops_api::spec_check::SpecProblem;
 use pgops_api::version::ParseVersionError;
-use pgops_api::{ForeignObject, PgVersion};
+use pgops_api::{ForeignObject, PgVersion, StorageRisk};
 use pgops_kube::ApiError;
+
+use crate::condition_types::CONDITION_VOLUME_AT_RISK;
 
 /// Why a `Postgres` cannot be built as specified. Each message names the field, the value and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,9 @@ pub enum BuildError {
     TopologyChanged(i32),
     #[error("failed to generate the certificate of the database's servers: {0}; it is tried again")]
     StandbyCertificate(rcgen::Error),
+    /// The pod is not stopped for `spec.halted`.
+    #[error("spec.halted is true, and the pod is not stopped, since its volume may be lost with it: {0}")]
+    VolumeAtRisk(StorageRisk),
     /// A child's name is taken.
     #[error(transparent)]
     Taken(ForeignObject),
@@ -84,6 +89,7 @@ impl BuildError {
             Self::PodTemplate(_) => "InvalidPodTemplate",
             Self::MajorChanged { .. } => "UpgradeNeeded",
             Self::TopologyChanged(_) => "TopologyChanged",
+            Self::VolumeAtRisk(_) => CONDITION_VOLUME_AT_RISK,
             Self::Taken(_) => "NameTaken",
             Self::StandbyCertificate(_) | Self::Refused { .. } => "ReconcileFailed",
         }

@@ -1,6 +1,8 @@
 //! The types of the conditions that only the provisioner sets.
 
-use pgops_api::postgres::{CONDITION_AUTH_SECRET_MISSING, CONDITION_CERTIFICATES_READY};
+use pgops_api::postgres::{
+    CONDITION_AUTH_SECRET_MISSING, CONDITION_CERTIFICATES_READY, CONDITION_RESTART_BLOCKED,
+};
 
 /// Condition: the children match the spec; if not, why.
 pub const CONDITION_PROVISIONING_STARTED: &str = "ProvisioningStarted";
@@ -45,8 +47,11 @@ pub const REASON_CREDENTIALS_UNUSABLE: &str = "CredentialsUnusable";
 /// Reason of missing readiness, and of the Event about the begin of a removal: the object was deleted.
 pub const REASON_DELETING: &str = "Deleting";
 
+/// Reason of missing readiness: another client has scaled the workload to 0.
+pub const REASON_SCALED_DOWN: &str = "ScaledDown";
+
 /// Conditions that report a problem, with the status that does.
-pub const PROBLEMS: [(&str, &str); 12] = [
+pub const PROBLEMS: [(&str, &str); 13] = [
     (CONDITION_VOLUME_AT_RISK, "True"),
     (CONDITION_PROVISIONING_STARTED, "False"),
     (CONDITION_AUTH_SECRET_MISSING, "True"),
@@ -56,9 +61,10 @@ pub const PROBLEMS: [(&str, &str); 12] = [
     (CONDITION_SETTINGS_REJECTED, "Unknown"),
     (CONDITION_CERTIFICATES_READY, "False"),
     (CONDITION_CERTIFICATE_EXPIRING, "True"),
+    (CONDITION_RESTART_BLOCKED, "True"),
     (CONDITION_DELETION_BLOCKED, "True"),
     (CONDITION_IMAGE_DIFFERS, "True"),
     (CONDITION_RESTART_PENDING, "True"),
 ];
 /// How many of [`PROBLEMS`] make a database [`CONDITION_DEGRADED`]: the others are states that were asked for.
-pub const DEGRADING: usize = 9;
+pub const DEGRADING: usize = 10;

@@ -8,6 +8,7 @@ use pgops_api::ManagedDatabases;
 use crate::apply::MANAGER;
 use crate::builds::Builds;
 use crate::children::{Images, IpFamilyArgs};
+use crate::dry_runs::DryRuns;
 use crate::pauses::Pauses;
 
 pub struct Context {
@@ -22,6 +23,7 @@ pub struct Context {
     pub managed: ManagedDatabases,
     pub pauses: Pauses,
     pub builds: Builds,
+    pub dry_runs: DryRuns,
 }
 
 impl Context {
@@ -37,6 +39,7 @@ impl Context {
             managed: ManagedDatabases::default(),
             pauses: Pauses::default(),
             builds: Builds::default(),
+            dry_runs: DryRuns::default(),
         }
     }
 }

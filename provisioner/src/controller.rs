@@ -16,18 +16,20 @@ use k8s_openapi::jiff::Timestamp;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
-use pgops_api::postgres::PostgresPhase;
-use pgops_api::{Owner, Postgres};
+use pgops_api::postgres::{CONDITION_RESTART_BLOCKED, PostgresPhase, PostgresStatus};
+use pgops_api::{Claim, Condition, Owner, Postgres, condition};
 use pgops_kube::ApiError;
 
 use crate::announcement::Announcement;
 use crate::apply::{ApplyError, ReadError, read};
+use crate::ask_if_due::ask_if_due;
 use crate::build::{Built, build};
 use crate::build_error::BuildError;
 use crate::context::Context;
 use crate::day_two;
 use crate::deletion::{self, DeletionBlocker, DeletionDecision};
 use crate::expansion::Expansion;
+use crate::field_managers::scaled_down_by;
 use crate::finalizer;
 use crate::observation::{Observation, PodLookup};
 use crate::observe::observe;
@@ -36,14 +38,14 @@ use crate::report::{repeat, report};
 use crate::settings_check::SettingsCheck;
 use crate::status::{self, Observed};
 use crate::unready::POD_REFUSED;
-use crate::{pod_deletion, pod_retry};
+use crate::{pod_deletion, pod_retry, volume_hold};
 
 /// Pause before an object is reconciled again although nothing triggered it.
 const RESYNC: Duration = Duration::from_mins(1);
 /// The same, for an object with an error that an operator has to fix, such as a quota.
 const RECHECK: Duration = Duration::from_secs(20);
-/// The same, for an object whose server does not answer, or whose volume is being expanded: what prevents it triggers
-/// nothing here.
+/// The same, for an object whose server does not answer or could not be started again, or whose volume is being expanded: what
+/// prevents it triggers nothing here.
 const WATCH: Duration = Duration::from_secs(10);
 /// The same, while a pod checks settings, which takes some seconds.
 const CHECKING: Duration = Duration::from_secs(3);
@@ -101,7 +103,11 @@ async fn reconcile_database(
         DeletionDecision::Keep => None,
         DeletionDecision::Blocked(blocker) => Some(blocker),
         DeletionDecision::Remove(policy) => {
-            return Box::pin(remove(context, &database, workload.as_ref(), policy)).await;
+            let hold = Box::pin(volume_hold::blocker(context, &database, workload.as_ref(), policy)).await?;
+            if hold.is_none() {
+                return Box::pin(remove(context, &database, workload.as_ref(), policy)).await;
+            }
+            hold
         }
         DeletionDecision::Released => return Ok(Action::await_change()),
     };
@@ -134,6 +140,7 @@ async fn provision(
     mut workload: Option<StatefulSet>,
     blocker: Option<DeletionBlocker>,
 ) -> Result<Action, ApiError> {
+    let scaled_down_by = workload.as_ref().and_then(|workload| scaled_down_by(&database, workload));
     let mut build_error = None;
     let mut image = None;
     let mut settings = None;
@@ -151,9 +158,14 @@ async fn provision(
         }
     }
     let workload = workload.as_ref().filter(|workload| Owner::of(&database).owns(&workload.metadata));
-    let running = Observation { settings_check: settings, ..observe(context, &database, workload).await };
+    let mut running = Observation {
+        settings_check: settings,
+        scaled_down_by,
+        ..observe(context, &database, workload).await
+    };
     if let Some(workload) = workload {
         start_pod(context, &database, workload, &running).await;
+        running.next_pod = Box::pin(ask_if_due(context, &database, workload, &running)).await;
     }
     let observed = Observed {
         workload,
@@ -168,6 +180,7 @@ async fn provision(
     // Certificates are not watched: cert-manager need not be installed.
     let lacks_certificates = running.certificates.as_ref().is_some_and(|problems| !problems.is_empty());
     let is_settled = !lacks_certificates
+        && !is_asked_soon(&database, &status)
         && !running.settings_check.as_ref().is_some_and(SettingsCheck::withholds)
         && matches!(status.phase, Some(PostgresPhase::Ready | PostgresPhase::Halted))
         && !matches!(running.expansion, Some(Expansion::InProgress(_) | Expansion::Raise(_)));
@@ -185,6 +198,13 @@ async fn provision(
         _ if !is_settled => WATCH,
         _ => RESYNC,
     }))
+}
+
+/// Whether it is soon asked again if the next pod can be created: for the upgrade that holds the database, or until what prevents it
+/// has been corrected.
+fn is_asked_soon(database: &Postgres, status: &PostgresStatus) -> bool {
+    let is_held = Claim::on(database).is_ok_and(|claim| claim.is_some());
+    is_held || condition::find(&status.conditions, CONDITION_RESTART_BLOCKED).is_some_and(Condition::is_true)
 }
 
 /// Removes what keeps the StatefulSet's controller from making a pod of the present template. Of a paused database the request that

@@ -24,14 +24,15 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::jiff::Timestamp;
-use kube::Api;
 use pgops_api::opsrequest::{DayTwo, Phase};
 use pgops_api::{Claim, Postgres, PostgresOpsRequest};
 use pgops_kube::ApiError;
 
+use crate::ask_next_pod;
 use crate::context::Context;
 use crate::expand::preview_expansion;
-use crate::next_pod::{self, NextPod};
+use crate::holder::holder;
+use crate::next_pod::NextPod;
 use crate::observation::{Observation, PodLookup};
 use facts::Facts;
 pub use facts::Template;
@@ -47,7 +48,7 @@ pub async fn execute(
     template: Template,
     running: &Observation,
 ) -> Result<Option<Duration>, ApiError> {
-    let Some((request, operation)) = holder(context, database).await? else { return Ok(None) };
+    let Some((request, operation)) = held_operation(context, database).await? else { return Ok(None) };
     match request.phase() {
         Phase::Progressing => {}
         // The launcher is about to start it, or to take the database back.
@@ -81,7 +82,7 @@ pub async fn execute(
     if let Some(workload) = workload
         && decide::precedes_deletion(&facts, &step)
     {
-        facts.next_pod = Box::pin(next_pod::ask(context, database, workload)).await?;
+        facts.next_pod = Box::pin(ask_next_pod::ask(context, database, workload, None)).await?;
         step = decide::next(&facts);
     }
     act::perform(context, &facts, step).await?;
@@ -89,17 +90,14 @@ pub async fn execute(
 }
 
 /// The request that holds the database, with its operation, unless that is an upgrade.
-async fn holder(
+async fn held_operation(
     context: &Context,
     database: &Postgres,
 ) -> Result<Option<(PostgresOpsRequest, DayTwo)>, ApiError> {
     // Only an upgrade has a Job.
-    let claim = Claim::on(database).ok().flatten().filter(|claim| claim.job.is_none());
-    let Some(claim) = claim else { return Ok(None) };
-    let namespace = database.metadata.namespace.as_deref().unwrap_or_default();
-    let requests: Api<PostgresOpsRequest> = Api::namespaced(context.client.clone(), namespace);
-    let name = claim.request.as_str();
-    let found = requests.get_opt(name).await.map_err(ApiError::on::<PostgresOpsRequest>("read", name))?;
-    let found = found.filter(|request| claim.is_of(request));
+    if Claim::on(database).ok().flatten().is_none_or(|claim| claim.job.is_some()) {
+        return Ok(None);
+    }
+    let found = holder(context, database).await?;
     Ok(found.and_then(|request| request.day_two().map(|operation| (request, operation))))
 }

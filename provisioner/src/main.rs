@@ -2,9 +2,12 @@
 
 mod announcement;
 mod apply;
+mod ask_if_due;
+mod ask_next_pod;
 mod build;
 mod build_error;
 mod builds;
+mod catalog;
 mod certificates;
 mod check_pod;
 mod check_state;
@@ -16,12 +19,15 @@ mod controller;
 mod day_two;
 mod deletion;
 mod design;
+mod dry_runs;
 mod expand;
 mod expansion;
+mod field_managers;
 mod finalizer;
 #[cfg(test)]
 mod fixtures;
 mod health;
+mod holder;
 mod image;
 mod instance;
 mod lost_children;
@@ -47,6 +53,7 @@ mod standby_certificate;
 mod standby_secret;
 mod status;
 mod unready;
+mod volume_hold;
 mod volume_risk;
 
 use std::process::ExitCode;

@@ -11,6 +11,7 @@ use pgops_api::{PgVersion, bounded, names};
 
 use crate::certificates::CertificateProblem;
 use crate::expansion::Expansion;
+use crate::next_pod::NextPod;
 use crate::settings_check::SettingsCheck;
 use crate::unready::Unready;
 use crate::volume_risk::VolumeLookup;
@@ -38,11 +39,15 @@ pub struct Observation {
     pub members: Option<Vec<MemberStatus>>,
     /// Why the pod does not exist, does not run, or is not ready.
     pub unready: Option<Unready>,
+    /// The client that has just scaled the workload to 0, which was set back.
+    pub scaled_down_by: Option<String>,
     /// What waits for a restart of the pod.
     pub restart: Restart,
     /// What becomes of the volume claim; none if that was not looked up.
     pub expansion: Option<Expansion>,
     pub volume: VolumeLookup,
+    /// What is known of the pod that would take the place of the present one.
+    pub next_pod: NextPod,
     pub auth_secret: AuthSecret,
     /// What is known of the Secret with settings; none if nothing was built.
     pub settings_check: Option<SettingsCheck>,
@@ -111,6 +116,15 @@ impl PodLookup {
     /// about to be created again, which is not worth a word.
     pub fn has_ended(&self) -> bool {
         matches!(self, Self::Found(pod) if pod.container == ServerContainer::Ended)
+    }
+
+    /// Whether it is known that there is no pod, or will be none.
+    pub fn is_ending(&self) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::Missing => true,
+            Self::Found(pod) => pod.is_being_deleted,
+        }
     }
 
     /// Whether it is known that no pod is ready.

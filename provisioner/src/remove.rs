@@ -65,6 +65,7 @@ async fn step(
     if removal.is_complete {
         context.pauses.forget(database);
         context.builds.forget(database);
+        context.dry_runs.forget(database);
         finalizer::remove(context, database).await?;
     }
     Ok(removal.is_complete)

@@ -65,6 +65,7 @@ pub fn status(database: &Postgres, observed: &Observed) -> PostgresStatus {
     conditions.restart(&observed.running.restart);
     conditions.storage(observed.running.expansion.as_ref());
     conditions.volume(&observed.running.volume);
+    conditions.next_pod(observed.running);
     conditions.auth_secret(observed.running);
     conditions.settings(observed.running);
     conditions.certificates(observed.running);

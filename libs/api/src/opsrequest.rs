@@ -104,9 +104,12 @@ pub struct PostgresOpsRequestSpec {
     pub authentication: Option<Authentication>,
     /// Time limit of one step, as a Go duration such as `5m` or `1h30m`; no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    // A duration of more than 292 years is an error of CEL.
+    #[schemars(length(max = 64))]
     #[x_kube(
         validation = ("self.matches('^([0-9]+(\\\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$')", "timeout must be a Go duration such as \"5m\" or \"1h30m\""),
-        validation = ("!self.matches('^([0-9]+(\\\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$') || duration(self) >= duration('1s')", "timeout is too short for any step: set at least \"1s\""),
+        validation = ("!self.matches('^([0-9]+(\\\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$') || self.matches('^([0-9]{1,5}(\\\\.[0-9]+)?h|[0-9]{1,7}(\\\\.[0-9]+)?m|[0-9]{1,9}(\\\\.[0-9]+)?(ns|us|µs|ms|s))+$')", "timeout is too long: at most 5 digits of hours, 7 of minutes or 9 of a smaller unit"),
+        validation = ("!self.matches('^([0-9]{1,5}(\\\\.[0-9]+)?h|[0-9]{1,7}(\\\\.[0-9]+)?m|[0-9]{1,9}(\\\\.[0-9]+)?(ns|us|µs|ms|s))+$') || duration(self) >= duration('1s')", "timeout is too short for any step: set at least \"1s\""),
     )]
     pub timeout: Option<String>,
     /// Whether the database must be Ready for the operation to start.

@@ -240,6 +240,10 @@ pub const CONDITION_AUTH_SECRET: &str = "AuthSecretCreated";
 /// Condition: the Secret with the superuser's password does not exist, so no pod of the database, and no worker, can start.
 pub const CONDITION_AUTH_SECRET_MISSING: &str = "AuthSecretMissing";
 
+/// Condition: a pod that takes the place of the present one would not be created, or would not start, and why. It is false or missing
+/// if nothing is known to prevent that.
+pub const CONDITION_RESTART_BLOCKED: &str = "RestartBlocked";
+
 /// Condition: the certificates that `spec.tls` requests exist and can be used; if it is false, why not.
 pub const CONDITION_CERTIFICATES_READY: &str = "CertificatesReady";
 /// Reason of [`CONDITION_CERTIFICATES_READY`]: the server keeps an earlier certificate, and could not be started with what is in
@@ -275,6 +279,14 @@ impl Postgres {
     #[must_use]
     pub fn paused(&self) -> Option<&Condition> {
         condition::find(self.conditions(), CONDITION_PAUSED).filter(|paused| paused.is_true())
+    }
+
+    /// Why it could not be started again once it is stopped, as the provisioner found out; unless an annotation overrides that.
+    #[must_use]
+    pub fn restart_blocked(&self) -> Option<&str> {
+        let blocked =
+            condition::find(self.conditions(), CONDITION_RESTART_BLOCKED).filter(|it| it.is_true())?;
+        (!self.overrides_guards()).then(|| blocked.message.as_deref().unwrap_or("no reason given"))
     }
 
     /// Whether this request paused it.

@@ -65,6 +65,12 @@ impl ApiError {
         status::is_refused(&self.source)
     }
 
+    /// Whether the object itself is refused, as invalid or too large, whatever else changes.
+    #[must_use]
+    pub fn is_inadmissible(&self) -> bool {
+        status::is_inadmissible(&self.source)
+    }
+
     /// Whether the API server, or an admission webhook, is unavailable or busy, so that the same call may succeed later.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {

@@ -33,6 +33,16 @@ pub fn is_inapplicable_patch(error: &kube::Error) -> bool {
     status.code == 422 && !names_object && !status.message.starts_with("admission webhook")
 }
 
+/// Whether the object itself is refused, as invalid or too large, whatever else changes. A webhook or a policy may deny it with the
+/// same status code, and admit it later.
+#[must_use]
+pub fn is_inadmissible(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let may_pass = status.message.starts_with("admission webhook")
+        || status.message.contains("ValidatingAdmissionPolicy");
+    matches!(status.code, 413 | 422) && !may_pass
+}
+
 /// Whether the call is refused: by validation, by a right that is missing, a quota or a policy, or because an admission
 /// webhook does not answer, which is an internal error. It may succeed once that has changed.
 #[must_use]
@@ -81,6 +91,20 @@ mod tests {
 
     fn answer(code: u16) -> kube::Error {
         kube::Error::Api(Box::new(Status { code, ..Status::default() }))
+    }
+
+    #[test]
+    fn object_that_is_invalid_is_told_from_the_denial_of_a_policy() {
+        let refused = |code, message: &str| {
+            let status = Status { code, message: message.to_owned(), ..Status::default() };
+            is_inadmissible(&kube::Error::Api(Box::new(status)))
+        };
+        let too_long = "postgreses \"orders\" is invalid: metadata.annotations: Too long";
+        assert!(refused(422, too_long) && refused(413, "Request entity too large"));
+        assert!(!refused(403, too_long));
+        assert!(!refused(422, "admission webhook \"a.example\" denied the request: no"));
+        let policy = "postgreses \"orders\" is forbidden: ValidatingAdmissionPolicy 'a' with binding 'b' denied request: no";
+        assert!(!refused(422, policy));
     }
 
     #[test]

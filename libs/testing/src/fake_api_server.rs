@@ -29,7 +29,7 @@ pub use gate::{PendingRequest, gated_client};
 use object::Object;
 use path::{Path, collection};
 pub use response::failure;
-use response::{Answer, refused, refused_with, response};
+use response::{Answer, refused, refused_by_test, response};
 use store::{Key, Store};
 use verbs::{PatchType, Verb};
 
@@ -184,7 +184,7 @@ impl FakeApiServer {
             return match *call.method {
                 Method::GET => store.read_list(&path.collection, call.query),
                 Method::POST => match store.refusal(&path.collection, Verb::Create) {
-                    Some(words) => refused_with(StatusCode::FORBIDDEN, "Forbidden", words),
+                    Some(words) => refused_by_test(words),
                     None => store.create(path.collection, call.body, call.query.contains("dryRun=All")),
                 },
                 _ => refused(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
@@ -199,7 +199,7 @@ impl FakeApiServer {
             _ => None,
         };
         if let Some(words) = verb.and_then(|verb| store.refusal(&key.collection, verb)) {
-            return refused_with(StatusCode::FORBIDDEN, "Forbidden", words);
+            return refused_by_test(words);
         }
         match *call.method {
             Method::GET => store.read(&key),

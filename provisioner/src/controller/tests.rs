@@ -131,3 +131,25 @@ async fn pod_without_a_node_is_replaced_when_the_template_has_changed() {
         assert_eq!(server.get::<Pod>("orders-0").is_some(), is_kept, "{node:?}");
     }
 }
+
+#[tokio::test]
+async fn client_that_scales_the_workload_down_is_told() {
+    let server = created();
+    provision_once(&server, None).await.unwrap();
+    server.change::<StatefulSet>("orders", |it| {
+        it["spec"]["replicas"] = json!(0);
+        it["metadata"]["managedFields"] = json!([{
+            "manager": "keda", "time": "2026-11-20T10:00:00Z", "fieldsV1": { "f:spec": { "f:replicas": {} } },
+        }]);
+    });
+    let workload = server.get::<StatefulSet>("orders").unwrap();
+    provision_once(&server, Some(workload)).await.unwrap();
+    let (reason, message) = told(&server, "Ready");
+    assert_eq!(reason, "ScaledDown");
+    assert!(message.contains("\"keda\", has scaled StatefulSet orders to 0"), "{message}");
+    // Until the StatefulSet's controller has created the pod.
+    let workload = server.get::<StatefulSet>("orders").unwrap();
+    assert_eq!(workload.spec.as_ref().and_then(|spec| spec.replicas), Some(1));
+    provision_once(&server, Some(workload)).await.unwrap();
+    assert_eq!(told(&server, "Ready"), (reason, message));
+}

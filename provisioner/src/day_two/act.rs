@@ -32,10 +32,7 @@ pub async fn perform(context: &Context, facts: &Facts<'_>, step: Step) -> Result
         }
     }
     match step {
-        Step::Propose(text) => {
-            let written = write_spec(context, facts, change::propose(&text)).await;
-            tell_refusal(context, facts, written).await
-        }
+        Step::Propose(text) => propose_settings(context, facts, &text).await,
         Step::Change(stage) => make_change(context, facts, stage).await,
         Step::Revert(replaced) => {
             let change = change::revert(facts.database, facts.operation, &replaced);
@@ -78,6 +75,17 @@ async fn tell_refusal(
             Box::pin(perform(context, facts, Step::waiting(CHANGE_REFUSED, message))).await
         }
         written => written,
+    }
+}
+
+/// Has the instance see settings. Those that the Postgres cannot hold, next to its other annotations, end the request.
+async fn propose_settings(context: &Context, facts: &Facts<'_>, text: &str) -> Result<(), ApiError> {
+    match write_spec(context, facts, change::propose(text)).await {
+        Err(error) if error.is_inadmissible() => {
+            let step = Step::failed(Stage::CheckSettings, CHANGE_REFUSED, error.cause());
+            Box::pin(perform(context, facts, step)).await
+        }
+        written => tell_refusal(context, facts, written).await,
     }
 }
 

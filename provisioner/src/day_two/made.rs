@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use pgops_api::opsrequest::DayTwo;
 use pgops_api::pod_template::{PodTemplate, with_resources};
 use pgops_api::quantity::Quantity;
@@ -14,8 +13,8 @@ use pgops_api::{Postgres, PostgresOpsRequest};
 use serde_json::Value;
 
 use super::change::Replaced;
-use crate::apply::MANAGER;
 use crate::expansion::requested;
+use crate::field_managers;
 
 /// Whether the change that a request has made is still there. Of settings that are not recorded nothing is known.
 pub fn is_made(
@@ -93,17 +92,9 @@ pub fn fields(operation: DayTwo) -> (&'static str, &'static [&'static str]) {
     }
 }
 
-/// The client, as it calls itself, that has changed one of these fields of the spec last.
+/// The client that has changed one of these fields of the spec last.
 pub fn changed_by(database: &Postgres, fields: &[&str]) -> Option<String> {
-    let has_changed = |entry: &&ManagedFieldsEntry| {
-        let spec = entry.fields_v1.as_ref().and_then(|owned| owned.0.get("f:spec"));
-        let is_of_object = entry.subresource.as_deref().is_none_or(str::is_empty);
-        is_of_object
-            && entry.manager.as_deref() != Some(MANAGER)
-            && spec.is_some_and(|spec| fields.iter().any(|field| spec.get(format!("f:{field}")).is_some()))
-    };
-    let entries = database.metadata.managed_fields.iter().flatten().filter(has_changed);
-    entries.max_by_key(|entry| entry.time.clone())?.manager.clone()
+    field_managers::changed_by(&database.metadata, fields, &[""])
 }
 
 #[cfg(test)]
@@ -141,23 +132,5 @@ mod tests {
         let request = scaling(&json!({ "requests": { "cpu": "500m" } }));
         let database = database(json!({ "podTemplate": template }));
         assert_eq!(is_made(&database, &request, DayTwo::VerticalScaling, Some(&replaced)), expected);
-    }
-
-    #[test]
-    fn client_that_has_changed_a_field_last_is_named() {
-        let entry = |manager: &str, time: &str, spec: Value, subresource: &str| json!({ "manager": manager, "time": time, "subresource": subresource, "fieldsV1": { "f:spec": spec } });
-        let template = json!({ "f:podTemplate": {} });
-        let mut database = database(json!({}));
-        database.metadata.managed_fields = serde_json::from_value(json!([
-            entry("kubectl", "2026-11-20T10:00:00Z", template.clone(), ""),
-            entry("argocd-controller", "2026-11-20T10:00:02Z", template.clone(), ""),
-            entry(MANAGER, "2026-11-20T10:00:03Z", template.clone(), ""),
-            entry("helm", "2026-11-20T10:00:04Z", json!({ "f:storage": {} }), ""),
-            entry("another", "2026-11-20T10:00:05Z", template, "status"),
-        ]))
-        .unwrap();
-        assert_eq!(changed_by(&database, &["podTemplate"]).as_deref(), Some("argocd-controller"));
-        assert_eq!(changed_by(&database, &["storage"]).as_deref(), Some("helm"));
-        assert_eq!(changed_by(&database, &["configuration"]), None);
     }
 }

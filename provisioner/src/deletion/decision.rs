@@ -3,10 +3,11 @@
 use std::fmt;
 
 use pgops_api::postgres::DeletionPolicy;
-use pgops_api::{Postgres, names};
+use pgops_api::{Postgres, StorageRisk, names};
 use pgops_kube::finalizers::has_finalizer;
 
 use super::pause_holder::PauseHolder;
+use crate::condition_types::CONDITION_VOLUME_AT_RISK;
 use crate::unready::Unready;
 
 /// What becomes of a `Postgres`.
@@ -29,6 +30,8 @@ pub enum DeletionBlocker {
     Paused(String),
     /// The deletion policy.
     DoNotTerminate,
+    /// The policy is to keep the data, which only the running pod does.
+    VolumeAtRisk(StorageRisk),
     /// Its server has not ended, or objects of it still exist.
     NotEnding(Unready),
     /// The API server refuses a call that its removal needs: that call and the message.
@@ -41,6 +44,7 @@ impl DeletionBlocker {
         match self {
             Self::Paused(_) => "Paused",
             Self::DoNotTerminate => "DoNotTerminate",
+            Self::VolumeAtRisk(_) => CONDITION_VOLUME_AT_RISK,
             Self::NotEnding(unready) => unready.reason,
             Self::Refused(_) => "DeletionRefused",
         }
@@ -57,6 +61,11 @@ impl fmt::Display for DeletionBlocker {
                 "the Postgres was deleted, but spec.deletionPolicy is DoNotTerminate, so it is kept and continues to \
                  serve: to remove it, set the policy to Halt (keeps claims and secret), Delete (keeps the secret) or \
                  WipeOut",
+            ),
+            Self::VolumeAtRisk(risk) => write!(
+                f,
+                "the Postgres was deleted, and spec.deletionPolicy is Halt, which keeps the data, but the volume may be lost when the \
+                 pod stops: {risk}. To remove it with the data, set the policy to Delete"
             ),
             Self::NotEnding(unready) => {
                 write!(f, "the Postgres was deleted, and its removal waits: {}", unready.message)

@@ -6,9 +6,9 @@ use pgops_api::condition;
 use pgops_api::instance_status::PasswordState;
 use pgops_api::postgres::{
     CONDITION_AUTH_SECRET_MISSING, CONDITION_CERTIFICATES_READY, CONDITION_PROVISIONED, CONDITION_READY,
-    StorageType,
+    CONDITION_RESTART_BLOCKED, StorageType,
 };
-use pgops_api::{Condition, Postgres, layout, names};
+use pgops_api::{Condition, Postgres, bounded, layout, names};
 
 use super::certificates::{self, Expiry, Readiness};
 use super::observed::{Observed, Servers};
@@ -18,14 +18,18 @@ use crate::condition_types::{
     CONDITION_HALTED, CONDITION_IMAGE_DIFFERS, CONDITION_PASSWORD_MISMATCH, CONDITION_PROVISIONING_STARTED,
     CONDITION_REPLICA_READY, CONDITION_RESTART_PENDING, CONDITION_SETTINGS_REJECTED,
     CONDITION_STORAGE_RESIZING, CONDITION_VOLUME_AT_RISK, DEGRADING, PROBLEMS, REASON_CREDENTIALS_UNUSABLE,
-    REASON_DELETING,
+    REASON_DELETING, REASON_SCALED_DOWN,
 };
 use crate::deletion::DeletionBlocker;
 use crate::expansion::Expansion;
 use crate::image::ImageChoice;
-use crate::observation::{AuthSecret, Observation, Restart};
+use crate::next_pod::NextPod;
+use crate::observation::{AuthSecret, Observation, PodLookup, Restart};
 use crate::settings_check::SettingsCheck;
 use crate::volume_risk::VolumeLookup;
+
+/// Longest name of a client, in bytes.
+const MAX_CLIENT: usize = 128;
 
 /// The conditions, and what each new one needs.
 pub struct Conditions<'a> {
@@ -90,10 +94,7 @@ impl Conditions<'_> {
                 Some(unready) if unready.is_lost() => (unready.reason, unready.message.clone()),
                 _ => ("Stopped", "the StatefulSet is scaled to 0".to_owned()),
             },
-            (_, Some(servers)) => match &observed.running.unready {
-                Some(unready) => (unready.reason, unready.message.clone()),
-                None => ("NotReady", self.not_ready(servers)),
-            },
+            (_, Some(servers)) => self.unready(observed.running, servers),
         };
         self.set_readiness(ready, reason, &message);
     }
@@ -116,6 +117,36 @@ impl Conditions<'_> {
         for type_ in [CONDITION_REPLICA_READY, CONDITION_ACCEPTING, CONDITION_READY] {
             self.set(type_, ready, reason, message);
         }
+    }
+
+    /// A client that scales the workload down comes first: what is wrong with the pod follows from that.
+    fn unready(&self, running: &Observation, servers: Servers) -> (&'static str, String) {
+        match (&running.unready, &running.scaled_down_by) {
+            (Some(unready), _) if unready.is_lost() => (unready.reason, unready.message.clone()),
+            (_, Some(client)) => (REASON_SCALED_DOWN, self.scaled_down(client, servers)),
+            (Some(unready), None) => (unready.reason, unready.message.clone()),
+            (None, None) => match self.told_scaling().filter(|_| running.server_pod.is_ending()) {
+                Some(message) => (REASON_SCALED_DOWN, message.to_owned()),
+                None => ("NotReady", self.not_ready(servers)),
+            },
+        }
+    }
+
+    /// What was told of a client that has scaled the workload down. It does so again at any moment, and the workload is seen in
+    /// between too.
+    fn told_scaling(&self) -> Option<&str> {
+        let told = condition::find(self.all, CONDITION_READY)?;
+        told.message.as_deref().filter(|_| told.reason.as_deref() == Some(REASON_SCALED_DOWN))
+    }
+
+    fn scaled_down(&self, client: &str, servers: Servers) -> String {
+        format!(
+            "another client, which calls itself \"{}\", has scaled StatefulSet {} to 0, and the provisioner has set it back to {}. If \
+             that repeats, stop that client; to stop the database, set spec.halted: true",
+            bounded(client, MAX_CLIENT, ""),
+            self.database.name_any(),
+            servers.wanted,
+        )
     }
 
     fn not_ready(&self, servers: Servers) -> String {
@@ -175,6 +206,20 @@ impl Conditions<'_> {
             }
             VolumeLookup::Kept => self.clear(CONDITION_VOLUME_AT_RISK),
             VolumeLookup::Unknown => {}
+        }
+    }
+
+    /// The server that runs is not harmed by what the next pod lacks: it must be known before anything stops it.
+    pub fn next_pod(&mut self, running: &Observation) {
+        match (&running.next_pod, running.next_pod.problem()) {
+            // The condition VolumeAtRisk says it.
+            (NextPod::Accepted | NextPod::LosesVolume(_), _) => self.clear(CONDITION_RESTART_BLOCKED),
+            (_, Some((reason, message))) => {
+                self.set(CONDITION_RESTART_BLOCKED, true, reason, &message);
+            }
+            // The condition Ready says it.
+            (_, None) if running.server_pod == PodLookup::Missing => self.clear(CONDITION_RESTART_BLOCKED),
+            (_, None) => {}
         }
     }
 

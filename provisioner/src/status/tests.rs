@@ -1,4 +1,5 @@
 mod certificates;
+mod next_pod;
 mod standbys;
 
 use super::*;

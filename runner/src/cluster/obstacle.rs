@@ -35,6 +35,8 @@ pub enum WaitReason {
     DatabasePodNotStopped,
     /// The pod's node no longer reports: the pod may still run.
     DatabaseNodeNotReady,
+    /// The next pod would be refused, or would not start: the present one is not stopped.
+    DatabaseRestartBlocked,
     /// Another process holds the interlock of the data.
     InterlockHeld,
     /// The servers of a database with standbys are not as they must be before the next pod is replaced.
@@ -63,6 +65,12 @@ impl Obstacle {
     #[must_use]
     pub fn members(obstacle: &rollout::Obstacle) -> Self {
         Self::new(WaitReason::StandbysNotReady, obstacle.to_string())
+    }
+
+    /// The provisioner has found out why the next pod would not take the place of the present one.
+    #[must_use]
+    pub fn restart_blocked(why: &str) -> Self {
+        Self::new(WaitReason::DatabaseRestartBlocked, why)
     }
 
     /// Another process uses the data.

@@ -16,6 +16,9 @@ pub async fn run(upgrade: &mut UpgradeContext) -> Result<(), StepError> {
         UpgradeKind::Major => settled::wait(upgrade).await?,
         UpgradeKind::Minor => checkpoints::run(upgrade, Step::PauseDatabase).await,
     }
+    // That may have taken minutes, and the outage is next.
+    upgrade.ensure_objects(&upgrade.cluster.database().await?).await?;
+    upgrade.ensure_restartable().await?;
     Ok(upgrade.cluster.pause().await?)
 }
 

@@ -154,6 +154,9 @@ pub enum PlanMismatch {
     /// Stopping the pod, as every upgrade does, may lose the volume.
     #[error(transparent)]
     Storage(#[from] StorageRisk),
+    /// Nor could the upgrade be undone.
+    #[error("the server is not stopped, since it could not be started again: {0}")]
+    RestartBlocked(String),
     #[error("database {database} has no durable storage: its data would not survive")]
     Ephemeral { database: String },
     #[error(

@@ -25,6 +25,10 @@ pub const MAX_POD_WAIT: Duration = Duration::from_mins(15);
 /// Interval between two attempts to take the interlock, and how many there are between two looks at the pod.
 const INTERLOCK_INTERVAL: Duration = Duration::from_millis(50);
 const INTERLOCK_ATTEMPTS: u32 = 20;
+/// How long the next pod may seem to be refused before that counts, and the interval of the looks: the provisioner sees within ten
+/// seconds that it has been corrected.
+const REFUSED_PATIENCE: Duration = Duration::from_secs(30);
+const REFUSED_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a wait for the interlock lasts before it is shown.
 const SHOWN_AFTER: Duration = Duration::from_secs(5);
 
@@ -39,6 +43,23 @@ impl UpgradeContext {
             return Err(PlanMismatch::from(risk).into());
         }
         Ok(())
+    }
+
+    /// Fails if the server could not be started again once it is stopped, as the provisioner has found out: it has the rights to ask.
+    pub async fn ensure_restartable(&self) -> Result<(), StepError> {
+        let began = Instant::now();
+        loop {
+            let database = self.cluster.database().await?;
+            let Some(why) = database.restart_blocked() else {
+                self.reporter.waits_no_longer();
+                return Ok(());
+            };
+            if began.elapsed() >= REFUSED_PATIENCE {
+                return Err(PlanMismatch::RestartBlocked(why.to_owned()).into());
+            }
+            self.reporter.waits_for(Obstacle::restart_blocked(why));
+            tokio::time::sleep(REFUSED_INTERVAL).await;
+        }
     }
 
     /// Makes sure that no other server can run on the data: no pod, and the interlock is ours.

@@ -102,6 +102,12 @@ impl Namespace {
         Ok(())
     }
 
+    /// Overrides the guards of a database by its annotation.
+    pub async fn override_guards(&self, database: &str) -> anyhow::Result<()> {
+        let annotation = format!("{}=true", names::ANNOTATION_OVERRIDE);
+        self.kubectl(&["annotate", "pg", database, &annotation], None).await?.succeeded().map(drop)
+    }
+
     /// The Jobs that were created for a request.
     pub async fn jobs_of(&self, request: &str) -> anyhow::Result<Vec<Job>> {
         let mut jobs = self.api::<Job>().list(&ListParams::default()).await?.items;

@@ -11,6 +11,8 @@ use super::start_problem::StartReason;
 pub const BLOCKED: &str = "Blocked";
 /// The database's pod is all that keeps its volume, and an upgrade stops it.
 pub const VOLUME_AT_RISK: &str = "VolumeAtRisk";
+/// The database's pod would not be created again, or would not start.
+pub const RESTART_BLOCKED: &str = "RestartBlocked";
 /// An object that the worker needs exists and belongs to another owner.
 pub const NAME_TAKEN: &str = "NameTaken";
 /// The API server refuses the Job, or an object that it needs.
@@ -35,9 +37,10 @@ pub fn since(request: &PostgresOpsRequest, reason: &str) -> Option<Timestamp> {
 
 /// Whether the launcher has set the condition: the runner sets it too, for what it waits for itself.
 pub fn is_of_launcher(request: &PostgresOpsRequest) -> bool {
-    const REASONS: [&str; 8] = [
+    const REASONS: [&str; 9] = [
         BLOCKED,
         VOLUME_AT_RISK,
+        RESTART_BLOCKED,
         NAME_TAKEN,
         JOB_REFUSED,
         WRITE_REFUSED,

@@ -18,8 +18,18 @@ pub(super) fn refused(status: StatusCode, reason: &str) -> Answer {
     refused_with(status, reason, reason)
 }
 
+/// The answer to a call that a test refuses with these words: by a policy, unless they say as validation does that the object is
+/// invalid.
+pub(super) fn refused_by_test(words: &str) -> Answer {
+    if words.contains(" is invalid: ") {
+        refused_with(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", words)
+    } else {
+        refused_with(StatusCode::FORBIDDEN, "Forbidden", words)
+    }
+}
+
 /// The answer to a call that is refused with these words.
-pub(super) fn refused_with(status: StatusCode, reason: &str, words: &str) -> Answer {
+fn refused_with(status: StatusCode, reason: &str, words: &str) -> Answer {
     let body = json!({ "status": "Failure", "reason": reason, "message": words, "code": status.as_u16() });
     (status, body.to_string())
 }

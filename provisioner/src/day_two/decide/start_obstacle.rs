@@ -7,17 +7,12 @@ use pgops_api::quantity::Quantity;
 use pgops_api::tls::CertificateAlias;
 
 use crate::certificates::CertificateProblem;
-use crate::condition_types::{CONDITION_VOLUME_AT_RISK, REASON_CREDENTIALS_UNUSABLE};
+use crate::condition_types::REASON_CREDENTIALS_UNUSABLE;
 use crate::day_two::facts::Facts;
 use crate::day_two::plan::{Stage, blamed_stage};
 use crate::day_two::step::{Obstacle, Step};
-use crate::next_pod::NextPod;
 use crate::observation::{AuthSecret, size};
 use crate::restart::{AUTH_SECRET, CONFIG_SECRET, TLS};
-use crate::unready::POD_REFUSED;
-
-/// Reason: a Secret, a ConfigMap or a key of one that the next pod requires does not exist.
-const REFERENCE_NOT_FOUND: &str = "ReferenceNotFound";
 
 /// What keeps a server from starting again that is about to be stopped; none if nothing is known.
 pub fn start_obstacle(facts: &Facts) -> Option<Obstacle> {
@@ -108,19 +103,7 @@ fn settings(facts: &Facts) -> Option<Obstacle> {
 }
 
 fn next_pod(facts: &Facts) -> Option<Obstacle> {
-    let (reason, message) = match &facts.next_pod {
-        NextPod::Refused(words) => {
-            (POD_REFUSED, format!("the API server would refuse the next pod, as a dry run says: {words}"))
-        }
-        NextPod::Lacks(words) => (
-            REFERENCE_NOT_FOUND,
-            format!("{words}, and no other pod could start without it: create it, or change what names it"),
-        ),
-        NextPod::LosesVolume(words) => {
-            (CONDITION_VOLUME_AT_RISK, format!("the volume may be lost with the pod: {words}"))
-        }
-        NextPod::NotAsked | NextPod::Accepted | NextPod::Unavailable(_) => return None,
-    };
+    let (reason, message) = facts.next_pod.problem()?;
     Some(Obstacle { reason, message })
 }
 

@@ -22,6 +22,7 @@ pub async fn check(upgrade: &UpgradeContext) -> Result<(), StepError> {
         return Err(PlanMismatch::Ephemeral { database: name() }.into());
     }
     upgrade.ensure_objects(&database).await?;
+    upgrade.ensure_restartable().await?;
     let image = upgrade.cluster.image().await?;
     if image != plan.from.image {
         return Err(PlanMismatch::Image { database: name(), image, planned: plan.from.image.clone() }.into());

@@ -68,6 +68,7 @@ async fn denied_by_compatibility_matrix(ns: &Namespace) -> anyhow::Result<()> {
 async fn denied_by_schema(ns: &Namespace) -> anyhow::Result<()> {
     let good = || ns.upgrade("denied").database("orders").to("17.11");
     good().field("timeout", json!("5 minutes")).rejected_with(&["spec.timeout", "duration", "5m"]).await?;
+    good().field("timeout", json!("100000000h")).rejected_with(&["spec.timeout", "too long"]).await?;
     good()
         .field("apply", json!("Sometimes"))
         .rejected_with(&["spec.apply", "Sometimes", "IfReady", "Always"])

@@ -160,6 +160,17 @@ async fn claim_that_is_being_deleted_denies_an_upgrade_and_a_restart() -> anyhow
         let restart = restart.field("type", json!("Restart")).create().await?;
         let (reason, message) = restart.wait_failed().await?;
         ensure!(reason == "VolumeAtRisk" && message.contains(&claim), "{reason}: {message}");
+        let halt = async |halted: bool| {
+            let patch = Patch::Merge(json!({"spec": {"halted": halted}}));
+            ns.api::<Postgres>().patch("orders", &PatchParams::default(), &patch).await
+        };
+        halt(true).await?;
+        let is_held = |found: Option<&Postgres>| {
+            let started = found.and_then(|it| condition::find(it.conditions(), "ProvisioningStarted"));
+            started.is_some_and(|it| !it.is_true() && it.reason.as_deref() == Some("VolumeAtRisk"))
+        };
+        wait_for(&ns.api(), "orders", "that it is not halted", TIMEOUT, is_held).await?;
+        halt(false).await?;
         assert_untouched(&orders, "13.16", &before).await
     })
     .await

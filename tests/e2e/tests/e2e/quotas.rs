@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota, Secret};
+use k8s_openapi::api::core::v1::{LimitRange, Pod, ResourceQuota, Secret};
+use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use pgops_api::{Postgres, condition, names};
+use pgops_api::opsrequest::CONDITION_WAITING;
+use pgops_api::{Postgres, PostgresOpsRequest, condition, names};
 use pgops_e2e::{DataSet, Namespace, assert_upgraded, wait_for, with_namespace};
 use serde_json::{Value, json};
 
@@ -30,6 +32,12 @@ async fn wait_condition(ns: &Namespace, type_: &str, status: &str, reason: &str)
     let what = format!("{type_}={status} {reason}");
     let found = wait_for(&ns.api(), "orders", &what, TIMEOUT, |found| find(found).is_some()).await?;
     find(found.as_ref()).context("no condition")
+}
+
+async fn wait_condition_cleared(ns: &Namespace, type_: &str) -> anyhow::Result<()> {
+    let is_cleared =
+        |found: Option<&Postgres>| found.is_some_and(|it| condition::find(it.conditions(), type_).is_none());
+    wait_for(&ns.api(), "orders", &format!("no {type_}"), TIMEOUT, is_cleared).await.map(drop)
 }
 
 #[tokio::test]
@@ -71,6 +79,40 @@ async fn pod_that_a_quota_refuses_is_told_until_it_fits() -> anyhow::Result<()> 
         let patch = Patch::Merge(json!({"spec": {"podTemplate": template}}));
         ns.api::<Postgres>().patch("orders", &PatchParams::default(), &patch).await?;
         orders.wait_ready().await.map(drop)
+    })
+    .await
+}
+
+/// In the outage the old pod would not be created again either.
+#[tokio::test]
+async fn upgrade_waits_while_a_limit_range_would_refuse_the_next_pod() -> anyhow::Result<()> {
+    with_namespace(async |ns| {
+        let template = resources(&json!({
+            "requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"},
+        }));
+        let orders = ns.postgres("orders").version("13.16").field("podTemplate", template);
+        let orders = orders.filled_with(&[DataSet::Kept]).await?;
+        let before = orders.fingerprint().await?;
+        let pod = ns.api::<Pod>().get("orders-0").await?.uid();
+        let range = json!({"type": "Container", "maxLimitRequestRatio": {"memory": "2"}});
+        let range = json!({"metadata": {"name": "bounds"}, "spec": {"limits": [range]}});
+        ns.api::<LimitRange>().create(&PostParams::default(), &serde_json::from_value(range)?).await?;
+        // A new template is asked about at once.
+        let label = json!({"spec": {"podTemplate": {"metadata": {"labels": {"team": "shop"}}}}});
+        ns.api::<Postgres>().patch("orders", &PatchParams::default(), &Patch::Merge(label)).await?;
+        let message = wait_condition(ns, "RestartBlocked", "True", "PodRefused").await?;
+        ensure!(message.contains("max limit to request ratio"), "{message}");
+
+        let upgrade = ns.upgrade("minor").database("orders").to("13.23").create().await?;
+        let waits = |found: Option<&PostgresOpsRequest>| {
+            let waiting = found.and_then(|it| condition::find(it.conditions(), CONDITION_WAITING));
+            waiting.is_some_and(|waiting| waiting.reason.as_deref() == Some("RestartBlocked"))
+        };
+        wait_for(&ns.api(), "minor", "the reason RestartBlocked", TIMEOUT, waits).await?;
+        ensure!(ns.api::<Pod>().get("orders-0").await?.uid() == pod, "the pod was replaced");
+        ns.api::<LimitRange>().delete("bounds", &DeleteParams::default()).await?;
+        assert_upgraded(&orders, &upgrade, &before).await?;
+        wait_condition_cleared(ns, "RestartBlocked").await
     })
     .await
 }

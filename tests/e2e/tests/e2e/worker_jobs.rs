@@ -90,6 +90,8 @@ async fn limit_range_that_refuses_the_pod_is_told_and_limits_the_wait() -> anyho
         let range = json!({
             "apiVersion": "v1", "kind": "LimitRange", "metadata": { "name": "small" }, "spec": { "limits": limits },
         });
+        // It would refuse the next pod of the database too.
+        ns.override_guards("orders").await?;
         ns.accepts(&range).await?;
         let upgrade = ns.upgrade("orders-13").database("orders").to("13.23").field("timeout", json!("40s"));
         let upgrade = upgrade.create().await?;
@@ -109,6 +111,8 @@ async fn missing_secret_of_the_configuration_is_told_and_waited_for() -> anyhow:
         let orders = ns.postgres("orders").version("13.16");
         let orders = orders.field("configSecret", json!({ "name": "settings" })).ready().await?;
         let before = orders.fingerprint().await?;
+        // The next pod of the database requires it too.
+        ns.override_guards("orders").await?;
         ns.api::<Secret>().delete("settings", &DeleteParams::default()).await?;
         let upgrade = start(ns).await?;
         wait_waiting(ns, "VolumeNotMounted", "\"settings\" not found").await?;

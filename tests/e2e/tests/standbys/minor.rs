@@ -89,6 +89,8 @@ async fn standby_that_does_not_come_up_ends_the_upgrade_with_the_primary_untouch
     with_namespace(async |ns| {
         let orders = three_servers(ns).await?;
         let before = primary(ns).await?;
+        // Otherwise the upgrade would not begin.
+        ns.override_guards("orders").await?;
         let upgrade = ns.upgrade("up").database("orders").to("17.12");
         let upgrade = upgrade.field("timeout", json!("120s")).field("maxRetries", json!(0)).create().await?;
         upgrade.wait_runner_pods().await?;

@@ -5,7 +5,9 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
+use pgops_api::ExecutedRequests;
 use pgops_api::admission::{self, Admitted, AdmittedUpgrade, Denial, Facts};
+use pgops_api::plan::Scope;
 
 use super::lost;
 use super::release::release;
@@ -14,7 +16,7 @@ use crate::launcher::claim::{self, ClaimStatus};
 use crate::launcher::job_state::Withdrawal;
 use crate::launcher::queue;
 use crate::launcher::state::State;
-use crate::launcher::waiting::{BLOCKED, VOLUME_AT_RISK};
+use crate::launcher::waiting::{BLOCKED, RESTART_BLOCKED, VOLUME_AT_RISK};
 use crate::launcher::worker::Worker;
 use crate::launcher::worker::prepare::{PrepareError, new_worker, rebuild_worker, server_image};
 
@@ -97,13 +99,26 @@ fn created(state: &State) -> Result<Worker, Action> {
     let upgrade = admitted_upgrade(state)?;
     let worker = new_worker(state, upgrade)
         .map_err(|PrepareError { reason, message }| Action::Deny { reason, message })?;
-    let Some(risk) = state.storage_risk() else { return Ok(worker) };
-    let message = format!("an upgrade of {} may lose its volume: {risk}", state.database_key());
-    Err(if risk.is_transient() {
-        Action::Wait { reason: VOLUME_AT_RISK, message }
-    } else {
-        Action::Deny { reason: VOLUME_AT_RISK, message }
-    })
+    if let Some(risk) = state.storage_risk() {
+        let message = format!("an upgrade of {} may lose its volume: {risk}", state.database_key());
+        return Err(if risk.is_transient() {
+            Action::Wait { reason: VOLUME_AT_RISK, message }
+        } else {
+            Action::Deny { reason: VOLUME_AT_RISK, message }
+        });
+    }
+    match restart_blocked(state) {
+        Some(message) => Err(Action::Wait { reason: RESTART_BLOCKED, message }),
+        None => Ok(worker),
+    }
+}
+
+/// What would keep the pod from starting again that the upgrade stops, as the provisioner has found out. A dry run reports it.
+fn restart_blocked(state: &State) -> Option<String> {
+    // Without a provisioner the condition is an old one.
+    let is_known = state.executed == ExecutedRequests::All && state.request.scope() == Scope::Upgrade;
+    let why = state.database.as_ref().filter(|_| is_known)?.restart_blocked()?;
+    Some(format!("an upgrade of {} could not start its server again: {why}", state.database_key()))
 }
 
 /// Another request has brought the database to this request's target while it waited.

@@ -75,9 +75,11 @@ fn server_that_holds_the_volume<'a>(state: &'a State, problem: &StartProblem) ->
     workers.any(|own| own != node).then_some(server)
 }
 
-/// It does not serve: in the outage, it and the worker wait for each other.
+/// It does not serve: in the outage, it and the worker wait for each other. One that alone keeps the volume is not deleted.
 fn gives_volume_up(state: &State, server: &Pod) -> bool {
-    state.needs_rescue() && !pods::is_ready(server) && server.metadata.deletion_timestamp.is_none()
+    let is_volume_kept = state.storage_risk().is_none_or(|risk| risk.is_transient());
+    let serves = pods::is_ready(server);
+    state.needs_rescue() && !serves && server.metadata.deletion_timestamp.is_none() && is_volume_kept
 }
 
 /// Why the volume is not free, and what to do.
@@ -89,6 +91,9 @@ fn holder_message(state: &State, server: &Pod) -> String {
     let node = node_of(server).unwrap_or_default();
     if server.metadata.deletion_timestamp.is_some() {
         return format!("pod {name}, which has the volume on node {node}, is being deleted");
+    }
+    if let Some(risk) = state.storage_risk().filter(|risk| !risk.is_transient()) {
+        return format!("pod {name} has the volume on node {node}, and is not deleted: {risk}");
     }
     format!(
         "pod {name} has the volume on node {node}: if that node takes no pods, uncordon it or drain it; if this lasts, delete \

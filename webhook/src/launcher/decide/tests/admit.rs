@@ -134,6 +134,29 @@ fn waiting_request_names_its_blocker(#[case] state: StateBuilder, #[case] reason
     assert_says(state, "Wait", reason, part);
 }
 
+#[rstest]
+#[case::before_it_holds_the_database(StateBuilder::new().restart_blocked(), "Wait")]
+#[case::before_its_job(StateBuilder::new().claimed().restart_blocked(), "Wait")]
+#[case::within_the_limit(StateBuilder::new().restart_blocked().timeout("5m").waits("RestartBlocked", 900), "Wait")]
+#[case::beyond_the_limit(StateBuilder::new().restart_blocked().timeout("5m").waits("RestartBlocked", 700), "Fail")]
+#[case::dry_run(StateBuilder::new().dry_run().restart_blocked(), "Claim")]
+#[case::overridden(StateBuilder::new().restart_blocked().guards_overridden(), "Claim")]
+#[case::without_a_provisioner(StateBuilder::new().restart_blocked().without_provisioner(), "Claim")]
+#[case::once_its_job_exists(StateBuilder::new().held_and_named_job().restart_blocked(), "StartJob")]
+#[case::corrected(StateBuilder::new().waits("RestartBlocked", 900), "Claim")]
+fn upgrade_waits_while_the_server_could_not_be_started_again(
+    #[case] state: StateBuilder,
+    #[case] expected: &str,
+) {
+    assert_eq!(next(state), expected);
+}
+
+#[test]
+fn upgrade_that_waits_for_the_next_pod_says_who_refuses_it() {
+    let words = "demo/orders could not start its server again: the API server would refuse the next pod";
+    assert_says(StateBuilder::new().restart_blocked(), "Wait", "RestartBlocked", words);
+}
+
 /// The request waited while another one brought the database to its target.
 #[rstest]
 #[case::to_the_same_image(at_target("postgres:17.11").fulfilled_by("first"), "Succeed")]

@@ -95,6 +95,14 @@ fn server_on_another_node_gives_the_volume_up_unless_it_serves(
     assert_eq!(next(state.pod(pods::creating(900, "node-2")).event(not_mounted())), expected);
 }
 
+#[test]
+fn server_that_alone_keeps_the_volume_does_not_give_it_up() {
+    let state = active().paused_by_request().server_on("node-1", false).claim_deleted();
+    let state = state.pod(pods::creating(900, "node-2")).event(not_mounted());
+    let words = "node node-1, and is not deleted: PersistentVolumeClaim data-orders-0 is being deleted";
+    assert_says(state, "Warn", "VolumeNotMounted", words);
+}
+
 #[rstest]
 #[case::serves(true, "pod orders-0 has the volume on node node-1: if that node takes no pods, uncordon it")]
 #[case::does_not_serve(false, "pod orders-0 has the volume on node node-1")]

@@ -7,8 +7,8 @@ use kube::{Resource, ResourceExt};
 use pgops_api::{Postgres, names};
 
 /// The pod that the workload's controller would create, under another name, and with a label by which nothing of the database
-/// selects it. The owner is the same: a policy may refuse pods without one.
-pub fn candidate(database: &Postgres, workload: &StatefulSet) -> Pod {
+/// selects it. The owner is the same: a policy may refuse pods without one. With another image of the server, if one is given.
+pub fn candidate(database: &Postgres, workload: &StatefulSet, image: Option<&str>) -> Pod {
     let spec = workload.spec.clone().unwrap_or_default();
     let claims = claim_volumes(workload, &spec);
     let template = spec.template;
@@ -20,6 +20,10 @@ pub fn candidate(database: &Postgres, workload: &StatefulSet) -> Pod {
     metadata.labels.get_or_insert_default().extend([label]);
     let mut pod: PodSpec = template.spec.unwrap_or_default();
     pod.volumes.get_or_insert_default().extend(claims);
+    let server = pod.containers.iter_mut().find(|container| container.name == names::CONTAINER_POSTGRES);
+    if let (Some(server), Some(image)) = (server, image) {
+        server.image = Some(image.to_owned());
+    }
     Pod { metadata, spec: Some(pod), status: None }
 }
 
@@ -57,7 +61,7 @@ mod tests {
         let database = database(json!({ "podTemplate": { "metadata": { "labels": { "team": "shop" } } } }));
         let mut built = built(&database, &version("13.16", "13.16", None));
         built.workload.metadata.uid = Some("w".to_owned());
-        let pod = candidate(&database, &built.workload);
+        let pod = candidate(&database, &built.workload, None);
         assert_eq!(pod.name_any(), "orders-pod-check");
         assert_eq!(pod.labels()["team"], "shop", "a policy may require it");
         let owner = &pod.owner_references()[0];
@@ -82,5 +86,20 @@ mod tests {
         assert!(mounts.all(|mount| volumes.contains(&mount.name.as_str())), "{volumes:?}");
         let data = tried.volumes.iter().flatten().find(|volume| volume.name == "data").unwrap();
         assert_eq!(data.persistent_volume_claim.as_ref().unwrap().claim_name, "data-orders-0");
+    }
+
+    #[test]
+    fn candidate_of_an_upgrade_has_its_image() {
+        let workload = built(&database(json!({})), &version("13.16", "13.16", None)).workload;
+        let images = |image| {
+            let pod = candidate(&database(json!({})), &workload, image).spec.unwrap();
+            pod.containers.into_iter().map(|it| (it.name, it.image.unwrap())).collect::<BTreeMap<_, _>>()
+        };
+        let (before, mut after) = (images(None), images(Some("registry.example/postgres:17.11")));
+        assert_eq!(
+            after.insert("postgres".to_owned(), before["postgres"].clone()).unwrap(),
+            "registry.example/postgres:17.11"
+        );
+        assert_eq!(before, after, "no other container has it");
     }
 }
