@@ -155,10 +155,10 @@ mod tests {
     /// Every combination.
     #[test]
     fn standby_is_cloned_again_only_if_another_leads_and_it_has_not_followed_for_long() {
-        let second = Duration::from_secs(1);
+        let shorter = |time: Duration| Duration::from_secs(time.as_secs() - 1);
         let mut due = 0;
-        for behind in [PATIENCE - second, PATIENCE] {
-            for since_clone in [None, Some(PAUSE - second), Some(PAUSE)] {
+        for behind in [shorter(PATIENCE), PATIENCE] {
+            for since_clone in [None, Some(shorter(PAUSE)), Some(PAUSE)] {
                 for lead in [Lead::This, Lead::Another, Lead::Unknown] {
                     for patroni in [Patroni::Active, Patroni::Paused] {
                         for work in [Work::Server, Work::Repair] {
@@ -178,10 +178,10 @@ mod tests {
             work: Work::Server,
         };
         assert!(is_due(&facts) && !was_in_vain(&facts));
-        let recent = Facts { since_clone: Some(PAUSE - second), ..facts };
+        let recent = Facts { since_clone: Some(shorter(PAUSE)), ..facts };
         assert!(was_in_vain(&recent));
-        assert!(!was_in_vain(&Facts { since_clone: Some(second), ..recent }), "it starts");
-        assert!(!was_in_vain(&Facts { behind: PATIENCE - second, ..recent }), "it follows");
+        assert!(!was_in_vain(&Facts { since_clone: Some(Duration::from_secs(1)), ..recent }), "it starts");
+        assert!(!was_in_vain(&Facts { behind: shorter(PATIENCE), ..recent }), "it follows");
     }
 
     #[test]

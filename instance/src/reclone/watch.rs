@@ -225,15 +225,15 @@ mod tests {
         fs::create_dir_all(data.join("pg_tblspc/16400")).unwrap();
         fs::create_dir_all(data.join("global")).unwrap();
         fs::write(data.join("global/pg_control"), 7_u64.to_ne_bytes()).unwrap();
-        let room = measure(&volume, 17, Some(7)).unwrap();
-        assert_eq!((room.data, room.leftover, room.identity), (8, 0, Identity::Same));
-        assert_eq!(room.tablespace, None, "it is in place");
+        let found = measure(&volume, 17, Some(7)).unwrap();
+        assert_eq!((found.data, found.leftover, found.identity), (8, 0, Identity::Same));
+        assert_eq!(found.tablespace, None, "it is in place");
         symlink(root.path().join("fast"), data.join("pg_tblspc/16401")).unwrap();
         fs::create_dir(new_data_dir(&volume, 17)).unwrap();
         fs::write(new_data_dir(&volume, 17).join("PG_VERSION"), "17\n").unwrap();
-        let room = measure(&volume, 17, Some(8)).unwrap();
-        assert_eq!((room.leftover, room.identity), (3, Identity::Other));
-        assert_eq!(room.tablespace, Some(root.path().join("fast")));
+        let found = measure(&volume, 17, Some(8)).unwrap();
+        assert_eq!((found.leftover, found.identity), (3, Identity::Other));
+        assert_eq!(found.tablespace, Some(root.path().join("fast")));
     }
 
     #[tokio::test]

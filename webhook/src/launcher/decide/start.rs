@@ -78,8 +78,8 @@ fn server_that_holds_the_volume<'a>(state: &'a State, problem: &StartProblem) ->
 /// It does not serve: in the outage, it and the worker wait for each other. One that alone keeps the volume is not deleted.
 fn gives_volume_up(state: &State, server: &Pod) -> bool {
     let is_volume_kept = state.storage_risk().is_none_or(|risk| risk.is_transient());
-    let serves = pods::is_ready(server);
-    state.needs_rescue() && !serves && server.metadata.deletion_timestamp.is_none() && is_volume_kept
+    let is_ready = pods::is_ready(server);
+    state.needs_rescue() && !is_ready && server.metadata.deletion_timestamp.is_none() && is_volume_kept
 }
 
 /// Why the volume is not free, and what to do.
