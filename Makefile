@@ -58,7 +58,7 @@ test: ## run everything required before a release: check, build, e2e (root, Debi
 
 .PHONY: test-all
 test-all: export PGOPS_COUNTS := $(CARGO_TARGET_DIR)/counts
-test-all: ## run test, model, test-patroni, e2e-others, differential, escalation, extensions, chaos and nodes: more than an hour more
+test-all: ## run test, model, test-patroni, e2e-others, differential, escalation, extensions, chaos, nodes, standbys and standbys-others: hours more
 	@rm -f "$(PGOPS_COUNTS)"
 	@$(MAKE) test
 	@$(MAKE) model
@@ -69,6 +69,8 @@ test-all: ## run test, model, test-patroni, e2e-others, differential, escalation
 	@$(MAKE) extensions
 	@$(MAKE) chaos
 	@$(MAKE) nodes
+	@$(MAKE) standbys
+	@$(MAKE) standbys-others
 	@hack/summary "$(PGOPS_COUNTS)"
 
 ##@ Parts of `make check`
@@ -199,12 +201,15 @@ extensions: cluster-up ## upgrade a database with all extensions that Debian pac
 	@$(phase) "Extensions of Debian" tests/cluster/exec \
 		cargo test --workspace --test extensions --locked --offline
 
-.PHONY: standbys
-standbys: export PGOPS_HELM_FLAGS := --set provisioner.enableStandbys=true
-standbys: patroni-image install ## test databases with standbys, which are enabled in the cluster for that
+.PHONY: standbys standbys-others
+standbys: ## test databases with standbys, which are enabled in the cluster for that
+standbys-others: ## inject every fault into servers of such databases, also at random
+standbys-others: standbys_arguments := --ignored
+standbys standbys-others: export PGOPS_HELM_FLAGS := --set provisioner.enableStandbys=true
+standbys standbys-others: patroni-image install
 	@$(phase) "Build of the tests of standbys" cargo test --workspace --test standbys --locked --no-run
 	@code=0; $(phase) "Databases with standbys" tests/cluster/exec \
-		cargo test --workspace --test standbys --locked --offline -- --test-threads 1 || code=$$?; \
+		cargo test --workspace --test standbys --locked --offline -- $(standbys_arguments) --test-threads 1 || code=$$?; \
 	PGOPS_HELM_FLAGS= $(MAKE) install; \
 	exit $$code
 

@@ -49,12 +49,6 @@ pub(crate) async fn connect(
 
 async fn try_connect(ns: &Namespace, name: &str, server: Server<'_>, dbname: &str) -> anyhow::Result<Client> {
     let database = ns.api::<Postgres>().get(name).await?;
-    let auth = ns.api::<Secret>().get(&database.auth_secret()).await?;
-    let entry = |key: &str| {
-        let bytes = auth.data.as_ref().and_then(|data| data.get(key));
-        let bytes = bytes.ok_or_else(|| anyhow!("the password's Secret has no key {key}"))?;
-        anyhow::Ok(String::from_utf8(bytes.0.clone())?)
-    };
     let pod = match server {
         Server::Pod(pod) => pod.to_owned(),
         Server::Primary if database.replicas() > 1 => members::primary(ns, name).await?,
@@ -62,8 +56,8 @@ async fn try_connect(ns: &Namespace, name: &str, server: Server<'_>, dbname: &st
     };
     let mut forward = ns.api::<Pod>().portforward(&pod, &[names::POSTGRES_PORT]).await?;
     let stream = forward.take_stream(names::POSTGRES_PORT).ok_or_else(|| anyhow!("no stream to the pod"))?;
-    let mut config = Config::new();
-    config.user(entry("username")?).password(entry("password")?).dbname(dbname).application_name("pgops-e2e");
+    let mut config = login(ns, &database).await?;
+    config.dbname(dbname);
     // Whatever a test has stored for databases and roles.
     config.options(session_options(SessionKind::Program, OLDEST_MAJOR));
     let connected = tokio::time::timeout(Duration::from_secs(10), config.connect_raw(stream, NoTls)).await;
@@ -82,6 +76,19 @@ async fn try_connect(ns: &Namespace, name: &str, server: Server<'_>, dbname: &st
         )
         .await?;
     Ok(client)
+}
+
+/// The name and the password of the superuser.
+pub(crate) async fn login(ns: &Namespace, database: &Postgres) -> anyhow::Result<Config> {
+    let auth = ns.api::<Secret>().get(&database.auth_secret()).await?;
+    let entry = |key: &str| {
+        let bytes = auth.data.as_ref().and_then(|data| data.get(key));
+        let bytes = bytes.ok_or_else(|| anyhow!("the password's Secret has no key {key}"))?;
+        anyhow::Ok(String::from_utf8(bytes.0.clone())?)
+    };
+    let mut config = Config::new();
+    config.user(entry("username")?).password(entry("password")?).application_name("pgops-e2e");
+    Ok(config)
 }
 
 /// The rows of all statements in `sql`, each column as text; NULL is empty.

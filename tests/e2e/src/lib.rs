@@ -63,6 +63,7 @@ mod slot_consumer;
 mod unreadable_table;
 pub mod volume_pool;
 mod wait;
+pub mod watcher;
 
 pub use admission_load::{AdmissionLoad, LoadResult};
 pub use assertions::{

@@ -32,9 +32,10 @@ impl FileSystem {
     }
 }
 
-/// A loop-mounted file system, offered as the only volume of its own storage class.
+/// A loop-mounted file system, offered as a volume of its own storage class.
 pub struct LoopVolume {
     name: String,
+    class: String,
     file: PathBuf,
     mount: PathBuf,
     volumes: Api<PersistentVolume>,
@@ -62,9 +63,20 @@ pub async fn with_expandable_volume(
 }
 
 impl LoopVolume {
-    /// Creates it on this machine, the test cluster's node. `name` must be unique.
+    /// Creates it on this machine, the test cluster's node, as the only one of its class. `name` must be unique.
     pub async fn create(
         cluster: &Cluster,
+        name: &str,
+        file_system: FileSystem,
+        mebibytes: u64,
+    ) -> anyhow::Result<Self> {
+        Self::create_in_class(cluster, name, name, file_system, mebibytes).await
+    }
+
+    /// Creates one of several of a class.
+    pub async fn create_in_class(
+        cluster: &Cluster,
+        class: &str,
         name: &str,
         file_system: FileSystem,
         mebibytes: u64,
@@ -72,6 +84,7 @@ impl LoopVolume {
         let directory = std::env::temp_dir();
         let created = Self {
             name: name.to_owned(),
+            class: class.to_owned(),
             file: directory.join(format!("{name}.img")),
             mount: directory.join(name),
             volumes: Api::all(cluster.client.clone()),
@@ -87,7 +100,7 @@ impl LoopVolume {
                 "capacity": {"storage": format!("{mebibytes}Mi")},
                 "accessModes": ["ReadWriteOnce"],
                 "persistentVolumeReclaimPolicy": "Retain",
-                "storageClassName": created.name,
+                "storageClassName": created.class,
                 "local": {"path": created.mount},
                 "nodeAffinity": {"required": {"nodeSelectorTerms": [
                     {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]},
@@ -98,11 +111,17 @@ impl LoopVolume {
         Ok(created)
     }
 
-    /// The spec of a volume claim that binds to it.
+    /// The name of its `PersistentVolume`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The spec of a volume claim that binds to one of its class.
     #[must_use]
     pub fn claim(&self) -> Value {
         json!({
-            "storageClassName": self.name,
+            "storageClassName": self.class,
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": "100Mi"}},
         })

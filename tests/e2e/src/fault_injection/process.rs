@@ -51,11 +51,39 @@ impl Process {
 /// The processes of a pod with this name.
 #[must_use]
 pub fn processes_of_pod(uid: &str, name: &str) -> Vec<Process> {
-    let is_match = |pid: &i32| {
-        let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        read("cgroup").contains(&format!("pod{uid}")) && read("comm").trim() == name
-    };
-    pids().filter(is_match).filter_map(|pid| Process::open(pid).ok()).collect()
+    let named = pids_of_pod(uid).into_iter().filter(|pid| name_of(*pid) == name);
+    named.filter_map(|pid| Process::open(pid).ok()).collect()
+}
+
+/// The PIDs of a pod's processes.
+pub(super) fn pids_of_pod(uid: &str) -> Vec<i32> {
+    let group = format!("pod{uid}");
+    pids().filter(|pid| read(*pid, "cgroup").contains(&group)).collect()
+}
+
+/// The name of a process, which has 15 bytes at most.
+pub(super) fn name_of(pid: i32) -> String {
+    read(pid, "comm").trim().to_owned()
+}
+
+/// The PID that a process has in its own namespace.
+pub(super) fn inner_pid(pid: i32) -> Option<i32> {
+    last_number(&read(pid, "status"), "NSpid:")
+}
+
+/// The PID of a process's parent.
+pub(super) fn parent(pid: i32) -> Option<i32> {
+    last_number(&read(pid, "status"), "PPid:")
+}
+
+fn last_number(status: &str, key: &str) -> Option<i32> {
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    line.split_whitespace().last()?.parse().ok()
+}
+
+/// A file of a process with text; empty if the process has ended.
+pub(super) fn read(pid: i32, file: &str) -> String {
+    fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
 }
 
 /// The PIDs of all processes.

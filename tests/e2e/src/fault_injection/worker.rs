@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use pgops_api::layout::{PROGRAMS_DIR, REHEARSAL_DIR};
 
-use super::process::{Process, pids};
+use super::process::{Process, inner_pid, pids};
 
 /// The processes of a worker's containers that act on the database.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Worker {
             if !has_plan {
                 continue;
             }
-            let slot = if inner_pid(pid).as_deref() == Some("1") { &mut init } else { &mut runner };
+            let slot = if inner_pid(pid) == Some(1) { &mut init } else { &mut runner };
             *slot = Process::open(pid).ok();
         }
         let init: Process = init?;
@@ -60,16 +60,9 @@ fn find_agent(other: &Process, directory: &str) -> Option<Process> {
         let listens = arguments
             .split(|byte| *byte == 0)
             .any(|argument| String::from_utf8_lossy(argument).starts_with(&format!("{directory}/")));
-        listens && inner_pid(*pid).as_deref() == Some("1") && pod_uid(*pid).as_ref() == Some(&pod)
+        listens && inner_pid(*pid) == Some(1) && pod_uid(*pid).as_ref() == Some(&pod)
     };
     pids().find(is_agent).and_then(|pid| Process::open(pid).ok())
-}
-
-/// The PID that a process has in its own namespace.
-fn inner_pid(pid: i32) -> Option<String> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-    line.split_whitespace().last().map(ToOwned::to_owned)
 }
 
 /// The uid of the pod that a process belongs to, from its control group.

@@ -6,33 +6,14 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use pgops_api::plan::Step;
-use pgops_e2e::fault_injection::{Event, KillPoint, Node, Process, UpgradeObserver};
+use pgops_e2e::fault_injection::{Event, KillPoint, Node, Stopped, UpgradeObserver};
 use pgops_e2e::{Namespace, SharedRelease, prepare_removal};
 use rstest::rstest;
-use rustix::process::Signal;
 
 use crate::scenario::{Major, assert_survives};
 
 /// How long the API server is unavailable.
 const DOWNTIME: Duration = Duration::from_mins(2);
-
-/// A stopped process, continued on drop.
-struct Stopped(Process);
-
-impl Stopped {
-    fn stop(process: Process) -> anyhow::Result<Self> {
-        process.signal(Signal::STOP)?;
-        Ok(Self(process))
-    }
-}
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        if let Err(error) = self.0.signal(Signal::CONT) {
-            eprintln!("--- {error:#}");
-        }
-    }
-}
 
 #[rstest]
 #[case::before_the_stop(Major::Copy, KillPoint::Record(Step::PauseDatabase, Event::Succeeded))]

@@ -7,7 +7,7 @@ use pgops_api::members::MemberRole;
 use pgops_api::names;
 use pgops_e2e::{Database, Namespace, eventually, with_namespace};
 
-use crate::scenario::{SOON, three_servers};
+use crate::scenario::{SOON, three_servers, wait_quorum};
 
 #[tokio::test]
 async fn three_servers_stream_and_are_told_apart() -> anyhow::Result<()> {
@@ -19,20 +19,10 @@ async fn three_servers_stream_and_are_told_apart() -> anyhow::Result<()> {
         let count = |role| roles.iter().filter(|found| **found == (Some(role), true)).count();
         ensure!(count(MemberRole::Primary) == 1 && count(MemberRole::Standby) == 2, "status: {members:?}");
 
-        ensure_commits_wait_for_a_standby(&orders).await?;
+        wait_quorum(&orders).await?;
         ensure_rows_reach_standbys(&orders).await?;
         ensure_services_select_by_role(ns, &orders).await?;
         ensure_only_the_proxy_has_a_token(ns).await
-    })
-    .await
-}
-
-async fn ensure_commits_wait_for_a_standby(orders: &Database) -> anyhow::Result<()> {
-    eventually("a quorum of standbys", SOON, async || {
-        let query = "SELECT string_agg(DISTINCT sync_state, ',') FROM pg_stat_replication";
-        let states = orders.value(query).await?;
-        ensure!(states == "quorum", "standbys are {states}");
-        Ok(())
     })
     .await
 }
