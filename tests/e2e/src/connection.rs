@@ -9,8 +9,8 @@ use pgops_api::{Postgres, names};
 use tokio::time::Instant;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
-use crate::members;
 use crate::namespace::Namespace;
+use crate::roles;
 
 /// The first attempts may reach a server that is not listening yet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,7 +51,7 @@ async fn try_connect(ns: &Namespace, name: &str, server: Server<'_>, dbname: &st
     let database = ns.api::<Postgres>().get(name).await?;
     let pod = match server {
         Server::Pod(pod) => pod.to_owned(),
-        Server::Primary if database.replicas() > 1 => members::primary(ns, name).await?,
+        Server::Primary if database.replicas() > 1 => roles::primary(ns, name).await?,
         Server::Primary => names::pod(name, 0),
     };
     let mut forward = ns.api::<Pod>().portforward(&pod, &[names::POSTGRES_PORT]).await?;

@@ -57,6 +57,7 @@ mod removal;
 mod request;
 mod request_builder;
 mod requirements;
+mod roles;
 mod script;
 pub mod second_node;
 mod slot_consumer;
