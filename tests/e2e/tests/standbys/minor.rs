@@ -61,12 +61,12 @@ async fn minor_upgrade_of_standbys_loses_no_row_and_fails_no_read() -> anyhow::R
         let orders = three_servers(ns).await?;
         let before = primary(ns).await?;
         let reader = Reader::start(ns, "17.11").await?;
-        let writer = Probe::start_every(&orders, WRITE_INTERVAL).await?;
+        let probe = Probe::start_every(&orders, WRITE_INTERVAL).await?;
         let upgrade = ns.upgrade("up").database("orders").to("17.12").create().await?;
         let request = upgrade.wait_successful().await?;
         orders.wait_ready().await?;
         // Fails if an acknowledged row is missing.
-        let writes = writer.stop().await?;
+        let writes = probe.stop().await?;
         let reads = reader.stop().await?;
         let outage = request.status.and_then(|status| status.outage).unwrap_or_default();
         println!(
