@@ -1,6 +1,6 @@
 //! The Secrets and `ConfigMap`s without which the kubelet does not start a pod, and their keys. The pod that runs has read them
 //! already: it serves on when one of them is deleted, and the next one would not start. Whether they exist is found out by dry runs
-//! of patches without changes: the provisioner reads none of them.
+//! of patches: the provisioner reads none of them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -121,13 +121,13 @@ pub async fn missing(client: &Client, namespace: &str, pod: &PodSpec) -> Option<
         if reference.key.is_some() && status::is_inapplicable_patch(&error) {
             return Some(Missing::Key(reference));
         }
-        // A policy sees the object that would be changed; of any other failure nothing is known.
+        // A policy, or the validation of an immutable Secret, sees the object without the key; of any other failure nothing is known.
     }
     None
 }
 
 async fn ask(client: &Client, namespace: &str, reference: &Reference) -> kube::Result<()> {
-    let operations = unchanged(reference.key.as_deref());
+    let operations = removal(reference.key.as_deref());
     let name = &reference.name;
     match reference.kind {
         Kind::Secret => {
@@ -139,11 +139,12 @@ async fn ask(client: &Client, namespace: &str, reference: &Reference) -> kube::R
     }
 }
 
-/// A patch that applies only if the key exists, and changes nothing.
-fn unchanged(key: Option<&str>) -> Value {
+/// A patch that applies only if the key exists. Only for a dry run: it removes the key. One that copies it to itself would change
+/// nothing, but the API server applies that without the key too.
+fn removal(key: Option<&str>) -> Value {
     let Some(key) = key else { return json!([]) };
     let path = format!("/data/{}", key.replace('~', "~0").replace('/', "~1"));
-    json!([{ "op": "copy", "from": path, "path": path }])
+    json!([{ "op": "remove", "path": path }])
 }
 
 #[cfg(test)]

@@ -136,8 +136,8 @@ async fn json_patch_applies_as_a_whole_or_is_refused() {
         async move { code(client.request::<Secret>(request).await) }
     };
     let add = json!({ "op": "add", "path": "/metadata/labels", "value": { "x": "y" } });
-    let copy = json!({ "op": "copy", "from": "/data/absent", "path": "/data/absent" });
-    assert_eq!(patch(json!([add, copy])).await, 422);
+    let remove = json!({ "op": "remove", "path": "/data/absent" });
+    assert_eq!(patch(json!([add, remove])).await, 422);
     assert_eq!(server.get::<Secret>("a").unwrap().metadata.labels, None);
     assert_eq!(patch(json!([add])).await, 200);
     assert_eq!(server.get::<Secret>("a").unwrap().metadata.labels.unwrap()["x"], "y");
