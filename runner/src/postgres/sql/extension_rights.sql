@@ -16,7 +16,8 @@ WITH members AS (
   JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
   UNION ALL
   SELECT m.classid, m.objid, CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass, c.relowner, c.relacl,
-    CASE c.relkind WHEN 'S' THEN 'S' ELSE 'r' END, c.relnamespace, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)
+    CASE c.relkind WHEN 'S' THEN 'S' ELSE 'r' END::"char", c.relnamespace,
+    acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)
   FROM members m
   JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
   UNION ALL
@@ -24,7 +25,7 @@ WITH members AS (
   FROM members m
   JOIN pg_type t ON m.classid = 'pg_type'::regclass AND t.oid = m.objid AND t.typtype IN ('b', 'e', 'r')
   UNION ALL
-  SELECT m.classid, m.objid, format('SCHEMA %I', n.nspname), n.nspowner, n.nspacl, 'n', 0, acldefault('n', n.nspowner)
+  SELECT m.classid, m.objid, format('SCHEMA %I', n.nspname), n.nspowner, n.nspacl, 'n', 0::oid, acldefault('n', n.nspowner)
   FROM members m
   JOIN pg_namespace n ON m.classid = 'pg_namespace'::regclass AND n.oid = m.objid
 ), now AS (
