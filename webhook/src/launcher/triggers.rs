@@ -12,6 +12,9 @@ use pgops_api::{Postgres, PostgresOpsRequest, names};
 /// A request that may not be parseable: one that is not must not hide the others.
 pub type GuardedRequest = DeserializeGuard<PostgresOpsRequest>;
 
+/// Begin of the first step's text, as in `1/14 CopyOldBinaries`.
+const FIRST_STEP: &str = "1/";
+
 /// The request that a worker's pod belongs to. A label value would be too short for some names.
 pub fn map_pod(pod: &Pod) -> Option<ObjectRef<GuardedRequest>> {
     let name = pod.annotations().get(names::LABEL_REQUEST)?;
@@ -19,10 +22,11 @@ pub fn map_pod(pod: &Pod) -> Option<ObjectRef<GuardedRequest>> {
 }
 
 /// The requests that may be waiting for the change of another request: its start, its end or its deletion.
-/// Its steps in between do not affect them.
+/// Its steps in between do not affect them. The first one does: its worker may be the first to report that it has started.
 pub fn map_request(all: &[Arc<GuardedRequest>], changed: &GuardedRequest) -> Vec<ObjectRef<GuardedRequest>> {
     let Ok(request) = &changed.0 else { return Vec::new() };
-    let is_between_steps = request.status.as_ref().is_some_and(|status| status.step.is_some())
+    let step = request.status.as_ref().and_then(|status| status.step.as_deref());
+    let is_between_steps = step.is_some_and(|step| !step.starts_with(FIRST_STEP))
         && request.phase() == Phase::Progressing
         && request.metadata.deletion_timestamp.is_none();
     if is_between_steps {
@@ -93,6 +97,7 @@ mod tests {
     #[rstest]
     #[case::ended(json!({ "phase": "Failed", "step": "2/14 Preflight" }), true)]
     #[case::started(json!({ "phase": "Progressing" }), true)]
+    #[case::at_its_first_step(json!({ "phase": "Progressing", "step": "1/14 CopyOldBinaries" }), true)]
     #[case::at_a_step(json!({ "phase": "Progressing", "step": "2/14 Preflight" }), false)]
     fn start_or_end_of_a_request_triggers_those_that_wait(#[case] status: Value, #[case] triggers: bool) {
         let mapped = names(map_request(&all(), &stored("running", "orders", status)));
