@@ -21,6 +21,7 @@ mod request;
 mod retry;
 mod service;
 mod wait;
+mod wait_times;
 mod workload;
 
 #[cfg(test)]
@@ -33,3 +34,4 @@ pub use own_pod::MemoryKill;
 pub use pod::PodState;
 pub use pod_version::{PodVersion, ToldBy};
 pub use wait::{IfBroken, Observed, StartPod};
+pub use wait_times::WaitTimes;

@@ -14,14 +14,11 @@ use super::obstacle::Obstacle;
 use super::pod::{self, PodState};
 use super::pod_action::{PodAction, decide};
 use super::pod_version::{PodVersion, template_revision};
+use super::wait_times::WaitTimes;
 use super::workload::requires_node;
 
 /// Interval between two reads of a pod: it adds to the outage.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// Interval between two looks at the workload.
-const APPLY_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a wait lasts before it is reported, and how often it is looked up what it waits for.
-const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// The longest that the kubelet backs off before it tries again to start a container or to pull an image, and the time for that.
 const KUBELET_RETRY: Duration = Duration::from_secs(300 + 30);
 
@@ -64,7 +61,7 @@ impl Cluster {
         let mut workload = None;
         loop {
             // The controller needs some milliseconds to observe a change.
-            if wait.applies() || workload.as_ref().is_some_and(|it| template_revision(it).is_none()) {
+            if wait.times.applies() || workload.as_ref().is_some_and(|it| template_revision(it).is_none()) {
                 workload = self.apply(start).await?;
             }
             let pod = self.pod_of(workload.as_ref()).await?;
@@ -103,14 +100,14 @@ impl Cluster {
     pub async fn stop_pod(&self, mut observe: impl FnMut(Observed)) -> Result<(), ClusterError> {
         self.scale_down().await?;
         let mut wait = Wait::begin();
-        wait.applies();
+        wait.times.applies();
         loop {
             // Without a workload nothing brings up another one.
             let pod = ignore_missing(self.pod().await)?.flatten();
             if pod.as_ref().is_none_or(pod::has_ended) {
                 return Ok(());
             }
-            if wait.applies() {
+            if wait.times.applies() {
                 let workload = self.workload.read_opt().await?;
                 if workload.is_some_and(|workload| replicas(&workload) != 0) {
                     self.scale_down().await?;
@@ -132,14 +129,14 @@ impl Cluster {
         let mut wait = Wait::begin();
         let mut workload = None;
         loop {
-            if wait.applies() {
+            if wait.times.applies() {
                 workload = self.workload.read_opt().await?;
             }
             let pod = ignore_missing(self.pod().await)?.flatten();
             match pod.as_ref().map(|pod| pod::state(pod, version, None)) {
                 Some(PodState::Ready { ip }) => return Ok(Ok(ip)),
                 Some(PodState::Broken { .. }) => return Ok(Err(self.obstacle(None, pod.as_ref()).await)),
-                _ if wait.began.elapsed() >= limit => {
+                _ if wait.times.elapsed() >= limit => {
                     return Ok(Err(self.obstacle(workload.as_ref(), pod.as_ref()).await));
                 }
                 _ => {}
@@ -198,7 +195,7 @@ impl Cluster {
     }
 
     async fn observed(&self, wait: &mut Wait, workload: Option<&StatefulSet>, pod: Option<&Pod>) -> Observed {
-        let obstacle = if wait.reports() { Some(self.obstacle(workload, pod).await) } else { None };
+        let obstacle = if wait.times.reports() { Some(self.obstacle(workload, pod).await) } else { None };
         Observed { obstacle, runs_server: pod.is_some_and(pod::runs_server) }
     }
 }
@@ -208,37 +205,16 @@ pub(super) fn replicas(workload: &StatefulSet) -> i32 {
     workload.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
 }
 
-/// The times of one wait.
+/// One wait for a pod.
 struct Wait {
-    began: Instant,
-    applied: Option<Instant>,
-    reported: Instant,
+    times: WaitTimes,
     /// When the pod was first seen to be broken, and how often its containers had been restarted by then.
     broken: Option<(Instant, i32)>,
 }
 
 impl Wait {
     fn begin() -> Self {
-        let now = Instant::now();
-        Self { began: now, applied: None, reported: now, broken: None }
-    }
-
-    /// Whether it is time to look at the workload.
-    fn applies(&mut self) -> bool {
-        let is_due = self.applied.is_none_or(|applied| applied.elapsed() >= APPLY_INTERVAL);
-        if is_due {
-            self.applied = Some(Instant::now());
-        }
-        is_due
-    }
-
-    /// Whether it is time to report.
-    fn reports(&mut self) -> bool {
-        let is_due = self.reported.elapsed() >= REPORT_INTERVAL;
-        if is_due {
-            self.reported = Instant::now();
-        }
-        is_due
+        Self { times: WaitTimes::begin(), broken: None }
     }
 
     /// Whether the wait for a pod that is broken is over.

@@ -14,7 +14,7 @@ use super::error::StepError;
 use super::log::log_step;
 use super::rollout_error::RolloutError;
 use super::workload::MAX_POD_WAIT;
-use crate::cluster::{ClusterError, Obstacle};
+use crate::cluster::{ClusterError, Obstacle, WaitTimes};
 use crate::postgres::client::catalog::accepts_writes;
 
 /// Interval between two looks at the members. It adds to no outage: Patroni switches over by itself.
@@ -29,10 +29,6 @@ const LEAD: Duration = Duration::from_millis(700);
 const SWITCHOVER_LIMIT: Duration = Duration::from_mins(1);
 /// How often Patroni may refuse: it does so as long as a standby is not synchronous yet.
 const MAX_REFUSALS: u32 = 5;
-/// Interval between two looks at the workload, which another client may change.
-const APPLY_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a wait lasts before it is shown, and how often it is looked up what it waits for.
-const SHOW_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How far a rollout goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,7 +50,7 @@ impl UpgradeContext {
             Direction::Back => IfUnfit::Replace,
             Direction::Forward | Direction::ForwardOnly => IfUnfit::Wait,
         };
-        let mut wait = Wait::begin();
+        let mut wait = WaitTimes::begin();
         let mut refusals = 0;
         loop {
             if wait.applies() {
@@ -74,12 +70,12 @@ impl UpgradeContext {
                     if refusals == MAX_REFUSALS {
                         return Err(RolloutError::Refused { from, to, attempts: refusals }.into());
                     }
-                    wait = Wait::begin();
+                    wait = WaitTimes::begin();
                 }
                 Action::ReplacePod { name, uid } => {
                     log_step(step, format!("replacing pod {name}"));
                     self.cluster.delete_pod_named(&name, Some(uid)).await?;
-                    wait = Wait::begin();
+                    wait = WaitTimes::begin();
                 }
                 Action::Stuck(obstacle) => return Err(RolloutError::Stuck(obstacle).into()),
                 Action::Wait(obstacle) => self.await_members(&obstacle, until, &mut wait).await?,
@@ -178,7 +174,7 @@ impl UpgradeContext {
         &self,
         obstacle: &rollout::Obstacle,
         until: Until,
-        wait: &mut Wait,
+        wait: &mut WaitTimes,
     ) -> Result<(), StepError> {
         if self.direction == Direction::Forward
             && until == Until::Standbys
@@ -186,8 +182,8 @@ impl UpgradeContext {
         {
             return Err(StepError::Cancelled(cancelled));
         }
-        let is_over = wait.began.elapsed() >= MAX_POD_WAIT;
-        if !is_over && !wait.shows() {
+        let is_over = wait.elapsed() >= MAX_POD_WAIT;
+        if !is_over && !wait.reports() {
             return Ok(());
         }
         let shown = match obstacle.awaited_pod() {
@@ -199,37 +195,5 @@ impl UpgradeContext {
         }
         self.reporter.waits_for(shown);
         Ok(())
-    }
-}
-
-/// The times of the wait for one member.
-struct Wait {
-    began: Instant,
-    applied: Option<Instant>,
-    shown: Instant,
-}
-
-impl Wait {
-    fn begin() -> Self {
-        let now = Instant::now();
-        Self { began: now, applied: None, shown: now }
-    }
-
-    /// Whether it is time to look at the workload.
-    fn applies(&mut self) -> bool {
-        let is_due = self.applied.is_none_or(|applied| applied.elapsed() >= APPLY_INTERVAL);
-        if is_due {
-            self.applied = Some(Instant::now());
-        }
-        is_due
-    }
-
-    /// Whether it is time to show what is waited for.
-    fn shows(&mut self) -> bool {
-        let is_due = self.shown.elapsed() >= SHOW_INTERVAL;
-        if is_due {
-            self.shown = Instant::now();
-        }
-        is_due
     }
 }

@@ -5,6 +5,7 @@ use kube::api::{Api, DeleteParams};
 use pgops_testing::fake_api_server::FakeApiServer;
 use serde_json::{Value, json};
 
+use super::super::wait_times::REPORT_INTERVAL;
 use super::*;
 use crate::cluster::obstacle::WaitReason;
 use crate::cluster::tests::{Test, WORKLOAD_UID, of_database, owned_by, parse, version, workload};
