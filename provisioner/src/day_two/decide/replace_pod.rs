@@ -20,7 +20,7 @@ const SHORT_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// How long a pod may take to stop, which does not count if there is no time limit: the server has 300 s for a clean shutdown.
 const STOP: SignedDuration = SignedDuration::from_mins(5);
 /// Reason of a wait: the API server cannot tell whether it would take the next pod.
-pub const POD_NOT_CHECKED: &str = "PodNotChecked";
+const POD_NOT_CHECKED: &str = "PodNotChecked";
 /// Stands for the uid of a pod that does not exist.
 const NO_POD: &str = "none";
 
@@ -28,14 +28,24 @@ const NO_POD: &str = "none";
 pub fn restart(facts: &Facts) -> Option<Step> {
     match facts.state(Stage::Restart) {
         State::Done(_) | State::Failed(_) => None,
-        State::NotBegun if facts.template == Template::Behind => Some(await_template()),
-        State::NotBegun => Some(match (start_obstacle(facts), &facts.next_pod) {
-            (Some(obstacle), _) => refuse(facts, obstacle),
-            (None, NextPod::Unavailable(words)) => Step::waiting(POD_NOT_CHECKED, words.clone()),
-            // What keeps the next pod from serving is an obstacle.
-            (None, _) => Step::Begin { stage: Stage::Restart, message: begin_message(facts) },
-        }),
+        State::NotBegun => Some(
+            unmet_precondition(facts)
+                .unwrap_or_else(|| Step::Begin { stage: Stage::Restart, message: begin_message(facts) }),
+        ),
         State::Running(since, message) => Some(replace(facts, since, recorded_uid(message))),
+    }
+}
+
+/// What keeps the first pod from being stopped, as far as it is known.
+pub fn unmet_precondition(facts: &Facts) -> Option<Step> {
+    if facts.template == Template::Behind {
+        return Some(await_template());
+    }
+    match (start_obstacle(facts), &facts.next_pod) {
+        (Some(obstacle), _) => Some(refuse(facts, obstacle)),
+        (None, NextPod::Unavailable(words)) => Some(Step::waiting(POD_NOT_CHECKED, words.clone())),
+        // What keeps the next pod from serving is an obstacle.
+        (None, _) => None,
     }
 }
 

@@ -3,12 +3,10 @@
 use k8s_openapi::jiff::SignedDuration;
 use pgops_api::rollout::{self, Action, IfUnfit, MemberState, Observed};
 
-use super::replace_pod::{POD_NOT_CHECKED, await_template};
-use super::start_obstacle::{refuse, start_obstacle};
-use crate::day_two::facts::{Facts, State, Template};
+use super::replace_pod::unmet_precondition;
+use crate::day_two::facts::{Facts, State};
 use crate::day_two::plan::{Stage, blamed_stage};
 use crate::day_two::step::Step;
-use crate::next_pod::NextPod;
 
 /// Reason of a wait: a server is not as it must be before the next one is stopped.
 pub const STANDBYS_NOT_READY: &str = "StandbysNotReady";
@@ -21,13 +19,7 @@ const UID: &str = "(uid ";
 pub fn roll_out(facts: &Facts, observed: &Observed) -> Option<Step> {
     match facts.state(Stage::Restart) {
         State::Done(_) | State::Failed(_) => None,
-        State::NotBegun if facts.template == Template::Behind => Some(await_template()),
-        State::NotBegun => Some(match (start_obstacle(facts), &facts.next_pod) {
-            (Some(obstacle), _) => refuse(facts, obstacle),
-            (None, NextPod::Unavailable(words)) => Step::waiting(POD_NOT_CHECKED, words.clone()),
-            // What keeps the next pod from serving is an obstacle.
-            (None, _) => begin(observed),
-        }),
+        State::NotBegun => Some(unmet_precondition(facts).unwrap_or_else(|| begin(observed))),
         State::Running(_, message) => Some(replace(facts, &with_recorded(observed, message))),
     }
 }
