@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, Client};
+use kube::{Api, Client, Config};
 use pgops_api::rollout::{Lock, Patroni};
 use pgops_api::{Postgres, display_chain, names};
 use pgops_kube::connect::{self, ConnectError};
@@ -49,11 +49,16 @@ impl From<kube::Error> for NoAnswer {
 
 /// The pod's own `Postgres`; `None` if it does not exist.
 pub async fn own_database(namespace: &str, name: &str) -> Result<Option<Postgres>, NoAnswer> {
-    let request = async {
-        let client = connect::client(connect::in_cluster()?)?;
-        Ok::<_, NoAnswer>(Api::namespaced(client, namespace).get_opt(name).await?)
-    };
-    tokio::time::timeout(TIMEOUT, request).await?
+    let read = async |client| Ok(Api::namespaced(client, namespace).get_opt(name).await?);
+    ask(connect::in_cluster(), read).await
+}
+
+async fn ask<T>(
+    config: Result<Config, ConnectError>,
+    read: impl AsyncFnOnce(Client) -> Result<T, NoAnswer>,
+) -> Result<T, NoAnswer> {
+    let client = connect::client(config?)?;
+    tokio::time::timeout(TIMEOUT, read(client)).await?
 }
 
 /// What a server of several knows of its database.
@@ -66,11 +71,8 @@ pub struct Records {
 
 /// Reads them by the sidecar: the container of such a server has no token.
 pub async fn records(namespace: &str, name: &str, scope: &str) -> Result<Records, NoAnswer> {
-    let request = async {
-        let client = connect::client(connect::behind_proxy(ha::PROXY)?)?;
-        read_records(client, namespace, name, scope).await
-    };
-    tokio::time::timeout(TIMEOUT, request).await?
+    let read = async |client| read_records(client, namespace, name, scope).await;
+    ask(connect::behind_proxy(ha::PROXY), read).await
 }
 
 async fn read_records(client: Client, namespace: &str, name: &str, scope: &str) -> Result<Records, NoAnswer> {
@@ -94,11 +96,8 @@ pub struct Shared {
 
 /// Reads it by the sidecar.
 pub async fn shared(namespace: &str, scope: &str) -> Result<Shared, NoAnswer> {
-    let request = async {
-        let client = connect::client(connect::behind_proxy(ha::PROXY)?)?;
-        read_shared(client, namespace, scope).await
-    };
-    tokio::time::timeout(TIMEOUT, request).await?
+    let read = async |client| read_shared(client, namespace, scope).await;
+    ask(connect::behind_proxy(ha::PROXY), read).await
 }
 
 async fn read_shared(client: Client, namespace: &str, scope: &str) -> Result<Shared, NoAnswer> {

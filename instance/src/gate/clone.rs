@@ -84,6 +84,7 @@ pub fn perform(step: CloneStep, found: Found, volume: &Volume, own: u32) -> Resu
 #[cfg(test)]
 mod tests {
     use super::super::decision::{Freeze, Holding};
+    use super::super::fixture;
     use super::super::program::Gated;
     use super::*;
     use crate::fixtures::volume;
@@ -92,14 +93,7 @@ mod tests {
     const COMPLETE: Found = Found { data: false, complete: true, identity: Identity::Unknown };
 
     fn situation(volume: &Volume) -> Situation<'_> {
-        Situation {
-            volume,
-            own: 17,
-            active: None,
-            holding: Holding::Held,
-            frozen: None,
-            previous: Previous::Ended,
-        }
+        Situation { active: None, ..fixture::situation(volume) }
     }
 
     fn founds() -> Vec<Found> {

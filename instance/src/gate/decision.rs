@@ -195,6 +195,7 @@ pub fn refuse_other_directories(request: &Request, situation: &Situation<'_>) ->
 mod tests {
     use super::*;
     use crate::fixtures::volume;
+    use crate::gate::fixture::situation;
     use rstest::rstest;
     use std::ffi::OsString;
 
@@ -206,17 +207,6 @@ mod tests {
             line.split(' ').map(|word| OsString::from(word.replace("DATA", &data).replace("NEW", &new)));
         let program = Gated::of_name(&words.next().unwrap()).unwrap();
         Request { program, arguments: words.collect() }
-    }
-
-    fn situation(volume: &Volume) -> Situation<'_> {
-        Situation {
-            volume,
-            own: 17,
-            active: Some(17),
-            holding: Holding::Held,
-            frozen: None,
-            previous: Previous::Ended,
-        }
     }
 
     fn decided(volume: &Volume, line: &str, situation: &Situation<'_>) -> String {

@@ -17,6 +17,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::access::Access;
+use super::decision::{Holding, Previous, Situation};
 use super::program::Gated;
 use super::request::Request;
 use super::{client, links};
@@ -26,6 +27,18 @@ use crate::volume::new_data_dir;
 
 const RUN_DIR: &str = "PGOPS_TEST_RUN_DIR";
 const WORDS: &str = "PGOPS_TEST_WORDS";
+
+/// That of a pod of version 17 in which nothing runs and nothing is against a program.
+pub fn situation(volume: &Volume) -> Situation<'_> {
+    Situation {
+        volume,
+        own: 17,
+        active: Some(17),
+        holding: Holding::Held,
+        frozen: None,
+        previous: Previous::Ended,
+    }
+}
 
 /// A gate, which holds the interlock of a volume with data of version 17.
 pub struct Fixture {

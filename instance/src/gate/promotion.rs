@@ -66,6 +66,7 @@ pub fn decide(request: &Request, asked: Asked, situation: &Situation<'_>) -> Res
 #[cfg(test)]
 mod tests {
     use super::super::decision::{Holding, Previous};
+    use super::super::fixture;
     use super::super::program::Gated;
     use super::*;
     use crate::fixtures::volume;
@@ -78,14 +79,8 @@ mod tests {
     }
 
     fn situation(volume: &Volume) -> Situation<'_> {
-        Situation {
-            volume,
-            own: 17,
-            active: Some(17),
-            holding: Holding::Held,
-            frozen: None,
-            previous: Previous::Runs { program: Gated::Postgres, pid: 4711 },
-        }
+        let previous = Previous::Runs { program: Gated::Postgres, pid: 4711 };
+        Situation { previous, ..fixture::situation(volume) }
     }
 
     fn answers() -> [Asked; 7] {
