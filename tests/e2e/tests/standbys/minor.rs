@@ -4,14 +4,14 @@ mod reader;
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams};
 use pgops_api::plan::Step;
 use pgops_api::{PostgresOpsRequest, names};
 use pgops_e2e::probe::Probe;
-use pgops_e2e::{Namespace, wait_for, with_namespace};
+use pgops_e2e::{Database, wait_for, with_namespace};
 use reader::Reader;
 use serde_json::json;
 
@@ -21,36 +21,24 @@ const SERVERS: u32 = 3;
 const TIMEOUT: Duration = Duration::from_mins(5);
 const WRITE_INTERVAL: Duration = Duration::from_millis(10);
 
-fn role(pod: &Pod) -> Option<&str> {
-    pod.labels().get(names::LABEL_ROLE).map(String::as_str)
-}
-
-/// Pods of the database, in the order of their ordinals.
-async fn pods(ns: &Namespace) -> anyhow::Result<Vec<Pod>> {
-    let mut pods = Vec::new();
-    for ordinal in 0..SERVERS {
-        pods.push(ns.api::<Pod>().get(&names::pod("orders", ordinal)).await?);
-    }
-    Ok(pods)
-}
-
-async fn primary(ns: &Namespace) -> anyhow::Result<Pod> {
-    let mut primaries = pods(ns).await?;
-    primaries.retain(|pod| role(pod) == Some(names::ROLE_PRIMARY));
-    ensure!(primaries.len() == 1, "{} pods are labelled as the primary", primaries.len());
-    primaries.pop().context("no primary")
+async fn primary_pod(orders: &Database) -> anyhow::Result<Pod> {
+    Ok(orders.namespace().api::<Pod>().get(&orders.primary().await?).await?)
 }
 
 /// Every server has the image of this version, one is the primary, and the others are standbys.
-async fn ensure_version(ns: &Namespace, version: &str) -> anyhow::Result<()> {
+async fn ensure_version(orders: &Database, version: &str) -> anyhow::Result<()> {
+    let ns = orders.namespace();
     let image = ns.cluster().catalog_entry(version).await?.spec.db.image;
-    primary(ns).await?;
-    for pod in pods(ns).await? {
+    let mut members = orders.standbys().await?;
+    members.push(orders.primary().await?);
+    members.sort();
+    ensure!(members == (0..SERVERS).map(|it| names::pod("orders", it)).collect::<Vec<_>>(), "{members:?}");
+    for name in members {
+        let pod = ns.api::<Pod>().get(&name).await?;
         let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
         let mut servers = containers.filter(|container| container.name == names::CONTAINER_POSTGRES);
         let found = servers.next().and_then(|server| server.image.as_deref());
-        ensure!(found == Some(image.as_str()), "{} has {found:?}, not {image}", pod.name_any());
-        ensure!(role(&pod).is_some(), "{} has no role", pod.name_any());
+        ensure!(found == Some(image.as_str()), "{name} has {found:?}, not {image}");
     }
     Ok(())
 }
@@ -59,7 +47,7 @@ async fn ensure_version(ns: &Namespace, version: &str) -> anyhow::Result<()> {
 async fn minor_upgrade_of_standbys_loses_no_row_and_fails_no_read() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = three_servers(ns).await?;
-        let before = primary(ns).await?;
+        let before = orders.primary().await?;
         let reader = Reader::start(ns, "17.11").await?;
         let probe = Probe::start_every(&orders, WRITE_INTERVAL).await?;
         let upgrade = ns.upgrade("up").database("orders").to("17.12").create().await?;
@@ -75,9 +63,8 @@ async fn minor_upgrade_of_standbys_loses_no_row_and_fails_no_read() -> anyhow::R
         );
         ensure!(reads.failed.is_empty(), "{} reads failed: {:?}", reads.failed.len(), reads.failed);
         ensure!(reads.succeeded > 0, "nothing was read");
-        ensure_version(ns, "17.12").await?;
-        let after = primary(ns).await?;
-        ensure!(after.name_any() != before.name_any(), "the same pod is the primary");
+        ensure_version(&orders, "17.12").await?;
+        ensure!(orders.primary().await? != before, "the same pod is the primary");
         Ok(())
     })
     .await
@@ -88,7 +75,7 @@ async fn minor_upgrade_of_standbys_loses_no_row_and_fails_no_read() -> anyhow::R
 async fn standby_that_does_not_come_up_ends_the_upgrade_with_the_primary_untouched() -> anyhow::Result<()> {
     with_namespace(async |ns| {
         let orders = three_servers(ns).await?;
-        let before = primary(ns).await?;
+        let before = primary_pod(&orders).await?;
         // Otherwise the upgrade would not begin.
         ns.override_guards("orders").await?;
         let upgrade = ns.upgrade("up").database("orders").to("17.12");
@@ -106,8 +93,8 @@ async fn standby_that_does_not_come_up_ends_the_upgrade_with_the_primary_untouch
         let (reason, message) = upgrade.wait_failed().await?;
         ensure!(reason == "UpdateStatefulSetImageFailed", "{reason}: {message}");
         orders.wait_ready().await?;
-        ensure_version(ns, "17.11").await?;
-        ensure!(primary(ns).await?.uid() == before.uid(), "the pod of the primary was replaced");
+        ensure_version(&orders, "17.11").await?;
+        ensure!(primary_pod(&orders).await?.uid() == before.uid(), "the pod of the primary was replaced");
         Ok(())
     })
     .await
