@@ -1,5 +1,6 @@
 """The dated keepalives, against the Patroni of the bundle. Run by patroni/test."""
 
+import inspect
 import os
 import time
 import unittest
@@ -42,7 +43,7 @@ class Dates(unittest.TestCase):
                 time.sleep(0.05)
                 return self.answer
 
-            asked.__signature__ = __import__("inspect").signature(original)  # type: ignore[attr-defined]
+            asked.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
             setattr(owner, name, asked)
         pgops_dates.install()
         self.reader, writer = os.pipe()
